@@ -1,0 +1,21 @@
+//! minirun: a rootless, daemonless container engine that shows what it does.
+//!
+//! - [`cli`]: what was typed, and what is printed.
+//! - [`explain`]: reads everything, changes nothing.
+//! - [`container`]: an image, one writable layer, sometimes a process; the plan that starts it.
+//! - [`image`]: immutable content: layers, configs, manifests, names.
+//! - [`network`]: published ports and the way out.
+//! - [`store`]: where things lie on disk; locks; atomic writes.
+//! - [`sys`]: system calls, and the only `unsafe`.
+//! - [`diag`]: what an error owes its reader.
+//!
+//! A module imports only from those below it in this list (`tests/layering.rs`).
+
+pub mod cli;
+pub mod container;
+pub mod diag;
+pub mod explain;
+pub mod image;
+pub mod network;
+pub mod store;
+pub mod sys;

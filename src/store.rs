@@ -1,0 +1,268 @@
+//! The store on disk: where things lie, how they are written so that a crash leaves nothing half-done, and the locks.
+//!
+//! Everything that grows under a temporary name lives in `tmp/`, each entry held by a lock of the process that fills it.
+//! A process that dies lets go of its lock, and the next command that writes sweeps what it left.
+
+use crate::sys::{On, SysError};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("no place for the store: neither --root, MINIRUN_ROOT, XDG_DATA_HOME nor HOME is set")]
+    NoHome,
+    #[error("{} belongs to uid {owner}, not to you", path.display())]
+    Foreign { path: PathBuf, owner: u32 },
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl crate::diag::Diagnose for StoreError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoHome => Some("give one: minirun --root DIR …".into()),
+            Self::Foreign { .. } => Some("set XDG_RUNTIME_DIR to a directory of your own".into()),
+            Self::Sys(error) if error.errno == libc::ENOSPC || error.errno == libc::EDQUOT => {
+                Some("the disk is full; see what minirun holds: minirun system df".into())
+            }
+            Self::Sys(_) => None,
+        }
+    }
+}
+
+/// The two directories everything lies in.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// What lasts: images, layers, containers, volumes.
+    pub root: PathBuf,
+    /// What lasts as long as a container runs: sockets, process ids.
+    pub runtime: PathBuf,
+}
+
+impl Store {
+    /// `--root`, `MINIRUN_ROOT`, `$XDG_DATA_HOME/minirun`, or `~/.local/share/minirun`; made if missing.
+    pub fn open(root: Option<&Path>) -> Result<Self, StoreError> {
+        let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let root = root
+            .map(Path::to_owned)
+            .or_else(|| var("MINIRUN_ROOT"))
+            .or_else(|| var("XDG_DATA_HOME").map(|d| d.join("minirun")))
+            .or_else(|| var("HOME").map(|d| d.join(".local/share/minirun")))
+            .ok_or(StoreError::NoHome)?;
+        let root = std::path::absolute(&root).on("open", &root)?;
+        let runtime = runtime_dir()?.join(short_hash(&root));
+        if !root.join("tmp").exists() {
+            make_private_dirs(&root)?;
+            for part in ["images", "names", "layers", "containers", "container-names", "volumes", "tmp"] {
+                make_dir(&root.join(part))?;
+            }
+        }
+        make_private_dirs(&runtime)?;
+        Ok(Self { root, runtime })
+    }
+
+    pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// A new directory under `tmp/`, removed when dropped unless it was [`Scratch::publish`]ed.
+    pub fn scratch(&self) -> Result<Scratch, StoreError> {
+        self.sweep();
+        loop {
+            let path = self.root.join("tmp").join(random_hex(8));
+            let lock = path.with_extension("lock");
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&lock).on("open", &lock)?;
+            file.lock().on("flock", &lock)?;
+            // Between creation and lock a sweeper may have taken it for abandoned.
+            if fs::metadata(&lock).is_ok_and(|m| m.nlink() == 1 && file.metadata().is_ok_and(|f| f.ino() == m.ino())) {
+                fs::create_dir(&path).on("mkdir", &path)?;
+                return Ok(Scratch { path, lock, _held: file });
+            }
+        }
+    }
+
+    /// Removes what dead processes left under `tmp/`. Costs one `readdir` of a directory that is normally empty.
+    pub fn sweep(&self) {
+        let Ok(entries) = fs::read_dir(self.root.join("tmp")) else { return };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.extension().is_none_or(|e| e != "lock") {
+                // A directory whose lock is gone was left by a sweeper that died after unlocking it.
+                if !path.with_extension("lock").exists() {
+                    let _ = remove_tree(&path);
+                }
+                continue;
+            }
+            let Ok(file) = File::open(&path) else { continue };
+            if file.try_lock().is_ok() {
+                let _ = remove_tree(&path.with_extension(""));
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+/// A directory being filled; nobody else sees it.
+pub struct Scratch {
+    path: PathBuf,
+    lock: PathBuf,
+    _held: File,
+}
+
+impl Scratch {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Renames one entry of it to `target` and flushes the parent directory. `false`: `target` is there already.
+    pub fn publish(&self, entry: &Path, target: &Path) -> Result<bool, StoreError> {
+        match fs::rename(entry, target) {
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => return Ok(false),
+            other => other.on("rename", target)?,
+        }
+        sync_dir(target.parent().unwrap_or(target))?;
+        Ok(true)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = remove_tree(&self.path);
+        let _ = fs::remove_file(&self.lock);
+    }
+}
+
+/// A lock on one thing, held until dropped or until the process dies.
+#[must_use]
+pub struct Lock(#[allow(dead_code)] File);
+
+impl Lock {
+    /// Waits for the lock file at `path`, created if missing.
+    pub fn exclusive(path: &Path) -> Result<Self, SysError> {
+        let file = lock_file(path)?;
+        file.lock().on("flock", path)?;
+        Ok(Self(file))
+    }
+
+    pub fn shared(path: &Path) -> Result<Self, SysError> {
+        let file = lock_file(path)?;
+        file.lock_shared().on("flock", path)?;
+        Ok(Self(file))
+    }
+}
+
+fn lock_file(path: &Path) -> Result<File, SysError> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).on("open", path)
+}
+
+/// Replaces `path` in one step: temporary name, `fsync`, `rename`, `fsync` of the directory.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
+    write_atomically(path, bytes, true)
+}
+
+/// Replaces `path` in one step as every reader sees it; a power failure may lose the newest version.
+pub fn write_quickly(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
+    write_atomically(path, bytes, false)
+}
+
+fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<(), SysError> {
+    let temporary = path.with_extension(format!("{}.new", random_hex(4)));
+    let result = (|| {
+        let mut file = File::create_new(&temporary).on("open", &temporary)?;
+        file.write_all(bytes).on("write", path)?;
+        if durable {
+            file.sync_all().on("fsync", path)?;
+        }
+        fs::rename(&temporary, path).on("rename", path)
+    })();
+    if result.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    result?;
+    if durable { sync_dir(path.parent().unwrap_or(path)) } else { Ok(()) }
+}
+
+/// Makes a directory's entries last.
+pub fn sync_dir(path: &Path) -> Result<(), SysError> {
+    File::open(path).and_then(|d| d.sync_all()).on("fsync", path)
+}
+
+/// Removes a file, or a directory with all that is in it, also where directories forbid it to their owner.
+pub fn remove_tree(path: &Path) -> Result<(), SysError> {
+    let Err(first) = fs::remove_dir_all(path).or_else(|e| match e.raw_os_error() {
+        Some(libc::ENOENT) => Ok(()),
+        Some(libc::ENOTDIR) => fs::remove_file(path),
+        _ => Err(e),
+    }) else {
+        return Ok(());
+    };
+    if first.raw_os_error() != Some(libc::EACCES) {
+        return Err(first).on("rmdir", path);
+    }
+    open_up(path);
+    fs::remove_dir_all(path).on("rmdir", path)
+}
+
+fn open_up(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            open_up(&entry.path());
+        }
+    }
+}
+
+/// Lower-case hexadecimal digits of `bytes` random bytes.
+pub fn random_hex(bytes: usize) -> String {
+    let mut buffer = [0u8; 64];
+    let mut filled = 0;
+    while filled < bytes {
+        if let Ok(n) = rustix::rand::getrandom(&mut buffer[filled..bytes], rustix::rand::GetRandomFlags::empty()) {
+            filled += n;
+        }
+    }
+    buffer[..bytes].iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// `$XDG_RUNTIME_DIR/minirun`, `/run/user/UID/minirun`, or `/tmp/minirun-UID`.
+fn runtime_dir() -> Result<PathBuf, StoreError> {
+    let uid = rustix::process::getuid().as_raw();
+    if let Some(dir) = std::env::var_os("XDG_RUNTIME_DIR").filter(|v| !v.is_empty()) {
+        return Ok(PathBuf::from(dir).join("minirun"));
+    }
+    let session = PathBuf::from(format!("/run/user/{uid}"));
+    if fs::metadata(&session).is_ok_and(|m| m.uid() == uid) {
+        return Ok(session.join("minirun"));
+    }
+    let shared = PathBuf::from(format!("/tmp/minirun-{uid}"));
+    make_private_dirs(&shared)?;
+    // Anyone may make a name in /tmp: use it only if it is ours and closed to others.
+    let found = fs::symlink_metadata(&shared).on("stat", &shared)?;
+    if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
+        return Err(StoreError::Foreign { path: shared, owner: found.uid() });
+    }
+    Ok(shared)
+}
+
+fn make_private_dirs(path: &Path) -> Result<(), SysError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).on("mkdir", path)
+}
+
+fn make_dir(path: &Path) -> Result<(), SysError> {
+    match fs::create_dir(path) {
+        Err(e) if e.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        other => other.on("mkdir", path),
+    }
+}
+
+/// FNV-1a: a short, stable name for a path; nothing secret hangs on it.
+fn short_hash(path: &Path) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for byte in path.as_os_str().as_encoded_bytes() {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("{hash:016x}")
+}

@@ -1,0 +1,49 @@
+//! System calls: one thin typed function each, under the call's own name; the only module that may hold `unsafe`.
+#![allow(unsafe_code)]
+
+pub mod fs;
+pub mod netlink;
+
+use std::path::Path;
+
+/// A system call that failed: which one, on what, and what the kernel said.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{call} {subject}: {}", describe(*errno))]
+pub struct SysError {
+    /// The call's own name, as in its manual page.
+    pub call: &'static str,
+    /// The path, process or address it was about.
+    pub subject: String,
+    /// The kernel's answer.
+    pub errno: i32,
+}
+
+impl crate::diag::Diagnose for SysError {}
+
+fn describe(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    let mut chars = text[..end].chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => format!("error {errno}"),
+    }
+}
+
+/// Names the call and the subject of a failure: `File::open(p).on("open", p)?`.
+pub trait On<T> {
+    fn on(self, call: &'static str, subject: impl AsRef<Path>) -> Result<T, SysError>;
+}
+
+impl<T, E: Into<std::io::Error>> On<T> for Result<T, E> {
+    fn on(self, call: &'static str, subject: impl AsRef<Path>) -> Result<T, SysError> {
+        self.map_err(|error| {
+            let error: std::io::Error = error.into();
+            SysError {
+                call,
+                subject: subject.as_ref().display().to_string(),
+                errno: error.raw_os_error().unwrap_or(libc::EIO),
+            }
+        })
+    }
+}
