@@ -5,6 +5,7 @@
 //! - [`container`]: an image, one writable layer, sometimes a process; the plan that starts it.
 //! - [`image`]: immutable content: layers, configs, manifests, names.
 //! - [`network`]: published ports and the way out.
+//! - [`userns`]: the one user namespace of a user.
 //! - [`store`]: where things lie on disk; locks; atomic writes.
 //! - [`sys`]: system calls, and the only `unsafe`.
 //! - [`diag`]: what an error owes its reader.
@@ -19,3 +20,4 @@ pub mod image;
 pub mod network;
 pub mod store;
 pub mod sys;
+pub mod userns;

@@ -52,7 +52,11 @@ impl Store {
             .or_else(|| var("HOME").map(|d| d.join(".local/share/minirun")))
             .ok_or(StoreError::NoHome)?;
         let root = std::path::absolute(&root).on("open", &root)?;
-        let runtime = runtime_dir()?.join(short_hash(&root));
+        // Set for a process that went on inside the user namespace, where its uid is another.
+        let runtime = match var("MINIRUN_RUNTIME") {
+            Some(dir) => dir,
+            None => runtime_dir()?.join(short_hash(&root)),
+        };
         if !root.join("tmp").exists() {
             make_private_dirs(&root)?;
             for part in ["images", "names", "layers", "containers", "container-names", "volumes", "tmp"] {

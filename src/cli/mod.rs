@@ -1,4 +1,55 @@
-//! What was typed, and what is printed.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! What was typed, and what is printed: one file per family of commands.
+
+mod image;
+
+use crate::diag::{self, Failure};
+use crate::store::Store;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Run containers, build them, and see how they work: rootless, with no daemon.
+#[derive(Parser)]
+#[command(name = "minirun", version, disable_help_subcommand = true)]
+struct Arguments {
+    /// Where images and containers are kept [default: ~/.local/share/minirun]
+    #[arg(long, global = true, env = "MINIRUN_ROOT", hide_env = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Image(image::Command),
+}
+
+/// What every command is given.
+pub struct Context {
+    pub store: Store,
+}
+
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { diag::ENGINE } else { 0 });
+        }
+    };
+    match run(arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            diag::report(failure.as_ref());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<u8, Failure> {
+    let context = Context { store: Store::open(arguments.root.as_deref())? };
+    match arguments.command {
+        Command::Image(command) => command.run(&context),
+    }
 }
