@@ -1,5 +1,6 @@
 //! What was typed, and what is printed: one file per family of commands.
 
+mod human;
 mod image;
 
 use crate::diag::{self, Failure};
