@@ -3,12 +3,13 @@
 mod attach;
 mod commit;
 mod container;
+mod human;
 mod image;
 mod logs;
+mod published;
 mod run;
 mod told;
 mod top;
-mod ui;
 
 use crate::container::monitor;
 use crate::diag::{self, Failure};
