@@ -1,1 +1,3 @@
 //! container
+
+pub mod seccomp;

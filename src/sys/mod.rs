@@ -3,6 +3,7 @@
 
 pub mod fs;
 pub mod netlink;
+pub mod seccomp;
 
 use std::path::Path;
 
