@@ -359,7 +359,12 @@ impl Spawning {
             fs::write(&name, "").on("write", name)?;
         }
         self.lock = None;
-        Ok((pid, self.joined.take().map_or_else(|| Origin::Made(self.map.clone()), |(monitor, _)| Origin::Joined { monitor })))
+        Ok((
+            pid,
+            self.joined
+                .take()
+                .map_or_else(|| Origin::Made(self.map.clone()), |(monitor, _)| Origin::Joined { monitor }),
+        ))
     }
 }
 
