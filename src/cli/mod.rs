@@ -1,6 +1,7 @@
 //! What was typed, and what is printed: one file per family of commands.
 
 mod image;
+mod system;
 
 use crate::diag::{self, Failure};
 use crate::store::Store;
@@ -23,6 +24,9 @@ struct Arguments {
 enum Command {
     #[command(flatten)]
     Image(image::Command),
+    /// All of minirun: reset
+    #[command(subcommand)]
+    System(system::Command),
 }
 
 /// What every command is given.
@@ -51,5 +55,6 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
     let context = Context { store: Store::open(arguments.root.as_deref())? };
     match arguments.command {
         Command::Image(command) => command.run(&context),
+        Command::System(command) => command.run(&context),
     }
 }
