@@ -37,7 +37,7 @@ impl Output {
         self.stderr
     }
 
-    fn streams(&self) -> String {
+    pub fn streams(&self) -> String {
         format!("--- stdout ---\n{}--- stderr ---\n{}", self.stdout, self.stderr)
     }
 }
@@ -103,8 +103,9 @@ impl Sandbox {
         command
     }
 
-    pub fn binary() -> PathBuf {
-        std::env::var_os("MINIRUN_TEST_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_minirun").into(), PathBuf::from)
+    /// The path of minirun.
+    pub fn binary() -> String {
+        std::env::var("MINIRUN_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_minirun").to_owned())
     }
 
     pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Output {
@@ -135,10 +136,10 @@ impl Sandbox {
         self.run(arguments).fails(code)
     }
 
-    /// Runs a peer (skopeo, umoci, …) in the same surroundings, asserts success, gives its standard output.
+    /// Runs another program (a peer as skopeo, or a shell) in the same surroundings.
     #[track_caller]
-    pub fn peer<S: AsRef<OsStr>>(&self, program: &str, arguments: &[S]) -> String {
-        finish(self.other(program).args(arguments)).ok()
+    pub fn run_other<S: AsRef<OsStr>>(&self, program: &str, arguments: &[S]) -> Output {
+        finish(self.other(program).args(arguments))
     }
 
     fn containers(&self) -> Vec<String> {
@@ -190,7 +191,7 @@ impl Drop for Sandbox {
 
 /// Runs a command to its end and gives what it printed; kills it and fails the test if it takes too long.
 #[track_caller]
-fn finish(command: &mut Command) -> Output {
+pub fn finish(command: &mut Command) -> Output {
     let name = format!("{command:?}");
     collect(spawn(command), &name)
 }
