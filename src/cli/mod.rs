@@ -1,8 +1,17 @@
 //! What was typed, and what is printed: one file per family of commands.
 
+mod attach;
+mod commit;
+mod container;
 mod image;
+mod logs;
+mod run;
 mod system;
+mod told;
+mod top;
+mod ui;
 
+use crate::container::monitor;
 use crate::diag::{self, Failure};
 use crate::store::Store;
 use clap::{Parser, Subcommand};
@@ -23,6 +32,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     #[command(flatten)]
+    Container(container::Command),
+    #[command(flatten)]
     Image(image::Command),
     /// All of minirun: reset
     #[command(subcommand)]
@@ -35,6 +46,10 @@ pub struct Context {
 }
 
 pub fn main() -> ExitCode {
+    // The monitor is this program under another name.
+    if std::env::args_os().next().is_some_and(|name| name == monitor::NAME) {
+        monitor::main();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -54,6 +69,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<u8, Failure> {
     let context = Context { store: Store::open(arguments.root.as_deref())? };
     match arguments.command {
+        Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
         Command::System(command) => command.run(&context),
     }
