@@ -134,7 +134,7 @@ impl IdMap {
     }
 
     /// Gives the process, which has just unshared its user namespace, its ids.
-    fn write(&self, pid: i32) -> Result<(), UsernsError> {
+    pub fn write(&self, pid: i32) -> Result<(), UsernsError> {
         let proc = |file: &str, text: &str| {
             let path = format!("/proc/{pid}/{file}");
             fs::write(&path, text).on("write", path).map_err(UsernsError::Map)

@@ -3,6 +3,7 @@
 mod attach;
 mod commit;
 mod container;
+mod doctor;
 mod image;
 mod logs;
 mod run;
@@ -35,6 +36,8 @@ enum Command {
     Container(container::Command),
     #[command(flatten)]
     Image(image::Command),
+    /// Say what this host gives and lacks, and what mends it
+    Doctor(doctor::Doctor),
     /// All of minirun: reset
     #[command(subcommand)]
     System(system::Command),
@@ -71,6 +74,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
     match arguments.command {
         Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
+        Command::Doctor(command) => command.run(&context),
         Command::System(command) => command.run(&context),
     }
 }
