@@ -86,8 +86,12 @@ impl IdMap {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         if uid == 0 {
             let own = |file| parse_map(&fs::read_to_string(file).unwrap_or_default());
-            let identity = |ranges: Vec<IdRange>| ranges.into_iter().map(|r| IdRange { outside: r.inside, ..r }).collect();
-            return Self::Identity { uids: identity(own("/proc/self/uid_map")), gids: identity(own("/proc/self/gid_map")) };
+            let identity =
+                |ranges: Vec<IdRange>| ranges.into_iter().map(|r| IdRange { outside: r.inside, ..r }).collect();
+            return Self::Identity {
+                uids: identity(own("/proc/self/uid_map")),
+                gids: identity(own("/proc/self/gid_map")),
+            };
         }
         let user = user_name(uid);
         let range = |file, own| {
@@ -275,7 +279,8 @@ pub fn spawn(store: &Store, inside: &Inside) -> Result<(i32, Origin), UsernsErro
         Fork::Child => {
             drop(ours);
             // The parent's `Drop`s must not run here: the lock would be let go.
-            let error = become_inside(inside, joined.as_ref().map(|(_, ns)| ns), theirs, &executable, &program, &environment);
+            let error =
+                become_inside(inside, joined.as_ref().map(|(_, ns)| ns), theirs, &executable, &program, &environment);
             process::exit_now(if let Err((socket, error)) = error {
                 let _ = socket::send(socket.as_fd(), &error.errno.to_ne_bytes(), &[]);
                 125
@@ -463,7 +468,9 @@ fn check_map(store: &Store, map: &IdMap) -> Result<(), UsernsError> {
     let text = format!("{}\n", map.kind());
     match fs::read_to_string(&path) {
         Ok(found) if found == text => Ok(()),
-        Ok(found) => Err(UsernsError::OtherMap { path: store.root.clone(), store: found.trim().into(), now: map.kind() }),
+        Ok(found) => {
+            Err(UsernsError::OtherMap { path: store.root.clone(), store: found.trim().into(), now: map.kind() })
+        }
         Err(_) => {
             if map.is_single() {
                 eprintln!(

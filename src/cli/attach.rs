@@ -102,7 +102,10 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
     loop {
         let mut polled = vec![
             PollFd::new(signals, PollFlags::IN),
-            PollFd::new(monitor.socket(), if pending.is_some() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }),
+            PollFd::new(
+                monitor.socket(),
+                if pending.is_some() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN },
+            ),
         ];
         // One message at a time: what the container does not take yet stays in our own input.
         if reading && pending.is_none() {
@@ -167,7 +170,8 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
 /// Follows the keys through what is typed, however it is cut into reads.
 fn detaches(typed: &[u8], keys: &[u8], matched: &mut usize) -> bool {
     for byte in typed {
-        *matched = if keys.get(*matched) == Some(byte) { *matched + 1 } else { usize::from(keys.first() == Some(byte)) };
+        *matched =
+            if keys.get(*matched) == Some(byte) { *matched + 1 } else { usize::from(keys.first() == Some(byte)) };
         if !keys.is_empty() && *matched == keys.len() {
             return true;
         }

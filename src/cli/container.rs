@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::run::{self, AttachArgs, CreateArgs, ExecArgs, RunArgs, StartArgs};
-use super::ui::{self, Table};
+use super::{human, published};
 use crate::container::protocol::{End, Message};
 use crate::container::record::{self, Container, Phase, State};
 use crate::container::request;
@@ -194,7 +194,7 @@ impl Command {
             Self::Port(name) => {
                 let container = Container::find(&context.store, &name.container)?;
                 for port in container.state().ports {
-                    println!("{}/{} -> {}", port.container_port, port.protocol, ui::host_side(&port));
+                    println!("{}/{} -> {}", port.container_port, port.protocol, published::host_side(&port));
                 }
                 Ok(0)
             }
@@ -275,7 +275,8 @@ fn wait(container: &Container) -> Result<i32, Failure> {
 fn ps(arguments: &PsArgs, context: &Context) -> Result<u8, Failure> {
     let all = arguments.all || arguments.latest;
     let containers = if all { Container::all(&context.store) } else { Container::running(&context.store) };
-    let mut containers: Vec<(Container, State)> = containers.into_iter().map(|c| (c.state(), c)).map(|(s, c)| (c, s)).collect();
+    let mut containers: Vec<(Container, State)> =
+        containers.into_iter().map(|c| (c.state(), c)).map(|(s, c)| (c, s)).collect();
     containers.sort_by(|a, b| b.0.record.created.cmp(&a.0.record.created));
     if arguments.latest {
         containers.truncate(1);
@@ -285,24 +286,25 @@ fn ps(arguments: &PsArgs, context: &Context) -> Result<u8, Failure> {
         containers.iter().for_each(|(c, _)| println!("{}", id(c)));
         return Ok(0);
     }
-    let mut table = Table::new(["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]);
+    let mut rows = Vec::new();
     for (container, state) in &containers {
-        let argv = container.spec().ok().and_then(|s| s.process().clone()).and_then(|p| p.args().clone()).unwrap_or_default();
+        let argv =
+            container.spec().ok().and_then(|s| s.process().clone()).and_then(|p| p.args().clone()).unwrap_or_default();
         let mut command = argv.join(" ");
         if !arguments.no_trunc && command.chars().count() > 20 {
             command = command.chars().take(19).chain(['…']).collect();
         }
-        table.row([
+        rows.push(vec![
             id(container),
             container.record.image.clone(),
             format!("{command:?}"),
-            ui::ago(&container.record.created),
+            human::ago(Some(&container.record.created)),
             status(state),
-            if state.phase == Phase::Running { ui::ports(&state.ports) } else { String::new() },
+            if state.phase == Phase::Running { published::ports(&state.ports) } else { String::new() },
             container.record.name.clone(),
         ]);
     }
-    table.print();
+    print!("{}", human::table(&["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"], &rows));
     Ok(0)
 }
 
@@ -310,7 +312,7 @@ fn ps(arguments: &PsArgs, context: &Context) -> Result<u8, Failure> {
 pub fn status(state: &State) -> String {
     match state.phase {
         Phase::Created => "Created".into(),
-        Phase::Running => format!("Up {}", ui::since(&state.started)),
-        Phase::Exited => format!("Exited ({}) {}", state.exit_code, ui::ago(&state.finished)),
+        Phase::Running => format!("Up {}", human::since(&state.started)),
+        Phase::Exited => format!("Exited ({}) {}", state.exit_code, human::ago(Some(&state.finished))),
     }
 }

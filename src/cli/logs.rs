@@ -111,8 +111,10 @@ pub fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
     if !arguments.follow {
         return Ok(0);
     }
-    let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).on("inotify_init1", "")?;
-    inotify::add_watch(&watch, &path, inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE_SELF).on("inotify_add_watch", &path)?;
+    let watch =
+        inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).on("inotify_init1", "")?;
+    inotify::add_watch(&watch, &path, inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE_SELF)
+        .on("inotify_add_watch", &path)?;
     loop {
         // Asked before reading: what is written until then is read yet.
         let running = container.state().phase == Phase::Running;

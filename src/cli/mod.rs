@@ -4,13 +4,14 @@ mod attach;
 mod commit;
 mod container;
 mod doctor;
+mod human;
 mod image;
 mod logs;
+mod published;
 mod run;
 mod system;
 mod told;
 mod top;
-mod ui;
 
 use crate::container::monitor;
 use crate::diag::{self, Failure};

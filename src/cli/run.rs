@@ -185,7 +185,9 @@ impl CreateArgs {
         let mut env = Vec::new();
         for file in &self.env_file {
             let text = std::fs::read_to_string(file).map_err(|e| RunError::File(file.clone(), e))?;
-            env.extend(text.lines().map(str::trim_start).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned));
+            env.extend(
+                text.lines().map(str::trim_start).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned),
+            );
         }
         env.extend(self.env);
         let mut request = Request {
@@ -198,9 +200,19 @@ impl CreateArgs {
             user: self.user,
             groups: self.group_add,
             hostname: self.hostname,
-            labels: self.label.iter().map(|l| l.split_once('=').unwrap_or((l, ""))).map(|(n, v)| (n.into(), v.into())).collect(),
+            labels: self
+                .label
+                .iter()
+                .map(|l| l.split_once('=').unwrap_or((l, "")))
+                .map(|(n, v)| (n.into(), v.into()))
+                .collect(),
             volumes: self.volume.iter().map(|v| request::volume(v)).collect::<Result<_, _>>()?,
-            tmpfs: self.tmpfs.iter().map(|t| t.split_once(':').unwrap_or((t, ""))).map(|(t, o)| (t.into(), o.into())).collect(),
+            tmpfs: self
+                .tmpfs
+                .iter()
+                .map(|t| t.split_once(':').unwrap_or((t, "")))
+                .map(|(t, o)| (t.into(), o.into()))
+                .collect(),
             network: network(self.network.as_deref())?,
             dns: self.dns,
             read_only: self.read_only,

@@ -26,7 +26,9 @@ impl Listener for Told {
         match origin {
             Origin::Joined { monitor } => self.line(
                 &format!("setns(/proc/{monitor}/ns/user, CLONE_NEWUSER)"),
-                "all your containers share one user namespace; process {monitor} keeps it".replace("{monitor}", &monitor.to_string()).as_str(),
+                "all your containers share one user namespace; process {monitor} keeps it"
+                    .replace("{monitor}", &monitor.to_string())
+                    .as_str(),
                 None,
             ),
             Origin::Made(map) => {
@@ -37,7 +39,11 @@ impl Listener for Told {
                     IdMap::Range { .. } => "newuidmap and newgidmap",
                     IdMap::Identity { .. } | IdMap::Single { .. } => "write(/proc/PID/uid_map)",
                 };
-                self.line(&format!("{call}: {}", ranges.join(", ")), "first id inside, first id outside, how many", None);
+                self.line(
+                    &format!("{call}: {}", ranges.join(", ")),
+                    "first id inside, first id outside, how many",
+                    None,
+                );
             }
         }
     }

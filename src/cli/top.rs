@@ -1,7 +1,7 @@
 //! `top`: the processes of a container, as the host sees them.
 
 use super::Context;
-use super::ui::Table;
+use super::human;
 use crate::container::record::{Container, Phase};
 use crate::diag::Failure;
 use clap::Args;
@@ -29,10 +29,10 @@ pub fn top(arguments: &TopArgs, context: &Context) -> Result<u8, Failure> {
     if state.phase != Phase::Running {
         return Err(NotRunning(container.record.name).into());
     }
-    let mut table = Table::new(["UID", "PID", "PPID", "STIME", "TIME", "CMD"]);
+    let mut rows = Vec::new();
     for process in processes(state.pid) {
         let seconds = process.ticks / 100;
-        table.row([
+        rows.push(vec![
             process.uid.to_string(),
             process.pid.to_string(),
             process.parent.to_string(),
@@ -41,7 +41,7 @@ pub fn top(arguments: &TopArgs, context: &Context) -> Result<u8, Failure> {
             process.command,
         ]);
     }
-    table.print();
+    print!("{}", human::table(&["UID", "PID", "PPID", "STIME", "TIME", "CMD"], &rows));
     Ok(0)
 }
 
@@ -58,7 +58,11 @@ struct Process {
 fn processes(first: i32) -> Vec<Process> {
     let namespace = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/pid")).map(|m| m.ino()).ok();
     let own = namespace(first);
-    let pids = fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
+    let pids = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
     let mut found: Vec<Process> = pids.filter(|pid| own.is_some() && namespace(*pid) == own).filter_map(read).collect();
     found.sort_by_key(|p| p.pid);
     found
@@ -73,7 +77,8 @@ fn read(pid: i32) -> Option<Process> {
     let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let command = String::from_utf8_lossy(&words).trim_end_matches('\0').replace('\0', " ");
     let name = head.split_once('(').map_or("", |(_, n)| n);
-    let boot = fs::read_to_string("/proc/stat").ok()?.lines().find_map(|l| l.strip_prefix("btime ")?.parse::<i64>().ok())?;
+    let boot =
+        fs::read_to_string("/proc/stat").ok()?.lines().find_map(|l| l.strip_prefix("btime ")?.parse::<i64>().ok())?;
     let started = jiff::Timestamp::from_second(boot + (number(19)? / 100) as i64).ok()?;
     Some(Process {
         uid: fs::metadata(format!("/proc/{pid}")).ok()?.uid(),

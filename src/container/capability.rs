@@ -36,7 +36,8 @@ impl crate::diag::Diagnose for UnknownCapability {
 /// The set a container gets, as `CAP_…` names in a fixed order.
 pub fn choose(add: &[String], drop: &[String], privileged: bool) -> Result<Vec<String>, UnknownCapability> {
     let known = all();
-    let mut chosen: CapsHashSet = if privileged { known.iter().copied().collect() } else { DEFAULT.into_iter().collect() };
+    let mut chosen: CapsHashSet =
+        if privileged { known.iter().copied().collect() } else { DEFAULT.into_iter().collect() };
     // `--cap-drop ALL --cap-add X` leaves X, in whichever order they were typed.
     for name in drop {
         match one(name)? {
@@ -46,7 +47,8 @@ pub fn choose(add: &[String], drop: &[String], privileged: bool) -> Result<Vec<S
     }
     for name in add {
         match one(name)? {
-            None => chosen.extend(known.iter().copied().filter(|c| !drop.iter().any(|d| one(d).is_ok_and(|d| d == Some(*c))))),
+            None => chosen
+                .extend(known.iter().copied().filter(|c| !drop.iter().any(|d| one(d).is_ok_and(|d| d == Some(*c))))),
             Some(capability) => {
                 chosen.insert(capability);
             }

@@ -74,7 +74,7 @@ pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Cont
     let record = Record {
         id: id.clone(),
         name,
-        image_id: image.id.to_string(),
+        image_id: image.id,
         image: request.image.clone(),
         created: jiff::Timestamp::now().to_string(),
         layers,
@@ -115,7 +115,8 @@ fn remove_own_volumes(store: &Store, record: &Record) {
 /// The overlay's root has the mode of the upper directory's, which should be the image's.
 fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    let mode = layers.last().and_then(|l| fs::metadata(store.path(l)).ok()).map_or(0o755, |m| m.permissions().mode() & 0o7777);
+    let mode =
+        layers.last().and_then(|l| fs::metadata(store.path(l)).ok()).map_or(0o755, |m| m.permissions().mode() & 0o7777);
     let _ = fs::set_permissions(upper, fs::Permissions::from_mode(mode));
 }
 
@@ -141,16 +142,21 @@ fn user(
 }
 
 /// Makes what `-v` and the image's VOLUME name, as far as it is missing.
-fn volumes(store: &Store, request: &Request, config: &oci_spec::image::ImageConfiguration) -> Result<Vec<MountedVolume>, CreateError> {
+fn volumes(
+    store: &Store,
+    request: &Request,
+    config: &oci_spec::image::ImageConfiguration,
+) -> Result<Vec<MountedVolume>, CreateError> {
     let of_image = config.config().as_ref().and_then(|c| c.volumes().clone()).unwrap_or_default();
     let covered = |target: &str| {
         let same = |other: &str| other.trim_end_matches('/') == target.trim_end_matches('/');
         request.volumes.iter().any(|v| same(&v.target)) || request.tmpfs.iter().any(|(t, _)| same(t))
     };
-    let anonymous = of_image
-        .into_iter()
-        .filter(|target| !covered(target))
-        .map(|target| Volume { source: Source::Anonymous, target, read_only: false });
+    let anonymous = of_image.into_iter().filter(|target| !covered(target)).map(|target| Volume {
+        source: Source::Anonymous,
+        target,
+        read_only: false,
+    });
     let mut made = Vec::new();
     for volume in request.volumes.iter().cloned().chain(anonymous) {
         let (source, name, own) = match volume.source {

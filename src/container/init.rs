@@ -3,8 +3,8 @@
 
 use super::protocol::{End, Message};
 use super::step::{Step, Walk};
-use crate::sys::process::{self, Fork};
 use crate::sys::SysError;
+use crate::sys::process::{self, Fork};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
@@ -17,7 +17,8 @@ pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: boo
         let number = first + index as u32;
         let begun = Instant::now();
         if matches!(step, Step::Exec { .. }) {
-            let ready = monitor.send(&Message::Ready).is_ok() && matches!(monitor.receive(), Ok(Some((Message::Go, _))));
+            let ready =
+                monitor.send(&Message::Ready).is_ok() && matches!(monitor.receive(), Ok(Some((Message::Go, _))));
             if !ready {
                 process::exit_now(125);
             }
@@ -46,7 +47,8 @@ fn hand_over_terminal(walk: &mut Walk, monitor: &End) -> Result<(), SysError> {
 
 /// `--init`: the payload goes on as our child; this process reaps whatever ends and passes signals on (as tini does).
 pub fn reap_for_child() -> Result<(), SysError> {
-    let all: Vec<i32> = (1..=64).filter(|s| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, 32, 33].contains(s)).collect();
+    let all: Vec<i32> =
+        (1..=64).filter(|s| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, 32, 33].contains(s)).collect();
     let child = match process::fork()? {
         Fork::Child => {
             // In its own process group, in the foreground of the terminal if there is one.

@@ -37,7 +37,11 @@ pub enum LaunchError {
     #[error("container {0} is running already")]
     Running(String),
     #[error("cannot start container {name}")]
-    Step { name: String, #[source] source: StepFailed },
+    Step {
+        name: String,
+        #[source]
+        source: StepFailed,
+    },
     #[error("the monitor of container {0} was killed while it started")]
     Lost(String),
     #[error(transparent)]
@@ -159,7 +163,8 @@ pub fn converse(
     let mut memory = File::from(memory);
     let text = serde_json::to_vec(job).unwrap_or_default();
     memory.write_all(&text).on("write", "job")?;
-    let numbers: Vec<_> = std::iter::once(memory.as_raw_fd()).chain(descriptors.iter().map(AsRawFd::as_raw_fd)).collect();
+    let numbers: Vec<_> =
+        std::iter::once(memory.as_raw_fd()).chain(descriptors.iter().map(AsRawFd::as_raw_fd)).collect();
     ours.send_with(&Message::Job, &numbers)?;
     drop(descriptors);
     let lost = || LaunchError::Lost(name.to_owned());

@@ -1,7 +1,7 @@
 //! A container's log: one JSON object a line, as Docker's json-file driver writes it.
 
-use crate::sys::{On, SysError};
 use super::protocol::Stream;
+use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;

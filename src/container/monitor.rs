@@ -53,7 +53,8 @@ fn serve(client: End) -> Result<i32, SysError> {
     std::env::set_current_dir(&store.root).on("chdir", &store.root)?;
     let container = job.container.as_ref().and_then(|id| Container::load(&store, id).ok());
 
-    let listeners: Vec<Listener> = job.ports.iter().cloned().zip(descriptors).map(|(spec, fd)| Listener::from_parts(spec, fd)).collect();
+    let listeners: Vec<Listener> =
+        job.ports.iter().cloned().zip(descriptors).map(|(spec, fd)| Listener::from_parts(spec, fd)).collect();
     let outcome = begin(&job, &client, container.as_ref());
     let (mut supervised, pid) = match outcome {
         Ok(begun) => begun,

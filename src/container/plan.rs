@@ -174,7 +174,12 @@ impl Plan {
     pub fn failure(&self, step: u32, errno: i32) -> StepFailed {
         let Some(step) = self.steps().nth(step as usize) else {
             let source = SysError { call: "recvmsg", subject: "the monitor".into(), errno };
-            return StepFailed { subject: "start the container".into(), hint: None, exit_code: crate::diag::ENGINE, source };
+            return StepFailed {
+                subject: "start the container".into(),
+                hint: None,
+                exit_code: crate::diag::ENGINE,
+                source,
+            };
         };
         let exit_code = match (step, errno) {
             (Step::Exec { .. }, libc::ENOENT | libc::ENOTDIR) => crate::diag::NOT_FOUND,
@@ -184,7 +189,19 @@ impl Plan {
         let call = step.call();
         let name = call.split(['(', ' ']).next().unwrap_or_default();
         // The names of calls are few and static; the rest of the sentence is in the subject.
-        let known = ["execve", "chdir", "unshare", "clone3", "mount", "fsopen", "open_tree", "setns", "write", "setgroups", "capset"];
+        let known = [
+            "execve",
+            "chdir",
+            "unshare",
+            "clone3",
+            "mount",
+            "fsopen",
+            "open_tree",
+            "setns",
+            "write",
+            "setgroups",
+            "capset",
+        ];
         let call = known.into_iter().find(|k| *k == name).unwrap_or("system call");
         let subject = match step {
             Step::Exec { argv, .. } => argv[0].clone(),
@@ -192,7 +209,12 @@ impl Plan {
             Step::Mount(mount) => mount.target.clone(),
             _ => String::new(),
         };
-        StepFailed { subject: step.subject(), hint: step.hint(errno), exit_code, source: SysError { call, subject, errno } }
+        StepFailed {
+            subject: step.subject(),
+            hint: step.hint(errno),
+            exit_code,
+            source: SysError { call, subject, errno },
+        }
     }
 }
 
@@ -217,7 +239,12 @@ struct Filter<'a> {
 }
 
 /// From a finished root to the payload: what it may do is taken away in the one order that the kernel allows.
-fn become_payload(steps: &mut Vec<Step>, process: &Process, filter: &Filter, reaping_init: bool) -> Result<(), PlanError> {
+fn become_payload(
+    steps: &mut Vec<Step>,
+    process: &Process,
+    filter: &Filter,
+    reaping_init: bool,
+) -> Result<(), PlanError> {
     let argv = process.args().clone().unwrap_or_default();
     if argv.is_empty() {
         return Err(PlanError::NoCommand);
@@ -227,7 +254,8 @@ fn become_payload(steps: &mut Vec<Step>, process: &Process, filter: &Filter, rea
         steps.push(Step::Limit { name: limit.typ().to_string(), soft: limit.soft(), hard: limit.hard() });
     }
     let names = |set: &Option<oci_spec::runtime::Capabilities>| -> Vec<String> {
-        let mut names: Vec<String> = set.iter().flatten().map(|c| format!("CAP_{}", c.to_string().trim_start_matches("CAP_"))).collect();
+        let mut names: Vec<String> =
+            set.iter().flatten().map(|c| format!("CAP_{}", c.to_string().trim_start_matches("CAP_"))).collect();
         names.sort();
         names
     };

@@ -26,20 +26,42 @@ pub enum Message {
     EgressUp,
     Terminal,
     /// A step was carried out, and took so many microseconds.
-    Did { step: u32, micros: u32 },
+    Did {
+        step: u32,
+        micros: u32,
+    },
     Ready,
     Go,
-    Started { pid: u32 },
-    Failed { step: u32, errno: u32 },
-    Attach { output: bool, stdin: bool },
+    Started {
+        pid: u32,
+    },
+    Failed {
+        step: u32,
+        errno: u32,
+    },
+    Attach {
+        output: bool,
+        stdin: bool,
+    },
     Stdin(Vec<u8>),
     StdinEnd,
-    Resize { rows: u32, columns: u32 },
+    Resize {
+        rows: u32,
+        columns: u32,
+    },
     Signal(u32),
     /// A signal now, and SIGKILL after so many milliseconds (`u32::MAX`: never).
-    Stop { signal: u32, grace: u32 },
-    Output { stream: Stream, bytes: Vec<u8> },
-    Exited { code: u32 },
+    Stop {
+        signal: u32,
+        grace: u32,
+    },
+    Output {
+        stream: Stream,
+        bytes: Vec<u8>,
+    },
+    Exited {
+        code: u32,
+    },
     /// The client goes in good order, its terminal as it was before.
     Detach,
 }

@@ -13,6 +13,7 @@
 
 use super::request::Request;
 use crate::diag::Diagnose;
+use crate::image::digest::Digest;
 use crate::store::{self, Lock, Store, StoreError};
 use crate::sys::{On, SysError, process};
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,11 @@ pub enum RecordError {
     #[error("{0:?} is no name for a container")]
     BadName(String),
     #[error("the record of container {id} is damaged")]
-    Damaged { id: String, #[source] source: serde_json::Error },
+    Damaged {
+        id: String,
+        #[source]
+        source: serde_json::Error,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -43,10 +48,14 @@ impl Diagnose for RecordError {
         match self {
             Self::NotFound(text) => {
                 let wrong = text.char_indices().find(|(_, c)| !c.is_ascii_hexdigit());
-                let looks_like_id = text.len() >= 8 && text.chars().filter(char::is_ascii_hexdigit).count() * 10 >= text.len() * 8;
+                let looks_like_id =
+                    text.len() >= 8 && text.chars().filter(char::is_ascii_hexdigit).count() * 10 >= text.len() * 8;
                 Some(match wrong {
                     Some((at, c)) if looks_like_id => {
-                        format!("`{c}` at place {} is no hexadecimal digit, so this is no id; see: minirun ps -a", at + 1)
+                        format!(
+                            "`{c}` at place {} is no hexadecimal digit, so this is no id; see: minirun ps -a",
+                            at + 1
+                        )
                     }
                     _ => "see which there are: minirun ps -a".into(),
                 })
@@ -55,8 +64,12 @@ impl Diagnose for RecordError {
                 let list: Vec<&str> = found.iter().take(8).map(|id| &id[..12]).collect();
                 Some(format!("give more of one of these: {}", list.join(" ")))
             }
-            Self::NameTaken { name, .. } => Some(format!("start it: minirun start {name}; or remove it: minirun rm -f {name}; or choose another --name")),
-            Self::BadName(_) => Some("letters, digits, _ . and -, beginning with a letter or digit, two at least".into()),
+            Self::NameTaken { name, .. } => Some(format!(
+                "start it: minirun start {name}; or remove it: minirun rm -f {name}; or choose another --name"
+            )),
+            Self::BadName(_) => {
+                Some("letters, digits, _ . and -, beginning with a letter or digit, two at least".into())
+            }
             Self::Damaged { id, .. } => Some(format!("remove it: minirun rm -f {id}")),
             Self::Store(error) => error.hint(),
             Self::Sys(_) => None,
@@ -69,7 +82,7 @@ impl Diagnose for RecordError {
 pub struct Record {
     pub id: String,
     pub name: String,
-    pub image_id: String,
+    pub image_id: Digest,
     /// As it was typed.
     pub image: String,
     pub created: String,
@@ -198,7 +211,9 @@ impl Container {
             .unwrap_or_default();
         if state.phase == Phase::Running && !state.monitor_lives() {
             // It may have ended in good order between the two looks.
-            if let Ok(Some(newer)) = fs::read(self.directory.join("state.json")).map(|b| serde_json::from_slice::<State>(&b).ok()) {
+            if let Ok(Some(newer)) =
+                fs::read(self.directory.join("state.json")).map(|b| serde_json::from_slice::<State>(&b).ok())
+            {
                 state = newer;
             }
             if state.phase == Phase::Running && !state.monitor_lives() {
@@ -257,11 +272,17 @@ fn id_of_name(store: &Store, name: &str) -> Option<String> {
 }
 
 /// Makes a filled directory a container: its name and its place, both or neither as everybody else sees it.
-pub fn publish(store: &Store, scratch: &store::Scratch, filled: &Path, record: &Record) -> Result<Container, RecordError> {
+pub fn publish(
+    store: &Store,
+    scratch: &store::Scratch,
+    filled: &Path,
+    record: &Record,
+) -> Result<Container, RecordError> {
     let names = store.path("container-names");
     let _lock = Lock::exclusive(&names.join(".lock"))?;
     if let Some(id) = id_of_name(store, &record.name) {
-        let state = Container::load(store, &id).map(|c| c.state().phase.to_string()).unwrap_or_else(|_| "damaged".into());
+        let state =
+            Container::load(store, &id).map(|c| c.state().phase.to_string()).unwrap_or_else(|_| "damaged".into());
         return Err(RecordError::NameTaken { name: record.name.clone(), id, state });
     }
     store::write_quickly(&names.join(&record.name), record.id.as_bytes())?;
@@ -298,14 +319,43 @@ pub fn remove(store: &Store, container: &Container, with_volumes: bool) -> Resul
 /// A name nobody has to think of.
 pub fn random_name() -> String {
     const MOODS: [&str; 32] = [
-        "brave", "calm", "clever", "curious", "deft", "eager", "fair", "fleet", "gentle", "glad", "happy", "honest", "jolly", "keen",
-        "kind", "lively", "lucid", "merry", "mild", "neat", "noble", "patient", "plucky", "proud", "quick", "quiet", "sharp", "steady",
-        "sunny", "warm", "wise", "witty",
+        "brave", "calm", "clever", "curious", "deft", "eager", "fair", "fleet", "gentle", "glad", "happy", "honest",
+        "jolly", "keen", "kind", "lively", "lucid", "merry", "mild", "neat", "noble", "patient", "plucky", "proud",
+        "quick", "quiet", "sharp", "steady", "sunny", "warm", "wise", "witty",
     ];
     const PEOPLE: [&str; 32] = [
-        "babbage", "bell", "boole", "cerf", "curie", "darwin", "dijkstra", "einstein", "euler", "fermi", "gauss", "goodall", "hamilton",
-        "hopper", "kernighan", "knuth", "kovalevskaya", "lamarr", "lebedev", "liskov", "lovelace", "mendeleev", "noether", "pavlov",
-        "perlman", "popov", "ritchie", "shannon", "tesla", "thompson", "turing", "wirth",
+        "babbage",
+        "bell",
+        "boole",
+        "cerf",
+        "curie",
+        "darwin",
+        "dijkstra",
+        "einstein",
+        "euler",
+        "fermi",
+        "gauss",
+        "goodall",
+        "hamilton",
+        "hopper",
+        "kernighan",
+        "knuth",
+        "kovalevskaya",
+        "lamarr",
+        "lebedev",
+        "liskov",
+        "lovelace",
+        "mendeleev",
+        "noether",
+        "pavlov",
+        "perlman",
+        "popov",
+        "ritchie",
+        "shannon",
+        "tesla",
+        "thompson",
+        "turing",
+        "wirth",
     ];
     let bits = u64::from_str_radix(&store::random_hex(4), 16).unwrap_or_default() as usize;
     format!("{}_{}{:02}", MOODS[bits % 32], PEOPLE[bits / 32 % 32], bits / 1024 % 100)

@@ -102,7 +102,9 @@ pub enum RequestError {
 impl crate::diag::Diagnose for RequestError {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Volume { .. } => "forms: -v /HOST/DIR:/IN/CONTAINER[:ro], -v NAME:/IN/CONTAINER, -v /IN/CONTAINER".into(),
+            Self::Volume { .. } => {
+                "forms: -v /HOST/DIR:/IN/CONTAINER[:ro], -v NAME:/IN/CONTAINER, -v /IN/CONTAINER".into()
+            }
             Self::Size { .. } => "a number with b, k, m or g: --memory 64m".into(),
             Self::Ulimit { .. } => "NAME=SOFT[:HARD], as nofile=1024:2048".into(),
             Self::Network(_) => "networks: bridge (the default), none, host".into(),

@@ -22,7 +22,8 @@ impl Root {
     }
 
     fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, SysError> {
-        rustix::fs::openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT).on("openat2", path)
+        rustix::fs::openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+            .on("openat2", path)
     }
 
     /// The directory or file to mount on, made if missing.
@@ -70,7 +71,8 @@ impl Root {
         let flags = OFlags::RDWR | OFlags::NOCTTY;
         let ours = self.resolve("dev/pts/ptmx", flags)?;
         rustix::pty::unlockpt(&ours).on("ioctl", "TIOCSPTLCK")?;
-        let peer = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY | rustix::pty::OpenptFlags::CLOEXEC;
+        let peer =
+            rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY | rustix::pty::OpenptFlags::CLOEXEC;
         let theirs = rustix::pty::ioctl_tiocgptpeer(&ours, peer).on("ioctl", "TIOCGPTPEER")?;
         if console {
             let name = rustix::pty::ptsname(&ours, Vec::new()).on("ioctl", "TIOCGPTN")?;
@@ -95,11 +97,13 @@ impl Root {
         };
         let is_directory = rustix::fs::fstat(&found).on("fstat", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
         let cover = if is_directory {
-            let context = rustix::mount::fsopen("tmpfs", rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC).on("fsopen", "tmpfs")?;
+            let context =
+                rustix::mount::fsopen("tmpfs", rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC).on("fsopen", "tmpfs")?;
             rustix::mount::fsconfig_set_string(context.as_fd(), "size", "0").on("fsconfig", "size=0")?;
             rustix::mount::fsconfig_create(context.as_fd()).on("fsconfig", "tmpfs")?;
             let flags = rustix::mount::MountAttrFlags::MOUNT_ATTR_RDONLY;
-            rustix::mount::fsmount(context.as_fd(), rustix::mount::FsMountFlags::FSMOUNT_CLOEXEC, flags).on("fsmount", "tmpfs")?
+            rustix::mount::fsmount(context.as_fd(), rustix::mount::FsMountFlags::FSMOUNT_CLOEXEC, flags)
+                .on("fsmount", "tmpfs")?
         } else {
             self.clone_of("dev/null")?
         };
@@ -128,7 +132,11 @@ impl Root {
     pub fn copy_out(&self, path: &str, volume: &str) -> Result<(), SysError> {
         let is_empty = fs::read_dir(volume).on("opendir", volume)?.next().is_none();
         let Ok(found) = self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY) else { return Ok(()) };
-        if is_empty { copy_tree(&PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd())), Path::new(volume)) } else { Ok(()) }
+        if is_empty {
+            copy_tree(&PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd())), Path::new(volume))
+        } else {
+            Ok(())
+        }
     }
 }
 

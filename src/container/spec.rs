@@ -154,7 +154,8 @@ pub fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Re
         ranges.iter().map(|r| json!({"containerID": r.inside, "hostID": r.outside, "size": r.count})).collect()
     };
     let capabilities = facts.capabilities;
-    let (masked, read_only) = if request.privileged { (&MASKED[..0], &READ_ONLY[..0]) } else { (&MASKED[..], &READ_ONLY[..]) };
+    let (masked, read_only) =
+        if request.privileged { (&MASKED[..0], &READ_ONLY[..0]) } else { (&MASKED[..], &READ_ONLY[..]) };
     // A user who is not root starts without capabilities, as with Docker; the bounding set is what he could ever get.
     let effective = if facts.user.uid == 0 { capabilities } else { &capabilities[..0] };
     let mut spec = json!({

@@ -41,36 +41,88 @@ pub enum Step {
     // Outside, by the monitor.
     NetworkNamespace,
     LoopbackUp,
-    Address { network: crate::network::ContainerNetwork },
-    Sysctl { key: String, value: String },
-    CgroupLimit { file: String, value: String },
-    Clone { namespaces: Vec<String> },
-    JoinNamespaces { pid: i32, namespaces: Vec<String> },
+    Address {
+        network: crate::network::ContainerNetwork,
+    },
+    Sysctl {
+        key: String,
+        value: String,
+    },
+    CgroupLimit {
+        file: String,
+        value: String,
+    },
+    Clone {
+        namespaces: Vec<String>,
+    },
+    JoinNamespaces {
+        pid: i32,
+        namespaces: Vec<String>,
+    },
 
     // Inside, by the container's first process.
     Detach,
     Overlay(Overlay),
-    FillVolume { volume: String, target: String },
+    FillVolume {
+        volume: String,
+        target: String,
+    },
     Mount(Mount),
-    Link { path: String, to: String },
+    Link {
+        path: String,
+        to: String,
+    },
     /// `console`: also as /dev/console, for a container's first process.
-    Terminal { console: bool },
-    Mask { path: String },
-    ReadOnly { path: String },
+    Terminal {
+        console: bool,
+    },
+    Mask {
+        path: String,
+    },
+    ReadOnly {
+        path: String,
+    },
     ReadOnlyRoot,
     PivotRoot,
-    Hostname { name: String },
-    MakeDirectory { path: String },
-    Session { terminal: bool },
-    Limit { name: String, soft: u64, hard: u64 },
-    BoundCapabilities { keep: Vec<String> },
-    Filter { what: String, program: Vec<u64>, calls: usize },
-    User { uid: u32, gid: u32, groups: Option<Vec<u32>> },
-    SetCapabilities { keep: Vec<String> },
+    Hostname {
+        name: String,
+    },
+    MakeDirectory {
+        path: String,
+    },
+    Session {
+        terminal: bool,
+    },
+    Limit {
+        name: String,
+        soft: u64,
+        hard: u64,
+    },
+    BoundCapabilities {
+        keep: Vec<String>,
+    },
+    Filter {
+        what: String,
+        program: Vec<u64>,
+        calls: usize,
+    },
+    User {
+        uid: u32,
+        gid: u32,
+        groups: Option<Vec<u32>>,
+    },
+    SetCapabilities {
+        keep: Vec<String>,
+    },
     NoNewPrivileges,
-    Directory { path: String },
+    Directory {
+        path: String,
+    },
     ReapingInit,
-    Exec { argv: Vec<String>, env: Vec<String> },
+    Exec {
+        argv: Vec<String>,
+        env: Vec<String>,
+    },
 }
 
 /// What steps hand on to later ones.
@@ -98,11 +150,9 @@ impl Step {
                 let target = process::pidfd_open(*pid)?;
                 process::setns(target, namespace_flags(namespaces), &format!("the namespaces of process {pid}"))
             }
-            Self::Detach => on(
-                mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC),
-                "mount",
-                "/",
-            ),
+            Self::Detach => {
+                on(mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC), "mount", "/")
+            }
             Self::Overlay(overlay) => {
                 overlay.mount()?;
                 walk.root = Some(Root::open(&overlay.target)?);
@@ -122,7 +172,9 @@ impl Step {
                 mount::mount_setattr(root.fd(), libc::MOUNT_ATTR_RDONLY, 0, false)
             }
             Self::PivotRoot => walk.root()?.pivot(),
-            Self::Hostname { name } => on(nix::unistd::sethostname(name).map_err(std::io::Error::from), "sethostname", name),
+            Self::Hostname { name } => {
+                on(nix::unistd::sethostname(name).map_err(std::io::Error::from), "sethostname", name)
+            }
             Self::MakeDirectory { path } => match std::fs::create_dir_all(path) {
                 // A dangling link or a file in the way is told when the process wants to work there.
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
@@ -168,7 +220,9 @@ impl Step {
             Self::Sysctl { key, .. } if key.ends_with("ping_group_range") => "ping works without privileges".into(),
             Self::Sysctl { .. } => "a setting of its own namespaces".into(),
             Self::CgroupLimit { .. } => "what it may use of the host, at most".into(),
-            Self::Clone { .. } => "the container's first process is born into new namespaces: it sees only itself".into(),
+            Self::Clone { .. } => {
+                "the container's first process is born into new namespaces: it sees only itself".into()
+            }
             Self::JoinNamespaces { pid, .. } => format!("a second process in the container of process {pid}"),
             Self::Detach => "its mounts stay its own: none reaches the host".into(),
             Self::Overlay(overlay) => format!(
@@ -227,7 +281,9 @@ impl Step {
             Self::Session { terminal: true } => "setsid() and ioctl(TIOCSCTTY)".into(),
             Self::Session { terminal: false } => "setsid()".into(),
             Self::Limit { name, soft, hard } => format!("setrlimit({name}, {soft}, {hard})"),
-            Self::BoundCapabilities { keep } => format!("prctl(PR_CAPBSET_DROP) of all but {} capabilities", keep.len()),
+            Self::BoundCapabilities { keep } => {
+                format!("prctl(PR_CAPBSET_DROP) of all but {} capabilities", keep.len())
+            }
             Self::Filter { calls, program, .. } => {
                 format!("seccomp(SECCOMP_SET_MODE_FILTER, {calls} calls, {} instructions)", program.len())
             }
@@ -250,9 +306,13 @@ impl Step {
             (Self::Exec { argv, .. }, libc::ENOENT) if argv[0].contains('/') => {
                 said("there is no such file in the image, or the interpreter that its first line names is missing")
             }
-            (Self::Exec { .. }, libc::ENOENT) => said("no directory of the container's PATH has it; look inside: minirun run --rm -it IMAGE sh"),
+            (Self::Exec { .. }, libc::ENOENT) => {
+                said("no directory of the container's PATH has it; look inside: minirun run --rm -it IMAGE sh")
+            }
             (Self::Exec { .. }, libc::EACCES) => said("it is a directory, or not executable: chmod +x it in the image"),
-            (Self::Exec { .. }, libc::ENOEXEC) => said("it is no program for this machine: another architecture, or a script without #! line"),
+            (Self::Exec { .. }, libc::ENOEXEC) => {
+                said("it is no program for this machine: another architecture, or a script without #! line")
+            }
             (Self::Exec { .. }, libc::E2BIG) => said("arguments and environment together are too long"),
             (Self::Overlay(_), libc::EINVAL | libc::ENODEV | libc::EPERM) => {
                 said("the kernel refuses an overlay in a user namespace here; see: minirun doctor")
@@ -265,7 +325,9 @@ impl Step {
             }
             (Self::CgroupLimit { .. }, _) => said("see which controllers this host gives you: minirun doctor"),
             (Self::Clone { .. }, libc::ENOSPC | libc::EUSERS) => said("too many namespaces; see: sysctl user"),
-            (Self::Clone { .. } | Self::NetworkNamespace, libc::EPERM) => said("see what this host forbids: minirun doctor"),
+            (Self::Clone { .. } | Self::NetworkNamespace, libc::EPERM) => {
+                said("see what this host forbids: minirun doctor")
+            }
             (Self::JoinNamespaces { .. }, libc::ESRCH) => said("the container ended meanwhile"),
             _ => None,
         }
@@ -310,11 +372,8 @@ impl Overlay {
         set("workdir", &self.work)?;
         on(fsconfig_set_flag(context.as_fd(), "userxattr"), "fsconfig", "userxattr")?;
         on(fsconfig_create(context.as_fd()), "fsconfig", "overlay")?;
-        let mount = on(
-            fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()),
-            "fsmount",
-            "overlay",
-        )?;
+        let mount =
+            on(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()), "fsmount", "overlay")?;
         attach(&mount, &self.target)
     }
 
@@ -324,7 +383,13 @@ impl Overlay {
         let options = format!("lowerdir={},upperdir={},workdir={},userxattr", lower.join(":"), self.upper, self.work);
         let options = CString::new(options).unwrap_or_default();
         on(
-            rustix::mount::mount("overlay", self.target.as_str(), "overlay", rustix::mount::MountFlags::empty(), options.as_c_str()),
+            rustix::mount::mount(
+                "overlay",
+                self.target.as_str(),
+                "overlay",
+                rustix::mount::MountFlags::empty(),
+                options.as_c_str(),
+            ),
             "mount",
             &self.target,
         )
@@ -381,7 +446,8 @@ impl Mount {
                 // What a host's mount forbids stays forbidden: flags are added, never cleared.
                 mount::mount_setattr(tree.as_fd(), u64::from(flags.bits()), 0, recursive)?;
             }
-            let is_directory = on(rustix::fs::fstat(&tree), "fstat", &self.source)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+            let is_directory =
+                on(rustix::fs::fstat(&tree), "fstat", &self.source)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
             return root.attach(&tree, &self.target, is_directory);
         }
         let context = on(fsopen(self.kind.as_str(), FsOpenFlags::FSOPEN_CLOEXEC), "fsopen", &self.kind)?;
@@ -430,7 +496,9 @@ impl Mount {
             (_, libc::ENOTDIR | libc::EISDIR) => {
                 Some("one side is a file and the other a directory: give two files or two directories".into())
             }
-            ("proc", libc::EPERM) => Some("an outer container hides parts of /proc, so the kernel gives no new one".into()),
+            ("proc", libc::EPERM) => {
+                Some("an outer container hides parts of /proc, so the kernel gives no new one".into())
+            }
             ("sysfs", libc::EPERM) => Some("the network namespace is not the container's own".into()),
             _ => None,
         }
@@ -526,4 +594,3 @@ fn on<T, E: Into<std::io::Error>>(result: Result<T, E>, call: &'static str, subj
     use crate::sys::On;
     result.on(call, subject)
 }
-

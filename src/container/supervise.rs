@@ -126,10 +126,15 @@ pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut
             Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) }
         });
         // What was told is over may have left output behind that nobody will ever finish: a process outside may hold it.
-        let timeout = if status.is_some() && !stalled { Some(Timespec { tv_sec: 0, tv_nsec: 20_000_000 }) } else { timeout };
+        let timeout =
+            if status.is_some() && !stalled { Some(Timespec { tv_sec: 0, tv_nsec: 20_000_000 }) } else { timeout };
         let count = poll(&mut fds, timeout.as_ref()).unwrap_or(0);
-        let ready: Vec<(Source, PollFlags)> =
-            fds.iter().zip(&polled).filter(|(fd, _)| !fd.revents().is_empty()).map(|(fd, (source, ..))| (*source, fd.revents())).collect();
+        let ready: Vec<(Source, PollFlags)> = fds
+            .iter()
+            .zip(&polled)
+            .filter(|(fd, _)| !fd.revents().is_empty())
+            .map(|(fd, (source, ..))| (*source, fd.revents()))
+            .collect();
         drop(fds);
         drop(polled);
 
@@ -218,7 +223,9 @@ pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut
                             Message::Attach { output, stdin } => {
                                 (connection.output, connection.stdin) = (output, stdin);
                                 let terminal = descriptors.pop();
-                                connection.terminal = terminal.and_then(|fd| Some((rustix::termios::tcgetattr(&fd).ok()?, fd))).map(|(s, fd)| (fd, s));
+                                connection.terminal = terminal
+                                    .and_then(|fd| Some((rustix::termios::tcgetattr(&fd).ok()?, fd)))
+                                    .map(|(s, fd)| (fd, s));
                             }
                             Message::Detach => {
                                 connection.terminal = None;

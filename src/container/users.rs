@@ -85,7 +85,9 @@ mod tests {
 
     fn read(path: &str) -> Option<String> {
         match path {
-            "/etc/passwd" => Some("root:x:0:0:root:/root:/bin/sh\nnginx:x:101:102::/var/lib/nginx:/sbin/nologin\n1:x:5:5::/one:\n".into()),
+            "/etc/passwd" => Some(
+                "root:x:0:0:root:/root:/bin/sh\nnginx:x:101:102::/var/lib/nginx:/sbin/nologin\n1:x:5:5::/one:\n".into(),
+            ),
             "/etc/group" => Some("root:x:0:root\nwww:x:33:nginx,other\nnginx:x:102:\n".into()),
             _ => None,
         }

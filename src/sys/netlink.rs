@@ -1,1 +1,3 @@
-pub fn link_up(_n:&str)->Result<(),super::SysError>{Ok(())}
+pub fn link_up(_n: &str) -> Result<(), super::SysError> {
+    Ok(())
+}

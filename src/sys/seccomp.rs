@@ -1,1 +1,3 @@
-pub fn load(_p:&[u64])->Result<(),super::SysError>{Ok(())}
+pub fn load(_p: &[u64]) -> Result<(), super::SysError> {
+    Ok(())
+}
