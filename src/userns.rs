@@ -138,6 +138,10 @@ impl IdMap {
     }
 
     /// Gives the process, which has just unshared its user namespace, its ids.
+    pub fn write(&self, pid: i32) -> Result<(), UsernsError> {
+        self.begin(pid)?.finish()
+    }
+
     fn begin(&self, pid: i32) -> Result<Mapping, UsernsError> {
         let proc = |file: &str, text: &str| {
             let path = format!("/proc/{pid}/{file}");

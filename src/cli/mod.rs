@@ -3,11 +3,13 @@
 mod attach;
 mod commit;
 mod container;
+mod doctor;
 mod human;
 mod image;
 mod logs;
 mod published;
 mod run;
+mod system;
 mod told;
 mod top;
 
@@ -35,6 +37,11 @@ enum Command {
     Container(container::Command),
     #[command(flatten)]
     Image(image::Command),
+    /// Say what this host gives and lacks, and what mends it
+    Doctor(doctor::Doctor),
+    /// All of minirun: reset
+    #[command(subcommand)]
+    System(system::Command),
 }
 
 /// What every command is given.
@@ -68,5 +75,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
     match arguments.command {
         Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
+        Command::Doctor(command) => command.run(&context),
+        Command::System(command) => command.run(&context),
     }
 }
