@@ -6,10 +6,13 @@
 use super::ImageError;
 use super::claim::Claim;
 use super::digest::Digest;
+use super::record::Replay;
+use super::stream::{self, Compression};
 use crate::store::{self, Scratch, Store};
 use crate::sys::On;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// What is known of a layer without walking it.
@@ -58,6 +61,30 @@ pub fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, ImageError>
         return Err(ImageError::Collision { wanted: *diff_id, found: info.diff_id });
     }
     Ok(Some(info))
+}
+
+/// [`info`] of a layer that must be there.
+pub fn known(store: &Store, diff_id: &Digest) -> Result<Info, ImageError> {
+    info(store, diff_id)?.ok_or(ImageError::NoLayer { layer: *diff_id })
+}
+
+/// The archive of a layer, in the form that has this digest: its blob, or the uncompressed archive.
+pub fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Read + Send>, ImageError> {
+    let directory = directory(store, &info.diff_id);
+    let broken = |source| ImageError::LayerArchive { layer: info.diff_id, source };
+    let Some(blob) = &info.blob else {
+        return Ok(Box::new(Replay::new(&directory).map_err(broken)?));
+    };
+    let path = directory.join("blobs").join(blob.digest.hex());
+    let mut file = File::open(&path).on("open", &path)?;
+    if blob.digest == *digest {
+        return Ok(Box::new(file));
+    }
+    let mut magic = [0; stream::MAGIC];
+    let known = stream::fill(&mut file, &mut magic).map_err(broken)?;
+    file.rewind().map_err(broken)?;
+    let compression = Compression::of(&magic[..known]).unwrap_or(Compression::None);
+    Ok(compression.decode(file).map_err(broken)?)
 }
 
 /// Makes `image` a user of a layer that is there already. `false`: it is not.

@@ -3,6 +3,8 @@
 //! `images/<digest of the config>/` holds `config.json` and `manifests/<digest>` byte for byte as they came, an empty file
 //! per name in `names/` and per container in `containers/`. Layers lie beside, each stored once (see [`layer`]).
 
+mod archive;
+mod assemble;
 pub mod claim;
 pub mod config;
 pub mod digest;
@@ -10,12 +12,15 @@ pub mod id;
 pub mod import;
 mod ingest;
 pub mod layer;
+pub mod load;
 mod manifest;
 pub mod names;
 mod owner;
+pub mod platform;
 mod record;
 pub mod reference;
 pub mod remove;
+pub mod save;
 mod stream;
 mod tape;
 mod tree;
@@ -45,6 +50,10 @@ pub enum ImageError {
     Config { image: Digest, source: oci_spec::OciSpecError },
     #[error("image {image} is damaged: {what}")]
     Damaged { image: Digest, what: String },
+    #[error("layer {layer} is not in the store, though an image uses it")]
+    NoLayer { layer: Digest },
+    #[error("cannot put the archive of layer {layer} together")]
+    LayerArchive { layer: Digest, source: std::io::Error },
     #[error("layers {wanted} and {found} begin with the same digits")]
     Collision { wanted: Digest, found: Digest },
     #[error("cannot unpack {subject}")]
@@ -53,6 +62,10 @@ pub enum ImageError {
     InUse { image: Digest, containers: Vec<String> },
     #[error("image {} has several names: {}", image.short(), names.join(", "))]
     ManyNames { image: Digest, names: Vec<String> },
+    #[error(transparent)]
+    Load(#[from] load::LoadError),
+    #[error(transparent)]
+    Save(#[from] save::SaveError),
     #[error(transparent)]
     Change(#[from] config::InvalidChange),
     #[error(transparent)]
@@ -79,6 +92,9 @@ impl Diagnose for ImageError {
             Self::ManyNames { names, .. } => {
                 Some(format!("remove one name: minirun rmi {}\nor the image with all of them: add -f", names[0]))
             }
+            Self::Load(error) => error.hint(),
+            Self::Save(error) => error.hint(),
+            Self::NoLayer { .. } => Some("load the image again".into()),
             Self::Change(error) => error.hint(),
             Self::Damaged { image, .. } => {
                 Some(format!("remove it and load it again: minirun rmi -f {}", image.short()))
