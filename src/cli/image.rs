@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 pub enum Command {
     /// List images
     Images(ImagesArguments),
+    /// Show how an image came to be
+    History(HistoryArguments),
     /// Make an image from an archive of a root file system
     Import(ImportArguments),
     /// Load images from an archive or a directory
@@ -41,6 +43,7 @@ impl Command {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Images(arguments) => images(&context.store, &arguments),
+            Self::History(arguments) => history(&context.store, &arguments),
             Self::Import(arguments) => import_archive(&context.store, arguments),
             Self::Load(arguments) => load(&context.store, &arguments),
             Self::Save(arguments) => save(&context.store, &arguments),
@@ -144,6 +147,51 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
         ([a, rest @ ..], [b, text @ ..]) => a == b && matches(rest, text),
         _ => false,
     }
+}
+
+#[derive(Args)]
+pub struct HistoryArguments {
+    /// A name, an id, or the beginning of an id
+    image: String,
+    /// Only ids
+    #[arg(short, long)]
+    quiet: bool,
+    /// Ids and commands in full
+    #[arg(long)]
+    no_trunc: bool,
+    /// Sizes and times for people; =false for programs
+    #[arg(short = 'H', long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    human: bool,
+}
+
+/// What Docker says of the steps whose images are not here.
+const MISSING: &str = "<missing>";
+const COMMAND_WIDTH: usize = 45;
+
+fn history(store: &Store, arguments: &HistoryArguments) -> Result<u8, Failure> {
+    let image = image::find(store, &arguments.image)?;
+    let id = if arguments.no_trunc { image.id.to_string() } else { image.id.short() };
+    let mut rows = Vec::new();
+    for (i, step) in image::history::history(store, &image)?.into_iter().enumerate() {
+        let id = if i == 0 { id.clone() } else { MISSING.into() };
+        if arguments.quiet {
+            println!("{id}");
+            continue;
+        }
+        let command = step.created_by.replace('\t', " ");
+        let shorten = !arguments.no_trunc && command.chars().count() > COMMAND_WIDTH;
+        let command = if shorten { command.chars().take(COMMAND_WIDTH - 1).chain(['…']).collect() } else { command };
+        let (created, size) = if arguments.human {
+            (human::ago(step.created.as_deref()), human::size(step.size))
+        } else {
+            (step.created.unwrap_or_default(), step.size.to_string())
+        };
+        rows.push(vec![id, created, command, size, step.comment]);
+    }
+    if !arguments.quiet {
+        print!("{}", human::table(&["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], &rows));
+    }
+    Ok(0)
 }
 
 #[derive(Args)]

@@ -22,9 +22,7 @@ pub struct Parts<'a> {
 /// Publishes new layers, then the image, then its names. `claim` must be [`ImageClaim::intend`]ed for all layers, and
 /// those that are not new must be [`layer::adopt`]ed.
 pub fn assemble(store: &Store, scratch: &Scratch, claim: &ImageClaim, parts: Parts) -> Result<(), ImageError> {
-    if !parts.new.is_empty() {
-        super::sync(store)?;
-    }
+    super::sync(store)?;
     for new in parts.new {
         layer::publish(store, scratch, &new.entry, &new.info.diff_id, &claim.image)?;
     }

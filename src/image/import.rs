@@ -31,7 +31,8 @@ pub fn import(store: &Store, archive: impl Read + Send, options: Options) -> Res
 
     let comment = options.message.unwrap_or_else(|| format!("Imported from {}", options.origin));
     image["created"] = json!(created);
-    config::add_layer(&mut image, &unpacked.info.diff_id, json!({ "created": created, "comment": comment }));
+    let step = json!({ "created": created, "comment": comment });
+    config::add_history(&mut image, step, Some(unpacked.info.diff_id));
     let config = image.to_string().into_bytes();
     let id = Digest::of(&config);
 

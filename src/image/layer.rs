@@ -84,10 +84,10 @@ pub fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Re
     let known = stream::fill(&mut file, &mut magic).map_err(broken)?;
     file.rewind().map_err(broken)?;
     let compression = Compression::of(&magic[..known]).unwrap_or(Compression::None);
-    Ok(compression.decode(file).map_err(broken)?)
+    compression.decode(file).map_err(broken)
 }
 
-/// Makes `image` a user of a layer that is there already. `false`: it is not.
+/// Makes `image` a user of a layer that is there already; lasting once the store is synced. `false`: it is not there.
 pub fn adopt(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
     let _claim = Claim::layer(store, diff_id)?;
     adopt_claimed(store, diff_id, image)
@@ -97,11 +97,9 @@ fn adopt_claimed(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool
     if info(store, diff_id)?.is_none() {
         return Ok(false);
     }
-    let users = directory(store, diff_id).join("images");
-    let user = users.join(image.hex());
+    let user = directory(store, diff_id).join("images").join(image.hex());
     if !user.exists() {
         File::create(&user).on("open", &user)?;
-        store::sync_dir(&users)?;
     }
     Ok(true)
 }
@@ -120,9 +118,10 @@ pub fn publish(
     File::create(users.join(image.hex())).on("open", &users)?;
     store::sync_dir(&users)?;
     let _claim = Claim::layer(store, diff_id)?;
-    if !adopt_claimed(store, diff_id, image)? {
-        scratch.publish(entry, &directory(store, diff_id))?;
+    if adopt_claimed(store, diff_id, image)? {
+        return Ok(store::sync_dir(&directory(store, diff_id).join("images"))?);
     }
+    scratch.publish(entry, &directory(store, diff_id))?;
     Ok(())
 }
 

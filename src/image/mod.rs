@@ -6,16 +6,21 @@
 mod archive;
 mod assemble;
 pub mod claim;
+pub mod commit;
 pub mod config;
+pub mod diff;
 pub mod digest;
+pub mod history;
 pub mod id;
 pub mod import;
 mod ingest;
+pub mod inspect;
 pub mod layer;
 pub mod load;
 mod manifest;
 pub mod names;
 mod owner;
+mod pack;
 pub mod platform;
 mod record;
 pub mod reference;
@@ -25,6 +30,7 @@ mod stream;
 mod tape;
 mod tree;
 pub mod unpack;
+pub mod usage;
 
 use crate::diag::Diagnose;
 use crate::store::{self, Scratch, Store, StoreError};
@@ -58,6 +64,8 @@ pub enum ImageError {
     Collision { wanted: Digest, found: Digest },
     #[error("cannot unpack {subject}")]
     Unpack { subject: String, source: UnpackError },
+    #[error("cannot pack the changes")]
+    Pack(#[source] std::io::Error),
     #[error("image {} is used by {}", image.short(), shown(containers))]
     InUse { image: Digest, containers: Vec<String> },
     #[error("image {} has several names: {}", image.short(), names.join(", "))]
@@ -104,6 +112,13 @@ impl Diagnose for ImageError {
             Self::Sys(error) => StoreError::Sys(error.clone()).hint(),
             _ => None,
         }
+    }
+}
+
+impl ImageError {
+    /// Of a stream between two threads, of which the other one knows why.
+    fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Pack(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 }
 
