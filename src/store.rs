@@ -32,6 +32,9 @@ impl crate::diag::Diagnose for StoreError {
     }
 }
 
+/// The directories of the store: names say what is in them.
+pub const PARTS: [&str; 7] = ["images", "names", "layers", "containers", "container-names", "volumes", "tmp"];
+
 /// The two directories everything lies in.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -59,7 +62,7 @@ impl Store {
         };
         if !root.join("tmp").exists() {
             make_private_dirs(&root)?;
-            for part in ["images", "names", "layers", "containers", "container-names", "volumes", "tmp"] {
+            for part in PARTS {
                 make_dir(&root.join(part))?;
             }
         }

@@ -34,6 +34,12 @@ pub fn ago(time: Option<&str>) -> String {
     format!("{} ago", duration(Timestamp::now().as_second() - time.as_second()))
 }
 
+/// `3 minutes`: how long since then.
+pub fn since(time: &str) -> String {
+    let then = time.parse::<Timestamp>().map_or(0, Timestamp::as_second);
+    duration(Timestamp::now().as_second() - then)
+}
+
 pub fn duration(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);

@@ -1,8 +1,19 @@
 //! What was typed, and what is printed: one file per family of commands.
 
+mod attach;
+mod commit;
+mod container;
+mod doctor;
 mod human;
 mod image;
+mod logs;
+mod published;
+mod run;
+mod system;
+mod told;
+mod top;
 
+use crate::container::monitor;
 use crate::diag::{self, Failure};
 use crate::store::Store;
 use clap::{Parser, Subcommand};
@@ -23,7 +34,14 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     #[command(flatten)]
+    Container(container::Command),
+    #[command(flatten)]
     Image(image::Command),
+    /// Say what this host gives and lacks, and what mends it
+    Doctor(doctor::Doctor),
+    /// All of minirun: reset
+    #[command(subcommand)]
+    System(system::Command),
 }
 
 /// What every command is given.
@@ -32,6 +50,10 @@ pub struct Context {
 }
 
 pub fn main() -> ExitCode {
+    // The monitor is this program under another name.
+    if std::env::args_os().next().is_some_and(|name| name == monitor::NAME) {
+        monitor::main();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -51,6 +73,9 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<u8, Failure> {
     let context = Context { store: Store::open(arguments.root.as_deref())? };
     match arguments.command {
+        Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
+        Command::Doctor(command) => command.run(&context),
+        Command::System(command) => command.run(&context),
     }
 }

@@ -1,0 +1,86 @@
+//! The ids that this user can give to a container.
+
+use super::attempt::with_namespace;
+use super::{Finding, status};
+use crate::diag::Diagnose;
+use crate::userns::{IdMap, UsernsError, program, subordinate, user_name};
+use std::error::Error;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+/// Where ids in a range of one's own usually start.
+const FIRST: u32 = 100_000;
+const COUNT: u32 = 65_536;
+
+pub fn look(namespaces_usable: bool) -> Finding {
+    let subject = "ids";
+    let map = IdMap::of_caller();
+    let count: u64 = map.uids().iter().map(|range| u64::from(range.count)).sum();
+    match &map {
+        IdMap::Identity { .. } => Finding::ok(subject, format!("all {count} that root has here")),
+        IdMap::Single { .. } => {
+            let (why, mend) = why_single();
+            Finding::note(subject, format!("one, your own: {why}; owners of files in images are kept on record"), mend)
+        }
+        IdMap::Range { .. } if !namespaces_usable => {
+            Finding::note(subject, format!("{count} of a subordinate range; mapping them was not tried"), None)
+        }
+        IdMap::Range { .. } => match with_namespace::<UsernsError>(|child| map.write(child)) {
+            Ok(()) => Finding::ok(subject, format!("{count}: your own and a subordinate range, mapped by newuidmap")),
+            Err(error) => {
+                let said = error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+                Finding::lacks(subject, said, mend_helper().or_else(|| error.hint()))
+            }
+        },
+    }
+}
+
+/// What is missing for a range.
+fn why_single() -> (String, Option<String>) {
+    let uid = rustix::process::geteuid().as_raw();
+    let name = user_name(uid);
+    let shown = name.clone().unwrap_or_else(|| uid.to_string());
+    let has = |file: &str| !subordinate(&fs::read_to_string(file).unwrap_or_default(), name.as_deref(), uid).is_empty();
+    let missing: Vec<&str> = ["/etc/subuid", "/etc/subgid"].into_iter().filter(|file| !has(file)).collect();
+    if !missing.is_empty() {
+        let first = free_range();
+        let last = first.saturating_add(COUNT - 1);
+        let mend = format!("sudo usermod --add-subuids {first}-{last} --add-subgids {first}-{last} {shown}");
+        return (format!("{} gives you none", missing.join(" and ")), Some(mend));
+    }
+    ("newuidmap and newgidmap are missing".into(), Some("sudo apt-get install uidmap".into()))
+}
+
+/// The first id from which on nobody has any, in either file.
+fn free_range() -> u32 {
+    let ends = ["/etc/subuid", "/etc/subgid"].into_iter().flat_map(|file| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let ends = text.lines().filter_map(|line| {
+            let mut numbers = line.split(':').skip(1).map(|n| n.trim().parse::<u32>().ok());
+            numbers.next()??.checked_add(numbers.next()??)
+        });
+        ends.collect::<Vec<u32>>()
+    });
+    ends.max().unwrap_or(0).max(FIRST)
+}
+
+/// Why the helpers have no power, where that can be seen.
+fn mend_helper() -> Option<String> {
+    if status("NoNewPrivs").as_deref() == Some("1") {
+        return Some("start the shell you are in without no_new_privs: it makes newuidmap powerless".into());
+    }
+    let powerless: Vec<String> = ["newuidmap", "newgidmap"]
+        .into_iter()
+        .filter_map(program)
+        .filter(|path| !has_power(path))
+        .map(|path| path.display().to_string())
+        .collect();
+    (!powerless.is_empty()).then(|| format!("sudo chmod u+s {}", powerless.join(" ")))
+}
+
+/// Set-user-id root, or with file capabilities.
+fn has_power(path: &Path) -> bool {
+    let set_uid = fs::metadata(path).is_ok_and(|m| m.uid() == 0 && m.permissions().mode() & 0o4000 != 0);
+    set_uid || rustix::fs::getxattr(path, "security.capability", &mut [0u8; 64]).is_ok()
+}

@@ -1,0 +1,117 @@
+//! Why user namespaces are refused: the ways in which hosts do that look alike to the caller, and each is mended otherwise.
+
+use super::attempt::Refusal;
+use super::{read, status};
+
+/// What tells them apart.
+#[derive(Debug, Default)]
+pub struct Signs {
+    /// `user.max_user_namespaces`
+    pub limit: Option<u64>,
+    /// `kernel.unprivileged_userns_clone`, Debian's own
+    pub unprivileged: Option<u64>,
+    /// `kernel.apparmor_restrict_unprivileged_userns`, Ubuntu's own
+    pub apparmor: Option<u64>,
+    /// The caller runs under a seccomp filter.
+    pub filtered: bool,
+    pub root: bool,
+    /// The binary, as AppArmor must name it.
+    pub binary: String,
+}
+
+impl Signs {
+    pub fn of_this_host() -> Self {
+        let sysctl = |name: &str| read(&format!("/proc/sys/{name}")).and_then(|text| text.parse().ok());
+        Self {
+            limit: sysctl("user/max_user_namespaces"),
+            unprivileged: sysctl("kernel/unprivileged_userns_clone"),
+            apparmor: sysctl("kernel/apparmor_restrict_unprivileged_userns"),
+            filtered: status("Seccomp").as_deref() == Some("2"),
+            root: rustix::process::geteuid().is_root(),
+            binary: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The reason in a few words, and what mends it.
+pub fn explain(refusal: &Refusal, signs: &Signs) -> (String, Option<String>) {
+    let permanent = |setting: &str| {
+        format!(
+            "echo {setting} | sudo tee /etc/sysctl.d/90-minirun.conf && sudo sysctl -p /etc/sysctl.d/90-minirun.conf"
+        )
+    };
+    if signs.limit == Some(0) {
+        let found = "forbidden for everybody: user.max_user_namespaces is 0";
+        return (found.into(), Some(permanent("user.max_user_namespaces=15000")));
+    }
+    if refusal.errno == libc::ENOSPC {
+        let limit = signs.limit.map(|limit| limit.to_string()).unwrap_or_default();
+        let found = format!("all used up, here or in a namespace around us: user.max_user_namespaces is {limit}");
+        return (found, Some(permanent("user.max_user_namespaces=15000")));
+    }
+    if signs.unprivileged == Some(0) && !signs.root {
+        let found = "kept for root: kernel.unprivileged_userns_clone is 0";
+        return (found.into(), Some(permanent("kernel.unprivileged_userns_clone=1")));
+    }
+    if signs.apparmor == Some(1) && !signs.root {
+        let found = "restricted by AppArmor: kernel.apparmor_restrict_unprivileged_userns is 1";
+        return (found.into(), Some(profile(&signs.binary)));
+    }
+    match refusal.errno {
+        libc::EPERM if signs.filtered => (
+            "forbidden by a seccomp filter, as in a container of another engine".into(),
+            Some("start that container with: --security-opt seccomp=unconfined".into()),
+        ),
+        libc::EPERM => ("refused without a word of why; a changed root directory (chroot) does that".into(), None),
+        libc::EACCES => (
+            "refused by a security module".into(),
+            Some("look for the denial: sudo dmesg | grep -iE 'apparmor|avc' | tail".into()),
+        ),
+        libc::EINVAL | libc::ENOSYS => ("not in this kernel, which was built without CONFIG_USER_NS".into(), None),
+        _ => (refusal.what.clone(), None),
+    }
+}
+
+/// Lets this one program make user namespaces, and restricts it in nothing else.
+fn profile(binary: &str) -> String {
+    format!(
+        "sudo tee /etc/apparmor.d/minirun <<'END'\n\
+         abi <abi/4.0>,\n\
+         include <tunables/global>\n\
+         profile minirun \"{binary}\" flags=(unconfined) {{\n  userns,\n}}\n\
+         END\n\
+         sudo apparmor_parser -r /etc/apparmor.d/minirun"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(errno: i32, signs: Signs) -> String {
+        explain(&Refusal { errno, what: "unshare".into() }, &signs).0
+    }
+
+    #[test]
+    fn refusals_that_look_alike_are_told_apart() {
+        let on = |change: fn(&mut Signs)| {
+            let mut signs = Signs { limit: Some(15000), ..Signs::default() };
+            change(&mut signs);
+            signs
+        };
+        assert!(found(libc::ENOSPC, on(|s| s.limit = Some(0))).contains("max_user_namespaces is 0"));
+        assert!(found(libc::ENOSPC, on(|_| ())).contains("all used up"));
+        assert!(found(libc::EPERM, on(|s| s.unprivileged = Some(0))).contains("unprivileged_userns_clone"));
+        assert!(found(libc::EACCES, on(|s| s.apparmor = Some(1))).contains("AppArmor"));
+        assert!(found(libc::EPERM, on(|s| s.apparmor = Some(1))).contains("AppArmor"));
+        assert!(found(libc::EPERM, on(|s| s.filtered = true)).contains("seccomp"));
+        assert!(found(libc::EPERM, on(|_| ())).contains("chroot"));
+        assert!(found(libc::EACCES, on(|_| ())).contains("security module"));
+    }
+
+    #[test]
+    fn what_restricts_others_is_not_held_against_root() {
+        let signs = Signs { unprivileged: Some(0), apparmor: Some(1), filtered: true, root: true, ..Signs::default() };
+        assert!(found(libc::EPERM, signs).contains("seccomp"));
+    }
+}

@@ -1,0 +1,143 @@
+//! The host as the tests see it: which user runs them, and what it gives.
+
+use std::fs;
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::Command;
+
+/// The three ways of being a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    Root,
+    /// With a subordinate id range, and the programs that map it.
+    Range,
+    /// With no other id than its own.
+    Single,
+}
+
+/// The user who runs these tests.
+pub fn user() -> User {
+    let uid = nix::unistd::getuid().as_raw();
+    if uid == 0 {
+        return User::Root;
+    }
+    let name = name_of(uid);
+    let has_range = |file: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        text.lines().any(|line| {
+            let owner = line.split(':').next().unwrap_or_default();
+            owner == uid.to_string() || Some(owner) == name.as_deref()
+        })
+    };
+    let mapped = has_range("/etc/subuid") && has_range("/etc/subgid") && find("newuidmap") && find("newgidmap");
+    if mapped { User::Range } else { User::Single }
+}
+
+fn name_of(uid: u32) -> Option<String> {
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    let line = passwd.lines().find(|line| line.split(':').nth(2) == Some(&uid.to_string()))?;
+    line.split(':').next().map(str::to_owned)
+}
+
+/// What a test needs and not every host gives.
+#[derive(Debug, Clone, Copy)]
+pub enum Need {
+    /// A program on the path.
+    Tool(&'static str),
+    /// This user in particular. The suite runs once for each, so another user's run is no skip.
+    As(User),
+    /// `/dev/net/tun`, which the helpers for the way out open.
+    Tun,
+    /// A cgroup v2 controller that this user may use.
+    Controller(&'static str),
+    /// The loopback address of IPv6.
+    Ipv6,
+}
+
+impl Need {
+    /// Whether the host gives it. If not: says so, counts a skip, and under `MINIRUN_STRICT=1` fails the test, unless
+    /// `MINIRUN_LACKS` names it among what this machine cannot give.
+    pub fn met(self) -> bool {
+        let given = match self {
+            Self::As(wanted) => return user() == wanted,
+            Self::Tool(name) => find(name),
+            Self::Tun => fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun").is_ok(),
+            Self::Controller(name) => controllers().iter().any(|c| c == name),
+            Self::Ipv6 => TcpListener::bind("[::1]:0").is_ok(),
+        };
+        if !given {
+            self.skip();
+        }
+        given
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Tool(name) => name.to_owned(),
+            Self::As(user) => format!("{user:?}").to_lowercase(),
+            Self::Tun => "tun".to_owned(),
+            Self::Controller(name) => format!("cgroup-{name}"),
+            Self::Ipv6 => "ipv6".to_owned(),
+        }
+    }
+
+    fn skip(self) {
+        let name = self.name();
+        let reason = match self {
+            Self::Tool(_) => format!("{name} is not installed"),
+            Self::Tun => "/dev/net/tun cannot be opened".to_owned(),
+            Self::Controller(controller) => format!("the {controller} controller is not delegated to this user"),
+            Self::Ipv6 => "no IPv6 on the loopback interface".to_owned(),
+            Self::As(_) => unreachable!(),
+        };
+        let excused = std::env::var("MINIRUN_LACKS").is_ok_and(|lacks| lacks.split_whitespace().any(|l| l == name));
+        let strict = std::env::var("MINIRUN_STRICT").is_ok_and(|v| v == "1");
+        assert!(!strict || excused, "skipped under MINIRUN_STRICT=1: {reason}");
+        println!("skip: {reason}");
+        if let Some(list) = std::env::var_os("MINIRUN_SKIPS") {
+            let thread = std::thread::current();
+            let line = format!("{}: {reason}\n", thread.name().unwrap_or("a test"));
+            let file = fs::OpenOptions::new().append(true).open(list);
+            file.and_then(|mut f| f.write_all(line.as_bytes())).expect("the list of skips");
+        }
+    }
+}
+
+/// The controllers of the cgroup that this process may make children in.
+fn controllers() -> Vec<String> {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::")) else { return Vec::new() };
+    let mut directory = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
+    // A process may stand in a leaf of what was delegated.
+    while directory.starts_with("/sys/fs/cgroup") {
+        let writable = nix::unistd::access(&directory.join("cgroup.procs"), nix::unistd::AccessFlags::W_OK).is_ok();
+        if !writable {
+            break;
+        }
+        if let Ok(list) = fs::read_to_string(directory.join("cgroup.controllers"))
+            && !list.trim().is_empty()
+        {
+            return list.split_whitespace().map(str::to_owned).collect();
+        }
+        directory.pop();
+    }
+    Vec::new()
+}
+
+fn find(program: &str) -> bool {
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        .iter()
+        .any(|directory| Path::new(directory).join(program).exists())
+}
+
+/// A port that neither TCP nor UDP uses at this moment.
+pub fn free_port() -> u16 {
+    loop {
+        let tcp = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
+        let port = tcp.local_addr().expect("its number").port();
+        if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return port;
+        }
+    }
+}

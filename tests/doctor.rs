@@ -1,0 +1,78 @@
+//! `minirun doctor`: what this host gives and lacks.
+
+mod common;
+
+use common::{Need, Sandbox, User, require, user};
+use serde_json::Value;
+
+fn findings(sandbox: &Sandbox) -> Vec<Value> {
+    let output = sandbox.run(&["doctor", "--json"]);
+    serde_json::from_str(&output.stdout).expect("JSON")
+}
+
+fn finding<'a>(findings: &'a [Value], subject: &str) -> &'a Value {
+    findings.iter().find(|f| f["subject"] == subject).unwrap_or_else(|| panic!("nothing is said of {subject}"))
+}
+
+#[test]
+fn where_containers_run_it_says_so() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.ok(&["doctor"]);
+    assert!(text.ends_with("Containers can run here.\n"), "{text}");
+    let findings = findings(&sandbox);
+    for subject in ["kernel", "user namespace", "namespaces", "/proc", "overlay"] {
+        assert_eq!(finding(&findings, subject)["verdict"], "ok", "{subject}");
+    }
+}
+
+#[test]
+fn it_tells_the_three_ways_of_being_a_user_apart() {
+    let sandbox = Sandbox::new();
+    let findings = findings(&sandbox);
+    let ids = finding(&findings, "ids");
+    let (verdict, found) = match user() {
+        User::Root => ("ok", "that root has here"),
+        User::Range => ("ok", "a subordinate range, mapped by newuidmap"),
+        User::Single => ("note", "one, your own"),
+    };
+    assert_eq!(ids["verdict"], verdict);
+    assert!(ids["found"].as_str().unwrap().contains(found), "{ids}");
+    if user() == User::Single {
+        assert!(ids["mend"].as_str().unwrap().contains("usermod --add-subuids"), "{ids}");
+    }
+}
+
+#[test]
+fn where_user_namespaces_are_forbidden_it_names_the_setting() {
+    require!(Need::Tool("unshare"));
+    let sandbox = Sandbox::new();
+    // The limit of a user namespace binds all below it, and its root may set it.
+    let forbid = "echo 0 >/proc/sys/user/max_user_namespaces; exec \"$0\" doctor";
+    let output = sandbox.run_other("unshare", &["--user", "--map-root-user", "sh", "-c", forbid, &Sandbox::binary()]);
+    assert_eq!(output.code, 1);
+    let line = output.stdout.lines().find(|line| line.starts_with("lacks")).expect("a line that says it");
+    assert!(line.contains("user.max_user_namespaces is 0"), "{line}");
+    assert!(output.stdout.contains("user.max_user_namespaces=15000"), "{}", output.stdout);
+    assert!(output.stdout.ends_with("Containers cannot run here yet.\n"), "{}", output.stdout);
+}
+
+#[test]
+fn where_unshare_is_refused_without_a_word_it_does_not_guess() {
+    require!(Need::Tool("strace"));
+    let sandbox = Sandbox::new();
+    let binary = Sandbox::binary();
+    let refuse =
+        ["-f", "-o", "/dev/null", "-e", "trace=unshare", "-e", "inject=unshare:error=EACCES", &binary, "doctor"];
+    let output = sandbox.run_other("strace", &refuse);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stdout.contains("refused by a security module"), "{}", output.stdout);
+}
+
+#[test]
+fn a_helper_without_power_is_named() {
+    require!(Need::As(User::Range), Need::Tool("setpriv"));
+    let sandbox = Sandbox::new();
+    let output = sandbox.run_other("setpriv", &["--no-new-privs", &Sandbox::binary(), "doctor"]);
+    assert_eq!(output.code, 1);
+    assert!(output.stdout.contains("no_new_privs"), "{}", output.stdout);
+}

@@ -1,0 +1,138 @@
+//! Who may call whom, and where `unsafe` may stand, read from the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A module imports only from those in later rows; those in one row do not know each other.
+const LAYERS: &[&[&str]] =
+    &[&["cli"], &["explain"], &["container"], &["image", "network"], &["userns"], &["store"], &["sys"], &["diag"]];
+
+#[test]
+fn a_module_imports_only_from_those_below_it() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let Some(own) = module_of(&file) else { continue };
+        let Some(layer) = layer_of(&own) else {
+            wrong.push(format!("{}: the module `{own}` has no layer", file.display()));
+            continue;
+        };
+        for (line, imported) in imports(&code_of(&file), is_top_of_module(&file)) {
+            let below = layer_of(&imported).is_none_or(|other| other > layer);
+            if imported != own && !below {
+                wrong.push(format!("{}:{line}: {own} imports {imported}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsafe_stands_only_in_sys() {
+    let mut wrong = Vec::new();
+    for file in sources().into_iter().filter(|f| module_of(f).as_deref() != Some("sys")) {
+        for (number, line) in code_of(&file).lines().enumerate() {
+            if words(line).any(|word| word == "unsafe" || word == "unsafe_code") {
+                wrong.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_reader_of_imports_sees_them_all() {
+    let code = "use crate::image::{self, Layer};\nuse crate::{\n    store::Store,\n    sys::{On, fs},\n};\n\
+                let x = crate::cli::ui::print();\nuse super::network::Ports;";
+    let found: Vec<String> = imports(code, true).into_iter().map(|(_, name)| name).collect();
+    assert_eq!(found, ["image", "store", "sys", "cli", "network"]);
+}
+
+fn layer_of(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|row| row.contains(&module))
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut directories = vec![source_root()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn source_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The top-level module that a file belongs to; none for `lib.rs` and `main.rs`, which stand above all.
+fn module_of(file: &Path) -> Option<String> {
+    let first = file.strip_prefix(source_root()).unwrap().iter().next().unwrap().to_str().unwrap();
+    let name = first.trim_end_matches(".rs");
+    (!matches!(first, "lib.rs" | "main.rs")).then(|| name.to_owned())
+}
+
+/// In such a file `super::` is the crate.
+fn is_top_of_module(file: &Path) -> bool {
+    let below = file.strip_prefix(source_root()).unwrap();
+    below.iter().count() == 1 || below.iter().count() == 2 && below.ends_with("mod.rs")
+}
+
+/// The file without its comments, line by line.
+fn code_of(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    text.lines().map(|line| line.find("//").map_or(line, |at| &line[..at])).collect::<Vec<_>>().join("\n")
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// Line and top-level module of each `crate::…` path, groups in braces taken apart.
+fn imports(code: &str, super_is_crate: bool) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let prefixes: &[&str] = if super_is_crate { &["crate::", "super::"] } else { &["crate::"] };
+    for prefix in prefixes {
+        for (at, _) in code.match_indices(prefix) {
+            let line = code[..at].lines().count().max(1);
+            let rest = &code[at + prefix.len()..];
+            let names = match rest.strip_prefix('{') {
+                Some(group) => heads_of_group(group),
+                None => words(rest).next().into_iter().collect(),
+            };
+            // `super::` in a nested module of the file may name anything of the file's own.
+            let known = names.into_iter().filter(|name| *prefix == "crate::" || layer_of(name).is_some());
+            found.extend(known.map(|name| (line, name.to_owned())));
+        }
+    }
+    found
+}
+
+/// The first name of each path in `a::b, c::{d, e}, f}`.
+fn heads_of_group(group: &str) -> Vec<&str> {
+    let mut heads = Vec::new();
+    let mut depth = 0;
+    let mut start = 0;
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            ',' | '}' if depth == 0 => {
+                heads.extend(words(&group[start..at]).next());
+                start = at + 1;
+                if character == '}' {
+                    break;
+                }
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    heads
+}
