@@ -201,6 +201,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
         log: None,
         control,
         proxy: None,
+        cgroup: job.cgroup.clone(),
     };
     if let Some(streams) = streams {
         supervised.stdin = streams.stdin;
