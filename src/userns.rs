@@ -139,6 +139,10 @@ impl IdMap {
 
     /// Gives the process, which has just unshared its user namespace, its ids.
     pub fn write(&self, pid: i32) -> Result<(), UsernsError> {
+        self.begin(pid)?.finish()
+    }
+
+    fn begin(&self, pid: i32) -> Result<Mapping, UsernsError> {
         let proc = |file: &str, text: &str| {
             let path = format!("/proc/{pid}/{file}");
             fs::write(&path, text).on("write", path).map_err(UsernsError::Map)
@@ -146,21 +150,36 @@ impl IdMap {
         match self {
             Self::Identity { uids, gids } => {
                 proc("uid_map", &map_text(uids))?;
-                proc("gid_map", &map_text(gids))
+                proc("gid_map", &map_text(gids))?;
+                Ok(Mapping::Done)
             }
             Self::Single { .. } => {
                 proc("setgroups", "deny")?;
                 proc("uid_map", &map_text(&self.uids()))?;
-                proc("gid_map", &map_text(&self.gids()))
+                proc("gid_map", &map_text(&self.gids()))?;
+                Ok(Mapping::Done)
             }
+            // Both at once: each is a process of its own, and they do not wait for each other.
             Self::Range { uids, gids } => {
-                // Both at once: each is a process of its own, and they do not wait for each other.
-                let uid_helper = start_helper("newuidmap", pid, uids)?;
-                let gid_helper = start_helper("newgidmap", pid, gids)?;
-                finish_helper("newuidmap", uid_helper)?;
-                finish_helper("newgidmap", gid_helper)
+                Ok(Mapping::Helped([start_helper("newuidmap", pid, uids)?, start_helper("newgidmap", pid, gids)?]))
             }
         }
+    }
+}
+
+/// The ids are given, or two set-user-ID programs are about to.
+enum Mapping {
+    Done,
+    Helped([std::process::Child; 2]),
+}
+
+impl Mapping {
+    fn finish(self) -> Result<(), UsernsError> {
+        if let Self::Helped([uids, gids]) = self {
+            finish_helper("newuidmap", uids)?;
+            finish_helper("newgidmap", gids)?;
+        }
+        Ok(())
     }
 }
 
@@ -260,8 +279,20 @@ pub enum Origin {
     Made(IdMap),
 }
 
-/// Starts this program inside the user's namespace. Returns its pid.
-pub fn spawn(store: &Store, inside: &Inside) -> Result<(i32, Origin), UsernsError> {
+/// This program on its way into the user's namespace. Killed if it is dropped before [`Spawning::finish`].
+pub struct Spawning {
+    pid: i32,
+    socket: OwnedFd,
+    map: IdMap,
+    joined: Option<(i32, File)>,
+    mapping: Mapping,
+    /// Where a monitor leaves its name.
+    registry: Option<PathBuf>,
+    lock: Option<Lock>,
+}
+
+/// Starts this program inside the user's namespace. The programs that map subordinate ids work on while the caller does.
+pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
     let map = IdMap::of_caller();
     check_map(store, &map)?;
     let registry = store.runtime.parent().unwrap_or(&store.runtime).join("userns");
@@ -278,56 +309,75 @@ pub fn spawn(store: &Store, inside: &Inside) -> Result<(i32, Origin), UsernsErro
         Fork::Parent(pid) => pid,
         Fork::Child => {
             drop(ours);
-            // The parent's `Drop`s must not run here: the lock would be let go.
-            let error =
-                become_inside(inside, joined.as_ref().map(|(_, ns)| ns), theirs, &executable, &program, &environment);
-            process::exit_now(if let Err((socket, error)) = error {
-                let _ = socket::send(socket.as_fd(), &error.errno.to_ne_bytes(), &[]);
-                125
-            } else {
-                0
-            });
+            let namespace = joined.as_ref().map(|(_, namespace)| namespace);
+            let Err((socket, error)) = become_inside(inside, namespace, theirs, &executable, &program, &environment);
+            let _ = socket::send(socket.as_fd(), &error.errno.to_ne_bytes(), &[]);
+            // Nothing of the parent's is dropped here: the lock would be let go.
+            process::exit_now(125);
         }
     };
     drop(theirs);
-    let result = introduce(&map, pid, &ours, joined.is_none());
-    if let Err(error) = result {
-        let _ = process::kill(pid, libc::SIGKILL);
-        let _ = process::wait(pid);
-        return Err(error);
+    let mut spawning = Spawning {
+        pid,
+        socket: ours,
+        map,
+        mapping: Mapping::Done,
+        registry: inside.is_monitor.then_some(registry),
+        lock: Some(lock),
+        joined,
+    };
+    if spawning.joined.is_none() {
+        spawning.hear_unshared()?;
+        spawning.mapping = spawning.map.begin(pid)?;
     }
-    if inside.is_monitor {
-        let start = process::start_time(pid).unwrap_or_default();
-        let name = registry.join(format!("{pid}-{start}"));
-        fs::write(&name, "").on("write", name)?;
-    }
-    drop(lock);
-    Ok((pid, joined.map_or(Origin::Made(map), |(monitor, _)| Origin::Joined { monitor })))
+    Ok(spawning)
 }
 
-/// Answers the child's request for ids, and hears how far it came.
-fn introduce(map: &IdMap, pid: i32, socket: &OwnedFd, made: bool) -> Result<(), UsernsError> {
-    let mut buffer = [0u8; 4];
-    if made {
-        match socket::receive(socket.as_fd(), &mut buffer)? {
-            Some((1, _)) => {
-                map.write(pid)?;
-                socket::send(socket.as_fd(), b"m", &[])?;
-            }
+impl Spawning {
+    fn hear_unshared(&self) -> Result<(), UsernsError> {
+        let mut buffer = [0u8; 4];
+        match socket::receive(self.socket.as_fd(), &mut buffer)? {
+            Some((1, _)) => Ok(()),
             _ => {
                 let errno = i32::from_ne_bytes(buffer);
-                return Err(UsernsError::Create(SysError { call: "unshare", subject: "CLONE_NEWUSER".into(), errno }));
+                Err(UsernsError::Create(SysError { call: "unshare", subject: "CLONE_NEWUSER".into(), errno }))
             }
         }
     }
-    // The end of the conversation is the exec that succeeded.
-    match socket::receive(socket.as_fd(), &mut buffer)? {
-        None => Ok(()),
-        Some(_) => Err(UsernsError::Inside(SysError {
-            call: "execveat",
-            subject: "/proc/self/exe".into(),
-            errno: i32::from_ne_bytes(buffer),
-        })),
+
+    /// Waits until it runs inside. Returns its pid.
+    pub fn finish(mut self) -> Result<(i32, Origin), UsernsError> {
+        std::mem::replace(&mut self.mapping, Mapping::Done).finish()?;
+        if self.joined.is_none() {
+            socket::send(self.socket.as_fd(), b"m", &[])?;
+        }
+        // The end of the conversation is the exec that succeeded.
+        let mut buffer = [0u8; 4];
+        if socket::receive(self.socket.as_fd(), &mut buffer)?.is_some() {
+            let errno = i32::from_ne_bytes(buffer);
+            return Err(UsernsError::Inside(SysError { call: "execveat", subject: "/proc/self/exe".into(), errno }));
+        }
+        let pid = std::mem::take(&mut self.pid);
+        if let Some(registry) = &self.registry {
+            let name = registry.join(format!("{pid}-{}", process::start_time(pid).unwrap_or_default()));
+            fs::write(&name, "").on("write", name)?;
+        }
+        self.lock = None;
+        Ok((
+            pid,
+            self.joined
+                .take()
+                .map_or_else(|| Origin::Made(self.map.clone()), |(monitor, _)| Origin::Joined { monitor }),
+        ))
+    }
+}
+
+impl Drop for Spawning {
+    fn drop(&mut self) {
+        if self.pid != 0 {
+            let _ = process::kill(self.pid, libc::SIGKILL);
+            let _ = process::wait(self.pid);
+        }
     }
 }
 
@@ -339,7 +389,7 @@ fn become_inside(
     executable: &Path,
     program: &File,
     environment: &[CString],
-) -> Result<(), (OwnedFd, SysError)> {
+) -> Result<std::convert::Infallible, (OwnedFd, SysError)> {
     let result = (|| {
         if !inside.enters_containers {
             process::die_with_parent(libc::SIGKILL);
@@ -365,7 +415,7 @@ fn become_inside(
             process::dup_to(socket.as_fd(), 3)?;
         }
         let program = unwritable.as_ref().map_or(program.as_fd(), |mount| mount.as_fd());
-        Err::<(), _>(process::fexecve(program, &inside.arguments, environment))
+        Err(process::fexecve(program, &inside.arguments, environment))
     })();
     result.map_err(|error| (socket, error))
 }
@@ -395,7 +445,7 @@ fn environment(store: &Store) -> Vec<CString> {
         .collect()
 }
 
-/// Whether this process was started by [`spawn`]: its user namespace is not the one it was started from.
+/// Whether this process was started by [`begin`]: its user namespace is not the one it was started from.
 pub fn is_inside() -> bool {
     let outside = std::env::var_os("MINIRUN_INSIDE");
     outside.is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now.as_os_str() != outside))
@@ -412,7 +462,7 @@ pub fn enter(store: &Store) -> Result<(), UsernsError> {
     }
     let arguments = std::env::args_os().filter_map(|a| CString::new(a.as_bytes()).ok()).collect();
     let inside = Inside { arguments, socket: None, enters_containers: false, is_monitor: false };
-    let (pid, _) = spawn(store, &inside)?;
+    let (pid, _) = begin(store, &inside)?.finish()?;
     let signals = process::signalfd(&[libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT])?;
     let child = process::pidfd_open(pid)?;
     loop {

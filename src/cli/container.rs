@@ -3,6 +3,7 @@
 use super::Context;
 use super::run::{self, AttachArgs, CreateArgs, ExecArgs, RunArgs, StartArgs};
 use super::{human, published};
+use crate::container::launch;
 use crate::container::protocol::{End, Message};
 use crate::container::record::{self, Container, Phase, State};
 use crate::container::request;
@@ -144,7 +145,8 @@ impl Command {
             Self::Restart(arguments) => each(&arguments.containers, |name| {
                 let container = Container::find(&context.store, name)?;
                 stop(&container, arguments.signal.as_deref(), arguments.time)?;
-                crate::container::launch::start(&context.store, &container, &mut crate::container::launch::Silent)?;
+                let prepared = launch::prepare(&context.store, &container.record.name)?;
+                launch::start(&container, prepared, &mut launch::Silent)?;
                 println!("{name}");
                 Ok(0)
             }),

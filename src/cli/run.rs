@@ -296,7 +296,7 @@ pub fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
-pub fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
+pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     let attachment = Attachment {
         terminal: arguments.create.tty,
         stdin: arguments.create.interactive,
@@ -306,13 +306,16 @@ pub fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     if !arguments.detach && attachment.terminal && attachment.stdin && !std::io::stdin().is_terminal() {
         return Err(RunError::NoTerminal.into());
     }
+    // Its monitor sets out while the container is being made.
+    let name = arguments.create.name.get_or_insert_with(record::random_name);
+    let prepared = launch::prepare(&context.store, name)?;
     let container = arguments.create.create(context)?;
     let mut told = arguments.explain.map(|_| Told::new());
     let listener: &mut dyn Listener = match &mut told {
         Some(told) => told,
         None => &mut Silent,
     };
-    let end = match launch::start(&context.store, &container, listener) {
+    let end = match launch::start(&container, prepared, listener) {
         Ok(end) => end,
         Err(error) => {
             // With --rm nothing is left of a container that could not be started. A monitor has seen to that itself; where
@@ -362,7 +365,8 @@ pub fn start(arguments: StartArgs, context: &Context) -> Result<u8, Failure> {
             println!("{name}");
             continue;
         }
-        let end = launch::start(&context.store, &container, &mut Silent)?;
+        let prepared = launch::prepare(&context.store, &container.record.name)?;
+        let end = launch::start(&container, prepared, &mut Silent)?;
         if arguments.attach || arguments.interactive {
             let request = &container.record.request;
             let attachment = Attachment {

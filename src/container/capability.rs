@@ -1,6 +1,6 @@
 //! Capabilities: Docker's default set, what `--cap-add` and `--cap-drop` make of it, and how a process keeps to it.
 
-use crate::sys::SysError;
+use crate::sys::{SysError, process};
 use caps::{CapSet, Capability, CapsHashSet};
 
 /// What Docker leaves to a container's root (capabilities(7)).
@@ -85,18 +85,8 @@ fn parse(names: &[String]) -> CapsHashSet {
 /// Takes all but `keep` out of the bounding set.
 pub fn bound(keep: &[String]) -> Result<(), SysError> {
     let keep = parse(keep);
-    for capability in all() {
-        if keep.contains(&capability) {
-            continue;
-        }
-        match caps::drop(None, CapSet::Bounding, capability) {
-            // One that this kernel does not have is not there to drop.
-            Ok(()) | Err(_) if !caps::runtime::thread_all_supported().contains(&capability) => {}
-            Ok(()) => {}
-            Err(_) => return Err(refused("prctl", &capability)),
-        }
-    }
-    Ok(())
+    let mut dropped = all().into_iter().filter(|c| !keep.contains(c));
+    dropped.try_for_each(|c| process::drop_from_bounding_set(c.index()))
 }
 
 /// Sets effective and permitted to `keep`, and leaves nothing to inherit.

@@ -65,6 +65,7 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         };
         return Err(ExecError::NotRunning { name: name.clone(), state });
     }
+    let prepared = launch::prepare(store, name)?;
     let spec = container.spec().map_err(LaunchError::from)?;
     let mut process = spec.process().clone().unwrap_or_default();
     let mut env = process.env().clone().unwrap_or_default();
@@ -106,7 +107,7 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         egress: false,
         told: false,
     };
-    Ok(launch::converse(store, &job, Vec::new(), name, None, &mut Silent)?)
+    Ok(launch::converse(prepared, &job, Vec::new(), name, None, &mut Silent)?)
 }
 
 fn user_of(user: &users::User) -> oci_spec::runtime::User {

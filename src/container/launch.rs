@@ -11,7 +11,7 @@ use crate::network::egress;
 use crate::network::ports::{self, PortError, PortSpec};
 use crate::store::Store;
 use crate::sys::{On, SysError, process};
-use crate::userns::{self, IdMap, Inside, Origin, UsernsError};
+use crate::userns::{self, IdMap, Inside, Origin, Spawning, UsernsError};
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -110,8 +110,22 @@ pub fn plan(container: &Container, cgroup: Option<String>) -> Result<Plan, Launc
     Ok(Plan::of_container(&container.spec()?, &around)?)
 }
 
+/// A monitor on its way, while the client still decides what it will be told.
+pub struct Prepared {
+    spawning: Spawning,
+    end: End,
+}
+
+/// Starts a monitor; `name` is what `ps` shows it with.
+pub fn prepare(store: &Store, name: &str) -> Result<Prepared, LaunchError> {
+    let (ours, theirs) = End::pair()?;
+    let arguments = [monitor::NAME, name].iter().filter_map(|a| CString::new(*a).ok()).collect();
+    let inside = Inside { arguments, socket: Some(theirs.socket()), enters_containers: true, is_monitor: true };
+    Ok(Prepared { spawning: userns::begin(store, &inside)?, end: ours })
+}
+
 /// Starts a container that was created or has ended. Returns the client's end of the conversation, which is attached.
-pub fn start(store: &Store, container: &Container, listener: &mut dyn Listener) -> Result<End, LaunchError> {
+pub fn start(container: &Container, prepared: Prepared, listener: &mut dyn Listener) -> Result<End, LaunchError> {
     let _lock = container.lock()?;
     let name = &container.record.name;
     if container.state().phase == super::record::Phase::Running {
@@ -134,7 +148,7 @@ pub fn start(store: &Store, container: &Container, listener: &mut dyn Listener) 
         told: listener.wants_steps(),
     };
     let descriptors = listeners.into_iter().map(ports::Listener::into_fd).collect();
-    let started = converse(store, &job, descriptors, name, egress, listener);
+    let started = converse(prepared, &job, descriptors, name, egress, listener);
     if started.is_err() {
         let _ = crate::store::remove_tree(&container.runtime);
         let state = State { error: "it could not be started".into(), ..container.state() };
@@ -143,20 +157,17 @@ pub fn start(store: &Store, container: &Container, listener: &mut dyn Listener) 
     started
 }
 
-/// Starts a monitor for `job`, and follows it until the payload runs.
+/// Tells the monitor its job, and follows it until the payload runs.
 pub fn converse(
-    store: &Store,
+    prepared: Prepared,
     job: &Job,
     descriptors: Vec<OwnedFd>,
     name: &str,
     egress: Option<egress::Way>,
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
-    let (ours, theirs) = End::pair()?;
-    let arguments = [monitor::NAME, name].iter().filter_map(|a| CString::new(*a).ok()).collect();
-    let inside = Inside { arguments, socket: Some(theirs.socket()), enters_containers: true, is_monitor: true };
-    let (monitor_pid, origin) = userns::spawn(store, &inside)?;
-    drop(theirs);
+    let (monitor_pid, origin) = prepared.spawning.finish()?;
+    let ours = prepared.end;
     listener.namespace(&origin);
 
     let memory = rustix::fs::memfd_create("job", rustix::fs::MemfdFlags::CLOEXEC).on("memfd_create", "job")?;

@@ -1,10 +1,10 @@
 //! OCI specification → plan: everything that starting the container will do to the kernel, decided before any of it.
 
-use super::step::{Mount, Overlay, Step};
+use super::step::{Mount, Overlay, Step, pack};
 use super::{seccomp, spec};
 use crate::diag::Diagnose;
 use crate::sys::SysError;
-use oci_spec::runtime::{Linux, LinuxNamespaceType, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxSeccomp, Process, Spec};
 use serde::{Deserialize, Serialize};
 
 /// The monitor walks `outside`, the container's first process walks `inside`, each in one straight loop.
@@ -20,8 +20,8 @@ pub enum PlanError {
     NoCommand,
     #[error("the container's specification lacks {0}")]
     Lacks(&'static str),
-    #[error("the system call filter cannot be compiled: {0}")]
-    Filter(String),
+    #[error(transparent)]
+    Filter(#[from] seccomp::SeccompError),
 }
 
 impl Diagnose for PlanError {
@@ -233,8 +233,15 @@ fn namespaces(linux: &Linux) -> Vec<String> {
     linux.namespaces().iter().flatten().map(|n| name(n.typ()).to_owned()).collect()
 }
 
+fn filter_step(why: &str, policy: &LinuxSeccomp) -> Result<Step, PlanError> {
+    let filter = seccomp::compile(policy)?;
+    let program = filter.program.iter().map(pack).collect();
+    let calls = policy.syscalls().iter().flatten().map(|s| s.names().len()).sum();
+    Ok(Step::Filter { why: why.to_owned(), calls, program, flags: filter.flags })
+}
+
 struct Filter<'a> {
-    policy: Option<&'a oci_spec::runtime::LinuxSeccomp>,
+    policy: Option<&'a LinuxSeccomp>,
     single_id: bool,
 }
 
@@ -264,16 +271,12 @@ fn become_payload(
     let effective = capabilities.map(|c| names(c.effective())).unwrap_or_default();
     steps.push(Step::BoundCapabilities { keep: bounding });
     // Loaded while this process still has CAP_SYS_ADMIN, so that no_new_privs is not needed for it.
-    let wrong = |e: seccomp::SeccompError| PlanError::Filter(e.to_string());
-    if filter.single_id {
-        let program = seccomp::one_id_answers().map_err(wrong)?;
-        let what = "there is one id only: changes of owner and user succeed without effect".to_owned();
-        steps.push(Step::Filter { what, calls: seccomp::ANSWERED.len(), program });
+    let answers = filter.single_id.then(seccomp::one_id_answers);
+    if let Some(answers) = &answers {
+        steps.push(filter_step("there is one id only: changes of owner and user succeed without effect", answers)?);
     }
     if let Some(policy) = filter.policy {
-        let calls = policy.syscalls().iter().flatten().map(|s| s.names().len()).sum();
-        let program = seccomp::compile(policy).map_err(wrong)?;
-        steps.push(Step::Filter { what: "only the system calls that Docker allows too".into(), calls, program });
+        steps.push(filter_step("only the system calls that Docker allows too", policy)?);
     }
     let user = process.user();
     let groups = (!filter.single_id).then(|| user.additional_gids().clone().unwrap_or_default());

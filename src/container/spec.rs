@@ -189,7 +189,9 @@ pub fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Re
         });
     }
     if !request.privileged && !request.seccomp_unconfined {
-        spec["linux"]["seccomp"] = serde_json::to_value(super::seccomp::policy(capabilities))?;
+        spec["linux"]["seccomp"] = serde_json::to_value(super::seccomp::policy(
+            &capabilities.iter().filter_map(|name| name.parse().ok()).collect(),
+        ))?;
     }
     serde_json::from_value(spec)
 }

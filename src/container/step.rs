@@ -102,9 +102,10 @@ pub enum Step {
         keep: Vec<String>,
     },
     Filter {
-        what: String,
-        program: Vec<u64>,
+        why: String,
         calls: usize,
+        program: Vec<u64>,
+        flags: u64,
     },
     User {
         uid: u32,
@@ -192,7 +193,10 @@ impl Step {
             }
             Self::Limit { name, soft, hard } => set_limit(name, *soft, *hard),
             Self::BoundCapabilities { keep } => super::capability::bound(keep),
-            Self::Filter { program, .. } => crate::sys::seccomp::load(program),
+            Self::Filter { program, flags, .. } => {
+                let program: Vec<_> = program.iter().copied().map(unpack).collect();
+                crate::sys::seccomp::set_mode_filter(&program, *flags)
+            }
             Self::User { uid, gid, groups } => {
                 if let Some(groups) = groups {
                     process::setgroups(groups)?;
@@ -244,7 +248,7 @@ impl Step {
             Self::Session { terminal: false } => "signals from your terminal do not reach it by accident".into(),
             Self::Limit { .. } => "a resource limit".into(),
             Self::BoundCapabilities { .. } => "no program in it can ever gain more than these".into(),
-            Self::Filter { what, .. } => what.clone(),
+            Self::Filter { why, .. } => why.clone(),
             Self::User { uid: 0, .. } => "root in the container is an ordinary user on the host".into(),
             Self::User { .. } => "the user that the image or you named".into(),
             Self::SetCapabilities { .. } => "root here is root over the container only".into(),
@@ -502,6 +506,21 @@ impl Mount {
             ("sysfs", libc::EPERM) => Some("the network namespace is not the container's own".into()),
             _ => None,
         }
+    }
+}
+
+/// A BPF instruction as one number, on its way to the monitor.
+pub fn pack(instruction: &libc::sock_filter) -> u64 {
+    let libc::sock_filter { code, jt, jf, k } = *instruction;
+    u64::from(code) << 48 | u64::from(jt) << 40 | u64::from(jf) << 32 | u64::from(k)
+}
+
+fn unpack(number: u64) -> libc::sock_filter {
+    libc::sock_filter {
+        code: (number >> 48) as u16,
+        jt: (number >> 40) as u8,
+        jf: (number >> 32) as u8,
+        k: number as u32,
     }
 }
 

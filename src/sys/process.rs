@@ -238,6 +238,16 @@ pub fn no_new_privileges() -> Result<(), SysError> {
     }
 }
 
+/// prctl(PR_CAPBSET_DROP): no program run from here on can gain the capability. One that the kernel does not know is
+/// no error: there is nothing to drop.
+pub fn drop_from_bounding_set(capability: u8) -> Result<(), SysError> {
+    // SAFETY: sets an attribute of this process.
+    match unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(capability)) } {
+        -1 if errno() != libc::EINVAL => Err(last("prctl", "PR_CAPBSET_DROP")),
+        _ => Ok(()),
+    }
+}
+
 /// setresuid(2) on this thread, which is the only one.
 pub fn setresuid(uid: u32) -> Result<(), SysError> {
     // SAFETY: changes credentials only.
