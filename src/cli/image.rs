@@ -1,24 +1,33 @@
 //! Images: import, load, save, images, history, tag, rmi.
 
 use super::{Context, human};
-use crate::diag::Failure;
+use crate::diag::{Diagnose, Failure};
 use crate::image::claim::ImageClaim;
 use crate::image::digest::Digest;
+use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::image::remove::{Removed, remove};
+use crate::image::save::{Format, save_directory};
 use crate::image::{self, Image, ImageError, import, manifests, names};
 use crate::store::Store;
 use crate::sys::On;
 use clap::{Args, Subcommand};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
 
 #[derive(Subcommand)]
 pub enum Command {
     /// List images
     Images(ImagesArguments),
+    /// Show how an image came to be
+    History(HistoryArguments),
     /// Make an image from an archive of a root file system
     Import(ImportArguments),
+    /// Load images from an archive or a directory
+    Load(LoadArguments),
+    /// Save images to an archive or a directory
+    Save(SaveArguments),
     /// Give an image one more name
     Tag {
         /// A name, an id, or the beginning of an id
@@ -34,7 +43,10 @@ impl Command {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Images(arguments) => images(&context.store, &arguments),
+            Self::History(arguments) => history(&context.store, &arguments),
             Self::Import(arguments) => import_archive(&context.store, arguments),
+            Self::Load(arguments) => load(&context.store, &arguments),
+            Self::Save(arguments) => save(&context.store, &arguments),
             Self::Tag { source, target } => tag(&context.store, &source, target),
             Self::Rmi(arguments) => rmi(&context.store, &arguments),
         }
@@ -138,6 +150,51 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 #[derive(Args)]
+pub struct HistoryArguments {
+    /// A name, an id, or the beginning of an id
+    image: String,
+    /// Only ids
+    #[arg(short, long)]
+    quiet: bool,
+    /// Ids and commands in full
+    #[arg(long)]
+    no_trunc: bool,
+    /// Sizes and times for people; =false for programs
+    #[arg(short = 'H', long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    human: bool,
+}
+
+/// What Docker says of the steps whose images are not here.
+const MISSING: &str = "<missing>";
+const COMMAND_WIDTH: usize = 45;
+
+fn history(store: &Store, arguments: &HistoryArguments) -> Result<u8, Failure> {
+    let image = image::find(store, &arguments.image)?;
+    let id = if arguments.no_trunc { image.id.to_string() } else { image.id.short() };
+    let mut rows = Vec::new();
+    for (i, step) in image::history::history(store, &image)?.into_iter().enumerate() {
+        let id = if i == 0 { id.clone() } else { MISSING.into() };
+        if arguments.quiet {
+            println!("{id}");
+            continue;
+        }
+        let command = step.created_by.replace('\t', " ");
+        let shorten = !arguments.no_trunc && command.chars().count() > COMMAND_WIDTH;
+        let command = if shorten { command.chars().take(COMMAND_WIDTH - 1).chain(['…']).collect() } else { command };
+        let (created, size) = if arguments.human {
+            (human::ago(step.created.as_deref()), human::size(step.size))
+        } else {
+            (step.created.unwrap_or_default(), step.size.to_string())
+        };
+        rows.push(vec![id, created, command, size, step.comment]);
+    }
+    if !arguments.quiet {
+        print!("{}", human::table(&["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], &rows));
+    }
+    Ok(0)
+}
+
+#[derive(Args)]
 pub struct ImportArguments {
     /// A file, or - for standard input
     archive: String,
@@ -165,6 +222,98 @@ fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failu
     };
     println!("{}", import::import(store, archive, options)?);
     Ok(0)
+}
+
+#[derive(Args)]
+pub struct LoadArguments {
+    /// A docker-archive, an OCI archive or an OCI directory [default: standard input]
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Nothing is shown meanwhile anyway
+    #[arg(short, long)]
+    quiet: bool,
+    /// Load the images for this platform, such as linux/arm64
+    #[arg(long)]
+    platform: Option<Platform>,
+}
+
+fn load(store: &Store, arguments: &LoadArguments) -> Result<u8, Failure> {
+    let input = arguments.input.as_deref().filter(|path| *path != Path::new("-"));
+    if input.is_none() && io::stdin().is_terminal() {
+        return Err(TerminalError { what: "read an archive from", hint: "name a file: minirun load -i FILE" }.into());
+    }
+    crate::userns::enter(store)?;
+    for loaded in image::load::load(store, input, arguments.platform.as_ref())? {
+        if loaded.names.is_empty() {
+            println!("Loaded image ID: {}", loaded.id);
+        }
+        for name in &loaded.names {
+            println!("Loaded image: {}", name.familiar());
+        }
+    }
+    Ok(0)
+}
+
+#[derive(Args)]
+pub struct SaveArguments {
+    /// Names, ids, or beginnings of ids
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+    /// Where to [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// docker-archive (which is an OCI archive too), oci-archive or oci-dir
+    #[arg(long, default_value = "docker-archive", hide_default_value = true)]
+    format: SaveFormat,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum SaveFormat {
+    DockerArchive,
+    OciArchive,
+    OciDir,
+}
+
+fn save(store: &Store, arguments: &SaveArguments) -> Result<u8, Failure> {
+    let output = arguments.output.as_deref().filter(|path| *path != Path::new("-"));
+    let format = match (arguments.format, output) {
+        (SaveFormat::OciDir, Some(path)) => {
+            crate::userns::enter(store)?;
+            save_directory(store, &arguments.images, path)?;
+            return Ok(0);
+        }
+        (SaveFormat::OciDir, None) => {
+            let hint = "name a directory: minirun save --format oci-dir -o DIR IMAGE";
+            return Err(TerminalError { what: "write a directory to", hint }.into());
+        }
+        (SaveFormat::DockerArchive, _) => Format::Docker,
+        (SaveFormat::OciArchive, _) => Format::Oci,
+    };
+    if output.is_none() && io::stdout().is_terminal() {
+        return Err(
+            TerminalError { what: "write an archive to", hint: "name a file: minirun save -o FILE IMAGE" }.into()
+        );
+    }
+    crate::userns::enter(store)?;
+    match output {
+        Some(path) => image::save::save_file(store, &arguments.images, format, path)?,
+        None => image::save::save(store, &arguments.images, format, io::stdout().lock(), "standard output")?,
+    }
+    Ok(0)
+}
+
+/// Archives are not for human eyes and hands.
+#[derive(Debug, thiserror::Error)]
+#[error("will not {what} a terminal")]
+struct TerminalError {
+    what: &'static str,
+    hint: &'static str,
+}
+
+impl Diagnose for TerminalError {
+    fn hint(&self) -> Option<String> {
+        Some(self.hint.into())
+    }
 }
 
 fn tag(store: &Store, source: &str, target: Reference) -> Result<u8, Failure> {

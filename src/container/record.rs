@@ -134,6 +134,9 @@ pub struct State {
     pub started: String,
     pub finished: String,
     pub error: String,
+    pub oom_killed: bool,
+    /// Where its limits are set.
+    pub cgroup: Option<String>,
     /// Published ports as they were opened.
     pub ports: Vec<crate::network::ports::PortSpec>,
 }

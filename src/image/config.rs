@@ -2,6 +2,7 @@
 //!
 //! Configs are kept as JSON values: a typed model would lose the fields that it does not know.
 
+use super::digest::Digest;
 use serde_json::{Map, Value, json};
 
 #[derive(Debug, thiserror::Error)]
@@ -48,13 +49,13 @@ pub fn new() -> Value {
     })
 }
 
-/// One more layer on top, or none where an instruction only changed the config.
-pub fn add_layer(config: &mut Value, diff_id: &super::digest::Digest, history: Value) {
-    for (path, value) in [("/rootfs/diff_ids", json!(diff_id)), ("/history", history)] {
-        if let Some(Value::Array(list)) = config.pointer_mut(path) {
-            list.push(value);
-        }
+/// One more step of the history; with a layer, unless it changed no file.
+pub fn add_history(config: &mut Value, mut step: Value, diff_id: Option<Digest>) {
+    match diff_id {
+        Some(diff_id) => list(&mut config["rootfs"]["diff_ids"]).push(json!(diff_id)),
+        None => step["empty_layer"] = json!(true),
     }
+    list(&mut config["history"]).push(step);
 }
 
 /// Applies `-c` options to the `config` part of an image config.
@@ -133,7 +134,10 @@ fn set(settings: &mut Map<String, Value>, key: &str, value: Value) {
 }
 
 fn array<'a>(settings: &'a mut Map<String, Value>, key: &str) -> &'a mut Vec<Value> {
-    let value = settings.entry(key).or_insert(Value::Null);
+    list(settings.entry(key).or_insert(Value::Null))
+}
+
+fn list(value: &mut Value) -> &mut Vec<Value> {
     if !value.is_array() {
         *value = json!([]);
     }

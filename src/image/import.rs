@@ -1,12 +1,13 @@
 //! `import`: an image of one layer, from an archive of a root file system.
 
+use super::assemble::{Parts, assemble};
 use super::claim::{self, ImageClaim};
 use super::digest::Digest;
 use super::ingest::ingest;
 use super::owner::Owners;
 use super::reference::Reference;
 use super::unpack::Limits;
-use super::{ImageError, config, layer, manifest, names};
+use super::{ImageError, config};
 use crate::store::Store;
 use serde_json::json;
 use std::io::Read;
@@ -30,20 +31,16 @@ pub fn import(store: &Store, archive: impl Read + Send, options: Options) -> Res
 
     let comment = options.message.unwrap_or_else(|| format!("Imported from {}", options.origin));
     image["created"] = json!(created);
-    config::add_layer(&mut image, &unpacked.info.diff_id, json!({ "created": created, "comment": comment }));
+    let step = json!({ "created": created, "comment": comment });
+    config::add_history(&mut image, step, Some(unpacked.info.diff_id));
     let config = image.to_string().into_bytes();
     let id = Digest::of(&config);
 
-    super::sync(store)?;
     let mut claim = ImageClaim::take(store, id)?;
     claim.intend(&[unpacked.info.diff_id])?;
-    layer::publish(store, &scratch, &unpacked.entry, &unpacked.info.diff_id, &id)?;
-    // The layer may have been there before, with a blob of its own.
-    let info = layer::info(store, &unpacked.info.diff_id)?.unwrap_or(unpacked.info);
-    let manifest = manifest::make(&config, &[info]);
-    super::publish(store, &scratch, &claim, &config, &manifest)?;
-    if let Some(name) = &options.name {
-        names::set(store, &claim, name, Digest::of(&manifest))?;
-    }
+    let layers = [unpacked.info.diff_id];
+    let names: Vec<Reference> = options.name.into_iter().collect();
+    let parts = Parts { config: &config, layers: &layers, new: vec![unpacked], manifest: None, names: &names };
+    assemble(store, &scratch, &claim, parts)?;
     Ok(id)
 }

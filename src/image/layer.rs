@@ -6,10 +6,13 @@
 use super::ImageError;
 use super::claim::Claim;
 use super::digest::Digest;
+use super::record::Replay;
+use super::stream::{self, Compression};
 use crate::store::{self, Scratch, Store};
 use crate::sys::On;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// What is known of a layer without walking it.
@@ -60,7 +63,31 @@ pub fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, ImageError>
     Ok(Some(info))
 }
 
-/// Makes `image` a user of a layer that is there already. `false`: it is not.
+/// [`info`] of a layer that must be there.
+pub fn known(store: &Store, diff_id: &Digest) -> Result<Info, ImageError> {
+    info(store, diff_id)?.ok_or(ImageError::NoLayer { layer: *diff_id })
+}
+
+/// The archive of a layer, in the form that has this digest: its blob, or the uncompressed archive.
+pub fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Read + Send>, ImageError> {
+    let directory = directory(store, &info.diff_id);
+    let broken = |source| ImageError::LayerArchive { layer: info.diff_id, source };
+    let Some(blob) = &info.blob else {
+        return Ok(Box::new(Replay::new(&directory).map_err(broken)?));
+    };
+    let path = directory.join("blobs").join(blob.digest.hex());
+    let mut file = File::open(&path).on("open", &path)?;
+    if blob.digest == *digest {
+        return Ok(Box::new(file));
+    }
+    let mut magic = [0; stream::MAGIC];
+    let known = stream::fill(&mut file, &mut magic).map_err(broken)?;
+    file.rewind().map_err(broken)?;
+    let compression = Compression::of(&magic[..known]).unwrap_or(Compression::None);
+    compression.decode(file).map_err(broken)
+}
+
+/// Makes `image` a user of a layer that is there already; lasting once the store is synced. `false`: it is not there.
 pub fn adopt(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
     let _claim = Claim::layer(store, diff_id)?;
     adopt_claimed(store, diff_id, image)
@@ -70,11 +97,9 @@ fn adopt_claimed(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool
     if info(store, diff_id)?.is_none() {
         return Ok(false);
     }
-    let users = directory(store, diff_id).join("images");
-    let user = users.join(image.hex());
+    let user = directory(store, diff_id).join("images").join(image.hex());
     if !user.exists() {
         File::create(&user).on("open", &user)?;
-        store::sync_dir(&users)?;
     }
     Ok(true)
 }
@@ -93,9 +118,10 @@ pub fn publish(
     File::create(users.join(image.hex())).on("open", &users)?;
     store::sync_dir(&users)?;
     let _claim = Claim::layer(store, diff_id)?;
-    if !adopt_claimed(store, diff_id, image)? {
-        scratch.publish(entry, &directory(store, diff_id))?;
+    if adopt_claimed(store, diff_id, image)? {
+        return Ok(store::sync_dir(&directory(store, diff_id).join("images"))?);
     }
+    scratch.publish(entry, &directory(store, diff_id))?;
     Ok(())
 }
 

@@ -3,23 +3,34 @@
 //! `images/<digest of the config>/` holds `config.json` and `manifests/<digest>` byte for byte as they came, an empty file
 //! per name in `names/` and per container in `containers/`. Layers lie beside, each stored once (see [`layer`]).
 
+mod archive;
+mod assemble;
 pub mod claim;
+pub mod commit;
 pub mod config;
+pub mod diff;
 pub mod digest;
+pub mod history;
 pub mod id;
 pub mod import;
 mod ingest;
+pub mod inspect;
 pub mod layer;
+pub mod load;
 mod manifest;
 pub mod names;
 mod owner;
+mod pack;
+pub mod platform;
 mod record;
 pub mod reference;
 pub mod remove;
+pub mod save;
 mod stream;
 mod tape;
 mod tree;
 pub mod unpack;
+pub mod usage;
 
 use crate::diag::Diagnose;
 use crate::store::{self, Scratch, Store, StoreError};
@@ -45,14 +56,24 @@ pub enum ImageError {
     Config { image: Digest, source: oci_spec::OciSpecError },
     #[error("image {image} is damaged: {what}")]
     Damaged { image: Digest, what: String },
+    #[error("layer {layer} is not in the store, though an image uses it")]
+    NoLayer { layer: Digest },
+    #[error("cannot put the archive of layer {layer} together")]
+    LayerArchive { layer: Digest, source: std::io::Error },
     #[error("layers {wanted} and {found} begin with the same digits")]
     Collision { wanted: Digest, found: Digest },
     #[error("cannot unpack {subject}")]
     Unpack { subject: String, source: UnpackError },
+    #[error("cannot pack the changes")]
+    Pack(#[source] std::io::Error),
     #[error("image {} is used by {}", image.short(), shown(containers))]
     InUse { image: Digest, containers: Vec<String> },
     #[error("image {} has several names: {}", image.short(), names.join(", "))]
     ManyNames { image: Digest, names: Vec<String> },
+    #[error(transparent)]
+    Load(#[from] load::LoadError),
+    #[error(transparent)]
+    Save(#[from] save::SaveError),
     #[error(transparent)]
     Change(#[from] config::InvalidChange),
     #[error(transparent)]
@@ -79,6 +100,9 @@ impl Diagnose for ImageError {
             Self::ManyNames { names, .. } => {
                 Some(format!("remove one name: minirun rmi {}\nor the image with all of them: add -f", names[0]))
             }
+            Self::Load(error) => error.hint(),
+            Self::Save(error) => error.hint(),
+            Self::NoLayer { .. } => Some("load the image again".into()),
             Self::Change(error) => error.hint(),
             Self::Damaged { image, .. } => {
                 Some(format!("remove it and load it again: minirun rmi -f {}", image.short()))
@@ -88,6 +112,13 @@ impl Diagnose for ImageError {
             Self::Sys(error) => StoreError::Sys(error.clone()).hint(),
             _ => None,
         }
+    }
+}
+
+impl ImageError {
+    /// Of a stream between two threads, of which the other one knows why.
+    fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Pack(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
 }
 

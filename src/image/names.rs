@@ -101,3 +101,10 @@ pub fn remove(store: &Store, claim: &ImageClaim, reference: &Reference) -> Resul
     let _ = fs::remove_file(super::directory(store, &claim.image).join(DIRECTORY).join(&file));
     Ok(ours)
 }
+
+/// When the image was given its newest name, as Docker's `LastTagTime` tells it.
+pub fn last_given(store: &Store, image: &Digest) -> Option<String> {
+    let entries = fs::read_dir(super::directory(store, image).join(DIRECTORY)).ok()?;
+    let newest = entries.flatten().filter_map(|e| e.metadata().ok()?.modified().ok()).max()?;
+    jiff::Timestamp::try_from(newest).ok().map(|time| time.to_string())
+}

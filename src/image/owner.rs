@@ -15,6 +15,25 @@ pub struct Stat {
     pub mode: u32,
 }
 
+impl Stat {
+    /// Mode bits without which whoever has but one id could not use a file.
+    pub fn needed(is_directory: bool) -> u32 {
+        if is_directory { 0o700 } else { 0o600 }
+    }
+
+    /// Of a file with this owner and mode, and perhaps a note of what it has in its image.
+    pub fn of_file(uid: u32, gid: u32, raw_mode: u32, note: Option<&[u8]>) -> Self {
+        let mode = raw_mode & 0o7777;
+        let found = Self { uid: u64::from(uid), gid: u64::from(gid), mode };
+        let Some(noted) = note.and_then(|n| std::str::from_utf8(n).ok()).and_then(|n| n.parse::<Self>().ok()) else {
+            return found;
+        };
+        let is_directory = raw_mode & libc::S_IFMT == libc::S_IFDIR;
+        // Another mode than the one made from the note was given since, by chmod.
+        if noted.mode | Self::needed(is_directory) == mode { noted } else { Self { mode, ..noted } }
+    }
+}
+
 impl fmt::Display for Stat {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{}:{}:{:o}", self.uid, self.gid, self.mode)
@@ -102,5 +121,8 @@ mod tests {
         assert_eq!(stat.to_string(), "101:102:4755");
         assert_eq!("101:102:4755".parse(), Ok(stat));
         assert!("101:102".parse::<Stat>().is_err());
+        let of = |mode| Stat::of_file(0, 0, libc::S_IFREG | mode, Some(b"101:102:440"));
+        assert_eq!(of(0o640), Stat { uid: 101, gid: 102, mode: 0o440 });
+        assert_eq!(of(0o644).mode, 0o644);
     }
 }

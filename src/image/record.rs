@@ -3,8 +3,10 @@
 
 use super::tape::Record;
 use super::tree::Moved;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 pub const FILE_NAME: &str = "record.zst";
@@ -78,4 +80,132 @@ pub fn write_index(layer: &Path, moved: &[Moved]) -> io::Result<()> {
         write_bytes(&mut index, &one.path)?;
     }
     std::fs::write(layer.join(DISPLACED).join("index"), index)
+}
+
+/// The recorded stream again. What it gives must still be compared with the digest it should have.
+pub struct Replay {
+    input: Decoder,
+    layer: OwnedFd,
+    displaced: Vec<Moved>,
+    current: Source,
+}
+
+type Decoder = zstd::stream::read::Decoder<'static, BufReader<File>>;
+
+enum Source {
+    Literal(u64),
+    Contents(io::Take<File>),
+    Ended,
+}
+
+impl Replay {
+    pub fn new(layer: &Path) -> io::Result<Self> {
+        let input = zstd::stream::read::Decoder::new(File::open(layer.join(FILE_NAME))?)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let displaced = read_index(layer)?;
+        let layer = rustix::fs::open(layer, flags, Mode::empty())?;
+        Ok(Self { input, layer, displaced, current: Source::Literal(0) })
+    }
+
+    fn next(&mut self) -> io::Result<()> {
+        let mut tag = [0];
+        self.input.read_exact(&mut tag)?;
+        self.current = match tag[0] {
+            LITERAL => Source::Literal(read_number(&mut self.input)?),
+            CONTENTS => {
+                let (entry, size) = (read_number(&mut self.input)?, read_number(&mut self.input)?);
+                let path = read_bytes(&mut self.input)?;
+                let path = locate(&self.displaced, &path, entry);
+                let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+                let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+                let file = File::from(rustix::fs::openat2(&self.layer, path, flags, Mode::empty(), resolve)?);
+                if file.metadata()?.len() != size {
+                    return Err(io::Error::other("a file in it was changed"));
+                }
+                Source::Contents(file.take(size))
+            }
+            END => Source::Ended,
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        };
+        Ok(())
+    }
+}
+
+impl Read for Replay {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let n = match &mut self.current {
+                Source::Ended => return Ok(0),
+                Source::Literal(0) => 0,
+                Source::Literal(left) => {
+                    let most = buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    let n = self.input.read(&mut buffer[..most])?;
+                    if n == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                    *left -= n as u64;
+                    n
+                }
+                Source::Contents(file) => file.read(buffer)?,
+            };
+            if n > 0 || buffer.is_empty() {
+                return Ok(n);
+            }
+            self.next()?;
+        }
+    }
+}
+
+/// Where the file is now that an entry made: in the tree, or put aside by the first later entry that took its name, or
+/// that of a directory above it.
+fn locate(displaced: &[Moved], path: &[u8], entry: u64) -> Vec<u8> {
+    let above = |moved: &[u8]| path.strip_prefix(moved).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
+    let aside = displaced.iter().enumerate().filter(|(_, moved)| moved.by > entry && above(&moved.path));
+    match aside.min_by_key(|(_, moved)| moved.by) {
+        Some((number, moved)) => [format!("{DISPLACED}/{number}").as_bytes(), &path[moved.path.len()..]].concat(),
+        None => [b"fs/", path].concat(),
+    }
+}
+
+fn read_index(layer: &Path) -> io::Result<Vec<Moved>> {
+    let index = match std::fs::read(layer.join(DISPLACED).join("index")) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut rest = &index[..];
+    let mut moved = Vec::new();
+    while !rest.is_empty() {
+        moved.push(Moved { by: read_number(&mut rest)?, path: read_bytes(&mut rest)? });
+    }
+    Ok(moved)
+}
+
+fn read_number(input: &mut impl Read) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    input.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// A path, so never long.
+fn read_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
+    let length = read_number(input)?;
+    let mut bytes = Vec::new();
+    input.take(length).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_aside_is_found_by_the_time_it_was_made() {
+        let moved = |path: &[u8], by| Moved { path: path.to_vec(), by };
+        let displaced = [moved(b"a/b", 7), moved(b"a", 9)];
+        let at = |path: &[u8], entry| String::from_utf8(locate(&displaced, path, entry)).unwrap();
+        assert_eq!(at(b"a/b", 5), "displaced/0");
+        assert_eq!(at(b"a/b", 7), "displaced/1/b");
+        assert_eq!(at(b"a/b", 10), "fs/a/b");
+        assert_eq!(at(b"ab", 1), "fs/ab");
+    }
 }

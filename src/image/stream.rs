@@ -1,6 +1,6 @@
 //! Compression by content, and a stream handed from the thread that makes it to the thread that uses it.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +95,45 @@ impl Feed {
     /// An empty piece says that the stream ends here; without it, it broke off.
     pub fn send(&self, piece: Vec<u8>) -> Result<(), Abandoned> {
         self.full.send(piece).map_err(|_| Abandoned)
+    }
+}
+
+/// A [`Feed`] to write to.
+pub struct Outlet {
+    feed: Feed,
+    piece: Vec<u8>,
+}
+
+impl Outlet {
+    pub fn new(feed: Feed) -> Self {
+        Self { feed, piece: Vec::with_capacity(PIECE) }
+    }
+
+    /// Without this, the stream breaks off.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        self.feed.send(Vec::new()).map_err(|Abandoned| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Write for Outlet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = bytes.len().min(PIECE - self.piece.len());
+        self.piece.extend_from_slice(&bytes[..n]);
+        if self.piece.len() == PIECE {
+            self.flush()?;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let mut next = self.feed.emptied.try_recv().unwrap_or_default();
+        next.clear();
+        let full = std::mem::replace(&mut self.piece, next);
+        self.feed.send(full).map_err(|Abandoned| io::ErrorKind::BrokenPipe.into())
     }
 }
 

@@ -289,6 +289,18 @@ impl<R: BufRead, T: Record> Tape<R, T> {
         Ok(())
     }
 
+    /// Done with the current entry without reading it. Not recorded; whether the stream is long enough, the caller knows.
+    pub fn seek_past(&mut self) -> Result<(), TapeError>
+    where
+        R: SeekForward,
+    {
+        let bytes = self.remaining + self.padding;
+        self.input.seek_forward(bytes).map_err(TapeError::Read)?;
+        self.position += bytes;
+        (self.remaining, self.padding) = (0, 0);
+        Ok(())
+    }
+
     /// Everything after the end of the archive, up to the end of the stream.
     pub fn rest(&mut self) -> Result<(), TapeError> {
         loop {
@@ -347,6 +359,17 @@ impl<R: BufRead, T: Record> Tape<R, T> {
             io::ErrorKind::UnexpectedEof => TapeError::Truncated(self.position),
             _ => TapeError::Read(error),
         }
+    }
+}
+
+/// Passing over bytes without reading them.
+pub trait SeekForward {
+    fn seek_forward(&mut self, bytes: u64) -> io::Result<()>;
+}
+
+impl<R: io::Read + io::Seek> SeekForward for io::BufReader<R> {
+    fn seek_forward(&mut self, bytes: u64) -> io::Result<()> {
+        self.seek_relative(i64::try_from(bytes).map_err(io::Error::other)?)
     }
 }
 

@@ -5,7 +5,7 @@
 //! link as if the tree were the whole file system (`RESOLVE_IN_ROOT`).
 
 use super::tape::printable;
-use crate::sys::{On, SysError};
+use crate::sys::{On, SysError, fs as sys};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -278,7 +278,7 @@ pub fn make_whiteout(parent: BorrowedFd, name: &[u8]) -> Result<(), Errno> {
 
 /// Hides what lower layers have in this directory.
 pub fn set_opaque(directory: &impl AsFd) -> Result<(), Errno> {
-    rustix::fs::fsetxattr(directory, OPAQUE, b"y", rustix::fs::XattrFlags::empty())
+    sys::fsetxattr(directory, OPAQUE.as_bytes(), b"y")
 }
 
 fn remove_directory(parent: BorrowedFd, name: &[u8]) -> Result<(), Errno> {

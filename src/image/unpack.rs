@@ -1,13 +1,13 @@
 //! Unpacking: a tar stream becomes a directory that overlayfs takes as a layer.
 
-use super::owner::{self, Owners};
+use super::owner::{self, Owners, Stat};
 use super::record::Recorder;
 use super::tape::{Entry, Kind, Run, Tape, TapeError, printable};
 use super::tree::{self, Components, Tree, TreeError};
 use crate::diag::Diagnose;
 use crate::store::StoreError;
-use crate::sys::SysError;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use crate::sys::{SysError, fs as sys};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{BufRead, Write};
@@ -93,6 +93,11 @@ impl Limits {
             depth: usize::try_from(read(Self::DEPTH, 256)).unwrap_or(256),
             ratio: read(Self::RATIO, 500),
         }
+    }
+
+    /// For what was on this disk before.
+    pub fn unlimited() -> Self {
+        Self { bytes: u64::MAX, entries: u64::MAX, depth: usize::MAX, ratio: u64::MAX }
     }
 
     /// To be asked while the archive is being read.
@@ -195,7 +200,7 @@ impl<'a> Unpacker<'a> {
             Some(runs) => self.sparse(tape, &file, runs, entry.size, components)?,
             None => self.contents(tape, &file, entry.size, components)?,
         }
-        self.attributes(&file, entry, components, 0o600)?;
+        self.attributes(&file, entry, components)?;
         rustix::fs::futimens(&file, &times(entry)).map_err(|e| self.failed("futimens", components, e))
     }
 
@@ -258,14 +263,14 @@ impl<'a> Unpacker<'a> {
         if hidden {
             tree::set_opaque(&directory).map_err(|e| self.failed("fsetxattr", components, e))?;
         }
-        self.attributes(&directory, entry, components, 0o700)?;
+        self.attributes(&directory, entry, components)?;
         self.directories.push(Dated { path: tree::join(components), times: times(entry) });
         Ok(())
     }
 
     fn root(&mut self, entry: &Entry) -> Result<(), UnpackError> {
         let Some(root) = self.tree.directory(b"") else { return Err(UnpackError::Root) };
-        self.attributes(&root, entry, &Vec::new(), 0o700)?;
+        self.attributes(&root, entry, &Vec::new())?;
         self.directories.push(Dated { path: Vec::new(), times: times(entry) });
         Ok(())
     }
@@ -348,21 +353,14 @@ impl<'a> Unpacker<'a> {
         made.map_err(|e| self.failed(call, components, e))
     }
 
-    /// Owner, extended attributes and mode, in the order in which none undoes another. `needed`: the mode bits without
-    /// which whoever has but one id could not use it.
-    fn attributes(
-        &self,
-        file: &impl AsFd,
-        entry: &Entry,
-        components: &Components,
-        needed: u32,
-    ) -> Result<(), UnpackError> {
+    /// Owner, extended attributes and mode, in the order in which none undoes another.
+    fn attributes(&self, file: &impl AsFd, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
         let mut mode = entry.mode;
         if self.owners.only_one {
-            mode |= needed;
+            mode |= Stat::needed(entry.kind == Kind::Directory);
             if (entry.uid, entry.gid, entry.mode) != (0, 0, mode) {
-                let stat = owner::Stat { uid: entry.uid, gid: entry.gid, mode: entry.mode }.to_string();
-                let set = rustix::fs::fsetxattr(file, owner::STAT, stat.as_bytes(), XattrFlags::empty());
+                let stat = Stat { uid: entry.uid, gid: entry.gid, mode: entry.mode }.to_string();
+                let set = sys::fsetxattr(file, owner::STAT.as_bytes(), stat.as_bytes());
                 set.map_err(|e| self.failed("fsetxattr", components, e))?;
             }
         } else {
@@ -370,7 +368,7 @@ impl<'a> Unpacker<'a> {
             rustix::fs::fchown(file, Some(uid), Some(gid)).map_err(|e| self.failed("fchown", components, e))?;
         }
         for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_applied(name)) {
-            match rustix::fs::fsetxattr(file, name.as_slice(), value, XattrFlags::empty()) {
+            match sys::fsetxattr(file, name, value) {
                 // A file system without them, or a name that only the initial namespace may set.
                 Err(Errno::OPNOTSUPP | Errno::PERM) if name != b"security.capability" => {}
                 set => set.map_err(|e| self.failed("fsetxattr", components, e))?,
@@ -419,7 +417,7 @@ fn times(entry: &Entry) -> Timestamps {
 }
 
 /// What means something to overlayfs, to the engine or to this host alone is not an archive's to say.
-fn is_applied(name: &[u8]) -> bool {
+pub(super) fn is_applied(name: &[u8]) -> bool {
     let foreign: [&[u8]; 5] =
         [b"user.overlay.", b"trusted.overlay.", b"user.minirun.", b"security.selinux", b"security.ima"];
     !name.contains(&0) && !foreign.iter().any(|prefix| name.starts_with(prefix))

@@ -1,1 +1,40 @@
 //! Files: what std lacks.
+
+use rustix::fs::XattrFlags;
+use rustix::io::Errno;
+use std::os::fd::AsFd;
+
+/// The names of a file's extended attributes; none where the file system has none.
+pub fn flistxattr(file: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
+    let list = grown(|buffer| rustix::fs::flistxattr(&file, buffer));
+    match list {
+        Err(Errno::OPNOTSUPP) => Ok(Vec::new()),
+        list => Ok(list?.split(|b| *b == 0).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()),
+    }
+}
+
+/// `None`: the file has no such attribute.
+pub fn fgetxattr(file: impl AsFd, name: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
+    match grown(|buffer| rustix::fs::fgetxattr(&file, name, buffer)) {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+pub fn fsetxattr(file: impl AsFd, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+    rustix::fs::fsetxattr(file, name, value, XattrFlags::empty())
+}
+
+/// Most attributes are short; the kernel knows none above 64 KiB.
+fn grown(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    let mut buffer = vec![0; 256];
+    loop {
+        match call(&mut buffer) {
+            Err(Errno::RANGE) if buffer.len() < 64 << 10 => buffer.resize(64 << 10, 0),
+            other => {
+                buffer.truncate(other?);
+                return Ok(buffer);
+            }
+        }
+    }
+}

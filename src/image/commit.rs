@@ -1,0 +1,93 @@
+//! `commit`: a container's changes become one more layer, and the layer an image.
+
+use super::assemble::{Parts, assemble};
+use super::claim::{self, ImageClaim};
+use super::digest::Digest;
+use super::ingest::ingest;
+use super::owner::Owners;
+use super::reference::Reference;
+use super::stream;
+use super::unpack::Limits;
+use super::{Image, ImageError, config, diff, layer, pack};
+use crate::store::Store;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+#[derive(Default)]
+pub struct Options {
+    pub author: Option<String>,
+    pub message: Option<String>,
+    /// Dockerfile instructions.
+    pub changes: Vec<String>,
+    pub name: Option<Reference>,
+    /// Paths in the container that the engine itself has made, as places to mount something on.
+    pub leave_out: Vec<PathBuf>,
+    /// The container's own settings (`Cmd`, `Env`, …, in Docker's spelling), in place of its image's.
+    pub settings: Option<Value>,
+    /// What ran in the container, for the history.
+    pub created_by: Option<String>,
+}
+
+/// `base` must be held by the container meanwhile. Cost: what `upper` holds, whatever lies below.
+pub fn commit(store: &Store, base: &Image, upper: &Path, options: Options) -> Result<Digest, ImageError> {
+    claim::recover(store)?;
+    let created = config::now();
+    let scratch = store.scratch()?;
+    let lowers: Vec<PathBuf> = base.layer_dirs().into_iter().map(|dir| store.path(dir)).collect();
+    let items = diff::items(upper, &lowers, &options.leave_out)?;
+    let new = if items.is_empty() {
+        None
+    } else {
+        let owners = Owners::here()?;
+        let (feed, intake) = stream::channel();
+        let (packed, ingested) = std::thread::scope(|scope| {
+            let packer = scope.spawn(|| {
+                let mut output = stream::Outlet::new(feed);
+                pack::pack(upper, &items, &mut output)?;
+                output.finish().map_err(ImageError::Pack)
+            });
+            let ingested = ingest(scratch.path().join("layer"), intake, &owners, Limits::unlimited(), &created);
+            (packer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), ingested)
+        });
+        match (packed, ingested) {
+            (_, Ok(new)) => Some(new),
+            // A broken pipe on one side is but the consequence of what happened on the other.
+            (Err(error), Err(_)) if !error.is_broken_pipe() => return Err(error),
+            (_, Err(source)) => return Err(ImageError::Unpack { subject: "the changes".into(), source }),
+        }
+    };
+
+    let mut image = base.raw_config().clone();
+    if let Some(settings) = options.settings {
+        image["config"] = settings;
+    }
+    config::apply(&mut image, &options.changes)?;
+    image["created"] = json!(created);
+    if let Some(author) = &options.author {
+        image["author"] = json!(author);
+    }
+    let mut history = json!({ "created": created, "created_by": options.created_by.unwrap_or_default() });
+    for (key, value) in [("author", options.author), ("comment", options.message)] {
+        if let Some(value) = value {
+            history[key] = json!(value);
+        }
+    }
+    config::add_history(&mut image, history, new.as_ref().map(|n| n.info.diff_id));
+    let config = image.to_string().into_bytes();
+    let id = Digest::of(&config);
+
+    let mut layers = base.layers.clone();
+    layers.extend(new.as_ref().map(|n| n.info.diff_id));
+    let mut claim = ImageClaim::take(store, id)?;
+    claim.intend(&layers)?;
+    for layer in &base.layers {
+        if !layer::adopt(store, layer, &id)? {
+            return Err(ImageError::NoLayer { layer: *layer });
+        }
+    }
+    let names: Vec<Reference> = options.name.into_iter().collect();
+    let parts =
+        Parts { config: &config, layers: &layers, new: new.into_iter().collect(), manifest: None, names: &names };
+    assemble(store, &scratch, &claim, parts)?;
+    Ok(id)
+}

@@ -1,0 +1,365 @@
+//! `load`: the images of a docker-archive, an OCI archive or an OCI directory, told apart by what they contain.
+
+use super::archive::{Archive, ArchiveError};
+use super::assemble::{Parts, assemble};
+use super::claim::{self, ImageClaim};
+use super::digest::Digest;
+use super::ingest::{Ingested, ingest};
+use super::owner::Owners;
+use super::platform::{self, Platform};
+use super::reference::Reference;
+use super::unpack::Limits;
+use super::{Image, ImageError, config, layer};
+use crate::diag::Diagnose;
+use crate::store::{Scratch, Store};
+use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("{archive} holds no images: it has neither manifest.json nor index.json")]
+    NoImages { archive: String },
+    #[error("`{name}` in {archive} is not valid")]
+    Document { archive: String, name: String, source: serde_json::Error },
+    #[error("`{name}` in {archive} is a manifest and an index at once")]
+    TwoFaced { archive: String, name: String },
+    #[error("{what} {expected} has the digest {found}")]
+    Digest { what: &'static str, expected: Digest, found: Digest },
+    #[error("an image in {archive} is named by {digest}, which is no SHA-256 digest")]
+    Algorithm { archive: String, digest: String },
+    #[error("image {image} has {layers} layers, but its config tells of {diff_ids}")]
+    Layers { image: Digest, layers: usize, diff_ids: usize },
+    #[error("{archive} has no image for {wanted}; it has {}", offered.join(", "))]
+    Platform { archive: String, wanted: String, offered: Vec<String> },
+    #[error("indexes in {archive} refer to each other without end")]
+    Nested { archive: String },
+}
+
+impl Diagnose for LoadError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoImages { .. } => Some("a root file system is made an image by: minirun import FILE NAME".into()),
+            Self::Archive(ArchiveError::Tape { source: super::tape::TapeError::Truncated(_), .. })
+            | Self::Digest { .. } => Some("the archive is damaged or incomplete: fetch it again".into()),
+            Self::Platform { offered, .. } => offered.first().map(|one| format!("choose one: --platform {one}")),
+            _ => None,
+        }
+    }
+}
+
+pub struct Loaded {
+    pub id: Digest,
+    pub names: Vec<Reference>,
+}
+
+/// `None` is standard input.
+pub fn load(store: &Store, path: Option<&Path>, wanted: Option<&Platform>) -> Result<Vec<Loaded>, ImageError> {
+    claim::recover(store)?;
+    let scratch = store.scratch()?;
+    let archive = Archive::open(path, &scratch).map_err(LoadError::from)?;
+    let mut loaded = Vec::new();
+    for candidate in candidates(&archive, wanted)? {
+        loaded.push(install(store, &archive, candidate)?);
+    }
+    Ok(loaded)
+}
+
+/// An image in an archive.
+struct Candidate {
+    config: Vec<u8>,
+    manifest: Option<Vec<u8>>,
+    /// The files of its layers, bottom first.
+    layers: Vec<Layer>,
+    names: Vec<Reference>,
+}
+
+struct Layer {
+    file: String,
+    /// What the manifest says that the file is.
+    blob: Option<Digest>,
+}
+
+fn candidates(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Candidate>, LoadError> {
+    // Docker writes both; the index alone has the manifests as they came.
+    if archive.has("index.json") {
+        let names = if archive.has("manifest.json") { docker_names(archive)? } else { HashMap::new() };
+        return oci(archive, wanted, &names);
+    }
+    if archive.has("manifest.json") {
+        return docker(archive, wanted);
+    }
+    Err(LoadError::NoImages { archive: archive.name.clone() })
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(archive: &Archive, name: &str, text: &[u8]) -> Result<T, LoadError> {
+    serde_json::from_slice(text).map_err(|source| LoadError::Document {
+        archive: archive.name.clone(),
+        name: name.to_owned(),
+        source,
+    })
+}
+
+/// One image in `manifest.json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DockerImage {
+    config: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default)]
+    layers: Option<Vec<String>>,
+}
+
+impl DockerImage {
+    fn names(&self) -> Vec<Reference> {
+        let tags = self.repo_tags.iter().flatten();
+        tags.filter_map(|tag| tag.parse::<Reference>().ok()).map(Reference::or_latest).collect()
+    }
+}
+
+fn docker_images(archive: &Archive) -> Result<Vec<DockerImage>, LoadError> {
+    parse(archive, "manifest.json", &archive.document("manifest.json")?)
+}
+
+fn docker(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Candidate>, LoadError> {
+    let mut found = Vec::new();
+    let mut others = Vec::new();
+    for image in docker_images(archive)? {
+        let config = archive.document(&image.config)?;
+        let names = image.names();
+        let known = parse(archive, &image.config, &config)?;
+        if wanted.is_some_and(|wanted| !wanted.takes_config(&known)) {
+            others.push(platform::of_config(&known).to_string());
+            continue;
+        }
+        let layers = image.layers.unwrap_or_default().into_iter().map(|file| Layer { file, blob: None });
+        found.push(Candidate { config, manifest: None, layers: layers.collect(), names });
+    }
+    refuse_if_none(archive, wanted, found, others)
+}
+
+fn refuse_if_none(
+    archive: &Archive,
+    wanted: Option<&Platform>,
+    found: Vec<Candidate>,
+    offered: Vec<String>,
+) -> Result<Vec<Candidate>, LoadError> {
+    if found.is_empty() && !offered.is_empty() {
+        let wanted = wanted.cloned().unwrap_or_else(Platform::here).to_string();
+        return Err(LoadError::Platform { archive: archive.name.clone(), wanted, offered });
+    }
+    Ok(found)
+}
+
+/// The names in `manifest.json`, by the digest of the config they belong to.
+fn docker_names(archive: &Archive) -> Result<HashMap<Digest, Vec<Reference>>, LoadError> {
+    let mut names: HashMap<Digest, Vec<Reference>> = HashMap::new();
+    for image in docker_images(archive)? {
+        // A platform of the image that was not saved has no config here.
+        if let Ok(config) = archive.document(&image.config) {
+            names.entry(Digest::of(&config)).or_default().extend(image.names());
+        }
+    }
+    Ok(names)
+}
+
+fn oci(
+    archive: &Archive,
+    wanted: Option<&Platform>,
+    docker_names: &HashMap<Digest, Vec<Reference>>,
+) -> Result<Vec<Candidate>, LoadError> {
+    let index: ImageIndex = parse(archive, "index.json", &archive.document("index.json")?)?;
+    let mut found: Vec<Candidate> = Vec::new();
+    let mut others = Vec::new();
+    for descriptor in index.manifests() {
+        let Some((manifest, document)) = choose(archive, descriptor, wanted, &mut others)? else { continue };
+        let config_name = blob_name(archive, manifest.config())?;
+        let config = archive.document(&config_name)?;
+        check(archive, "config", manifest.config(), &config)?;
+        // Something else that registries carry too, such as an attestation or a chart.
+        let Ok(known) = serde_json::from_slice(&config) else { continue };
+        let matches = wanted.cloned().unwrap_or_else(Platform::here).takes_config(&known);
+        if !matches && (wanted.is_some() || index.manifests().len() > 1 && descriptor.platform().is_some()) {
+            others.push(platform::of_config(&known).to_string());
+            continue;
+        }
+        let mut layers = Vec::new();
+        for layer in manifest.layers() {
+            layers.push(Layer { file: blob_name(archive, layer)?, blob: Some(digest(archive, layer)?) });
+        }
+        let mut names: Vec<Reference> = annotated_name(descriptor).into_iter().collect();
+        names.extend(docker_names.get(&Digest::of(&config)).into_iter().flatten().cloned());
+        names.sort();
+        names.dedup();
+        // One image under several names is listed once for each.
+        match found.iter_mut().find(|other| other.manifest.as_ref() == Some(&document)) {
+            Some(same) => same.names.extend(names),
+            None => found.push(Candidate { config, manifest: Some(document), layers, names }),
+        }
+    }
+    refuse_if_none(archive, wanted, found, others)
+}
+
+/// The manifest behind a descriptor, by way of any indexes. `None`: it is not for this platform, or not in the archive.
+fn choose(
+    archive: &Archive,
+    descriptor: &Descriptor,
+    wanted: Option<&Platform>,
+    others: &mut Vec<String>,
+) -> Result<Option<(ImageManifest, Vec<u8>)>, LoadError> {
+    let here = Platform::here();
+    let mut descriptor = descriptor.clone();
+    for _ in 0..4 {
+        let name = blob_name(archive, &descriptor)?;
+        let document = archive.document(&name)?;
+        check(archive, "manifest", &descriptor, &document)?;
+        let fields: Value = parse(archive, &name, &document)?;
+        let (is_index, is_manifest) = (fields.get("manifests").is_some(), fields.get("layers").is_some());
+        if is_index && is_manifest {
+            // One digest must not stand for two things, depending on who reads it.
+            return Err(LoadError::TwoFaced { archive: archive.name.clone(), name });
+        }
+        if !is_index {
+            return Ok(Some((parse(archive, &name, &document)?, document)));
+        }
+        let index: ImageIndex = parse(archive, &name, &document)?;
+        // An index may name platforms that were left out of the archive.
+        let present = index.manifests().iter().filter(|d| blob_name(archive, d).is_ok_and(|name| archive.has(&name)));
+        let present: Vec<&Descriptor> = present.collect();
+        let wanted = wanted.unwrap_or(&here);
+        let fits = |d: &&&Descriptor| d.platform().as_ref().is_none_or(|offered| wanted.takes_offered(offered));
+        let Some(chosen) = present.iter().find(fits) else {
+            others.extend(present.into_iter().filter_map(platform::of_descriptor).map(|p| p.to_string()));
+            return Ok(None);
+        };
+        descriptor = (*chosen).clone();
+    }
+    Err(LoadError::Nested { archive: archive.name.clone() })
+}
+
+fn digest(archive: &Archive, descriptor: &Descriptor) -> Result<Digest, LoadError> {
+    let text = descriptor.digest().to_string();
+    text.parse().map_err(|_| LoadError::Algorithm { archive: archive.name.clone(), digest: text })
+}
+
+fn blob_name(archive: &Archive, descriptor: &Descriptor) -> Result<String, LoadError> {
+    Ok(format!("blobs/sha256/{}", digest(archive, descriptor)?.hex()))
+}
+
+fn check(archive: &Archive, what: &'static str, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), LoadError> {
+    let (expected, found) = (digest(archive, descriptor)?, Digest::of(bytes));
+    if expected == found { Ok(()) } else { Err(LoadError::Digest { what, expected, found }) }
+}
+
+/// containerd's annotation has the whole name; OCI's own often but the tag, which names nothing.
+fn annotated_name(descriptor: &Descriptor) -> Option<Reference> {
+    let annotations = descriptor.annotations().as_ref()?;
+    if let Some(name) = annotations.get("io.containerd.image.name") {
+        return name.parse().map(Reference::or_latest).ok();
+    }
+    let name = annotations.get("org.opencontainers.image.ref.name")?;
+    if !name.contains([':', '/']) {
+        return None;
+    }
+    name.parse().map(Reference::or_latest).ok()
+}
+
+fn install(store: &Store, archive: &Archive, candidate: Candidate) -> Result<Loaded, ImageError> {
+    let id = Digest::of(&candidate.config);
+    let image = Image::parse(id, &candidate.config)?;
+    if candidate.layers.len() != image.layers.len() {
+        let (layers, diff_ids) = (candidate.layers.len(), image.layers.len());
+        return Err(LoadError::Layers { image: id, layers, diff_ids }.into());
+    }
+    let mut claim = ImageClaim::take(store, id)?;
+    claim.intend(&image.layers)?;
+    // Of this image alone: its directories are published from it.
+    let scratch = store.scratch()?;
+    let mut missing: Vec<(Digest, &Layer)> = Vec::new();
+    for (diff_id, layer) in image.layers.iter().zip(&candidate.layers) {
+        if missing.iter().all(|(other, _)| other != diff_id) && !layer::adopt(store, diff_id, &id)? {
+            missing.push((*diff_id, layer));
+        }
+    }
+    let created = image.config().created().clone().unwrap_or_else(config::now);
+    let new = ingest_all(archive, &missing, &scratch, &created)?;
+    let names = candidate.names;
+    let parts =
+        Parts { config: &candidate.config, layers: &image.layers, new, manifest: candidate.manifest, names: &names };
+    assemble(store, &scratch, &claim, parts)?;
+    Ok(Loaded { id, names })
+}
+
+/// As many layers at a time as there are processors.
+fn ingest_all(
+    archive: &Archive,
+    layers: &[(Digest, &Layer)],
+    scratch: &Scratch,
+    created: &str,
+) -> Result<Vec<Ingested>, ImageError> {
+    let (owners, limits) = (Owners::here()?, Limits::from_env());
+    let next = AtomicUsize::new(0);
+    let stop = Arc::new(AtomicBool::new(false));
+    let done = Mutex::new((Vec::new(), None));
+    let one = |number: usize, (diff_id, layer): &(Digest, &Layer)| -> Result<Ingested, ImageError> {
+        let (source, _) = archive.file(&layer.file).map_err(LoadError::from)?;
+        let source = Stoppable { source, stop: stop.clone() };
+        let entry = scratch.path().join(format!("layer-{number}"));
+        let ingested = ingest(entry, source, &owners, limits, created);
+        let ingested = ingested.map_err(|source| ImageError::Unpack { subject: format!("layer {diff_id}"), source })?;
+        let found = ingested.info.diff_id;
+        if found != *diff_id {
+            return Err(LoadError::Digest { what: "layer", expected: *diff_id, found }.into());
+        }
+        let blob = ingested.info.blob.as_ref().map_or(found, |blob| blob.digest);
+        match layer.blob {
+            Some(expected) if expected != blob => {
+                Err(LoadError::Digest { what: "layer", expected, found: blob }.into())
+            }
+            _ => Ok(ingested),
+        }
+    };
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(layer) = layers.get(number).filter(|_| !stop.load(Ordering::Relaxed)) else { return };
+            let result = one(number, layer);
+            let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            match result {
+                Ok(ingested) => done.0.push(ingested),
+                // Later failures are those of layers told to stop.
+                Err(error) => {
+                    done.1.get_or_insert(error);
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(layers.len());
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    let (ingested, error) = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    error.map_or(Ok(ingested), Err)
+}
+
+/// Reads no further once another layer has failed.
+struct Stoppable {
+    source: Box<dyn Read + Send>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Read for Stoppable {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        self.source.read(buffer)
+    }
+}

@@ -1,0 +1,124 @@
+//! Platforms: `os/architecture[/variant]`, and the choice among those an index offers.
+
+use super::config;
+use oci_spec::image::{Descriptor, ImageConfiguration, Platform as Offered};
+use std::fmt;
+use std::str::FromStr;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a platform of the form os/architecture[/variant], such as linux/arm64")]
+pub struct InvalidPlatform(String);
+
+impl Platform {
+    /// This machine.
+    pub fn here() -> Self {
+        Self { os: "linux".into(), architecture: config::architecture().into(), variant: None }
+    }
+
+    fn takes(&self, os: &str, architecture: &str, variant: Option<&str>) -> bool {
+        self.os == os && self.architecture == architecture && self.takes_variant(variant.filter(|v| !v.is_empty()))
+    }
+
+    fn takes_variant(&self, offered: Option<&str>) -> bool {
+        match (self.variant.as_deref(), offered) {
+            (Some(wanted), Some(offered)) => wanted == offered,
+            // A variant higher than the base needs processors that may not be there.
+            (None, Some(offered)) => self.base_variant().is_none_or(|base| base == offered),
+            (Some(wanted), None) => self.base_variant().is_none_or(|base| base == wanted),
+            (None, None) => true,
+        }
+    }
+
+    /// What an architecture is without its variant being named.
+    fn base_variant(&self) -> Option<&'static str> {
+        match self.architecture.as_str() {
+            "amd64" => Some("v1"),
+            "arm64" => Some("v8"),
+            "arm" => Some("v7"),
+            _ => None,
+        }
+    }
+
+    pub fn takes_offered(&self, offered: &Offered) -> bool {
+        let variant = offered.variant().as_deref();
+        self.takes(&offered.os().to_string(), &offered.architecture().to_string(), variant)
+    }
+
+    pub fn takes_config(&self, config: &ImageConfiguration) -> bool {
+        let variant = config.variant().as_deref();
+        self.takes(&config.os().to_string(), &config.architecture().to_string(), variant)
+    }
+}
+
+/// As an index says it.
+pub fn of_descriptor(descriptor: &Descriptor) -> Option<Platform> {
+    let offered = descriptor.platform().as_ref()?;
+    Some(Platform {
+        os: offered.os().to_string(),
+        architecture: offered.architecture().to_string(),
+        variant: offered.variant().clone(),
+    })
+}
+
+pub fn of_config(config: &ImageConfiguration) -> Platform {
+    Platform {
+        os: config.os().to_string(),
+        architecture: config.architecture().to_string(),
+        variant: config.variant().clone().filter(|v| !v.is_empty()),
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+    }
+}
+
+impl FromStr for Platform {
+    type Err = InvalidPlatform;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPlatform> {
+        let invalid = || InvalidPlatform(text.to_owned());
+        let mut parts = text.split('/').map(str::to_ascii_lowercase);
+        let (os, architecture) = (parts.next().ok_or_else(invalid)?, parts.next().ok_or_else(invalid)?);
+        let variant = parts.next();
+        if os.is_empty() || architecture.is_empty() || parts.next().is_some() {
+            return Err(invalid());
+        }
+        // What uname calls them is what many type.
+        let architecture = match architecture.as_str() {
+            "x86_64" | "x86-64" => "amd64".into(),
+            "aarch64" => "arm64".into(),
+            _ => architecture,
+        };
+        Ok(Self { os, architecture, variant })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_takes_its_own_base_variant() {
+        let takes = |wanted: &str, os: &str, architecture: &str, variant| {
+            wanted.parse::<Platform>().unwrap().takes(os, architecture, variant)
+        };
+        assert!(takes("linux/amd64", "linux", "amd64", None));
+        assert!(takes("linux/x86_64", "linux", "amd64", Some("v1")));
+        assert!(!takes("linux/amd64", "linux", "amd64", Some("v3")));
+        assert!(takes("linux/arm64/v8", "linux", "arm64", None));
+        assert!(takes("linux/arm/v6", "linux", "arm", Some("v6")));
+        assert!(!takes("linux/arm/v6", "linux", "arm", None));
+        assert!(!takes("linux/arm64", "linux", "amd64", None));
+        assert!("linux".parse::<Platform>().is_err());
+    }
+}

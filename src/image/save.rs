@@ -1,0 +1,326 @@
+//! `save`: images as a docker-archive that is an OCI archive too, as an OCI archive, or as an OCI directory.
+
+use super::digest::{Digest, Hashing};
+use super::layer::{self, Info};
+use super::names::Name;
+use super::reference::Reference;
+use super::{Image, ImageError, manifest};
+use crate::diag::Diagnose;
+use crate::store::{Store, StoreError};
+use crate::sys::{On, SysError};
+use oci_spec::image::ImageManifest;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use tar::{EntryType, Header};
+
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    #[error("cannot write {target}")]
+    Write { target: String, source: io::Error },
+    #[error("{} is there already, and not empty", path.display())]
+    NotEmpty { path: PathBuf },
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for SaveError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotEmpty { .. } => Some("name a directory that is not there yet".into()),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("the disk is full".into())
+            }
+            Self::Write { .. } => None,
+            Self::Sys(error) => StoreError::Sys(error.clone()).hint(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Docker,
+    Oci,
+}
+
+/// An image to be saved, under the names asked for.
+struct Chosen {
+    image: Image,
+    config: Vec<u8>,
+    manifest: Vec<u8>,
+    names: Vec<Reference>,
+    /// Each layer as the manifest names it, bottom first.
+    layers: Vec<(Info, Digest, u64)>,
+}
+
+/// Writes the images that `wanted` names into an archive.
+pub fn save(
+    store: &Store,
+    wanted: &[String],
+    format: Format,
+    output: impl Write,
+    target: &str,
+) -> Result<(), ImageError> {
+    let chosen = choose(store, wanted)?;
+    let mut sink = Tar { output, target };
+    write_all(store, &chosen, format, &mut sink)?;
+    Ok(sink.finish()?)
+}
+
+/// [`save`] into a file, which is there when it is whole and not before.
+pub fn save_file(store: &Store, wanted: &[String], format: Format, path: &Path) -> Result<(), ImageError> {
+    let target = path.display().to_string();
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        // A pipe or a device, which is written as it is.
+        let file = File::options().write(true).open(path).on("open", path)?;
+        return save(store, wanted, format, file, &target);
+    }
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}.new", crate::store::random_hex(4)));
+    let new = PathBuf::from(new);
+    let file = File::create_new(&new).on("open", path)?;
+    let saved = save(store, wanted, format, file, &target);
+    let saved = saved.and_then(|()| Ok(fs::rename(&new, path).on("rename", path)?));
+    if saved.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    saved
+}
+
+/// Writes the images that `wanted` names into a new directory.
+pub fn save_directory(store: &Store, wanted: &[String], path: &Path) -> Result<(), ImageError> {
+    let chosen = choose(store, wanted)?;
+    if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(SaveError::NotEmpty { path: path.to_owned() }.into());
+    }
+    fs::create_dir_all(path.join("blobs/sha256")).on("mkdir", path)?;
+    write_all(store, &chosen, Format::Oci, &mut Directory { path })
+}
+
+fn choose(store: &Store, wanted: &[String]) -> Result<Vec<Chosen>, ImageError> {
+    let mut chosen: Vec<Chosen> = Vec::new();
+    for one in wanted {
+        let (id, name) = super::lookup(store, one)?;
+        let reference = name.as_ref().map(|n| n.reference.clone());
+        match chosen.iter_mut().find(|c| c.image.id == id) {
+            Some(same) => {
+                same.names.extend(reference);
+                same.names.sort();
+                same.names.dedup();
+            }
+            None => chosen.push(Chosen::new(store, one, name)?),
+        }
+    }
+    Ok(chosen)
+}
+
+impl Chosen {
+    fn new(store: &Store, wanted: &str, name: Option<Name>) -> Result<Self, ImageError> {
+        let image = super::find(store, wanted)?;
+        let directory = super::directory(store, &image.id);
+        let config = directory.join("config.json");
+        let config = fs::read(&config).on("read", &config)?;
+        let infos = image.layers.iter().map(|l| layer::known(store, l)).collect::<Result<Vec<_>, _>>()?;
+        let mut known = super::manifests(store, &image.id)?;
+        // The one the name stands for comes first.
+        known.sort_by_key(|digest| name.as_ref().is_none_or(|n| n.manifest != *digest));
+        let mut found = None;
+        for digest in known {
+            let path = directory.join("manifests").join(digest.hex());
+            let text = fs::read(&path).on("read", &path)?;
+            if let Some(layers) = available(&text, &infos) {
+                found = Some((text, layers));
+                break;
+            }
+        }
+        // None whose blobs are here: a layer that was there before came as another blob.
+        let (manifest, layers) = match found {
+            Some(found) => found,
+            None => {
+                let text = manifest::make(&config, &infos);
+                let layers = available(&text, &infos).unwrap_or_default();
+                (text, layers)
+            }
+        };
+        Ok(Self { image, config, manifest, names: name.map(|n| n.reference).into_iter().collect(), layers })
+    }
+
+    fn descriptor(&self) -> Value {
+        let fields: Value = serde_json::from_slice(&self.manifest).unwrap_or_default();
+        let media_type = fields["mediaType"].as_str().unwrap_or(manifest::OCI_MANIFEST);
+        let raw = self.image.raw_config();
+        let mut platform = json!({ "architecture": raw["architecture"], "os": raw["os"] });
+        if let Some(variant) = raw["variant"].as_str().filter(|v| !v.is_empty()) {
+            platform["variant"] = json!(variant);
+        }
+        json!({
+            "mediaType": media_type, "digest": Digest::of(&self.manifest), "size": self.manifest.len(),
+            "platform": platform,
+        })
+    }
+
+    /// One entry of the index for each name, in containerd's words and in OCI's.
+    fn index_entries(&self) -> Vec<Value> {
+        let named = |name: &Reference| {
+            let mut entry = self.descriptor();
+            entry["annotations"] = json!({
+                "io.containerd.image.name": name.to_string(),
+                "org.opencontainers.image.ref.name": name.tag.as_deref().unwrap_or("latest"),
+            });
+            entry
+        };
+        if self.names.is_empty() { vec![self.descriptor()] } else { self.names.iter().map(named).collect() }
+    }
+
+    fn docker_entry(&self) -> Value {
+        let tags: Vec<String> = self.names.iter().filter(|n| n.tag.is_some()).map(Reference::familiar).collect();
+        let layers: Vec<String> = self.layers.iter().map(|(_, digest, _)| blob_path(digest)).collect();
+        let tags = if tags.is_empty() { Value::Null } else { json!(tags) };
+        json!({ "Config": blob_path(&self.image.id), "RepoTags": tags, "Layers": layers })
+    }
+}
+
+/// The layers as a manifest names them, if each is here in that form.
+fn available(manifest: &[u8], infos: &[Info]) -> Option<Vec<(Info, Digest, u64)>> {
+    let manifest: ImageManifest = serde_json::from_slice(manifest).ok()?;
+    if manifest.layers().len() != infos.len() {
+        return None;
+    }
+    let one = |(descriptor, info): (&oci_spec::image::Descriptor, &Info)| {
+        let digest: Digest = descriptor.digest().to_string().parse().ok()?;
+        let size = match &info.blob {
+            Some(blob) if blob.digest == digest => blob.size,
+            _ if info.diff_id == digest => info.archive,
+            _ => return None,
+        };
+        Some((info.clone(), digest, size))
+    };
+    manifest.layers().iter().zip(infos).map(one).collect()
+}
+
+fn blob_path(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+fn write_all(store: &Store, chosen: &[Chosen], format: Format, sink: &mut impl Sink) -> Result<(), ImageError> {
+    sink.directory("blobs")?;
+    sink.directory("blobs/sha256")?;
+    let mut written = HashSet::new();
+    for one in chosen {
+        for (info, digest, size) in &one.layers {
+            if !written.insert(*digest) {
+                continue;
+            }
+            let mut archive = Hashing::new(layer::archive(store, info, digest)?);
+            sink.file(&blob_path(digest), *size, &mut archive)?;
+            let (_, found, _) = archive.finish();
+            if found != *digest {
+                let what = format!("layer {} now has the digest {found}", info.diff_id);
+                return Err(ImageError::Damaged { image: one.image.id, what });
+            }
+        }
+        for document in [&one.config, &one.manifest] {
+            let digest = Digest::of(document);
+            if written.insert(digest) {
+                sink.document(&blob_path(&digest), document)?;
+            }
+        }
+    }
+    let entries: Vec<Value> = chosen.iter().flat_map(Chosen::index_entries).collect();
+    let index = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries,
+    });
+    if format == Format::Docker {
+        let entries: Vec<Value> = chosen.iter().map(Chosen::docker_entry).collect();
+        sink.document("manifest.json", json!(entries).to_string().as_bytes())?;
+    }
+    sink.document("oci-layout", json!({ "imageLayoutVersion": "1.0.0" }).to_string().as_bytes())?;
+    // Last, since it is what makes the rest an image.
+    Ok(sink.document("index.json", index.to_string().as_bytes())?)
+}
+
+trait Sink {
+    fn directory(&mut self, name: &str) -> Result<(), SaveError>;
+    fn file(&mut self, name: &str, size: u64, contents: &mut dyn Read) -> Result<(), SaveError>;
+
+    fn document(&mut self, name: &str, mut bytes: &[u8]) -> Result<(), SaveError> {
+        self.file(name, bytes.len() as u64, &mut bytes)
+    }
+}
+
+struct Tar<'a, W> {
+    output: W,
+    target: &'a str,
+}
+
+impl<W: Write> Tar<'_, W> {
+    fn failed(&self, source: io::Error) -> SaveError {
+        SaveError::Write { target: self.target.to_owned(), source }
+    }
+
+    fn header(&mut self, name: &str, kind: EntryType, mode: u32, size: u64) -> Result<(), SaveError> {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(size);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        let written = header.set_path(name).and_then(|()| {
+            header.set_cksum();
+            self.output.write_all(header.as_bytes())
+        });
+        written.map_err(|e| self.failed(e))
+    }
+
+    fn finish(mut self) -> Result<(), SaveError> {
+        self.output.write_all(&[0; 1024]).and_then(|()| self.output.flush()).map_err(|e| self.failed(e))
+    }
+}
+
+impl<W: Write> Sink for Tar<'_, W> {
+    fn directory(&mut self, name: &str) -> Result<(), SaveError> {
+        self.header(&format!("{name}/"), EntryType::Directory, 0o755, 0)
+    }
+
+    fn file(&mut self, name: &str, size: u64, contents: &mut dyn Read) -> Result<(), SaveError> {
+        self.header(name, EntryType::Regular, 0o644, size)?;
+        let padding = [0; 512];
+        let padding = &padding[..(size.next_multiple_of(512) - size) as usize];
+        let written = copy_exactly(contents, size, &mut self.output).and_then(|()| self.output.write_all(padding));
+        written.map_err(|e| self.failed(e))
+    }
+}
+
+struct Directory<'a> {
+    path: &'a Path,
+}
+
+impl Sink for Directory<'_> {
+    fn directory(&mut self, _: &str) -> Result<(), SaveError> {
+        Ok(())
+    }
+
+    fn file(&mut self, name: &str, size: u64, contents: &mut dyn Read) -> Result<(), SaveError> {
+        let path = self.path.join(name);
+        let written = File::create(&path).and_then(|mut file| copy_exactly(contents, size, &mut file));
+        written.map_err(|source| SaveError::Write { target: path.display().to_string(), source })
+    }
+}
+
+fn copy_exactly(contents: &mut dyn Read, size: u64, output: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; 256 << 10];
+    let mut left = size;
+    while left > 0 {
+        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let n = contents.read(&mut buffer[..most])?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        output.write_all(&buffer[..n])?;
+        left -= n as u64;
+    }
+    Ok(())
+}
