@@ -48,7 +48,8 @@ fn what_is_in_use_is_not_reclaimable() {
     let sandbox = Sandbox::with_alpine();
     let before = shares(&sandbox);
     assert_eq!((number(&before[0], "total"), number(&before[0], "active")), (1, 0));
-    assert_eq!(number(&before[0], "reclaimable"), number(&before[0], "size"));
+    let kept = number(&before[0], "size") - number(&before[0], "reclaimable");
+    assert!(kept <= 65536, "{kept} bytes are kept by directories alone");
     sandbox.ok(&["run", "-d", "--network", "none", "--name", "sleeper", "alpine", "sleep", "1000"]);
     let after = shares(&sandbox);
     for share in &after[..2] {
