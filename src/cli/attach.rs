@@ -78,7 +78,7 @@ pub fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysError> {
     let our_terminal = wanted.terminal && wanted.stdin && isatty(stdin);
     let rides_along = [stdin.as_raw_fd()];
     let rides_along = if our_terminal { &rides_along[..] } else { &rides_along[..0] };
-    monitor.send_with(&Message::Attach { output: true, stdin: wanted.stdin }, rides_along)?;
+    unless_gone(monitor.send_with(&Message::Attach { output: true, stdin: wanted.stdin }, rides_along))?;
     let told = [libc::SIGWINCH, libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
     let signals = process::signalfd(&told)?;
     let raw = if our_terminal { Raw::new() } else { None };
@@ -126,7 +126,7 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
                 libc::SIGWINCH => send_size(monitor, wanted)?,
                 // The terminal is gone: the container stays, we do not.
                 libc::SIGHUP => return Ok(Parting::Detached),
-                signal if wanted.signals => monitor.send(&Message::Signal(signal.unsigned_abs()))?,
+                signal if wanted.signals => unless_gone(monitor.send(&Message::Signal(signal.unsigned_abs())))?,
                 _ => return Ok(Parting::Detached),
             }
         }
@@ -165,8 +165,7 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
             };
             match monitor.send(&message) {
                 Err(error) if error.errno == libc::EAGAIN => pending = Some(message),
-                Err(error) if error.errno == libc::EPIPE => {}
-                other => other?,
+                other => unless_gone(other)?,
             }
         }
     }
@@ -206,8 +205,18 @@ fn send_size(monitor: &End, wanted: &Attachment) -> Result<(), SysError> {
         return Ok(());
     }
     match tcgetwinsize(rustix::stdio::stdin()).or_else(|_| tcgetwinsize(rustix::stdio::stdout())) {
-        Ok(size) => monitor.send(&Message::Resize { rows: size.ws_row.into(), columns: size.ws_col.into() }),
+        Ok(size) => {
+            unless_gone(monitor.send(&Message::Resize { rows: size.ws_row.into(), columns: size.ws_col.into() }))
+        }
         Err(_) => Ok(()),
+    }
+}
+
+/// A monitor that is done listens no more; its last word can still be read.
+fn unless_gone(sent: Result<(), SysError>) -> Result<(), SysError> {
+    match sent {
+        Err(error) if error.errno == libc::EPIPE => Ok(()),
+        other => other,
     }
 }
 

@@ -41,9 +41,13 @@ enum Command {
     Image(image::Command),
     /// Say what this host gives and lacks, and what mends it
     Doctor(doctor::Doctor),
-    /// All of minirun: reset
+    /// All of minirun: df, reset, info
     #[command(subcommand)]
     System(system::Command),
+    /// Show what minirun is and where it keeps things
+    Info,
+    /// Show the version
+    Version,
 }
 
 /// What every command is given.
@@ -79,5 +83,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Image(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
         Command::System(command) => command.run(&context),
+        Command::Info => system::info(&context.store),
+        Command::Version => Ok(system::version()),
     }
 }

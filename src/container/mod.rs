@@ -22,5 +22,6 @@ pub mod rootfs;
 pub mod seccomp;
 pub mod spec;
 pub mod step;
+pub mod stop_all;
 pub mod supervise;
 pub mod users;
