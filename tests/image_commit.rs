@@ -132,10 +132,7 @@ fn a_directory_made_anew_hides_the_old_one() {
     let expected = ["C /opt", "C /opt/app", "D /opt/app/one", "A /opt/app/three", "C /opt/app/two"];
     assert_eq!(container.changes(), expected);
     let image = container.commit(Options::default());
-    assert_eq!(
-        container.listing(&image),
-        ["opt/", "opt/app/", "opt/app/.wh..wh..opq", "opt/app/three", "opt/app/two"]
-    );
+    assert_eq!(container.listing(&image), ["opt/", "opt/app/", "opt/app/.wh..wh..opq", "opt/app/three", "opt/app/two"]);
     // The same again, seen from an image of two layers.
     let second = Container { base: image, upper: container.sandbox.file("second"), ..container };
     fs::create_dir(&second.upper).unwrap();
@@ -189,7 +186,8 @@ fn every_kind_of_file_survives_a_commit() {
     let _listener = UnixListener::bind(directory.join("socket")).unwrap();
     let image = container.commit(Options::default());
     let tree = container.store.path(image.layer_dirs().pop().unwrap()).join("new");
-    let mut names: Vec<_> = fs::read_dir(&tree).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(&tree).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["fifo", "link", long.as_str(), "one", "two"]);
     let one = fs::metadata(tree.join("one")).unwrap();
@@ -228,7 +226,8 @@ fn the_owner_noted_in_one_id_mode_comes_back() {
     fs::write(&file, "x").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let uid = rustix::process::getuid().as_raw();
-    rustix::fs::setxattr(&file, "user.minirun.stat", format!("{uid}:{uid}:440").as_bytes(), XattrFlags::empty()).unwrap();
+    rustix::fs::setxattr(&file, "user.minirun.stat", format!("{uid}:{uid}:440").as_bytes(), XattrFlags::empty())
+        .unwrap();
     let image = container.commit(Options::default());
     let tree = container.store.path(image.layer_dirs().pop().unwrap());
     let found = fs::metadata(tree.join("file")).unwrap();
