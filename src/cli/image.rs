@@ -8,7 +8,7 @@ use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::image::remove::{Removed, remove};
 use crate::image::save::{Format, save_directory};
-use crate::image::{self, Image, ImageError, import, manifests, names};
+use crate::image::{self, Image, ImageError, fetch, import, manifests, names};
 use crate::store::Store;
 use crate::sys::On;
 use clap::{Args, Subcommand};
@@ -196,7 +196,7 @@ fn history(store: &Store, arguments: &HistoryArguments) -> Result<u8, Failure> {
 
 #[derive(Args)]
 pub struct ImportArguments {
-    /// A file, or - for standard input
+    /// A file, a URL, or - for standard input
     archive: String,
     /// NAME[:TAG]
     name: Option<Reference>,
@@ -212,6 +212,7 @@ fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failu
     crate::userns::enter(store)?;
     let archive: Box<dyn Read + Send> = match arguments.archive.as_str() {
         "-" => Box::new(io::stdin()),
+        url if fetch::is_url(url) => fetch::fetch(url)?,
         path => Box::new(File::open(path).on("open", path).map_err(ImageError::from)?),
     };
     let options = import::Options {

@@ -197,13 +197,15 @@ fn oci(
         }
         let mut names: Vec<Reference> = annotated_name(descriptor).into_iter().collect();
         names.extend(docker_names.get(&Digest::of(&config)).into_iter().flatten().cloned());
-        names.sort();
-        names.dedup();
         // One image under several names is listed once for each.
         match found.iter_mut().find(|other| other.manifest.as_ref() == Some(&document)) {
             Some(same) => same.names.extend(names),
             None => found.push(Candidate { config, manifest: Some(document), layers, names }),
         }
+    }
+    for candidate in &mut found {
+        candidate.names.sort();
+        candidate.names.dedup();
     }
     refuse_if_none(archive, wanted, found, others)
 }

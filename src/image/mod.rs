@@ -10,6 +10,8 @@ pub mod commit;
 pub mod config;
 pub mod diff;
 pub mod digest;
+mod dns;
+pub mod fetch;
 pub mod history;
 pub mod id;
 pub mod import;
@@ -75,6 +77,8 @@ pub enum ImageError {
     #[error(transparent)]
     Save(#[from] save::SaveError),
     #[error(transparent)]
+    Fetch(#[from] fetch::FetchError),
+    #[error(transparent)]
     Change(#[from] config::InvalidChange),
     #[error(transparent)]
     Reference(#[from] InvalidReference),
@@ -102,6 +106,7 @@ impl Diagnose for ImageError {
             }
             Self::Load(error) => error.hint(),
             Self::Save(error) => error.hint(),
+            Self::Fetch(error) => error.hint(),
             Self::NoLayer { .. } => Some("load the image again".into()),
             Self::Change(error) => error.hint(),
             Self::Damaged { image, .. } => {

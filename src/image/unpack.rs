@@ -297,6 +297,10 @@ impl<'a> Unpacker<'a> {
         if target == *components {
             return Ok(());
         }
+        // It would have to go before the link is made.
+        if target.starts_with(components) {
+            return Err(missing());
+        }
         let target_parent = self.tree.existing_parent(&target).map_err(|_| missing())?;
         let found = rustix::fs::statat(&target_parent, target_name.as_slice(), AtFlags::SYMLINK_NOFOLLOW);
         let kind = FileType::from_raw_mode(found.map_err(|_| missing())?.st_mode);
@@ -421,4 +425,18 @@ pub(super) fn is_applied(name: &[u8]) -> bool {
     let foreign: [&[u8]; 5] =
         [b"user.overlay.", b"trusted.overlay.", b"user.minirun.", b"security.selinux", b"security.ima"];
     !name.contains(&0) && !foreign.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_matters_only_beyond_a_size_that_could_do_harm() {
+        let limits = Limits { bytes: 100 << 30, entries: 1, depth: 1, ratio: 500 };
+        assert!(limits.check(1000, 1 << 30).is_ok());
+        assert!(matches!(limits.check(1000, (1 << 30) + 1), Err(UnpackError::Ratio { ratio: 500 })));
+        assert!(limits.check(1 << 30, 50 << 30).is_ok());
+        assert!(matches!(limits.check(99 << 30, 101 << 30), Err(UnpackError::Bytes(_))));
+    }
 }
