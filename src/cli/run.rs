@@ -310,7 +310,7 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     let name = arguments.create.name.get_or_insert_with(|| record::random_name(&context.store));
     let prepared = launch::prepare(&context.store, name)?;
     let container = arguments.create.create(context)?;
-    let mut told = arguments.explain.map(|_| Told::new());
+    let mut told = arguments.explain.map(|_| Told::default());
     let listener: &mut dyn Listener = match &mut told {
         Some(told) => told,
         None => &mut Silent,

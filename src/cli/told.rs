@@ -2,55 +2,108 @@
 
 use crate::container::launch::Listener;
 use crate::container::plan::Plan;
+use crate::container::step::{Mount, Step};
 use crate::userns::{IdMap, Origin};
 
-/// Prints to standard error, which is not the container's output.
+/// Prints to standard error, which is not the container's output. Neighbours that do the same to several things, such as
+/// the links in /dev, are told in one breath.
+#[derive(Default)]
 pub struct Told {
     number: u32,
+    open: Option<Paragraph>,
 }
 
+/// One step, or several of a kind.
+struct Paragraph {
+    kind: &'static str,
+    call: String,
+    objects: Vec<String>,
+    why: String,
+    micros: u32,
+}
+
+const WIDTH: usize = 96;
+
 impl Told {
-    pub fn new() -> Self {
-        Self { number: 0 }
+    fn add(&mut self, kind: &'static str, call: String, object: String, why: String, micros: u32) {
+        match &mut self.open {
+            Some(open) if !kind.is_empty() && open.kind == kind && open.why == why => {
+                open.objects.push(object);
+                open.micros += micros;
+            }
+            _ => {
+                self.flush();
+                self.open = Some(Paragraph { kind, call, objects: vec![object], why, micros });
+            }
+        }
     }
 
-    fn line(&mut self, call: &str, why: &str, micros: Option<u32>) {
+    fn flush(&mut self) {
+        let Some(paragraph) = self.open.take() else { return };
         self.number += 1;
-        let took = micros.map_or(String::new(), |m| format!("{m} µs"));
-        eprintln!("{:>3}  {took:>9}  {call}\n                {why}", self.number);
+        let call = match paragraph.objects.len() {
+            1 => paragraph.call,
+            _ => format!("{}({})", paragraph.kind, paragraph.objects.join(", ")),
+        };
+        let mut text = String::new();
+        for (i, line) in wrap(&call).iter().enumerate() {
+            text += &if i == 0 { format!("{:>3}  {line}", self.number) } else { format!("\n         {line}") };
+        }
+        eprintln!("{text}\n     ↳ {} ({} µs)", paragraph.why, paragraph.micros);
     }
+}
+
+/// Breaks at blanks; a word that is too long stands alone.
+fn wrap(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + word.chars().count() < WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 impl Listener for Told {
     fn namespace(&mut self, origin: &Origin) {
         match origin {
-            Origin::Joined { monitor } => self.line(
-                &format!("setns(/proc/{monitor}/ns/user, CLONE_NEWUSER)"),
-                "all your containers share one user namespace; process {monitor} keeps it"
-                    .replace("{monitor}", &monitor.to_string())
-                    .as_str(),
-                None,
+            Origin::Joined { monitor } => self.add(
+                "",
+                format!("setns(/proc/{monitor}/ns/user, CLONE_NEWUSER)"),
+                String::new(),
+                format!("all your containers share one user namespace, which process {monitor} is in already"),
+                0,
             ),
             Origin::Made(map) => {
-                self.line("unshare(CLONE_NEWUSER)", "ids of its own: root in it is you outside", None);
-                let ranges: Vec<String> =
-                    map.uids().iter().map(|r| format!("{} {} {}", r.inside, r.outside, r.count)).collect();
-                let call = match map {
-                    IdMap::Range { .. } => "newuidmap and newgidmap",
+                self.add("", "unshare(CLONE_NEWUSER)".into(), String::new(), "root inside is you outside".into(), 0);
+                let program = match map {
+                    IdMap::Range { .. } => "newuidmap PID",
                     IdMap::Identity { .. } | IdMap::Single { .. } => "write(/proc/PID/uid_map)",
                 };
-                self.line(
-                    &format!("{call}: {}", ranges.join(", ")),
-                    "first id inside, first id outside, how many",
-                    None,
-                );
+                let ranges = map.uids().into_iter().map(|r| format!("{} {} {}", r.inside, r.outside, r.count));
+                let call = format!("{program} {}", ranges.collect::<Vec<_>>().join(" "));
+                self.add("", call, String::new(), "first id inside, first id outside, how many; and so on".into(), 0);
             }
         }
     }
 
     fn step(&mut self, plan: &Plan, step: u32, micros: u32) {
-        if let Some(step) = plan.steps().nth(step as usize) {
-            self.line(&step.call(), &step.why(), Some(micros));
+        let Some(step) = plan.steps().nth(step as usize) else { return };
+        let (kind, object) = match step {
+            Step::Link { path, .. } => ("symlink ", path.clone()),
+            Step::Mask { path } => ("move_mount of nothing over ", path.clone()),
+            Step::ReadOnly { path } => ("mount_setattr MOUNT_ATTR_RDONLY ", path.clone()),
+            Step::Mount(Mount { kind, target, .. }) if kind == "bind" => ("open_tree and move_mount ", target.clone()),
+            _ => ("", String::new()),
+        };
+        self.add(kind, step.call(), object, step.why(), micros);
+        if matches!(step, Step::Exec { .. }) {
+            self.flush();
         }
     }
 
