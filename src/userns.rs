@@ -1,10 +1,497 @@
 //! The one user namespace of a user: joined through a live monitor, else made; and going on inside it.
+//!
+//! All containers of a user share one user namespace, since a namespace of a sibling could not be plugged into their
+//! networks. Nothing keeps it alive but the monitors in it: each leaves a name in `userns/`, `PID-STARTTIME`, and whoever
+//! comes next joins through the first one that still lives, or makes a new namespace with the same map of ids.
 
-use crate::diag::Failure;
-use crate::store::Store;
+use crate::diag::Diagnose;
+use crate::store::{Lock, Store};
+use crate::sys::process::{self, Fork};
+use crate::sys::{On, SysError, mount, socket};
+use serde::{Deserialize, Serialize};
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+#[derive(Debug, thiserror::Error)]
+pub enum UsernsError {
+    #[error("cannot make a user namespace")]
+    Create(#[source] SysError),
+    #[error("{program} refused to map the subordinate ids of {subject}: {said}")]
+    Helper { program: &'static str, subject: String, said: String },
+    #[error("cannot map ids into the user namespace")]
+    Map(#[source] SysError),
+    #[error("{} was made with the ids of a {store} user, but now there is {now}", path.display())]
+    OtherMap { path: PathBuf, store: String, now: &'static str },
+    #[error("cannot go on inside the user namespace")]
+    Inside(#[source] SysError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for UsernsError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Create(error) => Some(why_no_namespace(error.errno)),
+            Self::Helper { .. } => Some("compare /etc/subuid and /etc/subgid with: minirun doctor".into()),
+            Self::Map(_) => Some("see what this host lacks: minirun doctor".into()),
+            Self::OtherMap { .. } => {
+                Some("give back what changed (minirun doctor tells), or use another store: minirun --root DIR …".into())
+            }
+            Self::Inside(_) | Self::Sys(_) => None,
+        }
+    }
+}
+
+fn why_no_namespace(errno: i32) -> String {
+    let sysctl = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).unwrap_or_default().trim().to_owned();
+    if sysctl("user/max_user_namespaces") == "0" {
+        "this host allows none; as root: sysctl -w user.max_user_namespaces=15000".into()
+    } else if sysctl("kernel/unprivileged_userns_clone") == "0" {
+        "this host keeps them for root; as root: sysctl -w kernel.unprivileged_userns_clone=1".into()
+    } else if sysctl("kernel/apparmor_restrict_unprivileged_userns") == "1" {
+        "AppArmor restricts them here; minirun doctor prints the profile that allows minirun's".into()
+    } else if errno == libc::EPERM {
+        "an outer container's seccomp policy forbids it; see minirun doctor".into()
+    } else {
+        "see what this host lacks: minirun doctor".into()
+    }
+}
+
+/// A run of ids: `inside` is 0 for the container's root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdRange {
+    pub inside: u32,
+    pub outside: u32,
+    pub count: u32,
+}
+
+/// How the ids of a container become ids of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IdMap {
+    /// The caller is the container's root, and a subordinate range follows: `newuidmap` and `newgidmap`.
+    Range { uids: Vec<IdRange>, gids: Vec<IdRange> },
+    /// Root: every id is itself.
+    Identity { uids: Vec<IdRange>, gids: Vec<IdRange> },
+    /// The caller is the container's root, and there is no other id.
+    Single { uid: u32, gid: u32 },
+}
+
+impl IdMap {
+    /// The best map this user can have.
+    pub fn of_caller() -> Self {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        if uid == 0 {
+            let own = |file| parse_map(&fs::read_to_string(file).unwrap_or_default());
+            let identity =
+                |ranges: Vec<IdRange>| ranges.into_iter().map(|r| IdRange { outside: r.inside, ..r }).collect();
+            return Self::Identity {
+                uids: identity(own("/proc/self/uid_map")),
+                gids: identity(own("/proc/self/gid_map")),
+            };
+        }
+        let user = user_name(uid);
+        let range = |file, own| {
+            let mut inside = 1;
+            let mut ranges = vec![IdRange { inside: 0, outside: own, count: 1 }];
+            for (outside, count) in subordinate(&fs::read_to_string(file).unwrap_or_default(), user.as_deref(), uid) {
+                ranges.push(IdRange { inside, outside, count });
+                inside += count;
+            }
+            ranges
+        };
+        let (uids, gids) = (range("/etc/subuid", uid), range("/etc/subgid", gid));
+        if uids.len() > 1 && gids.len() > 1 && program("newuidmap").is_some() && program("newgidmap").is_some() {
+            Self::Range { uids, gids }
+        } else {
+            Self::Single { uid, gid }
+        }
+    }
+
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Range { .. } => "subordinate range",
+            Self::Identity { .. } => "root",
+            Self::Single { .. } => "single id",
+        }
+    }
+
+    pub fn uids(&self) -> Vec<IdRange> {
+        match self {
+            Self::Range { uids, .. } | Self::Identity { uids, .. } => uids.clone(),
+            Self::Single { uid, .. } => vec![IdRange { inside: 0, outside: *uid, count: 1 }],
+        }
+    }
+
+    pub fn gids(&self) -> Vec<IdRange> {
+        match self {
+            Self::Range { gids, .. } | Self::Identity { gids, .. } => gids.clone(),
+            Self::Single { gid, .. } => vec![IdRange { inside: 0, outside: *gid, count: 1 }],
+        }
+    }
+
+    pub fn is_single(&self) -> bool {
+        matches!(self, Self::Single { .. })
+    }
+
+    /// Gives the process, which has just unshared its user namespace, its ids.
+    fn write(&self, pid: i32) -> Result<(), UsernsError> {
+        let proc = |file: &str, text: &str| {
+            let path = format!("/proc/{pid}/{file}");
+            fs::write(&path, text).on("write", path).map_err(UsernsError::Map)
+        };
+        match self {
+            Self::Identity { uids, gids } => {
+                proc("uid_map", &map_text(uids))?;
+                proc("gid_map", &map_text(gids))
+            }
+            Self::Single { .. } => {
+                proc("setgroups", "deny")?;
+                proc("uid_map", &map_text(&self.uids()))?;
+                proc("gid_map", &map_text(&self.gids()))
+            }
+            Self::Range { uids, gids } => {
+                // Both at once: each is a process of its own, and they do not wait for each other.
+                let uid_helper = start_helper("newuidmap", pid, uids)?;
+                let gid_helper = start_helper("newgidmap", pid, gids)?;
+                finish_helper("newuidmap", uid_helper)?;
+                finish_helper("newgidmap", gid_helper)
+            }
+        }
+    }
+}
+
+fn map_text(ranges: &[IdRange]) -> String {
+    ranges.iter().map(|r| format!("{} {} {}\n", r.inside, r.outside, r.count)).collect()
+}
+
+/// The text of `/proc/PID/uid_map` (user_namespaces(7)).
+pub fn parse_map(text: &str) -> Vec<IdRange> {
+    text.lines()
+        .filter_map(|line| {
+            let mut numbers = line.split_whitespace().map(|n| n.parse().ok());
+            Some(IdRange { inside: numbers.next()??, outside: numbers.next()??, count: numbers.next()?? })
+        })
+        .collect()
+}
+
+/// The ranges of a user in the text of `/etc/subuid` or `/etc/subgid` (subuid(5)).
+pub fn subordinate(text: &str, user: Option<&str>, uid: u32) -> Vec<(u32, u32)> {
+    let number = uid.to_string();
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.trim().split(':');
+            let owner = fields.next()?;
+            if Some(owner) != user && owner != number {
+                return None;
+            }
+            Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+/// The caller's name, from `/etc/passwd` alone: a static binary must not load the host's NSS modules.
+pub fn user_name(uid: u32) -> Option<String> {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let number = uid.to_string();
+    let found = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == number).then(|| name.to_owned())
+    });
+    // A user of a directory service is not in the file; the session says who it is.
+    found.or_else(|| std::env::var("USER").ok().filter(|name| !name.is_empty()))
+}
+
+/// A program of the host, looked for where `PATH` says and where system programs lie.
+pub fn program(name: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/bin", "/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|dir| dir.join(name))
+        .find(|file| fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0))
+}
+
+fn start_helper(name: &'static str, pid: i32, ranges: &[IdRange]) -> Result<std::process::Child, UsernsError> {
+    let path = program(name).unwrap_or_else(|| name.into());
+    let numbers = ranges.iter().flat_map(|r| [r.inside, r.outside, r.count]).map(|n| n.to_string());
+    Command::new(&path)
+        .arg(pid.to_string())
+        .args(numbers)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .on("execve", path)
+        .map_err(UsernsError::Map)
+}
+
+fn finish_helper(program: &'static str, child: std::process::Child) -> Result<(), UsernsError> {
+    let output = child.wait_with_output().on("waitpid", program).map_err(UsernsError::Map)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let subject = user_name(rustix::process::getuid().as_raw()).unwrap_or_default();
+    let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+    Err(UsernsError::Helper { program, subject, said })
+}
+
+/// What goes on inside the namespace.
+pub struct Inside<'a> {
+    pub arguments: Vec<CString>,
+    /// Becomes descriptor 3.
+    pub socket: Option<&'a OwnedFd>,
+    /// It will enter containers: it gets a mount namespace, and runs from a copy of the binary that nobody can write to
+    /// (a container's root is the caller on the host, and could reach the binary through `/proc/PID/exe`).
+    pub enters_containers: bool,
+    /// It outlives this command, and others may join its namespace through it.
+    pub is_monitor: bool,
+}
+
+/// How a process came into its user namespace; what `run --explain` tells of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Origin {
+    Joined { monitor: i32 },
+    Made(IdMap),
+}
+
+/// Starts this program inside the user's namespace. Returns its pid.
+pub fn spawn(store: &Store, inside: &Inside) -> Result<(i32, Origin), UsernsError> {
+    let map = IdMap::of_caller();
+    check_map(store, &map)?;
+    let registry = store.runtime.parent().unwrap_or(&store.runtime).join("userns");
+    fs::create_dir_all(&registry).on("mkdir", &registry)?;
+    let executable = fs::read_link("/proc/self/exe").on("readlink", "/proc/self/exe")?;
+    let program = File::open(&executable).on("open", &executable)?;
+    let environment = environment(store);
+
+    // Two that find no namespace must not make one each.
+    let lock = Lock::exclusive(&registry.with_extension("lock"))?;
+    let joined = live_monitor(&registry);
+    let (ours, theirs) = socket::pair()?;
+    let pid = match process::fork()? {
+        Fork::Parent(pid) => pid,
+        Fork::Child => {
+            drop(ours);
+            // The parent's `Drop`s must not run here: the lock would be let go.
+            let error =
+                become_inside(inside, joined.as_ref().map(|(_, ns)| ns), theirs, &executable, &program, &environment);
+            process::exit_now(if let Err((socket, error)) = error {
+                let _ = socket::send(socket.as_fd(), &error.errno.to_ne_bytes(), &[]);
+                125
+            } else {
+                0
+            });
+        }
+    };
+    drop(theirs);
+    let result = introduce(&map, pid, &ours, joined.is_none());
+    if let Err(error) = result {
+        let _ = process::kill(pid, libc::SIGKILL);
+        let _ = process::wait(pid);
+        return Err(error);
+    }
+    if inside.is_monitor {
+        let start = process::start_time(pid).unwrap_or_default();
+        let name = registry.join(format!("{pid}-{start}"));
+        fs::write(&name, "").on("write", name)?;
+    }
+    drop(lock);
+    Ok((pid, joined.map_or(Origin::Made(map), |(monitor, _)| Origin::Joined { monitor })))
+}
+
+/// Answers the child's request for ids, and hears how far it came.
+fn introduce(map: &IdMap, pid: i32, socket: &OwnedFd, made: bool) -> Result<(), UsernsError> {
+    let mut buffer = [0u8; 4];
+    if made {
+        match socket::receive(socket.as_fd(), &mut buffer)? {
+            Some((1, _)) => {
+                map.write(pid)?;
+                socket::send(socket.as_fd(), b"m", &[])?;
+            }
+            _ => {
+                let errno = i32::from_ne_bytes(buffer);
+                return Err(UsernsError::Create(SysError { call: "unshare", subject: "CLONE_NEWUSER".into(), errno }));
+            }
+        }
+    }
+    // The end of the conversation is the exec that succeeded.
+    match socket::receive(socket.as_fd(), &mut buffer)? {
+        None => Ok(()),
+        Some(_) => Err(UsernsError::Inside(SysError {
+            call: "execveat",
+            subject: "/proc/self/exe".into(),
+            errno: i32::from_ne_bytes(buffer),
+        })),
+    }
+}
+
+/// The child's side: enters or makes the namespace, and becomes the program again. Only system calls here.
+fn become_inside(
+    inside: &Inside,
+    joined: Option<&File>,
+    socket: OwnedFd,
+    executable: &Path,
+    program: &File,
+    environment: &[CString],
+) -> Result<(), (OwnedFd, SysError)> {
+    let result = (|| {
+        if !inside.enters_containers {
+            process::die_with_parent(libc::SIGKILL);
+        }
+        match joined {
+            Some(namespace) => process::setns(namespace, libc::CLONE_NEWUSER, "the user namespace of a monitor")?,
+            None => {
+                process::unshare(libc::CLONE_NEWUSER, "CLONE_NEWUSER")?;
+                socket::send(socket.as_fd(), b"u", &[])?;
+                let mut answer = [0u8; 1];
+                if socket::receive(socket.as_fd(), &mut answer)?.is_none() {
+                    process::exit_now(125);
+                }
+            }
+        }
+        let unwritable = if inside.enters_containers {
+            process::unshare(libc::CLONE_NEWNS, "CLONE_NEWNS")?;
+            Some(unwritable_copy(executable)?)
+        } else {
+            None
+        };
+        if let Some(socket) = inside.socket {
+            process::dup_to(socket.as_fd(), 3)?;
+        }
+        let program = unwritable.as_ref().map_or(program.as_fd(), |mount| mount.as_fd());
+        Err::<(), _>(process::fexecve(program, &inside.arguments, environment))
+    })();
+    result.map_err(|error| (socket, error))
+}
+
+/// The binary on a read-only mount of its own, which belongs to no mount namespace once the descriptor is closed, and so
+/// can never be made writable again (CVE-2019-5736).
+fn unwritable_copy(executable: &Path) -> Result<OwnedFd, SysError> {
+    use rustix::mount::{MountPropagationFlags, OpenTreeFlags, mount_change, open_tree};
+    // Mounts and unmounts of the host still reach us, ours never reach the host.
+    mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC).on("mount", "/")?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let copy = open_tree(rustix::fs::CWD, executable, flags).on("open_tree", executable)?;
+    mount::mount_setattr(copy.as_fd(), libc::MOUNT_ATTR_RDONLY, 0, false)?;
+    Ok(copy)
+}
+
+fn environment(store: &Store) -> Vec<CString> {
+    let own = ["MINIRUN_ROOT", "MINIRUN_RUNTIME", "MINIRUN_INSIDE"];
+    let kept = std::env::vars_os().filter(|(name, _)| !own.iter().any(|o| name == o));
+    let added = [
+        (own[0].into(), store.root.clone().into_os_string()),
+        (own[1].into(), store.runtime.clone().into_os_string()),
+        (own[2].into(), fs::read_link("/proc/self/ns/user").unwrap_or_default().into_os_string()),
+    ];
+    kept.chain(added)
+        .filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok())
+        .collect()
+}
+
+/// Whether this process was started by [`spawn`]: its user namespace is not the one it was started from.
+pub fn is_inside() -> bool {
+    let outside = std::env::var_os("MINIRUN_INSIDE");
+    outside.is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now.as_os_str() != outside))
+}
 
 /// Goes on inside the user's namespace, where the ids of an image are real ids: outside it, this runs the same
 /// command line again inside, waits, and ends this process with its exit status; inside it, this returns.
-pub fn enter(_store: &Store) -> Result<(), Failure> {
-    Ok(())
+///
+/// # Errors
+/// When the namespace cannot be had, with the reason this host gives.
+pub fn enter(store: &Store) -> Result<(), UsernsError> {
+    if is_inside() {
+        return Ok(());
+    }
+    let arguments = std::env::args_os().filter_map(|a| CString::new(a.as_bytes()).ok()).collect();
+    let inside = Inside { arguments, socket: None, enters_containers: false, is_monitor: false };
+    let (pid, _) = spawn(store, &inside)?;
+    let signals = process::signalfd(&[libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT])?;
+    let child = process::pidfd_open(pid)?;
+    loop {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let mut waiting = [PollFd::new(&signals, PollFlags::IN), PollFd::new(&child, PollFlags::IN)];
+        if poll(&mut waiting, None).is_err() {
+            continue;
+        }
+        while let Some(signal) = process::read_signal(signals.as_fd()) {
+            // What the terminal sends reaches the child too: it is in the same process group.
+            if matches!(signal, libc::SIGTERM | libc::SIGHUP) {
+                let _ = process::kill(pid, signal);
+            }
+        }
+        if !waiting[1].revents().is_empty() {
+            std::process::exit(process::wait(pid)?);
+        }
+    }
+}
+
+/// Forgets a monitor that ends.
+pub fn leave(store: &Store) {
+    let pid = outer_pid();
+    let registry = store.runtime.parent().unwrap_or(&store.runtime).join("userns");
+    let _ = fs::remove_file(registry.join(format!("{pid}-{}", process::start_time(pid).unwrap_or_default())));
+}
+
+fn outer_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// The user namespace of the first registered monitor that still lives; the dead ones are struck off.
+fn live_monitor(registry: &Path) -> Option<(i32, File)> {
+    for entry in fs::read_dir(registry).ok()?.flatten() {
+        let name = entry.file_name();
+        let found = name.to_str().and_then(|n| n.split_once('-')).and_then(|(pid, start)| {
+            let (pid, start) = (pid.parse().ok()?, start.parse::<u64>().ok()?);
+            // Opened first, compared afterwards: the namespace of a process that ended meanwhile is still the right one.
+            let namespace = process::namespace(pid, "user").ok()?;
+            (process::start_time(pid) == Some(start)).then_some((pid, namespace))
+        });
+        if found.is_some() {
+            return found;
+        }
+        let _ = fs::remove_file(entry.path());
+    }
+    None
+}
+
+/// Layers hold files of the ids they were unpacked with: a store keeps to one kind of map.
+fn check_map(store: &Store, map: &IdMap) -> Result<(), UsernsError> {
+    let path = store.path("ids");
+    let text = format!("{}\n", map.kind());
+    match fs::read_to_string(&path) {
+        Ok(found) if found == text => Ok(()),
+        Ok(found) => {
+            Err(UsernsError::OtherMap { path: store.root.clone(), store: found.trim().into(), now: map.kind() })
+        }
+        Err(_) => {
+            if map.is_single() {
+                eprintln!(
+                    "note: you have no subordinate ids, so files in containers all belong to you; their owners are kept on record \
+                     (minirun doctor tells how to get a range)"
+                );
+            }
+            crate::store::write_durably(&path, text.as_bytes())?;
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subordinate_ranges_by_name_or_number() {
+        let text = "root:1:2\nann:100000:65536\n1000:300000:10\nann:bad:1\nann:5:0\n";
+        assert_eq!(subordinate(text, Some("ann"), 1000), [(100_000, 65536), (300_000, 10)]);
+        assert_eq!(subordinate(text, None, 1001), []);
+    }
 }

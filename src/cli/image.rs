@@ -1,17 +1,213 @@
 //! Images: import, load, save, images, history, tag, rmi.
 
-use super::Context;
+use super::{Context, human};
 use crate::diag::Failure;
-use clap::Subcommand;
+use crate::image::claim::ImageClaim;
+use crate::image::digest::Digest;
+use crate::image::reference::Reference;
+use crate::image::remove::{Removed, remove};
+use crate::image::{self, Image, ImageError, import, manifests, names};
+use crate::store::Store;
+use crate::sys::On;
+use clap::{Args, Subcommand};
+use std::fs::File;
+use std::io::{self, Read};
 
 #[derive(Subcommand)]
 pub enum Command {
     /// List images
-    Images,
+    Images(ImagesArguments),
+    /// Make an image from an archive of a root file system
+    Import(ImportArguments),
+    /// Give an image one more name
+    Tag {
+        /// A name, an id, or the beginning of an id
+        source: String,
+        /// NAME[:TAG]
+        target: Reference,
+    },
+    /// Remove names, and images with their last name
+    Rmi(RmiArguments),
 }
 
 impl Command {
-    pub fn run(self, _context: &Context) -> Result<u8, Failure> {
-        Ok(0)
+    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+        match self {
+            Self::Images(arguments) => images(&context.store, &arguments),
+            Self::Import(arguments) => import_archive(&context.store, arguments),
+            Self::Tag { source, target } => tag(&context.store, &source, target),
+            Self::Rmi(arguments) => rmi(&context.store, &arguments),
+        }
     }
+}
+
+#[derive(Args)]
+pub struct ImagesArguments {
+    /// Only the images of this repository, or of this name
+    repository: Option<String>,
+    /// All images; there are no hidden ones here, so this changes nothing
+    #[arg(short, long)]
+    all: bool,
+    /// Only ids
+    #[arg(short, long)]
+    quiet: bool,
+    /// Ids in full
+    #[arg(long)]
+    no_trunc: bool,
+    /// Also the digests of the manifests
+    #[arg(long)]
+    digests: bool,
+}
+
+const NONE: &str = "<none>";
+
+struct Row {
+    repository: String,
+    tag: String,
+    digest: String,
+    id: Digest,
+}
+
+fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
+    let mut rows: Vec<Row> = Vec::new();
+    let names = names::all(store)?;
+    for name in &names {
+        if arguments.repository.as_ref().is_none_or(|wanted| is_wanted(&name.reference, wanted)) {
+            rows.push(Row {
+                repository: name.reference.familiar_repository(),
+                tag: name.reference.tag.clone().unwrap_or_else(|| NONE.into()),
+                digest: name.manifest.to_string(),
+                id: name.image,
+            });
+        }
+    }
+    if arguments.repository.is_none() {
+        for id in image::all(store)?.into_iter().filter(|id| names.iter().all(|n| n.image != *id)) {
+            rows.push(Row { repository: NONE.into(), tag: NONE.into(), digest: NONE.into(), id });
+        }
+    }
+    let mut listed = Vec::new();
+    for row in rows {
+        // One that was removed since is not there.
+        if let Some(image) = Image::open(store, &row.id)? {
+            let created = image.config().created().clone();
+            listed.push((created.unwrap_or_default(), image.size(store)?, row));
+        }
+    }
+    // Newest first, as Docker does; RFC 3339 times of one zone sort as text.
+    listed.sort_by(|(a, _, x), (b, _, y)| b.cmp(a).then_with(|| (&x.repository, &x.tag).cmp(&(&y.repository, &y.tag))));
+    let shown = |id: &Digest| if arguments.no_trunc { id.to_string() } else { id.short() };
+    if arguments.quiet {
+        let mut seen = Vec::new();
+        for (_, _, row) in listed {
+            if !seen.contains(&row.id) {
+                println!("{}", shown(&row.id));
+                seen.push(row.id);
+            }
+        }
+        return Ok(0);
+    }
+    let mut header = vec!["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"];
+    if arguments.digests {
+        header.insert(2, "DIGEST");
+    }
+    let rows = listed.into_iter().map(|(created, size, row)| {
+        let mut cells = vec![row.repository, row.tag, shown(&row.id), human::ago(Some(&created)), human::size(size)];
+        if arguments.digests {
+            cells.insert(2, row.digest);
+        }
+        cells
+    });
+    print!("{}", human::table(&header, &rows.collect::<Vec<_>>()));
+    Ok(0)
+}
+
+/// `alpine` is every tag of it, `alpine:3.20` that one; `*` stands for anything.
+fn is_wanted(reference: &Reference, wanted: &str) -> bool {
+    let candidates = [reference.familiar_repository(), reference.familiar(), reference.name(), reference.to_string()];
+    candidates.iter().any(|name| matches(wanted.as_bytes(), name.as_bytes()))
+}
+
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => matches(rest, text) || text.split_first().is_some_and(|(_, t)| matches(pattern, t)),
+        ([a, rest @ ..], [b, text @ ..]) => a == b && matches(rest, text),
+        _ => false,
+    }
+}
+
+#[derive(Args)]
+pub struct ImportArguments {
+    /// A file, or - for standard input
+    archive: String,
+    /// NAME[:TAG]
+    name: Option<Reference>,
+    /// Apply a Dockerfile instruction, for example 'CMD ["/bin/sh"]'
+    #[arg(short, long = "change", value_name = "INSTRUCTION")]
+    changes: Vec<String>,
+    /// A comment for the image's history
+    #[arg(short, long)]
+    message: Option<String>,
+}
+
+fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failure> {
+    crate::userns::enter(store)?;
+    let archive: Box<dyn Read + Send> = match arguments.archive.as_str() {
+        "-" => Box::new(io::stdin()),
+        path => Box::new(File::open(path).on("open", path).map_err(ImageError::from)?),
+    };
+    let options = import::Options {
+        origin: arguments.archive,
+        message: arguments.message,
+        changes: arguments.changes,
+        name: arguments.name.map(Reference::or_latest),
+    };
+    println!("{}", import::import(store, archive, options)?);
+    Ok(0)
+}
+
+fn tag(store: &Store, source: &str, target: Reference) -> Result<u8, Failure> {
+    let (id, name) = image::lookup(store, source)?;
+    let claim = ImageClaim::take(store, id).map_err(ImageError::from)?;
+    let manifest = match name {
+        Some(name) => name.manifest,
+        None => manifests(store, &id)?.first().copied().unwrap_or(id),
+    };
+    names::set(store, &claim, &target.or_latest(), manifest)?;
+    Ok(0)
+}
+
+#[derive(Args)]
+pub struct RmiArguments {
+    /// Names, ids, or beginnings of ids
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+    /// Take all names from an image; take its last name though containers use it
+    #[arg(short, long)]
+    force: bool,
+}
+
+fn rmi(store: &Store, arguments: &RmiArguments) -> Result<u8, Failure> {
+    crate::userns::enter(store)?;
+    let mut code = 0;
+    for image in &arguments.images {
+        match remove(store, image, arguments.force) {
+            Ok(removed) => {
+                for one in removed {
+                    match one {
+                        Removed::Untagged(reference) => println!("Untagged: {}", reference.familiar()),
+                        Removed::Deleted(digest) => println!("Deleted: {digest}"),
+                    }
+                }
+            }
+            // The others are removed all the same.
+            Err(ImageError::NotFound { .. }) if arguments.force => {}
+            Err(error) => {
+                crate::diag::report(&error);
+                code = 1;
+            }
+        }
+    }
+    Ok(code)
 }

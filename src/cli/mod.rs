@@ -1,7 +1,17 @@
 //! What was typed, and what is printed: one file per family of commands.
 
+mod attach;
+mod commit;
+mod container;
+mod human;
 mod image;
+mod logs;
+mod published;
+mod run;
+mod told;
+mod top;
 
+use crate::container::monitor;
 use crate::diag::{self, Failure};
 use crate::store::Store;
 use clap::{Parser, Subcommand};
@@ -22,6 +32,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     #[command(flatten)]
+    Container(container::Command),
+    #[command(flatten)]
     Image(image::Command),
 }
 
@@ -31,6 +43,10 @@ pub struct Context {
 }
 
 pub fn main() -> ExitCode {
+    // The monitor is this program under another name.
+    if std::env::args_os().next().is_some_and(|name| name == monitor::NAME) {
+        monitor::main();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -50,6 +66,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<u8, Failure> {
     let context = Context { store: Store::open(arguments.root.as_deref())? };
     match arguments.command {
+        Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
     }
 }

@@ -1,3 +1,23 @@
-//! container
+//! A container: an image reference, one writable upper directory, sometimes a process.
+//!
+//! `Request + Image → OCI specification → Plan → carried out`: [`request`], [`create`] and [`spec`] decide, [`plan`] and
+//! [`step`] say what that means for the kernel, [`launch`] hands it to the [`monitor`], whose child [`init`] walks it.
 
+pub mod capability;
+pub mod cgroup;
+pub mod create;
+pub mod exec;
+pub mod init;
+pub mod launch;
+pub mod logs;
+pub mod monitor;
+pub mod plan;
+pub mod protocol;
+pub mod record;
+pub mod request;
+pub mod rootfs;
 pub mod seccomp;
+pub mod spec;
+pub mod step;
+pub mod supervise;
+pub mod users;

@@ -1,1 +1,310 @@
-//! image
+//! Images: immutable, content-addressed, shared.
+//!
+//! `images/<digest of the config>/` holds `config.json` and `manifests/<digest>` byte for byte as they came, an empty file
+//! per name in `names/` and per container in `containers/`. Layers lie beside, each stored once (see [`layer`]).
+
+pub mod claim;
+pub mod config;
+pub mod digest;
+pub mod id;
+pub mod import;
+mod ingest;
+pub mod layer;
+mod manifest;
+pub mod names;
+mod owner;
+mod record;
+pub mod reference;
+pub mod remove;
+mod stream;
+mod tape;
+mod tree;
+pub mod unpack;
+
+use crate::diag::Diagnose;
+use crate::store::{self, Scratch, Store, StoreError};
+use crate::sys::{On, SysError};
+use claim::ImageClaim;
+use digest::Digest;
+use oci_spec::image::ImageConfiguration;
+use reference::{InvalidReference, Reference};
+use serde_json::Value;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use unpack::UnpackError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    #[error("no such image: {name}")]
+    NotFound { name: String, hint: String },
+    #[error("`{prefix}` is the beginning of more than one image's id")]
+    Ambiguous { prefix: String, found: Vec<Digest> },
+    #[error("{} cannot be read as JSON", path.display())]
+    Json { path: PathBuf, source: serde_json::Error },
+    #[error("the config of image {image} is not valid")]
+    Config { image: Digest, source: oci_spec::OciSpecError },
+    #[error("image {image} is damaged: {what}")]
+    Damaged { image: Digest, what: String },
+    #[error("layers {wanted} and {found} begin with the same digits")]
+    Collision { wanted: Digest, found: Digest },
+    #[error("cannot unpack {subject}")]
+    Unpack { subject: String, source: UnpackError },
+    #[error("image {} is used by {}", image.short(), shown(containers))]
+    InUse { image: Digest, containers: Vec<String> },
+    #[error("image {} has several names: {}", image.short(), names.join(", "))]
+    ManyNames { image: Digest, names: Vec<String> },
+    #[error(transparent)]
+    Change(#[from] config::InvalidChange),
+    #[error(transparent)]
+    Reference(#[from] InvalidReference),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for ImageError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { hint, .. } => Some(hint.clone()),
+            Self::Ambiguous { found, .. } => {
+                let ids: Vec<String> = found.iter().map(Digest::short).collect();
+                Some(format!("type more of it; it may be one of\n{}", ids.join("\n")))
+            }
+            Self::Unpack { source, .. } => source.hint(),
+            Self::InUse { containers, .. } => {
+                let ids: Vec<&str> = containers.iter().map(|id| short_container(id)).collect();
+                Some(format!("remove first what uses it: minirun rm {}", ids.join(" ")))
+            }
+            Self::ManyNames { names, .. } => {
+                Some(format!("remove one name: minirun rmi {}\nor the image with all of them: add -f", names[0]))
+            }
+            Self::Change(error) => error.hint(),
+            Self::Damaged { image, .. } => {
+                Some(format!("remove it and load it again: minirun rmi -f {}", image.short()))
+            }
+            Self::Reference(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Sys(error) => StoreError::Sys(error.clone()).hint(),
+            _ => None,
+        }
+    }
+}
+
+fn short_container(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+fn shown(containers: &[String]) -> String {
+    let ids: Vec<&str> = containers.iter().map(|id| short_container(id)).collect();
+    format!("{} {}", if ids.len() == 1 { "container" } else { "containers" }, ids.join(", "))
+}
+
+/// An image: data, that is, and nothing that runs.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The digest of its config.
+    pub id: Digest,
+    /// The diff IDs of its layers, bottom first.
+    pub layers: Vec<Digest>,
+    raw: Value,
+    config: ImageConfiguration,
+}
+
+impl Image {
+    pub fn config(&self) -> &ImageConfiguration {
+        &self.config
+    }
+
+    /// The config with all its fields, also those that only Docker knows.
+    pub fn raw_config(&self) -> &Value {
+        &self.raw
+    }
+
+    /// What overlayfs wants as lower directories, relative to the store, bottom first.
+    pub fn layer_dirs(&self) -> Vec<PathBuf> {
+        // It refuses one twice; of the same layer twice, the upper one has it all.
+        let shown = self.layers.iter().enumerate().filter(|(i, layer)| !self.layers[i + 1..].contains(layer));
+        shown.map(|(_, layer)| layer::relative(layer).join("fs")).collect()
+    }
+
+    /// `None`: no image has this id.
+    pub fn open(store: &Store, id: &Digest) -> Result<Option<Self>, ImageError> {
+        let path = directory(store, id).join("config.json");
+        let text = match fs::read(&path) {
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+            other => other.on("read", &path)?,
+        };
+        if Digest::of(&text) != *id {
+            return Err(ImageError::Damaged { image: *id, what: "its config has another digest".into() });
+        }
+        Self::parse(*id, &text).map(Some)
+    }
+
+    /// An image from the bytes of its config.
+    pub fn parse(id: Digest, config: &[u8]) -> Result<Self, ImageError> {
+        let invalid = |source: serde_json::Error| ImageError::Config { image: id, source: source.into() };
+        let raw: Value = serde_json::from_slice(config).map_err(invalid)?;
+        let config: ImageConfiguration = serde_json::from_slice(config).map_err(invalid)?;
+        let layers = config.rootfs().diff_ids().iter().map(|text| text.parse());
+        let layers = layers
+            .collect::<Result<_, _>>()
+            .map_err(|e: digest::InvalidDigest| ImageError::Damaged { image: id, what: e.to_string() })?;
+        Ok(Self { id, layers, raw, config })
+    }
+
+    /// The bytes of its files' contents, all layers together.
+    pub fn size(&self, store: &Store) -> Result<u64, ImageError> {
+        let mut size = 0;
+        for layer in &self.layers {
+            size += layer::info(store, layer)?.map_or(0, |info| info.size);
+        }
+        Ok(size)
+    }
+}
+
+pub fn directory(store: &Store, id: &Digest) -> PathBuf {
+    store.path("images").join(id.hex())
+}
+
+/// Every image's id; for listings only.
+pub fn all(store: &Store) -> Result<Vec<Digest>, ImageError> {
+    let directory = store.path("images");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&directory).on("opendir", &directory)? {
+        let name = entry.on("readdir", &directory)?.file_name();
+        found.extend(name.to_str().and_then(Digest::from_hex));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The digests of the manifests by which an image is known.
+pub fn manifests(store: &Store, id: &Digest) -> Result<Vec<Digest>, ImageError> {
+    let directory = directory(store, id).join("manifests");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&directory).on("opendir", &directory)? {
+        let name = entry.on("readdir", &directory)?.file_name();
+        found.extend(name.to_str().and_then(Digest::from_hex));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// An image by name, id, or the beginning of its id.
+pub fn find(store: &Store, name_or_id: &str) -> Result<Image, ImageError> {
+    let (id, _) = lookup(store, name_or_id)?;
+    let gone = || ImageError::Damaged { image: id, what: "its directory is gone".into() };
+    Image::open(store, &id)?.ok_or_else(gone)
+}
+
+/// [`find`] without opening it; with the name, if it was one.
+pub fn lookup(store: &Store, name_or_id: &str) -> Result<(Digest, Option<names::Name>), ImageError> {
+    let hex = name_or_id.strip_prefix("sha256:").unwrap_or(name_or_id);
+    if let Some(id) = Digest::from_hex(hex) {
+        return if directory(store, &id).exists() { Ok((id, None)) } else { Err(not_found(store, name_or_id)) };
+    }
+    let reference = name_or_id.parse::<Reference>();
+    if let Ok(reference) = &reference
+        && let Some(name) = names::resolve(store, &reference.clone().or_latest())?
+    {
+        return Ok((name.image, Some(name)));
+    }
+    if !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let hex = hex.to_ascii_lowercase();
+        let found: Vec<Digest> = all(store)?.into_iter().filter(|id| id.hex().starts_with(&hex)).collect();
+        match found[..] {
+            [] => {}
+            [id] => return Ok((id, None)),
+            _ => return Err(ImageError::Ambiguous { prefix: name_or_id.to_owned(), found }),
+        }
+    }
+    if id::not_hexadecimal(name_or_id).is_none() {
+        reference?;
+    }
+    Err(not_found(store, name_or_id))
+}
+
+fn not_found(store: &Store, name: &str) -> ImageError {
+    // Looked for only now that there is nothing else to do.
+    let ids: Vec<String> = all(store).unwrap_or_default().iter().map(Digest::short).collect();
+    let names: Vec<String> = names::all(store).unwrap_or_default().iter().map(|n| n.reference.familiar()).collect();
+    let alike = |other: &&String| {
+        id::distance(name, other) <= 2 || id::distance(name, other.split(':').next().unwrap_or(other)) <= 1
+    };
+    let hint = if let Some(slip) = id::not_hexadecimal(name) {
+        match id::nearest(name, ids.iter().map(String::as_str)) {
+            Some(near) => format!("{slip}; the nearest image is {near}"),
+            None => slip,
+        }
+    } else if let Some(near) = names.iter().find(alike) {
+        format!("did you mean: {near}")
+    } else {
+        "see the images there are: minirun images; get one: minirun load -i FILE, minirun import FILE NAME".into()
+    };
+    ImageError::NotFound { name: name.to_owned(), hint }
+}
+
+/// Notes that a container uses the image, so that it is not removed from under it.
+pub fn hold(store: &Store, image: &Image, container: &str) -> Result<(), ImageError> {
+    let _claim = ImageClaim::take(store, image.id)?;
+    let directory = directory(store, &image.id);
+    if !directory.exists() {
+        return Err(not_found(store, &image.id.short()));
+    }
+    let users = directory.join("containers");
+    fs::create_dir_all(&users).on("mkdir", &users)?;
+    File::create(users.join(container)).on("open", &users)?;
+    Ok(())
+}
+
+/// Takes the note of [`hold`] back; fine if there is none.
+pub fn release(store: &Store, image: &Digest, container: &str) -> Result<(), ImageError> {
+    let path = directory(store, image).join("containers").join(container);
+    match fs::remove_file(&path) {
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        other => Ok(other.on("unlink", &path)?),
+    }
+}
+
+/// The ids of the containers that use the image.
+pub fn containers(store: &Store, image: &Digest) -> Vec<String> {
+    let entries = fs::read_dir(directory(store, image).join("containers")).into_iter().flatten().flatten();
+    let mut ids: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
+    ids.sort();
+    ids
+}
+
+/// Makes an image visible whose layers are all there; or adds the manifest if the image is there too.
+fn publish(
+    store: &Store,
+    scratch: &Scratch,
+    claim: &ImageClaim,
+    config: &[u8],
+    manifest: &[u8],
+) -> Result<(), ImageError> {
+    let target = directory(store, &claim.image);
+    let manifest_name = Digest::of(manifest).hex();
+    if target.exists() {
+        let path = target.join("manifests").join(manifest_name);
+        if !path.exists() {
+            store::write_durably(&path, manifest)?;
+        }
+        return Ok(());
+    }
+    let entry = scratch.path().join("image");
+    for part in ["manifests", "names", "containers"] {
+        fs::create_dir_all(entry.join(part)).on("mkdir", &entry)?;
+    }
+    store::write_durably(&entry.join("config.json"), config)?;
+    store::write_durably(&entry.join("manifests").join(manifest_name), manifest)?;
+    scratch.publish(&entry, &target)?;
+    Ok(())
+}
+
+/// Written to disk, all that the store's file system still holds back.
+fn sync(store: &Store) -> Result<(), ImageError> {
+    let root: &Path = &store.root;
+    let directory = File::open(root).on("open", root)?;
+    Ok(rustix::fs::syncfs(&directory).on("syncfs", root)?)
+}

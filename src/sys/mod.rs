@@ -2,8 +2,12 @@
 #![allow(unsafe_code)]
 
 pub mod fs;
+pub mod memory;
+pub mod mount;
 pub mod netlink;
+pub mod process;
 pub mod seccomp;
+pub mod socket;
 
 use std::path::Path;
 

@@ -1,1 +1,3 @@
-//! rtnetlink: links, addresses, routes, rules.
+pub fn link_up(_n: &str) -> Result<(), super::SysError> {
+    Ok(())
+}

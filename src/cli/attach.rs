@@ -1,0 +1,217 @@
+//! This terminal, attached to a container: its streams, its signals, its size, and the keys that let go.
+
+use crate::container::protocol::{End, Message, Stream};
+use crate::sys::{On, SysError, process};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// What was asked for.
+pub struct Attachment {
+    /// The container has a terminal.
+    pub terminal: bool,
+    /// Our standard input goes to it.
+    pub stdin: bool,
+    /// Our signals go to it.
+    pub signals: bool,
+    /// Bytes that let go of it.
+    pub detach_keys: Vec<u8>,
+}
+
+/// How an attachment ended.
+pub enum Parting {
+    Exited(u8),
+    Detached,
+    Lost,
+}
+
+/// Docker's own: Ctrl-P, Ctrl-Q.
+pub const DETACH_KEYS: [u8; 2] = [16, 17];
+
+/// `ctrl-p,ctrl-q` as bytes.
+pub fn detach_keys(text: &str) -> Result<Vec<u8>, BadKeys> {
+    text.split(',')
+        .map(|key| match key.strip_prefix("ctrl-").map_or(key.as_bytes(), str::as_bytes) {
+            [letter] if key.starts_with("ctrl-") && (b'@'..=b'_').contains(&letter.to_ascii_uppercase()) => {
+                Ok(letter.to_ascii_uppercase() - b'@')
+            }
+            [letter] if !key.starts_with("ctrl-") => Ok(*letter),
+            _ => Err(BadKeys(text.to_owned())),
+        })
+        .collect()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} are no keys")]
+pub struct BadKeys(String);
+
+impl crate::diag::Diagnose for BadKeys {
+    fn hint(&self) -> Option<String> {
+        Some("a comma between keys, each a letter or ctrl- and one: --detach-keys ctrl-p,ctrl-q".into())
+    }
+}
+
+/// Our terminal, raw as long as this lives.
+struct Raw(Termios);
+
+impl Raw {
+    fn new() -> Option<Self> {
+        let stdin = rustix::stdio::stdin();
+        let before = tcgetattr(stdin).ok()?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(stdin, OptionalActions::Now, &raw).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.0);
+    }
+}
+
+/// Passes everything on in both directions until one side is done.
+pub fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysError> {
+    let stdin = rustix::stdio::stdin();
+    let our_terminal = wanted.terminal && wanted.stdin && isatty(stdin);
+    let rides_along = [stdin.as_raw_fd()];
+    let rides_along = if our_terminal { &rides_along[..] } else { &rides_along[..0] };
+    monitor.send_with(&Message::Attach { output: true, stdin: wanted.stdin }, rides_along)?;
+    let told = [libc::SIGWINCH, libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
+    let signals = process::signalfd(&told)?;
+    let raw = if our_terminal { Raw::new() } else { None };
+    send_size(monitor, wanted)?;
+    rustix::io::ioctl_fionbio(monitor.socket(), true).on("ioctl", "FIONBIO")?;
+
+    let result = pass_on(monitor, wanted, &signals);
+    drop(raw);
+    if matches!(result, Ok(Parting::Detached)) {
+        let _ = monitor.send(&Message::Detach);
+    }
+    result
+}
+
+fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Parting, SysError> {
+    let stdin = rustix::stdio::stdin();
+    let mut reading = wanted.stdin;
+    let mut pending: Option<Message> = None;
+    let mut matched = 0;
+    let mut buffer = [0u8; 16 * 1024];
+    loop {
+        let mut polled = vec![
+            PollFd::new(signals, PollFlags::IN),
+            PollFd::new(
+                monitor.socket(),
+                if pending.is_some() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN },
+            ),
+        ];
+        // One message at a time: what the container does not take yet stays in our own input.
+        if reading && pending.is_none() {
+            polled.push(PollFd::new(&stdin, PollFlags::IN));
+        }
+        match poll(&mut polled, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other.map(drop).on("poll", "")?,
+        }
+        let events: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
+        while let Some(signal) = process::read_signal(signals.as_fd()) {
+            match signal {
+                libc::SIGWINCH => send_size(monitor, wanted)?,
+                // The terminal is gone: the container stays, we do not.
+                libc::SIGHUP => return Ok(Parting::Detached),
+                signal if wanted.signals => monitor.send(&Message::Signal(signal.unsigned_abs()))?,
+                _ => return Ok(Parting::Detached),
+            }
+        }
+        if let Some(message) = pending.take()
+            && let Err(error) = monitor.send(&message)
+        {
+            match error.errno {
+                libc::EAGAIN => pending = Some(message),
+                libc::EPIPE => {}
+                _ => return Err(error),
+            }
+        }
+        if !events[1].is_empty() {
+            loop {
+                match monitor.receive() {
+                    Ok(Some((Message::Output { stream, bytes }, _))) => write_out(stream, &bytes),
+                    Ok(Some((Message::Exited { code }, _))) => return Ok(Parting::Exited(code as u8)),
+                    Ok(Some(_)) => {}
+                    Ok(None) => return Ok(Parting::Lost),
+                    Err(error) if error.errno == libc::EAGAIN => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        if events.get(2).is_some_and(|e| !e.is_empty()) {
+            let count = rustix::io::read(stdin, &mut buffer).unwrap_or(0);
+            let typed = &buffer[..count];
+            if wanted.terminal && detaches(typed, &wanted.detach_keys, &mut matched) {
+                return Ok(Parting::Detached);
+            }
+            let message = if count == 0 {
+                reading = false;
+                Message::StdinEnd
+            } else {
+                Message::Stdin(typed.to_vec())
+            };
+            match monitor.send(&message) {
+                Err(error) if error.errno == libc::EAGAIN => pending = Some(message),
+                Err(error) if error.errno == libc::EPIPE => {}
+                other => other?,
+            }
+        }
+    }
+}
+
+/// Follows the keys through what is typed, however it is cut into reads.
+fn detaches(typed: &[u8], keys: &[u8], matched: &mut usize) -> bool {
+    for byte in typed {
+        *matched =
+            if keys.get(*matched) == Some(byte) { *matched + 1 } else { usize::from(keys.first() == Some(byte)) };
+        if !keys.is_empty() && *matched == keys.len() {
+            return true;
+        }
+    }
+    false
+}
+
+fn send_size(monitor: &End, wanted: &Attachment) -> Result<(), SysError> {
+    if !wanted.terminal {
+        return Ok(());
+    }
+    match tcgetwinsize(rustix::stdio::stdin()).or_else(|_| tcgetwinsize(rustix::stdio::stdout())) {
+        Ok(size) => monitor.send(&Message::Resize { rows: size.ws_row.into(), columns: size.ws_col.into() }),
+        Err(_) => Ok(()),
+    }
+}
+
+/// A reader that went away (`… | head`) is its own affair: the container goes on.
+fn write_out(stream: Stream, bytes: &[u8]) {
+    let _ = match stream {
+        Stream::Stdout => {
+            let mut out = std::io::stdout().lock();
+            out.write_all(bytes).and_then(|()| out.flush())
+        }
+        Stream::Stderr => std::io::stderr().lock().write_all(bytes),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys() {
+        assert_eq!(detach_keys("ctrl-p,ctrl-q").unwrap(), DETACH_KEYS);
+        assert_eq!(detach_keys("a,ctrl-@").unwrap(), [b'a', 0]);
+        assert!(detach_keys("ctrl-").is_err() && detach_keys("ab").is_err());
+        let mut matched = 0;
+        assert!(!detaches(b"x\x10", &DETACH_KEYS, &mut matched));
+        assert!(!detaches(b"\x10", &DETACH_KEYS, &mut matched));
+        assert!(detaches(b"\x11", &DETACH_KEYS, &mut matched));
+    }
+}

@@ -1,0 +1,151 @@
+//! `logs`: what a container printed, and what it goes on to print.
+
+use super::Context;
+use crate::container::logs::Entry;
+use crate::container::record::{Container, Phase};
+use crate::diag::Failure;
+use crate::sys::On;
+use clap::Args;
+use rustix::fs::inotify;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::time::Duration;
+
+#[derive(Args)]
+pub struct LogsArgs {
+    /// Go on until the container ends
+    #[arg(short, long)]
+    follow: bool,
+    /// The last lines only, or all
+    #[arg(short = 'n', long, default_value = "all")]
+    tail: String,
+    /// Begin each line with its time
+    #[arg(short, long)]
+    timestamps: bool,
+    /// What was printed since: a time, or as long ago as 10m
+    #[arg(long)]
+    since: Option<String>,
+    /// What was printed until then
+    #[arg(long)]
+    until: Option<String>,
+    container: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no time")]
+struct BadTime(String);
+
+impl crate::diag::Diagnose for BadTime {
+    fn hint(&self) -> Option<String> {
+        Some("a time as 2026-01-31T12:00:00Z, seconds since 1970, or how long ago: 90s, 10m, 2h".into())
+    }
+}
+
+/// A moment: RFC 3339, seconds since 1970, or how long ago.
+fn moment(text: &str) -> Result<jiff::Timestamp, BadTime> {
+    let wrong = || BadTime(text.to_owned());
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    if let Ok(seconds) = text.parse::<i64>() {
+        return jiff::Timestamp::from_second(seconds).map_err(|_| wrong());
+    }
+    let factor = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some('d') => 86400,
+        _ => return Err(wrong()),
+    };
+    let count: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let now = jiff::Timestamp::now().as_second();
+    jiff::Timestamp::from_second(now - count.saturating_mul(factor)).map_err(|_| wrong())
+}
+
+pub fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
+    let container = Container::find(&context.store, &arguments.container)?;
+    let since = arguments.since.as_deref().map(moment).transpose()?;
+    let until = arguments.until.as_deref().map(moment).transpose()?;
+    let path = container.log();
+    let mut reader = match File::open(&path) {
+        Ok(file) => BufReader::new(file),
+        // It was never started.
+        Err(_) if !arguments.follow => return Ok(0),
+        other => BufReader::new(other.on("open", &path)?),
+    };
+    let print = |entry: &Entry| -> bool {
+        let time = entry.time.parse::<jiff::Timestamp>().ok();
+        if time.is_some_and(|t| since.is_some_and(|s| t < s) || until.is_some_and(|u| t > u)) {
+            return true;
+        }
+        let text = if arguments.timestamps { format!("{} {}", entry.time, entry.log) } else { entry.log.clone() };
+        let written = if entry.stream == "stderr" {
+            std::io::stderr().write_all(text.as_bytes())
+        } else {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        };
+        // A reader that has seen enough.
+        written.is_ok()
+    };
+
+    let mut entries = Vec::new();
+    let keep = arguments.tail.parse::<usize>().ok();
+    let mut line = String::new();
+    while reader.read_line(&mut line).on("read", &path)? > 0 {
+        if let Ok(entry) = serde_json::from_str::<Entry>(&line) {
+            if keep.is_none() {
+                if !print(&entry) {
+                    return Ok(0);
+                }
+            } else {
+                entries.push(entry);
+            }
+        }
+        line.clear();
+    }
+    let skipped = entries.len().saturating_sub(keep.unwrap_or(0));
+    if !entries[skipped..].iter().all(&print) {
+        return Ok(0);
+    }
+    if !arguments.follow {
+        return Ok(0);
+    }
+    let watch =
+        inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).on("inotify_init1", "")?;
+    inotify::add_watch(&watch, &path, inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE_SELF)
+        .on("inotify_add_watch", &path)?;
+    loop {
+        // Asked before reading: what is written until then is read yet.
+        let running = container.state().phase == Phase::Running;
+        loop {
+            if reader.read_line(&mut line).on("read", &path)? == 0 {
+                break;
+            }
+            // A line that is still being written comes whole the next time.
+            if !line.ends_with('\n') {
+                break;
+            }
+            if let Ok(entry) = serde_json::from_str::<Entry>(&line)
+                && !print(&entry)
+            {
+                return Ok(0);
+            }
+            line.clear();
+        }
+        if !running {
+            return Ok(0);
+        }
+        wait_for_more(&watch);
+    }
+}
+
+/// Until the file grows, or it is time to look whether the container still runs.
+fn wait_for_more(watch: &impl std::os::fd::AsFd) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let limit = Duration::from_millis(100);
+    let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(limit.subsec_nanos()) };
+    let _ = poll(&mut [PollFd::new(watch, PollFlags::IN)], Some(&timeout));
+    let mut events = [0u8; 4096];
+    while rustix::io::read(watch, &mut events).is_ok_and(|n| n > 0) {}
+}

@@ -1,0 +1,132 @@
+//! Capabilities: Docker's default set, what `--cap-add` and `--cap-drop` make of it, and how a process keeps to it.
+
+use crate::sys::SysError;
+use caps::{CapSet, Capability, CapsHashSet};
+
+/// What Docker leaves to a container's root (capabilities(7)).
+const DEFAULT: [Capability; 14] = [
+    Capability::CAP_CHOWN,
+    Capability::CAP_DAC_OVERRIDE,
+    Capability::CAP_FSETID,
+    Capability::CAP_FOWNER,
+    Capability::CAP_MKNOD,
+    Capability::CAP_NET_RAW,
+    Capability::CAP_SETGID,
+    Capability::CAP_SETUID,
+    Capability::CAP_SETFCAP,
+    Capability::CAP_SETPCAP,
+    Capability::CAP_NET_BIND_SERVICE,
+    Capability::CAP_SYS_CHROOT,
+    Capability::CAP_KILL,
+    Capability::CAP_AUDIT_WRITE,
+];
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is no capability {name:?}")]
+pub struct UnknownCapability {
+    name: String,
+}
+
+impl crate::diag::Diagnose for UnknownCapability {
+    fn hint(&self) -> Option<String> {
+        Some("names are as in capabilities(7), with or without CAP_, or ALL: --cap-add NET_ADMIN".into())
+    }
+}
+
+/// The set a container gets, as `CAP_…` names in a fixed order.
+pub fn choose(add: &[String], drop: &[String], privileged: bool) -> Result<Vec<String>, UnknownCapability> {
+    let known = all();
+    let mut chosen: CapsHashSet =
+        if privileged { known.iter().copied().collect() } else { DEFAULT.into_iter().collect() };
+    // `--cap-drop ALL --cap-add X` leaves X, in whichever order they were typed.
+    for name in drop {
+        match one(name)? {
+            None => chosen.clear(),
+            Some(capability) => drop_one(&mut chosen, capability),
+        }
+    }
+    for name in add {
+        match one(name)? {
+            None => chosen
+                .extend(known.iter().copied().filter(|c| !drop.iter().any(|d| one(d).is_ok_and(|d| d == Some(*c))))),
+            Some(capability) => {
+                chosen.insert(capability);
+            }
+        }
+    }
+    Ok(known.iter().filter(|c| chosen.contains(c)).map(ToString::to_string).collect())
+}
+
+fn drop_one(chosen: &mut CapsHashSet, capability: Capability) {
+    chosen.remove(&capability);
+}
+
+/// `None` is ALL.
+fn one(name: &str) -> Result<Option<Capability>, UnknownCapability> {
+    let upper = name.to_uppercase();
+    if upper == "ALL" || upper == "CAP_ALL" {
+        return Ok(None);
+    }
+    let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
+    full.parse().map(Some).map_err(|_| UnknownCapability { name: name.to_owned() })
+}
+
+/// Every capability that this program knows, in the kernel's order.
+fn all() -> Vec<Capability> {
+    let mut all: Vec<_> = caps::all().into_iter().collect();
+    all.sort_by_key(Capability::index);
+    all
+}
+
+fn parse(names: &[String]) -> CapsHashSet {
+    names.iter().filter_map(|n| n.parse().ok()).collect()
+}
+
+/// Takes all but `keep` out of the bounding set.
+pub fn bound(keep: &[String]) -> Result<(), SysError> {
+    let keep = parse(keep);
+    for capability in all() {
+        if keep.contains(&capability) {
+            continue;
+        }
+        match caps::drop(None, CapSet::Bounding, capability) {
+            // One that this kernel does not have is not there to drop.
+            Ok(()) | Err(_) if !caps::runtime::thread_all_supported().contains(&capability) => {}
+            Ok(()) => {}
+            Err(_) => return Err(refused("prctl", &capability)),
+        }
+    }
+    Ok(())
+}
+
+/// Sets effective and permitted to `keep`, and leaves nothing to inherit.
+pub fn set(keep: &[String]) -> Result<(), SysError> {
+    let keep = parse(keep);
+    let answer = |result: Result<(), caps::errors::CapsError>| result.map_err(|_| refused("capset", &"capabilities"));
+    answer(caps::set(None, CapSet::Inheritable, &CapsHashSet::new()))?;
+    answer(caps::set(None, CapSet::Effective, &keep))?;
+    answer(caps::set(None, CapSet::Permitted, &keep))
+}
+
+fn refused(call: &'static str, subject: &dyn std::fmt::Display) -> SysError {
+    SysError { call, subject: subject.to_string(), errno: libc::EPERM }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::choose;
+
+    fn words(list: &[&str]) -> Vec<String> {
+        list.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn defaults_and_changes() {
+        assert_eq!(choose(&[], &[], false).unwrap().len(), 14);
+        assert_eq!(choose(&words(&["net_admin"]), &words(&["all"]), false).unwrap(), ["CAP_NET_ADMIN"]);
+        assert_eq!(choose(&[], &words(&["CAP_CHOWN"]), false).unwrap().len(), 13);
+        let all_but_one = choose(&words(&["ALL"]), &words(&["MKNOD"]), false).unwrap();
+        assert!(all_but_one.len() > 35 && !all_but_one.contains(&"CAP_MKNOD".to_owned()));
+        assert!(choose(&words(&["FLY"]), &[], false).is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! Request and image → a container on disk, ready to be started. Nothing is copied: the writable layer is empty.
+
+use super::capability::{self, UnknownCapability};
+use super::record::{self, Container, MountedVolume, Record, RecordError};
+use super::request::{self, Network, Request, Source, Volume};
+use super::spec::{self, Facts};
+use super::users::{self, UserError};
+use crate::diag::Diagnose;
+use crate::image::{Image, ImageError};
+use crate::network::resolv;
+use crate::store::{self, Store, StoreError};
+use crate::sys::{On, SysError};
+use crate::userns::IdMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    User(#[from] UserError),
+    #[error(transparent)]
+    Capability(#[from] UnknownCapability),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the container's specification cannot be made")]
+    Spec(#[from] serde_json::Error),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for CreateError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Record(e) => e.hint(),
+            Self::Image(e) => e.hint(),
+            Self::User(e) => e.hint(),
+            Self::Capability(e) => e.hint(),
+            Self::Store(e) => e.hint(),
+            Self::Spec(_) | Self::Sys(_) => None,
+        }
+    }
+}
+
+/// Makes the container.
+pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Container, CreateError> {
+    let id = store::random_hex(32);
+    let name = request.name.clone().unwrap_or_else(record::random_name);
+    if !request::is_name(&name) {
+        return Err(RecordError::BadName(name).into());
+    }
+    let config = image.config();
+    let layers: Vec<String> = image.layer_dirs().iter().map(|d| d.to_string_lossy().into_owned()).collect();
+    let user = user(store, &request, config, &layers)?;
+    let capabilities = capability::choose(&request.cap_add, &request.cap_drop, request.privileged)?;
+    let volumes = volumes(store, &request, config)?;
+
+    let directory = store.path("containers").join(&id);
+    let binds: Vec<_> = volumes.iter().map(|v| (v.source.clone(), v.target.clone(), v.read_only)).collect();
+    let facts = Facts {
+        id: &id,
+        directory: &directory.to_string_lossy(),
+        user: &user,
+        capabilities: &capabilities,
+        binds: &binds,
+        ids: &IdMap::of_caller(),
+    };
+    let spec = spec::build(&request, config, &facts)?;
+    let hostname = spec.hostname().clone().unwrap_or_default();
+    request.name = Some(name.clone());
+    let record = Record {
+        id: id.clone(),
+        name,
+        image_id: image.id,
+        image: request.image.clone(),
+        created: jiff::Timestamp::now().to_string(),
+        layers,
+        request,
+        volumes,
+    };
+
+    let scratch = store.scratch()?;
+    let new = scratch.path().join("container");
+    for part in ["", "upper", "work", "rootfs"] {
+        fs::create_dir(new.join(part)).on("mkdir", new.join(part))?;
+    }
+    like_lowest_root(store, &record.layers, &new.join("upper"));
+    let write = |name: &str, bytes: &[u8]| fs::write(new.join(name), bytes).on("write", new.join(name));
+    write("config.json", &serde_json::to_vec(&spec)?)?;
+    write("container.json", &serde_json::to_vec(&record)?)?;
+    write("hostname", format!("{hostname}\n").as_bytes())?;
+    let host_network = record.request.network == Network::Host;
+    write("hosts", resolv::hosts(&hostname, &record.request.hosts, host_network).as_bytes())?;
+    write("resolv.conf", resolv::resolv_conf(&record.request.dns, host_network).as_bytes())?;
+    crate::image::hold(store, image, &id)?;
+    let published = record::publish(store, &scratch, &new, &record);
+    if published.is_err() {
+        let _ = crate::image::release(store, &record.image_id, &id);
+        remove_own_volumes(store, &record);
+    }
+    Ok(published?)
+}
+
+fn remove_own_volumes(store: &Store, record: &Record) {
+    for volume in record.volumes.iter().filter(|v| v.own) {
+        if let Some(name) = &volume.name {
+            let _ = store::remove_tree(&store.path("volumes").join(name));
+        }
+    }
+}
+
+/// The overlay's root has the mode of the upper directory's, which should be the image's.
+fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode =
+        layers.last().and_then(|l| fs::metadata(store.path(l)).ok()).map_or(0o755, |m| m.permissions().mode() & 0o7777);
+    let _ = fs::set_permissions(upper, fs::Permissions::from_mode(mode));
+}
+
+fn user(
+    store: &Store,
+    request: &Request,
+    config: &oci_spec::image::ImageConfiguration,
+    layers: &[String],
+) -> Result<users::User, UserError> {
+    let of_image = config.config().as_ref().and_then(|c| c.user().clone()).unwrap_or_default();
+    let wanted = request.user.clone().unwrap_or(of_image);
+    let mut user = users::resolve(&wanted, |path| {
+        // The topmost layer that has the file is the one that will be seen.
+        layers.iter().rev().find_map(|layer| users::read_beneath(&store.path(layer), path))
+    })?;
+    for group in &request.groups {
+        let with_group = users::resolve(&format!("{}:{group}", user.uid), |path| {
+            layers.iter().rev().find_map(|layer| users::read_beneath(&store.path(layer), path))
+        })?;
+        user.groups.push(with_group.gid);
+    }
+    Ok(user)
+}
+
+/// Makes what `-v` and the image's VOLUME name, as far as it is missing.
+fn volumes(
+    store: &Store,
+    request: &Request,
+    config: &oci_spec::image::ImageConfiguration,
+) -> Result<Vec<MountedVolume>, CreateError> {
+    let of_image = config.config().as_ref().and_then(|c| c.volumes().clone()).unwrap_or_default();
+    let covered = |target: &str| {
+        let same = |other: &str| other.trim_end_matches('/') == target.trim_end_matches('/');
+        request.volumes.iter().any(|v| same(&v.target)) || request.tmpfs.iter().any(|(t, _)| same(t))
+    };
+    let anonymous = of_image.into_iter().filter(|target| !covered(target)).map(|target| Volume {
+        source: Source::Anonymous,
+        target,
+        read_only: false,
+    });
+    let mut made = Vec::new();
+    for volume in request.volumes.iter().cloned().chain(anonymous) {
+        let (source, name, own) = match volume.source {
+            Source::Host(path) => {
+                // As Docker does; but it belongs to the caller, who is the container's root.
+                if !Path::new(&path).exists() {
+                    fs::create_dir_all(&path).on("mkdir", &path)?;
+                }
+                (PathBuf::from(path), None, false)
+            }
+            Source::Named(name) => (volume_directory(store, &name)?, Some(name), false),
+            Source::Anonymous => {
+                let name = store::random_hex(32);
+                (volume_directory(store, &name)?, Some(name), true)
+            }
+        };
+        made.push(MountedVolume {
+            source: source.to_string_lossy().into_owned(),
+            target: volume.target,
+            read_only: volume.read_only,
+            name,
+            own,
+        });
+    }
+    // A mount below another comes after it.
+    made.sort_by(|a, b| a.target.split('/').count().cmp(&b.target.split('/').count()));
+    Ok(made)
+}
+
+fn volume_directory(store: &Store, name: &str) -> Result<PathBuf, SysError> {
+    let data = store.path("volumes").join(name).join("_data");
+    fs::create_dir_all(&data).on("mkdir", &data)?;
+    Ok(data)
+}

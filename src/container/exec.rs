@@ -1,0 +1,116 @@
+//! Another process in a container that runs.
+
+use super::launch::{self, Job, LaunchError, Silent};
+use super::plan::Plan;
+use super::protocol::End;
+use super::record::{Container, Phase};
+use super::users;
+use super::{capability, capability::UnknownCapability};
+use crate::diag::Diagnose;
+use crate::store::Store;
+use crate::userns::IdMap;
+use std::path::Path;
+
+/// What was asked for.
+pub struct Wanted {
+    pub command: Vec<String>,
+    pub env: Vec<String>,
+    pub user: Option<String>,
+    pub workdir: Option<String>,
+    pub privileged: bool,
+    pub terminal: bool,
+    pub stdin: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    #[error("container {name} is not running: it {state}")]
+    NotRunning { name: String, state: String },
+    #[error(transparent)]
+    User(#[from] users::UserError),
+    #[error(transparent)]
+    Capability(#[from] UnknownCapability),
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+}
+
+impl Diagnose for ExecError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotRunning { name, .. } => Some(format!("start it first: minirun start {name}")),
+            Self::User(error) => error.hint(),
+            Self::Capability(error) => error.hint(),
+            Self::Launch(error) => error.hint(),
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Launch(error) => error.exit_code(),
+            // Docker's own for a container that does not run.
+            Self::NotRunning { .. } => 1,
+            _ => crate::diag::ENGINE,
+        }
+    }
+}
+
+/// Starts it; the end is the conversation with its own monitor.
+pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End, ExecError> {
+    let name = &container.record.name;
+    let state = container.state();
+    if state.phase != Phase::Running {
+        let state = match state.phase {
+            Phase::Created => "was never started".into(),
+            _ => format!("ended with code {}", state.exit_code),
+        };
+        return Err(ExecError::NotRunning { name: name.clone(), state });
+    }
+    let spec = container.spec().map_err(LaunchError::from)?;
+    let mut process = spec.process().clone().unwrap_or_default();
+    let mut env = process.env().clone().unwrap_or_default();
+    if let Some(text) = &wanted.user {
+        let root = format!("/proc/{}/root", state.pid);
+        let user = users::resolve(text, |path| users::read_beneath(Path::new(&root), path))?;
+        process.set_user(user_of(&user));
+        env.retain(|e| !e.starts_with("HOME="));
+        env.push(format!("HOME={}", user.home));
+    }
+    for entry in &wanted.env {
+        let name = entry.split('=').next().unwrap_or_default();
+        env.retain(|e| e.split('=').next() != Some(name));
+        env.push(entry.clone());
+    }
+    if wanted.terminal && !env.iter().any(|e| e.starts_with("TERM=")) {
+        env.push("TERM=xterm".into());
+    }
+    process.set_env(Some(env));
+    process.set_args(Some(wanted.command));
+    process.set_terminal(Some(wanted.terminal));
+    if let Some(directory) = wanted.workdir {
+        process.set_cwd(directory.into());
+    }
+    if wanted.privileged {
+        let all = capability::choose(&["ALL".into()], &[], true)?;
+        let set: oci_spec::runtime::Capabilities = all.iter().filter_map(|name| name.parse().ok()).collect();
+        let mut capabilities = process.capabilities().clone().unwrap_or_default();
+        capabilities.set_bounding(Some(set.clone())).set_effective(Some(set.clone())).set_permitted(Some(set));
+        process.set_capabilities(Some(capabilities));
+    }
+    let plan = Plan::of_exec(state.pid, &spec, &process, IdMap::of_caller().is_single()).map_err(LaunchError::from)?;
+    let job = Job {
+        plan,
+        container: None,
+        terminal: wanted.terminal,
+        stdin: wanted.stdin,
+        ports: Vec::new(),
+        egress: false,
+        told: false,
+    };
+    Ok(launch::converse(store, &job, Vec::new(), name, None, &mut Silent)?)
+}
+
+fn user_of(user: &users::User) -> oci_spec::runtime::User {
+    let mut of_spec = oci_spec::runtime::User::default();
+    of_spec.set_uid(user.uid).set_gid(user.gid).set_additional_gids(Some(user.groups.clone()));
+    of_spec
+}

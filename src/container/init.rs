@@ -1,0 +1,82 @@
+//! The container's first process, from its birth until it becomes the payload. It never returns, and it runs no
+//! destructor of what it inherited from the monitor.
+
+use super::protocol::{End, Message};
+use super::step::{Step, Walk};
+use crate::sys::SysError;
+use crate::sys::process::{self, Fork};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Instant;
+
+/// Walks `steps`; `first` is the number of the first one in the whole plan.
+pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: bool) -> ! {
+    process::set_name(c"minirun: init");
+    // Until its last step it is this program: nobody else may trace it or open its /proc entries.
+    process::set_dumpable(false);
+    for (index, step) in steps.iter().enumerate() {
+        let number = first + index as u32;
+        let begun = Instant::now();
+        if matches!(step, Step::Exec { .. }) {
+            let ready =
+                monitor.send(&Message::Ready).is_ok() && matches!(monitor.receive(), Ok(Some((Message::Go, _))));
+            if !ready {
+                process::exit_now(125);
+            }
+        }
+        let result = step.apply(&mut walk);
+        let result = result.and_then(|()| hand_over_terminal(&mut walk, monitor));
+        if let Err(error) = result {
+            let _ = monitor.send(&Message::Failed { step: number, errno: error.errno.unsigned_abs() });
+            process::exit_now(125);
+        }
+        if told {
+            let micros = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX);
+            let _ = monitor.send(&Message::Did { step: number, micros });
+        }
+    }
+    process::exit_now(0)
+}
+
+fn hand_over_terminal(walk: &mut Walk, monitor: &End) -> Result<(), SysError> {
+    let Some((_, ours)) = &mut walk.terminal else { return Ok(()) };
+    match ours.take() {
+        Some(ours) => monitor.send_with(&Message::Terminal, &[ours.as_fd().as_raw_fd()]),
+        None => Ok(()),
+    }
+}
+
+/// `--init`: the payload goes on as our child; this process reaps whatever ends and passes signals on (as tini does).
+pub fn reap_for_child() -> Result<(), SysError> {
+    let all: Vec<i32> =
+        (1..=64).filter(|s| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, 32, 33].contains(s)).collect();
+    let child = match process::fork()? {
+        Fork::Child => {
+            // In its own process group, in the foreground of the terminal if there is one.
+            let _ = rustix::process::setpgid(None, None);
+            process::ignore_signal(libc::SIGTTOU);
+            let _ = rustix::termios::tcsetpgrp(rustix::stdio::stdin(), rustix::process::getpgrp());
+            return Ok(());
+        }
+        Fork::Parent(pid) => pid,
+    };
+    // The conversation with the monitor is the child's now.
+    process::close_from(3);
+    process::set_name(c"minirun-init");
+    let mut told = all;
+    told.push(libc::SIGCHLD);
+    let signals = process::signalfd(&told)?;
+    loop {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let _ = poll(&mut [PollFd::new(&signals, PollFlags::IN)], None);
+        while let Some(signal) = process::read_signal(signals.as_fd()) {
+            if signal != libc::SIGCHLD {
+                let _ = process::kill(child, signal);
+            }
+        }
+        while let Ok(Some((pid, status))) = process::reap() {
+            if pid == child {
+                process::exit_now(status);
+            }
+        }
+    }
+}

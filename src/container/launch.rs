@@ -1,0 +1,194 @@
+//! The client's side of a start: plan, monitor, conversation.
+
+use super::monitor;
+use super::plan::{Plan, PlanError, StepFailed, Surroundings};
+use super::protocol::{End, Message};
+use super::record::{Container, RecordError, State};
+use super::request::Network;
+use super::step::Overlay;
+use crate::diag::Diagnose;
+use crate::network::egress;
+use crate::network::ports::{self, PortError, PortSpec};
+use crate::store::Store;
+use crate::sys::{On, SysError, process};
+use crate::userns::{self, IdMap, Inside, Origin, UsernsError};
+use serde::{Deserialize, Serialize};
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// What a monitor is told, once. The descriptors of published ports ride along in the order of `ports`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Job {
+    pub plan: Plan,
+    /// The container whose state it writes; none for `exec`.
+    pub container: Option<String>,
+    pub terminal: bool,
+    pub stdin: bool,
+    pub ports: Vec<PortSpec>,
+    pub egress: bool,
+    /// Every step is told as it is carried out.
+    pub told: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    #[error("container {0} is running already")]
+    Running(String),
+    #[error("cannot start container {name}")]
+    Step {
+        name: String,
+        #[source]
+        source: StepFailed,
+    },
+    #[error("the monitor of container {0} was killed while it started")]
+    Lost(String),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error(transparent)]
+    Userns(#[from] UsernsError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for LaunchError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Step { source, .. } => source.hint(),
+            Self::Plan(error) => error.hint(),
+            Self::Port(error) => error.hint(),
+            Self::Userns(error) => error.hint(),
+            Self::Record(error) => error.hint(),
+            Self::Running(_) | Self::Lost(_) | Self::Sys(_) => None,
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Step { source, .. } => source.exit_code(),
+            _ => crate::diag::ENGINE,
+        }
+    }
+}
+
+/// Hears what happens as it happens.
+pub trait Listener {
+    fn namespace(&mut self, _origin: &Origin) {}
+    fn step(&mut self, _plan: &Plan, _step: u32, _micros: u32) {}
+    fn wants_steps(&self) -> bool {
+        false
+    }
+}
+
+/// Listens to nothing.
+pub struct Silent;
+
+impl Listener for Silent {}
+
+/// The plan that starts this container now.
+pub fn plan(container: &Container, cgroup: Option<String>) -> Result<Plan, LaunchError> {
+    let record = &container.record;
+    let directory = format!("containers/{}", record.id);
+    let new_volumes = record.volumes.iter().filter(|v| v.name.is_some()).map(|v| (v.source.clone(), v.target.clone()));
+    let around = Surroundings {
+        overlay: Overlay {
+            lower: record.layers.clone(),
+            upper: format!("{directory}/upper"),
+            work: format!("{directory}/work"),
+            target: format!("{directory}/rootfs"),
+        },
+        new_volumes: new_volumes.collect(),
+        cgroup,
+        single_id: IdMap::of_caller().is_single(),
+        reaping_init: record.request.init,
+    };
+    Ok(Plan::of_container(&container.spec()?, &around)?)
+}
+
+/// Starts a container that was created or has ended. Returns the client's end of the conversation, which is attached.
+pub fn start(store: &Store, container: &Container, listener: &mut dyn Listener) -> Result<End, LaunchError> {
+    let _lock = container.lock()?;
+    let name = &container.record.name;
+    if container.state().phase == super::record::Phase::Running {
+        return Err(LaunchError::Running(name.clone()));
+    }
+    let request = &container.record.request;
+    let plan = plan(container, None)?;
+    let listeners = if request.network == Network::Private { ports::open(&request.ports)? } else { Vec::new() };
+    // What an earlier monitor left when it was killed.
+    let _ = crate::store::remove_tree(&container.runtime);
+    fs::create_dir_all(&container.runtime).on("mkdir", &container.runtime)?;
+    let egress = if request.network == Network::Private { egress::Way::find() } else { None };
+    let job = Job {
+        plan,
+        container: Some(container.record.id.clone()),
+        terminal: request.terminal,
+        stdin: request.stdin,
+        ports: listeners.iter().map(|l| l.spec().clone()).collect(),
+        egress: egress.is_some(),
+        told: listener.wants_steps(),
+    };
+    let descriptors = listeners.into_iter().map(ports::Listener::into_fd).collect();
+    let started = converse(store, &job, descriptors, name, egress, listener);
+    if started.is_err() {
+        let _ = crate::store::remove_tree(&container.runtime);
+        let state = State { error: "it could not be started".into(), ..container.state() };
+        let _ = container.write_state(&state);
+    }
+    started
+}
+
+/// Starts a monitor for `job`, and follows it until the payload runs.
+pub fn converse(
+    store: &Store,
+    job: &Job,
+    descriptors: Vec<OwnedFd>,
+    name: &str,
+    egress: Option<egress::Way>,
+    listener: &mut dyn Listener,
+) -> Result<End, LaunchError> {
+    let (ours, theirs) = End::pair()?;
+    let arguments = [monitor::NAME, name].iter().filter_map(|a| CString::new(*a).ok()).collect();
+    let inside = Inside { arguments, socket: Some(theirs.socket()), enters_containers: true, is_monitor: true };
+    let (monitor_pid, origin) = userns::spawn(store, &inside)?;
+    drop(theirs);
+    listener.namespace(&origin);
+
+    let memory = rustix::fs::memfd_create("job", rustix::fs::MemfdFlags::CLOEXEC).on("memfd_create", "job")?;
+    let mut memory = File::from(memory);
+    let text = serde_json::to_vec(job).unwrap_or_default();
+    memory.write_all(&text).on("write", "job")?;
+    let numbers: Vec<_> =
+        std::iter::once(memory.as_raw_fd()).chain(descriptors.iter().map(AsRawFd::as_raw_fd)).collect();
+    ours.send_with(&Message::Job, &numbers)?;
+    drop(descriptors);
+    let lost = || LaunchError::Lost(name.to_owned());
+    loop {
+        match ours.receive()?.map(|(message, _)| message) {
+            Some(Message::WantEgress) => {
+                if let Some(way) = &egress {
+                    // Without a way out the container still runs, and its ports answer.
+                    if let Err(error) = way.start(monitor_pid) {
+                        crate::diag::report(&error);
+                    }
+                }
+                ours.send(&Message::EgressUp)?;
+            }
+            Some(Message::Did { step, micros }) => listener.step(&job.plan, step, micros),
+            Some(Message::Started { .. }) => return Ok(ours),
+            Some(Message::Failed { step, errno }) => {
+                // It has cleaned up before it spoke.
+                let _ = process::wait(monitor_pid);
+                let source = job.plan.failure(step, errno as i32);
+                return Err(LaunchError::Step { name: name.to_owned(), source });
+            }
+            Some(_) => {}
+            None => return Err(lost()),
+        }
+    }
+}

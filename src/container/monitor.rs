@@ -1,0 +1,253 @@
+//! The monitor: one small process per running container, which outlives the command that started it.
+//!
+//! It is this binary, executed anew inside the user namespace, so single-threaded and clean. It carries out the plan's
+//! `outside`, gives birth to the first process, which walks `inside`, and then watches. It is the only writer of the state
+//! of a running container. `exec` starts another one of the same kind, which owns no container.
+
+use super::init;
+use super::launch::Job;
+use super::logs::Log;
+use super::plan::Plan;
+use super::protocol::{End, Message, Stream};
+use super::record::{self, Container, Phase, State};
+use super::rootfs::Root;
+use super::step::{Step, Walk, namespace_flags};
+use super::supervise::{Supervised, supervise};
+use crate::network::ports::Listener;
+use crate::network::proxy::Proxy;
+use crate::store::{self, Store};
+use crate::sys::{On, SysError, process, socket};
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What the command line's first word says, so that `ps` shows which process this is.
+pub const NAME: &str = "minirun-monitor";
+
+/// A step that failed, on its way to whoever renders it.
+struct Failed {
+    step: u32,
+    errno: i32,
+}
+
+/// The whole life of a monitor.
+pub fn main() -> ! {
+    process::set_name(c"minirun-monitor");
+    let code = match process::adopt(3).map(End::new) {
+        Some(client) => serve(client).unwrap_or(125),
+        None => {
+            eprintln!("{NAME} is started by minirun itself");
+            125
+        }
+    };
+    process::exit_now(code)
+}
+
+fn serve(client: End) -> Result<i32, SysError> {
+    let Some((Message::Job, mut descriptors)) = client.receive()? else { return Ok(125) };
+    let _ = rustix::process::setsid();
+    let null = File::options().read(true).write(true).open("/dev/null").on("open", "/dev/null")?;
+    (0..3).try_for_each(|number| process::dup_to(null.as_fd(), number))?;
+    let job = read_job(File::from(descriptors.remove(0)))?;
+    let Ok(store) = Store::open(None) else { return Ok(125) };
+    std::env::set_current_dir(&store.root).on("chdir", &store.root)?;
+    let container = job.container.as_ref().and_then(|id| Container::load(&store, id).ok());
+
+    let listeners: Vec<Listener> =
+        job.ports.iter().cloned().zip(descriptors).map(|(spec, fd)| Listener::from_parts(spec, fd)).collect();
+    let outcome = begin(&job, &client, container.as_ref());
+    let (mut supervised, pid) = match outcome {
+        Ok(begun) => begun,
+        Err(failed) => {
+            if let Some(container) = &container {
+                let _ = store::remove_tree(&container.runtime);
+                if container.record.request.auto_remove {
+                    let _ = record::remove(&store, container, true);
+                }
+            }
+            crate::userns::leave(&store);
+            client.send(&Message::Failed { step: failed.step, errno: failed.errno.unsigned_abs() })?;
+            return Ok(125);
+        }
+    };
+    supervised.proxy = if listeners.is_empty() { None } else { Proxy::new(listeners, crate::network::CONTAINER).ok() };
+    let mut state = State {
+        phase: Phase::Running,
+        pid,
+        monitor: (own_pid(), process::start_time(own_pid()).unwrap_or_default()),
+        started: jiff::Timestamp::now().to_string(),
+        ports: job.ports.clone(),
+        ..State::default()
+    };
+    if let Some(container) = &container {
+        supervised.log = Log::append_to(&container.log()).ok();
+        container.write_state(&state)?;
+    }
+    drop(job);
+    crate::sys::memory::give_back();
+    client.send(&Message::Started { pid: pid.unsigned_abs() })?;
+
+    let (status, waiting) = supervise(supervised, Some(client), |status| {
+        if let Some(container) = &container {
+            state.phase = Phase::Exited;
+            state.exit_code = status;
+            state.finished = jiff::Timestamp::now().to_string();
+            let _ = container.write_state(&state);
+        }
+    });
+    if let Some(container) = &container {
+        let _ = store::remove_tree(&container.runtime);
+        if container.record.request.auto_remove {
+            let _ = record::remove(&store, container, true);
+        }
+    }
+    crate::userns::leave(&store);
+    for connection in &waiting {
+        let _ = connection.end.send(&Message::Exited { code: status.unsigned_abs() });
+    }
+    Ok(0)
+}
+
+fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+fn read_job(mut file: File) -> Result<Job, SysError> {
+    let mut text = Vec::new();
+    file.rewind().on("lseek", "job")?;
+    file.read_to_end(&mut text).on("read", "job")?;
+    serde_json::from_slice(&text).map_err(|_| SysError { call: "read", subject: "job".into(), errno: libc::EPROTO })
+}
+
+/// The streams of a process: what it gets, and our sides of them.
+struct Streams {
+    theirs: [OwnedFd; 3],
+    stdin: Option<OwnedFd>,
+    outputs: Vec<(OwnedFd, Stream)>,
+}
+
+fn streams(wants_stdin: bool) -> Result<Streams, SysError> {
+    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).on("pipe2", "");
+    let (read_stdin, stdin) = if wants_stdin {
+        let (read, write) = pipe()?;
+        (read, Some(write))
+    } else {
+        (File::open("/dev/null").on("open", "/dev/null")?.into(), None)
+    };
+    let ((stdout, write_stdout), (stderr, write_stderr)) = (pipe()?, pipe()?);
+    Ok(Streams {
+        theirs: [read_stdin, write_stdout, write_stderr],
+        stdin,
+        outputs: vec![(stdout, Stream::Stdout), (stderr, Stream::Stderr)],
+    })
+}
+
+/// Carries out the plan until its last step has become the payload.
+fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supervised, i32), Failed> {
+    let plan = &job.plan;
+    let clone_step = plan.outside.len() as u32 - 1;
+    let here = |error: SysError| Failed { step: clone_step, errno: error.errno };
+    let mut walk = Walk::default();
+    for (index, step) in plan.outside.iter().enumerate() {
+        let begun = std::time::Instant::now();
+        step.apply(&mut walk).map_err(|error| Failed { step: index as u32, errno: error.errno })?;
+        if job.told && !matches!(step, Step::Clone { .. }) {
+            did(client, index as u32, begun.elapsed());
+        }
+    }
+    if job.egress {
+        client.send(&Message::WantEgress).map_err(here)?;
+    }
+    if job.container.is_none() {
+        walk.root = Some(Root::open("/").map_err(here)?);
+    }
+    let Some(Step::Clone { namespaces }) = plan.outside.last() else {
+        return Err(Failed { step: clone_step, errno: libc::EINVAL });
+    };
+    let streams = if job.terminal { None } else { Some(streams(job.stdin).map_err(here)?) };
+    let (ours, theirs) = End::pair().map_err(here)?;
+    let begun = std::time::Instant::now();
+    let Some(child) = process::clone3(namespace_flags(namespaces), None).map_err(here)? else {
+        drop(ours);
+        if let Some(streams) = &streams {
+            for (number, fd) in (0..).zip(&streams.theirs) {
+                let _ = process::dup_to(fd.as_fd(), number);
+            }
+        }
+        init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told);
+    };
+    if job.told {
+        did(client, clone_step, begun.elapsed());
+    }
+    drop(theirs);
+    let control = match container {
+        Some(container) => Some(socket::listen(&container.control()).map_err(here)?),
+        None => None,
+    };
+    let mut supervised = Supervised {
+        pid: child.pid,
+        pidfd: child.pidfd,
+        stdin: None,
+        outputs: Vec::new(),
+        terminal: None,
+        log: None,
+        control,
+        proxy: None,
+    };
+    if let Some(streams) = streams {
+        supervised.stdin = streams.stdin;
+        supervised.outputs = streams.outputs;
+    }
+    match follow(plan, &ours, client, job, &mut supervised) {
+        Ok(()) => {
+            let pid = supervised.pid;
+            Ok((supervised, pid))
+        }
+        Err(failed) => {
+            let _ = process::kill_pidfd(supervised.pidfd.as_fd(), libc::SIGKILL);
+            let _ = process::wait(supervised.pid);
+            Err(failed)
+        }
+    }
+}
+
+/// Listens to init until it has become the payload, which the end of the conversation tells.
+fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Supervised) -> Result<(), Failed> {
+    let last = plan.steps().count() as u32 - 1;
+    let lost = |errno| Failed { step: last, errno };
+    let mut reached = plan.outside.len() as u32;
+    let mut going = None;
+    loop {
+        match init.receive().map_err(|e| lost(e.errno))? {
+            Some((Message::Did { step, micros }, _)) => {
+                reached = step + 1;
+                let _ = client.send(&Message::Did { step, micros });
+            }
+            Some((Message::Terminal, mut descriptors)) => supervised.terminal = descriptors.pop(),
+            Some((Message::Ready, _)) => {
+                if job.egress && !matches!(client.receive(), Ok(Some((Message::EgressUp, _)))) {
+                    return Err(lost(libc::ECANCELED));
+                }
+                going = Some(std::time::Instant::now());
+                init.send(&Message::Go).map_err(|e| lost(e.errno))?;
+            }
+            Some((Message::Failed { step, errno }, _)) => return Err(Failed { step, errno: errno as i32 }),
+            Some(_) => return Err(lost(libc::EPROTO)),
+            None => match going {
+                Some(begun) => {
+                    if job.told {
+                        did(client, last, begun.elapsed());
+                    }
+                    return Ok(());
+                }
+                // It died in set-up without a word: killed from outside.
+                None => return Err(Failed { step: reached, errno: libc::EINTR }),
+            },
+        }
+    }
+}
+
+fn did(client: &End, step: u32, took: std::time::Duration) {
+    let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+    let _ = client.send(&Message::Did { step, micros });
+}

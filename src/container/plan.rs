@@ -1,0 +1,297 @@
+//! OCI specification → plan: everything that starting the container will do to the kernel, decided before any of it.
+
+use super::step::{Mount, Overlay, Step};
+use super::{seccomp, spec};
+use crate::diag::Diagnose;
+use crate::sys::SysError;
+use oci_spec::runtime::{Linux, LinuxNamespaceType, Process, Spec};
+use serde::{Deserialize, Serialize};
+
+/// The monitor walks `outside`, the container's first process walks `inside`, each in one straight loop.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    pub outside: Vec<Step>,
+    pub inside: Vec<Step>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error("there is no command to run: neither the image nor you name one")]
+    NoCommand,
+    #[error("the container's specification lacks {0}")]
+    Lacks(&'static str),
+    #[error("the system call filter cannot be compiled: {0}")]
+    Filter(String),
+}
+
+impl Diagnose for PlanError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoCommand => Some("name one: minirun run IMAGE COMMAND".into()),
+            Self::Lacks(_) | Self::Filter(_) => None,
+        }
+    }
+}
+
+/// A step that failed, told by whoever holds the plan.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {subject}")]
+pub struct StepFailed {
+    subject: String,
+    hint: Option<String>,
+    exit_code: u8,
+    #[source]
+    source: SysError,
+}
+
+impl Diagnose for StepFailed {
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+
+    fn exit_code(&self) -> u8 {
+        self.exit_code
+    }
+}
+
+/// What the specification leaves to the engine.
+pub struct Surroundings {
+    pub overlay: Overlay,
+    /// Volumes that start with what the image has at their place: host directory, target.
+    pub new_volumes: Vec<(String, String)>,
+    /// The cgroup that this container's limits are set in, if there is one.
+    pub cgroup: Option<String>,
+    pub single_id: bool,
+    pub reaping_init: bool,
+}
+
+/// Devices that every container has, as the OCI specification demands; bound from the host, for a user namespace may not
+/// make any.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+const LINKS: [(&str, &str); 5] = [
+    ("/dev/ptmx", "pts/ptmx"),
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+];
+
+impl Plan {
+    /// The plan of a container's first process.
+    pub fn of_container(spec: &Spec, around: &Surroundings) -> Result<Self, PlanError> {
+        let linux = spec.linux().as_ref().ok_or(PlanError::Lacks("its linux part"))?;
+        let process = spec.process().as_ref().ok_or(PlanError::Lacks("its process"))?;
+        let root = spec.root().as_ref().ok_or(PlanError::Lacks("its root"))?;
+        let namespaces = namespaces(linux);
+
+        let mut outside = Vec::new();
+        if namespaces.iter().any(|n| n == "network") {
+            // Before the clone: the monitor lives in it too, so that published ports are connected from inside.
+            outside.push(Step::NetworkNamespace);
+            outside.push(Step::LoopbackUp);
+            outside.push(Step::Address { network: crate::network::CONTAINER });
+        }
+        if let (Some(group), Some(resources)) = (&around.cgroup, linux.resources()) {
+            for (file, value) in super::cgroup::settings(resources) {
+                outside.push(Step::CgroupLimit { file: format!("{group}/{file}"), value });
+            }
+        }
+        // The user and the network namespace are there already.
+        let born: Vec<String> = namespaces.iter().filter(|n| *n != "user" && *n != "network").cloned().collect();
+        outside.push(Step::Clone { namespaces: born });
+
+        let mut inside = vec![Step::Detach, Step::Overlay(around.overlay.clone())];
+        for (volume, target) in &around.new_volumes {
+            inside.push(Step::FillVolume { volume: volume.clone(), target: target.clone() });
+        }
+        // A mount below another comes after it, whatever the order they were named in: the engine's own first.
+        for mount in spec.mounts().iter().flatten() {
+            let kind = match mount.typ().as_deref() {
+                Some("cgroup") => "cgroup2",
+                Some(kind) => kind,
+                None => "bind",
+            };
+            let target = mount.destination().to_string_lossy().into_owned();
+            inside.push(Step::Mount(Mount {
+                kind: kind.into(),
+                source: mount.source().as_ref().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
+                options: mount.options().clone().unwrap_or_default(),
+                target: target.clone(),
+            }));
+            if target == "/dev" {
+                for name in DEVICES {
+                    let device = format!("/dev/{name}");
+                    let (kind, options) = ("bind".into(), vec!["bind".into()]);
+                    inside.push(Step::Mount(Mount { kind, source: device.clone(), target: device, options }));
+                }
+                for (path, to) in LINKS {
+                    inside.push(Step::Link { path: path.into(), to: to.into() });
+                }
+            }
+        }
+        let terminal = process.terminal().unwrap_or(false);
+        if terminal {
+            inside.push(Step::Terminal { console: true });
+        }
+        inside.extend(linux.masked_paths().iter().flatten().map(|path| Step::Mask { path: path.clone() }));
+        inside.extend(linux.readonly_paths().iter().flatten().map(|path| Step::ReadOnly { path: path.clone() }));
+        inside.push(Step::PivotRoot);
+        if let Some(name) = spec.hostname() {
+            inside.push(Step::Hostname { name: name.clone() });
+        }
+        for (key, value) in linux.sysctl().iter().flatten() {
+            let step = Step::Sysctl { key: key.clone(), value: value.clone() };
+            if key.starts_with("net.") { outside.insert(2, step) } else { inside.push(step) }
+        }
+        inside.push(Step::MakeDirectory { path: process.cwd().to_string_lossy().into_owned() });
+        if root.readonly().unwrap_or(false) {
+            inside.push(Step::ReadOnlyRoot);
+        }
+        let filter = Filter { policy: linux.seccomp().as_ref(), single_id: around.single_id };
+        become_payload(&mut inside, process, &filter, around.reaping_init)?;
+        Ok(Self { outside, inside })
+    }
+
+    /// The plan of another process in a container that runs.
+    pub fn of_exec(pid: i32, spec: &Spec, process: &Process, single_id: bool) -> Result<Self, PlanError> {
+        let linux = spec.linux().as_ref().ok_or(PlanError::Lacks("its linux part"))?;
+        let namespaces = namespaces(linux).into_iter().filter(|n| n != "user").collect();
+        let outside = vec![Step::JoinNamespaces { pid, namespaces }, Step::Clone { namespaces: Vec::new() }];
+        let mut inside = Vec::new();
+        if process.terminal().unwrap_or(false) {
+            inside.push(Step::Terminal { console: false });
+        }
+        become_payload(&mut inside, process, &Filter { policy: linux.seccomp().as_ref(), single_id }, false)?;
+        Ok(Self { outside, inside })
+    }
+
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.outside.iter().chain(&self.inside)
+    }
+
+    /// The sentence for a failure that crossed a process boundary as two numbers.
+    pub fn failure(&self, step: u32, errno: i32) -> StepFailed {
+        let Some(step) = self.steps().nth(step as usize) else {
+            let source = SysError { call: "recvmsg", subject: "the monitor".into(), errno };
+            return StepFailed {
+                subject: "start the container".into(),
+                hint: None,
+                exit_code: crate::diag::ENGINE,
+                source,
+            };
+        };
+        let exit_code = match (step, errno) {
+            (Step::Exec { .. }, libc::ENOENT | libc::ENOTDIR) => crate::diag::NOT_FOUND,
+            (Step::Exec { .. } | Step::Directory { .. }, _) => crate::diag::NOT_EXECUTABLE,
+            _ => crate::diag::ENGINE,
+        };
+        let call = step.call();
+        let name = call.split(['(', ' ']).next().unwrap_or_default();
+        // The names of calls are few and static; the rest of the sentence is in the subject.
+        let known = [
+            "execve",
+            "chdir",
+            "unshare",
+            "clone3",
+            "mount",
+            "fsopen",
+            "open_tree",
+            "setns",
+            "write",
+            "setgroups",
+            "capset",
+        ];
+        let call = known.into_iter().find(|k| *k == name).unwrap_or("system call");
+        let subject = match step {
+            Step::Exec { argv, .. } => argv[0].clone(),
+            Step::Directory { path } => path.clone(),
+            Step::Mount(mount) => mount.target.clone(),
+            _ => String::new(),
+        };
+        StepFailed {
+            subject: step.subject(),
+            hint: step.hint(errno),
+            exit_code,
+            source: SysError { call, subject, errno },
+        }
+    }
+}
+
+/// As the specification names them.
+fn namespaces(linux: &Linux) -> Vec<String> {
+    let name = |kind| match kind {
+        LinuxNamespaceType::User => "user",
+        LinuxNamespaceType::Mount => "mount",
+        LinuxNamespaceType::Pid => "pid",
+        LinuxNamespaceType::Network => "network",
+        LinuxNamespaceType::Uts => "uts",
+        LinuxNamespaceType::Ipc => "ipc",
+        LinuxNamespaceType::Cgroup => "cgroup",
+        LinuxNamespaceType::Time => "time",
+    };
+    linux.namespaces().iter().flatten().map(|n| name(n.typ()).to_owned()).collect()
+}
+
+struct Filter<'a> {
+    policy: Option<&'a oci_spec::runtime::LinuxSeccomp>,
+    single_id: bool,
+}
+
+/// From a finished root to the payload: what it may do is taken away in the one order that the kernel allows.
+fn become_payload(
+    steps: &mut Vec<Step>,
+    process: &Process,
+    filter: &Filter,
+    reaping_init: bool,
+) -> Result<(), PlanError> {
+    let argv = process.args().clone().unwrap_or_default();
+    if argv.is_empty() {
+        return Err(PlanError::NoCommand);
+    }
+    steps.push(Step::Session { terminal: process.terminal().unwrap_or(false) });
+    for limit in process.rlimits().iter().flatten() {
+        steps.push(Step::Limit { name: limit.typ().to_string(), soft: limit.soft(), hard: limit.hard() });
+    }
+    let names = |set: &Option<oci_spec::runtime::Capabilities>| -> Vec<String> {
+        let mut names: Vec<String> =
+            set.iter().flatten().map(|c| format!("CAP_{}", c.to_string().trim_start_matches("CAP_"))).collect();
+        names.sort();
+        names
+    };
+    let capabilities = process.capabilities().as_ref();
+    let bounding = capabilities.map(|c| names(c.bounding())).unwrap_or_default();
+    let effective = capabilities.map(|c| names(c.effective())).unwrap_or_default();
+    steps.push(Step::BoundCapabilities { keep: bounding });
+    // Loaded while this process still has CAP_SYS_ADMIN, so that no_new_privs is not needed for it.
+    let wrong = |e: seccomp::SeccompError| PlanError::Filter(e.to_string());
+    if filter.single_id {
+        let program = seccomp::one_id_answers().map_err(wrong)?;
+        let what = "there is one id only: changes of owner and user succeed without effect".to_owned();
+        steps.push(Step::Filter { what, calls: seccomp::ANSWERED.len(), program });
+    }
+    if let Some(policy) = filter.policy {
+        let calls = policy.syscalls().iter().flatten().map(|s| s.names().len()).sum();
+        let program = seccomp::compile(policy).map_err(wrong)?;
+        steps.push(Step::Filter { what: "only the system calls that Docker allows too".into(), calls, program });
+    }
+    let user = process.user();
+    let groups = (!filter.single_id).then(|| user.additional_gids().clone().unwrap_or_default());
+    steps.push(Step::User { uid: user.uid(), gid: user.gid(), groups });
+    steps.push(Step::Directory { path: process.cwd().to_string_lossy().into_owned() });
+    if user.uid() == 0 {
+        steps.push(Step::SetCapabilities { keep: effective });
+    }
+    if process.no_new_privileges().unwrap_or(false) {
+        steps.push(Step::NoNewPrivileges);
+    }
+    if reaping_init {
+        steps.push(Step::ReapingInit);
+    }
+    let mut env = process.env().clone().unwrap_or_default();
+    if !env.iter().any(|e| e.starts_with("PATH=")) {
+        env.push(format!("PATH={}", spec::DEFAULT_PATH));
+    }
+    steps.push(Step::Exec { argv, env });
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! The conversation of client, monitor and init, each edge one sequenced-packet socket.
+//!
+//! ```text
+//! client → monitor   Job (a memory file, stdio and listeners ride along)    first, once
+//! monitor → client   WantEgress                only if the plan has a way out of the network namespace
+//! client → monitor   EgressUp
+//! init → monitor     Terminal (the pty rides along), Did…, Ready
+//! monitor → init     Go                        network, cgroup and ports are up: become the payload
+//! monitor → client   Did…, Started
+//! either → upward    Failed { step, errno }    terminal; whoever holds the plan renders the sentence
+//! then, on every connection to the monitor:
+//! client → monitor   Attach (its terminal rides along), Stdin…, StdinEnd, Resize, Signal, Stop, Detach
+//! monitor → client   Output…, Exited           terminal
+//! ```
+//!
+//! End of file: from init before `Ready`, it died in set-up; after `Go`, its exec succeeded. From the client, it has
+//! detached. From the monitor, it was killed.
+
+use crate::sys::{SysError, socket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+#[derive(Debug, PartialEq)]
+pub enum Message {
+    Job,
+    WantEgress,
+    EgressUp,
+    Terminal,
+    /// A step was carried out, and took so many microseconds.
+    Did {
+        step: u32,
+        micros: u32,
+    },
+    Ready,
+    Go,
+    Started {
+        pid: u32,
+    },
+    Failed {
+        step: u32,
+        errno: u32,
+    },
+    Attach {
+        output: bool,
+        stdin: bool,
+    },
+    Stdin(Vec<u8>),
+    StdinEnd,
+    Resize {
+        rows: u32,
+        columns: u32,
+    },
+    Signal(u32),
+    /// A signal now, and SIGKILL after so many milliseconds (`u32::MAX`: never).
+    Stop {
+        signal: u32,
+        grace: u32,
+    },
+    Output {
+        stream: Stream,
+        bytes: Vec<u8>,
+    },
+    Exited {
+        code: u32,
+    },
+    /// The client goes in good order, its terminal as it was before.
+    Detach,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Message {
+    fn encode(&self) -> Vec<u8> {
+        let numbers = |tag: u8, numbers: &[u32]| {
+            let mut bytes = vec![tag];
+            numbers.iter().for_each(|n| bytes.extend(n.to_le_bytes()));
+            bytes
+        };
+        let text = |tag: u8, text: &[u8]| [&[tag], text].concat();
+        match self {
+            Self::Job => vec![1],
+            Self::WantEgress => vec![2],
+            Self::EgressUp => vec![3],
+            Self::Terminal => vec![4],
+            Self::Did { step, micros } => numbers(5, &[*step, *micros]),
+            Self::Ready => vec![6],
+            Self::Go => vec![7],
+            Self::Started { pid } => numbers(8, &[*pid]),
+            Self::Failed { step, errno } => numbers(9, &[*step, *errno]),
+            Self::Attach { output, stdin } => numbers(10, &[(*output).into(), (*stdin).into()]),
+            Self::Stdin(bytes) => text(11, bytes),
+            Self::StdinEnd => vec![12],
+            Self::Resize { rows, columns } => numbers(13, &[*rows, *columns]),
+            Self::Signal(signal) => numbers(14, &[*signal]),
+            Self::Stop { signal, grace } => numbers(15, &[*signal, *grace]),
+            Self::Output { stream: Stream::Stdout, bytes } => text(16, bytes),
+            Self::Output { stream: Stream::Stderr, bytes } => text(17, bytes),
+            Self::Exited { code } => numbers(18, &[*code]),
+            Self::Detach => vec![19],
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (tag, rest) = bytes.split_first()?;
+        let number = |i: usize| Some(u32::from_le_bytes(rest.get(i * 4..i * 4 + 4)?.try_into().ok()?));
+        Some(match tag {
+            1 => Self::Job,
+            2 => Self::WantEgress,
+            3 => Self::EgressUp,
+            4 => Self::Terminal,
+            5 => Self::Did { step: number(0)?, micros: number(1)? },
+            6 => Self::Ready,
+            7 => Self::Go,
+            8 => Self::Started { pid: number(0)? },
+            9 => Self::Failed { step: number(0)?, errno: number(1)? },
+            10 => Self::Attach { output: number(0)? != 0, stdin: number(1)? != 0 },
+            11 => Self::Stdin(rest.to_vec()),
+            12 => Self::StdinEnd,
+            13 => Self::Resize { rows: number(0)?, columns: number(1)? },
+            14 => Self::Signal(number(0)?),
+            15 => Self::Stop { signal: number(0)?, grace: number(1)? },
+            16 => Self::Output { stream: Stream::Stdout, bytes: rest.to_vec() },
+            17 => Self::Output { stream: Stream::Stderr, bytes: rest.to_vec() },
+            18 => Self::Exited { code: number(0)? },
+            19 => Self::Detach,
+            _ => return None,
+        })
+    }
+}
+
+/// One end of an edge.
+pub struct End(OwnedFd);
+
+impl End {
+    pub fn new(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
+    /// Two ends that speak with each other.
+    pub fn pair() -> Result<(Self, Self), SysError> {
+        socket::pair().map(|(a, b)| (Self(a), Self(b)))
+    }
+
+    pub fn send(&self, message: &Message) -> Result<(), SysError> {
+        socket::send(self.0.as_fd(), &message.encode(), &[])
+    }
+
+    pub fn send_with(&self, message: &Message, descriptors: &[RawFd]) -> Result<(), SysError> {
+        socket::send(self.0.as_fd(), &message.encode(), descriptors)
+    }
+
+    /// The next message; `None` when the other side is gone (or speaks another language, which is as good as gone).
+    pub fn receive(&self) -> Result<Option<(Message, Vec<OwnedFd>)>, SysError> {
+        let mut buffer = [0u8; socket::LONGEST];
+        let received = socket::receive(self.0.as_fd(), &mut buffer)?;
+        Ok(received.and_then(|(length, descriptors)| Some((Message::decode(&buffer[..length])?, descriptors))))
+    }
+
+    pub fn socket(&self) -> &OwnedFd {
+        &self.0
+    }
+}
+
+impl AsFd for End {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_survives_the_wire() {
+        let all = [
+            Message::Job,
+            Message::WantEgress,
+            Message::EgressUp,
+            Message::Terminal,
+            Message::Did { step: 3, micros: 70_000 },
+            Message::Ready,
+            Message::Go,
+            Message::Started { pid: 4_000_000 },
+            Message::Failed { step: 1, errno: 2 },
+            Message::Attach { output: true, stdin: false },
+            Message::Stdin(b"ls\n".to_vec()),
+            Message::StdinEnd,
+            Message::Resize { rows: 24, columns: 80 },
+            Message::Signal(15),
+            Message::Stop { signal: 15, grace: u32::MAX },
+            Message::Output { stream: Stream::Stdout, bytes: vec![0, 255] },
+            Message::Output { stream: Stream::Stderr, bytes: vec![] },
+            Message::Exited { code: 137 },
+            Message::Detach,
+        ];
+        for message in all {
+            assert_eq!(Message::decode(&message.encode()), Some(message));
+        }
+        assert_eq!(Message::decode(&[]), None);
+        assert_eq!(Message::decode(&[13, 1]), None);
+    }
+}

@@ -1,0 +1,362 @@
+//! What is kept of a container on disk, and how it is found again.
+//!
+//! ```text
+//! containers/<id>/container.json   what was decided at create; never changes
+//!                 config.json      the OCI specification made from it
+//!                 state.json       written by the monitor while there is one
+//!                 upper/ work/     the writable layer
+//!                 rootfs/          where the overlay is mounted, in the container's own mount namespace only
+//!                 hostname hosts resolv.conf log.json lock
+//! container-names/<name>           the id
+//! RUNTIME/run/<id>/control         the monitor's socket; the directory is there only while it runs
+//! ```
+
+use super::request::Request;
+use crate::diag::Diagnose;
+use crate::image::digest::Digest;
+use crate::store::{self, Lock, Store, StoreError};
+use crate::sys::{On, SysError, process};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("no such container: {0}")]
+    NotFound(String),
+    #[error("{prefix} is the beginning of several containers' ids")]
+    Ambiguous { prefix: String, found: Vec<String> },
+    #[error("the name {name:?} is in use by container {}, {state}", &id[..12])]
+    NameTaken { name: String, id: String, state: String },
+    #[error("{0:?} is no name for a container")]
+    BadName(String),
+    #[error("the record of container {id} is damaged")]
+    Damaged {
+        id: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for RecordError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound(text) => {
+                let wrong = text.char_indices().find(|(_, c)| !c.is_ascii_hexdigit());
+                let looks_like_id =
+                    text.len() >= 8 && text.chars().filter(char::is_ascii_hexdigit).count() * 10 >= text.len() * 8;
+                Some(match wrong {
+                    Some((at, c)) if looks_like_id => {
+                        format!(
+                            "`{c}` at place {} is no hexadecimal digit, so this is no id; see: minirun ps -a",
+                            at + 1
+                        )
+                    }
+                    _ => "see which there are: minirun ps -a".into(),
+                })
+            }
+            Self::Ambiguous { found, .. } => {
+                let list: Vec<&str> = found.iter().take(8).map(|id| &id[..12]).collect();
+                Some(format!("give more of one of these: {}", list.join(" ")))
+            }
+            Self::NameTaken { name, .. } => Some(format!(
+                "start it: minirun start {name}; or remove it: minirun rm -f {name}; or choose another --name"
+            )),
+            Self::BadName(_) => {
+                Some("letters, digits, _ . and -, beginning with a letter or digit, two at least".into())
+            }
+            Self::Damaged { id, .. } => Some(format!("remove it: minirun rm -f {id}")),
+            Self::Store(error) => error.hint(),
+            Self::Sys(_) => None,
+        }
+    }
+}
+
+/// What was decided at create.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    pub id: String,
+    pub name: String,
+    pub image_id: Digest,
+    /// As it was typed.
+    pub image: String,
+    pub created: String,
+    /// The image's layers, the lowest first, relative to the store.
+    pub layers: Vec<String>,
+    pub request: Request,
+    pub volumes: Vec<MountedVolume>,
+}
+
+/// A volume as it was found or made for this container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MountedVolume {
+    pub source: String,
+    pub target: String,
+    pub read_only: bool,
+    /// Of a volume that has one.
+    pub name: Option<String>,
+    /// Made for this container alone: it goes with it.
+    pub own: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    #[default]
+    Created,
+    Running,
+    Exited,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Exited => "exited",
+        })
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct State {
+    pub phase: Phase,
+    /// Of the container's first process, as the host numbers it.
+    pub pid: i32,
+    /// Of its monitor: pid and start time, which together name it for ever.
+    pub monitor: (i32, u64),
+    pub exit_code: i32,
+    pub started: String,
+    pub finished: String,
+    pub error: String,
+    /// Published ports as they were opened.
+    pub ports: Vec<crate::network::ports::PortSpec>,
+}
+
+impl State {
+    pub fn monitor_lives(&self) -> bool {
+        process::start_time(self.monitor.0) == Some(self.monitor.1)
+    }
+}
+
+/// A container that is there.
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub record: Record,
+    pub directory: PathBuf,
+    pub runtime: PathBuf,
+}
+
+impl Container {
+    pub fn load(store: &Store, id: &str) -> Result<Self, RecordError> {
+        let directory = store.path("containers").join(id);
+        let path = directory.join("container.json");
+        let bytes = fs::read(&path).map_err(|e| match e.kind() {
+            ErrorKind::NotFound => RecordError::NotFound(id.into()),
+            _ => RecordError::Sys(Err::<(), _>(e).on("open", &path).unwrap_err()),
+        })?;
+        let record = serde_json::from_slice(&bytes).map_err(|source| RecordError::Damaged { id: id.into(), source })?;
+        Ok(Self { record, directory, runtime: store.runtime.join("run").join(id) })
+    }
+
+    /// By name, by id, or by the beginning of an id that no other shares.
+    pub fn find(store: &Store, text: &str) -> Result<Self, RecordError> {
+        if let Some(id) = id_of_name(store, text) {
+            return Self::load(store, &id);
+        }
+        if text.is_empty() || !text.chars().all(|c| c.is_ascii_hexdigit()) {
+            return Err(RecordError::NotFound(text.into()));
+        }
+        let prefix = text.to_lowercase();
+        if prefix.len() == 64 {
+            return Self::load(store, &prefix);
+        }
+        let mut found: Vec<String> = ids(store).into_iter().filter(|id| id.starts_with(&prefix)).collect();
+        match found.len() {
+            0 => Err(RecordError::NotFound(text.into())),
+            1 => Self::load(store, &found.remove(0)),
+            _ => {
+                found.sort();
+                Err(RecordError::Ambiguous { prefix, found })
+            }
+        }
+    }
+
+    /// Those with a monitor: costs nothing for the stopped ones.
+    pub fn running(store: &Store) -> Vec<Self> {
+        let entries = fs::read_dir(store.runtime.join("run")).into_iter().flatten().flatten();
+        let all = entries.filter_map(|e| Self::load(store, e.file_name().to_str()?).ok());
+        all.filter(|c| c.state().phase == Phase::Running).collect()
+    }
+
+    pub fn all(store: &Store) -> Vec<Self> {
+        ids(store).iter().filter_map(|id| Self::load(store, id).ok()).collect()
+    }
+
+    /// Held while a container is started or removed.
+    pub fn lock(&self) -> Result<Lock, RecordError> {
+        Ok(Lock::exclusive(&self.directory.join("lock"))?)
+    }
+
+    /// As it is now: a monitor that was killed took its container with it, and could not say so.
+    pub fn state(&self) -> State {
+        let mut state: State = fs::read(self.directory.join("state.json"))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        if state.phase == Phase::Running && !state.monitor_lives() {
+            // It may have ended in good order between the two looks.
+            if let Ok(Some(newer)) =
+                fs::read(self.directory.join("state.json")).map(|b| serde_json::from_slice::<State>(&b).ok())
+            {
+                state = newer;
+            }
+            if state.phase == Phase::Running && !state.monitor_lives() {
+                state.phase = Phase::Exited;
+                state.exit_code = 128 + libc::SIGKILL;
+                state.error = "its monitor was killed".into();
+            }
+        }
+        state
+    }
+
+    pub fn write_state(&self, state: &State) -> Result<(), SysError> {
+        let bytes = serde_json::to_vec(state).unwrap_or_default();
+        store::write_quickly(&self.directory.join("state.json"), &bytes)
+    }
+
+    pub fn control(&self) -> PathBuf {
+        self.runtime.join("control")
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.directory.join("log.json")
+    }
+
+    pub fn spec(&self) -> Result<oci_spec::runtime::Spec, RecordError> {
+        let path = self.directory.join("config.json");
+        let bytes = fs::read(&path).on("open", &path)?;
+        serde_json::from_slice(&bytes).map_err(|source| RecordError::Damaged { id: self.record.id.clone(), source })
+    }
+
+    /// Where a mount would leave an empty file or directory in the upper directory.
+    pub fn mount_targets(&self) -> Result<Vec<PathBuf>, RecordError> {
+        let spec = self.spec()?;
+        let mut targets: Vec<PathBuf> = spec.mounts().iter().flatten().map(|m| m.destination().clone()).collect();
+        targets.push("/dev/console".into());
+        Ok(targets)
+    }
+
+    pub fn short_id(&self) -> &str {
+        &self.record.id[..12]
+    }
+}
+
+fn ids(store: &Store) -> Vec<String> {
+    let entries = fs::read_dir(store.path("containers")).into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().into_string().ok()).filter(|n| n.len() == 64).collect()
+}
+
+/// A name that a command left behind when it was killed names nothing.
+fn id_of_name(store: &Store, name: &str) -> Option<String> {
+    if !super::request::is_name(name) {
+        return None;
+    }
+    let id = fs::read_to_string(store.path("container-names").join(name)).ok()?;
+    store.path("containers").join(&id).exists().then_some(id)
+}
+
+/// Makes a filled directory a container: its name and its place, both or neither as everybody else sees it.
+pub fn publish(
+    store: &Store,
+    scratch: &store::Scratch,
+    filled: &Path,
+    record: &Record,
+) -> Result<Container, RecordError> {
+    let names = store.path("container-names");
+    let _lock = Lock::exclusive(&names.join(".lock"))?;
+    if let Some(id) = id_of_name(store, &record.name) {
+        let state =
+            Container::load(store, &id).map(|c| c.state().phase.to_string()).unwrap_or_else(|_| "damaged".into());
+        return Err(RecordError::NameTaken { name: record.name.clone(), id, state });
+    }
+    store::write_quickly(&names.join(&record.name), record.id.as_bytes())?;
+    scratch.publish(filled, &store.path("containers").join(&record.id))?;
+    Container::load(store, &record.id)
+}
+
+/// Removes a container that does not run: its place first, so that it is gone for everybody at once, then what it held.
+/// Must run inside the user namespace, since the files in its upper directory have the container's ids.
+pub fn remove(store: &Store, container: &Container, with_volumes: bool) -> Result<(), RecordError> {
+    let scratch = store.scratch()?;
+    let grave = scratch.path().join("container");
+    match fs::rename(&container.directory, &grave) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        other => other.on("rename", &container.directory)?,
+    }
+    let name = store.path("container-names").join(&container.record.name);
+    if fs::read_to_string(&name).is_ok_and(|id| id == container.record.id) {
+        let _ = fs::remove_file(&name);
+    }
+    let _ = crate::image::release(store, &container.record.image_id, &container.record.id);
+    if with_volumes {
+        for volume in container.record.volumes.iter().filter(|v| v.own) {
+            if let Some(name) = &volume.name {
+                let _ = store::remove_tree(&store.path("volumes").join(name));
+            }
+        }
+    }
+    let _ = store::remove_tree(&container.runtime);
+    store::remove_tree(&grave)?;
+    Ok(())
+}
+
+/// A name nobody has to think of.
+pub fn random_name() -> String {
+    const MOODS: [&str; 32] = [
+        "brave", "calm", "clever", "curious", "deft", "eager", "fair", "fleet", "gentle", "glad", "happy", "honest",
+        "jolly", "keen", "kind", "lively", "lucid", "merry", "mild", "neat", "noble", "patient", "plucky", "proud",
+        "quick", "quiet", "sharp", "steady", "sunny", "warm", "wise", "witty",
+    ];
+    const PEOPLE: [&str; 32] = [
+        "babbage",
+        "bell",
+        "boole",
+        "cerf",
+        "curie",
+        "darwin",
+        "dijkstra",
+        "einstein",
+        "euler",
+        "fermi",
+        "gauss",
+        "goodall",
+        "hamilton",
+        "hopper",
+        "kernighan",
+        "knuth",
+        "kovalevskaya",
+        "lamarr",
+        "lebedev",
+        "liskov",
+        "lovelace",
+        "mendeleev",
+        "noether",
+        "pavlov",
+        "perlman",
+        "popov",
+        "ritchie",
+        "shannon",
+        "tesla",
+        "thompson",
+        "turing",
+        "wirth",
+    ];
+    let bits = u64::from_str_radix(&store::random_hex(4), 16).unwrap_or_default() as usize;
+    format!("{}_{}{:02}", MOODS[bits % 32], PEOPLE[bits / 32 % 32], bits / 1024 % 100)
+}

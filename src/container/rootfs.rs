@@ -1,0 +1,189 @@
+//! A container's root while it is being built: every path in it is resolved as if it were `/` already, so that a
+//! symbolic link in an image leads nowhere else.
+
+use crate::sys::{On, SysError, mount};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags};
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+pub struct Root(OwnedFd);
+
+const HANDLE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+impl Root {
+    pub fn open(path: &str) -> Result<Self, SysError> {
+        rustix::fs::open(path, HANDLE | OFlags::DIRECTORY, Mode::empty()).map(Self).on("open", path)
+    }
+
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, SysError> {
+        rustix::fs::openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+            .on("openat2", path)
+    }
+
+    /// The directory or file to mount on, made if missing.
+    fn mount_point(&self, path: &str, is_directory: bool) -> Result<OwnedFd, SysError> {
+        match self.resolve(path, HANDLE) {
+            Err(error) if error.errno == libc::ENOENT => {}
+            other => return other,
+        }
+        let (parent, name) = self.parent(path)?;
+        if is_directory {
+            rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o755)).on("mkdir", path)?;
+        } else {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(0o644)).on("open", path)?;
+        }
+        self.resolve(path, HANDLE)
+    }
+
+    /// The directory that holds `path`, made with all above it if missing, and the last name.
+    fn parent(&self, path: &str) -> Result<(OwnedFd, PathBuf), SysError> {
+        let path = Path::new(path);
+        let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+        match path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            Some(parent) => Ok((self.mount_point(&parent.to_string_lossy(), true)?, name)),
+            None => Ok((self.resolve("/", HANDLE)?, name)),
+        }
+    }
+
+    /// Puts a mount that is nowhere yet at `path`.
+    pub fn attach(&self, tree: &OwnedFd, path: &str, is_directory: bool) -> Result<(), SysError> {
+        let target = self.mount_point(path, is_directory)?;
+        attach_at(tree.as_fd(), target.as_fd(), path)
+    }
+
+    pub fn link(&self, path: &str, to: &str) -> Result<(), SysError> {
+        let (parent, name) = self.parent(path)?;
+        match rustix::fs::symlinkat(to, &parent, &name) {
+            Err(rustix::io::Errno::EXIST) => Ok(()),
+            other => other.on("symlink", path),
+        }
+    }
+
+    /// Opens a new terminal of the container's own devpts: the payload's side, and the other one.
+    pub fn open_terminal(&self, console: bool) -> Result<(OwnedFd, Option<OwnedFd>), SysError> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let ours = self.resolve("dev/pts/ptmx", flags)?;
+        rustix::pty::unlockpt(&ours).on("ioctl", "TIOCSPTLCK")?;
+        let peer =
+            rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY | rustix::pty::OpenptFlags::CLOEXEC;
+        let theirs = rustix::pty::ioctl_tiocgptpeer(&ours, peer).on("ioctl", "TIOCGPTPEER")?;
+        if console {
+            let name = rustix::pty::ptsname(&ours, Vec::new()).on("ioctl", "TIOCGPTN")?;
+            let number = name.to_string_lossy().rsplit('/').next().unwrap_or_default().to_owned();
+            let tree = self.clone_of(&format!("dev/pts/{number}"))?;
+            self.attach(&tree, "/dev/console", false)?;
+        }
+        Ok((theirs, Some(ours)))
+    }
+
+    fn clone_of(&self, path: &str) -> Result<OwnedFd, SysError> {
+        let found = self.resolve(path, HANDLE)?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        rustix::mount::open_tree(&found, "", flags).on("open_tree", path)
+    }
+
+    /// Hides a file behind /dev/null, a directory behind an empty one. What is not there needs no hiding.
+    pub fn mask(&self, path: &str) -> Result<(), SysError> {
+        let found = match self.resolve(path, HANDLE) {
+            Err(error) if matches!(error.errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES) => return Ok(()),
+            other => other?,
+        };
+        let is_directory = rustix::fs::fstat(&found).on("fstat", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+        let cover = if is_directory {
+            let context =
+                rustix::mount::fsopen("tmpfs", rustix::mount::FsOpenFlags::FSOPEN_CLOEXEC).on("fsopen", "tmpfs")?;
+            rustix::mount::fsconfig_set_string(context.as_fd(), "size", "0").on("fsconfig", "size=0")?;
+            rustix::mount::fsconfig_create(context.as_fd()).on("fsconfig", "tmpfs")?;
+            let flags = rustix::mount::MountAttrFlags::MOUNT_ATTR_RDONLY;
+            rustix::mount::fsmount(context.as_fd(), rustix::mount::FsMountFlags::FSMOUNT_CLOEXEC, flags)
+                .on("fsmount", "tmpfs")?
+        } else {
+            self.clone_of("dev/null")?
+        };
+        attach_at(cover.as_fd(), found.as_fd(), path)
+    }
+
+    pub fn read_only(&self, path: &str) -> Result<(), SysError> {
+        let tree = match self.clone_of(path) {
+            Err(error) if matches!(error.errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES) => return Ok(()),
+            other => other?,
+        };
+        mount::mount_setattr(tree.as_fd(), libc::MOUNT_ATTR_RDONLY, 0, false)?;
+        let target = self.resolve(path, HANDLE)?;
+        attach_at(tree.as_fd(), target.as_fd(), path)
+    }
+
+    /// Makes it `/`, and lets go of the tree that was.
+    pub fn pivot(&self) -> Result<(), SysError> {
+        rustix::process::fchdir(&self.0).on("fchdir", "the container's root")?;
+        rustix::process::pivot_root(".", ".").on("pivot_root", ".")?;
+        rustix::mount::unmount(".", UnmountFlags::DETACH).on("umount2", "the host's tree")?;
+        std::env::set_current_dir("/").on("chdir", "/")
+    }
+
+    /// Copies the image's directory at `path` into the new volume `volume`, if there is something and the volume is empty.
+    pub fn copy_out(&self, path: &str, volume: &str) -> Result<(), SysError> {
+        let is_empty = fs::read_dir(volume).on("opendir", volume)?.next().is_none();
+        let Ok(found) = self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY) else { return Ok(()) };
+        if is_empty {
+            copy_tree(&PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd())), Path::new(volume))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn attach_at(tree: BorrowedFd, target: BorrowedFd, path: &str) -> Result<(), SysError> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(tree, "", target, "", flags).on("move_mount", path)
+}
+
+/// Owners, modes, times and links kept. Nothing is running in the container yet that could move things meanwhile.
+fn copy_tree(from: &Path, to: &Path) -> Result<(), SysError> {
+    use std::os::unix::fs::{MetadataExt, lchown, symlink};
+    for entry in fs::read_dir(from).on("opendir", from)?.flatten() {
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let meta = fs::symlink_metadata(&source).on("stat", &source)?;
+        if meta.is_dir() {
+            fs::create_dir(&target).on("mkdir", &target)?;
+            copy_tree(&source, &target)?;
+        } else if meta.is_symlink() {
+            symlink(fs::read_link(&source).on("readlink", &source)?, &target).on("symlink", &target)?;
+        } else if meta.is_file() {
+            fs::copy(&source, &target).on("copy_file_range", &target)?;
+        } else {
+            continue;
+        }
+        finish_copy(&meta, &target)?;
+        lchown(&target, Some(meta.uid()), Some(meta.gid())).or_else(unless_single_id).on("lchown", &target)?;
+        if !meta.is_symlink() {
+            fs::set_permissions(&target, meta.permissions()).on("chmod", &target)?;
+        }
+    }
+    let meta = fs::metadata(from).on("stat", from)?;
+    lchown(to, Some(meta.uid()), Some(meta.gid())).or_else(unless_single_id).on("lchown", to)?;
+    fs::set_permissions(to, meta.permissions()).on("chmod", to)?;
+    finish_copy(&meta, to)
+}
+
+/// An id that is not mapped here stands for nobody, and nothing can be given to nobody.
+fn unless_single_id(error: std::io::Error) -> std::io::Result<()> {
+    if error.raw_os_error() == Some(libc::EINVAL) { Ok(()) } else { Err(error) }
+}
+
+fn finish_copy(meta: &fs::Metadata, target: &Path) -> Result<(), SysError> {
+    use std::os::unix::fs::MetadataExt;
+    let time = |seconds, nanoseconds| rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+    let times = rustix::fs::Timestamps {
+        last_access: time(meta.atime(), meta.atime_nsec() as _),
+        last_modification: time(meta.mtime(), meta.mtime_nsec() as _),
+    };
+    rustix::fs::utimensat(CWD, target, &times, AtFlags::SYMLINK_NOFOLLOW).on("utimensat", target)
+}

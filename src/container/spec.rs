@@ -1,0 +1,195 @@
+//! Request and image → OCI runtime specification: every default that Docker has, in one place.
+//!
+//! The specification is kept as the container's `config.json`, and is all that a plan is made from; any runtime that
+//! follows the OCI specification can run it.
+
+use super::request::{Network, Request};
+use super::users::User;
+use oci_spec::image::ImageConfiguration;
+use oci_spec::runtime::Spec;
+use serde_json::{Value, json};
+
+/// Where programs are looked for when neither the image nor the user says.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What tells of the whole host: hidden.
+const MASKED: [&str; 13] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/system/cpu/cpu0/thermal_throttle",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// What sets the whole host: read-only.
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// What is known of the container by now, beside what was asked for.
+pub struct Facts<'a> {
+    pub id: &'a str,
+    /// The container's own directory, absolute.
+    pub directory: &'a str,
+    pub user: &'a User,
+    pub capabilities: &'a [String],
+    /// Host directories, targets and whether read-only: volumes as they were found or made.
+    pub binds: &'a [(String, String, bool)],
+    pub ids: &'a crate::userns::IdMap,
+}
+
+/// The words that will run, and where each comes from: `--entrypoint` or the image's ENTRYPOINT, then the command line or
+/// the image's CMD. `--entrypoint` sets the image's CMD aside.
+pub fn argv(request: &Request, image: &ImageConfiguration) -> Vec<String> {
+    let config = image.config().as_ref();
+    let of_image = |list: Option<&Option<Vec<String>>>| list.cloned().flatten().unwrap_or_default();
+    let entrypoint = match &request.entrypoint {
+        Some(text) if text.is_empty() => Vec::new(),
+        Some(text) => vec![text.clone()],
+        None => of_image(config.map(oci_spec::image::Config::entrypoint)),
+    };
+    let command = if !request.command.is_empty() || request.entrypoint.is_some() {
+        request.command.clone()
+    } else {
+        of_image(config.map(oci_spec::image::Config::cmd))
+    };
+    [entrypoint, command].concat()
+}
+
+fn environment(request: &Request, image: &ImageConfiguration, facts: &Facts, hostname: &str) -> Vec<String> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    let mut set = |name: &str, value: &str| match all.iter_mut().find(|(n, _)| n == name) {
+        Some(found) => found.1 = value.to_owned(),
+        None => all.push((name.to_owned(), value.to_owned())),
+    };
+    set("PATH", DEFAULT_PATH);
+    set("HOSTNAME", hostname);
+    if request.terminal {
+        set("TERM", "xterm");
+    }
+    set("HOME", &facts.user.home);
+    let of_image = image.config().as_ref().and_then(|c| c.env().clone()).unwrap_or_default();
+    for entry in of_image.iter().chain(&request.env) {
+        if let Some((name, value)) = entry.split_once('=') {
+            set(name, value);
+        }
+    }
+    all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+fn mount(kind: &str, source: &str, target: &str, options: &[&str]) -> Value {
+    json!({"destination": target, "type": kind, "source": source, "options": options})
+}
+
+fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
+    let shm = format!("size={}", request.shm_size.unwrap_or(64 << 20));
+    let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    if !facts.ids.is_single() {
+        // Group tty, as everywhere; with a single id there is no such group.
+        pts.push("gid=5");
+    }
+    let readable = if request.privileged { "rw" } else { "ro" };
+    let mut mounts = vec![
+        mount("proc", "proc", "/proc", &["nosuid", "noexec", "nodev"]),
+        mount("tmpfs", "tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount("devpts", "devpts", "/dev/pts", &pts),
+        mount("tmpfs", "shm", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
+        mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
+    ];
+    if request.network == Network::Host {
+        // A new sysfs needs a network namespace of one's own.
+        mounts.push(mount("bind", "/sys", "/sys", &["rbind", "nosuid", "noexec", "nodev", readable]));
+    } else {
+        mounts.push(mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", readable]));
+        mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", readable]));
+    }
+    for file in ["resolv.conf", "hostname", "hosts"] {
+        let target = format!("/etc/{file}");
+        if !facts.binds.iter().any(|(_, t, _)| *t == target) {
+            mounts.push(mount("bind", &format!("{}/{file}", facts.directory), &target, &["rbind", "private"]));
+        }
+    }
+    for (target, options) in &request.tmpfs {
+        let given: Vec<&str> = options.split(',').filter(|o| !o.is_empty()).collect();
+        let all = [vec!["nosuid", "nodev", "noexec"], given].concat();
+        mounts.push(mount("tmpfs", "tmpfs", target, &all));
+    }
+    for (source, target, read_only) in facts.binds {
+        mounts.push(mount("bind", source, target, &["rbind", "private", if *read_only { "ro" } else { "rw" }]));
+    }
+    mounts
+}
+
+fn resources(request: &Request) -> Value {
+    let mut resources = json!({});
+    if let Some(bytes) = request.limits.memory {
+        resources["memory"] = json!({"limit": bytes, "swap": bytes});
+    }
+    if let Some(cpus) = request.limits.cpus {
+        resources["cpu"] = json!({"quota": (cpus * 100_000.0) as i64, "period": 100_000});
+    }
+    if let Some(pids) = request.limits.pids {
+        resources["pids"] = json!({"limit": pids});
+    }
+    resources
+}
+
+/// The whole specification.
+pub fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Result<Spec, serde_json::Error> {
+    let hostname = request.hostname.clone().unwrap_or_else(|| facts.id[..12].to_owned());
+    let workdir = image.config().as_ref().and_then(|c| c.working_dir().clone()).filter(|d| !d.is_empty());
+    let cwd = request.workdir.clone().or(workdir).unwrap_or_else(|| "/".into());
+    let cwd = if cwd.starts_with('/') { cwd } else { format!("/{cwd}") };
+    let mut namespaces = vec!["user", "mount", "pid", "uts", "ipc", "cgroup"];
+    if request.network != Network::Host {
+        namespaces.push("network");
+    }
+    let mappings = |ranges: Vec<crate::userns::IdRange>| -> Vec<Value> {
+        ranges.iter().map(|r| json!({"containerID": r.inside, "hostID": r.outside, "size": r.count})).collect()
+    };
+    let capabilities = facts.capabilities;
+    let (masked, read_only) =
+        if request.privileged { (&MASKED[..0], &READ_ONLY[..0]) } else { (&MASKED[..], &READ_ONLY[..]) };
+    // A user who is not root starts without capabilities, as with Docker; the bounding set is what he could ever get.
+    let effective = if facts.user.uid == 0 { capabilities } else { &capabilities[..0] };
+    let mut spec = json!({
+        "ociVersion": "1.0.2",
+        "root": {"path": "rootfs", "readonly": request.read_only},
+        "hostname": hostname,
+        "process": {
+            "terminal": request.terminal,
+            "user": {"uid": facts.user.uid, "gid": facts.user.gid, "additionalGids": facts.user.groups},
+            "args": argv(request, image),
+            "env": environment(request, image, facts, &hostname),
+            "cwd": cwd,
+            "capabilities": {"bounding": capabilities, "effective": effective, "permitted": effective},
+            "noNewPrivileges": request.no_new_privileges,
+            "rlimits": request.ulimits.iter().map(|(name, soft, hard)| json!({"type": name, "soft": soft, "hard": hard})).collect::<Vec<_>>(),
+        },
+        "mounts": mounts(request, facts),
+        "linux": {
+            "namespaces": namespaces.iter().map(|kind| json!({"type": kind})).collect::<Vec<_>>(),
+            "uidMappings": mappings(facts.ids.uids()),
+            "gidMappings": mappings(facts.ids.gids()),
+            "maskedPaths": masked,
+            "readonlyPaths": read_only,
+            "resources": resources(request),
+        },
+    });
+    if request.network != Network::Host {
+        spec["linux"]["sysctl"] = json!({
+            "net.ipv4.ip_unprivileged_port_start": "0",
+            "net.ipv4.ping_group_range": if facts.ids.is_single() { "0 0" } else { "0 65535" },
+        });
+    }
+    if !request.privileged && !request.seccomp_unconfined {
+        spec["linux"]["seccomp"] = serde_json::to_value(super::seccomp::policy(capabilities))?;
+    }
+    serde_json::from_value(spec)
+}

@@ -1,0 +1,596 @@
+//! A step of a plan: what it does to the kernel, why it is there, how it reads, what its failure means.
+//!
+//! Running, explaining and the text of an error read this one type, and so cannot drift apart.
+
+use super::rootfs::Root;
+use crate::sys::process;
+use crate::sys::{SysError, mount};
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
+};
+use serde::{Deserialize, Serialize};
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What is laid over what to be a container's root.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Overlay {
+    /// Layers, the lowest first, relative to the store.
+    pub lower: Vec<String>,
+    pub upper: String,
+    pub work: String,
+    pub target: String,
+}
+
+/// One mount, as a line of fstab would say it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Mount {
+    /// `proc`, `tmpfs`, …; `bind` for a part of the host's tree.
+    pub kind: String,
+    pub source: String,
+    /// Beneath the container's root.
+    pub target: String,
+    /// `ro`, `nosuid`, …, and the file system's own `size=64m`.
+    pub options: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Step {
+    // Outside, by the monitor.
+    NetworkNamespace,
+    LoopbackUp,
+    Address {
+        network: crate::network::ContainerNetwork,
+    },
+    Sysctl {
+        key: String,
+        value: String,
+    },
+    CgroupLimit {
+        file: String,
+        value: String,
+    },
+    Clone {
+        namespaces: Vec<String>,
+    },
+    JoinNamespaces {
+        pid: i32,
+        namespaces: Vec<String>,
+    },
+
+    // Inside, by the container's first process.
+    Detach,
+    Overlay(Overlay),
+    FillVolume {
+        volume: String,
+        target: String,
+    },
+    Mount(Mount),
+    Link {
+        path: String,
+        to: String,
+    },
+    /// `console`: also as /dev/console, for a container's first process.
+    Terminal {
+        console: bool,
+    },
+    Mask {
+        path: String,
+    },
+    ReadOnly {
+        path: String,
+    },
+    ReadOnlyRoot,
+    PivotRoot,
+    Hostname {
+        name: String,
+    },
+    MakeDirectory {
+        path: String,
+    },
+    Session {
+        terminal: bool,
+    },
+    Limit {
+        name: String,
+        soft: u64,
+        hard: u64,
+    },
+    BoundCapabilities {
+        keep: Vec<String>,
+    },
+    Filter {
+        what: String,
+        program: Vec<u64>,
+        calls: usize,
+    },
+    User {
+        uid: u32,
+        gid: u32,
+        groups: Option<Vec<u32>>,
+    },
+    SetCapabilities {
+        keep: Vec<String>,
+    },
+    NoNewPrivileges,
+    Directory {
+        path: String,
+    },
+    ReapingInit,
+    Exec {
+        argv: Vec<String>,
+        env: Vec<String>,
+    },
+}
+
+/// What steps hand on to later ones.
+#[derive(Default)]
+pub struct Walk {
+    pub root: Option<Root>,
+    /// The payload's terminal, and the other side of it on its way to the monitor.
+    pub terminal: Option<(OwnedFd, Option<OwnedFd>)>,
+}
+
+const LAYER_FLAGS: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
+
+impl Step {
+    /// Carries the step out in this process.
+    pub fn apply(&self, walk: &mut Walk) -> Result<(), SysError> {
+        match self {
+            Self::NetworkNamespace => process::unshare(libc::CLONE_NEWNET, "CLONE_NEWNET"),
+            Self::LoopbackUp => crate::sys::netlink::link_up("lo"),
+            Self::Address { network } => network.set_up(),
+            Self::Sysctl { key, value } => write(&format!("/proc/sys/{}", key.replace('.', "/")), value),
+            Self::CgroupLimit { file, value } => write(file, value),
+            // The monitor does this one itself: it needs the child's pid.
+            Self::Clone { .. } => Ok(()),
+            Self::JoinNamespaces { pid, namespaces } => {
+                let target = process::pidfd_open(*pid)?;
+                process::setns(target, namespace_flags(namespaces), &format!("the namespaces of process {pid}"))
+            }
+            Self::Detach => {
+                on(mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC), "mount", "/")
+            }
+            Self::Overlay(overlay) => {
+                overlay.mount()?;
+                walk.root = Some(Root::open(&overlay.target)?);
+                Ok(())
+            }
+            Self::FillVolume { volume, target } => walk.root()?.copy_out(target, volume),
+            Self::Mount(mount) => mount.apply(walk.root()?),
+            Self::Link { path, to } => walk.root()?.link(path, to),
+            Self::Terminal { console } => {
+                walk.terminal = Some(walk.root()?.open_terminal(*console)?);
+                Ok(())
+            }
+            Self::Mask { path } => walk.root()?.mask(path),
+            Self::ReadOnly { path } => walk.root()?.read_only(path),
+            Self::ReadOnlyRoot => {
+                let root = walk.root()?;
+                mount::mount_setattr(root.fd(), libc::MOUNT_ATTR_RDONLY, 0, false)
+            }
+            Self::PivotRoot => walk.root()?.pivot(),
+            Self::Hostname { name } => {
+                on(nix::unistd::sethostname(name).map_err(std::io::Error::from), "sethostname", name)
+            }
+            Self::MakeDirectory { path } => match std::fs::create_dir_all(path) {
+                // A dangling link or a file in the way is told when the process wants to work there.
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+                other => on(other, "mkdir", path),
+            },
+            Self::Session { terminal } => {
+                on(rustix::process::setsid(), "setsid", "")?;
+                match (&walk.terminal, terminal) {
+                    (Some((slave, _)), true) => {
+                        process::set_controlling_terminal(slave.as_fd())?;
+                        (0..3).try_for_each(|number| process::dup_to(slave.as_fd(), number))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Self::Limit { name, soft, hard } => set_limit(name, *soft, *hard),
+            Self::BoundCapabilities { keep } => super::capability::bound(keep),
+            Self::Filter { program, .. } => crate::sys::seccomp::load(program),
+            Self::User { uid, gid, groups } => {
+                if let Some(groups) = groups {
+                    process::setgroups(groups)?;
+                }
+                process::setresgid(*gid)?;
+                process::setresuid(*uid)
+            }
+            Self::SetCapabilities { keep } => super::capability::set(keep),
+            Self::NoNewPrivileges => process::no_new_privileges(),
+            Self::Directory { path } => on(std::env::set_current_dir(path), "chdir", path),
+            Self::ReapingInit => super::init::reap_for_child(),
+            Self::Exec { argv, env } => Err(exec(argv, env)),
+        }
+    }
+
+    /// One sentence: why a container needs this.
+    pub fn why(&self) -> String {
+        match self {
+            Self::NetworkNamespace => "its own interfaces, addresses and ports".into(),
+            Self::LoopbackUp => "127.0.0.1 answers inside, too".into(),
+            Self::Address { .. } => "an address of its own, which published ports lead to".into(),
+            Self::Sysctl { key, .. } if key.ends_with("unprivileged_port_start") => {
+                "its processes may listen on ports below 1024: they are its own".into()
+            }
+            Self::Sysctl { key, .. } if key.ends_with("ping_group_range") => "ping works without privileges".into(),
+            Self::Sysctl { .. } => "a setting of its own namespaces".into(),
+            Self::CgroupLimit { .. } => "what it may use of the host, at most".into(),
+            Self::Clone { .. } => {
+                "the container's first process is born into new namespaces: it sees only itself".into()
+            }
+            Self::JoinNamespaces { pid, .. } => format!("a second process in the container of process {pid}"),
+            Self::Detach => "its mounts stay its own: none reaches the host".into(),
+            Self::Overlay(overlay) => format!(
+                "{} read-only layer{} below, one writable directory on top; nothing is copied",
+                overlay.lower.len(),
+                if overlay.lower.len() == 1 { "" } else { "s" }
+            ),
+            Self::FillVolume { .. } => "a new volume starts with what the image has there".into(),
+            Self::Mount(mount) => mount.why(),
+            Self::Link { .. } => "programs expect this name".into(),
+            Self::Terminal { .. } => "a terminal of its own, not yours".into(),
+            Self::Mask { .. } => "it tells of the whole host, not of the container".into(),
+            Self::ReadOnly { .. } => "it sets the whole host, not the container".into(),
+            Self::ReadOnlyRoot => "you asked for --read-only".into(),
+            Self::PivotRoot => "the overlay becomes /, and the host's tree is gone from sight".into(),
+            Self::Hostname { .. } => "its own name, in its own UTS namespace".into(),
+            Self::MakeDirectory { .. } => "the image's working directory must be there".into(),
+            Self::Session { terminal: true } => "its terminal's Ctrl-C reaches its processes".into(),
+            Self::Session { terminal: false } => "signals from your terminal do not reach it by accident".into(),
+            Self::Limit { .. } => "a resource limit".into(),
+            Self::BoundCapabilities { .. } => "no program in it can ever gain more than these".into(),
+            Self::Filter { what, .. } => what.clone(),
+            Self::User { uid: 0, .. } => "root in the container is an ordinary user on the host".into(),
+            Self::User { .. } => "the user that the image or you named".into(),
+            Self::SetCapabilities { .. } => "root here is root over the container only".into(),
+            Self::NoNewPrivileges => "no set-user-ID program can add privileges".into(),
+            Self::Directory { .. } => "where the process starts".into(),
+            Self::ReapingInit => "a small init reaps orphans and passes signals on".into(),
+            Self::Exec { .. } => "this process becomes yours; nothing of minirun stays in it".into(),
+        }
+    }
+
+    /// The system call and its arguments.
+    pub fn call(&self) -> String {
+        match self {
+            Self::NetworkNamespace => "unshare(CLONE_NEWNET)".into(),
+            Self::LoopbackUp => "sendto(rtnetlink, RTM_NEWLINK lo up)".into(),
+            Self::Address { network } => network.call(),
+            Self::Sysctl { key, value } => format!("write(/proc/sys/{}, {value:?})", key.replace('.', "/")),
+            Self::CgroupLimit { file, value } => format!("write({file}, {value})"),
+            Self::Clone { namespaces } => format!("clone3({})", flag_names(namespaces)),
+            Self::JoinNamespaces { pid, namespaces } => format!("setns(pidfd of {pid}, {})", flag_names(namespaces)),
+            Self::Detach => "mount(/, MS_REC|MS_PRIVATE)".into(),
+            Self::Overlay(overlay) => overlay.call(),
+            Self::FillVolume { volume, target } => format!("copy {target} to {volume}, if that is empty"),
+            Self::Mount(mount) => mount.call(),
+            Self::Link { path, to } => format!("symlink({to}, {path})"),
+            Self::Terminal { console: true } => "open(/dev/pts/ptmx) move_mount(/dev/console)".into(),
+            Self::Terminal { console: false } => "open(/dev/pts/ptmx)".into(),
+            Self::Mask { path } => format!("move_mount(/dev/null or an empty tmpfs, {path})"),
+            Self::ReadOnly { path } => format!("mount_setattr({path}, MOUNT_ATTR_RDONLY)"),
+            Self::ReadOnlyRoot => "mount_setattr(/, MOUNT_ATTR_RDONLY)".into(),
+            Self::PivotRoot => "pivot_root(., .) and umount2(., MNT_DETACH)".into(),
+            Self::Hostname { name } => format!("sethostname({name})"),
+            Self::MakeDirectory { path } => format!("mkdir({path})"),
+            Self::Session { terminal: true } => "setsid() and ioctl(TIOCSCTTY)".into(),
+            Self::Session { terminal: false } => "setsid()".into(),
+            Self::Limit { name, soft, hard } => format!("setrlimit({name}, {soft}, {hard})"),
+            Self::BoundCapabilities { keep } => {
+                format!("prctl(PR_CAPBSET_DROP) of all but {} capabilities", keep.len())
+            }
+            Self::Filter { calls, program, .. } => {
+                format!("seccomp(SECCOMP_SET_MODE_FILTER, {calls} calls, {} instructions)", program.len())
+            }
+            Self::User { uid, gid, groups } => format!(
+                "{}setresgid({gid}) setresuid({uid})",
+                groups.as_ref().map(|g| format!("setgroups({g:?}) ")).unwrap_or_default()
+            ),
+            Self::SetCapabilities { keep } => format!("capset({})", short_capabilities(keep)),
+            Self::NoNewPrivileges => "prctl(PR_SET_NO_NEW_PRIVS)".into(),
+            Self::Directory { path } => format!("chdir({path})"),
+            Self::ReapingInit => "fork()".into(),
+            Self::Exec { argv, .. } => format!("execve({})", argv.join(" ")),
+        }
+    }
+
+    /// What its failure means, and what to do about it.
+    pub fn hint(&self, errno: i32) -> Option<String> {
+        let said = |text: &str| Some(text.to_owned());
+        match (self, errno) {
+            (Self::Exec { argv, .. }, libc::ENOENT) if argv[0].contains('/') => {
+                said("there is no such file in the image, or the interpreter that its first line names is missing")
+            }
+            (Self::Exec { .. }, libc::ENOENT) => {
+                said("no directory of the container's PATH has it; look inside: minirun run --rm -it IMAGE sh")
+            }
+            (Self::Exec { .. }, libc::EACCES) => said("it is a directory, or not executable: chmod +x it in the image"),
+            (Self::Exec { .. }, libc::ENOEXEC) => {
+                said("it is no program for this machine: another architecture, or a script without #! line")
+            }
+            (Self::Exec { .. }, libc::E2BIG) => said("arguments and environment together are too long"),
+            (Self::Overlay(_), libc::EINVAL | libc::ENODEV | libc::EPERM) => {
+                said("the kernel refuses an overlay in a user namespace here; see: minirun doctor")
+            }
+            (Self::Mount(mount), _) => mount.hint(errno),
+            (Self::Directory { .. }, libc::ENOTDIR) => said("the working directory is a file; choose another: -w DIR"),
+            (Self::Directory { .. }, libc::EACCES) => said("the user has no right to enter it; choose another: -w DIR"),
+            (Self::User { .. }, libc::EINVAL) => {
+                said("that id is outside your subordinate range; compare /etc/subuid with: minirun doctor")
+            }
+            (Self::CgroupLimit { .. }, _) => said("see which controllers this host gives you: minirun doctor"),
+            (Self::Clone { .. }, libc::ENOSPC | libc::EUSERS) => said("too many namespaces; see: sysctl user"),
+            (Self::Clone { .. } | Self::NetworkNamespace, libc::EPERM) => {
+                said("see what this host forbids: minirun doctor")
+            }
+            (Self::JoinNamespaces { .. }, libc::ESRCH) => said("the container ended meanwhile"),
+            _ => None,
+        }
+    }
+
+    /// What it was about, for the sentence of an error.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Exec { argv, .. } => format!("run {:?} in the container", argv[0]),
+            Self::Mount(mount) if mount.kind == "bind" => format!("mount {} on {}", mount.source, mount.target),
+            Self::Mount(mount) => format!("mount {} on {}", mount.kind, mount.target),
+            Self::Overlay(_) => "lay the image's layers over each other".into(),
+            Self::Directory { path } => format!("work in {path}"),
+            Self::CgroupLimit { file, value } => format!("set {file} to {value}"),
+            other => other.call(),
+        }
+    }
+}
+
+impl Walk {
+    fn root(&self) -> Result<&Root, SysError> {
+        self.root.as_ref().ok_or(SysError { call: "open", subject: "the container's root".into(), errno: libc::EBADF })
+    }
+}
+
+impl Overlay {
+    fn mount(&self) -> Result<(), SysError> {
+        match self.mount_by_parts() {
+            // Kernels before 6.8 know no `lowerdir+`.
+            Err(error) if error.errno == libc::EINVAL => self.mount_at_once(),
+            other => other,
+        }
+    }
+
+    fn mount_by_parts(&self) -> Result<(), SysError> {
+        let context = on(fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC), "fsopen", "overlay")?;
+        let set = |key: &str, value: &str| on(fsconfig_set_string(context.as_fd(), key, value), "fsconfig", value);
+        for layer in self.lower.iter().rev() {
+            set("lowerdir+", layer)?;
+        }
+        set("upperdir", &self.upper)?;
+        set("workdir", &self.work)?;
+        on(fsconfig_set_flag(context.as_fd(), "userxattr"), "fsconfig", "userxattr")?;
+        on(fsconfig_create(context.as_fd()), "fsconfig", "overlay")?;
+        let mount =
+            on(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()), "fsmount", "overlay")?;
+        attach(&mount, &self.target)
+    }
+
+    /// mount(2) takes one page of options: relative names keep 127 layers below that.
+    fn mount_at_once(&self) -> Result<(), SysError> {
+        let lower: Vec<&str> = self.lower.iter().rev().map(String::as_str).collect();
+        let options = format!("lowerdir={},upperdir={},workdir={},userxattr", lower.join(":"), self.upper, self.work);
+        let options = CString::new(options).unwrap_or_default();
+        on(
+            rustix::mount::mount(
+                "overlay",
+                self.target.as_str(),
+                "overlay",
+                rustix::mount::MountFlags::empty(),
+                options.as_c_str(),
+            ),
+            "mount",
+            &self.target,
+        )
+    }
+
+    fn call(&self) -> String {
+        format!(
+            "fsopen(overlay) fsconfig({}upperdir={}, workdir={}) fsmount() move_mount({})",
+            self.lower.iter().rev().map(|l| format!("lowerdir+={l}, ")).collect::<String>(),
+            self.upper,
+            self.work,
+            self.target
+        )
+    }
+}
+
+fn attach(mount: &OwnedFd, target: &str) -> Result<(), SysError> {
+    on(
+        move_mount(mount.as_fd(), "", rustix::fs::CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH),
+        "move_mount",
+        target,
+    )
+}
+
+/// Splits fstab's options into the flags of a mount and the settings of a file system.
+fn split_options(options: &[String]) -> (MountAttrFlags, bool, Vec<&str>) {
+    let (mut flags, mut recursive, mut settings) = (MountAttrFlags::empty(), false, Vec::new());
+    for option in options {
+        match option.as_str() {
+            "ro" => flags |= MountAttrFlags::MOUNT_ATTR_RDONLY,
+            "nosuid" => flags |= MountAttrFlags::MOUNT_ATTR_NOSUID,
+            "nodev" => flags |= MountAttrFlags::MOUNT_ATTR_NODEV,
+            "noexec" => flags |= MountAttrFlags::MOUNT_ATTR_NOEXEC,
+            "noatime" => flags |= MountAttrFlags::MOUNT_ATTR_NOATIME,
+            "strictatime" => flags |= MountAttrFlags::MOUNT_ATTR_STRICTATIME,
+            "rbind" => recursive = true,
+            "bind" | "rw" | "relatime" | "suid" | "dev" | "exec" | "private" | "rprivate" => {}
+            other => settings.push(other),
+        }
+    }
+    (flags, recursive, settings)
+}
+
+impl Mount {
+    fn apply(&self, root: &Root) -> Result<(), SysError> {
+        let (flags, recursive, settings) = split_options(&self.options);
+        if self.kind == "bind" {
+            let mut how = LAYER_FLAGS;
+            if recursive {
+                how |= OpenTreeFlags::AT_RECURSIVE;
+            }
+            let tree = on(open_tree(rustix::fs::CWD, self.source.as_str(), how), "open_tree", &self.source)?;
+            if !flags.is_empty() {
+                // What a host's mount forbids stays forbidden: flags are added, never cleared.
+                mount::mount_setattr(tree.as_fd(), u64::from(flags.bits()), 0, recursive)?;
+            }
+            let is_directory =
+                on(rustix::fs::fstat(&tree), "fstat", &self.source)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+            return root.attach(&tree, &self.target, is_directory);
+        }
+        let context = on(fsopen(self.kind.as_str(), FsOpenFlags::FSOPEN_CLOEXEC), "fsopen", &self.kind)?;
+        for setting in settings {
+            match setting.split_once('=') {
+                Some((key, value)) => on(fsconfig_set_string(context.as_fd(), key, value), "fsconfig", setting)?,
+                None => on(fsconfig_set_flag(context.as_fd(), setting), "fsconfig", setting)?,
+            }
+        }
+        on(fsconfig_create(context.as_fd()), "fsconfig", &self.kind)?;
+        let mount = on(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags), "fsmount", &self.kind)?;
+        root.attach(&mount, &self.target, true)
+    }
+
+    fn why(&self) -> String {
+        match (self.kind.as_str(), self.target.as_str()) {
+            ("proc", _) => "its own processes, as its PID namespace numbers them".into(),
+            ("sysfs", _) => "devices and its own network interfaces, to read".into(),
+            (_, "/dev") => "a few harmless devices instead of the host's".into(),
+            ("devpts", _) => "terminals of its own".into(),
+            (_, "/dev/shm") => "shared memory of its own".into(),
+            ("mqueue", _) => "POSIX message queues of its own IPC namespace".into(),
+            ("cgroup2", _) => "its limits and usage, to read".into(),
+            ("bind", target) if target.starts_with("/dev/") => "the host's device, which is harmless".into(),
+            ("bind", "/etc/resolv.conf") => "where names are asked for".into(),
+            ("bind", "/etc/hosts" | "/etc/hostname") => "its own name".into(),
+            ("bind", _) => "a part of the host's tree that you asked for; it outlives the container".into(),
+            ("tmpfs", _) => "memory that is gone when the container stops".into(),
+            (kind, _) => format!("a file system of kind {kind}"),
+        }
+    }
+
+    fn call(&self) -> String {
+        let options = self.options.join(",");
+        if self.kind == "bind" {
+            format!("open_tree({}, OPEN_TREE_CLONE) move_mount({}) {options}", self.source, self.target)
+        } else {
+            format!("fsopen({}) fsmount({options}) move_mount({})", self.kind, self.target)
+        }
+    }
+
+    fn hint(&self, errno: i32) -> Option<String> {
+        match (self.kind.as_str(), errno) {
+            ("bind", libc::ENOENT) => Some(format!("{} is not there", self.source)),
+            ("bind", libc::EACCES) => Some(format!("you may not reach {}", self.source)),
+            (_, libc::ENOTDIR | libc::EISDIR) => {
+                Some("one side is a file and the other a directory: give two files or two directories".into())
+            }
+            ("proc", libc::EPERM) => {
+                Some("an outer container hides parts of /proc, so the kernel gives no new one".into())
+            }
+            ("sysfs", libc::EPERM) => Some("the network namespace is not the container's own".into()),
+            _ => None,
+        }
+    }
+}
+
+const NAMESPACES: [(&str, i32, &str); 7] = [
+    ("user", libc::CLONE_NEWUSER, "CLONE_NEWUSER"),
+    ("mount", libc::CLONE_NEWNS, "CLONE_NEWNS"),
+    ("pid", libc::CLONE_NEWPID, "CLONE_NEWPID"),
+    ("network", libc::CLONE_NEWNET, "CLONE_NEWNET"),
+    ("uts", libc::CLONE_NEWUTS, "CLONE_NEWUTS"),
+    ("ipc", libc::CLONE_NEWIPC, "CLONE_NEWIPC"),
+    ("cgroup", libc::CLONE_NEWCGROUP, "CLONE_NEWCGROUP"),
+];
+
+/// The `CLONE_NEW…` flags of namespaces named as in the OCI runtime specification.
+pub fn namespace_flags(names: &[String]) -> i32 {
+    NAMESPACES.iter().filter(|(name, ..)| names.iter().any(|n| n == name)).fold(0, |flags, (_, flag, _)| flags | flag)
+}
+
+fn flag_names(names: &[String]) -> String {
+    let chosen = NAMESPACES.iter().filter(|(name, ..)| names.iter().any(|n| n == name));
+    chosen.map(|(_, _, flag)| *flag).collect::<Vec<_>>().join("|")
+}
+
+fn short_capabilities(names: &[String]) -> String {
+    names.iter().map(|n| n.trim_start_matches("CAP_").to_lowercase()).collect::<Vec<_>>().join(" ")
+}
+
+/// Names and numbers of getrlimit(2).
+pub const LIMITS: [(&str, u32); 16] = [
+    ("RLIMIT_CPU", 0),
+    ("RLIMIT_FSIZE", 1),
+    ("RLIMIT_DATA", 2),
+    ("RLIMIT_STACK", 3),
+    ("RLIMIT_CORE", 4),
+    ("RLIMIT_RSS", 5),
+    ("RLIMIT_NPROC", 6),
+    ("RLIMIT_NOFILE", 7),
+    ("RLIMIT_MEMLOCK", 8),
+    ("RLIMIT_AS", 9),
+    ("RLIMIT_LOCKS", 10),
+    ("RLIMIT_SIGPENDING", 11),
+    ("RLIMIT_MSGQUEUE", 12),
+    ("RLIMIT_NICE", 13),
+    ("RLIMIT_RTPRIO", 14),
+    ("RLIMIT_RTTIME", 15),
+];
+
+fn set_limit(name: &str, soft: u64, hard: u64) -> Result<(), SysError> {
+    match LIMITS.iter().find(|(n, _)| *n == name) {
+        Some((_, number)) => process::setrlimit(*number, soft, hard),
+        None => Err(SysError { call: "setrlimit", subject: name.into(), errno: libc::EINVAL }),
+    }
+}
+
+fn write(path: &str, value: &str) -> Result<(), SysError> {
+    use crate::sys::On;
+    // Not `fs::write`: these files must not be created.
+    let file = on(rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()), "open", path)?;
+    rustix::io::write(file, value.as_bytes()).map(drop).on("write", path)
+}
+
+/// Becomes the payload, looking for it where its own `PATH` says. Returns only the reason why not.
+fn exec(argv: &[String], env: &[String]) -> SysError {
+    process::reset_signals();
+    // Last, since a change of user takes it back.
+    process::die_with_parent(libc::SIGKILL);
+    let strings = |list: &[String]| list.iter().filter_map(|s| CString::new(s.as_str()).ok()).collect::<Vec<_>>();
+    let (argv_c, env_c) = (strings(argv), strings(env));
+    let name = &argv[0];
+    if name.contains('/') {
+        return process::execve(&argv_c[0], &argv_c, &env_c);
+    }
+    let path = env.iter().find_map(|e| e.strip_prefix("PATH=")).unwrap_or(super::spec::DEFAULT_PATH);
+    let mut answer = SysError { call: "execve", subject: name.clone(), errno: libc::ENOENT };
+    for directory in path.split(':') {
+        let directory = if directory.is_empty() { "." } else { directory };
+        let Ok(candidate) = CString::new(format!("{directory}/{name}")) else { continue };
+        let error = process::execve(&candidate, &argv_c, &env_c);
+        if !matches!(error.errno, libc::ENOENT | libc::ENOTDIR) {
+            answer = error;
+        }
+        if !matches!(answer.errno, libc::ENOENT | libc::EACCES) {
+            break;
+        }
+    }
+    answer
+}
+
+fn on<T, E: Into<std::io::Error>>(result: Result<T, E>, call: &'static str, subject: &str) -> Result<T, SysError> {
+    use crate::sys::On;
+    result.on(call, subject)
+}

@@ -1,0 +1,69 @@
+//! Ids as people type them: a prefix of hexadecimal digits, sometimes with a slip of the finger.
+
+/// What is wrong with `text` as an id, if it looks as if it was meant to be one.
+pub fn not_hexadecimal(text: &str) -> Option<String> {
+    let text = text.strip_prefix("sha256:").unwrap_or(text);
+    let (mut wrong, mut digits) = (Vec::new(), 0);
+    for (i, c) in text.chars().enumerate() {
+        match c {
+            '0'..='9' => digits += 1,
+            'a'..='f' => {}
+            _ => wrong.push((i + 1, c)),
+        }
+    }
+    let &(place, letter) = wrong.first()?;
+    // A name such as `redis` is no mistyped id.
+    if text.len() < 4 || digits == 0 || wrong.len() * 4 > text.len() {
+        return None;
+    }
+    Some(format!("`{letter}` at place {place} is not a hexadecimal digit"))
+}
+
+/// The candidate that begins most like `text`, if one does.
+pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let text = text.strip_prefix("sha256:").unwrap_or(text);
+    let allowed = (text.len() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(text, &candidate[..text.len().min(candidate.len())]), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many characters must be inserted, removed or replaced (Levenshtein).
+pub fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_told_from_a_name() {
+        assert_eq!(not_hexadecimal("1e6229dd21rd").as_deref(), Some("`r` at place 11 is not a hexadecimal digit"));
+        for name in ["redis", "node18", "alpine", "1e6229dd21", "deadbeef", "v1.2"] {
+            assert_eq!(not_hexadecimal(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_id_shares_most_of_its_beginning() {
+        let ids = ["0123456789ab", "1e6229dd21ad", "7b3d00000000"];
+        assert_eq!(nearest("1e6229dd21rd", ids), Some("1e6229dd21ad"));
+        assert_eq!(nearest("ffffffff", ids), None);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}

@@ -1,0 +1,120 @@
+//! Layers: unpacked once, shared read-only, freed when the last image that uses them goes.
+//!
+//! `layers/<first 24 digits of the diff ID>/` holds `fs/` (a lower directory for overlayfs), `info.json`, the archive it
+//! came from (`blobs/<digest>` if that was compressed, else `record.zst`), and in `images/` an empty file per user.
+
+use super::ImageError;
+use super::claim::Claim;
+use super::digest::Digest;
+use crate::store::{self, Scratch, Store};
+use crate::sys::On;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// What is known of a layer without walking it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    /// The digest of the uncompressed archive.
+    pub diff_id: Digest,
+    /// The bytes of its files' contents.
+    pub size: u64,
+    /// How many entries its archive has.
+    pub entries: u64,
+    /// The length of the uncompressed archive.
+    pub archive: u64,
+    /// The compressed archive it came as, if it did.
+    pub blob: Option<Blob>,
+    pub created: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blob {
+    pub digest: Digest,
+    pub size: u64,
+    pub media_type: String,
+}
+
+/// Relative to the store: short, since the paths of all layers must fit in one mount's options.
+pub fn relative(diff_id: &Digest) -> PathBuf {
+    Path::new("layers").join(&diff_id.hex()[..24])
+}
+
+pub fn directory(store: &Store, diff_id: &Digest) -> PathBuf {
+    store.path(relative(diff_id))
+}
+
+/// `None`: no such layer.
+pub fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, ImageError> {
+    let path = directory(store, diff_id).join("info.json");
+    let text = match fs::read(&path) {
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+        other => other.on("read", &path)?,
+    };
+    let info: Info = serde_json::from_slice(&text).map_err(|source| ImageError::Json { path, source })?;
+    if info.diff_id != *diff_id {
+        return Err(ImageError::Collision { wanted: *diff_id, found: info.diff_id });
+    }
+    Ok(Some(info))
+}
+
+/// Makes `image` a user of a layer that is there already. `false`: it is not.
+pub fn adopt(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
+    let _claim = Claim::layer(store, diff_id)?;
+    adopt_claimed(store, diff_id, image)
+}
+
+fn adopt_claimed(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
+    if info(store, diff_id)?.is_none() {
+        return Ok(false);
+    }
+    let users = directory(store, diff_id).join("images");
+    let user = users.join(image.hex());
+    if !user.exists() {
+        File::create(&user).on("open", &user)?;
+        store::sync_dir(&users)?;
+    }
+    Ok(true)
+}
+
+/// Makes a finished layer visible, with `image` as its first user; or uses the one that another process made meanwhile.
+/// Its contents must be on disk already (`syncfs`).
+pub fn publish(
+    store: &Store,
+    scratch: &Scratch,
+    entry: &Path,
+    diff_id: &Digest,
+    image: &Digest,
+) -> Result<(), ImageError> {
+    let users = entry.join("images");
+    fs::create_dir(&users).on("mkdir", &users)?;
+    File::create(users.join(image.hex())).on("open", &users)?;
+    store::sync_dir(&users)?;
+    let _claim = Claim::layer(store, diff_id)?;
+    if !adopt_claimed(store, diff_id, image)? {
+        scratch.publish(entry, &directory(store, diff_id))?;
+    }
+    Ok(())
+}
+
+/// Takes a user from a layer; removes the layer if it was the last. `true`: the layer is gone.
+pub fn release(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
+    let scratch = store.scratch()?;
+    let _claim = Claim::layer(store, diff_id)?;
+    let directory = directory(store, diff_id);
+    let users = directory.join("images");
+    let user = users.join(image.hex());
+    match fs::remove_file(&user) {
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(false),
+        other => other.on("unlink", &user)?,
+    }
+    if fs::read_dir(&users).on("opendir", &users)?.next().is_some() {
+        return Ok(false);
+    }
+    // It vanishes in one step; what the rename left is removed with the scratch directory.
+    fs::rename(&directory, scratch.path().join("layer")).on("rename", &directory)?;
+    store::sync_dir(&store.path("layers"))?;
+    Ok(true)
+}

@@ -1,0 +1,103 @@
+//! Names: one small file each, so that looking one up opens one file however many there are.
+
+use super::ImageError;
+use super::claim::{Claim, ImageClaim};
+use super::digest::Digest;
+use super::reference::Reference;
+use crate::store::{self, Store};
+use crate::sys::On;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+/// What a name stands for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Name {
+    pub reference: Reference,
+    pub image: Digest,
+    pub manifest: Digest,
+}
+
+const DIRECTORY: &str = "names";
+const LONGEST_FILE_NAME: usize = 255;
+
+/// `+` is in no reference, so this can be undone; a name too long for the file system goes by its digest.
+fn file_name(reference: &Reference) -> String {
+    let escaped = reference.to_string().replace('/', "+");
+    if escaped.len() > LONGEST_FILE_NAME { Digest::of(escaped.as_bytes()).to_string() } else { escaped }
+}
+
+pub fn resolve(store: &Store, reference: &Reference) -> Result<Option<Name>, ImageError> {
+    read(&store.path(DIRECTORY).join(file_name(reference)))
+}
+
+fn read(path: &Path) -> Result<Option<Name>, ImageError> {
+    let text = match fs::read(path) {
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+        other => other.on("read", path)?,
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|source| ImageError::Json { path: path.to_owned(), source })
+}
+
+/// Every name there is; for listings only.
+pub fn all(store: &Store) -> Result<Vec<Name>, ImageError> {
+    let directory = store.path(DIRECTORY);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&directory).on("opendir", &directory)? {
+        // One that was removed meanwhile reads as none.
+        names.extend(read(&entry.on("readdir", &directory)?.path())?);
+    }
+    names.sort_by(|a, b| a.reference.cmp(&b.reference));
+    Ok(names)
+}
+
+/// The names of one image.
+pub fn of_image(store: &Store, image: &Digest) -> Result<Vec<Name>, ImageError> {
+    let directory = super::directory(store, image).join(DIRECTORY);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&directory).into_iter().flatten() {
+        let entry = entry.on("readdir", &directory)?;
+        // The name may have gone on to another image since.
+        names.extend(read(&store.path(DIRECTORY).join(entry.file_name()))?.filter(|n| n.image == *image));
+    }
+    names.sort_by(|a, b| a.reference.cmp(&b.reference));
+    Ok(names)
+}
+
+/// Gives the claimed image a name, taking it from another image if need be.
+pub fn set(store: &Store, claim: &ImageClaim, reference: &Reference, manifest: Digest) -> Result<(), ImageError> {
+    let file = file_name(reference);
+    let back = super::directory(store, &claim.image).join(DIRECTORY);
+    fs::create_dir_all(&back).on("mkdir", &back)?;
+    let back = back.join(&file);
+    File::create(&back).on("open", &back)?;
+    let _claim = Claim::name(store, &file)?;
+    let path = store.path(DIRECTORY).join(&file);
+    let before = read(&path).unwrap_or_default();
+    let name = Name { reference: reference.clone(), image: claim.image, manifest };
+    let text = serde_json::to_vec(&name).map_err(|source| ImageError::Json { path: path.clone(), source })?;
+    // By way of `tmp/`: whatever a killed process leaves in `names/` would pass for a name.
+    let scratch = store.scratch()?;
+    let new = scratch.path().join("name");
+    File::create(&new).and_then(|mut f| f.write_all(&text).and_then(|()| f.sync_all())).on("write", &new)?;
+    scratch.publish(&new, &path)?;
+    if let Some(before) = before.filter(|b| b.image != claim.image) {
+        let _ = fs::remove_file(super::directory(store, &before.image).join(DIRECTORY).join(&file));
+    }
+    Ok(())
+}
+
+/// Takes a name from the claimed image. `false`: it does not have it.
+pub fn remove(store: &Store, claim: &ImageClaim, reference: &Reference) -> Result<bool, ImageError> {
+    let file = file_name(reference);
+    let _claim = Claim::name(store, &file)?;
+    let path = store.path(DIRECTORY).join(&file);
+    let ours = read(&path)?.is_some_and(|n| n.image == claim.image);
+    if ours {
+        fs::remove_file(&path).on("unlink", &path)?;
+        store::sync_dir(&store.path(DIRECTORY))?;
+    }
+    let _ = fs::remove_file(super::directory(store, &claim.image).join(DIRECTORY).join(&file));
+    Ok(ours)
+}

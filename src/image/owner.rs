@@ -1,0 +1,106 @@
+//! Who may own files here: the ids that the user namespace maps, and what is noted where it maps but one.
+
+use crate::sys::{On, SysError};
+use std::fmt;
+use std::str::FromStr;
+
+/// Where one-id mode keeps the owner and mode that a file has in its image: overlayfs copies it up with the file.
+pub const STAT: &str = "user.minirun.stat";
+
+/// `uid:gid:mode`, the mode in octal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    pub uid: u64,
+    pub gid: u64,
+    pub mode: u32,
+}
+
+impl fmt::Display for Stat {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}:{}:{:o}", self.uid, self.gid, self.mode)
+    }
+}
+
+impl FromStr for Stat {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.split(':');
+        let mut next = || parts.next().ok_or(());
+        let (uid, gid, mode) = (next()?, next()?, next()?);
+        let number = |text: &str| text.parse().map_err(|_| ());
+        Ok(Self { uid: number(uid)?, gid: number(gid)?, mode: u32::from_str_radix(mode, 8).map_err(|_| ())? })
+    }
+}
+
+/// Ranges of ids that exist in this user namespace: first, how many.
+#[derive(Debug, Clone)]
+pub struct Ids(Vec<(u64, u64)>);
+
+impl Ids {
+    fn read(path: &str) -> Result<Self, SysError> {
+        let text = std::fs::read_to_string(path).on("read", path)?;
+        let range = |line: &str| {
+            let mut numbers = line.split_whitespace().map(str::parse);
+            Some((numbers.next()?.ok()?, numbers.nth(1)?.ok()?))
+        };
+        Ok(Self(text.lines().filter_map(range).collect()))
+    }
+
+    pub fn get(&self, id: u64) -> Option<u32> {
+        let known = self.0.iter().any(|(first, count)| id >= *first && id - first < *count);
+        // The last number of all means "leave as it is" to chown.
+        u32::try_from(id).ok().filter(|id| known && *id != u32::MAX)
+    }
+
+    fn count(&self) -> u64 {
+        self.0.iter().map(|(_, count)| count).sum()
+    }
+}
+
+impl fmt::Display for Ids {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let range = |(first, count): &(u64, u64)| match count {
+            0 | 1 => first.to_string(),
+            _ => format!("{first} to {}", first + count - 1),
+        };
+        write!(f, "{}", self.0.iter().map(range).collect::<Vec<_>>().join(", "))
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Owners {
+    pub uids: Ids,
+    pub gids: Ids,
+    /// One-id mode: nothing can be given to anybody else, so the owner is noted instead.
+    pub only_one: bool,
+}
+
+impl Owners {
+    pub fn here() -> Result<Self, SysError> {
+        let (uids, gids) = (Ids::read("/proc/self/uid_map")?, Ids::read("/proc/self/gid_map")?);
+        let only_one = uids.count() == 1;
+        Ok(Self { uids, gids, only_one })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_within_and_outside_of_ranges() {
+        let ids = Ids(vec![(0, 1), (1, 65536)]);
+        assert_eq!((ids.get(0), ids.get(65536), ids.get(65537)), (Some(0), Some(65536), None));
+        assert_eq!(ids.to_string(), "0, 1 to 65536");
+        assert_eq!(Ids(vec![(0, 1 << 32)]).get(u64::from(u32::MAX)), None);
+    }
+
+    #[test]
+    fn a_noted_owner_reads_as_written() {
+        let stat = Stat { uid: 101, gid: 102, mode: 0o4755 };
+        assert_eq!(stat.to_string(), "101:102:4755");
+        assert_eq!("101:102:4755".parse(), Ok(stat));
+        assert!("101:102".parse::<Stat>().is_err());
+    }
+}

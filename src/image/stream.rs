@@ -1,0 +1,134 @@
+//! Compression by content, and a stream handed from the thread that makes it to the thread that uses it.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    None,
+    Gzip,
+    Zstd,
+    Xz,
+}
+
+/// Enough to tell all of them apart.
+pub const MAGIC: usize = 6;
+const BUFFER: usize = 256 << 10;
+
+impl Compression {
+    /// `Err`: compressed in a way that is not understood here.
+    pub fn of(beginning: &[u8]) -> Result<Self, &'static str> {
+        match beginning {
+            [0x1f, 0x8b, ..] => Ok(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
+            // A skippable frame, with which eStargz-like zstd layers may begin.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Ok(Self::Xz),
+            [b'B', b'Z', b'h', ..] => Err("bzip2"),
+            [0x5d, 0, 0, ..] => Err("lzma"),
+            _ => Ok(Self::None),
+        }
+    }
+
+    /// What a registry calls a layer of it; `None`: registries do not know it.
+    pub fn media_type(self) -> Option<&'static str> {
+        match self {
+            Self::None => Some("application/vnd.oci.image.layer.v1.tar"),
+            Self::Gzip => Some("application/vnd.oci.image.layer.v1.tar+gzip"),
+            Self::Zstd => Some("application/vnd.oci.image.layer.v1.tar+zstd"),
+            Self::Xz => None,
+        }
+    }
+
+    pub fn decode<'a>(self, input: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+        let input = BufReader::with_capacity(BUFFER, input);
+        Ok(match self {
+            Self::None => Box::new(input),
+            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
+            Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?),
+            Self::Xz => Box::new(lzma_rust2::XzReader::new(input, true)),
+        })
+    }
+}
+
+/// Reads until the buffer is full or the input ends.
+pub fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}
+
+const PIECE: usize = 512 << 10;
+const PIECES: usize = 4;
+
+/// The two ends of a stream of at most [`PIECES`] pieces in flight; used pieces go back to be filled again.
+pub fn channel() -> (Feed, Intake) {
+    let (full, filled) = sync_channel(PIECES);
+    let (empty, emptied) = sync_channel(PIECES + 2);
+    let feed = Feed { full, emptied };
+    (feed, Intake { filled, empty, piece: Vec::new(), used: 0, ended: false })
+}
+
+pub struct Feed {
+    full: SyncSender<Vec<u8>>,
+    emptied: Receiver<Vec<u8>>,
+}
+
+/// The thread at the other end has given up.
+pub struct Abandoned;
+
+impl Feed {
+    /// Room for the next piece.
+    pub fn piece(&self) -> Vec<u8> {
+        let mut piece = self.emptied.try_recv().unwrap_or_default();
+        piece.resize(PIECE, 0);
+        piece
+    }
+
+    /// An empty piece says that the stream ends here; without it, it broke off.
+    pub fn send(&self, piece: Vec<u8>) -> Result<(), Abandoned> {
+        self.full.send(piece).map_err(|_| Abandoned)
+    }
+}
+
+pub struct Intake {
+    filled: Receiver<Vec<u8>>,
+    empty: SyncSender<Vec<u8>>,
+    piece: Vec<u8>,
+    used: usize,
+    ended: bool,
+}
+
+impl BufRead for Intake {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.used == self.piece.len() && !self.ended {
+            let next = self.filled.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+            self.ended = next.is_empty();
+            // Full only if the feeding thread is gone.
+            let _ = self.empty.try_send(std::mem::replace(&mut self.piece, next));
+            self.used = 0;
+        }
+        Ok(&self.piece[self.used..])
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.used += n;
+    }
+}
+
+impl Read for Intake {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let n = available.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&available[..n]);
+        self.consume(n);
+        Ok(n)
+    }
+}

@@ -1,0 +1,29 @@
+//! The one call of the mount API that rustix lacks.
+
+use super::SysError;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// mount_setattr(2) on the mount that `mount` is, and with `recursive` on all below it.
+pub fn mount_setattr(mount: BorrowedFd, set: u64, clear: u64, recursive: bool) -> Result<(), SysError> {
+    let attributes = libc::mount_attr { attr_set: set, attr_clr: clear, propagation: 0, userns_fd: 0 };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: `attributes` outlives the call and its size is given; the empty path means the descriptor itself.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attributes,
+            size_of_val(&attributes),
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(SysError {
+            call: "mount_setattr",
+            subject: String::new(),
+            errno: std::io::Error::last_os_error().raw_os_error().unwrap_or(0),
+        }),
+    }
+}

@@ -1,0 +1,380 @@
+//! Processes: fork, clone3, exec, waiting, and what a process may know of another.
+
+use super::{On, SysError};
+use std::ffi::{CStr, CString};
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// `<linux/sched.h>`; libc's own constant has too small a type.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Which side of a `fork` this is.
+pub enum Fork {
+    Parent(i32),
+    Child,
+}
+
+/// fork(2). The caller must have one thread only: another's locks would stay locked in the child for ever.
+pub fn fork() -> Result<Fork, SysError> {
+    debug_assert_eq!(threads(), 1, "fork with more than one thread");
+    // SAFETY: there is one thread, so the child's memory is consistent and it may run any code.
+    match unsafe { libc::fork() } {
+        -1 => Err(last("fork", "")),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid)),
+    }
+}
+
+/// A child born by [`clone3`], seen from its parent.
+pub struct Cloned {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+}
+
+/// clone3(2) with its own copy of the memory, as fork, into the namespaces of `flags` and, if given, a cgroup.
+/// `None` is the child. The caller must have one thread only.
+pub fn clone3(flags: i32, cgroup: Option<BorrowedFd>) -> Result<Option<Cloned>, SysError> {
+    debug_assert_eq!(threads(), 1, "clone3 with more than one thread");
+    let mut pidfd: RawFd = -1;
+    let mut arguments = libc::clone_args {
+        flags: (flags | libc::CLONE_PIDFD) as u64,
+        pidfd: &raw mut pidfd as u64,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: libc::SIGCHLD as u64,
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: 0,
+    };
+    if let Some(cgroup) = cgroup {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: without CLONE_VM the child has a copy of this single thread's memory, as after fork; `arguments` and
+    // `pidfd` outlive the call.
+    match unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of_val(&arguments)) } {
+        -1 => Err(last("clone3", "")),
+        0 => Ok(None),
+        // SAFETY: CLONE_PIDFD made the kernel store a new descriptor that nobody else owns.
+        pid => Ok(Some(Cloned { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })),
+    }
+}
+
+/// Ends a forked child at once: no destructor of the parent's state, no flushing of the parent's buffers.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit touches nothing of this program.
+    unsafe { libc::_exit(code) }
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+/// execve(2). Returns only if it failed.
+pub fn execve(path: &CStr, argv: &[CString], env: &[CString]) -> SysError {
+    let (argv, env) = (pointers(argv), pointers(env));
+    // SAFETY: both arrays end with a null pointer and point to strings that outlive the call.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr()) };
+    last("execve", &path.to_string_lossy())
+}
+
+/// execveat(2) of an open file. Returns only if it failed.
+pub fn fexecve(file: BorrowedFd, argv: &[CString], env: &[CString]) -> SysError {
+    let (argv, env) = (pointers(argv), pointers(env));
+    // SAFETY: as in `execve`; the empty path with AT_EMPTY_PATH means the descriptor itself.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            argv.as_ptr(),
+            env.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    last("execveat", "")
+}
+
+/// Lets every signal act as it does in a new process: Rust ignores SIGPIPE, and `execve` would hand that on.
+pub fn reset_signals() {
+    // SAFETY: SIG_DFL installs no handler, and an empty mask is always valid.
+    unsafe {
+        for signal in 1..=64 {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut empty = std::mem::zeroed();
+        libc::sigemptyset(&raw mut empty);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const empty, std::ptr::null_mut());
+    }
+}
+
+/// Lets a signal act by default again.
+pub fn default_signal(signal: i32) {
+    // SAFETY: SIG_DFL installs no handler.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// Ignores a signal.
+pub fn ignore_signal(signal: i32) {
+    // SAFETY: SIG_IGN installs no handler.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// Marks all descriptors from `first` on to be closed by the next exec.
+pub fn close_on_exec_from(first: u32) -> Result<(), SysError> {
+    // SAFETY: the call changes flags of descriptors only.
+    match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) } {
+        -1 => Err(last("close_range", "")),
+        _ => Ok(()),
+    }
+}
+
+/// Closes all descriptors from `first` on. For a fresh process whose owners of descriptors are gone or not yet born.
+pub fn close_from(first: u32) {
+    // SAFETY: called where no Rust value owns a descriptor at or above `first`.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+}
+
+/// Owns a descriptor that this process was started with.
+pub fn adopt(fd: RawFd) -> Option<OwnedFd> {
+    // SAFETY: F_GETFD only asks whether the number is a descriptor.
+    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    // SAFETY: it is open, and by the convention between this program and itself nobody else owns it.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// dup2(2) onto a standard stream or another agreed number.
+pub fn dup_to(fd: BorrowedFd, number: RawFd) -> Result<(), SysError> {
+    if fd.as_raw_fd() == number {
+        // dup2 onto itself would keep the close-on-exec flag.
+        // SAFETY: changes a flag of an open descriptor.
+        return match unsafe { libc::fcntl(number, libc::F_SETFD, 0) } {
+            -1 => Err(last("fcntl", &number.to_string())),
+            _ => Ok(()),
+        };
+    }
+    // SAFETY: the target number is a standard stream or one agreed between this program and its next image.
+    match unsafe { libc::dup2(fd.as_raw_fd(), number) } {
+        -1 => Err(last("dup2", &number.to_string())),
+        _ => Ok(()),
+    }
+}
+
+/// How a child ended, in a shell's terms: its code, or 128 + the signal.
+pub fn wait(pid: i32) -> Result<i32, SysError> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` outlives the call.
+        match unsafe { libc::waitpid(pid, &raw mut status, 0) } {
+            -1 if errno() == libc::EINTR => {}
+            -1 => return Err(last("waitpid", &pid.to_string())),
+            _ => return Ok(shell_status(status)),
+        }
+    }
+}
+
+/// Takes one ended child, if there is any: its pid and shell status. `Ok(None)`: none has ended; `Err`: there are none.
+pub fn reap() -> Result<Option<(i32, i32)>, SysError> {
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
+        -1 => Err(last("waitpid", "-1")),
+        0 => Ok(None),
+        pid => Ok(Some((pid, shell_status(status)))),
+    }
+}
+
+fn shell_status(status: i32) -> i32 {
+    if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
+}
+
+/// The time a process was started, in clock ticks since boot (proc_pid_stat(5), field 22): with the pid it names a
+/// process for ever, even after the number was used again.
+pub fn start_time(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // A zombie is no longer there for our purposes.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    if matches!(fields.next(), Some("Z" | "X")) {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// prctl(PR_SET_PDEATHSIG).
+pub fn die_with_parent(signal: i32) {
+    // SAFETY: sets an attribute of this process.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) };
+}
+
+/// prctl(PR_SET_NAME): what `ps` and /proc/PID/comm show; 15 bytes.
+pub fn set_name(name: &CStr) {
+    // SAFETY: the kernel copies at most 16 bytes of the string.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// prctl(PR_SET_DUMPABLE): whether others of the same user may trace this process or open its /proc entries.
+pub fn set_dumpable(dumpable: bool) {
+    // SAFETY: sets an attribute of this process.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(dumpable)) };
+}
+
+/// prctl(PR_SET_CHILD_SUBREAPER): orphans among our descendants become our children.
+pub fn adopt_orphans() {
+    // SAFETY: sets an attribute of this process.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1 as libc::c_ulong) };
+}
+
+/// prctl(PR_SET_NO_NEW_PRIVS).
+pub fn no_new_privileges() -> Result<(), SysError> {
+    // SAFETY: sets an attribute of this process.
+    match unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(last("prctl", "PR_SET_NO_NEW_PRIVS")),
+    }
+}
+
+/// setresuid(2) on this thread, which is the only one.
+pub fn setresuid(uid: u32) -> Result<(), SysError> {
+    // SAFETY: changes credentials only.
+    match unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) } {
+        0 => Ok(()),
+        _ => Err(last("setresuid", &uid.to_string())),
+    }
+}
+
+/// setresgid(2) on this thread, which is the only one.
+pub fn setresgid(gid: u32) -> Result<(), SysError> {
+    // SAFETY: changes credentials only.
+    match unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) } {
+        0 => Ok(()),
+        _ => Err(last("setresgid", &gid.to_string())),
+    }
+}
+
+/// setgroups(2) on this thread, which is the only one.
+pub fn setgroups(groups: &[u32]) -> Result<(), SysError> {
+    // SAFETY: the kernel reads `groups.len()` numbers from a slice that long.
+    match unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) } {
+        0 => Ok(()),
+        _ => Err(last("setgroups", &format!("{groups:?}"))),
+    }
+}
+
+/// signalfd(2), after blocking the signals it will tell.
+pub fn signalfd(signals: &[i32]) -> Result<OwnedFd, SysError> {
+    // SAFETY: the set is initialised by sigemptyset before use; the new descriptor has no other owner.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in signals {
+            libc::sigaddset(&raw mut set, *signal);
+        }
+        libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+        match libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
+            -1 => Err(last("signalfd", "")),
+            fd => Ok(OwnedFd::from_raw_fd(fd)),
+        }
+    }
+}
+
+/// The next signal told by a [`signalfd`], if any.
+pub fn read_signal(fd: BorrowedFd) -> Option<i32> {
+    let mut buffer = [0u8; size_of::<libc::signalfd_siginfo>()];
+    let read = rustix::io::read(fd, &mut buffer).ok()?;
+    // The signal's number is the first field.
+    (read == buffer.len()).then(|| i32::from_ne_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]))
+}
+
+/// kill(2).
+pub fn kill(pid: i32, signal: i32) -> Result<(), SysError> {
+    // SAFETY: sends a signal; touches no memory.
+    match unsafe { libc::kill(pid, signal) } {
+        0 => Ok(()),
+        _ => Err(last("kill", &pid.to_string())),
+    }
+}
+
+/// pidfd_send_signal(2).
+pub fn kill_pidfd(pidfd: BorrowedFd, signal: i32) -> Result<(), SysError> {
+    // SAFETY: sends a signal; a null siginfo means the usual one.
+    match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, 0usize, 0u32) } {
+        0 => Ok(()),
+        _ => Err(last("pidfd_send_signal", &signal.to_string())),
+    }
+}
+
+/// pidfd_open(2).
+pub fn pidfd_open(pid: i32) -> Result<OwnedFd, SysError> {
+    // SAFETY: the new descriptor has no other owner.
+    match unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } {
+        -1 => Err(last("pidfd_open", &pid.to_string())),
+        fd => Ok(own(fd as RawFd)),
+    }
+}
+
+fn own(fd: RawFd) -> OwnedFd {
+    // SAFETY: callers pass a descriptor that the kernel has just made for them.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// setns(2).
+pub fn setns(fd: impl AsFd, kinds: i32, subject: &str) -> Result<(), SysError> {
+    // SAFETY: changes the namespaces of this (only) thread.
+    match unsafe { libc::setns(fd.as_fd().as_raw_fd(), kinds) } {
+        0 => Ok(()),
+        _ => Err(last("setns", subject)),
+    }
+}
+
+/// unshare(2).
+pub fn unshare(flags: i32, subject: &str) -> Result<(), SysError> {
+    debug_assert_eq!(threads(), 1, "unshare with more than one thread");
+    // SAFETY: changes the namespaces of this (only) thread.
+    match unsafe { libc::unshare(flags) } {
+        0 => Ok(()),
+        _ => Err(last("unshare", subject)),
+    }
+}
+
+/// Makes the terminal `fd` this session's controlling terminal.
+pub fn set_controlling_terminal(fd: BorrowedFd) -> Result<(), SysError> {
+    // SAFETY: TIOCSCTTY takes a number, not a pointer.
+    match unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSCTTY, 0) } {
+        0 => Ok(()),
+        _ => Err(last("ioctl", "TIOCSCTTY")),
+    }
+}
+
+/// setrlimit(2).
+pub fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), SysError> {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: `limit` outlives the call.
+    match unsafe { libc::setrlimit(resource as _, &raw const limit) } {
+        0 => Ok(()),
+        _ => Err(last("setrlimit", &resource.to_string())),
+    }
+}
+
+/// The number of this process's threads.
+pub fn threads() -> usize {
+    fs::read_dir("/proc/self/task").map_or(1, |d| d.count())
+}
+
+fn errno() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+fn last(call: &'static str, subject: &str) -> SysError {
+    SysError { call, subject: subject.to_owned(), errno: errno() }
+}
+
+/// A namespace of a process, held open: `/proc/PID/ns/KIND`.
+pub fn namespace(pid: i32, kind: &str) -> Result<fs::File, SysError> {
+    let path = format!("/proc/{pid}/ns/{kind}");
+    fs::File::open(&path).on("open", path)
+}
