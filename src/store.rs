@@ -32,8 +32,11 @@ impl crate::diag::Diagnose for StoreError {
     }
 }
 
-/// The directories of the store: names say what is in them.
-pub const PARTS: [&str; 7] = ["images", "names", "layers", "containers", "container-names", "volumes", "tmp"];
+/// The directories that are always there.
+const PARTS: [&str; 7] = ["images", "names", "layers", "containers", "container-names", "volumes", "tmp"];
+
+/// What else may lie beside them.
+const OTHERS: [&str; 2] = ["pending", "ids"];
 
 /// The two directories everything lies in.
 #[derive(Debug, Clone)]
@@ -68,6 +71,17 @@ impl Store {
         }
         make_private_dirs(&runtime)?;
         Ok(Self { root, runtime })
+    }
+
+    /// Removes all of it part by part, never the directory as such: somebody may have said `--root /home/me`.
+    pub fn remove(&self) -> Result<(), SysError> {
+        for part in PARTS.iter().chain(&OTHERS) {
+            remove_tree(&self.root.join(part))?;
+        }
+        remove_tree(&self.runtime)?;
+        // It goes too if nothing of anybody else's is in it.
+        let _ = fs::remove_dir(&self.root);
+        Ok(())
     }
 
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {

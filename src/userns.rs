@@ -345,6 +345,10 @@ impl Spawning {
         }
     }
 
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// Waits until it runs inside. Returns its pid.
     pub fn finish(mut self) -> Result<(i32, Origin), UsernsError> {
         std::mem::replace(&mut self.mapping, Mapping::Done).finish()?;

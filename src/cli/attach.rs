@@ -78,7 +78,7 @@ pub fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysError> {
     let our_terminal = wanted.terminal && wanted.stdin && isatty(stdin);
     let rides_along = [stdin.as_raw_fd()];
     let rides_along = if our_terminal { &rides_along[..] } else { &rides_along[..0] };
-    monitor.send_with(&Message::Attach { output: true, stdin: wanted.stdin }, rides_along)?;
+    unless_gone(monitor.send_with(&Message::Attach { output: true, stdin: wanted.stdin }, rides_along))?;
     let told = [libc::SIGWINCH, libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
     let signals = process::signalfd(&told)?;
     let raw = if our_terminal { Raw::new() } else { None };
@@ -86,7 +86,12 @@ pub fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysError> {
     rustix::io::ioctl_fionbio(monitor.socket(), true).on("ioctl", "FIONBIO")?;
 
     let result = pass_on(monitor, wanted, &signals);
+    let was_raw = raw.is_some();
     drop(raw);
+    if was_raw && !matches!(result, Ok(Parting::Exited(_))) {
+        // The prompt begins on a line of its own.
+        eprintln!();
+    }
     if matches!(result, Ok(Parting::Detached)) {
         let _ = monitor.send(&Message::Detach);
     }
@@ -97,7 +102,7 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
     let stdin = rustix::stdio::stdin();
     let mut reading = wanted.stdin;
     let mut pending: Option<Message> = None;
-    let mut matched = 0;
+    let mut keys = Keys { keys: &wanted.detach_keys, held: 0 };
     let mut buffer = [0u8; 16 * 1024];
     loop {
         let mut polled = vec![
@@ -121,7 +126,7 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
                 libc::SIGWINCH => send_size(monitor, wanted)?,
                 // The terminal is gone: the container stays, we do not.
                 libc::SIGHUP => return Ok(Parting::Detached),
-                signal if wanted.signals => monitor.send(&Message::Signal(signal.unsigned_abs()))?,
+                signal if wanted.signals => unless_gone(monitor.send(&Message::Signal(signal.unsigned_abs())))?,
                 _ => return Ok(Parting::Detached),
             }
         }
@@ -149,34 +154,50 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
         if events.get(2).is_some_and(|e| !e.is_empty()) {
             let count = rustix::io::read(stdin, &mut buffer).unwrap_or(0);
             let typed = &buffer[..count];
-            if wanted.terminal && detaches(typed, &wanted.detach_keys, &mut matched) {
+            let Some(typed) = (if wanted.terminal { keys.sift(typed) } else { Some(typed.to_vec()) }) else {
                 return Ok(Parting::Detached);
-            }
+            };
             let message = if count == 0 {
                 reading = false;
                 Message::StdinEnd
             } else {
-                Message::Stdin(typed.to_vec())
+                Message::Stdin(typed)
             };
             match monitor.send(&message) {
                 Err(error) if error.errno == libc::EAGAIN => pending = Some(message),
-                Err(error) if error.errno == libc::EPIPE => {}
-                other => other?,
+                other => unless_gone(other)?,
             }
         }
     }
 }
 
-/// Follows the keys through what is typed, however it is cut into reads.
-fn detaches(typed: &[u8], keys: &[u8], matched: &mut usize) -> bool {
-    for byte in typed {
-        *matched =
-            if keys.get(*matched) == Some(byte) { *matched + 1 } else { usize::from(keys.first() == Some(byte)) };
-        if !keys.is_empty() && *matched == keys.len() {
-            return true;
+/// Looks for the keys that let go in what is typed, however it is cut into reads.
+struct Keys<'a> {
+    keys: &'a [u8],
+    /// So many of them were typed last, and are held back: they may be meant for the container.
+    held: usize,
+}
+
+impl Keys<'_> {
+    /// What the container gets; `None`: let go.
+    fn sift(&mut self, typed: &[u8]) -> Option<Vec<u8>> {
+        let mut through = Vec::with_capacity(typed.len());
+        for byte in typed {
+            if self.keys.get(self.held) == Some(byte) {
+                self.held += 1;
+                if self.held == self.keys.len() {
+                    return None;
+                }
+                continue;
+            }
+            through.extend_from_slice(&self.keys[..self.held]);
+            self.held = usize::from(self.keys.first() == Some(byte));
+            if self.held == 0 {
+                through.push(*byte);
+            }
         }
+        Some(through)
     }
-    false
 }
 
 fn send_size(monitor: &End, wanted: &Attachment) -> Result<(), SysError> {
@@ -184,8 +205,18 @@ fn send_size(monitor: &End, wanted: &Attachment) -> Result<(), SysError> {
         return Ok(());
     }
     match tcgetwinsize(rustix::stdio::stdin()).or_else(|_| tcgetwinsize(rustix::stdio::stdout())) {
-        Ok(size) => monitor.send(&Message::Resize { rows: size.ws_row.into(), columns: size.ws_col.into() }),
+        Ok(size) => {
+            unless_gone(monitor.send(&Message::Resize { rows: size.ws_row.into(), columns: size.ws_col.into() }))
+        }
         Err(_) => Ok(()),
+    }
+}
+
+/// A monitor that is done listens no more; its last word can still be read.
+fn unless_gone(sent: Result<(), SysError>) -> Result<(), SysError> {
+    match sent {
+        Err(error) if error.errno == libc::EPIPE => Ok(()),
+        other => other,
     }
 }
 
@@ -209,9 +240,10 @@ mod tests {
         assert_eq!(detach_keys("ctrl-p,ctrl-q").unwrap(), DETACH_KEYS);
         assert_eq!(detach_keys("a,ctrl-@").unwrap(), [b'a', 0]);
         assert!(detach_keys("ctrl-").is_err() && detach_keys("ab").is_err());
-        let mut matched = 0;
-        assert!(!detaches(b"x\x10", &DETACH_KEYS, &mut matched));
-        assert!(!detaches(b"\x10", &DETACH_KEYS, &mut matched));
-        assert!(detaches(b"\x11", &DETACH_KEYS, &mut matched));
+        let mut keys = Keys { keys: &DETACH_KEYS, held: 0 };
+        assert_eq!(keys.sift(b"x\x10").unwrap(), b"x");
+        assert_eq!(keys.sift(b"y\x10").unwrap(), b"\x10y");
+        assert_eq!(keys.sift(b"\x10z").unwrap(), b"\x10\x10z");
+        assert!(keys.sift(b"\x10\x11").is_none());
     }
 }

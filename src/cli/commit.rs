@@ -1,13 +1,110 @@
+//! `diff` and `commit`: what a container changed, and an image made of it.
+
 use super::Context;
+use crate::container::pause::Paused;
+use crate::container::record::Container;
+use crate::container::request::{Request, Source};
 use crate::diag::Failure;
+use crate::image::{self, commit, reference::Reference};
 use clap::Args;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
 #[derive(Args)]
 pub struct CommitArgs {
+    /// Who made it
+    #[arg(short, long)]
+    author: Option<String>,
+    /// What was changed
+    #[arg(short, long)]
+    message: Option<String>,
+    /// Apply a Dockerfile instruction: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD USER VOLUME WORKDIR
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    change: Vec<String>,
+    /// Pause the container meanwhile
+    #[arg(short, long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pause: bool,
+    /// Go on while the container runs
+    #[arg(long, conflicts_with = "pause")]
+    no_pause: bool,
     container: String,
+    /// NAME[:TAG]
+    image: Option<String>,
 }
-pub fn commit(_a: CommitArgs, _c: &Context) -> Result<u8, Failure> {
+
+pub fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Failure> {
+    crate::userns::enter(&context.store)?;
+    let store = &context.store;
+    let container = Container::find(store, &arguments.container)?;
+    let name = arguments.image.as_deref().map(str::parse::<Reference>).transpose()?;
+    let base = image::find(store, &container.record.image_id.to_string())?;
+    let options = commit::Options {
+        author: arguments.author,
+        message: arguments.message,
+        changes: arguments.change,
+        name,
+        leave_out: container.mount_targets()?,
+        settings: Some(settings(&base, &container.record.request)),
+        created_by: container.spec()?.process().as_ref().and_then(|p| p.args().clone()).map(|argv| argv.join(" ")),
+    };
+    let paused = if arguments.pause && !arguments.no_pause { Paused::new(&container)? } else { None };
+    let id = commit::commit(store, &base, &container.directory.join("upper"), options)?;
+    drop(paused);
+    println!("{id}");
+    for volume in &container.record.volumes {
+        eprintln!("note: {} is a volume: what is in it is not in the image", volume.target);
+    }
     Ok(0)
 }
-pub fn diff(_n: &str, _c: &Context) -> Result<u8, Failure> {
+
+/// The image's settings with what `run` was told instead.
+fn settings(base: &image::Image, request: &Request) -> Value {
+    let mut settings = base.raw_config().get("config").cloned().unwrap_or_else(|| json!({}));
+    if let Some(entrypoint) = &request.entrypoint {
+        settings["Entrypoint"] = if entrypoint.is_empty() { Value::Null } else { json!([entrypoint]) };
+        settings["Cmd"] = json!(request.command);
+    } else if !request.command.is_empty() {
+        settings["Cmd"] = json!(request.command);
+    }
+    let mut env: Vec<String> = serde_json::from_value(settings["Env"].take()).unwrap_or_default();
+    for entry in &request.env {
+        let name = entry.split('=').next();
+        env.retain(|e| e.split('=').next() != name);
+        env.push(entry.clone());
+    }
+    if env.is_empty() {
+        settings.as_object_mut().map(|all| all.remove("Env"));
+    } else {
+        settings["Env"] = json!(env);
+    }
+    if let Some(directory) = &request.workdir {
+        settings["WorkingDir"] = json!(directory);
+    }
+    if let Some(user) = &request.user {
+        settings["User"] = json!(user);
+    }
+    if let Some(signal) = &request.stop_signal {
+        settings["StopSignal"] = json!(signal);
+    }
+    for port in &request.ports {
+        settings["ExposedPorts"][format!("{}/{}", port.container_port, port.protocol)] = json!({});
+    }
+    for (name, value) in &request.labels {
+        settings["Labels"][name] = json!(value);
+    }
+    for volume in request.volumes.iter().filter(|v| v.source == Source::Anonymous) {
+        settings["Volumes"][&volume.target] = json!({});
+    }
+    settings
+}
+
+pub fn diff(name: &str, context: &Context) -> Result<u8, Failure> {
+    crate::userns::enter(&context.store)?;
+    let container = Container::find(&context.store, name)?;
+    let lowers: Vec<PathBuf> = container.record.layers.iter().map(|layer| context.store.path(layer)).collect();
+    let changes = image::diff::changes(&container.directory.join("upper"), &lowers, &container.mount_targets()?)?;
+    for change in changes {
+        println!("{} {}", change.kind, change.path.display());
+    }
     Ok(0)
 }

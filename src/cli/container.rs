@@ -39,6 +39,8 @@ pub enum Command {
     Logs(super::logs::LogsArgs),
     /// List the processes of a container
     Top(super::top::TopArgs),
+    /// Show containers and images as JSON
+    Inspect(super::inspect::InspectArgs),
     /// List published ports
     Port(Name),
     /// Show what a container changed in its writable layer
@@ -193,6 +195,7 @@ impl Command {
             Self::Ps(arguments) => ps(&arguments, context),
             Self::Logs(arguments) => super::logs::logs(&arguments, context),
             Self::Top(arguments) => super::top::top(&arguments, context),
+            Self::Inspect(arguments) => super::inspect::inspect(&arguments, context),
             Self::Port(name) => {
                 let container = Container::find(&context.store, &name.container)?;
                 for port in container.state().ports {

@@ -4,8 +4,10 @@ mod attach;
 mod commit;
 mod container;
 mod doctor;
+mod format;
 mod human;
 mod image;
+mod inspect;
 mod logs;
 mod published;
 mod run;
@@ -39,9 +41,13 @@ enum Command {
     Image(image::Command),
     /// Say what this host gives and lacks, and what mends it
     Doctor(doctor::Doctor),
-    /// All of minirun: reset
+    /// All of minirun: df, reset, info
     #[command(subcommand)]
     System(system::Command),
+    /// Show what minirun is and where it keeps things
+    Info,
+    /// Show the version
+    Version,
 }
 
 /// What every command is given.
@@ -77,5 +83,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Image(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
         Command::System(command) => command.run(&context),
+        Command::Info => system::info(&context.store),
+        Command::Version => Ok(system::version()),
     }
 }

@@ -307,7 +307,7 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
         return Err(RunError::NoTerminal.into());
     }
     // Its monitor sets out while the container is being made.
-    let name = arguments.create.name.get_or_insert_with(record::random_name);
+    let name = arguments.create.name.get_or_insert_with(|| record::random_name(&context.store));
     let prepared = launch::prepare(&context.store, name)?;
     let container = arguments.create.create(context)?;
     let mut told = arguments.explain.map(|_| Told::new());

@@ -1,29 +1,55 @@
-//! All of minirun at once: system reset.
+//! All of minirun at once: system df, system reset, info, version.
 
-use super::Context;
+use super::{Context, human};
+use crate::container::record::Container;
+use crate::container::stop_all::{running, stop_all};
 use crate::diag::{Diagnose, Failure};
-use crate::store::{self, Store};
+use crate::explain::disk;
+use crate::image;
+use crate::store::{Store, StoreError};
 use crate::sys::{On, SysError};
-use crate::userns;
-use clap::Subcommand;
+use crate::userns::{self, IdMap};
+use clap::{Args, Subcommand};
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Show what images, containers and volumes take on disk
+    Df(DfArgs),
     /// Remove every container, image and volume, damaged ones too
-    Reset {
-        /// Do not ask
-        #[arg(short, long)]
-        force: bool,
-    },
+    Reset(ResetArgs),
+    /// Show what minirun is and where it keeps things
+    Info,
+}
+
+#[derive(Args)]
+pub struct DfArgs {
+    /// Print JSON, sizes in bytes
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub struct ResetArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
 enum SystemError {
     #[error("system reset removes everything, and nobody is there to be asked")]
     NobodyToAsk,
+    #[error("{} could not be removed", path)]
+    NotRemoved {
+        path: String,
+        #[source]
+        source: SysError,
+    },
+    #[error("the sizes cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
     #[error(transparent)]
     Sys(#[from] SysError),
 }
@@ -32,7 +58,8 @@ impl Diagnose for SystemError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NobodyToAsk => Some("if it is meant: minirun system reset --force".into()),
-            Self::Sys(error) => error.hint(),
+            Self::NotRemoved { source, .. } => StoreError::Sys(source.clone()).hint(),
+            Self::Json(_) | Self::Sys(_) => None,
         }
     }
 }
@@ -40,35 +67,57 @@ impl Diagnose for SystemError {
 impl Command {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
-            Self::Reset { force } => reset(&context.store, force),
+            Self::Df(arguments) => df(&arguments, &context.store),
+            Self::Reset(arguments) => reset(&arguments, &context.store),
+            Self::Info => info(&context.store),
         }
     }
 }
 
-fn reset(store: &Store, force: bool) -> Result<u8, Failure> {
-    // Files of an image belong to its own users: only inside the namespace may we remove them.
+fn df(arguments: &DfArgs, store: &Store) -> Result<u8, Failure> {
     userns::enter(store)?;
-    if !force && !agreed(store)? {
-        return Ok(1);
+    let shares = disk::usage(store)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&shares).map_err(SystemError::from)?);
+        return Ok(0);
     }
-    // Part by part, never the directory as such: somebody may have said --root /home/me.
-    for part in store::PARTS {
-        store::remove_tree(&store.path(part)).map_err(SystemError::from)?;
-    }
-    store::remove_tree(&store.runtime).map_err(SystemError::from)?;
-    let _ = fs::remove_dir(&store.root);
+    let count = |number: usize, of: &str| if of == "Records" { String::new() } else { number.to_string() };
+    let mut rows: Vec<Vec<String>> = shares
+        .iter()
+        .map(|share| {
+            let percent = (share.reclaimable * 100).checked_div(share.size).unwrap_or(0);
+            let reclaimable = format!("{} ({percent}%)", human::size(share.reclaimable));
+            let size = human::size(share.size);
+            vec![share.kind.into(), count(share.total, share.kind), count(share.active, share.kind), size, reclaimable]
+        })
+        .collect();
+    let all = |of: fn(&disk::Share) -> u64| human::size(shares.iter().map(of).sum());
+    rows.push(vec!["All".into(), String::new(), String::new(), all(|s| s.size), all(|s| s.reclaimable)]);
+    print!("{}", human::table(&["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"], &rows));
     Ok(0)
 }
 
-/// Says what is there and asks.
+fn reset(arguments: &ResetArgs, store: &Store) -> Result<u8, Failure> {
+    // Files of an image belong to its own users: only inside the namespace may we remove them.
+    userns::enter(store)?;
+    if !arguments.force && !agreed(store)? {
+        return Ok(1);
+    }
+    stop_all(store);
+    store.remove().map_err(|source| SystemError::NotRemoved { path: store.root.display().to_string(), source })?;
+    Ok(0)
+}
+
+/// Says what is there and asks. Counts entries and reads none, so that damaged ones are counted too.
 fn agreed(store: &Store) -> Result<bool, SystemError> {
     if !std::io::stdin().is_terminal() {
         return Err(SystemError::NobodyToAsk);
     }
-    println!("This removes, under {}:", store.root.display());
-    for (part, what) in [("containers", "containers, running ones too"), ("images", "images"), ("volumes", "volumes")] {
-        println!("  {:>5} {what}", count(&store.path(part)));
-    }
+    let count = |part: &str| fs::read_dir(store.path(part)).map_or(0, Iterator::count);
+    println!("This removes everything that minirun keeps in {}:", store.root.display());
+    println!("  {:>5} containers, {} of them running", count("containers"), running(store).len());
+    println!("  {:>5} images", count("images"));
+    println!("  {:>5} volumes", count("volumes"));
     print!("Remove all of it? [y/N] ");
     std::io::stdout().flush().on("write", "standard output")?;
     let mut answer = String::new();
@@ -76,6 +125,43 @@ fn agreed(store: &Store) -> Result<bool, SystemError> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn count(directory: &Path) -> usize {
-    fs::read_dir(directory).map_or(0, Iterator::count)
+pub fn info(store: &Store) -> Result<u8, Failure> {
+    let containers = fs::read_dir(store.path("containers")).map_or(0, Iterator::count);
+    let host = rustix::system::uname();
+    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let memory =
+        memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok());
+    let cgroup = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { "2" } else { "1" };
+    for (name, value) in [
+        ("Containers", containers.to_string()),
+        (" Running", Container::running(store).len().to_string()),
+        ("Images", image::all(store)?.len().to_string()),
+        ("Version", env!("CARGO_PKG_VERSION").into()),
+        ("Root", store.root.display().to_string()),
+        ("Runtime", store.runtime.display().to_string()),
+        ("Ids", IdMap::of_caller().kind().into()),
+        ("Cgroup version", cgroup.into()),
+        ("Kernel", host.release().to_string_lossy().into_owned()),
+        ("Operating system", os_name()),
+        ("Architecture", host.machine().to_string_lossy().into_owned()),
+        ("CPUs", std::thread::available_parallelism().map_or(1, usize::from).to_string()),
+        ("Memory", memory.map_or_else(String::new, |kib: u64| human::size(kib * 1024))),
+        ("Name", host.nodename().to_string_lossy().into_owned()),
+    ] {
+        println!("{:18}{value}", format!("{name}:"));
+    }
+    Ok(0)
+}
+
+fn os_name() -> String {
+    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.unwrap_or("Linux").trim_matches('"').to_owned()
+}
+
+pub fn version() -> u8 {
+    let host = rustix::system::uname();
+    println!("minirun {}, {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
+    println!("kernel  {}", host.release().to_string_lossy());
+    0
 }

@@ -1,25 +1,205 @@
-//! Limits: cgroup v2 (kernel: Documentation/admin-guide/cgroup-v2.rst).
+//! Limits: a control group of its own for a container that has any (kernel: Documentation/admin-guide/cgroup-v2.rst).
+//!
+//! It is asked for only when a limit needs it, since systemd takes milliseconds to give one. From systemd, over D-Bus, as
+//! a scope that is delegated to the user; without systemd, in the nearest group above our own that is ours to divide.
 
+use super::request::Limits;
+use crate::sys::{On, SysError};
 use oci_spec::runtime::LinuxResources;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The files to write, and what, for the limits of a specification.
 pub fn settings(resources: &LinuxResources) -> Vec<(&'static str, String)> {
     let mut settings = Vec::new();
-    if let Some(memory) = resources.memory() {
-        if let Some(limit) = memory.limit() {
-            settings.push(("memory.max", limit.to_string()));
-            // The specification's swap is memory and swap together; the kernel's is swap alone.
-            let swap = memory.swap().map_or(0, |both| both - limit);
-            settings.push(("memory.swap.max", swap.max(0).to_string()));
-        }
+    if let Some(memory) = resources.memory()
+        && let Some(limit) = memory.limit()
+    {
+        settings.push(("memory.max", limit.to_string()));
+        // The specification's swap is memory and swap together; the kernel's is swap alone.
+        let swap = memory.swap().map_or(0, |both| both - limit);
+        settings.push(("memory.swap.max", swap.max(0).to_string()));
     }
-    if let Some(cpu) = resources.cpu() {
-        if let (Some(quota), Some(period)) = (cpu.quota(), cpu.period()) {
-            settings.push(("cpu.max", format!("{quota} {period}")));
-        }
+    if let Some(cpu) = resources.cpu()
+        && let (Some(quota), Some(period)) = (cpu.quota(), cpu.period())
+    {
+        settings.push(("cpu.max", format!("{quota} {period}")));
     }
-    if let Some(limit) = resources.pids().as_ref().and_then(|p| Some(p.limit())) {
-        settings.push(("pids.max", if limit < 0 { "max".into() } else { limit.to_string() }));
+    if let Some(pids) = resources.pids() {
+        let limit = pids.limit();
+        settings.push(("pids.max", if limit <= 0 { "max".into() } else { limit.to_string() }));
     }
     settings
+}
+
+/// A group for one container, and what this host does not give it.
+pub struct Placed {
+    pub group: Option<PathBuf>,
+    pub notes: Vec<String>,
+}
+
+fn needed(limits: &Limits) -> Vec<(&'static str, &'static str)> {
+    let all = [
+        ("memory", "--memory", limits.memory.is_some()),
+        ("cpu", "--cpus", limits.cpus.is_some()),
+        ("pids", "--pids-limit", limits.pids.is_some()),
+    ];
+    all.into_iter().filter(|(.., wanted)| *wanted).map(|(controller, flag, _)| (controller, flag)).collect()
+}
+
+/// Makes the group of container `id`, whose monitor is process `monitor`.
+pub fn place(limits: &Limits, id: &str, monitor: i32) -> Placed {
+    let mut placed = Placed { group: None, notes: Vec::new() };
+    let wanted = needed(limits);
+    if wanted.is_empty() {
+        return placed;
+    }
+    let Some(mount) = mount_point() else {
+        placed.notes.push(
+            "limits have no effect: this host has no cgroup v2; boot it with systemd.unified_cgroup_hierarchy=1".into(),
+        );
+        return placed;
+    };
+    let parent = match scope(&mount, id, monitor) {
+        Some(scope) => Some(scope),
+        None => own_ground(&mount, &wanted),
+    };
+    let given = parent.as_ref().map(|p| words(&p.join("cgroup.controllers"))).unwrap_or_default();
+    for (controller, flag) in &wanted {
+        if !given.iter().any(|g| g == controller) {
+            placed.notes.push(format!(
+                "{flag} has no effect: this host does not give you the {controller} controller; {}",
+                remedy(controller)
+            ));
+        }
+    }
+    let Some(parent) = parent.filter(|_| placed.notes.len() < wanted.len()) else { return placed };
+    let enable: Vec<String> =
+        wanted.iter().filter(|(c, _)| given.iter().any(|g| g == c)).map(|(c, _)| format!("+{c}")).collect();
+    match divide(&parent, id, &enable) {
+        Ok(group) => placed.group = Some(group),
+        Err(error) => placed.notes.push(format!("limits have no effect: {error}")),
+    }
+    placed
+}
+
+fn remedy(controller: &str) -> String {
+    if rustix::process::geteuid().is_root() {
+        return format!(
+            "see: cat /sys/fs/cgroup/cgroup.controllers; cgroup_enable={controller} on the kernel's command line"
+        );
+    }
+    "as root: mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
+     > /etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload; then log in again"
+        .into()
+}
+
+/// Where cgroup v2 is mounted: alone, or beside the older controllers.
+fn mount_point() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    mounts.lines().find_map(|line| {
+        let (head, tail) = line.split_once(" - ")?;
+        tail.starts_with("cgroup2 ").then(|| head.split(' ').nth(4).map(PathBuf::from)).flatten()
+    })
+}
+
+fn group_of(pid: i32) -> Option<String> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    groups.lines().find_map(|l| l.strip_prefix("0::")).map(str::to_owned)
+}
+
+fn words(file: &Path) -> Vec<String> {
+    fs::read_to_string(file).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// Asks systemd, the user's own or root's, to put the monitor into a new scope that is delegated to us.
+fn scope(mount: &Path, id: &str, monitor: i32) -> Option<PathBuf> {
+    if !Path::new("/run/systemd/system").exists() {
+        return None;
+    }
+    let busctl = crate::userns::program("busctl")?;
+    let unit = format!("minirun-{}.scope", &id[..12]);
+    let whose = if rustix::process::geteuid().is_root() { "--system" } else { "--user" };
+    let manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"];
+    let asked = Command::new(busctl)
+        .args([whose, "--quiet", "call"])
+        .args(manager)
+        .args(["StartTransientUnit", "ssa(sv)a(sa(sv))", &unit, "fail", "4"])
+        .args(["Description", "s", &format!("minirun container {}", &id[..12])])
+        .args(["PIDs", "au", "1", &monitor.to_string()])
+        .args(["Delegate", "b", "true"])
+        .args(["CollectMode", "s", "inactive-or-failed"])
+        .arg("0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !asked.is_ok_and(|status| status.success()) {
+        return None;
+    }
+    // The answer is a job that systemd has yet to do.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        let group = group_of(monitor)?;
+        if group.ends_with(&unit) {
+            let scope = mount.join(group.trim_start_matches('/'));
+            // A group that hands controllers on may hold no process itself.
+            let own = scope.join("monitor");
+            fs::create_dir(&own).ok()?;
+            fs::write(own.join("cgroup.procs"), monitor.to_string()).ok()?;
+            return Some(scope);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    None
+}
+
+/// The nearest group above our own, or for root any, that may be divided by the controllers wanted.
+fn own_ground(mount: &Path, wanted: &[(&str, &str)]) -> Option<PathBuf> {
+    let own = mount.join(group_of(own_pid())?.trim_start_matches('/'));
+    let above = own.ancestors().take_while(|g| g.starts_with(mount)).map(Path::to_owned);
+    above.into_iter().find(|group| {
+        let file = group.join("cgroup.subtree_control");
+        let given = words(&group.join("cgroup.controllers"));
+        let writable = rustix::fs::access(&file, rustix::fs::Access::WRITE_OK).is_ok();
+        // The root may hold processes and be divided all the same; no other group may.
+        let may_divide = group == mount || words(&group.join("cgroup.procs")).is_empty() || !words(&file).is_empty();
+        writable && may_divide && wanted.iter().any(|(c, _)| given.iter().any(|g| g == c))
+    })
+}
+
+fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+fn divide(parent: &Path, id: &str, enable: &[String]) -> Result<PathBuf, SysError> {
+    let control = parent.join("cgroup.subtree_control");
+    for controller in enable {
+        fs::write(&control, controller).on("write", &control)?;
+    }
+    let group = parent.join(format!("minirun-{}", &id[..12]));
+    match fs::create_dir(&group) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        other => other.on("mkdir", &group)?,
+    }
+    Ok(group)
+}
+
+/// Whether the kernel killed a process of the group for want of memory.
+pub fn was_out_of_memory(group: &Path) -> bool {
+    let events = fs::read_to_string(group.join("memory.events")).unwrap_or_default();
+    events.lines().any(|l| l.strip_prefix("oom_kill ").is_some_and(|n| n != "0"))
+}
+
+/// Removes the group of a container that ended.
+pub fn remove(group: &Path) {
+    // Its last process may still be on its way out.
+    for _ in 0..50 {
+        match fs::remove_dir(group) {
+            Err(e) if e.raw_os_error() == Some(libc::EBUSY) => std::thread::sleep(Duration::from_millis(2)),
+            _ => return,
+        }
+    }
 }

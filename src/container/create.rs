@@ -48,7 +48,7 @@ impl Diagnose for CreateError {
 /// Makes the container.
 pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Container, CreateError> {
     let id = store::random_hex(32);
-    let name = request.name.clone().unwrap_or_else(record::random_name);
+    let name = request.name.clone().unwrap_or_else(|| record::random_name(store));
     if !request::is_name(&name) {
         return Err(RecordError::BadName(name).into());
     }

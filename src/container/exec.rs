@@ -105,6 +105,7 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         stdin: wanted.stdin,
         ports: Vec::new(),
         egress: false,
+        cgroup: state.cgroup,
         told: false,
     };
     Ok(launch::converse(prepared, &job, Vec::new(), name, None, &mut Silent)?)

@@ -1,11 +1,11 @@
 //! The client's side of a start: plan, monitor, conversation.
 
-use super::monitor;
 use super::plan::{Plan, PlanError, StepFailed, Surroundings};
 use super::protocol::{End, Message};
 use super::record::{Container, RecordError, State};
 use super::request::Network;
 use super::step::Overlay;
+use super::{cgroup, monitor};
 use crate::diag::Diagnose;
 use crate::network::egress;
 use crate::network::ports::{self, PortError, PortSpec};
@@ -28,6 +28,8 @@ pub struct Job {
     pub stdin: bool,
     pub ports: Vec<PortSpec>,
     pub egress: bool,
+    /// The control group that the container is born into.
+    pub cgroup: Option<String>,
     /// Every step is told as it is carried out.
     pub told: bool,
 }
@@ -132,7 +134,10 @@ pub fn start(container: &Container, prepared: Prepared, listener: &mut dyn Liste
         return Err(LaunchError::Running(name.clone()));
     }
     let request = &container.record.request;
-    let plan = plan(container, None)?;
+    let placed = cgroup::place(&request.limits, &container.record.id, prepared.spawning.pid());
+    placed.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let group = placed.group.map(|g| g.to_string_lossy().into_owned());
+    let plan = plan(container, group.clone())?;
     let listeners = if request.network == Network::Private { ports::open(&request.ports)? } else { Vec::new() };
     // What an earlier monitor left when it was killed.
     let _ = crate::store::remove_tree(&container.runtime);
@@ -145,6 +150,7 @@ pub fn start(container: &Container, prepared: Prepared, listener: &mut dyn Liste
         stdin: request.stdin,
         ports: listeners.iter().map(|l| l.spec().clone()).collect(),
         egress: egress.is_some(),
+        cgroup: group,
         told: listener.wants_steps(),
     };
     let descriptors = listeners.into_iter().map(ports::Listener::into_fd).collect();

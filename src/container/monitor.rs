@@ -4,7 +4,6 @@
 //! `outside`, gives birth to the first process, which walks `inside`, and then watches. It is the only writer of the state
 //! of a running container. `exec` starts another one of the same kind, which owns no container.
 
-use super::init;
 use super::launch::Job;
 use super::logs::Log;
 use super::plan::Plan;
@@ -13,6 +12,7 @@ use super::record::{self, Container, Phase, State};
 use super::rootfs::Root;
 use super::step::{Step, Walk, namespace_flags};
 use super::supervise::{Supervised, supervise};
+use super::{cgroup, init};
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
 use crate::store::{self, Store};
@@ -20,6 +20,7 @@ use crate::sys::{On, SysError, process, socket};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 /// What the command line's first word says, so that `ps` shows which process this is.
 pub const NAME: &str = "minirun-monitor";
@@ -77,6 +78,7 @@ fn serve(client: End) -> Result<i32, SysError> {
         monitor: (own_pid(), process::start_time(own_pid()).unwrap_or_default()),
         started: jiff::Timestamp::now().to_string(),
         ports: job.ports.clone(),
+        cgroup: job.cgroup.clone(),
         ..State::default()
     };
     if let Some(container) = &container {
@@ -91,6 +93,10 @@ fn serve(client: End) -> Result<i32, SysError> {
         if let Some(container) = &container {
             state.phase = Phase::Exited;
             state.exit_code = status;
+            if let Some(group) = &state.cgroup {
+                state.oom_killed = cgroup::was_out_of_memory(Path::new(group));
+                cgroup::remove(Path::new(group));
+            }
             state.finished = jiff::Timestamp::now().to_string();
             let _ = container.write_state(&state);
         }
@@ -167,7 +173,9 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
     let streams = if job.terminal { None } else { Some(streams(job.stdin).map_err(here)?) };
     let (ours, theirs) = End::pair().map_err(here)?;
     let begun = std::time::Instant::now();
-    let Some(child) = process::clone3(namespace_flags(namespaces), None).map_err(here)? else {
+    let group = job.cgroup.as_ref().map(|path| File::open(path).on("open", path)).transpose().map_err(here)?;
+    let born = process::clone3(namespace_flags(namespaces), group.as_ref().map(AsFd::as_fd)).map_err(here)?;
+    let Some(child) = born else {
         drop(ours);
         if let Some(streams) = &streams {
             for (number, fd) in (0..).zip(&streams.theirs) {
@@ -193,6 +201,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
         log: None,
         control,
         proxy: None,
+        cgroup: job.cgroup.clone(),
     };
     if let Some(streams) = streams {
         supervised.stdin = streams.stdin;

@@ -97,11 +97,17 @@ impl Plan {
                 outside.push(Step::CgroupLimit { file: format!("{group}/{file}"), value });
             }
         }
-        // The user and the network namespace are there already.
-        let born: Vec<String> = namespaces.iter().filter(|n| *n != "user" && *n != "network").cloned().collect();
+        // The user and the network namespace are there already; the cgroup namespace's root is the group that a process is
+        // in when it unshares, so that comes afterwards.
+        let here = ["user", "network", "cgroup"];
+        let born: Vec<String> = namespaces.iter().filter(|n| !here.contains(&n.as_str())).cloned().collect();
         outside.push(Step::Clone { namespaces: born });
 
-        let mut inside = vec![Step::Detach, Step::Overlay(around.overlay.clone())];
+        let mut inside = Vec::new();
+        if namespaces.iter().any(|n| n == "cgroup") {
+            inside.push(Step::CgroupNamespace);
+        }
+        inside.extend([Step::Detach, Step::Overlay(around.overlay.clone())]);
         for (volume, target) in &around.new_volumes {
             inside.push(Step::FillVolume { volume: volume.clone(), target: target.clone() });
         }

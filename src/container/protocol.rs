@@ -9,8 +9,8 @@
 //! monitor → client   Did…, Started
 //! either → upward    Failed { step, errno }    terminal; whoever holds the plan renders the sentence
 //! then, on every connection to the monitor:
-//! client → monitor   Attach (its terminal rides along), Stdin…, StdinEnd, Resize, Signal, Stop, Detach
-//! monitor → client   Output…, Exited           terminal
+//! client → monitor   Attach (its terminal rides along), Stdin…, StdinEnd, Resize, Signal, Stop, Detach, Pause
+//! monitor → client   Output…, Paused, Exited           terminal
 //! ```
 //!
 //! End of file: from init before `Ready`, it died in set-up; after `Go`, its exec succeeded. From the client, it has
@@ -64,6 +64,9 @@ pub enum Message {
     },
     /// The client goes in good order, its terminal as it was before.
     Detach,
+    /// Hold the container still as long as this connection lasts; answered by `Paused`.
+    Pause,
+    Paused,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +103,8 @@ impl Message {
             Self::Output { stream: Stream::Stderr, bytes } => text(17, bytes),
             Self::Exited { code } => numbers(18, &[*code]),
             Self::Detach => vec![19],
+            Self::Pause => vec![20],
+            Self::Paused => vec![21],
         }
     }
 
@@ -126,6 +131,8 @@ impl Message {
             17 => Self::Output { stream: Stream::Stderr, bytes: rest.to_vec() },
             18 => Self::Exited { code: number(0)? },
             19 => Self::Detach,
+            20 => Self::Pause,
+            21 => Self::Paused,
             _ => return None,
         })
     }
@@ -196,6 +203,8 @@ mod tests {
             Message::Output { stream: Stream::Stderr, bytes: vec![] },
             Message::Exited { code: 137 },
             Message::Detach,
+            Message::Pause,
+            Message::Paused,
         ];
         for message in all {
             assert_eq!(Message::decode(&message.encode()), Some(message));

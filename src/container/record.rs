@@ -134,6 +134,9 @@ pub struct State {
     pub started: String,
     pub finished: String,
     pub error: String,
+    pub oom_killed: bool,
+    /// Where its limits are set.
+    pub cgroup: Option<String>,
     /// Published ports as they were opened.
     pub ports: Vec<crate::network::ports::PortSpec>,
 }
@@ -316,8 +319,9 @@ pub fn remove(store: &Store, container: &Container, with_volumes: bool) -> Resul
     Ok(())
 }
 
-/// A name nobody has to think of.
-pub fn random_name() -> String {
+/// A name nobody has to think of, and that no container has. Those who ask at once get different ones by chance alone, so
+/// there are many.
+pub fn random_name(store: &Store) -> String {
     const MOODS: [&str; 32] = [
         "brave", "calm", "clever", "curious", "deft", "eager", "fair", "fleet", "gentle", "glad", "happy", "honest",
         "jolly", "keen", "kind", "lively", "lucid", "merry", "mild", "neat", "noble", "patient", "plucky", "proud",
@@ -357,6 +361,11 @@ pub fn random_name() -> String {
         "turing",
         "wirth",
     ];
-    let bits = u64::from_str_radix(&store::random_hex(4), 16).unwrap_or_default() as usize;
-    format!("{}_{}{:02}", MOODS[bits % 32], PEOPLE[bits / 32 % 32], bits / 1024 % 100)
+    loop {
+        let bits = usize::from_str_radix(&store::random_hex(6), 16).unwrap_or_default();
+        let name = format!("{}_{}{}", MOODS[bits % 32], PEOPLE[bits / 32 % 32], bits / 1024 % 10_000);
+        if !store.path("container-names").join(&name).exists() {
+            return name;
+        }
+    }
 }

@@ -61,6 +61,7 @@ pub enum Step {
     },
 
     // Inside, by the container's first process.
+    CgroupNamespace,
     Detach,
     Overlay(Overlay),
     FillVolume {
@@ -151,6 +152,7 @@ impl Step {
                 let target = process::pidfd_open(*pid)?;
                 process::setns(target, namespace_flags(namespaces), &format!("the namespaces of process {pid}"))
             }
+            Self::CgroupNamespace => process::unshare(libc::CLONE_NEWCGROUP, "CLONE_NEWCGROUP"),
             Self::Detach => {
                 on(mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC), "mount", "/")
             }
@@ -228,6 +230,7 @@ impl Step {
                 "the container's first process is born into new namespaces: it sees only itself".into()
             }
             Self::JoinNamespaces { pid, .. } => format!("a second process in the container of process {pid}"),
+            Self::CgroupNamespace => "it sees its own control group as the root of all".into(),
             Self::Detach => "its mounts stay its own: none reaches the host".into(),
             Self::Overlay(overlay) => format!(
                 "{} read-only layer{} below, one writable directory on top; nothing is copied",
@@ -269,6 +272,7 @@ impl Step {
             Self::CgroupLimit { file, value } => format!("write({file}, {value})"),
             Self::Clone { namespaces } => format!("clone3({})", flag_names(namespaces)),
             Self::JoinNamespaces { pid, namespaces } => format!("setns(pidfd of {pid}, {})", flag_names(namespaces)),
+            Self::CgroupNamespace => "unshare(CLONE_NEWCGROUP)".into(),
             Self::Detach => "mount(/, MS_REC|MS_PRIVATE)".into(),
             Self::Overlay(overlay) => overlay.call(),
             Self::FillVolume { volume, target } => format!("copy {target} to {volume}, if that is empty"),

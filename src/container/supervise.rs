@@ -1,6 +1,7 @@
 //! The one poll loop: a process, its streams or terminal, whoever is attached, its published ports, its end.
 
 use super::logs::Log;
+use super::pause;
 use super::protocol::{End, Message, Stream};
 use crate::network::proxy::Proxy;
 use crate::sys::{process, socket};
@@ -22,6 +23,8 @@ pub struct Supervised {
     pub log: Option<Log>,
     pub control: Option<OwnedFd>,
     pub proxy: Option<Proxy>,
+    /// Where it is frozen, if it has one.
+    pub cgroup: Option<String>,
 }
 
 /// Somebody on the other side of a socket.
@@ -33,11 +36,13 @@ pub struct Connection {
     pending: Option<Message>,
     /// Its terminal and the state that this was in: put back if it is killed while the terminal is raw.
     terminal: Option<(OwnedFd, Termios)>,
+    /// Holds the container still.
+    pauses: bool,
 }
 
 impl Connection {
     fn new(end: End) -> Self {
-        Self { end, output: false, stdin: false, pending: None, terminal: None }
+        Self { end, output: false, stdin: false, pending: None, terminal: None, pauses: false }
     }
 }
 
@@ -243,6 +248,11 @@ pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut
                                     deadline = Some(Instant::now() + Duration::from_millis(grace.into()));
                                 }
                             }
+                            Message::Pause => {
+                                pause::freeze(this.pid, this.cgroup.as_deref());
+                                connection.pauses = true;
+                                let _ = connection.end.send(&Message::Paused);
+                            }
                             _ => gone.push(source),
                         },
                         Err(error) if error.errno == libc::EAGAIN => {}
@@ -260,7 +270,11 @@ pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut
         for source in gone {
             match source {
                 Source::Output(index) => drop(this.outputs.remove(index)),
-                Source::Connection(index) => drop(connections.remove(index)),
+                Source::Connection(index) => {
+                    if connections.remove(index).pauses && !connections.iter().any(|c| c.pauses) {
+                        pause::thaw(this.pid, this.cgroup.as_deref());
+                    }
+                }
                 _ => this.terminal = None,
             }
         }

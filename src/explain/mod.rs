@@ -1,3 +1,4 @@
 //! Reads everything, changes nothing.
 
+pub mod disk;
 pub mod host;

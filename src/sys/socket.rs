@@ -36,8 +36,8 @@ pub fn receive(socket: BorrowedFd, buffer: &mut [u8]) -> Result<Option<(usize, V
     let (length, received) = loop {
         match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
             Err(nix::errno::Errno::EINTR) => {}
-            // A peer that died with our message unread is gone as one that closed is.
-            Err(nix::errno::Errno::ECONNRESET) => return Ok(None),
+            // A peer that closed with a message of ours unread: said once, and what it sent before can still be read.
+            Err(nix::errno::Errno::ECONNRESET) => {}
             Err(error) => return Err(error).on("recvmsg", ""),
             Ok(message) => {
                 let mut received = Vec::new();

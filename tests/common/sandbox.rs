@@ -142,6 +142,11 @@ impl Sandbox {
         finish(self.other(program).args(arguments))
     }
 
+    /// What of this sandbox is on the host beside its files: processes, mounts, sockets.
+    pub fn left_behind(&self) -> Vec<String> {
+        leftovers::of(self.directory.path(), &[])
+    }
+
     fn containers(&self) -> Vec<String> {
         let listed = self.run(&["ps", "--all", "--quiet", "--no-trunc"]);
         listed.stdout.lines().map(str::to_owned).collect()
@@ -163,7 +168,7 @@ impl Sandbox {
             let logs = self.run(&["logs", "--tail", "40", &id]);
             eprintln!("--- minirun logs {id} ---\n{}{}", logs.stdout, logs.stderr);
         }
-        for line in leftovers::of(self.directory.path(), &[]) {
+        for line in self.left_behind() {
             eprintln!("still there: {line}");
         }
     }

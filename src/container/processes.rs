@@ -1,0 +1,47 @@
+//! The processes of a container, found by their PID namespace: there is not always a control group.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+pub struct Process {
+    pub uid: u32,
+    pub pid: i32,
+    pub parent: i32,
+    pub started: String,
+    /// Processor time, in clock ticks.
+    pub ticks: u64,
+    pub command: String,
+}
+
+/// Numbers of all processes in the PID namespace of `first`, as the host numbers them.
+pub fn pids(first: i32) -> Vec<i32> {
+    let namespace = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/pid")).map(|m| m.ino()).ok();
+    let own = namespace(first);
+    let all =
+        fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
+    let mut found: Vec<i32> = all.filter(|pid| own.is_some() && namespace(*pid) == own).collect();
+    found.sort_unstable();
+    found
+}
+
+/// proc_pid_stat(5).
+pub fn read(pid: i32) -> Option<Process> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (head, tail) = stat.rsplit_once(") ")?;
+    let fields: Vec<&str> = tail.split(' ').collect();
+    let number = |i: usize| fields.get(i).and_then(|f| f.parse::<u64>().ok());
+    let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let command = String::from_utf8_lossy(&words).trim_end_matches('\0').replace('\0', " ");
+    let name = head.split_once('(').map_or("", |(_, n)| n);
+    let boot =
+        fs::read_to_string("/proc/stat").ok()?.lines().find_map(|l| l.strip_prefix("btime ")?.parse::<i64>().ok())?;
+    let started = jiff::Timestamp::from_second(boot + (number(19)? / 100) as i64).ok()?;
+    Some(Process {
+        uid: fs::metadata(format!("/proc/{pid}")).ok()?.uid(),
+        pid,
+        parent: i32::try_from(number(1)?).ok()?,
+        started: started.strftime("%H:%M").to_string(),
+        ticks: number(11)? + number(12)?,
+        command: if command.is_empty() { format!("[{name}]") } else { command },
+    })
+}

@@ -1,0 +1,65 @@
+//! What the store takes on disk, as `du` counts it.
+
+use crate::container::record::Container;
+use crate::container::stop_all;
+use crate::diag::Failure;
+use crate::image::usage::{blocks, disk_usage};
+use crate::store::Store;
+use crate::sys::SysError;
+use serde::Serialize;
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+
+/// One kind of thing in the store.
+#[derive(Debug, Serialize)]
+pub struct Share {
+    pub kind: &'static str,
+    pub total: usize,
+    /// Those in use: by a container, or running.
+    pub active: usize,
+    pub size: u64,
+    /// What removing those not in use would free.
+    pub reclaimable: u64,
+}
+
+/// Images, containers, volumes, and what is left of the store. Must run inside the user namespace, where all of it can be
+/// read.
+pub fn usage(store: &Store) -> Result<Vec<Share>, Failure> {
+    let images = disk_usage(store)?;
+    let running: HashSet<String> = stop_all::running(store).into_iter().collect();
+    let mounted = Container::all(store).into_iter().flat_map(|container| container.record.volumes);
+    let mounted: HashSet<String> = mounted.filter_map(|volume| volume.name).collect();
+    let mut shares = vec![
+        Share {
+            kind: "Images",
+            total: images.images.len(),
+            active: images.images.iter().filter(|image| !image.containers.is_empty()).count(),
+            size: images.total,
+            reclaimable: images.reclaimable,
+        },
+        directories(store, "Containers", "containers", &running)?,
+        directories(store, "Volumes", "volumes", &mounted)?,
+    ];
+    let counted: u64 = shares.iter().map(|share| share.size).sum();
+    let rest = blocks(&store.root)?.saturating_sub(counted);
+    shares.push(Share { kind: "Records", total: 0, active: 0, size: rest, reclaimable: 0 });
+    Ok(shares)
+}
+
+/// The directories in a part of the store, one for each thing of a kind.
+fn directories(store: &Store, kind: &'static str, part: &str, in_use: &HashSet<String>) -> Result<Share, SysError> {
+    let entries = fs::read_dir(store.path(part)).into_iter().flatten().flatten();
+    let directories: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let mut share = Share { kind, total: directories.len(), active: 0, size: 0, reclaimable: 0 };
+    for directory in directories {
+        let size = blocks(&directory)?;
+        share.size += size;
+        if directory.file_name().and_then(|name| name.to_str()).is_some_and(|name| in_use.contains(name)) {
+            share.active += 1;
+        } else {
+            share.reclaimable += size;
+        }
+    }
+    Ok(share)
+}
