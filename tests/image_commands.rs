@@ -4,7 +4,7 @@ mod common;
 #[path = "../rootfs-fixtures/hostile.rs"]
 mod hostile;
 
-use common::{Need, Sandbox, free_port, require};
+use common::{Need, Sandbox, require};
 use hostile::Tape;
 use serde_json::Value;
 use std::fs;
@@ -63,8 +63,8 @@ fn import_takes_every_compression_and_source() {
 
 /// A web server that answers each request with this.
 fn serve(answer: Vec<u8>) -> u16 {
-    let port = free_port();
-    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
