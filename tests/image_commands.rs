@@ -253,6 +253,19 @@ fn layers_go_with_the_last_image_that_uses_them() {
 }
 
 #[test]
+fn a_damaged_image_says_so_and_can_be_removed() {
+    let sandbox = Sandbox::new();
+    for damage in ["", "{}", "not JSON"] {
+        let id = import(&sandbox, damage, &["damaged"]);
+        fs::write(sandbox.root().join("images").join(&id).join("config.json"), damage).unwrap();
+        let said = sandbox.fails(125, &["history", "damaged"]);
+        assert!(said.contains("is damaged") && said.contains("minirun rmi -f"), "{said}");
+        sandbox.ok(&["rmi", "damaged"]);
+        assert_empty(&sandbox);
+    }
+}
+
+#[test]
 fn an_image_stays_as_long_as_a_container_uses_it() {
     let sandbox = Sandbox::with_alpine();
     let container = sandbox.ok(&["create", "alpine", "true"]).trim().to_owned();
