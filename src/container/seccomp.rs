@@ -11,10 +11,11 @@
 mod bpf;
 mod table;
 
-pub use bpf::{SeccompError, compile};
+pub use bpf::{Filter, SeccompError, compile};
 
-use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator};
+use oci_spec::runtime::{Arch, Capability, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator};
 use oci_spec::runtime::{LinuxSeccompArgBuilder, LinuxSyscall};
+use std::collections::HashSet;
 
 /// Calls that need no privilege, or that check it themselves, by subject.
 const ALWAYS: &[&str] = &[
@@ -75,26 +76,26 @@ const ALWAYS: &[&str] = &[
 ];
 
 /// Calls that a capability guards, allowed to a container that holds it.
-const WITH_CAPABILITY: &[(&str, &str)] = &[
-    ("CAP_DAC_READ_SEARCH", "open_by_handle_at"),
+const WITH_CAPABILITY: &[(Capability, &str)] = &[
+    (Capability::DacReadSearch, "open_by_handle_at"),
     (
-        "CAP_SYS_ADMIN",
+        Capability::SysAdmin,
         "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie lsm_get_self_attr \
          lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount open_tree perf_event_open quotactl \
          quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare",
     ),
-    ("CAP_SYS_BOOT", "reboot"),
-    ("CAP_SYS_CHROOT", "chroot"),
-    ("CAP_SYS_MODULE", "delete_module finit_module init_module"),
-    ("CAP_SYS_PACCT", "acct"),
-    ("CAP_SYS_PTRACE", "kcmp pidfd_getfd process_madvise"),
-    ("CAP_SYS_RAWIO", "ioperm iopl"),
-    ("CAP_SYS_TIME", "clock_settime clock_settime64 settimeofday stime"),
-    ("CAP_SYS_TTY_CONFIG", "vhangup"),
-    ("CAP_SYS_NICE", "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
-    ("CAP_SYSLOG", "syslog"),
-    ("CAP_BPF", "bpf"),
-    ("CAP_PERFMON", "perf_event_open"),
+    (Capability::SysBoot, "reboot"),
+    (Capability::SysChroot, "chroot"),
+    (Capability::SysModule, "delete_module finit_module init_module"),
+    (Capability::SysPacct, "acct"),
+    (Capability::SysPtrace, "kcmp pidfd_getfd process_madvise"),
+    (Capability::SysRawio, "ioperm iopl"),
+    (Capability::SysTime, "clock_settime clock_settime64 settimeofday stime"),
+    (Capability::SysTtyConfig, "vhangup"),
+    (Capability::SysNice, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
+    (Capability::Syslog, "syslog"),
+    (Capability::Bpf, "bpf"),
+    (Capability::Perfmon, "perf_event_open"),
 ];
 
 /// Every flag of `clone` that makes a namespace.
@@ -117,13 +118,12 @@ const AF_XDP: u64 = 44;
 const AF_MCTP: u64 = 45;
 
 /// The default policy of a container whose bounding set is `capabilities`.
-pub fn policy(capabilities: &[String]) -> LinuxSeccomp {
+pub fn policy(capabilities: &HashSet<Capability>) -> LinuxSeccomp {
     use LinuxSeccompOperator::{ScmpCmpEq as Is, ScmpCmpLt as Below, ScmpCmpMaskedEq as Masked};
 
     let mut allowed: Vec<&str> = ALWAYS.iter().flat_map(|names| names.split_ascii_whitespace()).collect();
-    let holds = |name: &str| capabilities.iter().any(|capability| capability == name);
     for (capability, names) in WITH_CAPABILITY {
-        if holds(capability) {
+        if capabilities.contains(capability) {
             allowed.extend(names.split_ascii_whitespace());
         }
     }
@@ -144,7 +144,7 @@ pub fn policy(capabilities: &[String]) -> LinuxSeccomp {
     for family in [AF_NFC, AF_KCM, AF_QIPCRTR, AF_SMC, AF_XDP, AF_MCTP] {
         allow_if("socket", Is, family, 0);
     }
-    if !holds("CAP_SYS_ADMIN") {
+    if !capabilities.contains(&Capability::SysAdmin) {
         allow_if("clone", Masked, NAMESPACE_FLAGS, 0);
         syscalls.push(rule(&["clone3"], LinuxSeccompAction::ScmpActErrno, Some(libc::ENOSYS), None));
     }
@@ -158,53 +158,20 @@ pub fn policy(capabilities: &[String]) -> LinuxSeccomp {
     policy
 }
 
-/// The calls that [`one_id_answers`] answers, but for `mknod` and `mknodat` of anything else than a device.
-pub const ANSWERED: [&str; 27] = [
-    "chown",
-    "chown32",
-    "fchown",
-    "fchown32",
-    "fchownat",
-    "lchown",
-    "lchown32",
-    "mknod",
-    "mknodat",
-    "setfsgid",
-    "setfsgid32",
-    "setfsuid",
-    "setfsuid32",
-    "setgid",
-    "setgid32",
-    "setgroups",
-    "setgroups32",
-    "setregid",
-    "setregid32",
-    "setresgid",
-    "setresgid32",
-    "setresuid",
-    "setresuid32",
-    "setreuid",
-    "setreuid32",
-    "setuid",
-    "setuid32",
-];
-
 /// A second filter for a container with a single mapped id: changing owner or user succeeds and changes nothing, and
 /// so does making a device node. Ordinary packages and daemons (`chown`, nginx's worker user) then work unchanged.
-pub fn one_id_answers() -> Result<Vec<u64>, SeccompError> {
-    compile(&one_id_policy())
-}
-
-fn one_id_policy() -> LinuxSeccomp {
-    let success = |names: &[&str], condition| rule(names, LinuxSeccompAction::ScmpActErrno, Some(0), condition);
-    let (nodes, others): (Vec<&str>, Vec<&str>) = ANSWERED.into_iter().partition(|name| name.starts_with("mknod"));
-    let mut syscalls = vec![success(&others, None)];
-    for name in nodes {
-        let mode = if name == "mknod" { 1 } else { 2 };
+pub fn one_id_answers() -> LinuxSeccomp {
+    const OWNERS: &str = "chown chown32 fchown fchown32 fchownat lchown lchown32 setfsgid setfsgid32 setfsuid setfsuid32 \
+                          setgid setgid32 setgroups setgroups32 setregid setregid32 setresgid setresgid32 setresuid \
+                          setresuid32 setreuid setreuid32 setuid setuid32";
+    let answer = LinuxSeccompAction::ScmpActErrno;
+    let owners: Vec<&str> = OWNERS.split_ascii_whitespace().collect();
+    let mut syscalls = vec![rule(&owners, answer, Some(0), None)];
+    for (name, mode) in [("mknod", 1), ("mknodat", 2)] {
         for device in [libc::S_IFCHR, libc::S_IFBLK] {
             let masked = LinuxSeccompOperator::ScmpCmpMaskedEq;
             let condition = argument(mode, masked, libc::S_IFMT.into(), device.into());
-            syscalls.push(success(&[name], Some(condition)));
+            syscalls.push(rule(&[name], answer, Some(0), Some(condition)));
         }
     }
     let mut answers = LinuxSeccomp::default();

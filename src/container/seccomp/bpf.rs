@@ -12,7 +12,7 @@ use super::table;
 use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 use libc::{SECCOMP_RET_ACTION_FULL, SECCOMP_RET_TRACE, SECCOMP_RET_TRAP, sock_filter};
 use libc::{SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_LOG};
-use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction};
+use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag};
 use oci_spec::runtime::{LinuxSeccompArg, LinuxSeccompOperator, LinuxSyscall};
 
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,12 @@ pub enum SeccompError {
 }
 
 impl crate::diag::Diagnose for SeccompError {}
+
+/// What `seccomp(2)` is given.
+pub struct Filter {
+    pub program: Vec<sock_filter>,
+    pub flags: u64,
+}
 
 /// BPF_MAXINSNS of the kernel.
 const MOST_INSTRUCTIONS: usize = 4096;
@@ -52,14 +58,21 @@ fn is_apart(nr: u32) -> bool {
     (512..548).contains(&nr) || nr >= 0xf_0000
 }
 
-/// Turns a policy into a program for this machine, each instruction packed as the kernel reads it. The policy's flags are
-/// left out: none of them changes what is allowed.
-pub fn compile(policy: &LinuxSeccomp) -> Result<Vec<u64>, SeccompError> {
-    let pack = |i: &sock_filter| {
-        let ([a, b], [c, d, e, f]) = (i.code.to_ne_bytes(), i.k.to_ne_bytes());
-        u64::from_ne_bytes([a, b, i.jt, i.jf, c, d, e, f])
-    };
-    Ok(program(policy, ABIS)?.iter().map(pack).collect())
+/// Turns a policy into a program for this machine.
+pub fn compile(policy: &LinuxSeccomp) -> Result<Filter, SeccompError> {
+    let flags = policy.flags().iter().flatten().try_fold(0, |flags, flag| Ok(flags | number_of(flag)?))?;
+    Ok(Filter { program: program(policy, ABIS)?, flags })
+}
+
+fn number_of(flag: &LinuxSeccompFilterFlag) -> Result<u64, SeccompError> {
+    match flag {
+        LinuxSeccompFilterFlag::SeccompFilterFlagLog => Ok(libc::SECCOMP_FILTER_FLAG_LOG),
+        LinuxSeccompFilterFlag::SeccompFilterFlagTsync => Ok(libc::SECCOMP_FILTER_FLAG_TSYNC),
+        LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => Ok(libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW),
+        LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => {
+            Err(SeccompError::Agent("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"))
+        }
+    }
 }
 
 fn program(policy: &LinuxSeccomp, abis: &[Abi]) -> Result<Vec<sock_filter>, SeccompError> {
@@ -350,7 +363,9 @@ fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::seccomp::{one_id_policy, policy};
+    use crate::container::seccomp::{one_id_answers, policy};
+    use oci_spec::runtime::Capability;
+    use std::collections::HashSet;
 
     const ALLOW: u32 = SECCOMP_RET_ALLOW;
     const EPERM: u32 = SECCOMP_RET_ERRNO | libc::EPERM as u32;
@@ -431,10 +446,10 @@ mod tests {
 
     #[test]
     fn every_number_of_every_abi_is_answered_as_the_policy_says() {
-        let all = ["CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_SYS_TIME", "CAP_BPF"].map(String::from);
+        let all = HashSet::from([Capability::SysAdmin, Capability::SysPtrace, Capability::SysTime, Capability::Bpf]);
         for abis in [&[X86_64, X86][..], &[AARCH64, ARM]] {
             let columns = || abis.iter().flat_map(|abi| abi.columns.iter().map(|column| (abi.audit, column)));
-            for mut policy in [policy(&[]), policy(&all), one_id_policy()] {
+            for mut policy in [policy(&HashSet::new()), policy(&all), one_id_answers()] {
                 policy.set_architectures(Some(columns().map(|(_, (arch, _))| *arch).collect()));
                 let program = program(&policy, abis).unwrap();
                 for (audit, (arch, column)) in columns() {
@@ -460,7 +475,7 @@ mod tests {
 
     #[test]
     fn an_abi_that_is_not_listed_gets_nothing() {
-        let mut policy = one_id_policy();
+        let mut policy = one_id_answers();
         policy.set_architectures(None);
         let program = program(&policy, &[X86_64, X86]).unwrap();
         assert_eq!(run(&program, X86_64.audit, 0, [0; 6]), ALLOW);
@@ -470,7 +485,7 @@ mod tests {
 
     #[test]
     fn the_well_known_refusals() {
-        let program = program(&policy(&[]), ABIS).unwrap();
+        let program = compile(&policy(&HashSet::new())).unwrap().program;
         let call = |nr: i64, first: i32| {
             let audit = ABIS[0].audit;
             run(&program, audit, nr as u32, [first as u32 as u64, 0, 0, 0, 0, 0])
@@ -507,13 +522,13 @@ mod tests {
         ];
         for op in all {
             for value in edges {
-                let mut policy = policy(&[]);
+                let mut policy = policy(&HashSet::new());
                 let rules = format!(
                     r#"[{{"names": ["read"], "action": "SCMP_ACT_ALLOW",
                          "args": [{{"index": 5, "value": {value}, "valueTwo": {value}, "op": "{op}"}}]}}]"#
                 );
                 policy.set_syscalls(Some(serde_json::from_str(&rules).unwrap()));
-                let program = program(&policy, ABIS).unwrap();
+                let program = compile(&policy).unwrap().program;
                 for argument in edges {
                     let arguments = [9, 9, 9, 9, 9, argument];
                     let got = run(&program, ABIS[0].audit, libc::SYS_read as u32, arguments);
