@@ -183,7 +183,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
                 let _ = process::dup_to(fd.as_fd(), number);
             }
         }
-        init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told);
+        init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told, job.egress);
     };
     if job.told {
         did(client, clone_step, begun.elapsed());
@@ -239,7 +239,9 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
                     return Err(lost(libc::ECANCELED));
                 }
                 going = Some(std::time::Instant::now());
-                init.send(&Message::Go).map_err(|e| lost(e.errno))?;
+                if job.egress {
+                    init.send(&Message::Go).map_err(|e| lost(e.errno))?;
+                }
             }
             Some((Message::Failed { step, errno }, _)) => return Err(Failed { step, errno: errno as i32 }),
             Some(_) => return Err(lost(libc::EPROTO)),
