@@ -14,38 +14,38 @@ pub fn resolv_conf(asked: &[String], host_network: bool) -> String {
     if host_network && asked.is_empty() {
         return host;
     }
-    let behind =
-        if servers(&host).all(|server| server == STUB) { fs::read_to_string(BEHIND_THE_STUB).ok() } else { None };
-    translate(&behind.unwrap_or(host), asked)
+    let is_stub = servers(&host).any(|server| server == STUB);
+    let behind = if is_stub { fs::read_to_string(BEHIND_THE_STUB).unwrap_or_default() } else { String::new() };
+    if host_network { listed(&host, asked) } else { translate(&host, &behind, asked) }
 }
 
 fn servers(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| line.trim_start().strip_prefix("nameserver")).map(str::trim)
 }
 
-/// The host's file, with servers that a container can reach.
-fn translate(host: &str, asked: &[String]) -> String {
-    let mut text = String::new();
-    for line in host.lines().filter(|line| ["search", "domain", "options"].iter().any(|word| line.starts_with(word))) {
-        text += &format!("{line}\n");
+/// The host's file, with servers that a container can reach. Its first server is reached through the way out, which
+/// forwards to it wherever it is; the others follow. pasta answers in the forwarder's name whenever that first server
+/// answers, so it must not be asked by its own address, not even when `--dns` says so.
+fn translate(host: &str, behind: &str, asked: &[String]) -> String {
+    let forwarded = servers(host).find(|server| server.parse::<Ipv4Addr>().is_ok());
+    let forwarder = CONTAINER.dns.to_string();
+    let asked: Vec<String> = asked
+        .iter()
+        .map(|server| if Some(server.as_str()) == forwarded { &forwarder } else { server }.clone())
+        .collect();
+    if !asked.is_empty() {
+        return listed(host, &asked);
     }
-    let forwarded = CONTAINER.dns.to_string();
-    let mut wanted: Vec<&str> = asked.iter().map(String::as_str).collect();
-    if wanted.is_empty() {
-        for server in servers(host) {
-            let server = if is_reachable(server) { server } else { &forwarded };
-            if !wanted.contains(&server) {
-                wanted.push(server);
-            }
-        }
-    }
-    if wanted.is_empty() {
-        wanted.push(&forwarded);
-    }
-    for server in wanted {
-        text += &format!("nameserver {server}\n");
-    }
-    text
+    let others = servers(host).chain(servers(behind));
+    let others = others.filter(|server| Some(*server) != forwarded && is_reachable(server)).map(str::to_owned);
+    listed(host, &std::iter::once(forwarder).chain(others).collect::<Vec<_>>())
+}
+
+/// The host's file with these servers.
+fn listed(host: &str, servers: &[String]) -> String {
+    let kept = host.lines().filter(|line| ["search", "domain", "options"].iter().any(|word| line.starts_with(word)));
+    let servers = servers.iter().map(|server| format!("nameserver {server}"));
+    kept.map(str::to_owned).chain(servers).map(|line| line + "\n").collect()
 }
 
 /// Not the host's loopback or one of its links, nor an address that lies in the container's own network.
@@ -91,13 +91,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_that_a_container_cannot_reach_are_forwarded() {
-        let host = "# made by hand\nsearch example.org\noptions edns0\nnameserver 127.0.0.1\nnameserver 9.9.9.9\n\
-                    nameserver ::1\nnameserver fe80::1%eth0\nnameserver 10.0.2.1\n";
+    fn the_first_server_is_forwarded_and_the_others_follow_if_reachable() {
+        let host = "# made by hand\nsearch example.org\noptions edns0\nnameserver 192.0.2.1\nnameserver 9.9.9.9\n\
+                    nameserver 127.0.0.1\nnameserver ::1\nnameserver fe80::1%eth0\nnameserver 10.0.2.1\n";
         let expected = "search example.org\noptions edns0\nnameserver 10.0.2.3\nnameserver 9.9.9.9\n";
-        assert_eq!(translate(host, &[]), expected);
-        assert_eq!(translate("", &[]), "nameserver 10.0.2.3\n");
-        assert_eq!(translate("nameserver 9.9.9.9\n", &["1.1.1.1".into()]), "nameserver 1.1.1.1\n");
+        assert_eq!(translate(host, "", &[]), expected);
+        assert_eq!(translate("", "", &[]), "nameserver 10.0.2.3\n");
+        let asked = ["1.1.1.1", "9.9.9.9"].map(String::from);
+        assert_eq!(translate("nameserver 9.9.9.9\n", "", &asked), "nameserver 1.1.1.1\nnameserver 10.0.2.3\n");
+    }
+
+    #[test]
+    fn behind_the_stub_are_the_servers_that_it_asks() {
+        let behind = "nameserver 192.0.2.53\nsearch lan\n";
+        let expected = "options edns0\nnameserver 10.0.2.3\nnameserver 192.0.2.53\n";
+        assert_eq!(translate("nameserver 127.0.0.53\noptions edns0\n", behind, &[]), expected);
     }
 
     #[test]
