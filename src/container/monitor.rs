@@ -202,6 +202,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
         log: None,
         control,
         proxy: None,
+        egress: None,
         cgroup: job.cgroup.clone(),
     };
     if let Some(streams) = streams {
@@ -235,8 +236,12 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
             }
             Some((Message::Terminal, mut descriptors)) => supervised.terminal = descriptors.pop(),
             Some((Message::Ready, _)) => {
-                if job.egress && !matches!(client.receive(), Ok(Some((Message::EgressUp, _)))) {
-                    return Err(lost(libc::ECANCELED));
+                if job.egress {
+                    let Ok(Some((Message::EgressUp, mut held))) = client.receive() else {
+                        return Err(lost(libc::ECANCELED));
+                    };
+                    supervised.egress = held.pop();
+                    let _ = crate::network::CONTAINER.ensure_addresses();
                 }
                 going = Some(std::time::Instant::now());
                 if job.egress {
