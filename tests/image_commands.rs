@@ -4,7 +4,7 @@ mod common;
 #[path = "../rootfs-fixtures/hostile.rs"]
 mod hostile;
 
-use common::{Need, Sandbox, free_port, require};
+use common::{Need, Sandbox, require};
 use hostile::Tape;
 use serde_json::Value;
 use std::fs;
@@ -63,8 +63,8 @@ fn import_takes_every_compression_and_source() {
 
 /// A web server that answers each request with this.
 fn serve(answer: Vec<u8>) -> u16 {
-    let port = free_port();
-    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -250,6 +250,19 @@ fn layers_go_with_the_last_image_that_uses_them() {
     assert_eq!(fs::read_dir(sandbox.root().join("layers")).unwrap().count(), 1);
     assert_eq!(sandbox.ok(&["rmi", "two"]).lines().count(), 3);
     assert_empty(&sandbox);
+}
+
+#[test]
+fn a_damaged_image_says_so_and_can_be_removed() {
+    let sandbox = Sandbox::new();
+    for damage in ["", "{}", "not JSON"] {
+        let id = import(&sandbox, damage, &["damaged"]);
+        fs::write(sandbox.root().join("images").join(&id).join("config.json"), damage).unwrap();
+        let said = sandbox.fails(125, &["history", "damaged"]);
+        assert!(said.contains("is damaged") && said.contains("minirun rmi -f"), "{said}");
+        sandbox.ok(&["rmi", "damaged"]);
+        assert_empty(&sandbox);
+    }
 }
 
 #[test]

@@ -119,24 +119,15 @@ fn scope(mount: &Path, id: &str, monitor: i32) -> Option<PathBuf> {
     if !Path::new("/run/systemd/system").exists() {
         return None;
     }
-    let busctl = crate::userns::program("busctl")?;
     let unit = format!("minirun-{}.scope", &id[..12]);
-    let whose = if rustix::process::geteuid().is_root() { "--system" } else { "--user" };
-    let manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"];
-    let asked = Command::new(busctl)
-        .args([whose, "--quiet", "call"])
-        .args(manager)
-        .args(["StartTransientUnit", "ssa(sv)a(sa(sv))", &unit, "fail", "4"])
-        .args(["Description", "s", &format!("minirun container {}", &id[..12])])
-        .args(["PIDs", "au", "1", &monitor.to_string()])
-        .args(["Delegate", "b", "true"])
-        .args(["CollectMode", "s", "inactive-or-failed"])
-        .arg("0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if !asked.is_ok_and(|status| status.success()) {
+    let (description, monitor_pid) = (format!("minirun container {}", &id[..12]), monitor.to_string());
+    let mut method = vec!["StartTransientUnit", "ssa(sv)a(sa(sv))", &unit, "fail", "4"];
+    method.extend(["Description", "s", &description]);
+    method.extend(["PIDs", "au", "1", &monitor_pid]);
+    method.extend(["Delegate", "b", "true"]);
+    method.extend(["CollectMode", "s", "inactive-or-failed"]);
+    method.push("0");
+    if !call_systemd(&method) {
         return None;
     }
     // The answer is a job that systemd has yet to do.
@@ -154,6 +145,30 @@ fn scope(mount: &Path, id: &str, monitor: i32) -> Option<PathBuf> {
         std::thread::sleep(Duration::from_millis(1));
     }
     None
+}
+
+/// Lets process `monitor` start others in `group`, which another monitor's limits are set in: from outside a scope nobody
+/// but systemd may move a process into it. Whether it may.
+pub fn admit(group: &str, monitor: i32) -> bool {
+    let Some((unit, _)) =
+        Path::new(group).parent().and_then(Path::file_name).and_then(|u| u.to_str()?.rsplit_once(".scope"))
+    else {
+        return true;
+    };
+    let unit = format!("{unit}.scope");
+    let arguments = ["AttachProcessesToUnit", "ssau", &unit, "/monitor", "1", &monitor.to_string()];
+    call_systemd(&arguments) && group_of(monitor).is_some_and(|g| g.contains(&unit))
+}
+
+/// A call of systemd's manager, the user's own or root's.
+fn call_systemd(arguments: &[&str]) -> bool {
+    let Some(busctl) = crate::userns::program("busctl") else { return false };
+    let whose = if rustix::process::geteuid().is_root() { "--system" } else { "--user" };
+    let manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"];
+    let mut command = Command::new(busctl);
+    command.args([whose, "--quiet", "call"]).args(manager).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// The nearest group above our own, or for root any, that may be divided by the controllers wanted.

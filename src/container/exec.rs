@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::protocol::End;
 use super::record::{Container, Phase};
 use super::users;
-use super::{capability, capability::UnknownCapability};
+use super::{capability, capability::UnknownCapability, cgroup};
 use crate::diag::Diagnose;
 use crate::store::Store;
 use crate::userns::IdMap;
@@ -105,7 +105,7 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         stdin: wanted.stdin,
         ports: Vec::new(),
         egress: false,
-        cgroup: state.cgroup,
+        cgroup: state.cgroup.filter(|group| cgroup::admit(group, prepared.pid())),
         told: false,
     };
     Ok(launch::converse(prepared, &job, Vec::new(), name, None, &mut Silent)?)

@@ -26,7 +26,11 @@ pub fn json(store: &Store, container: &Container) -> Result<Value, RecordError> 
         Network::None => "none",
         Network::Host => "host",
     };
-    let address = if running && request.network == Network::Private { String::new() } else { String::new() };
+    let address = if running && request.network == Network::Private {
+        crate::network::CONTAINER.v4.to_string()
+    } else {
+        String::new()
+    };
     let mounts: Vec<Value> = record
         .volumes
         .iter()
@@ -134,7 +138,7 @@ pub fn json(store: &Store, container: &Container) -> Result<Value, RecordError> 
         "NetworkSettings": {
             "Ports": bindings(&state.ports),
             "IPAddress": address,
-            "Gateway": if address.is_empty() { String::new() } else { String::new() },
+            "Gateway": if address.is_empty() { String::new() } else { crate::network::CONTAINER.gateway_v4.to_string() },
             "SandboxKey": if running { format!("/proc/{}/ns/net", state.pid) } else { String::new() },
             "Networks": {mode: {"IPAddress": address}},
         },

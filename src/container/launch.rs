@@ -118,6 +118,13 @@ pub struct Prepared {
     end: End,
 }
 
+impl Prepared {
+    /// Of the monitor.
+    pub fn pid(&self) -> i32 {
+        self.spawning.pid()
+    }
+}
+
 /// Starts a monitor; `name` is what `ps` shows it with.
 pub fn prepare(store: &Store, name: &str) -> Result<Prepared, LaunchError> {
     let (ours, theirs) = End::pair()?;
@@ -134,7 +141,7 @@ pub fn start(container: &Container, prepared: Prepared, listener: &mut dyn Liste
         return Err(LaunchError::Running(name.clone()));
     }
     let request = &container.record.request;
-    let placed = cgroup::place(&request.limits, &container.record.id, prepared.spawning.pid());
+    let placed = cgroup::place(&request.limits, &container.record.id, prepared.pid());
     placed.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let group = placed.group.map(|g| g.to_string_lossy().into_owned());
     let plan = plan(container, group.clone())?;

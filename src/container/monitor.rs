@@ -153,6 +153,8 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
     let plan = &job.plan;
     let clone_step = plan.outside.len() as u32 - 1;
     let here = |error: SysError| Failed { step: clone_step, errno: error.errno };
+    // Opened while the host's tree is still in sight.
+    let group = job.cgroup.as_ref().map(|path| File::open(path).on("open", path)).transpose().map_err(here)?;
     let mut walk = Walk::default();
     for (index, step) in plan.outside.iter().enumerate() {
         let begun = std::time::Instant::now();
@@ -173,7 +175,6 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
     let streams = if job.terminal { None } else { Some(streams(job.stdin).map_err(here)?) };
     let (ours, theirs) = End::pair().map_err(here)?;
     let begun = std::time::Instant::now();
-    let group = job.cgroup.as_ref().map(|path| File::open(path).on("open", path)).transpose().map_err(here)?;
     let born = process::clone3(namespace_flags(namespaces), group.as_ref().map(AsFd::as_fd)).map_err(here)?;
     let Some(child) = born else {
         drop(ours);

@@ -162,9 +162,15 @@ impl Plan {
     /// The plan of another process in a container that runs.
     pub fn of_exec(pid: i32, spec: &Spec, process: &Process, single_id: bool) -> Result<Self, PlanError> {
         let linux = spec.linux().as_ref().ok_or(PlanError::Lacks("its linux part"))?;
-        let namespaces = namespaces(linux).into_iter().filter(|n| n != "user").collect();
-        let outside = vec![Step::JoinNamespaces { pid, namespaces }, Step::Clone { namespaces: Vec::new() }];
+        let (cgroup, others): (Vec<_>, _) =
+            namespaces(linux).into_iter().filter(|n| n != "user").partition(|n| n == "cgroup");
+        let outside = vec![Step::JoinNamespaces { pid, namespaces: others }, Step::Clone { namespaces: Vec::new() }];
         let mut inside = Vec::new();
+        if !cgroup.is_empty() {
+            // Only now: from inside that namespace nobody could be born into a group that it shows. Process 1 is the
+            // container's own by now.
+            inside.push(Step::JoinNamespaces { pid: 1, namespaces: cgroup });
+        }
         if process.terminal().unwrap_or(false) {
             inside.push(Step::Terminal { console: false });
         }

@@ -142,7 +142,12 @@ fn resources(request: &Request) -> Value {
 
 /// The whole specification.
 pub fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Result<Spec, serde_json::Error> {
-    let hostname = request.hostname.clone().unwrap_or_else(|| facts.id[..12].to_owned());
+    let hostname = match (&request.hostname, &request.network) {
+        (Some(name), _) => name.clone(),
+        // Who shares the host's network is found under the host's name.
+        (None, Network::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        (None, _) => facts.id[..12].to_owned(),
+    };
     let workdir = image.config().as_ref().and_then(|c| c.working_dir().clone()).filter(|d| !d.is_empty());
     let cwd = request.workdir.clone().or(workdir).unwrap_or_else(|| "/".into());
     let cwd = if cwd.starts_with('/') { cwd } else { format!("/{cwd}") };

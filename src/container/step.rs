@@ -350,6 +350,8 @@ impl Step {
             Self::Overlay(_) => "lay the image's layers over each other".into(),
             Self::Directory { path } => format!("work in {path}"),
             Self::CgroupLimit { file, value } => format!("set {file} to {value}"),
+            Self::Clone { .. } => "give birth to its first process".into(),
+            Self::JoinNamespaces { .. } => "enter its namespaces".into(),
             other => other.call(),
         }
     }

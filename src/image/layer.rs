@@ -68,6 +68,22 @@ pub fn known(store: &Store, diff_id: &Digest) -> Result<Info, ImageError> {
     info(store, diff_id)?.ok_or(ImageError::NoLayer { layer: *diff_id })
 }
 
+/// The layers that an image uses, found by asking all layers there are.
+pub fn used_by(store: &Store, image: &Digest) -> Result<Vec<Digest>, ImageError> {
+    let layers = store.path("layers");
+    let mut used = Vec::new();
+    for entry in fs::read_dir(&layers).on("opendir", &layers)? {
+        let directory = entry.on("readdir", &layers)?.path();
+        if directory.join("images").join(image.hex()).exists() {
+            let path = directory.join("info.json");
+            let text = fs::read(&path).on("read", &path)?;
+            let info: Info = serde_json::from_slice(&text).map_err(|source| ImageError::Json { path, source })?;
+            used.push(info.diff_id);
+        }
+    }
+    Ok(used)
+}
+
 /// The archive of a layer, in the form that has this digest: its blob, or the uncompressed archive.
 pub fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Read + Send>, ImageError> {
     let directory = directory(store, &info.diff_id);

@@ -3,7 +3,7 @@
 use super::claim::{self, ImageClaim};
 use super::digest::Digest;
 use super::reference::Reference;
-use super::{Image, ImageError, names};
+use super::{Image, ImageError, layer, names};
 use crate::store::{self, Store};
 use crate::sys::On;
 use std::fs;
@@ -44,8 +44,11 @@ pub fn remove(store: &Store, name_or_id: &str, force: bool) -> Result<Vec<Remove
     if !last || !users.is_empty() {
         return Ok(removed);
     }
-    // A damaged image has no layers to be known; it can be removed all the same.
-    let layers = Image::open(store, &id).ok().flatten().map(|image| image.layers).unwrap_or_default();
+    let layers = match Image::open(store, &id) {
+        Ok(Some(image)) => image.layers,
+        // A damaged image does not say what its layers are; they do.
+        _ => layer::used_by(store, &id)?,
+    };
     claim.intend(&layers)?;
     let scratch = store.scratch()?;
     let directory = super::directory(store, &id);

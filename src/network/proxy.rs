@@ -1,11 +1,254 @@
-use std::os::fd::*;
-pub struct Proxy(OwnedFd);
+//! From published ports to the container: one epoll set, no thread, nothing that blocks, and nothing kept while idle.
+
+mod datagram;
+mod stream;
+
+use super::ContainerNetwork;
+use super::ports::{Listener, Protocol};
+use datagram::Flows;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use stream::{Carrier, Stream};
+
+/// Forwards what comes to listeners.
+pub struct Proxy {
+    epoll: OwnedFd,
+    listeners: Vec<Listener>,
+    network: ContainerNetwork,
+    streams: Slots<Stream>,
+    carrier: Carrier,
+    flows: Flows,
+    /// As many connections as there are descriptors for.
+    most: usize,
+    /// At the limit: further connections wait in the listeners' queues.
+    is_full: bool,
+    events: Vec<epoll::Event>,
+}
+
+/// What an event is about: the kind in the upper half, which one in the lower.
+#[derive(Clone, Copy)]
+enum Subject {
+    Listener(usize),
+    Client(usize),
+    Inside(usize),
+    Flow(usize),
+    FlowTimer,
+}
+
+impl Subject {
+    fn data(self) -> EventData {
+        let (kind, index) = match self {
+            Self::Listener(index) => (0, index),
+            Self::Client(index) => (1, index),
+            Self::Inside(index) => (2, index),
+            Self::Flow(index) => (3, index),
+            Self::FlowTimer => (4, 0),
+        };
+        EventData::new_u64(kind << 32 | index as u64)
+    }
+
+    fn of(data: EventData) -> Self {
+        let index = data.u64() as u32 as usize;
+        match data.u64() >> 32 {
+            0 => Self::Listener(index),
+            1 => Self::Client(index),
+            2 => Self::Inside(index),
+            3 => Self::Flow(index),
+            _ => Self::FlowTimer,
+        }
+    }
+}
+
+/// Rounds of one turn, and events of one round: the caller has other things to look after.
+const ROUNDS: usize = 8;
+const EVENTS: usize = 64;
+/// Connections taken from one listener in one round.
+const ACCEPTED: usize = 16;
+/// Connections at once, whatever the limit of descriptors.
+const MOST: usize = 16 * 1024;
+/// Descriptors left to the rest of the process.
+const RESERVED: usize = 64;
+
 impl Proxy {
-    pub fn new(_l: Vec<super::ports::Listener>, _a: super::ContainerNetwork) -> Result<Self, std::io::Error> {
-        Err(std::io::Error::other(""))
+    /// Forwards into the network namespace that this process is in.
+    pub fn new(listeners: Vec<Listener>, network: ContainerNetwork) -> io::Result<Self> {
+        let _ = network.ensure_address();
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        for (index, listener) in listeners.iter().enumerate() {
+            epoll::add(&epoll, listener, Subject::Listener(index).data(), EventFlags::IN)?;
+            if listener.spec().protocol == Protocol::Udp {
+                network.bring_back_datagrams(listener.spec().container_port);
+            }
+        }
+        Ok(Self {
+            epoll,
+            listeners,
+            network,
+            streams: Slots::default(),
+            carrier: Carrier::default(),
+            flows: Flows::default(),
+            most: most(),
+            is_full: false,
+            events: Vec::new(),
+        })
     }
+
+    /// Readable when there is something to do.
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.epoll.as_fd()
     }
-    pub fn turn(&mut self) {}
+
+    /// Does what can be done without waiting.
+    pub fn turn(&mut self) {
+        for _ in 0..ROUNDS {
+            let mut events = std::mem::take(&mut self.events);
+            events.reserve(EVENTS);
+            let now = Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 });
+            let found = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), now);
+            for event in events.drain(..) {
+                self.handle(Subject::of(event.data), event.flags);
+            }
+            self.events = events;
+            self.streams.settle();
+            self.flows.settle();
+            if self.is_full && self.streams.count < self.most {
+                self.pause(false);
+            }
+            if found.is_err() || found == Ok(0) {
+                break;
+            }
+        }
+        if self.streams.count == 0 {
+            self.carrier.rest();
+            self.streams.rest();
+        }
+    }
+
+    fn handle(&mut self, subject: Subject, flags: EventFlags) {
+        match subject {
+            Subject::Listener(index) if self.listeners[index].spec().protocol == Protocol::Udp => {
+                self.flows.take(&self.epoll, &self.listeners, index, &self.network);
+            }
+            Subject::Listener(index) => self.accept(index),
+            Subject::Client(index) => self.carry(index, stream::CLIENT, flags),
+            Subject::Inside(index) => self.carry(index, stream::INSIDE, flags),
+            Subject::Flow(index) => self.flows.give_back(&self.listeners, index),
+            Subject::FlowTimer => self.flows.expire(),
+        }
+    }
+
+    fn accept(&mut self, index: usize) {
+        let port = self.listeners[index].spec().container_port;
+        for _ in 0..ACCEPTED {
+            if self.streams.count >= self.most {
+                return self.pause(true);
+            }
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let (socket, client) = match rustix::net::acceptfrom_with(&self.listeners[index], flags) {
+                Ok((socket, client)) => (socket, client.and_then(|client| SocketAddr::try_from(client).ok())),
+                Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) if self.streams.count > 0 => {
+                    return self.pause(true);
+                }
+                Err(_) => return,
+            };
+            let Some(client) = client else { continue };
+            match Stream::open(socket, client, port, &self.network) {
+                Ok(stream) => {
+                    let slot = self.streams.put(stream);
+                    let registered = self.streams.get(slot).map(|stream| stream.register(&self.epoll, slot));
+                    if !matches!(registered, Some(Ok(()))) {
+                        self.streams.remove(slot);
+                    }
+                }
+                // Nothing inside can be reached: the client was told by the reset.
+                Err(_) => continue,
+            }
+        }
+    }
+
+    fn carry(&mut self, slot: usize, side: usize, flags: EventFlags) {
+        let Some(stream) = self.streams.get(slot) else { return };
+        if stream.carry(side, flags, &mut self.carrier, &self.epoll, slot, &self.network).is_break() {
+            self.streams.remove(slot);
+        }
+    }
+
+    /// Stops or goes on listening for connections.
+    fn pause(&mut self, pause: bool) {
+        self.is_full = pause;
+        let flags = if pause { EventFlags::empty() } else { EventFlags::IN };
+        for (index, listener) in self.listeners.iter().enumerate() {
+            if listener.spec().protocol == Protocol::Tcp {
+                let _ = epoll::modify(&self.epoll, listener, Subject::Listener(index).data(), flags);
+            }
+        }
+    }
+}
+
+/// Connections that this process has descriptors for: two sockets each, and pipes for those of them that move much.
+fn most() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // The soft limit is there for programs that use select(2).
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let descriptors = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
+    (descriptors.unwrap_or(usize::MAX).saturating_sub(RESERVED) / 3).clamp(16, MOST)
+}
+
+/// Numbered places. A place that becomes free is taken again only after the round: events for who was there are still
+/// to come.
+struct Slots<T> {
+    places: Vec<Option<Box<T>>>,
+    free: Vec<usize>,
+    freed: Vec<usize>,
+    count: usize,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { places: Vec::new(), free: Vec::new(), freed: Vec::new(), count: 0 }
+    }
+}
+
+impl<T> Slots<T> {
+    fn put(&mut self, value: T) -> usize {
+        self.count += 1;
+        match self.free.pop() {
+            Some(index) => {
+                self.places[index] = Some(Box::new(value));
+                index
+            }
+            None => {
+                self.places.push(Some(Box::new(value)));
+                self.places.len() - 1
+            }
+        }
+    }
+
+    fn get(&mut self, index: usize) -> Option<&mut T> {
+        self.places.get_mut(index)?.as_deref_mut()
+    }
+
+    fn remove(&mut self, index: usize) -> Option<Box<T>> {
+        let removed = self.places.get_mut(index)?.take()?;
+        self.count -= 1;
+        self.freed.push(index);
+        Some(removed)
+    }
+
+    /// The round is over.
+    fn settle(&mut self) {
+        self.free.append(&mut self.freed);
+    }
+
+    /// Keeps nothing.
+    fn rest(&mut self) {
+        if self.count == 0 {
+            *self = Self::default();
+        }
+    }
 }

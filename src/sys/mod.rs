@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 pub mod fs;
+pub mod inet;
 pub mod memory;
 pub mod mount;
 pub mod netlink;
@@ -13,7 +14,7 @@ use std::path::Path;
 
 /// A system call that failed: which one, on what, and what the kernel said.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{call} {subject}: {}", describe(*errno))]
+#[error("{call}{}{subject}: {}", if subject.is_empty() { "" } else { " " }, describe(*errno))]
 pub struct SysError {
     /// The call's own name, as in its manual page.
     pub call: &'static str,

@@ -1,0 +1,107 @@
+//! Inside a container's network namespace: its addresses, and connections into it that bear their client's address.
+//!
+//! A socket may bear a foreign address (IP_TRANSPARENT). The answer to it must not leave by the default route but come
+//! back to that socket: what is marked looks up a table that delivers everything locally, and a connection's answers are
+//! marked as its first packet was (tcp_fwmark_accept). Datagrams inherit no mark; those that leave from a published port
+//! look up a like table.
+
+use super::ContainerNetwork;
+use crate::sys::{SysError, inet, netlink};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+const MARK: u32 = 0x6d72;
+const STREAMS: u32 = 0x6d72;
+const DATAGRAMS: u32 = 0x6d73;
+
+const ANY: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+
+impl ContainerNetwork {
+    /// Prepares the namespace that this process is in. Only the IPv4 address must succeed: without IPv6 the container has
+    /// none, and without rules or settings its clients' addresses are not kept.
+    pub fn set_up(&self) -> Result<(), SysError> {
+        for (setting, value) in SETTINGS {
+            let _ = fs::write(format!("/proc/sys/net/{setting}"), value);
+        }
+        for any in ANY {
+            let _ = netlink::add_rule_for_mark(STREAMS, any, MARK);
+            let _ = netlink::add_local_route(STREAMS, any, None);
+        }
+        if self.on_loopback { self.take_address() } else { Ok(()) }
+    }
+
+    /// The commands that do the same by hand.
+    pub fn call(&self) -> String {
+        let address = if self.on_loopback { format!("ip address add {}/32 dev lo; ", self.v4) } else { String::new() };
+        format!(
+            "{address}ip rule add fwmark {MARK:#x} lookup {STREAMS}; ip route add local default dev lo table {STREAMS}"
+        )
+    }
+
+    fn take_address(&self) -> Result<(), SysError> {
+        let _ = netlink::add_address(self.v6.into());
+        netlink::add_address(self.v4.into())
+    }
+
+    /// Makes sure that there is an address to connect to, also where the way out failed to bring one.
+    pub fn ensure_address(&self) -> Result<(), SysError> {
+        let probe = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+        match probe.and_then(|probe| rustix::net::bind(&probe, &SocketAddr::from((self.v4, 0)))) {
+            Err(rustix::io::Errno::ADDRNOTAVAIL) => self.take_address(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Brings back the datagrams that the container sends from a published port. The address must be there.
+    pub fn bring_back_datagrams(&self, port: u16) {
+        for (any, own) in ANY.into_iter().zip([IpAddr::V4(self.v4), IpAddr::V6(self.v6)]) {
+            let _ = netlink::add_local_route(DATAGRAMS, any, Some(own));
+            let _ = netlink::add_rule_for_udp_source(DATAGRAMS, any, port);
+        }
+    }
+
+    /// A socket on its way to a port of the container, in the name of `client` as far as that can be.
+    pub fn connect(&self, kind: SocketType, client: IpAddr, is_v4: bool, port: u16) -> io::Result<OwnedFd> {
+        let (family, own) =
+            if is_v4 { (AddressFamily::INET, self.v4.into()) } else { (AddressFamily::INET6, IpAddr::V6(self.v6)) };
+        let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+        if kind == SocketType::STREAM {
+            sockopt::set_tcp_nodelay(&socket, true)?;
+        }
+        let _ = bear(&socket, self.seen_as(client, is_v4));
+        match rustix::net::connect(&socket, &SocketAddr::new(own, port)) {
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The address that the container sees a client under: its own. One that means something else inside (the host's
+    /// loopback, its links, the other family) is the host's, which many services trust less than their own loopback.
+    fn seen_as(&self, client: IpAddr, is_v4: bool) -> IpAddr {
+        match client {
+            IpAddr::V4(v4) if is_v4 && !v4.is_loopback() && !v4.is_link_local() => client,
+            IpAddr::V6(v6) if !is_v4 && !v6.is_loopback() && !v6.is_unicast_link_local() => client,
+            _ if is_v4 => self.gateway_v4.into(),
+            _ => self.gateway_v6.into(),
+        }
+    }
+}
+
+fn bear(socket: &OwnedFd, address: IpAddr) -> io::Result<()> {
+    inet::set_mark(socket, MARK)?;
+    inet::set_transparent(socket, address.is_ipv4())?;
+    inet::set_bind_address_no_port(socket)?;
+    Ok(rustix::net::bind(socket, &SocketAddr::new(address, 0))?)
+}
+
+/// Of the namespace. Besides marks: a port of a client's address is used again after a second, not a minute, since all
+/// clients on the host share one address.
+const SETTINGS: [(&str, &str); 4] = [
+    ("ipv4/tcp_fwmark_accept", "1"),
+    ("ipv4/fwmark_reflect", "1"),
+    ("ipv6/fwmark_reflect", "1"),
+    ("ipv4/tcp_tw_reuse", "1"),
+];

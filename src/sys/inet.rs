@@ -1,0 +1,83 @@
+//! Options of internet sockets that no crate types, and datagrams with the local address that they came to.
+
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd};
+
+/// Lets the socket bear an address that is not this namespace's (CAP_NET_ADMIN there).
+pub fn set_transparent(socket: impl AsFd, is_v4: bool) -> io::Result<()> {
+    if is_v4 {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_TRANSPARENT, 1)
+    } else {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT, 1)
+    }
+}
+
+/// Marks all that the socket sends.
+pub fn set_mark(socket: impl AsFd, mark: u32) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_MARK, mark as i32)
+}
+
+/// `bind` chooses the address only; `connect` chooses the port, which need only be new for its destination.
+pub fn set_bind_address_no_port(socket: impl AsFd) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+}
+
+/// Every datagram tells which local address it came to.
+pub fn set_packet_info(socket: impl AsFd, is_v4: bool) -> io::Result<()> {
+    if is_v4 {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
+    } else {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
+    }
+}
+
+fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> io::Result<()> {
+    let size = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: the value is a live i32, and its size is told.
+    let result = unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw const value).cast(), size) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// One datagram: its length, its sender, the local address that it came to.
+pub fn receive_datagram(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+    let mut space = nix::cmsg_space!(libc::in6_pktinfo, libc::in_pktinfo);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let fd = socket.as_fd().as_raw_fd();
+    let message = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut space), MsgFlags::MSG_DONTWAIT)?;
+    let local = message.cmsgs()?.find_map(|part| match part {
+        // ipi_spec_dst is an address that an answer may bear, also where the datagram was broadcast.
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            Some(IpAddr::V4(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes())))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr))),
+        _ => None,
+    });
+    let sender = message.address.and_then(|address| {
+        let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::from((v4.ip(), v4.port())));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6(SocketAddrV6::from(*v6))))
+    });
+    Ok((message.bytes, sender.ok_or(io::ErrorKind::InvalidData)?, local))
+}
+
+/// Sends one datagram that bears the local address `from`.
+pub fn send_datagram(socket: impl AsFd, bytes: &[u8], to: SocketAddr, from: Option<IpAddr>) -> io::Result<()> {
+    let (v4, v6);
+    let info = match from {
+        Some(IpAddr::V4(from)) => {
+            let ipi_spec_dst = libc::in_addr { s_addr: u32::from_ne_bytes(from.octets()) };
+            v4 = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst, ipi_addr: ipi_spec_dst };
+            Some(ControlMessage::Ipv4PacketInfo(&v4))
+        }
+        Some(IpAddr::V6(from)) => {
+            v6 = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: from.octets() }, ipi6_ifindex: 0 };
+            Some(ControlMessage::Ipv6PacketInfo(&v6))
+        }
+        None => None,
+    };
+    let to = SockaddrStorage::from(to);
+    let parts = [IoSlice::new(bytes)];
+    sendmsg(socket.as_fd().as_raw_fd(), &parts, info.as_slice(), MsgFlags::MSG_DONTWAIT, Some(&to))?;
+    Ok(())
+}
