@@ -11,7 +11,7 @@ use super::protocol::{End, Message, Stream};
 use super::record::{self, Container, Phase, State};
 use super::rootfs::Root;
 use super::step::{Step, Walk, namespace_flags};
-use super::supervise::{Supervised, supervise};
+use super::supervise::{Connection, Supervised, supervise};
 use super::{cgroup, init};
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
@@ -108,8 +108,11 @@ fn serve(client: End) -> Result<i32, SysError> {
         }
     }
     crate::userns::leave(&store);
-    for connection in &waiting {
-        let _ = connection.end.send(&Message::Exited { code: status.unsigned_abs() });
+    let last = Message::Exited { code: status.unsigned_abs() };
+    let full = |c: &&Connection| c.end.send(&last).is_err_and(|error| error.errno == libc::EAGAIN);
+    // Those who still have output to read come last: one that has stopped must not keep the others waiting.
+    for connection in waiting.iter().filter(full).collect::<Vec<_>>() {
+        let _ = connection.end.wait_and_send(&last);
     }
     Ok(0)
 }

@@ -16,7 +16,7 @@
 //! End of file: from init before `Ready`, it died in set-up; afterwards, its exec succeeded. From the client, it has
 //! detached. From the monitor, it was killed.
 
-use crate::sys::{SysError, socket};
+use crate::sys::{On, SysError, socket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 #[derive(Debug, PartialEq)]
@@ -153,6 +153,12 @@ impl End {
 
     pub fn send(&self, message: &Message) -> Result<(), SysError> {
         socket::send(self.0.as_fd(), &message.encode(), &[])
+    }
+
+    /// Sends even where the socket does not block: waits until the other side has read enough.
+    pub fn wait_and_send(&self, message: &Message) -> Result<(), SysError> {
+        rustix::io::ioctl_fionbio(&self.0, false).on("ioctl", "FIONBIO")?;
+        self.send(message)
     }
 
     pub fn send_with(&self, message: &Message, descriptors: &[RawFd]) -> Result<(), SysError> {
