@@ -17,6 +17,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 
 /// What a monitor is told, once. The descriptors of published ports ride along in the order of `ports`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -144,12 +145,18 @@ pub fn start(container: &Container, prepared: Prepared, listener: &mut dyn Liste
     let placed = cgroup::place(&request.limits, &container.record.id, prepared.pid());
     placed.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let group = placed.group.map(|g| g.to_string_lossy().into_owned());
-    let plan = plan(container, group.clone())?;
+    let mut plan = plan(container, group.clone())?;
     let listeners = if request.network == Network::Private { ports::open(&request.ports)? } else { Vec::new() };
     // What an earlier monitor left when it was killed.
     let _ = crate::store::remove_tree(&container.runtime);
     fs::create_dir_all(&container.runtime).on("mkdir", &container.runtime)?;
-    let egress = if request.network == Network::Private { egress::Way::find() } else { None };
+    let egress = match request.network {
+        Network::Private => egress::Way::find().inspect_err(|error| eprintln!("{}", error.note())).ok(),
+        Network::None | Network::Host => None,
+    };
+    if egress.is_some() {
+        plan.expect_device();
+    }
     let job = Job {
         plan,
         container: Some(container.record.id.clone()),
@@ -161,6 +168,7 @@ pub fn start(container: &Container, prepared: Prepared, listener: &mut dyn Liste
         told: listener.wants_steps(),
     };
     let descriptors = listeners.into_iter().map(ports::Listener::into_fd).collect();
+    let egress = egress.map(|way| (way, container.runtime.as_path()));
     let started = converse(prepared, &job, descriptors, name, egress, listener);
     if started.is_err() {
         let _ = crate::store::remove_tree(&container.runtime);
@@ -176,13 +184,11 @@ pub fn converse(
     job: &Job,
     descriptors: Vec<OwnedFd>,
     name: &str,
-    egress: Option<egress::Way>,
+    egress: Option<(egress::Way, &Path)>,
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
-    let (monitor_pid, origin) = prepared.spawning.finish()?;
     let ours = prepared.end;
-    listener.namespace(&origin);
-
+    // Waits in the socket until the monitor has come so far.
     let memory = rustix::fs::memfd_create("job", rustix::fs::MemfdFlags::CLOEXEC).on("memfd_create", "job")?;
     let mut memory = File::from(memory);
     let text = serde_json::to_vec(job).unwrap_or_default();
@@ -191,17 +197,21 @@ pub fn converse(
         std::iter::once(memory.as_raw_fd()).chain(descriptors.iter().map(AsRawFd::as_raw_fd)).collect();
     ours.send_with(&Message::Job, &numbers)?;
     drop(descriptors);
+    let (monitor_pid, origin) = prepared.spawning.finish()?;
+    listener.namespace(&origin);
     let lost = || LaunchError::Lost(name.to_owned());
     loop {
         match ours.receive()?.map(|(message, _)| message) {
             Some(Message::WantEgress) => {
-                if let Some(way) = &egress {
+                let held = match &egress {
                     // Without a way out the container still runs, and its ports answer.
-                    if let Err(error) = way.start(monitor_pid) {
-                        crate::diag::report(&error);
-                    }
-                }
-                ours.send(&Message::EgressUp)?;
+                    Some((way, directory)) => way.start(monitor_pid, directory).unwrap_or_else(|error| {
+                        eprintln!("{}", error.note());
+                        None
+                    }),
+                    None => None,
+                };
+                ours.send_with(&Message::EgressUp, held.as_ref().map(AsRawFd::as_raw_fd).as_slice())?;
             }
             Some(Message::Did { step, micros }) => listener.step(&job.plan, step, micros),
             Some(Message::Started { .. }) => return Ok(ours),

@@ -191,7 +191,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
                 let _ = process::dup_to(fd.as_fd(), number);
             }
         }
-        init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told);
+        init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told, job.egress);
     };
     if job.told {
         did(client, clone_step, begun.elapsed());
@@ -210,6 +210,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
         log: None,
         control,
         proxy: None,
+        egress: None,
         cgroup: job.cgroup.clone(),
     };
     if let Some(streams) = streams {
@@ -243,11 +244,17 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
             }
             Some((Message::Terminal, mut descriptors)) => supervised.terminal = descriptors.pop(),
             Some((Message::Ready, _)) => {
-                if job.egress && !matches!(client.receive(), Ok(Some((Message::EgressUp, _)))) {
-                    return Err(lost(libc::ECANCELED));
+                if job.egress {
+                    let Ok(Some((Message::EgressUp, mut held))) = client.receive() else {
+                        return Err(lost(libc::ECANCELED));
+                    };
+                    supervised.egress = held.pop();
+                    let _ = crate::network::CONTAINER.ensure_addresses();
                 }
                 going = Some(std::time::Instant::now());
-                init.send(&Message::Go).map_err(|e| lost(e.errno))?;
+                if job.egress {
+                    init.send(&Message::Go).map_err(|e| lost(e.errno))?;
+                }
             }
             Some((Message::Failed { step, errno }, _)) => return Err(Failed { step, errno: errno as i32 }),
             Some(_) => return Err(lost(libc::EPROTO)),

@@ -78,6 +78,15 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 impl Plan {
+    /// A way out will bring a device that has the container's addresses.
+    pub fn expect_device(&mut self) {
+        for step in &mut self.outside {
+            if let Step::Address { network } = step {
+                network.on_loopback = false;
+            }
+        }
+    }
+
     /// The plan of a container's first process.
     pub fn of_container(spec: &Spec, around: &Surroundings) -> Result<Self, PlanError> {
         let linux = spec.linux().as_ref().ok_or(PlanError::Lacks("its linux part"))?;

@@ -5,7 +5,7 @@
 //! monitor → client   WantEgress                only if the plan has a way out of the network namespace
 //! client → monitor   EgressUp
 //! init → monitor     Terminal (the pty rides along), Did…, Ready
-//! monitor → init     Go                        network, cgroup and ports are up: become the payload
+//! monitor → init     Go                        only if it waits for the way out: become the payload
 //! monitor → client   Did…, Started
 //! either → upward    Failed { step, errno }    terminal; whoever holds the plan renders the sentence
 //! then, on every connection to the monitor:
@@ -13,7 +13,7 @@
 //! monitor → client   Output…, Paused, Exited           terminal
 //! ```
 //!
-//! End of file: from init before `Ready`, it died in set-up; after `Go`, its exec succeeded. From the client, it has
+//! End of file: from init before `Ready`, it died in set-up; afterwards, its exec succeeded. From the client, it has
 //! detached. From the monitor, it was killed.
 
 use crate::sys::{On, SysError, socket};

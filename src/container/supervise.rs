@@ -23,6 +23,8 @@ pub struct Supervised {
     pub log: Option<Log>,
     pub control: Option<OwnedFd>,
     pub proxy: Option<Proxy>,
+    /// Held, and nothing else: the way out ends when this is closed.
+    pub egress: Option<OwnedFd>,
     /// Where it is frozen, if it has one.
     pub cgroup: Option<String>,
 }

@@ -30,7 +30,7 @@ impl ContainerNetwork {
             let _ = netlink::add_rule_for_mark(STREAMS, any, MARK);
             let _ = netlink::add_local_route(STREAMS, any, None);
         }
-        if self.on_loopback { self.take_address() } else { Ok(()) }
+        if self.on_loopback { self.ensure_addresses() } else { Ok(()) }
     }
 
     /// The commands that do the same by hand.
@@ -41,18 +41,12 @@ impl ContainerNetwork {
         )
     }
 
-    fn take_address(&self) -> Result<(), SysError> {
-        let _ = netlink::add_address(self.v6.into());
-        netlink::add_address(self.v4.into())
-    }
-
-    /// Makes sure that there is an address to connect to, also where the way out failed to bring one.
-    pub fn ensure_address(&self) -> Result<(), SysError> {
-        let probe = rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
-        match probe.and_then(|probe| rustix::net::bind(&probe, &SocketAddr::from((self.v4, 0)))) {
-            Err(rustix::io::Errno::ADDRNOTAVAIL) => self.take_address(),
-            _ => Ok(()),
+    /// Gives the loopback device the addresses that no other device has: there is no way out, it failed, or it has no IPv6.
+    pub fn ensure_addresses(&self) -> Result<(), SysError> {
+        if is_missing(self.v6.into()) {
+            let _ = netlink::add_address(self.v6.into());
         }
+        if is_missing(self.v4.into()) { netlink::add_address(self.v4.into()) } else { Ok(()) }
     }
 
     /// Brings back the datagrams that the container sends from a published port. The address must be there.
@@ -88,6 +82,13 @@ impl ContainerNetwork {
             _ => self.gateway_v6.into(),
         }
     }
+}
+
+fn is_missing(address: IpAddr) -> bool {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let probe = rustix::net::socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
+    let bound = probe.and_then(|probe| rustix::net::bind(&probe, &SocketAddr::new(address, 0)));
+    bound == Err(rustix::io::Errno::ADDRNOTAVAIL)
 }
 
 fn bear(socket: &OwnedFd, address: IpAddr) -> io::Result<()> {

@@ -76,7 +76,6 @@ const RESERVED: usize = 64;
 impl Proxy {
     /// Forwards into the network namespace that this process is in.
     pub fn new(listeners: Vec<Listener>, network: ContainerNetwork) -> io::Result<Self> {
-        let _ = network.ensure_address();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for (index, listener) in listeners.iter().enumerate() {
             epoll::add(&epoll, listener, Subject::Listener(index).data(), EventFlags::IN)?;

@@ -1,6 +1,117 @@
-pub fn hosts(h: &str, _e: &[(String, String)], _host: bool) -> String {
-    format!("127.0.0.1 localhost\n127.0.0.1 {h}\n")
+//! What a container's /etc/resolv.conf and /etc/hosts say.
+
+use super::CONTAINER;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// systemd-resolved's stub, and where it says which servers it asks itself.
+const STUB: &str = "127.0.0.53";
+const BEHIND_THE_STUB: &str = "/run/systemd/resolve/resolv.conf";
+
+/// `asked`: the servers of `--dns`.
+pub fn resolv_conf(asked: &[String], host_network: bool) -> String {
+    let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    if host_network && asked.is_empty() {
+        return host;
+    }
+    let is_stub = servers(&host).any(|server| server == STUB);
+    let behind = if is_stub { fs::read_to_string(BEHIND_THE_STUB).unwrap_or_default() } else { String::new() };
+    if host_network { listed(&host, asked) } else { translate(&host, &behind, asked) }
 }
-pub fn resolv_conf(_d: &[String], _h: bool) -> String {
-    std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default()
+
+fn servers(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.trim_start().strip_prefix("nameserver")).map(str::trim)
+}
+
+/// The host's file, with servers that a container can reach. Its first server is reached through the way out, which
+/// forwards to it wherever it is; the others follow. pasta answers in the forwarder's name whenever that first server
+/// answers, so it must not be asked by its own address, not even when `--dns` says so.
+fn translate(host: &str, behind: &str, asked: &[String]) -> String {
+    let forwarded = servers(host).find(|server| server.parse::<Ipv4Addr>().is_ok());
+    let forwarder = CONTAINER.dns.to_string();
+    let asked: Vec<String> = asked
+        .iter()
+        .map(|server| if Some(server.as_str()) == forwarded { &forwarder } else { server }.clone())
+        .collect();
+    if !asked.is_empty() {
+        return listed(host, &asked);
+    }
+    let others = servers(host).chain(servers(behind));
+    let others = others.filter(|server| Some(*server) != forwarded && is_reachable(server)).map(str::to_owned);
+    listed(host, &std::iter::once(forwarder).chain(others).collect::<Vec<_>>())
+}
+
+/// The host's file with these servers.
+fn listed(host: &str, servers: &[String]) -> String {
+    let kept = host.lines().filter(|line| ["search", "domain", "options"].iter().any(|word| line.starts_with(word)));
+    let servers = servers.iter().map(|server| format!("nameserver {server}"));
+    kept.map(str::to_owned).chain(servers).map(|line| line + "\n").collect()
+}
+
+/// Not the host's loopback or one of its links, nor an address that lies in the container's own network.
+fn is_reachable(server: &str) -> bool {
+    let network = |address: Ipv4Addr| address.octets()[..3].to_vec();
+    match server.parse() {
+        Ok(IpAddr::V4(v4)) => !v4.is_loopback() && !v4.is_unspecified() && network(v4) != network(CONTAINER.v4),
+        Ok(IpAddr::V6(v6)) => !v6.is_loopback() && !v6.is_unspecified() && !v6.is_unicast_link_local(),
+        // With a zone: fe80::1%eth0.
+        Err(_) => false,
+    }
+}
+
+/// `asked`: the names and addresses of `--add-host`.
+pub fn hosts(hostname: &str, asked: &[(String, String)], host_network: bool) -> String {
+    let mut text = if host_network {
+        fs::read_to_string("/etc/hosts").unwrap_or_default()
+    } else {
+        format!(
+            "127.0.0.1\tlocalhost\n\
+             ::1\tlocalhost ip6-localhost ip6-loopback\n\
+             fe00::\tip6-localnet\n\
+             ff00::\tip6-mcastprefix\n\
+             ff02::1\tip6-allnodes\n\
+             ff02::2\tip6-allrouters\n\
+             {}\t{hostname}\n",
+            CONTAINER.v4
+        )
+    };
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    for (name, address) in asked {
+        let gateway = CONTAINER.gateway_v4.to_string();
+        let address = if address == "host-gateway" { &gateway } else { address };
+        text += &format!("{address}\t{name}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_server_is_forwarded_and_the_others_follow_if_reachable() {
+        let host = "# made by hand\nsearch example.org\noptions edns0\nnameserver 192.0.2.1\nnameserver 9.9.9.9\n\
+                    nameserver 127.0.0.1\nnameserver ::1\nnameserver fe80::1%eth0\nnameserver 10.0.2.1\n";
+        let expected = "search example.org\noptions edns0\nnameserver 10.0.2.3\nnameserver 9.9.9.9\n";
+        assert_eq!(translate(host, "", &[]), expected);
+        assert_eq!(translate("", "", &[]), "nameserver 10.0.2.3\n");
+        let asked = ["1.1.1.1", "9.9.9.9"].map(String::from);
+        assert_eq!(translate("nameserver 9.9.9.9\n", "", &asked), "nameserver 1.1.1.1\nnameserver 10.0.2.3\n");
+    }
+
+    #[test]
+    fn behind_the_stub_are_the_servers_that_it_asks() {
+        let behind = "nameserver 192.0.2.53\nsearch lan\n";
+        let expected = "options edns0\nnameserver 10.0.2.3\nnameserver 192.0.2.53\n";
+        assert_eq!(translate("nameserver 127.0.0.53\noptions edns0\n", behind, &[]), expected);
+    }
+
+    #[test]
+    fn hosts_names_the_container_and_what_was_asked() {
+        let text = hosts("web", &[("db".into(), "192.0.2.7".into()), ("up".into(), "host-gateway".into())], false);
+        assert!(text.starts_with("127.0.0.1\tlocalhost\n"));
+        assert!(text.ends_with("10.0.2.100\tweb\n192.0.2.7\tdb\n10.0.2.2\tup\n"), "{text}");
+    }
 }
