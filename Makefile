@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 .PHONY: all demo test check bench install clean
 
 all:
-	@sh .ci/need cargo:cargo cc:gcc
+	@sh .ci/need cargo:cargo cc:gcc /usr/include/stdlib.h:libc6-dev
 	cargo build --release
 	@ln -sfn target/$$(rustc -vV | sed -n 's/^host: //p')/release/minirun minirun
 	@ls -lL minirun | awk '{ printf "./minirun: %.1f MB\n", $$5 / 1e6 }'
@@ -19,7 +19,7 @@ demo: all
 	@sh demo/run
 
 test:
-	@sh .ci/need cargo:cargo cc:gcc newuidmap:uidmap curl:curl
+	@sh .ci/need cargo:cargo cc:gcc /usr/include/stdlib.h:libc6-dev newuidmap:uidmap curl:curl
 	@tests/run
 
 check:

@@ -76,3 +76,13 @@ fn a_helper_without_power_is_named() {
     assert_eq!(output.code, 1);
     assert!(output.stdout.contains("no_new_privs"), "{}", output.stdout);
 }
+
+#[test]
+fn in_a_container_of_ours_it_names_the_seccomp_filter() {
+    let sandbox = Sandbox::with_alpine();
+    let mount = format!("{}:/minirun:ro", Sandbox::binary());
+    let output = sandbox.run(&["run", "--rm", "--network", "none", "-v", &mount, "alpine", "/minirun", "doctor"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stdout.contains("forbidden by a seccomp filter"), "{}", output.stdout);
+    assert!(output.stdout.contains("seccomp=unconfined"), "{}", output.stdout);
+}

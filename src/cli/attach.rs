@@ -135,8 +135,7 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
         {
             match error.errno {
                 libc::EAGAIN => pending = Some(message),
-                libc::EPIPE => {}
-                _ => return Err(error),
+                _ => unless_gone(Err(error))?,
             }
         }
         if !events[1].is_empty() {
@@ -215,12 +214,12 @@ fn send_size(monitor: &End, wanted: &Attachment) -> Result<(), SysError> {
 /// A monitor that is done listens no more; its last word can still be read.
 fn unless_gone(sent: Result<(), SysError>) -> Result<(), SysError> {
     match sent {
-        Err(error) if error.errno == libc::EPIPE => Ok(()),
+        // ECONNRESET: it has gone and left something of ours unread.
+        Err(error) if matches!(error.errno, libc::EPIPE | libc::ECONNRESET) => Ok(()),
         other => other,
     }
 }
 
-/// A reader that went away (`… | head`) is its own affair: the container goes on.
 fn write_out(stream: Stream, bytes: &[u8]) {
     let _ = match stream {
         Stream::Stdout => {

@@ -36,7 +36,7 @@ pub fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Failure> {
     crate::userns::enter(&context.store)?;
     let store = &context.store;
     let container = Container::find(store, &arguments.container)?;
-    let name = arguments.image.as_deref().map(str::parse::<Reference>).transpose()?;
+    let name = arguments.image.as_deref().map(str::parse::<Reference>).transpose()?.map(Reference::or_latest);
     let base = image::find(store, &container.record.image_id.to_string())?;
     let options = commit::Options {
         author: arguments.author,

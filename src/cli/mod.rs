@@ -18,6 +18,7 @@ mod top;
 use crate::container::monitor;
 use crate::diag::{self, Failure};
 use crate::store::Store;
+use crate::sys::process;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +61,8 @@ pub fn main() -> ExitCode {
     if std::env::args_os().next().is_some_and(|name| name == monitor::NAME) {
         monitor::main();
     }
+    // A command whose reader has seen enough (`… | head`) ends as any other program does, and not by a panic.
+    process::default_signal(libc::SIGPIPE);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

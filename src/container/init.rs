@@ -8,8 +8,8 @@ use crate::sys::process::{self, Fork};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
-/// Walks `steps`; `first` is the number of the first one in the whole plan.
-pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: bool) -> ! {
+/// Walks `steps`; `first` is the number of the first one in the whole plan. `waits`: something outside is not ready yet.
+pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: bool, waits: bool) -> ! {
     process::set_name(c"minirun: init");
     // Until its last step it is this program: nobody else may trace it or open its /proc entries.
     process::set_dumpable(false);
@@ -17,9 +17,8 @@ pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: boo
         let number = first + index as u32;
         let begun = Instant::now();
         if matches!(step, Step::Exec { .. }) {
-            let ready =
-                monitor.send(&Message::Ready).is_ok() && matches!(monitor.receive(), Ok(Some((Message::Go, _))));
-            if !ready {
+            let told = monitor.send(&Message::Ready).is_ok();
+            if !told || (waits && !matches!(monitor.receive(), Ok(Some((Message::Go, _))))) {
                 process::exit_now(125);
             }
         }

@@ -187,10 +187,8 @@ pub fn converse(
     egress: Option<(egress::Way, &Path)>,
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
-    let (monitor_pid, origin) = prepared.spawning.finish()?;
     let ours = prepared.end;
-    listener.namespace(&origin);
-
+    // Waits in the socket until the monitor has come so far.
     let memory = rustix::fs::memfd_create("job", rustix::fs::MemfdFlags::CLOEXEC).on("memfd_create", "job")?;
     let mut memory = File::from(memory);
     let text = serde_json::to_vec(job).unwrap_or_default();
@@ -199,6 +197,8 @@ pub fn converse(
         std::iter::once(memory.as_raw_fd()).chain(descriptors.iter().map(AsRawFd::as_raw_fd)).collect();
     ours.send_with(&Message::Job, &numbers)?;
     drop(descriptors);
+    let (monitor_pid, origin) = prepared.spawning.finish()?;
+    listener.namespace(&origin);
     let lost = || LaunchError::Lost(name.to_owned());
     loop {
         match ours.receive()?.map(|(message, _)| message) {

@@ -11,7 +11,7 @@ use super::protocol::{End, Message, Stream};
 use super::record::{self, Container, Phase, State};
 use super::rootfs::Root;
 use super::step::{Step, Walk, namespace_flags};
-use super::supervise::{Supervised, supervise};
+use super::supervise::{Connection, Supervised, supervise};
 use super::{cgroup, init};
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
@@ -108,8 +108,11 @@ fn serve(client: End) -> Result<i32, SysError> {
         }
     }
     crate::userns::leave(&store);
-    for connection in &waiting {
-        let _ = connection.end.send(&Message::Exited { code: status.unsigned_abs() });
+    let last = Message::Exited { code: status.unsigned_abs() };
+    let full = |c: &&Connection| c.end.send(&last).is_err_and(|error| error.errno == libc::EAGAIN);
+    // Those who still have output to read come last: one that has stopped must not keep the others waiting.
+    for connection in waiting.iter().filter(full).collect::<Vec<_>>() {
+        let _ = connection.end.wait_and_send(&last);
     }
     Ok(0)
 }
@@ -183,7 +186,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
                 let _ = process::dup_to(fd.as_fd(), number);
             }
         }
-        init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told);
+        init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told, job.egress);
     };
     if job.told {
         did(client, clone_step, begun.elapsed());
@@ -244,7 +247,9 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
                     let _ = crate::network::CONTAINER.ensure_addresses();
                 }
                 going = Some(std::time::Instant::now());
-                init.send(&Message::Go).map_err(|e| lost(e.errno))?;
+                if job.egress {
+                    init.send(&Message::Go).map_err(|e| lost(e.errno))?;
+                }
             }
             Some((Message::Failed { step, errno }, _)) => return Err(Failed { step, errno: errno as i32 }),
             Some(_) => return Err(lost(libc::EPROTO)),

@@ -222,6 +222,18 @@ impl Plan {
             "write",
             "setgroups",
             "capset",
+            "setrlimit",
+            "sethostname",
+            "pivot_root",
+            "mount_setattr",
+            "move_mount",
+            "mkdir",
+            "symlink",
+            "setsid",
+            "prctl",
+            "seccomp",
+            "fork",
+            "open",
         ];
         let call = known.into_iter().find(|k| *k == name).unwrap_or("system call");
         let subject = match step {

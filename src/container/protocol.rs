@@ -5,7 +5,7 @@
 //! monitor → client   WantEgress                only if the plan has a way out of the network namespace
 //! client → monitor   EgressUp
 //! init → monitor     Terminal (the pty rides along), Did…, Ready
-//! monitor → init     Go                        network, cgroup and ports are up: become the payload
+//! monitor → init     Go                        only if it waits for the way out: become the payload
 //! monitor → client   Did…, Started
 //! either → upward    Failed { step, errno }    terminal; whoever holds the plan renders the sentence
 //! then, on every connection to the monitor:
@@ -13,10 +13,10 @@
 //! monitor → client   Output…, Paused, Exited           terminal
 //! ```
 //!
-//! End of file: from init before `Ready`, it died in set-up; after `Go`, its exec succeeded. From the client, it has
+//! End of file: from init before `Ready`, it died in set-up; afterwards, its exec succeeded. From the client, it has
 //! detached. From the monitor, it was killed.
 
-use crate::sys::{SysError, socket};
+use crate::sys::{On, SysError, socket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 #[derive(Debug, PartialEq)]
@@ -153,6 +153,12 @@ impl End {
 
     pub fn send(&self, message: &Message) -> Result<(), SysError> {
         socket::send(self.0.as_fd(), &message.encode(), &[])
+    }
+
+    /// Sends even where the socket does not block: waits until the other side has read enough.
+    pub fn wait_and_send(&self, message: &Message) -> Result<(), SysError> {
+        rustix::io::ioctl_fionbio(&self.0, false).on("ioctl", "FIONBIO")?;
+        self.send(message)
     }
 
     pub fn send_with(&self, message: &Message, descriptors: &[RawFd]) -> Result<(), SysError> {

@@ -106,7 +106,9 @@ impl crate::diag::Diagnose for RequestError {
                 "forms: -v /HOST/DIR:/IN/CONTAINER[:ro], -v NAME:/IN/CONTAINER, -v /IN/CONTAINER".into()
             }
             Self::Size { .. } => "a number with b, k, m or g: --memory 64m".into(),
-            Self::Ulimit { .. } => "NAME=SOFT[:HARD], as nofile=1024:2048".into(),
+            Self::Ulimit { .. } => {
+                "NAME=SOFT[:HARD], as nofile=1024:2048; the hard one is not below the soft one".into()
+            }
             Self::Network(_) => "networks: bridge (the default), none, host".into(),
             Self::Signal(_) => "a name or a number, as in signal(7): TERM, SIGKILL, 9".into(),
             Self::Variable(_) => "forms: -e NAME=VALUE, or -e NAME to pass on your own".into(),
@@ -187,7 +189,8 @@ pub fn ulimit(text: &str) -> Result<(String, u64, u64), RequestError> {
     }
     let number = |t: &str| if t == "-1" || t == "unlimited" { Ok(u64::MAX) } else { t.parse().map_err(|_| wrong()) };
     let (soft, hard) = values.split_once(':').unwrap_or((values, values));
-    Ok((name, number(soft)?, number(hard)?))
+    let (soft, hard) = (number(soft)?, number(hard)?);
+    if soft <= hard { Ok((name, soft, hard)) } else { Err(wrong()) }
 }
 
 /// `TERM`, `SIGTERM`, `15`.
@@ -231,5 +234,6 @@ mod tests {
         assert!(signal("0").is_err() && signal("NOPE").is_err());
         assert_eq!(ulimit("nofile=10:20").unwrap(), ("RLIMIT_NOFILE".into(), 10, 20));
         assert!(ulimit("nofile").is_err() && ulimit("wings=2").is_err());
+        assert!(ulimit("nofile=20:10").is_err());
     }
 }

@@ -6,6 +6,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 pub struct Root(OwnedFd);
@@ -33,13 +34,21 @@ impl Root {
             other => return other,
         }
         let (parent, name) = self.parent(path)?;
-        if is_directory {
-            rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o755)).on("mkdir", path)?;
+        let made = if is_directory {
+            rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o755)).on("mkdir", path)
         } else {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(0o644)).on("open", path)?;
+            rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(0o644)).map(drop).on("open", path)
+        };
+        match made {
+            // A link to what is not there yet: that is made instead.
+            Err(error) if error.errno == libc::EEXIST => {
+                let link = rustix::fs::readlinkat(&parent, &name, Vec::new()).on("readlink", path)?;
+                let target = Path::new(path).with_file_name(std::ffi::OsStr::from_bytes(link.as_bytes()));
+                self.mount_point(&target.to_string_lossy(), is_directory)
+            }
+            made => made.and_then(|()| self.resolve(path, HANDLE)),
         }
-        self.resolve(path, HANDLE)
     }
 
     /// The directory that holds `path`, made with all above it if missing, and the last name.
@@ -55,6 +64,12 @@ impl Root {
     /// Puts a mount that is nowhere yet at `path`.
     pub fn attach(&self, tree: &OwnedFd, path: &str, is_directory: bool) -> Result<(), SysError> {
         let target = self.mount_point(path, is_directory)?;
+        let found_directory = rustix::fs::fstat(&target).on("fstat", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+        if found_directory != is_directory {
+            // The kernel says EINVAL, which says nothing.
+            let errno = if found_directory { libc::EISDIR } else { libc::ENOTDIR };
+            return Err(SysError { call: "move_mount", subject: path.into(), errno });
+        }
         attach_at(tree.as_fd(), target.as_fd(), path)
     }
 

@@ -311,6 +311,7 @@ impl Step {
     pub fn hint(&self, errno: i32) -> Option<String> {
         let said = |text: &str| Some(text.to_owned());
         match (self, errno) {
+            (Self::Exec { .. }, libc::ENOTDIR) => said("a part of that path is a file, not a directory"),
             (Self::Exec { argv, .. }, libc::ENOENT) if argv[0].contains('/') => {
                 said("there is no such file in the image, or the interpreter that its first line names is missing")
             }
@@ -331,6 +332,7 @@ impl Step {
             (Self::User { .. }, libc::EINVAL) => {
                 said("that id is outside your subordinate range; compare /etc/subuid with: minirun doctor")
             }
+            (Self::Limit { .. }, libc::EPERM) => said("above your own hard limit; see it: ulimit -H -a"),
             (Self::CgroupLimit { .. }, _) => said("see which controllers this host gives you: minirun doctor"),
             (Self::Clone { .. }, libc::ENOSPC | libc::EUSERS) => said("too many namespaces; see: sysctl user"),
             (Self::Clone { .. } | Self::NetworkNamespace, libc::EPERM) => {
@@ -435,8 +437,13 @@ fn split_options(options: &[String]) -> (MountAttrFlags, bool, Vec<&str>) {
             "noexec" => flags |= MountAttrFlags::MOUNT_ATTR_NOEXEC,
             "noatime" => flags |= MountAttrFlags::MOUNT_ATTR_NOATIME,
             "strictatime" => flags |= MountAttrFlags::MOUNT_ATTR_STRICTATIME,
+            // The last word counts: `--tmpfs /bin:exec` takes a default back.
+            "rw" => flags -= MountAttrFlags::MOUNT_ATTR_RDONLY,
+            "suid" => flags -= MountAttrFlags::MOUNT_ATTR_NOSUID,
+            "dev" => flags -= MountAttrFlags::MOUNT_ATTR_NODEV,
+            "exec" => flags -= MountAttrFlags::MOUNT_ATTR_NOEXEC,
             "rbind" => recursive = true,
-            "bind" | "rw" | "relatime" | "suid" | "dev" | "exec" | "private" | "rprivate" => {}
+            "bind" | "relatime" | "private" | "rprivate" => {}
             other => settings.push(other),
         }
     }

@@ -34,8 +34,8 @@ pub struct Connection {
     pub end: End,
     output: bool,
     stdin: bool,
-    /// Did not fit into its socket yet: nothing more is read from the container until it does.
-    pending: Option<Message>,
+    /// Did not fit into its socket yet: nothing more is read from the container until all of it does.
+    pending: VecDeque<Message>,
     /// Its terminal and the state that this was in: put back if it is killed while the terminal is raw.
     terminal: Option<(OwnedFd, Termios)>,
     /// Holds the container still.
@@ -44,7 +44,7 @@ pub struct Connection {
 
 impl Connection {
     fn new(end: End) -> Self {
-        Self { end, output: false, stdin: false, pending: None, terminal: None, pauses: false }
+        Self { end, output: false, stdin: false, pending: VecDeque::new(), terminal: None, pauses: false }
     }
 }
 
@@ -79,7 +79,7 @@ pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut
     let mut status = None;
     let mut buffer = vec![0u8; CHUNK];
     loop {
-        let stalled = connections.iter().any(|c| c.pending.is_some());
+        let stalled = connections.iter().any(|c| !c.pending.is_empty());
         let silent = this.outputs.is_empty() && this.terminal.is_none();
         if let Some(status) = status
             && silent
@@ -124,7 +124,7 @@ pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut
             let mut flags = PollFlags::empty();
             // What it sends waits in its socket until the container has taken what it sent before.
             flags.set(PollFlags::IN, !(connection.stdin && input.len() > CHUNK));
-            flags.set(PollFlags::OUT, connection.pending.is_some());
+            flags.set(PollFlags::OUT, !connection.pending.is_empty());
             polled.push((Source::Connection(index), connection.end.as_fd(), flags));
         }
         let mut fds: Vec<PollFd> = polled.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
@@ -213,13 +213,16 @@ pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut
                 }
                 Source::Connection(index) => {
                     let connection = &mut connections[index];
-                    if events.contains(PollFlags::OUT)
-                        && let Some(message) = connection.pending.take()
+                    while events.contains(PollFlags::OUT)
+                        && let Some(message) = connection.pending.front()
                     {
-                        match connection.end.send(&message) {
-                            Ok(()) => {}
-                            Err(error) if error.errno == libc::EAGAIN => connection.pending = Some(message),
-                            Err(_) => gone.push(source),
+                        match connection.end.send(message) {
+                            Ok(()) => drop(connection.pending.pop_front()),
+                            Err(error) if error.errno == libc::EAGAIN => break,
+                            Err(_) => {
+                                connection.pending.clear();
+                                gone.push(source);
+                            }
                         }
                     }
                     if !events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
@@ -310,8 +313,10 @@ fn tell(connections: &mut [Connection], log: &mut Option<Log>, stream: Stream, b
     }
     for connection in connections.iter_mut().filter(|c| c.output) {
         let message = Message::Output { stream, bytes: bytes.to_vec() };
-        if connection.end.send(&message).is_err_and(|error| error.errno == libc::EAGAIN) {
-            connection.pending = Some(message);
+        // The other stream may have filled the socket a moment ago: what waits keeps its order.
+        let waits = !connection.pending.is_empty();
+        if waits || connection.end.send(&message).is_err_and(|error| error.errno == libc::EAGAIN) {
+            connection.pending.push_back(message);
         }
     }
 }

@@ -1,0 +1,53 @@
+//! Containers of a sandbox without a network: what most tests of them begin with.
+
+use super::{Output, Sandbox, wait_until};
+
+impl Sandbox {
+    /// `run --rm` of a shell script in the image `alpine`.
+    pub fn sh(&self, flags: &[&str], script: &str) -> Output {
+        self.run(&[&["run", "--rm", "--network", "none"], flags, &["alpine", "sh", "-c", script]].concat())
+    }
+
+    /// `run -d` of a shell script in the image `alpine`; gives the id.
+    #[track_caller]
+    pub fn detached(&self, flags: &[&str], script: &str) -> String {
+        let words = [&["run", "-d", "--network", "none"], flags, &["alpine", "sh", "-c", script]].concat();
+        self.ok(&words).trim_end().to_owned()
+    }
+
+    /// A container that does nothing until it is killed, under this name; gives its id.
+    #[track_caller]
+    pub fn sleeper(&self, name: &str) -> String {
+        self.detached(&["--name", name], "exec sleep 600")
+    }
+
+    /// One value of `inspect`.
+    #[track_caller]
+    pub fn look(&self, container: &str, template: &str) -> String {
+        self.ok(&["inspect", "--format", template, container]).trim_end().to_owned()
+    }
+
+    #[track_caller]
+    pub fn wait_for_status(&self, container: &str, status: &str) {
+        let words = ["inspect", "--format", "{{.State.Status}}", container];
+        wait_until(&format!("{container} is {status}"), || self.run(&words).stdout.trim() == status);
+    }
+
+    /// Waits until the log holds this text.
+    #[track_caller]
+    pub fn wait_for_log(&self, container: &str, text: &str) {
+        wait_until(&format!("{container} says {text:?}"), || {
+            let logs = self.run(&["logs", container]);
+            logs.stdout.contains(text) || logs.stderr.contains(text)
+        });
+    }
+
+    /// What lies in a directory of the store: temporary files and locks of the store itself aside.
+    pub fn stored(&self, directory: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.root().join(directory)).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        names
+    }
+}
