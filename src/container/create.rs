@@ -174,7 +174,7 @@ fn volumes(
         });
     }
     // A mount below another comes after it.
-    made.sort_by(|a, b| a.target.split('/').count().cmp(&b.target.split('/').count()));
+    made.sort_by_key(|volume| volume.target.split('/').count());
     Ok(made)
 }
 
