@@ -208,7 +208,7 @@ impl Step {
             }
             Self::SetCapabilities { keep } => super::capability::set(keep),
             Self::NoNewPrivileges => process::no_new_privileges(),
-            Self::Directory { path } => on(std::env::set_current_dir(path), "chdir", path),
+            Self::Directory { path } => work_in(path),
             Self::ReapingInit => super::init::reap_for_child(),
             Self::Exec { argv, env } => Err(exec(argv, env)),
         }
@@ -334,6 +334,7 @@ impl Step {
             }
             (Self::Mount(mount), _) => mount.hint(errno),
             (Self::Directory { .. }, libc::ENOTDIR) => said("the working directory is a file; choose another: -w DIR"),
+            (Self::Directory { .. }, libc::EXDEV) => said("it lies outside of the container; choose another: -w DIR"),
             (Self::Directory { .. }, libc::EACCES) => said("the user has no right to enter it; choose another: -w DIR"),
             (Self::User { .. }, libc::EINVAL) => {
                 said("that id is outside your subordinate range; compare /etc/subuid with: minirun doctor")
@@ -536,6 +537,17 @@ fn set_limit(name: &str, soft: u64, hard: u64) -> Result<(), SysError> {
         Some((_, number)) => process::setrlimit(*number, soft, hard),
         None => Err(SysError { call: "setrlimit", subject: name.into(), errno: libc::EINVAL }),
     }
+}
+
+/// Through a descriptor that somebody left open a path could lead out of the container (CVE-2024-21626): then the kernel
+/// cannot say where in it this is.
+fn work_in(path: &str) -> Result<(), SysError> {
+    on(std::env::set_current_dir(path), "chdir", path)?;
+    let now = on(rustix::process::getcwd(Vec::new()), "getcwd", path)?;
+    if now.as_bytes().starts_with(b"/") {
+        return Ok(());
+    }
+    Err(SysError { call: "chdir", subject: path.to_owned(), errno: libc::EXDEV })
 }
 
 fn write(path: &str, value: &str) -> Result<(), SysError> {
