@@ -319,7 +319,7 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
         Some(told) => told,
         None => &mut Silent,
     };
-    let end = match launch::start(&container, prepared, listener) {
+    let end = match launch::start(&context.store, &container, prepared, listener) {
         Ok(end) => end,
         Err(error) => {
             // With --rm nothing is left of a container that could not be started. A monitor has seen to that itself; where
@@ -383,7 +383,7 @@ fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8,
         return Ok(0);
     }
     let prepared = launch::prepare(&context.store, &container.record.name)?;
-    let end = launch::start(&container, prepared, &mut Silent)?;
+    let end = launch::start(&context.store, &container, prepared, &mut Silent)?;
     if !arguments.attach && !arguments.interactive {
         println!("{name}");
         return Ok(0);

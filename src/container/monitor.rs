@@ -65,7 +65,9 @@ fn serve(client: End) -> Result<i32, SysError> {
         Err(failed) => {
             if let Some(container) = &container {
                 let _ = store::remove_tree(&container.runtime);
-                if container.record.request.auto_remove {
+                // Where the kernel gives no overlay, the client tries again.
+                let again = job.plan.failure(failed.step, failed.errno).no_overlay;
+                if container.record.request.auto_remove && !again {
                     let _ = record::remove(&store, container, true);
                 }
             }
