@@ -182,7 +182,7 @@ fn volumes(
         });
     }
     // A mount below another comes after it.
-    made.sort_by(|a, b| a.target.split('/').count().cmp(&b.target.split('/').count()));
+    made.sort_by_key(|made| made.target.split('/').count());
     Ok(made)
 }
 
