@@ -97,7 +97,7 @@ fn remedy(controller: &str) -> String {
 }
 
 /// Where cgroup v2 is mounted: alone, or beside the older controllers.
-fn mount_point() -> Option<PathBuf> {
+pub fn mount_point() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     mounts.lines().find_map(|line| {
         let (head, tail) = line.split_once(" - ")?;

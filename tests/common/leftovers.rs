@@ -54,7 +54,7 @@ fn cgroups(ids: &[String]) -> Vec<String> {
                 continue;
             }
             let name = path.to_string_lossy();
-            if ids.iter().any(|id| name.contains(id.as_str())) {
+            if ids.iter().any(|id| name.contains(&id[..12])) {
                 found.push(format!("cgroup: {name}"));
             }
             directories.push(path);

@@ -1,13 +1,13 @@
 //! Limits: cgroup v2, what of it is ours, and the systemd that gives it.
 
 use super::{Finding, read};
+use crate::container::cgroup::mount_point;
 use crate::userns::user_name;
 use nix::unistd::AccessFlags;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 const WANTED: [&str; 5] = ["cpu", "memory", "pids", "io", "cpuset"];
-const ROOT: &str = "/sys/fs/cgroup";
 
 const DELEGATE: &str = "sudo mkdir -p /etc/systemd/system/user@.service.d
 printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf
@@ -25,13 +25,15 @@ pub fn look() -> Vec<Finding> {
 fn cgroup(booted: bool) -> Finding {
     let subject = "limits";
     let unlimited = "--memory, --cpus and --pids-limit have no effect";
-    if !Path::new(ROOT).join("cgroup.controllers").exists() {
-        let found = format!("no cgroup v2 at {ROOT}: {unlimited}");
-        let mend =
-            booted.then(|| "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line".to_owned());
-        return Finding::note(subject, found, mend);
+    let unified =
+        booted.then(|| "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line".to_owned());
+    let Some(mount) = mount_point() else {
+        return Finding::note(subject, format!("no cgroup v2: {unlimited}"), unified);
+    };
+    if mount != Path::new("/sys/fs/cgroup") {
+        return Finding::note(subject, format!("cgroup v1 has the controllers: {unlimited}"), unified);
     }
-    let Some(own) = delegated() else {
+    let Some(own) = delegated(&mount) else {
         let mend = if booted {
             "log in as this user (ssh, machinectl shell), so that a user session starts"
         } else {
@@ -51,17 +53,17 @@ fn cgroup(booted: bool) -> Finding {
 }
 
 /// The cgroup in which this user may make others: the user manager's, or the topmost writable one that we are in.
-fn delegated() -> Option<PathBuf> {
+fn delegated(mount: &Path) -> Option<PathBuf> {
     let uid = rustix::process::geteuid().as_raw();
-    let manager = PathBuf::from(format!("{ROOT}/user.slice/user-{uid}.slice/user@{uid}.service"));
+    let manager = mount.join(format!("user.slice/user-{uid}.slice/user@{uid}.service"));
     if uid != 0 && manager.is_dir() {
         return Some(manager);
     }
     let own = read("/proc/self/cgroup")?;
     let path = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
     let ours = |directory: &&Path| nix::unistd::access(&directory.join("cgroup.procs"), AccessFlags::W_OK).is_ok();
-    let place = Path::new(ROOT).join(path);
-    place.ancestors().take_while(|directory| directory.starts_with(ROOT)).take_while(ours).last().map(Path::to_owned)
+    let place = mount.join(path);
+    place.ancestors().take_while(|directory| directory.starts_with(mount)).take_while(ours).last().map(Path::to_owned)
 }
 
 fn session(booted: bool) -> Finding {
