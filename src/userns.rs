@@ -88,9 +88,14 @@ impl IdMap {
             let own = |file| parse_map(&fs::read_to_string(file).unwrap_or_default());
             let identity =
                 |ranges: Vec<IdRange>| ranges.into_iter().map(|r| IdRange { outside: r.inside, ..r }).collect();
-            return Self::Identity {
-                uids: identity(own("/proc/self/uid_map")),
-                gids: identity(own("/proc/self/gid_map")),
+            let uids: Vec<IdRange> = identity(own("/proc/self/uid_map"));
+            let gids: Vec<IdRange> = identity(own("/proc/self/gid_map"));
+            // Root of a namespace that has no other id has no more than a user without a range.
+            let alone = |ranges: &[IdRange]| ranges.iter().map(|r| r.count).fold(0, u32::saturating_add) <= 1;
+            return if alone(&uids) || alone(&gids) {
+                Self::Single { uid, gid }
+            } else {
+                Self::Identity { uids, gids }
             };
         }
         let user = user_name(uid);

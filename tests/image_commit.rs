@@ -4,7 +4,7 @@ mod common;
 #[path = "../rootfs-fixtures/hostile.rs"]
 mod hostile;
 
-use common::Sandbox;
+use common::{Sandbox, User, user};
 use hostile::{Header, Tape};
 use minirun::image::commit::{Options, commit};
 use minirun::image::{self, Image, diff};
@@ -265,4 +265,57 @@ fn a_commit_changes_the_config_and_tells_of_it() {
     assert_eq!(known["RepoTags"], json!(["nginxnew:v1.2"]));
     assert_eq!(known["RootFS"]["Layers"].as_array().unwrap().len(), 2);
     assert_eq!(known["Comment"], "homework");
+}
+
+#[test]
+fn a_real_container_is_diffed_committed_and_run_again() {
+    let sandbox = Sandbox::with_alpine();
+    let script = "echo changed > /etc/motd; rm /etc/issue; rm -r /etc/apk; mkdir /etc/apk; echo 1 > /etc/apk/new
+        mkdir -p /srv/new; echo 2 > /srv/new/file; ln /srv/new/file /srv/new/link; ln -s file /srv/new/sym
+        chown -R 1000:1001 /srv/new; chmod 4750 /srv/new/file
+        echo >> /etc/shadow";
+    sandbox.ok(&["run", "--name", "first", "--network", "none", "alpine", "sh", "-c", script]);
+    let changes = sandbox.ok(&["diff", "first"]);
+    let changes: Vec<&str> = changes.lines().collect();
+    for line in [
+        "C /etc",
+        "C /etc/motd",
+        "D /etc/issue",
+        "C /etc/apk",
+        "D /etc/apk/repositories",
+        "A /etc/apk/new",
+        "C /srv",
+        "A /srv/new/file",
+    ] {
+        assert!(changes.contains(&line), "{line} expected in {changes:?}");
+    }
+    // Nothing that the engine itself had to make shows.
+    for line in &changes {
+        assert!(["/etc", "/srv"].iter().any(|d| line[2..].starts_with(d)), "{line}");
+        assert!(!["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"].contains(&&line[2..]), "{line}");
+    }
+    let id = sandbox.ok(&["commit", "-m", "homework", "-c", "ENV A=1", "first", "nginxnew:v1.2"]);
+    assert!(id.starts_with("sha256:"), "{id}");
+    let look = "cat /etc/motd /etc/apk/new; ls /etc/apk /etc/issue 2>&1; echo $A; stat -c '%n %u %g %a %h' /srv/new/file /srv/new/link";
+    let seen = sandbox.ok(&["run", "--rm", "--network", "none", "nginxnew:v1.2", "sh", "-c", look]);
+    // With one id, all files are seen as root's, whoever they belong to.
+    let owner = if user() == User::Single { "0 0" } else { "1000 1001" };
+    let expected = format!(
+        "changed\n1\nls: /etc/issue: No such file or directory\n/etc/apk:\nnew\n1\n\
+         /srv/new/file {owner} 4750 2\n/srv/new/link {owner} 4750 2\n"
+    );
+    assert_eq!(seen, expected);
+    sandbox.ok(&["run", "--name", "second", "--network", "none", "nginxnew:v1.2", "true"]);
+    assert_eq!(sandbox.ok(&["diff", "second"]), "");
+    sandbox.ok(&["save", "--format", "oci-dir", "-o", "o", "nginxnew:v1.2"]);
+    let store = Store { root: sandbox.root(), runtime: sandbox.runtime() };
+    let top = image::find(&store, "nginxnew:v1.2").unwrap().layers.pop().unwrap();
+    let listed = sandbox.run_other("tar", &["tvf", &format!("o/blobs/sha256/{}", top.hex())]).ok();
+    let line = |end: &str| listed.lines().find(|l| l.ends_with(end)).unwrap_or_else(|| panic!("{listed}"));
+    // With one id, what the image says of its files is kept, and what a container says of its own is not.
+    let owner = if user() == User::Single { "0/0" } else { "1000/1001" };
+    assert!(line(" srv/new/file").starts_with(&format!("-rwsr-x--- {owner} ")), "{listed}");
+    assert!(line(" etc/shadow").starts_with("-rw-r----- 0/42 "), "{listed}");
+    sandbox.ok(&["rm", "first", "second"]);
+    sandbox.ok(&["rmi", "nginxnew:v1.2"]);
 }

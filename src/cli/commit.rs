@@ -1,6 +1,7 @@
 //! `diff` and `commit`: what a container changed, and an image made of it.
 
 use super::Context;
+use crate::container::layering::Layering;
 use crate::container::pause::Paused;
 use crate::container::record::Container;
 use crate::container::request::{Request, Source};
@@ -36,6 +37,7 @@ pub fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Failure> {
     crate::userns::enter(&context.store)?;
     let store = &context.store;
     let container = Container::find(store, &arguments.container)?;
+    with_overlay(&container, context)?;
     let name = arguments.image.as_deref().map(str::parse::<Reference>).transpose()?.map(Reference::or_latest);
     let base = image::find(store, &container.record.image_id.to_string())?;
     let options = commit::Options {
@@ -55,6 +57,23 @@ pub fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Failure> {
         eprintln!("note: {} is a volume: what is in it is not in the image", volume.target);
     }
     Ok(0)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("what container {0} changed cannot be told: on this host its image's files were copied, not laid under it")]
+struct Copied(String);
+
+impl crate::diag::Diagnose for Copied {
+    fn hint(&self) -> Option<String> {
+        Some("see what an overlay would take here: minirun doctor".into())
+    }
+}
+
+fn with_overlay(container: &Container, context: &Context) -> Result<(), Copied> {
+    match Layering::of(&context.store) {
+        Layering::Copy => Err(Copied(container.record.name.clone())),
+        Layering::Kernel | Layering::Fuse => Ok(()),
+    }
 }
 
 /// The image's settings with what `run` was told instead.
@@ -101,6 +120,7 @@ fn settings(base: &image::Image, request: &Request) -> Value {
 pub fn diff(name: &str, context: &Context) -> Result<u8, Failure> {
     crate::userns::enter(&context.store)?;
     let container = Container::find(&context.store, name)?;
+    with_overlay(&container, context)?;
     let lowers: Vec<PathBuf> = container.record.layers.iter().map(|layer| context.store.path(layer)).collect();
     let changes = image::diff::changes(&container.directory.join("upper"), &lowers, &container.mount_targets()?)?;
     for change in changes {

@@ -148,7 +148,7 @@ impl Command {
                 let container = Container::find(&context.store, name)?;
                 stop(&container, arguments.signal.as_deref(), arguments.time)?;
                 let prepared = launch::prepare(&context.store, &container.record.name)?;
-                launch::start(&container, prepared, &mut launch::Silent)?;
+                launch::start(&context.store, &container, prepared, &mut launch::Silent)?;
                 println!("{name}");
                 Ok(0)
             }),

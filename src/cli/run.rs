@@ -315,7 +315,7 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
         Some(told) => told,
         None => &mut Silent,
     };
-    let end = match launch::start(&container, prepared, listener) {
+    let end = match launch::start(&context.store, &container, prepared, listener) {
         Ok(end) => end,
         Err(error) => {
             // With --rm nothing is left of a container that could not be started. A monitor has seen to that itself; where
@@ -366,7 +366,7 @@ pub fn start(arguments: StartArgs, context: &Context) -> Result<u8, Failure> {
             continue;
         }
         let prepared = launch::prepare(&context.store, &container.record.name)?;
-        let end = launch::start(&container, prepared, &mut Silent)?;
+        let end = launch::start(&context.store, &container, prepared, &mut Silent)?;
         if arguments.attach || arguments.interactive {
             let request = &container.record.request;
             let attachment = Attachment {

@@ -57,6 +57,11 @@ pub fn choose(add: &[String], drop: &[String], privileged: bool) -> Result<Vec<S
     Ok(known.iter().filter(|c| chosen.contains(c)).map(ToString::to_string).collect())
 }
 
+/// As the OCI specification's own type, which knows the names without `CAP_`.
+pub fn of_spec(names: &[String]) -> oci_spec::runtime::Capabilities {
+    names.iter().filter_map(|name| name.trim_start_matches("CAP_").parse().ok()).collect()
+}
+
 fn drop_one(chosen: &mut CapsHashSet, capability: Capability) {
     chosen.remove(&capability);
 }

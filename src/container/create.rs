@@ -99,17 +99,9 @@ pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Cont
     let published = record::publish(store, &scratch, &new, &record);
     if published.is_err() {
         let _ = crate::image::release(store, &record.image_id, &id);
-        remove_own_volumes(store, &record);
+        record::remove_own_volumes(store, &record);
     }
     Ok(published?)
-}
-
-fn remove_own_volumes(store: &Store, record: &Record) {
-    for volume in record.volumes.iter().filter(|v| v.own) {
-        if let Some(name) = &volume.name {
-            let _ = store::remove_tree(&store.path("volumes").join(name));
-        }
-    }
 }
 
 /// The overlay's root has the mode of the upper directory's, which should be the image's.

@@ -92,7 +92,7 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
     }
     if wanted.privileged {
         let all = capability::choose(&["ALL".into()], &[], true)?;
-        let set: oci_spec::runtime::Capabilities = all.iter().filter_map(|name| name.parse().ok()).collect();
+        let set = capability::of_spec(&all);
         let mut capabilities = process.capabilities().clone().unwrap_or_default();
         capabilities.set_bounding(Some(set.clone())).set_effective(Some(set.clone())).set_permitted(Some(set));
         process.set_capabilities(Some(capabilities));

@@ -4,7 +4,7 @@ use super::plan::{Plan, PlanError, StepFailed, Surroundings};
 use super::protocol::{End, Message};
 use super::record::{Container, RecordError, State};
 use super::request::Network;
-use super::step::Overlay;
+use super::layering::{Layering, Overlay};
 use super::{cgroup, monitor};
 use crate::diag::Diagnose;
 use crate::network::egress;
@@ -94,7 +94,7 @@ pub struct Silent;
 impl Listener for Silent {}
 
 /// The plan that starts this container now.
-pub fn plan(container: &Container, cgroup: Option<String>) -> Result<Plan, LaunchError> {
+pub fn plan(container: &Container, cgroup: Option<String>, layering: Layering) -> Result<Plan, LaunchError> {
     let record = &container.record;
     let directory = format!("containers/{}", record.id);
     let new_volumes = record.volumes.iter().filter(|v| v.name.is_some()).map(|v| (v.source.clone(), v.target.clone()));
@@ -105,6 +105,7 @@ pub fn plan(container: &Container, cgroup: Option<String>) -> Result<Plan, Launc
             work: format!("{directory}/work"),
             target: format!("{directory}/rootfs"),
         },
+        layering,
         new_volumes: new_volumes.collect(),
         cgroup,
         single_id: IdMap::of_caller().is_single(),
@@ -135,8 +136,28 @@ pub fn prepare(store: &Store, name: &str) -> Result<Prepared, LaunchError> {
 }
 
 /// Starts a container that was created or has ended. Returns the client's end of the conversation, which is attached.
-pub fn start(container: &Container, prepared: Prepared, listener: &mut dyn Listener) -> Result<End, LaunchError> {
+pub fn start(
+    store: &Store,
+    container: &Container,
+    prepared: Prepared,
+    listener: &mut dyn Listener,
+) -> Result<End, LaunchError> {
     let _lock = container.lock()?;
+    match attempt(container, prepared, Layering::of(store), listener) {
+        Err(LaunchError::Step { source, .. }) if source.no_overlay => {
+            let layering = Layering::instead(store)?;
+            attempt(container, prepare(store, &container.record.name)?, layering, listener)
+        }
+        other => other,
+    }
+}
+
+fn attempt(
+    container: &Container,
+    prepared: Prepared,
+    layering: Layering,
+    listener: &mut dyn Listener,
+) -> Result<End, LaunchError> {
     let name = &container.record.name;
     if container.state().phase == super::record::Phase::Running {
         return Err(LaunchError::Running(name.clone()));
@@ -145,7 +166,7 @@ pub fn start(container: &Container, prepared: Prepared, listener: &mut dyn Liste
     let placed = cgroup::place(&request.limits, &container.record.id, prepared.pid());
     placed.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let group = placed.group.map(|g| g.to_string_lossy().into_owned());
-    let mut plan = plan(container, group.clone())?;
+    let mut plan = plan(container, group.clone(), layering)?;
     let listeners = if request.network == Network::Private { ports::open(&request.ports)? } else { Vec::new() };
     // What an earlier monitor left when it was killed.
     let _ = crate::store::remove_tree(&container.runtime);

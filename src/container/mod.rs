@@ -5,11 +5,13 @@
 
 pub mod capability;
 pub mod cgroup;
+pub mod copy;
 pub mod create;
 pub mod exec;
 pub mod init;
 pub mod inspect;
 pub mod launch;
+pub mod layering;
 pub mod logs;
 pub mod monitor;
 pub mod pause;

@@ -34,6 +34,9 @@ struct Failed {
 /// The whole life of a monitor.
 pub fn main() -> ! {
     process::set_name(c"minirun-monitor");
+    // Whoever typed the command may have had any file open without knowing; and no descriptor of ours goes further.
+    process::close_from(4);
+    let _ = process::close_on_exec_from(3);
     let code = match process::adopt(3).map(End::new) {
         Some(client) => serve(client).unwrap_or(125),
         None => {
@@ -62,7 +65,9 @@ fn serve(client: End) -> Result<i32, SysError> {
         Err(failed) => {
             if let Some(container) = &container {
                 let _ = store::remove_tree(&container.runtime);
-                if container.record.request.auto_remove {
+                // Where the kernel gives no overlay, the client tries again.
+                let again = job.plan.failure(failed.step, failed.errno).no_overlay;
+                if container.record.request.auto_remove && !again {
                     let _ = record::remove(&store, container, true);
                 }
             }
@@ -181,6 +186,8 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
     let born = process::clone3(namespace_flags(namespaces), group.as_ref().map(AsFd::as_fd)).map_err(here)?;
     let Some(child) = born else {
         drop(ours);
+        // No directory of the host stays open: an image could name it as its working directory (CVE-2024-21626).
+        drop(group);
         if let Some(streams) = &streams {
             for (number, fd) in (0..).zip(&streams.theirs) {
                 let _ = process::dup_to(fd.as_fd(), number);

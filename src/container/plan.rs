@@ -1,6 +1,7 @@
 //! OCI specification → plan: everything that starting the container will do to the kernel, decided before any of it.
 
-use super::step::{Mount, Overlay, Step, pack};
+use super::layering::{Layering, Overlay};
+use super::step::{Mount, Step, pack};
 use super::{seccomp, spec};
 use crate::diag::Diagnose;
 use crate::sys::SysError;
@@ -42,6 +43,8 @@ pub struct StepFailed {
     exit_code: u8,
     #[source]
     source: SysError,
+    /// The kernel gives no overlay.
+    pub no_overlay: bool,
 }
 
 impl Diagnose for StepFailed {
@@ -57,6 +60,7 @@ impl Diagnose for StepFailed {
 /// What the specification leaves to the engine.
 pub struct Surroundings {
     pub overlay: Overlay,
+    pub layering: Layering,
     /// Volumes that start with what the image has at their place: host directory, target.
     pub new_volumes: Vec<(String, String)>,
     /// The cgroup that this container's limits are set in, if there is one.
@@ -106,6 +110,17 @@ impl Plan {
                 outside.push(Step::CgroupLimit { file: format!("{group}/{file}"), value });
             }
         }
+        let overlay = around.overlay.clone();
+        let laid = match around.layering {
+            Layering::Kernel => Step::Overlay(overlay),
+            Layering::Copy => Step::CopyLayers(overlay),
+            Layering::Fuse => {
+                let target = overlay.target.clone();
+                // Outside, so that the program is no process of the container.
+                outside.push(Step::FuseOverlay(overlay));
+                Step::Root { target }
+            }
+        };
         // The user and the network namespace are there already; the cgroup namespace's root is the group that a process is
         // in when it unshares, so that comes afterwards.
         let here = ["user", "network", "cgroup"];
@@ -116,7 +131,7 @@ impl Plan {
         if namespaces.iter().any(|n| n == "cgroup") {
             inside.push(Step::CgroupNamespace);
         }
-        inside.extend([Step::Detach, Step::Overlay(around.overlay.clone())]);
+        inside.extend([Step::Detach, laid]);
         for (volume, target) in &around.new_volumes {
             inside.push(Step::FillVolume { volume: volume.clone(), target: target.clone() });
         }
@@ -200,6 +215,7 @@ impl Plan {
                 hint: None,
                 exit_code: crate::diag::ENGINE,
                 source,
+                no_overlay: false,
             };
         };
         let exit_code = match (step, errno) {
@@ -247,6 +263,7 @@ impl Plan {
             hint: step.hint(errno),
             exit_code,
             source: SysError { call, subject, errno },
+            no_overlay: matches!(step, Step::Overlay(_)) && errno != libc::ENOSPC && errno != libc::ENOENT,
         }
     }
 }

@@ -308,11 +308,7 @@ pub fn remove(store: &Store, container: &Container, with_volumes: bool) -> Resul
     }
     let _ = crate::image::release(store, &container.record.image_id, &container.record.id);
     if with_volumes {
-        for volume in container.record.volumes.iter().filter(|v| v.own) {
-            if let Some(name) = &volume.name {
-                let _ = store::remove_tree(&store.path("volumes").join(name));
-            }
-        }
+        remove_own_volumes(store, &container.record);
     }
     let _ = store::remove_tree(&container.runtime);
     store::remove_tree(&grave)?;
@@ -367,5 +363,12 @@ pub fn random_name(store: &Store) -> String {
         if !store.path("container-names").join(&name).exists() {
             return name;
         }
+    }
+}
+
+/// The volumes that were made for this container alone.
+pub fn remove_own_volumes(store: &Store, record: &Record) {
+    for name in record.volumes.iter().filter(|v| v.own).filter_map(|v| v.name.as_ref()) {
+        let _ = store::remove_tree(&store.path("volumes").join(name));
     }
 }

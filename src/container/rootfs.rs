@@ -1,8 +1,9 @@
 //! A container's root while it is being built: every path in it is resolved as if it were `/` already, so that a
 //! symbolic link in an image leads nowhere else.
 
+use super::copy;
 use crate::sys::{On, SysError, mount};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -148,7 +149,7 @@ impl Root {
         let is_empty = fs::read_dir(volume).on("opendir", volume)?.next().is_none();
         let Ok(found) = self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY) else { return Ok(()) };
         if is_empty {
-            copy_tree(&PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd())), Path::new(volume))
+            copy::lay_over(&PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd())), Path::new(volume))
         } else {
             Ok(())
         }
@@ -158,47 +159,4 @@ impl Root {
 fn attach_at(tree: BorrowedFd, target: BorrowedFd, path: &str) -> Result<(), SysError> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     rustix::mount::move_mount(tree, "", target, "", flags).on("move_mount", path)
-}
-
-/// Owners, modes, times and links kept. Nothing is running in the container yet that could move things meanwhile.
-fn copy_tree(from: &Path, to: &Path) -> Result<(), SysError> {
-    use std::os::unix::fs::{MetadataExt, lchown, symlink};
-    for entry in fs::read_dir(from).on("opendir", from)?.flatten() {
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let meta = fs::symlink_metadata(&source).on("stat", &source)?;
-        if meta.is_dir() {
-            fs::create_dir(&target).on("mkdir", &target)?;
-            copy_tree(&source, &target)?;
-        } else if meta.is_symlink() {
-            symlink(fs::read_link(&source).on("readlink", &source)?, &target).on("symlink", &target)?;
-        } else if meta.is_file() {
-            fs::copy(&source, &target).on("copy_file_range", &target)?;
-        } else {
-            continue;
-        }
-        finish_copy(&meta, &target)?;
-        lchown(&target, Some(meta.uid()), Some(meta.gid())).or_else(unless_single_id).on("lchown", &target)?;
-        if !meta.is_symlink() {
-            fs::set_permissions(&target, meta.permissions()).on("chmod", &target)?;
-        }
-    }
-    let meta = fs::metadata(from).on("stat", from)?;
-    lchown(to, Some(meta.uid()), Some(meta.gid())).or_else(unless_single_id).on("lchown", to)?;
-    fs::set_permissions(to, meta.permissions()).on("chmod", to)?;
-    finish_copy(&meta, to)
-}
-
-/// An id that is not mapped here stands for nobody, and nothing can be given to nobody.
-fn unless_single_id(error: std::io::Error) -> std::io::Result<()> {
-    if error.raw_os_error() == Some(libc::EINVAL) { Ok(()) } else { Err(error) }
-}
-
-fn finish_copy(meta: &fs::Metadata, target: &Path) -> Result<(), SysError> {
-    use std::os::unix::fs::MetadataExt;
-    let time = |seconds, nanoseconds| rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
-    let times = rustix::fs::Timestamps {
-        last_access: time(meta.atime(), meta.atime_nsec() as _),
-        last_modification: time(meta.mtime(), meta.mtime_nsec() as _),
-    };
-    rustix::fs::utimensat(CWD, target, &times, AtFlags::SYMLINK_NOFOLLOW).on("utimensat", target)
 }

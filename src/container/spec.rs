@@ -194,9 +194,8 @@ pub fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Re
         });
     }
     if !request.privileged && !request.seccomp_unconfined {
-        spec["linux"]["seccomp"] = serde_json::to_value(super::seccomp::policy(
-            &capabilities.iter().filter_map(|name| name.parse().ok()).collect(),
-        ))?;
+        spec["linux"]["seccomp"] =
+            serde_json::to_value(super::seccomp::policy(&super::capability::of_spec(capabilities)))?;
     }
     serde_json::from_value(spec)
 }

@@ -2,27 +2,18 @@
 //!
 //! Running, explaining and the text of an error read this one type, and so cannot drift apart.
 
+use super::layering::Overlay;
 use super::rootfs::Root;
 use crate::sys::process;
 use crate::sys::{SysError, mount};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, open_tree,
 };
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-
-/// What is laid over what to be a container's root.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Overlay {
-    /// Layers, the lowest first, relative to the store.
-    pub lower: Vec<String>,
-    pub upper: String,
-    pub work: String,
-    pub target: String,
-}
 
 /// One mount, as a line of fstab would say it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,6 +46,7 @@ pub enum Step {
     Clone {
         namespaces: Vec<String>,
     },
+    FuseOverlay(Overlay),
     JoinNamespaces {
         pid: i32,
         namespaces: Vec<String>,
@@ -64,6 +56,9 @@ pub enum Step {
     CgroupNamespace,
     Detach,
     Overlay(Overlay),
+    CopyLayers(Overlay),
+    /// What `FuseOverlay` has mounted outside.
+    Root { target: String },
     FillVolume {
         volume: String,
         target: String,
@@ -158,9 +153,14 @@ impl Step {
             }
             Self::Overlay(overlay) => {
                 overlay.mount()?;
-                walk.root = Some(Root::open(&overlay.target)?);
-                Ok(())
+                walk.enter(&overlay.target)
             }
+            Self::CopyLayers(overlay) => {
+                overlay.copy()?;
+                walk.enter(&overlay.target)
+            }
+            Self::Root { target } => walk.enter(target),
+            Self::FuseOverlay(overlay) => overlay.mount_by_fuse(),
             Self::FillVolume { volume, target } => walk.root()?.copy_out(target, volume),
             Self::Mount(mount) => mount.apply(walk.root()?),
             Self::Link { path, to } => walk.root()?.link(path, to),
@@ -208,7 +208,7 @@ impl Step {
             }
             Self::SetCapabilities { keep } => super::capability::set(keep),
             Self::NoNewPrivileges => process::no_new_privileges(),
-            Self::Directory { path } => on(std::env::set_current_dir(path), "chdir", path),
+            Self::Directory { path } => work_in(path),
             Self::ReapingInit => super::init::reap_for_child(),
             Self::Exec { argv, env } => Err(exec(argv, env)),
         }
@@ -237,6 +237,9 @@ impl Step {
                 overlay.lower.len(),
                 if overlay.lower.len() == 1 { "" } else { "s" }
             ),
+            Self::FuseOverlay(_) => "the kernel gives no overlay here, but a program does: it answers for every file".into(),
+            Self::CopyLayers(_) => "this host gives no overlay: the image's files are copied, once for each container".into(),
+            Self::Root { .. } => "the layers as they were laid over each other".into(),
             Self::FillVolume { .. } => "a new volume starts with what the image has there".into(),
             Self::Mount(mount) => mount.why(),
             Self::Link { .. } => "programs expect this name".into(),
@@ -275,6 +278,9 @@ impl Step {
             Self::CgroupNamespace => "unshare(CLONE_NEWCGROUP)".into(),
             Self::Detach => "mount(/, MS_REC|MS_PRIVATE)".into(),
             Self::Overlay(overlay) => overlay.call(),
+            Self::FuseOverlay(overlay) => overlay.fuse_call(),
+            Self::CopyLayers(overlay) => format!("copy {} to {}", overlay.lower.join(", "), overlay.target),
+            Self::Root { target } => format!("open({target}, O_PATH)"),
             Self::FillVolume { volume, target } => format!("copy {target} to {volume}, if that is empty"),
             Self::Mount(mount) => mount.call(),
             Self::Link { path, to } => format!("symlink({to}, {path})"),
@@ -328,6 +334,7 @@ impl Step {
             }
             (Self::Mount(mount), _) => mount.hint(errno),
             (Self::Directory { .. }, libc::ENOTDIR) => said("the working directory is a file; choose another: -w DIR"),
+            (Self::Directory { .. }, libc::EXDEV) => said("it lies outside of the container; choose another: -w DIR"),
             (Self::Directory { .. }, libc::EACCES) => said("the user has no right to enter it; choose another: -w DIR"),
             (Self::User { .. }, libc::EINVAL) => {
                 said("that id is outside your subordinate range; compare /etc/subuid with: minirun doctor")
@@ -360,70 +367,14 @@ impl Step {
 }
 
 impl Walk {
+    fn enter(&mut self, root: &str) -> Result<(), SysError> {
+        self.root = Some(Root::open(root)?);
+        Ok(())
+    }
+
     fn root(&self) -> Result<&Root, SysError> {
         self.root.as_ref().ok_or(SysError { call: "open", subject: "the container's root".into(), errno: libc::EBADF })
     }
-}
-
-impl Overlay {
-    fn mount(&self) -> Result<(), SysError> {
-        match self.mount_by_parts() {
-            // Kernels before 6.8 know no `lowerdir+`.
-            Err(error) if error.errno == libc::EINVAL => self.mount_at_once(),
-            other => other,
-        }
-    }
-
-    fn mount_by_parts(&self) -> Result<(), SysError> {
-        let context = on(fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC), "fsopen", "overlay")?;
-        let set = |key: &str, value: &str| on(fsconfig_set_string(context.as_fd(), key, value), "fsconfig", value);
-        for layer in self.lower.iter().rev() {
-            set("lowerdir+", layer)?;
-        }
-        set("upperdir", &self.upper)?;
-        set("workdir", &self.work)?;
-        on(fsconfig_set_flag(context.as_fd(), "userxattr"), "fsconfig", "userxattr")?;
-        on(fsconfig_create(context.as_fd()), "fsconfig", "overlay")?;
-        let mount =
-            on(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()), "fsmount", "overlay")?;
-        attach(&mount, &self.target)
-    }
-
-    /// mount(2) takes one page of options: relative names keep 127 layers below that.
-    fn mount_at_once(&self) -> Result<(), SysError> {
-        let lower: Vec<&str> = self.lower.iter().rev().map(String::as_str).collect();
-        let options = format!("lowerdir={},upperdir={},workdir={},userxattr", lower.join(":"), self.upper, self.work);
-        let options = CString::new(options).unwrap_or_default();
-        on(
-            rustix::mount::mount(
-                "overlay",
-                self.target.as_str(),
-                "overlay",
-                rustix::mount::MountFlags::empty(),
-                options.as_c_str(),
-            ),
-            "mount",
-            &self.target,
-        )
-    }
-
-    fn call(&self) -> String {
-        format!(
-            "fsopen(overlay) fsconfig({}upperdir={}, workdir={}) fsmount() move_mount({})",
-            self.lower.iter().rev().map(|l| format!("lowerdir+={l}, ")).collect::<String>(),
-            self.upper,
-            self.work,
-            self.target
-        )
-    }
-}
-
-fn attach(mount: &OwnedFd, target: &str) -> Result<(), SysError> {
-    on(
-        move_mount(mount.as_fd(), "", rustix::fs::CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH),
-        "move_mount",
-        target,
-    )
 }
 
 /// Splits fstab's options into the flags of a mount and the settings of a file system.
@@ -586,6 +537,17 @@ fn set_limit(name: &str, soft: u64, hard: u64) -> Result<(), SysError> {
         Some((_, number)) => process::setrlimit(*number, soft, hard),
         None => Err(SysError { call: "setrlimit", subject: name.into(), errno: libc::EINVAL }),
     }
+}
+
+/// Through a descriptor that somebody left open a path could lead out of the container (CVE-2024-21626): then the kernel
+/// cannot say where in it this is.
+fn work_in(path: &str) -> Result<(), SysError> {
+    on(std::env::set_current_dir(path), "chdir", path)?;
+    let now = on(rustix::process::getcwd(Vec::new()), "getcwd", path)?;
+    if now.as_bytes().starts_with(b"/") {
+        return Ok(());
+    }
+    Err(SysError { call: "chdir", subject: path.to_owned(), errno: libc::EXDEV })
 }
 
 fn write(path: &str, value: &str) -> Result<(), SysError> {

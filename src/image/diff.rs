@@ -93,7 +93,9 @@ impl Walk<'_> {
         let mut names = BTreeSet::new();
         for entry in Dir::read_from(directory).on("opendir", path)? {
             let name = entry.on("readdir", path)?.file_name().to_bytes().to_vec();
-            if name != b"." && name != b".." {
+            if name.starts_with(MARK) {
+                self.marked(&name, path, lowers)?;
+            } else if name != b"." && name != b".." {
                 names.insert(name);
             }
         }
@@ -108,6 +110,16 @@ impl Walk<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// A whiteout by its name, as fuse-overlayfs makes it where it may not make a device.
+    fn marked(&mut self, name: &[u8], path: &Path, lowers: &[PathBuf]) -> Result<(), ImageError> {
+        let hidden = &name[MARK.len()..];
+        if name != OPAQUE_MARK && below(lowers, hidden)?.exists {
+            let path = path.join(OsStr::from_bytes(hidden));
+            self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: false });
+        }
+        Ok(())
     }
 
     /// `true`: it was left out.
@@ -190,8 +202,12 @@ impl Attributes {
     }
 }
 
+const MARK: &[u8] = b".wh.";
+const OPAQUE_MARK: &[u8] = b".wh..wh..opq";
+
 fn is_opaque(directory: &impl AsFd) -> Result<bool, Errno> {
-    Ok(sys::fgetxattr(directory, OPAQUE.as_bytes())?.is_some_and(|value| value == b"y"))
+    let marked = rustix::fs::statat(directory, OPAQUE_MARK, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    Ok(marked || sys::fgetxattr(directory, OPAQUE.as_bytes())?.is_some_and(|value| value == b"y"))
 }
 
 /// What the layers below show under a name.
@@ -206,7 +222,12 @@ fn below(lowers: &[PathBuf], name: &[u8]) -> Result<Below, ImageError> {
     for lower in lowers {
         let path = lower.join(OsStr::from_bytes(name));
         let found = match fs::symlink_metadata(&path) {
-            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => continue,
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
+                if lower.join(OsStr::from_bytes(&[MARK, name].concat())).exists() {
+                    break;
+                }
+                continue;
+            }
             other => other.on("stat", &path)?,
         };
         if !found.is_dir() {

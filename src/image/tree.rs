@@ -271,9 +271,16 @@ pub fn is_whiteout(parent: BorrowedFd, name: &[u8]) -> bool {
         .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::CharacterDevice && s.st_rdev == 0)
 }
 
-/// What overlayfs takes for "nothing here", whatever is below: anybody may make this one device.
+/// What overlayfs takes for "nothing here", whatever is below: anybody may make this one device. On a file system that
+/// has none (an overlay itself, which the kernel lays nothing over), the name that fuse-overlayfs takes for it.
 pub fn make_whiteout(parent: BorrowedFd, name: &[u8]) -> Result<(), Errno> {
-    rustix::fs::mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), rustix::fs::makedev(0, 0))
+    match rustix::fs::mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), rustix::fs::makedev(0, 0)) {
+        Err(Errno::PERM) => {
+            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::openat(parent, [b".wh.", name].concat(), flags, Mode::empty()).map(drop)
+        }
+        other => other,
+    }
 }
 
 /// Hides what lower layers have in this directory.

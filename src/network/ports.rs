@@ -1,7 +1,7 @@
 //! Published ports: what `-p` says, and the sockets that listen for it in the host's namespace.
 
 use crate::diag::Diagnose;
-use crate::sys::{SysError, inet};
+use crate::sys::{SysError, inet, socket};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -46,6 +46,8 @@ pub enum PortError {
     Privileged { spec: PortSpec, first: u16 },
     #[error("port {} of this host is taken{}", address.port(), by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default())]
     Taken { spec: PortSpec, address: SocketAddr, by: Option<String> },
+    #[error("{0} published ports are more than one container can have")]
+    TooMany(usize),
     #[error("this host has no address {0}")]
     NoSuchAddress(IpAddr),
     #[error("cannot listen on {address}")]
@@ -71,6 +73,7 @@ impl Diagnose for PortError {
             Self::Taken { spec, .. } => {
                 Some(format!("take another one: -p {}", typed(spec, spec.host_port.checked_add(1).unwrap_or(8080))))
             }
+            Self::TooMany(_) => Some("all of them, without -p: --network host".into()),
             Self::NoSuchAddress(_) => Some("its addresses: ip address".into()),
             Self::Listen { .. } => None,
         }
@@ -186,7 +189,8 @@ pub fn open(specs: &[PortSpec]) -> Result<Vec<Listener>, PortError> {
             }
         }
     }
-    Ok(listeners)
+    // All of them ride along with one message, and so does what it is about.
+    if listeners.len() >= socket::DESCRIPTORS { Err(PortError::TooMany(specs.len())) } else { Ok(listeners) }
 }
 
 fn listen(spec: &PortSpec, ip: IpAddr) -> Result<Listener, PortError> {

@@ -12,6 +12,9 @@ use std::path::Path;
 /// The longest message; below the default size of a socket's buffer.
 pub const LONGEST: usize = 64 * 1024;
 
+/// The most descriptors that may ride along: SCM_MAX_FD of the kernel.
+pub const DESCRIPTORS: usize = 253;
+
 /// A connected pair, closed by exec.
 pub fn pair() -> Result<(OwnedFd, OwnedFd), SysError> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).on("socketpair", "AF_UNIX")
@@ -31,7 +34,7 @@ pub fn send(socket: BorrowedFd, bytes: &[u8], descriptors: &[RawFd]) -> Result<(
 
 /// Receives one message into `buffer`; `None` at the end of the conversation.
 pub fn receive(socket: BorrowedFd, buffer: &mut [u8]) -> Result<Option<(usize, Vec<OwnedFd>)>, SysError> {
-    let mut space = nix::cmsg_space!([RawFd; 16]);
+    let mut space = nix::cmsg_space!([RawFd; DESCRIPTORS]);
     let mut parts = [IoSliceMut::new(buffer)];
     let (length, received) = loop {
         match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {

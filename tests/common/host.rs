@@ -49,6 +49,8 @@ pub enum Need {
     As(User),
     /// `/dev/net/tun`, which the helpers for the way out open.
     Tun,
+    /// `/dev/fuse`, which fuse-overlayfs opens.
+    Fuse,
     /// A cgroup v2 controller that this user may use.
     Controller(&'static str),
     /// The loopback address of IPv6.
@@ -62,6 +64,7 @@ impl Need {
         let given = match self {
             Self::As(wanted) => return user() == wanted,
             Self::Tool(name) => find(name),
+            Self::Fuse => fs::OpenOptions::new().read(true).write(true).open("/dev/fuse").is_ok(),
             Self::Tun => fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun").is_ok(),
             Self::Controller(name) => controllers().iter().any(|c| c == name),
             Self::Ipv6 => TcpListener::bind("[::1]:0").is_ok(),
@@ -77,6 +80,7 @@ impl Need {
             Self::Tool(name) => name.to_owned(),
             Self::As(user) => format!("{user:?}").to_lowercase(),
             Self::Tun => "tun".to_owned(),
+            Self::Fuse => "fuse".to_owned(),
             Self::Controller(name) => format!("cgroup-{name}"),
             Self::Ipv6 => "ipv6".to_owned(),
         }
@@ -87,6 +91,7 @@ impl Need {
         let reason = match self {
             Self::Tool(_) => format!("{name} is not installed"),
             Self::Tun => "/dev/net/tun cannot be opened".to_owned(),
+            Self::Fuse => "/dev/fuse cannot be opened".to_owned(),
             Self::Controller(controller) => format!("the {controller} controller is not delegated to this user"),
             Self::Ipv6 => "no IPv6 on the loopback interface".to_owned(),
             Self::As(_) => unreachable!(),

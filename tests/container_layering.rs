@@ -1,0 +1,53 @@
+//! Hosts whose kernel lays no overlay over the store: here, because the store lies on an overlay itself, as it does in an
+//! outer container.
+mod common;
+
+use common::{Need, Sandbox, alpine_tar, finish, require};
+
+/// Runs a shell script, root of its own namespaces, with the store on an overlay. `minirun` is on its path.
+fn on_an_overlay(sandbox: &Sandbox, script: &str) -> common::Output {
+    let mut command = sandbox.other("unshare");
+    let set_up = "mkdir l u w m; mount -t overlay overlay -o lowerdir=l,upperdir=u,workdir=w m || exit 99
+        export MINIRUN_ROOT=$PWD/m/store
+        minirun() { \"$MINIRUN\" \"$@\"; }
+        minirun import -c 'CMD [\"sh\"]' \"$ALPINE\" alpine >/dev/null || exit 98\n";
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &format!("{set_up}{script}")]);
+    command.env("MINIRUN", Sandbox::binary()).env("ALPINE", alpine_tar());
+    finish(&mut command)
+}
+
+#[test]
+fn without_any_overlay_the_image_is_copied_and_that_is_said_once() {
+    let sandbox = Sandbox::new();
+    let output = on_an_overlay(
+        &sandbox,
+        "fuse=$(command -v fuse-overlayfs); [ -z \"$fuse\" ] || mount --bind /dev/null \"$fuse\"
+        minirun run --rm --network none alpine cat /etc/alpine-release
+        minirun run --name kept --network none alpine sh -c 'echo once >>/kept; cat /kept'
+        minirun start -a kept
+        minirun diff kept
+        minirun rm kept",
+    );
+    assert!(output.stdout.starts_with("3."), "{}", output.streams());
+    assert!(output.stdout.contains("once\nonce\nonce\nkept"), "{}", output.streams());
+    assert_eq!(output.stderr.matches("copies its image").count(), 1, "{}", output.streams());
+    assert!(output.stderr.contains("cannot be told"), "{}", output.streams());
+}
+
+#[test]
+fn fuse_overlayfs_takes_the_kernels_place_and_commit_still_works() {
+    require!(Need::Tool("fuse-overlayfs"), Need::Fuse);
+    let sandbox = Sandbox::new();
+    let output = on_an_overlay(
+        &sandbox,
+        "minirun run --name changed --network none alpine sh -c 'echo new >/etc/motd; rm -r /etc/apk; mkdir /etc/apk; rm /etc/issue'
+        minirun diff changed
+        minirun commit changed next >/dev/null
+        minirun run --rm --network none next sh -c 'cat /etc/motd; ls -A /etc/apk; [ -e /etc/issue ] || echo gone'
+        minirun rm changed",
+    );
+    for line in ["C /etc/motd", "D /etc/issue", "D /etc/apk/world", "new\ngone"] {
+        assert!(output.stdout.contains(line), "{line}: {}", output.streams());
+    }
+    assert_eq!(output.stderr.matches("fuse-overlayfs does").count(), 1, "{}", output.streams());
+}
