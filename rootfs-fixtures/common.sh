@@ -18,12 +18,22 @@ fetch() {
   else return 1; fi
 }
 
-# unpack_debs DIRECTORY PACKAGE...: lays Debian packages there without installing them. apt needs its lists for that.
+# unpack_debs DIRECTORY PATTERN PACKAGE: lays a Debian package there, and those that it needs and whose names match,
+# without installing any: no server is to start on this host. A fresh machine has no lists; root may get them.
 unpack_debs() {
-  into=$1; shift
   have apt-get && have dpkg-deb || return 1
-  (mkdir -p "$work/debs" && cd "$work/debs" && rm -f ./*.deb && apt-get download -qq "$@" >/dev/null 2>&1) || return 1
-  for deb in "$work/debs"/*.deb; do dpkg-deb -x "$deb" "$into" || return 1; done
+  download_debs "$2" "$3" || { [ "$(id -u)" = 0 ] && apt-get update -qq >/dev/null 2>&1 && download_debs "$2" "$3"; } || return 1
+  for deb in "$work/debs"/*.deb; do dpkg-deb -x "$deb" "$1" || return 1; done
+}
+
+download_debs() {
+  packages=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+    --no-enhances "$2" 2>/dev/null | grep -E "^($1)" | sort -u)
+  rm -rf "$work/debs"
+  mkdir "$work/debs"
+  # Names of packages are words without blanks.
+  # shellcheck disable=SC2086
+  [ -n "$packages" ] && (cd "$work/debs" && apt-get download -qq $packages >/dev/null 2>&1)
 }
 
 # pack DIRECTORY [UID:GID PATH]...: the tar $out. Owners are root but where named, times and order are fixed, so the same
