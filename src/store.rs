@@ -4,8 +4,10 @@
 //! A process that dies lets go of its lock, and the next command that writes sweeps what it left.
 
 use crate::sys::{On, SysError};
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -24,10 +26,7 @@ impl crate::diag::Diagnose for StoreError {
         match self {
             Self::NoHome => Some("give one: minirun --root DIR …".into()),
             Self::Foreign { .. } => Some("set XDG_RUNTIME_DIR to a directory of your own".into()),
-            Self::Sys(error) if error.errno == libc::ENOSPC || error.errno == libc::EDQUOT => {
-                Some("the disk is full; see what minirun holds: minirun system df".into())
-            }
-            Self::Sys(_) => None,
+            Self::Sys(error) => error.hint(),
         }
     }
 }
@@ -99,7 +98,7 @@ impl Store {
             // Between creation and lock a sweeper may have taken it for abandoned.
             if fs::metadata(&lock).is_ok_and(|m| m.nlink() == 1 && file.metadata().is_ok_and(|f| f.ino() == m.ino())) {
                 fs::create_dir(&path).on("mkdir", &path)?;
-                return Ok(Scratch { path, lock, _held: file });
+                return Ok(Scratch { store: self.clone(), path, lock, _held: file });
             }
         }
     }
@@ -112,21 +111,69 @@ impl Store {
             if path.extension().is_none_or(|e| e != "lock") {
                 // A directory whose lock is gone was left by a sweeper that died after unlocking it.
                 if !path.with_extension("lock").exists() {
-                    let _ = remove_tree(&path);
+                    let _ = self.bury(&path);
                 }
                 continue;
             }
             let Ok(file) = File::open(&path) else { continue };
             if file.try_lock().is_ok() {
-                let _ = remove_tree(&path.with_extension(""));
+                let _ = self.bury(&path.with_extension(""));
                 let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
+    /// Removes a directory under `tmp/`, after what belongs to the things in it. Done again it does what was left over; a
+    /// file that only the user namespace's root may remove waits for one who is.
+    fn bury(&self, directory: &Path) -> Result<(), SysError> {
+        for thing in fs::read_dir(directory).into_iter().flatten().flatten() {
+            for list in LISTS {
+                let Ok(text) = fs::read(thing.path().join(list)) else { continue };
+                let belongings: Vec<Belonging> = serde_json::from_slice(&text).unwrap_or_default();
+                belongings.iter().try_for_each(|belonging| self.remove_belonging(belonging))?;
+            }
+        }
+        remove_tree(directory)
+    }
+
+    fn remove_belonging(&self, belonging: &Belonging) -> Result<(), SysError> {
+        match belonging {
+            Belonging::Tree(path) => remove_tree(&self.path(path)),
+            Belonging::Name { path, id } => {
+                let name = self.path(path);
+                let _lock = Lock::exclusive(&name.with_file_name(NAMES_LOCK))?;
+                // It may be another's by now.
+                if fs::read_to_string(&name).is_ok_and(|found| found == *id) { remove_tree(&name) } else { Ok(()) }
             }
         }
     }
 }
 
+/// What goes when the thing goes that a list of these lies in. The list is there before any of them, and wherever the thing
+/// is moved to: whoever makes or removes the thing may die at any moment, and whoever finds it in `tmp/` ends the work.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Belonging {
+    /// A file or directory, relative to the store.
+    Tree(PathBuf),
+    /// A file that says the id, guarded by the lock beside it.
+    Name { path: PathBuf, id: String },
+}
+
+/// The lists of a thing's belongings.
+const LISTS: [&str; 2] = ["belongings.json", "volumes.json"];
+
+/// Guards the names in a directory.
+pub const NAMES_LOCK: &str = ".lock";
+
+/// Notes what goes with a thing; `list` is one of two that can be taken back alone.
+pub fn note_belongings(thing: &Path, list: &str, belongings: &[Belonging]) -> Result<(), SysError> {
+    debug_assert!(LISTS.contains(&list));
+    write_quickly(&thing.join(list), &serde_json::to_vec(belongings).unwrap_or_default())
+}
+
 /// A directory being filled; nobody else sees it.
 pub struct Scratch {
+    store: Store,
     path: PathBuf,
     lock: PathBuf,
     _held: File,
@@ -135,6 +182,11 @@ pub struct Scratch {
 impl Scratch {
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Removes all that is in it, and what belongs to that.
+    pub fn discard(&self) -> Result<(), SysError> {
+        self.store.bury(&self.path)
     }
 
     /// Renames one entry of it to `target` and flushes the parent directory. `false`: `target` is there already.
@@ -150,16 +202,21 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = remove_tree(&self.path);
+        let _ = self.discard();
         let _ = fs::remove_file(&self.lock);
     }
 }
 
 /// A lock on one thing, held until dropped or until the process dies.
 #[must_use]
-pub struct Lock(#[allow(dead_code)] File);
+pub struct Lock(File);
 
 impl Lock {
+    /// The same lock for another process: it is let go of when both have.
+    pub fn share(&self) -> Result<OwnedFd, SysError> {
+        self.0.try_clone().map(OwnedFd::from).on("dup", "a lock")
+    }
+
     /// Waits for the lock file at `path`, created if missing.
     pub fn exclusive(path: &Path) -> Result<Self, SysError> {
         let file = lock_file(path)?;
@@ -203,6 +260,12 @@ fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<(), SysE
     }
     result?;
     if durable { sync_dir(path.parent().unwrap_or(path)) } else { Ok(()) }
+}
+
+/// Replaces what `path` holds without taking new room: for the last word about something on a full disk.
+pub fn write_in_place(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
+    let mut file = OpenOptions::new().write(true).open(path).on("open", path)?;
+    file.write_all(bytes).and_then(|()| file.set_len(bytes.len() as u64)).on("write", path)
 }
 
 /// Makes a directory's entries last.

@@ -5,10 +5,9 @@ use super::run::{self, AttachArgs, CreateArgs, ExecArgs, RunArgs, StartArgs};
 use super::{human, published};
 use crate::container::launch;
 use crate::container::protocol::{End, Message};
-use crate::container::record::{self, Container, Phase, State};
+use crate::container::record::{self, Container, Phase, RecordError, State};
 use crate::container::request;
 use crate::diag::{Diagnose, Failure};
-use crate::sys::socket;
 use clap::{Args, Subcommand};
 
 #[derive(Subcommand)]
@@ -156,13 +155,10 @@ impl Command {
                 let signal = request::signal(&arguments.signal)?;
                 each(&arguments.containers, |name| {
                     let container = Container::find(&context.store, name)?;
-                    if container.state().phase != Phase::Running {
-                        return Err(ContainerError::NotRunning(name.to_owned()).into());
-                    }
-                    let end = End::new(socket::connect(&container.control())?);
-                    end.send(&Message::Signal(signal.unsigned_abs()))?;
+                    let end = container.reach()?.ok_or_else(|| ContainerError::NotRunning(name.to_owned()))?;
+                    end.tell(&Message::Signal(signal.unsigned_abs()))?;
                     if signal == libc::SIGKILL {
-                        wait_for_end(&end, &container)?;
+                        wait_for_end(&end)?;
                     }
                     println!("{name}");
                     Ok(0)
@@ -174,21 +170,17 @@ impl Command {
                 Ok(0)
             }),
             Self::Rm(arguments) => {
+                // What a killed monitor left running can be ended from outside the user namespace only.
+                arguments.containers.iter().filter_map(|name| Container::find(&context.store, name).ok()).for_each(
+                    |c| {
+                        c.state();
+                    },
+                );
                 crate::userns::enter(&context.store)?;
                 each(&arguments.containers, |name| {
-                    let container = match Container::find(&context.store, name) {
-                        // Docker, too, is content when with -f there is nothing to remove.
-                        Err(record::RecordError::NotFound(_)) if arguments.force => return Ok(0),
-                        other => other?,
-                    };
-                    if container.state().phase == Phase::Running {
-                        if !arguments.force {
-                            return Err(ContainerError::Running(container.record.name).into());
-                        }
-                        stop(&container, Some("KILL"), None)?;
+                    if remove(context, name, &arguments)? {
+                        println!("{name}");
                     }
-                    remove(context, &container, arguments.volumes)?;
-                    println!("{name}");
                     Ok(0)
                 })
             }
@@ -221,40 +213,48 @@ fn each(names: &[String], mut act: impl FnMut(&str) -> Result<u8, Failure>) -> R
     Ok(code)
 }
 
-/// Removes one that does not run, inside the user namespace.
-pub fn remove(context: &Context, container: &Container, with_volumes: bool) -> Result<(), Failure> {
-    crate::userns::enter(&context.store)?;
-    let _lock = container.lock()?;
-    if container.state().phase == Phase::Running {
-        return Err(ContainerError::Running(container.record.name.clone()).into());
+/// Inside the user namespace. `false`: with -f Docker, too, is content when there is nothing to remove.
+fn remove(context: &Context, name: &str, arguments: &RmArgs) -> Result<bool, Failure> {
+    let container = match Container::find(&context.store, name) {
+        Err(RecordError::NotFound(_)) if arguments.force => return Ok(false),
+        Err(RecordError::Damaged { id, .. }) if arguments.force => {
+            record::remove_damaged(&context.store, &id)?;
+            return Ok(true);
+        }
+        other => other?,
+    };
+    loop {
+        let lock = match container.lock() {
+            Err(RecordError::NotFound(_)) if arguments.force => return Ok(false),
+            other => other?,
+        };
+        if container.state().phase != Phase::Running {
+            record::remove(&context.store, &container, arguments.volumes)?;
+            return Ok(true);
+        }
+        if !arguments.force {
+            return Err(ContainerError::Running(container.record.name).into());
+        }
+        drop(lock);
+        stop(&container, Some("KILL"), None)?;
     }
-    record::remove(&context.store, container, with_volumes)?;
-    Ok(())
 }
 
 /// What `stop` does: the container's own signal, then patience, then SIGKILL. One that does not run is content.
 fn stop(container: &Container, signal: Option<&str>, seconds: Option<i64>) -> Result<(), Failure> {
-    if container.state().phase != Phase::Running {
-        return Ok(());
-    }
     let request = &container.record.request;
     let signal = request::signal(signal.or(request.stop_signal.as_deref()).unwrap_or("TERM"))?;
     let grace = match seconds.or(request.stop_timeout.map(i64::from)).unwrap_or(10) {
         forever if forever < 0 => u32::MAX,
         seconds => u32::try_from(seconds * 1000).unwrap_or(u32::MAX - 1),
     };
-    let end = match socket::connect(&container.control()) {
-        Ok(socket) => End::new(socket),
-        // It ended between the two looks.
-        Err(_) if container.state().phase != Phase::Running => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    end.send(&Message::Stop { signal: signal.unsigned_abs(), grace })?;
-    wait_for_end(&end, container)
+    let Some(end) = container.reach()? else { return Ok(()) };
+    end.tell(&Message::Stop { signal: signal.unsigned_abs(), grace })?;
+    wait_for_end(&end)
 }
 
 /// Waits until the monitor has said its last word, or has gone.
-fn wait_for_end(end: &End, _container: &Container) -> Result<(), Failure> {
+fn wait_for_end(end: &End) -> Result<(), Failure> {
     loop {
         match end.receive()? {
             Some((Message::Exited { .. }, _)) | None => return Ok(()),
@@ -264,10 +264,7 @@ fn wait_for_end(end: &End, _container: &Container) -> Result<(), Failure> {
 }
 
 fn wait(container: &Container) -> Result<i32, Failure> {
-    if container.state().phase == Phase::Running
-        && let Ok(socket) = socket::connect(&container.control())
-    {
-        let end = End::new(socket);
+    if let Some(end) = container.reach()? {
         while let Some((message, _)) = end.receive()? {
             if let Message::Exited { code } = message {
                 return Ok(code as i32);

@@ -5,14 +5,13 @@ use super::attach::{self, Attachment, Parting};
 use super::told::Told;
 use crate::container::create;
 use crate::container::exec;
-use crate::container::launch::{self, Listener, Silent};
+use crate::container::launch::{self, LaunchError, Listener, Silent};
 use crate::container::protocol::End;
 use crate::container::record::{self, Container, Phase};
 use crate::container::request::{self, Limits, Network, Request};
 use crate::diag::{Diagnose, Failure};
 use crate::image;
 use crate::network::ports;
-use crate::sys::socket;
 use clap::{Args, ValueEnum};
 use std::io::IsTerminal;
 
@@ -383,7 +382,13 @@ fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8,
         return Ok(0);
     }
     let prepared = launch::prepare(&context.store, &container.record.name)?;
-    let end = launch::start(&context.store, &container, prepared, &mut Silent)?;
+    let end = match launch::start(&context.store, &container, prepared, &mut Silent) {
+        Err(LaunchError::Running(_)) => {
+            println!("{name}");
+            return Ok(0);
+        }
+        other => other?,
+    };
     if !arguments.attach && !arguments.interactive {
         println!("{name}");
         return Ok(0);
@@ -414,10 +419,7 @@ pub struct AttachArgs {
 
 pub fn attach(arguments: AttachArgs, context: &Context) -> Result<u8, Failure> {
     let container = Container::find(&context.store, &arguments.container)?;
-    if container.state().phase != Phase::Running {
-        return Err(RunError::NotRunning(container.record.name).into());
-    }
-    let end = End::new(socket::connect(&container.control())?);
+    let end = container.reach()?.ok_or_else(|| RunError::NotRunning(container.record.name.clone()))?;
     let request = &container.record.request;
     let attachment = Attachment {
         terminal: request.terminal,

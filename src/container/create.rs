@@ -12,7 +12,7 @@ use crate::store::{self, Store, StoreError};
 use crate::sys::{On, SysError};
 use crate::userns::IdMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
@@ -40,7 +40,8 @@ impl Diagnose for CreateError {
             Self::User(e) => e.hint(),
             Self::Capability(e) => e.hint(),
             Self::Store(e) => e.hint(),
-            Self::Spec(_) | Self::Sys(_) => None,
+            Self::Sys(e) => e.hint(),
+            Self::Spec(_) => None,
         }
     }
 }
@@ -56,7 +57,7 @@ pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Cont
     let layers: Vec<String> = image.layer_dirs().iter().map(|d| d.to_string_lossy().into_owned()).collect();
     let user = user(store, &request, config, &layers)?;
     let capabilities = capability::choose(&request.cap_add, &request.cap_drop, request.privileged)?;
-    let volumes = volumes(store, &request, config)?;
+    let volumes = volumes(store, &request, config);
 
     let directory = store.path("containers").join(&id);
     let binds: Vec<_> = volumes.iter().map(|v| (v.source.clone(), v.target.clone(), v.read_only)).collect();
@@ -89,6 +90,11 @@ pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Cont
     for part in ["", "upper", "work", "rootfs"] {
         fs::create_dir(new.join(part)).on("mkdir", new.join(part))?;
     }
+    record::note_belongings(&new, &record)?;
+    for path in record.volumes.iter().map(|v| Path::new(&v.source)).filter(|path| !path.exists()) {
+        // A missing host directory too, as Docker does; but it belongs to the caller, who is the container's root.
+        fs::create_dir_all(path).on("mkdir", path)?;
+    }
     like_lowest_root(store, &record.layers, &new.join("upper"));
     let write = |name: &str, bytes: &[u8]| fs::write(new.join(name), bytes).on("write", new.join(name));
     write("config.json", &serde_json::to_vec(&spec)?)?;
@@ -98,12 +104,7 @@ pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Cont
     write("hosts", resolv::hosts(&hostname, &record.request.hosts, host_network).as_bytes())?;
     write("resolv.conf", resolv::resolv_conf(&record.request.dns, host_network).as_bytes())?;
     crate::image::hold(store, image, &id)?;
-    let published = record::publish(store, &scratch, &new, &record);
-    if published.is_err() {
-        let _ = crate::image::release(store, &record.image_id, &id);
-        record::remove_own_volumes(store, &record);
-    }
-    Ok(published?)
+    Ok(record::publish(store, &scratch, &new, &record)?)
 }
 
 /// The overlay's root has the mode of the upper directory's, which should be the image's.
@@ -135,12 +136,8 @@ fn user(
     Ok(user)
 }
 
-/// Makes what `-v` and the image's VOLUME name, as far as it is missing.
-fn volumes(
-    store: &Store,
-    request: &Request,
-    config: &oci_spec::image::ImageConfiguration,
-) -> Result<Vec<MountedVolume>, CreateError> {
+/// What `-v` and the image's VOLUME name, to be made as far as it is missing.
+fn volumes(store: &Store, request: &Request, config: &oci_spec::image::ImageConfiguration) -> Vec<MountedVolume> {
     let of_image = config.config().as_ref().and_then(|c| c.volumes().clone()).unwrap_or_default();
     let covered = |target: &str| {
         let same = |other: &str| other.trim_end_matches('/') == target.trim_end_matches('/');
@@ -151,37 +148,20 @@ fn volumes(
         target,
         read_only: false,
     });
-    let mut made = Vec::new();
-    for volume in request.volumes.iter().cloned().chain(anonymous) {
+    let directory = |name: &str| store.path("volumes").join(name).join("_data").to_string_lossy().into_owned();
+    let mounted = |volume: Volume| {
         let (source, name, own) = match volume.source {
-            Source::Host(path) => {
-                // As Docker does; but it belongs to the caller, who is the container's root.
-                if !Path::new(&path).exists() {
-                    fs::create_dir_all(&path).on("mkdir", &path)?;
-                }
-                (PathBuf::from(path), None, false)
-            }
-            Source::Named(name) => (volume_directory(store, &name)?, Some(name), false),
+            Source::Host(path) => (path, None, false),
+            Source::Named(name) => (directory(&name), Some(name), false),
             Source::Anonymous => {
                 let name = store::random_hex(32);
-                (volume_directory(store, &name)?, Some(name), true)
+                (directory(&name), Some(name), true)
             }
         };
-        made.push(MountedVolume {
-            source: source.to_string_lossy().into_owned(),
-            target: volume.target,
-            read_only: volume.read_only,
-            name,
-            own,
-        });
-    }
+        MountedVolume { source, target: volume.target, read_only: volume.read_only, name, own }
+    };
+    let mut all: Vec<MountedVolume> = request.volumes.iter().cloned().chain(anonymous).map(mounted).collect();
     // A mount below another comes after it.
-    made.sort_by_key(|volume| volume.target.split('/').count());
-    Ok(made)
-}
-
-fn volume_directory(store: &Store, name: &str) -> Result<PathBuf, SysError> {
-    let data = store.path("volumes").join(name).join("_data");
-    fs::create_dir_all(&data).on("mkdir", &data)?;
-    Ok(data)
+    all.sort_by_key(|volume| volume.target.split('/').count());
+    all
 }

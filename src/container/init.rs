@@ -17,6 +17,8 @@ pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: boo
         let number = first + index as u32;
         let begun = Instant::now();
         if matches!(step, Step::Exec { .. }) {
+            // After the change of user, which would take it back, and before the monitor is heard for the last time.
+            process::die_with_parent(libc::SIGKILL);
             let told = monitor.send(&Message::Ready).is_ok();
             if !told || (waits && !matches!(monitor.receive(), Ok(Some((Message::Go, _))))) {
                 process::exit_now(125);
@@ -48,6 +50,7 @@ fn hand_over_terminal(walk: &mut Walk, monitor: &End) -> Result<(), SysError> {
 pub fn reap_for_child() -> Result<(), SysError> {
     let all: Vec<i32> =
         (1..=64).filter(|s| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, 32, 33].contains(s)).collect();
+    process::die_with_parent(libc::SIGKILL);
     let child = match process::fork()? {
         Fork::Child => {
             // In its own process group, in the foreground of the terminal if there is one.

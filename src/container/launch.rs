@@ -1,15 +1,15 @@
 //! The client's side of a start: plan, monitor, conversation.
 
+use super::layering::{Layering, Overlay};
 use super::plan::{Plan, PlanError, StepFailed, Surroundings};
 use super::protocol::{End, Message};
 use super::record::{Container, RecordError, State};
 use super::request::Network;
-use super::layering::{Layering, Overlay};
 use super::{cgroup, monitor};
 use crate::diag::Diagnose;
 use crate::network::egress;
 use crate::network::ports::{self, PortError, PortSpec};
-use crate::store::Store;
+use crate::store::{Lock, Store};
 use crate::sys::{On, SysError, process};
 use crate::userns::{self, IdMap, Inside, Origin, Spawning, UsernsError};
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,8 @@ impl Diagnose for LaunchError {
             Self::Port(error) => error.hint(),
             Self::Userns(error) => error.hint(),
             Self::Record(error) => error.hint(),
-            Self::Running(_) | Self::Lost(_) | Self::Sys(_) => None,
+            Self::Sys(error) => error.hint(),
+            Self::Running(_) | Self::Lost(_) => None,
         }
     }
 
@@ -142,11 +143,11 @@ pub fn start(
     prepared: Prepared,
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
-    let _lock = container.lock()?;
-    match attempt(container, prepared, Layering::of(store), listener) {
+    let lock = container.lock()?;
+    match attempt(container, &lock, prepared, Layering::of(store), listener) {
         Err(LaunchError::Step { source, .. }) if source.no_overlay => {
             let layering = Layering::instead(store)?;
-            attempt(container, prepare(store, &container.record.name)?, layering, listener)
+            attempt(container, &lock, prepare(store, &container.record.name)?, layering, listener)
         }
         other => other,
     }
@@ -154,6 +155,7 @@ pub fn start(
 
 fn attempt(
     container: &Container,
+    lock: &Lock,
     prepared: Prepared,
     layering: Layering,
     listener: &mut dyn Listener,
@@ -188,7 +190,9 @@ fn attempt(
         cgroup: group,
         told: listener.wants_steps(),
     };
-    let descriptors = listeners.into_iter().map(ports::Listener::into_fd).collect();
+    let mut descriptors: Vec<_> = listeners.into_iter().map(ports::Listener::into_fd).collect();
+    // Should this process be killed now, the monitor still keeps others from removing what it starts.
+    descriptors.push(lock.share()?);
     let egress = egress.map(|way| (way, container.runtime.as_path()));
     let started = converse(prepared, &job, descriptors, name, egress, listener);
     if started.is_err() {

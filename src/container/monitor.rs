@@ -57,10 +57,32 @@ fn serve(client: End) -> Result<i32, SysError> {
     std::env::set_current_dir(&store.root).on("chdir", &store.root)?;
     let container = job.container.as_ref().and_then(|id| Container::load(&store, id).ok());
 
+    // The client's lock on the container: it may die before us.
+    let lock = container.is_some().then(|| descriptors.pop()).flatten();
     let listeners: Vec<Listener> =
         job.ports.iter().cloned().zip(descriptors).map(|(spec, fd)| Listener::from_parts(spec, fd)).collect();
-    let outcome = begin(&job, &client, container.as_ref());
-    let (mut supervised, pid) = match outcome {
+    let mut state = State::default();
+    let begun = begin(&job, &client, container.as_ref()).and_then(|(supervised, pid)| {
+        state = State {
+            phase: Phase::Running,
+            pid,
+            pid_started: process::start_time(pid).unwrap_or_default(),
+            monitor: (own_pid(), process::start_time(own_pid()).unwrap_or_default()),
+            started: jiff::Timestamp::now().to_string(),
+            ports: job.ports.clone(),
+            cgroup: job.cgroup.clone(),
+            ..State::default()
+        };
+        match container.as_ref().map_or(Ok(()), |c| c.write_state(&state)) {
+            Ok(()) => Ok(supervised),
+            Err(error) => {
+                supervised.kill();
+                Err(Failed { step: Plan::NO_STEP, errno: error.errno })
+            }
+        }
+    });
+    drop(lock);
+    let mut supervised = match begun {
         Ok(begun) => begun,
         Err(failed) => {
             if let Some(container) = &container {
@@ -77,22 +99,12 @@ fn serve(client: End) -> Result<i32, SysError> {
         }
     };
     supervised.proxy = if listeners.is_empty() { None } else { Proxy::new(listeners, crate::network::CONTAINER).ok() };
-    let mut state = State {
-        phase: Phase::Running,
-        pid,
-        monitor: (own_pid(), process::start_time(own_pid()).unwrap_or_default()),
-        started: jiff::Timestamp::now().to_string(),
-        ports: job.ports.clone(),
-        cgroup: job.cgroup.clone(),
-        ..State::default()
-    };
-    if let Some(container) = &container {
-        supervised.log = Log::append_to(&container.log()).ok();
-        container.write_state(&state)?;
-    }
+    supervised.log = container.as_ref().and_then(|c| Log::append_to(&c.log()).ok());
+    let pid = state.pid.unsigned_abs();
     drop(job);
     crate::sys::memory::give_back();
-    client.send(&Message::Started { pid: pid.unsigned_abs() })?;
+    // A client that was killed meanwhile is one that has let go.
+    let _ = client.send(&Message::Started { pid });
 
     let (status, waiting) = supervise(supervised, Some(client), |status| {
         if let Some(container) = &container {
@@ -103,14 +115,17 @@ fn serve(client: End) -> Result<i32, SysError> {
                 cgroup::remove(Path::new(group));
             }
             state.finished = jiff::Timestamp::now().to_string();
+            // Together, as whoever starts it again sees it: nothing of ours may meet what is the next monitor's.
+            let _lock = container.lock();
             let _ = container.write_state(&state);
+            let _ = store::remove_tree(&container.runtime);
         }
     });
-    if let Some(container) = &container {
-        let _ = store::remove_tree(&container.runtime);
-        if container.record.request.auto_remove {
-            let _ = record::remove(&store, container, true);
-        }
+    if let Some(container) = container.filter(|c| c.record.request.auto_remove)
+        && let Ok(_lock) = container.lock()
+        && container.written_state().monitor == state.monitor
+    {
+        let _ = record::remove(&store, &container, true);
     }
     crate::userns::leave(&store);
     let last = Message::Exited { code: status.unsigned_abs() };
@@ -225,8 +240,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
             Ok((supervised, pid))
         }
         Err(failed) => {
-            let _ = process::kill_pidfd(supervised.pidfd.as_fd(), libc::SIGKILL);
-            let _ = process::wait(supervised.pid);
+            supervised.kill();
             Err(failed)
         }
     }

@@ -2,8 +2,8 @@
 
 use super::processes;
 use super::protocol::{End, Message};
-use super::record::{Container, Phase};
-use crate::sys::{SysError, process, socket};
+use super::record::Container;
+use crate::sys::{SysError, process};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -14,11 +14,8 @@ pub struct Paused(#[allow(dead_code)] End);
 impl Paused {
     /// `None`: it does not run.
     pub fn new(container: &Container) -> Result<Option<Self>, SysError> {
-        if container.state().phase != Phase::Running {
-            return Ok(None);
-        }
-        let end = End::new(socket::connect(&container.control())?);
-        end.send(&Message::Pause)?;
+        let Some(end) = container.reach()? else { return Ok(None) };
+        end.tell(&Message::Pause)?;
         loop {
             match end.receive()? {
                 Some((Message::Paused, _)) => return Ok(Some(Self(end))),

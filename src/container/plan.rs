@@ -82,6 +82,9 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 impl Plan {
+    /// The number of what a monitor does after the last step.
+    pub const NO_STEP: u32 = u32::MAX;
+
     /// A way out will bring a device that has the container's addresses.
     pub fn expect_device(&mut self) {
         for step in &mut self.outside {
@@ -209,10 +212,10 @@ impl Plan {
     /// The sentence for a failure that crossed a process boundary as two numbers.
     pub fn failure(&self, step: u32, errno: i32) -> StepFailed {
         let Some(step) = self.steps().nth(step as usize) else {
-            let source = SysError { call: "recvmsg", subject: "the monitor".into(), errno };
+            let source = SysError { call: "write", subject: "the container's state".into(), errno };
             return StepFailed {
-                subject: "start the container".into(),
-                hint: None,
+                subject: "note that the container runs".into(),
+                hint: source.hint(),
                 exit_code: crate::diag::ENGINE,
                 source,
                 no_overlay: false,
@@ -258,11 +261,12 @@ impl Plan {
             Step::Mount(mount) => mount.target.clone(),
             _ => String::new(),
         };
+        let source = SysError { call, subject, errno };
         StepFailed {
             subject: step.subject(),
-            hint: step.hint(errno),
+            hint: step.hint(errno).or_else(|| source.hint()),
             exit_code,
-            source: SysError { call, subject, errno },
+            source,
             no_overlay: matches!(step, Step::Overlay(_)) && errno != libc::ENOSPC && errno != libc::ENOENT,
         }
     }

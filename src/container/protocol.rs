@@ -155,6 +155,15 @@ impl End {
         socket::send(self.0.as_fd(), &message.encode(), &[])
     }
 
+    /// Sends to somebody who may have gone, and then needs no telling.
+    pub fn tell(&self, message: &Message) -> Result<(), SysError> {
+        match self.send(message) {
+            // ECONNRESET: it left something of ours unread.
+            Err(error) if matches!(error.errno, libc::EPIPE | libc::ECONNRESET) => Ok(()),
+            other => other,
+        }
+    }
+
     /// Sends even where the socket does not block: waits until the other side has read enough.
     pub fn wait_and_send(&self, message: &Message) -> Result<(), SysError> {
         rustix::io::ioctl_fionbio(&self.0, false).on("ioctl", "FIONBIO")?;

@@ -11,14 +11,17 @@
 //! RUNTIME/run/<id>/control         the monitor's socket; the directory is there only while it runs
 //! ```
 
+use super::protocol::End;
 use super::request::Request;
 use crate::diag::Diagnose;
 use crate::image::digest::Digest;
-use crate::store::{self, Lock, Store, StoreError};
-use crate::sys::{On, SysError, process};
+use crate::store::{self, Belonging, Lock, Store, StoreError};
+use crate::sys::{On, SysError, process, socket};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +75,7 @@ impl Diagnose for RecordError {
             }
             Self::Damaged { id, .. } => Some(format!("remove it: minirun rm -f {id}")),
             Self::Store(error) => error.hint(),
-            Self::Sys(_) => None,
+            Self::Sys(error) => error.hint(),
         }
     }
 
@@ -136,6 +139,9 @@ pub struct State {
     pub phase: Phase,
     /// Of the container's first process, as the host numbers it.
     pub pid: i32,
+    /// When that was started: together they name it for ever.
+    #[serde(default)]
+    pub pid_started: u64,
     /// Of its monitor: pid and start time, which together name it for ever.
     pub monitor: (i32, u64),
     pub exit_code: i32,
@@ -211,34 +217,56 @@ impl Container {
 
     /// Held while a container is started or removed.
     pub fn lock(&self) -> Result<Lock, RecordError> {
-        Ok(Lock::exclusive(&self.directory.join("lock"))?)
+        let gone = || RecordError::NotFound(self.record.name.clone());
+        let lock = match Lock::exclusive(&self.directory.join("lock")) {
+            Err(error) if error.errno == libc::ENOENT => return Err(gone()),
+            other => other?,
+        };
+        // Whoever held it may have removed the container.
+        if self.directory.exists() { Ok(lock) } else { Err(gone()) }
     }
 
     /// As it is now: a monitor that was killed took its container with it, and could not say so.
     pub fn state(&self) -> State {
-        let mut state: State = fs::read(self.directory.join("state.json"))
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
+        let mut state = self.written_state();
         if state.phase == Phase::Running && !state.monitor_lives() {
             // It may have ended in good order between the two looks.
-            if let Ok(Some(newer)) =
-                fs::read(self.directory.join("state.json")).map(|b| serde_json::from_slice::<State>(&b).ok())
-            {
-                state = newer;
-            }
-            if state.phase == Phase::Running && !state.monitor_lives() {
-                state.phase = Phase::Exited;
-                state.exit_code = 128 + libc::SIGKILL;
-                state.error = "its monitor was killed".into();
-            }
+            state = self.written_state();
+        }
+        if state.phase == Phase::Running && !state.monitor_lives() {
+            end_orphan(&state);
+            state.phase = Phase::Exited;
+            state.exit_code = 128 + libc::SIGKILL;
+            state.error = "its monitor was killed".into();
         }
         state
     }
 
+    /// As its monitor has told it.
+    pub fn written_state(&self) -> State {
+        let text = fs::read(self.directory.join("state.json"));
+        text.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
     pub fn write_state(&self, state: &State) -> Result<(), SysError> {
+        let path = self.directory.join("state.json");
         let bytes = serde_json::to_vec(state).unwrap_or_default();
-        store::write_quickly(&self.directory.join("state.json"), &bytes)
+        match store::write_quickly(&path, &bytes) {
+            Err(full) if full.hint().is_some() => store::write_in_place(&path, &bytes).map_err(|_| full),
+            other => other,
+        }
+    }
+
+    /// A conversation with its monitor; `None`: it does not run, or not any more.
+    pub fn reach(&self) -> Result<Option<End>, SysError> {
+        let runs = || self.state().phase == Phase::Running;
+        if !runs() {
+            return Ok(None);
+        }
+        match socket::connect(&self.control()) {
+            Err(_) if !runs() => Ok(None),
+            other => Ok(Some(End::new(other?))),
+        }
     }
 
     pub fn control(&self) -> PathBuf {
@@ -290,37 +318,82 @@ pub fn publish(
     record: &Record,
 ) -> Result<Container, RecordError> {
     let names = store.path("container-names");
-    let _lock = Lock::exclusive(&names.join(".lock"))?;
+    let _lock = Lock::exclusive(&names.join(store::NAMES_LOCK))?;
     if let Some(id) = id_of_name(store, &record.name) {
         let state =
             Container::load(store, &id).map(|c| c.state().phase.to_string()).unwrap_or_else(|_| "damaged".into());
         return Err(RecordError::NameTaken { name: record.name.clone(), id, state });
     }
-    store::write_quickly(&names.join(&record.name), record.id.as_bytes())?;
+    let name = scratch.path().join("name");
+    fs::write(&name, &record.id).on("write", &name)?;
+    fs::rename(&name, names.join(&record.name)).on("rename", &record.name)?;
     scratch.publish(filled, &store.path("containers").join(&record.id))?;
     Container::load(store, &record.id)
+}
+
+/// What goes with the container of this record, noted in its directory before any of it is made.
+pub fn note_belongings(directory: &Path, record: &Record) -> Result<(), SysError> {
+    let name = Belonging::Name { path: Path::new("container-names").join(&record.name), id: record.id.clone() };
+    let hold = Belonging::Tree(crate::image::hold_path(&record.image_id, &record.id));
+    store::note_belongings(directory, BELONGINGS, &[name, hold])?;
+    note_volumes(directory, record)
+}
+
+const BELONGINGS: &str = "belongings.json";
+const VOLUMES: &str = "volumes.json";
+
+fn note_volumes(directory: &Path, record: &Record) -> Result<(), SysError> {
+    let own = record.volumes.iter().filter(|v| v.own).filter_map(|v| v.name.as_ref());
+    let own: Vec<_> = own.map(|name| Belonging::Tree(Path::new("volumes").join(name))).collect();
+    if own.is_empty() { Ok(()) } else { store::note_belongings(directory, VOLUMES, &own) }
 }
 
 /// Removes a container that does not run: its place first, so that it is gone for everybody at once, then what it held.
 /// Must run inside the user namespace, since the files in its upper directory have the container's ids.
 pub fn remove(store: &Store, container: &Container, with_volumes: bool) -> Result<(), RecordError> {
     let scratch = store.scratch()?;
-    let grave = scratch.path().join("container");
-    match fs::rename(&container.directory, &grave) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        other => other.on("rename", &container.directory)?,
-    }
-    let name = store.path("container-names").join(&container.record.name);
-    if fs::read_to_string(&name).is_ok_and(|id| id == container.record.id) {
-        let _ = fs::remove_file(&name);
-    }
-    let _ = crate::image::release(store, &container.record.image_id, &container.record.id);
-    if with_volumes {
-        remove_own_volumes(store, &container.record);
+    let volumes = container.directory.join(VOLUMES);
+    if !with_volumes {
+        store::remove_tree(&volumes)?;
+    } else if !volumes.exists() && container.directory.exists() {
+        note_volumes(&container.directory, &container.record)?;
     }
     let _ = store::remove_tree(&container.runtime);
-    store::remove_tree(&grave)?;
-    Ok(())
+    bury(&scratch, &container.directory)
+}
+
+/// Removes a container whose record nobody can read any more, whatever state it is in.
+pub fn remove_damaged(store: &Store, id: &str) -> Result<(), RecordError> {
+    let runtime = store.runtime.join("run").join(id);
+    super::stop_all::stop(store, id);
+    let scratch = store.scratch()?;
+    let _ = store::remove_tree(&runtime);
+    bury(&scratch, &store.path("containers").join(id))
+}
+
+fn bury(scratch: &store::Scratch, directory: &Path) -> Result<(), RecordError> {
+    match fs::rename(directory, scratch.path().join("container")) {
+        // Another was faster.
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        other => {
+            other.on("rename", directory)?;
+            Ok(scratch.discard()?)
+        }
+    }
+}
+
+/// Ends what a killed monitor could not take with it: a set-user-ID program forgets whose death it should die of. Outside
+/// the user namespace only, whose owner may do it.
+fn end_orphan(state: &State) {
+    let is_it = || state.pid > 0 && process::start_time(state.pid) == Some(state.pid_started);
+    if is_it()
+        && let Ok(orphan) = process::pidfd_open(state.pid)
+        && is_it()
+        && process::kill_pidfd(orphan.as_fd(), libc::SIGKILL).is_ok()
+    {
+        let limit = Timespec { tv_sec: 5, tv_nsec: 0 };
+        let _ = poll(&mut [PollFd::new(&orphan, PollFlags::IN)], Some(&limit));
+    }
 }
 
 /// A name nobody has to think of, and that no container has. Those who ask at once get different ones by chance alone, so
@@ -371,12 +444,5 @@ pub fn random_name(store: &Store) -> String {
         if !store.path("container-names").join(&name).exists() {
             return name;
         }
-    }
-}
-
-/// The volumes that were made for this container alone.
-pub fn remove_own_volumes(store: &Store, record: &Record) {
-    for name in record.volumes.iter().filter(|v| v.own).filter_map(|v| v.name.as_ref()) {
-        let _ = store::remove_tree(&store.path("volumes").join(name));
     }
 }

@@ -58,7 +58,9 @@ pub enum Step {
     Overlay(Overlay),
     CopyLayers(Overlay),
     /// What `FuseOverlay` has mounted outside.
-    Root { target: String },
+    Root {
+        target: String,
+    },
     FillVolume {
         volume: String,
         target: String,
@@ -237,8 +239,12 @@ impl Step {
                 overlay.lower.len(),
                 if overlay.lower.len() == 1 { "" } else { "s" }
             ),
-            Self::FuseOverlay(_) => "the kernel gives no overlay here, but a program does: it answers for every file".into(),
-            Self::CopyLayers(_) => "this host gives no overlay: the image's files are copied, once for each container".into(),
+            Self::FuseOverlay(_) => {
+                "the kernel gives no overlay here, but a program does: it answers for every file".into()
+            }
+            Self::CopyLayers(_) => {
+                "this host gives no overlay: the image's files are copied, once for each container".into()
+            }
             Self::Root { .. } => "the layers as they were laid over each other".into(),
             Self::FillVolume { .. } => "a new volume starts with what the image has there".into(),
             Self::Mount(mount) => mount.why(),
@@ -560,8 +566,6 @@ fn write(path: &str, value: &str) -> Result<(), SysError> {
 /// Becomes the payload, looking for it where its own `PATH` says. Returns only the reason why not.
 fn exec(argv: &[String], env: &[String]) -> SysError {
     process::reset_signals();
-    // Last, since a change of user takes it back.
-    process::die_with_parent(libc::SIGKILL);
     let strings = |list: &[String]| list.iter().filter_map(|s| CString::new(s.as_str()).ok()).collect::<Vec<_>>();
     let (argv_c, env_c) = (strings(argv), strings(env));
     let name = &argv[0];

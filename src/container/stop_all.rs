@@ -21,11 +21,18 @@ pub fn running(store: &Store) -> Vec<String> {
 /// Kills every container, and each monitor that does not end with its container.
 pub fn stop_all(store: &Store) {
     let monitors: Vec<OwnedFd> = running(store).iter().filter_map(|id| kill(store, id)).collect();
-    for monitor in monitors {
-        let ended = poll(&mut [PollFd::new(&monitor, PollFlags::IN)], Some(&PATIENCE));
-        if ended != Ok(1) {
-            let _ = process::kill_pidfd(monitor.as_fd(), libc::SIGKILL);
-        }
+    monitors.iter().for_each(outlive);
+}
+
+/// The same for one.
+pub fn stop(store: &Store, id: &str) {
+    kill(store, id).iter().for_each(outlive);
+}
+
+fn outlive(monitor: &OwnedFd) {
+    let ended = poll(&mut [PollFd::new(monitor, PollFlags::IN)], Some(&PATIENCE));
+    if ended != Ok(1) {
+        let _ = process::kill_pidfd(monitor.as_fd(), libc::SIGKILL);
     }
 }
 

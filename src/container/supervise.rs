@@ -29,6 +29,14 @@ pub struct Supervised {
     pub cgroup: Option<String>,
 }
 
+impl Supervised {
+    /// Ends it before anybody has heard of it.
+    pub fn kill(&self) {
+        let _ = process::kill_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+        let _ = process::wait(self.pid);
+    }
+}
+
 /// Somebody on the other side of a socket.
 pub struct Connection {
     pub end: End,

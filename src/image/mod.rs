@@ -294,13 +294,9 @@ pub fn hold(store: &Store, image: &Image, container: &str) -> Result<(), ImageEr
     Ok(())
 }
 
-/// Takes the note of [`hold`] back; fine if there is none.
-pub fn release(store: &Store, image: &Digest, container: &str) -> Result<(), ImageError> {
-    let path = directory(store, image).join("containers").join(container);
-    match fs::remove_file(&path) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-        other => Ok(other.on("unlink", &path)?),
-    }
+/// Where [`hold`] notes it, relative to the store.
+pub fn hold_path(image: &Digest, container: &str) -> PathBuf {
+    Path::new("images").join(image.hex()).join("containers").join(container)
 }
 
 /// The ids of the containers that use the image.

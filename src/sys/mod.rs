@@ -24,7 +24,12 @@ pub struct SysError {
     pub errno: i32,
 }
 
-impl crate::diag::Diagnose for SysError {}
+impl crate::diag::Diagnose for SysError {
+    fn hint(&self) -> Option<String> {
+        let full = self.errno == libc::ENOSPC || self.errno == libc::EDQUOT;
+        full.then(|| "the disk is full; see what minirun holds: minirun system df".into())
+    }
+}
 
 fn describe(errno: i32) -> String {
     let text = std::io::Error::from_raw_os_error(errno).to_string();
