@@ -582,3 +582,51 @@ fn bombs_are_stopped_by_limits_that_can_be_raised() {
     target.refuses(&gnu_sparse("f", 1 << 50, &[(0, b"x")]).end(), "more than 137438953472 bytes");
     Target::new().takes(&many);
 }
+
+/// The same numbers each time (SplitMix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % below as u64) as usize
+    }
+}
+
+#[test]
+fn whatever_the_bytes_nothing_breaks_and_nothing_escapes() {
+    let target = Target::new();
+    let canary = target.outside("canary");
+    let parts = [
+        Tape::new().directory("d").file("d/f", "x".repeat(700)).symlink("l", &canary).hard_link("h", "d/f"),
+        Tape::new().pax(&[("path", b"a/b/c"), ("mtime", b"1.5"), ("size", b"3")]).file("x", "abc").file("a/.wh.b", ""),
+        pax_sparse("1.0", "s", 4096, &[(0, b"abc"), (2048, b"def")]).gnu_long(b'L', b"long/../name").file("y", "y"),
+        gnu_sparse("g", 9000, &[(0, b"abc"), (1024, b"def"), (2048, b"x"), (3000, b"y"), (4000, b"z")]),
+    ];
+    let mut numbers = Numbers(1);
+    let interesting = [0, 1, b'/', b'.', b'-', b'9', 0x7f, 0x80, 0xff, b'x', b'L', b'S', b'1', b'2', b' ', b'\n'];
+    for round in 0..100 {
+        let mut archive = parts[round % parts.len()].clone().end();
+        for _ in 0..1 + numbers.next(4) {
+            // Mostly in the fields of a header, whose checksum is then made right again.
+            let block = numbers.next(archive.len() / 512) * 512;
+            let place = block + [numbers.next(512), numbers.next(20), 100 + numbers.next(60)][numbers.next(3)];
+            archive[place] = interesting[numbers.next(interesting.len())];
+            let header: &mut [u8; 512] = (&mut archive[block..block + 512]).try_into().unwrap();
+            if &header[257..262] == b"ustar" {
+                hostile::seal(header);
+            }
+        }
+        let result = target.sandbox.run_with_input(&["import", "-", "mutant"], &archive);
+        assert!(matches!(result.code, 0 | 125), "round {round}\n{}", result.streams());
+        target.check_outside();
+        if result.code == 0 {
+            target.sandbox.ok(&["save", "-o", "mutant.tar", "mutant"]);
+            target.sandbox.ok(&["rmi", "mutant"]);
+        }
+        target.check_empty();
+    }
+}

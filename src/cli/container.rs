@@ -295,7 +295,8 @@ fn ps(arguments: &PsArgs, context: &Context) -> Result<u8, Failure> {
     for (container, state) in &containers {
         let argv =
             container.spec().ok().and_then(|s| s.process().clone()).and_then(|p| p.args().clone()).unwrap_or_default();
-        let mut command = argv.join(" ");
+        let quoted = |word: String| if word.contains(' ') { format!("'{word}'") } else { word };
+        let mut command = argv.into_iter().map(quoted).collect::<Vec<_>>().join(" ");
         if !arguments.no_trunc && command.chars().count() > 20 {
             command = command.chars().take(19).chain(['…']).collect();
         }

@@ -206,6 +206,9 @@ pub struct ImportArguments {
     /// A comment for the image's history
     #[arg(short, long)]
     message: Option<String>,
+    /// What the root file system is for, such as linux/arm64 [default: this machine]
+    #[arg(long)]
+    platform: Option<Platform>,
 }
 
 fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failure> {
@@ -220,6 +223,7 @@ fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failu
         message: arguments.message,
         changes: arguments.changes,
         name: arguments.name.map(Reference::or_latest),
+        platform: arguments.platform.unwrap_or_else(Platform::here),
     };
     println!("{}", import::import(store, archive, options)?);
     Ok(0)

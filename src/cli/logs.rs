@@ -41,6 +41,16 @@ impl crate::diag::Diagnose for BadTime {
     }
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no number of lines")]
+struct BadCount(String);
+
+impl crate::diag::Diagnose for BadCount {
+    fn hint(&self) -> Option<String> {
+        Some("a number, or all: minirun logs --tail 20 NAME".into())
+    }
+}
+
 /// A moment: RFC 3339, seconds since 1970, or how long ago.
 fn moment(text: &str) -> Result<jiff::Timestamp, BadTime> {
     let wrong = || BadTime(text.to_owned());
@@ -58,8 +68,8 @@ fn moment(text: &str) -> Result<jiff::Timestamp, BadTime> {
         _ => return Err(wrong()),
     };
     let count: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    let now = jiff::Timestamp::now().as_second();
-    jiff::Timestamp::from_second(now - count.saturating_mul(factor)).map_err(|_| wrong())
+    let ago = jiff::SignedDuration::from_secs(count.saturating_mul(factor));
+    jiff::Timestamp::now().checked_sub(ago).map_err(|_| wrong())
 }
 
 pub fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
@@ -90,7 +100,10 @@ pub fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
     };
 
     let mut entries = Vec::new();
-    let keep = arguments.tail.parse::<usize>().ok();
+    let keep = match arguments.tail.as_str() {
+        "all" => None,
+        number => Some(number.parse::<usize>().map_err(|_| BadCount(number.to_owned()))?),
+    };
     let mut line = String::new();
     while reader.read_line(&mut line).on("read", &path)? > 0 {
         if let Ok(entry) = serde_json::from_str::<Entry>(&line) {

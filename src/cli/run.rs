@@ -178,6 +178,10 @@ impl Diagnose for RunError {
             Self::File(..) | Self::Lost(_) => None,
         }
     }
+
+    fn exit_code(&self) -> u8 {
+        if matches!(self, Self::NotRunning(_)) { 1 } else { crate::diag::ENGINE }
+    }
 }
 
 impl CreateArgs {
@@ -360,27 +364,38 @@ pub struct StartArgs {
 pub fn start(arguments: StartArgs, context: &Context) -> Result<u8, Failure> {
     let mut code = 0;
     for name in &arguments.containers {
-        let container = Container::find(&context.store, name)?;
-        if container.state().phase == Phase::Running {
-            println!("{name}");
-            continue;
-        }
-        let prepared = launch::prepare(&context.store, &container.record.name)?;
-        let end = launch::start(&context.store, &container, prepared, &mut Silent)?;
-        if arguments.attach || arguments.interactive {
-            let request = &container.record.request;
-            let attachment = Attachment {
-                terminal: request.terminal,
-                stdin: arguments.interactive && request.stdin,
-                signals: true,
-                detach_keys: attach::DETACH_KEYS.to_vec(),
-            };
-            code = stay(&end, &attachment, name)?;
-        } else {
-            println!("{name}");
+        match start_one(name, &arguments, context) {
+            Ok(one) => code = one.max(code),
+            Err(failure) if arguments.containers.len() == 1 => return Err(failure),
+            Err(failure) => {
+                crate::diag::report(failure.as_ref());
+                code = code.max(1);
+            }
         }
     }
     Ok(code)
+}
+
+fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8, Failure> {
+    let container = Container::find(&context.store, name)?;
+    if container.state().phase == Phase::Running {
+        println!("{name}");
+        return Ok(0);
+    }
+    let prepared = launch::prepare(&context.store, &container.record.name)?;
+    let end = launch::start(&context.store, &container, prepared, &mut Silent)?;
+    if !arguments.attach && !arguments.interactive {
+        println!("{name}");
+        return Ok(0);
+    }
+    let request = &container.record.request;
+    let attachment = Attachment {
+        terminal: request.terminal,
+        stdin: arguments.interactive && request.stdin,
+        signals: true,
+        detach_keys: attach::DETACH_KEYS.to_vec(),
+    };
+    stay(&end, &attachment, name)
 }
 
 #[derive(Args)]

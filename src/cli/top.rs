@@ -17,6 +17,10 @@ pub struct TopArgs {
 struct NotRunning(String);
 
 impl crate::diag::Diagnose for NotRunning {
+    fn hint(&self) -> Option<String> {
+        Some(format!("start it: minirun start {}", self.0))
+    }
+
     fn exit_code(&self) -> u8 {
         1
     }

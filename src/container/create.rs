@@ -71,6 +71,8 @@ pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Cont
     let spec = spec::build(&request, config, &facts)?;
     let hostname = spec.hostname().clone().unwrap_or_default();
     request.name = Some(name.clone());
+    let of_image = config.config().as_ref().and_then(|c| c.stop_signal().clone());
+    request.stop_signal = request.stop_signal.or(of_image.filter(|signal| request::signal(signal).is_ok()));
     let record = Record {
         id: id.clone(),
         name,

@@ -38,7 +38,7 @@ impl Log {
         while begin < partial.len() {
             let end = match partial[begin..].iter().position(|b| *b == b'\n') {
                 Some(at) if at < LONGEST => begin + at + 1,
-                _ if partial.len() - begin >= LONGEST => begin + LONGEST,
+                _ if partial.len() - begin >= LONGEST => begin + whole_characters(&partial[begin..begin + LONGEST]),
                 _ => break,
             };
             entry(&mut lines, stream, &partial[begin..end]);
@@ -59,6 +59,16 @@ impl Log {
             }
         }
         let _ = self.file.write_all(&lines);
+    }
+}
+
+/// How much of a piece may be cut off without cutting a character of UTF-8 in two.
+fn whole_characters(piece: &[u8]) -> usize {
+    let starts = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
+    match piece.iter().rev().take(4).position(starts) {
+        // The last character may be whole; the next piece begins with it all the same.
+        Some(back) if piece[piece.len() - 1 - back] >= 0x80 => piece.len() - 1 - back,
+        _ => piece.len(),
     }
 }
 

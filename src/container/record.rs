@@ -75,6 +75,14 @@ impl Diagnose for RecordError {
             Self::Sys(_) => None,
         }
     }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            // As Docker answers a name that it does not know.
+            Self::NotFound(_) | Self::Ambiguous { .. } => 1,
+            _ => crate::diag::ENGINE,
+        }
+    }
 }
 
 /// What was decided at create.

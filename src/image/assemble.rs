@@ -22,19 +22,30 @@ pub struct Parts<'a> {
 /// Publishes new layers, then the image, then its names. `claim` must be [`ImageClaim::intend`]ed for all layers, and
 /// those that are not new must be [`layer::adopt`]ed.
 pub fn assemble(store: &Store, scratch: &Scratch, claim: &ImageClaim, parts: Parts) -> Result<(), ImageError> {
-    super::sync(store)?;
-    for new in parts.new {
-        layer::publish(store, scratch, &new.entry, &new.info.diff_id, &claim.image)?;
+    for new in &parts.new {
+        layer::prepare(&new.entry, &claim.image)?;
     }
     let manifest = match parts.manifest {
         Some(manifest) => manifest,
         None => {
-            // Read back, since a layer that was there before may have come as another blob.
-            let infos = parts.layers.iter().map(|layer| layer::known(store, layer));
-            manifest::make(parts.config, &infos.collect::<Result<Vec<_>, _>>()?)
+            let known = |layer: &Digest| match layer::info(store, layer)? {
+                // One that was there before may have come as another blob.
+                Some(info) => Ok(info),
+                None => {
+                    let new = parts.new.iter().find(|new| new.info.diff_id == *layer);
+                    new.map(|new| new.info.clone()).ok_or(ImageError::NoLayer { layer: *layer })
+                }
+            };
+            manifest::make(parts.config, &parts.layers.iter().map(known).collect::<Result<Vec<_>, _>>()?)
         }
     };
-    super::publish(store, scratch, claim, parts.config, &manifest)?;
+    let image = super::prepare(scratch, parts.config, &manifest)?;
+    // Once for all: what a rename makes visible must not come back empty after a power failure.
+    super::sync(store)?;
+    for new in parts.new {
+        layer::publish(store, scratch, &new.entry, &new.info.diff_id, &claim.image)?;
+    }
+    super::publish(store, scratch, claim, &image, &manifest)?;
     for name in parts.names {
         names::set(store, claim, name, Digest::of(&manifest))?;
     }

@@ -5,7 +5,7 @@
 
 use super::digest::Digest;
 use super::{ImageError, layer};
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::sys::{On, SysError};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -55,8 +55,7 @@ impl Claim {
         self.file.set_len(0).on("ftruncate", &self.path)?;
         self.file.rewind().on("lseek", &self.path)?;
         self.file.write_all(&text).on("write", &self.path)?;
-        self.file.sync_all().on("fsync", &self.path)?;
-        store::sync_dir(self.path.parent().unwrap_or(&self.path))
+        self.file.sync_all().on("fsync", &self.path)
     }
 
     /// Layers noted by an earlier holder that died before it was done.

@@ -41,8 +41,6 @@ pub fn architecture() -> &'static str {
 /// The config of an image of no layer yet.
 pub fn new() -> Value {
     json!({
-        "architecture": architecture(),
-        "os": "linux",
         "config": {},
         "rootfs": { "type": "layers", "diff_ids": [] },
         "history": [],

@@ -5,6 +5,7 @@ use super::claim::{self, ImageClaim};
 use super::digest::Digest;
 use super::ingest::ingest;
 use super::owner::Owners;
+use super::platform::Platform;
 use super::reference::Reference;
 use super::unpack::Limits;
 use super::{ImageError, config};
@@ -18,12 +19,14 @@ pub struct Options {
     pub message: Option<String>,
     pub changes: Vec<String>,
     pub name: Option<Reference>,
+    pub platform: Platform,
 }
 
 pub fn import(store: &Store, archive: impl Read + Send, options: Options) -> Result<Digest, ImageError> {
     claim::recover(store)?;
     let created = config::now();
     let mut image = config::new();
+    options.platform.describe(&mut image);
     config::apply(&mut image, &options.changes)?;
     let scratch = store.scratch()?;
     let unpacked = ingest(scratch.path().join("layer"), archive, &Owners::here()?, Limits::from_env(), &created);

@@ -11,6 +11,7 @@ use super::unpack::{Limits, UnpackError, Unpacker};
 use crate::sys::{On, SysError};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,6 +32,8 @@ pub fn ingest(
 ) -> Result<Ingested, UnpackError> {
     let fs = entry.join("fs");
     fs::create_dir_all(&fs).on("mkdir", &fs)?;
+    // An archive need not name its root, and nobody could enter what the umask may make of it.
+    fs::set_permissions(&fs, fs::Permissions::from_mode(0o755)).on("chmod", &fs)?;
     let mut magic = [0; stream::MAGIC];
     let known = stream::fill(&mut source, &mut magic).map_err(TapeError::Read)?;
     let compression = Compression::of(&magic[..known]).map_err(UnpackError::Compression)?;

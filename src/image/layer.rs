@@ -9,7 +9,7 @@ use super::digest::Digest;
 use super::record::Replay;
 use super::stream::{self, Compression};
 use crate::store::{self, Scratch, Store};
-use crate::sys::On;
+use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{Read, Seek};
@@ -120,8 +120,15 @@ fn adopt_claimed(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool
     Ok(true)
 }
 
-/// Makes a finished layer visible, with `image` as its first user; or uses the one that another process made meanwhile.
-/// Its contents must be on disk already (`syncfs`).
+/// Makes `image` the first user of a layer that nobody sees yet.
+pub fn prepare(entry: &Path, image: &Digest) -> Result<(), SysError> {
+    let users = entry.join("images");
+    fs::create_dir(&users).on("mkdir", &users)?;
+    File::create(users.join(image.hex())).map(drop).on("open", &users)
+}
+
+/// Makes a [`prepare`]d layer visible; or uses the one that another process made meanwhile. What is in it must be on disk
+/// already.
 pub fn publish(
     store: &Store,
     scratch: &Scratch,
@@ -129,10 +136,6 @@ pub fn publish(
     diff_id: &Digest,
     image: &Digest,
 ) -> Result<(), ImageError> {
-    let users = entry.join("images");
-    fs::create_dir(&users).on("mkdir", &users)?;
-    File::create(users.join(image.hex())).on("open", &users)?;
-    store::sync_dir(&users)?;
     let _claim = Claim::layer(store, diff_id)?;
     if adopt_claimed(store, diff_id, image)? {
         return Ok(store::sync_dir(&directory(store, diff_id).join("images"))?);

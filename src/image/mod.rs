@@ -311,30 +311,35 @@ pub fn containers(store: &Store, image: &Digest) -> Vec<String> {
     ids
 }
 
-/// Makes an image visible whose layers are all there; or adds the manifest if the image is there too.
-fn publish(
-    store: &Store,
-    scratch: &Scratch,
-    claim: &ImageClaim,
-    config: &[u8],
-    manifest: &[u8],
-) -> Result<(), ImageError> {
-    let target = directory(store, &claim.image);
-    let manifest_name = Digest::of(manifest).hex();
-    if target.exists() {
-        let path = target.join("manifests").join(manifest_name);
-        if !path.exists() {
-            store::write_durably(&path, manifest)?;
-        }
-        return Ok(());
-    }
+/// An image's directory that nobody sees yet.
+fn prepare(scratch: &Scratch, config: &[u8], manifest: &[u8]) -> Result<PathBuf, ImageError> {
     let entry = scratch.path().join("image");
     for part in ["manifests", "names", "containers"] {
         fs::create_dir_all(entry.join(part)).on("mkdir", &entry)?;
     }
-    store::write_durably(&entry.join("config.json"), config)?;
-    store::write_durably(&entry.join("manifests").join(manifest_name), manifest)?;
-    scratch.publish(&entry, &target)?;
+    let manifest_name = Digest::of(manifest).hex();
+    for (path, bytes) in [(entry.join("config.json"), config), (entry.join("manifests").join(manifest_name), manifest)]
+    {
+        fs::write(&path, bytes).on("write", &path)?;
+    }
+    Ok(entry)
+}
+
+/// Makes a [`prepare`]d image visible whose layers are all there; or adds the manifest if the image is there too.
+fn publish(
+    store: &Store,
+    scratch: &Scratch,
+    claim: &ImageClaim,
+    entry: &Path,
+    manifest: &[u8],
+) -> Result<(), ImageError> {
+    let target = directory(store, &claim.image);
+    if !scratch.publish(entry, &target)? {
+        let path = target.join("manifests").join(Digest::of(manifest).hex());
+        if !path.exists() {
+            store::write_durably(&path, manifest)?;
+        }
+    }
     Ok(())
 }
 

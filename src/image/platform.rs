@@ -2,6 +2,7 @@
 
 use super::config;
 use oci_spec::image::{Descriptor, ImageConfiguration, Platform as Offered};
+use serde_json::{Value, json};
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,6 +21,15 @@ impl Platform {
     /// This machine.
     pub fn here() -> Self {
         Self { os: "linux".into(), architecture: config::architecture().into(), variant: None }
+    }
+
+    /// Written into a config.
+    pub fn describe(&self, config: &mut Value) {
+        config["os"] = json!(self.os);
+        config["architecture"] = json!(self.architecture);
+        if let Some(variant) = &self.variant {
+            config["variant"] = json!(variant);
+        }
     }
 
     fn takes(&self, os: &str, architecture: &str, variant: Option<&str>) -> bool {

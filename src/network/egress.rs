@@ -78,9 +78,10 @@ enum Kind {
 pub type Held = Option<OwnedFd>;
 
 impl Way {
-    /// What this host offers.
+    /// What this host offers, the leaner first: slirp4netns keeps 1 MB for itself where pasta keeps 29, is up in a quarter of
+    /// the time, and ends with the monitor even if that is killed. pasta moves more bytes, and knows IPv6.
     pub fn find() -> Result<Self, EgressError> {
-        let kinds = [(Kind::Pasta, "pasta"), (Kind::Slirp, "slirp4netns")];
+        let kinds = [(Kind::Slirp, "slirp4netns"), (Kind::Pasta, "pasta")];
         let found = kinds.into_iter().filter_map(|(kind, name)| Some(Program { kind, path: userns::program(name)? }));
         let programs: Vec<Program> = found.collect();
         if programs.is_empty() {
