@@ -1,10 +1,10 @@
 //! The client's side of a start: plan, monitor, conversation.
 
+use super::layering::{Layering, Overlay};
 use super::plan::{Plan, PlanError, StepFailed, Surroundings};
 use super::protocol::{End, Message};
 use super::record::{Container, RecordError, State};
 use super::request::Network;
-use super::layering::{Layering, Overlay};
 use super::{cgroup, monitor};
 use crate::diag::Diagnose;
 use crate::network::egress;

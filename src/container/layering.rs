@@ -82,7 +82,8 @@ impl Overlay {
     /// fuse-overlayfs, which stays behind to answer for the files, and ends when nobody has the mount any more.
     pub fn mount_by_fuse(&self) -> Result<(), SysError> {
         let program = crate::userns::program(FUSE).unwrap_or_else(|| FUSE.into());
-        let status = Command::new(&program).args(["-o", &self.options(), &self.target]).status().on("execve", &program)?;
+        let status =
+            Command::new(&program).args(["-o", &self.options(), &self.target]).status().on("execve", &program)?;
         if status.success() { Ok(()) } else { Err(SysError { call: "mount", subject: FUSE.into(), errno: libc::EIO }) }
     }
 

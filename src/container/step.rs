@@ -58,7 +58,9 @@ pub enum Step {
     Overlay(Overlay),
     CopyLayers(Overlay),
     /// What `FuseOverlay` has mounted outside.
-    Root { target: String },
+    Root {
+        target: String,
+    },
     FillVolume {
         volume: String,
         target: String,
@@ -237,8 +239,12 @@ impl Step {
                 overlay.lower.len(),
                 if overlay.lower.len() == 1 { "" } else { "s" }
             ),
-            Self::FuseOverlay(_) => "the kernel gives no overlay here, but a program does: it answers for every file".into(),
-            Self::CopyLayers(_) => "this host gives no overlay: the image's files are copied, once for each container".into(),
+            Self::FuseOverlay(_) => {
+                "the kernel gives no overlay here, but a program does: it answers for every file".into()
+            }
+            Self::CopyLayers(_) => {
+                "this host gives no overlay: the image's files are copied, once for each container".into()
+            }
             Self::Root { .. } => "the layers as they were laid over each other".into(),
             Self::FillVolume { .. } => "a new volume starts with what the image has there".into(),
             Self::Mount(mount) => mount.why(),
