@@ -39,9 +39,9 @@ pub struct Job {
 pub enum LaunchError {
     #[error("container {0} is running already")]
     Running(String),
-    #[error("cannot start container {name}")]
+    #[error("cannot {what}")]
     Step {
-        name: String,
+        what: String,
         #[source]
         source: StepFailed,
     },
@@ -244,7 +244,11 @@ pub fn converse(
                 // It has cleaned up before it spoke.
                 let _ = process::wait(monitor_pid);
                 let source = job.plan.failure(step, errno as i32);
-                return Err(LaunchError::Step { name: name.to_owned(), source });
+                let what = match &job.container {
+                    Some(_) => format!("start container {name}"),
+                    None => format!("run a command in container {name}"),
+                };
+                return Err(LaunchError::Step { what, source });
             }
             Some(_) => {}
             None => return Err(lost()),
