@@ -205,22 +205,18 @@ pub fn directory(store: &Store, id: &Digest) -> PathBuf {
 
 /// Every image's id; for listings only.
 pub fn all(store: &Store) -> Result<Vec<Digest>, ImageError> {
-    let directory = store.path("images");
-    let mut found = Vec::new();
-    for entry in fs::read_dir(&directory).on("opendir", &directory)? {
-        let name = entry.on("readdir", &directory)?.file_name();
-        found.extend(name.to_str().and_then(Digest::from_hex));
-    }
-    found.sort();
-    Ok(found)
+    digests_in(&store.path("images"))
 }
 
 /// The digests of the manifests by which an image is known.
 pub fn manifests(store: &Store, id: &Digest) -> Result<Vec<Digest>, ImageError> {
-    let directory = directory(store, id).join("manifests");
+    digests_in(&directory(store, id).join("manifests"))
+}
+
+fn digests_in(directory: &Path) -> Result<Vec<Digest>, ImageError> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(&directory).on("opendir", &directory)? {
-        let name = entry.on("readdir", &directory)?.file_name();
+    for entry in fs::read_dir(directory).on("opendir", directory)? {
+        let name = entry.on("readdir", directory)?.file_name();
         found.extend(name.to_str().and_then(Digest::from_hex));
     }
     found.sort();
