@@ -385,6 +385,10 @@ fn a_container_does_not_outlive_its_monitor() {
             fs::read(format!("/proc/{payload}/cmdline")).is_ok_and(|line| !line.starts_with(b"minirun: "))
         });
         kill_at_once(monitor(&name).unwrap());
+        if flags != ["-u", "nobody"] {
+            // Without anybody looking.
+            wait_until("its payload dies with it", || fs::metadata(format!("/proc/{payload}")).is_err());
+        }
         assert_eq!(
             sandbox.look(&name, "{{.State.Status}} {{.State.ExitCode}} {{.State.Pid}}"),
             "exited 137 0",
@@ -405,6 +409,63 @@ fn a_container_does_not_outlive_its_monitor() {
         wait_until("nothing is left", || sandbox.left_behind().is_empty());
     }
     assert_nothing_left(&sandbox);
+}
+
+#[test]
+fn what_a_killed_client_started_is_not_removed_from_under_the_monitor() {
+    let sandbox = Sandbox::with_alpine();
+    // Many files for a new volume, so that the start takes its time.
+    let script = "mkdir /many; cd /many; for n in $(seq 3000); do echo $n > $n; done";
+    sandbox.ok(&["run", "--name", "maker", "--network", "none", "alpine", "sh", "-c", script]);
+    sandbox.ok(&["commit", "maker", "many"]);
+    sandbox.ok(&["rm", "maker"]);
+    for number in 0..4 {
+        let volume = format!("many{number}:/many");
+        let words = ["run", "-d", "--name", "victim", "-v", &volume, "--network", "none", "many", "sleep", "600"];
+        let mut client = start(&mut sandbox.command(&words));
+        let filled = || sandbox.stored(&format!("volumes/many{number}/_data")).len();
+        wait_until("it is being started", || filled() > 0);
+        client.kill().unwrap();
+        client.wait().unwrap();
+        let early = filled() < 3000;
+        match number % 2 {
+            0 => drop(sandbox.ok(&["rm", "-f", "victim"])),
+            _ => {
+                // Started by the other already.
+                sandbox.ok(&["start", "victim"]);
+                assert_eq!(sandbox.ok(&["exec", "victim", "sh", "-c", "ls /many | wc -l"]), "3000\n");
+                assert_eq!(sandbox.ok(&["top", "victim"]).lines().count(), 2);
+                sandbox.ok(&["rm", "-f", "victim"]);
+            }
+        }
+        assert!(early, "it was not killed while it started");
+        wait_until("nothing is left", || sandbox.left_behind().is_empty());
+    }
+    assert_whole(&sandbox);
+
+    // The monitor is killed while it fills the volume: the next start ends that work.
+    let name = unique("filler");
+    let words = ["run", "-d", "--name", &name, "-v", "last:/many", "--network", "none", "many", "sleep", "600"];
+    let mut client = start(&mut sandbox.command(&words));
+    let filled = || sandbox.stored("volumes/last/_data").len();
+    wait_until("it is being filled", || filled() > 0);
+    kill_at_once(monitor(&name).unwrap());
+    assert_eq!(client.wait().unwrap().code(), Some(125));
+    wait_until("nothing is left", || !sandbox.left_behind().iter().any(|l| l.starts_with("process")));
+    assert!(filled() < 3000, "it was not killed while it filled the volume");
+    sandbox.ok(&["start", &name]);
+    assert_eq!(sandbox.ok(&["exec", &name, "sh", "-c", "cat /many/* | wc -l"]), "3000\n");
+    // Once it is whole, what is removed from it stays removed.
+    sandbox.ok(&["exec", &name, "rm", "/many/7"]);
+    sandbox.ok(&["restart", "-t", "0", &name]);
+    assert_eq!(sandbox.ok(&["exec", &name, "sh", "-c", "ls /many | wc -l"]), "2999\n");
+    // Two that start at once both find it whole.
+    let words = ["run", "--rm", "-v", "both:/many", "--network", "none", "many", "sh", "-c", "ls /many | wc -l"];
+    let children: Vec<Child> =
+        (0..3).map(|_| sandbox.command(&words).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    for child in children {
+        assert_eq!(String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout), "3000\n");
+    }
 }
 
 #[test]

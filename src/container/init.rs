@@ -13,11 +13,12 @@ pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: boo
     process::set_name(c"minirun: init");
     // Until its last step it is this program: nobody else may trace it or open its /proc entries.
     process::set_dumpable(false);
+    process::die_with_parent(libc::SIGKILL);
     for (index, step) in steps.iter().enumerate() {
         let number = first + index as u32;
         let begun = Instant::now();
         if matches!(step, Step::Exec { .. }) {
-            // After the change of user, which would take it back, and before the monitor is heard for the last time.
+            // Again, since a change of user takes it back; and before the monitor is heard for the last time.
             process::die_with_parent(libc::SIGKILL);
             let told = monitor.send(&Message::Ready).is_ok();
             if !told || (waits && !matches!(monitor.receive(), Ok(Some((Message::Go, _))))) {

@@ -7,6 +7,7 @@
 //!                 upper/ work/     the writable layer
 //!                 rootfs/          where the overlay is mounted, in the container's own mount namespace only
 //!                 hostname hosts resolv.conf log.json lock
+//!                 belongings.json volumes.json   what goes with it: its name, its hold on the image, its own volumes
 //! container-names/<name>           the id
 //! RUNTIME/run/<id>/control         the monitor's socket; the directory is there only while it runs
 //! ```
@@ -234,12 +235,28 @@ impl Container {
             state = self.written_state();
         }
         if state.phase == Phase::Running && !state.monitor_lives() {
-            end_orphan(&state);
+            self.end_orphan(&state);
             state.phase = Phase::Exited;
             state.exit_code = 128 + libc::SIGKILL;
             state.error = "its monitor was killed".into();
         }
         state
+    }
+
+    /// Ends what a killed monitor could not take with it: a set-user-ID program forgets whose death it should die of. Outside
+    /// the user namespace only, whose owner may do it.
+    fn end_orphan(&self, state: &State) {
+        // Its runtime directory does not outlive the boot that the numbers are from.
+        let is_it = || state.pid > 0 && process::start_time(state.pid) == Some(state.pid_started);
+        if self.runtime.exists()
+            && is_it()
+            && let Ok(orphan) = process::pidfd_open(state.pid)
+            && is_it()
+            && process::kill_pidfd(orphan.as_fd(), libc::SIGKILL).is_ok()
+        {
+            let limit = Timespec { tv_sec: 5, tv_nsec: 0 };
+            let _ = poll(&mut [PollFd::new(&orphan, PollFlags::IN)], Some(&limit));
+        }
     }
 
     /// As its monitor has told it.
@@ -379,20 +396,6 @@ fn bury(scratch: &store::Scratch, directory: &Path) -> Result<(), RecordError> {
             other.on("rename", directory)?;
             Ok(scratch.discard()?)
         }
-    }
-}
-
-/// Ends what a killed monitor could not take with it: a set-user-ID program forgets whose death it should die of. Outside
-/// the user namespace only, whose owner may do it.
-fn end_orphan(state: &State) {
-    let is_it = || state.pid > 0 && process::start_time(state.pid) == Some(state.pid_started);
-    if is_it()
-        && let Ok(orphan) = process::pidfd_open(state.pid)
-        && is_it()
-        && process::kill_pidfd(orphan.as_fd(), libc::SIGKILL).is_ok()
-    {
-        let limit = Timespec { tv_sec: 5, tv_nsec: 0 };
-        let _ = poll(&mut [PollFd::new(&orphan, PollFlags::IN)], Some(&limit));
     }
 }
 

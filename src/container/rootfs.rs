@@ -2,6 +2,7 @@
 //! symbolic link in an image leads nowhere else.
 
 use super::copy;
+use crate::store::Lock;
 use crate::sys::{On, SysError, mount};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags};
@@ -144,15 +145,26 @@ impl Root {
         std::env::set_current_dir("/").on("chdir", "/")
     }
 
-    /// Copies the image's directory at `path` into the new volume `volume`, if there is something and the volume is empty.
+    /// Copies the image's directory at `path` into the new volume `volume`, if there is something and the volume is empty;
+    /// or goes on where one who was killed left it.
     pub fn copy_out(&self, path: &str, volume: &str) -> Result<(), SysError> {
-        let is_empty = fs::read_dir(volume).on("opendir", volume)?.next().is_none();
+        let volume = Path::new(volume);
+        let unfinished = volume.with_file_name("filling");
+        let wants = || -> Result<bool, SysError> {
+            Ok(unfinished.exists() || fs::read_dir(volume).on("opendir", volume)?.next().is_none())
+        };
         let Ok(found) = self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY) else { return Ok(()) };
-        if is_empty {
-            copy::lay_over(&PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd())), Path::new(volume))
-        } else {
-            Ok(())
+        if !wants()? {
+            return Ok(());
         }
+        // Of two containers that start at once, one fills it and the other waits.
+        let _lock = Lock::exclusive(&volume.with_file_name("lock"))?;
+        if wants()? {
+            fs::write(&unfinished, "").on("write", &unfinished)?;
+            copy::lay_over(&PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd())), volume)?;
+            fs::remove_file(&unfinished).on("unlink", &unfinished)?;
+        }
+        Ok(())
     }
 }
 
