@@ -483,7 +483,8 @@ fn the_same_one_removed_by_many_at_once() {
     let sandbox = Sandbox::with_alpine();
     for _ in 0..3 {
         sandbox.sleeper("shared");
-        let remove = || sandbox.command(&["rm", "-f", "shared"]).stderr(Stdio::piped()).spawn().unwrap();
+        let remove =
+            || sandbox.command(&["rm", "-f", "shared"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let children: Vec<Child> = (0..6).map(|_| remove()).collect();
         for child in children {
             let output = child.wait_with_output().unwrap();

@@ -1,9 +1,10 @@
 //! This terminal, attached to a container: its streams, its signals, its size, and the keys that let go.
 
-use crate::container::protocol::{End, Message, Stream};
+use crate::container::launch::terminal_size;
+use crate::container::protocol::{End, Message, Modes, Stream};
 use crate::sys::{On, SysError, process};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -78,7 +79,8 @@ pub fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysError> {
     let our_terminal = wanted.terminal && wanted.stdin && isatty(stdin);
     let rides_along = [stdin.as_raw_fd()];
     let rides_along = if our_terminal { &rides_along[..] } else { &rides_along[..0] };
-    unless_gone(monitor.send_with(&Message::Attach { output: true, stdin: wanted.stdin }, rides_along))?;
+    let modes = if our_terminal { tcgetattr(stdin).ok().as_ref().map(Modes::of) } else { None };
+    unless_gone(monitor.send_with(&Message::Attach { output: true, stdin: wanted.stdin, modes }, rides_along))?;
     let told = [libc::SIGWINCH, libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
     let signals = process::signalfd(&told)?;
     let raw = if our_terminal { Raw::new() } else { None };
@@ -203,11 +205,11 @@ fn send_size(monitor: &End, wanted: &Attachment) -> Result<(), SysError> {
     if !wanted.terminal {
         return Ok(());
     }
-    match tcgetwinsize(rustix::stdio::stdin()).or_else(|_| tcgetwinsize(rustix::stdio::stdout())) {
-        Ok(size) => {
-            unless_gone(monitor.send(&Message::Resize { rows: size.ws_row.into(), columns: size.ws_col.into() }))
+    match terminal_size() {
+        Some((rows, columns)) => {
+            unless_gone(monitor.send(&Message::Resize { rows: rows.into(), columns: columns.into() }))
         }
-        Err(_) => Ok(()),
+        None => Ok(()),
     }
 }
 

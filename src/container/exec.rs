@@ -102,6 +102,7 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         plan,
         container: None,
         terminal: wanted.terminal,
+        size: launch::terminal_size(),
         stdin: wanted.stdin,
         ports: Vec::new(),
         egress: false,

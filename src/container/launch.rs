@@ -12,6 +12,7 @@ use crate::network::ports::{self, PortError, PortSpec};
 use crate::store::{Lock, Store};
 use crate::sys::{On, SysError, process};
 use crate::userns::{self, IdMap, Inside, Origin, Spawning, UsernsError};
+use rustix::termios::tcgetwinsize;
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -26,6 +27,8 @@ pub struct Job {
     /// The container whose state it writes; none for `exec`.
     pub container: Option<String>,
     pub terminal: bool,
+    /// Rows and columns that its terminal has from the first moment.
+    pub size: Option<(u16, u16)>,
     pub stdin: bool,
     pub ports: Vec<PortSpec>,
     pub egress: bool,
@@ -115,6 +118,12 @@ pub fn plan(container: &Container, cgroup: Option<String>, layering: Layering) -
     Ok(Plan::of_container(&container.spec()?, &around)?)
 }
 
+/// Rows and columns of the terminal that we are on.
+pub fn terminal_size() -> Option<(u16, u16)> {
+    let size = |terminal| tcgetwinsize(terminal).ok().map(|size| (size.ws_row, size.ws_col));
+    size(rustix::stdio::stdin()).or_else(|| size(rustix::stdio::stdout()))
+}
+
 /// A monitor on its way, while the client still decides what it will be told.
 pub struct Prepared {
     spawning: Spawning,
@@ -184,6 +193,7 @@ fn attempt(
         plan,
         container: Some(container.record.id.clone()),
         terminal: request.terminal,
+        size: terminal_size(),
         stdin: request.stdin,
         ports: listeners.iter().map(|l| l.spec().clone()).collect(),
         egress: egress.is_some(),

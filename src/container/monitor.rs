@@ -11,7 +11,7 @@ use super::protocol::{End, Message, Stream};
 use super::record::{self, Container, Phase, State};
 use super::rootfs::Root;
 use super::step::{Step, Walk, namespace_flags};
-use super::supervise::{Connection, Supervised, supervise};
+use super::supervise::{Connection, Supervised, resize, supervise};
 use super::{cgroup, init};
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
@@ -106,7 +106,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     // A client that was killed meanwhile is one that has let go.
     let _ = client.send(&Message::Started { pid });
 
-    let (status, waiting) = supervise(supervised, Some(client), |status| {
+    let (status, mut waiting) = supervise(supervised, Some(client), |status| {
         if let Some(container) = &container {
             state.phase = Phase::Exited;
             state.exit_code = status;
@@ -128,6 +128,7 @@ fn serve(client: End) -> Result<i32, SysError> {
         let _ = record::remove(&store, &container, true);
     }
     crate::userns::leave(&store);
+    waiting.iter_mut().for_each(Connection::leave_terminal);
     let last = Message::Exited { code: status.unsigned_abs() };
     let full = |c: &&Connection| c.end.send(&last).is_err_and(|error| error.errno == libc::EAGAIN);
     // Those who still have output to read come last: one that has stopped must not keep the others waiting.
@@ -258,7 +259,12 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
                 reached = step + 1;
                 let _ = client.send(&Message::Did { step, micros });
             }
-            Some((Message::Terminal, mut descriptors)) => supervised.terminal = descriptors.pop(),
+            Some((Message::Terminal, mut descriptors)) => {
+                supervised.terminal = descriptors.pop();
+                if let Some((rows, columns)) = job.size {
+                    resize(supervised.terminal.as_ref(), rows.into(), columns.into());
+                }
+            }
             Some((Message::Ready, _)) => {
                 if job.egress {
                     let Ok(Some((Message::EgressUp, mut held))) = client.receive() else {

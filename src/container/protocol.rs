@@ -17,6 +17,9 @@
 //! detached. From the monitor, it was killed.
 
 use crate::sys::{On, SysError, socket};
+use rustix::termios::{
+    ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 #[derive(Debug, PartialEq)]
@@ -42,6 +45,8 @@ pub enum Message {
     Attach {
         output: bool,
         stdin: bool,
+        /// How the terminal that rides along is put back, should the client be killed.
+        modes: Option<Modes>,
     },
     Stdin(Vec<u8>),
     StdinEnd,
@@ -75,6 +80,36 @@ pub enum Stream {
     Stderr,
 }
 
+/// Of a terminal, what raw mode changes: input, output, control and local modes, VMIN, VTIME.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Modes([u32; 6]);
+
+impl Modes {
+    pub fn of(state: &Termios) -> Self {
+        Self([
+            state.input_modes.bits(),
+            state.output_modes.bits(),
+            state.control_modes.bits(),
+            state.local_modes.bits(),
+            state.special_codes[SpecialCodeIndex::VMIN].into(),
+            state.special_codes[SpecialCodeIndex::VTIME].into(),
+        ])
+    }
+
+    /// Puts them back.
+    pub fn restore(&self, terminal: impl AsFd) {
+        let Ok(mut state) = tcgetattr(&terminal) else { return };
+        let [input, output, control, local, min, time] = self.0;
+        state.input_modes = InputModes::from_bits_retain(input);
+        state.output_modes = OutputModes::from_bits_retain(output);
+        state.control_modes = ControlModes::from_bits_retain(control);
+        state.local_modes = LocalModes::from_bits_retain(local);
+        state.special_codes[SpecialCodeIndex::VMIN] = min as u8;
+        state.special_codes[SpecialCodeIndex::VTIME] = time as u8;
+        let _ = tcsetattr(terminal, OptionalActions::Now, &state);
+    }
+}
+
 impl Message {
     fn encode(&self) -> Vec<u8> {
         let numbers = |tag: u8, numbers: &[u32]| {
@@ -93,7 +128,11 @@ impl Message {
             Self::Go => vec![7],
             Self::Started { pid } => numbers(8, &[*pid]),
             Self::Failed { step, errno } => numbers(9, &[*step, *errno]),
-            Self::Attach { output, stdin } => numbers(10, &[(*output).into(), (*stdin).into()]),
+            Self::Attach { output, stdin, modes } => {
+                let mut all = vec![(*output).into(), (*stdin).into()];
+                all.extend(modes.iter().flat_map(|modes| modes.0));
+                numbers(10, &all)
+            }
             Self::Stdin(bytes) => text(11, bytes),
             Self::StdinEnd => vec![12],
             Self::Resize { rows, columns } => numbers(13, &[*rows, *columns]),
@@ -121,7 +160,11 @@ impl Message {
             7 => Self::Go,
             8 => Self::Started { pid: number(0)? },
             9 => Self::Failed { step: number(0)?, errno: number(1)? },
-            10 => Self::Attach { output: number(0)? != 0, stdin: number(1)? != 0 },
+            10 => {
+                let modes: Option<Vec<u32>> = (2..8).map(number).collect();
+                let modes = modes.and_then(|modes| modes.try_into().ok()).map(Modes);
+                Self::Attach { output: number(0)? != 0, stdin: number(1)? != 0, modes }
+            }
             11 => Self::Stdin(rest.to_vec()),
             12 => Self::StdinEnd,
             13 => Self::Resize { rows: number(0)?, columns: number(1)? },
@@ -208,7 +251,8 @@ mod tests {
             Message::Go,
             Message::Started { pid: 4_000_000 },
             Message::Failed { step: 1, errno: 2 },
-            Message::Attach { output: true, stdin: false },
+            Message::Attach { output: true, stdin: false, modes: None },
+            Message::Attach { output: true, stdin: true, modes: Some(Modes([1, 2, 3, 4, 5, 6])) },
             Message::Stdin(b"ls\n".to_vec()),
             Message::StdinEnd,
             Message::Resize { rows: 24, columns: 80 },

@@ -2,11 +2,10 @@
 
 use super::logs::Log;
 use super::pause;
-use super::protocol::{End, Message, Stream};
+use super::protocol::{End, Message, Modes, Stream};
 use crate::network::proxy::Proxy;
 use crate::sys::{process, socket};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::termios::Termios;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -44,13 +43,18 @@ pub struct Connection {
     stdin: bool,
     /// Did not fit into its socket yet: nothing more is read from the container until all of it does.
     pending: VecDeque<Message>,
-    /// Its terminal and the state that this was in: put back if it is killed while the terminal is raw.
-    terminal: Option<(OwnedFd, Termios)>,
+    /// Its terminal and how that was: put back if it is killed while the terminal is raw.
+    terminal: Option<(OwnedFd, Modes)>,
     /// Holds the container still.
     pauses: bool,
 }
 
 impl Connection {
+    /// The last word: from here on the client looks after its terminal itself.
+    pub fn leave_terminal(&mut self) {
+        self.terminal = None;
+    }
+
     fn new(end: End) -> Self {
         Self { end, output: false, stdin: false, pending: VecDeque::new(), terminal: None, pauses: false }
     }
@@ -58,8 +62,8 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some((terminal, state)) = &self.terminal {
-            let _ = rustix::termios::tcsetattr(terminal, rustix::termios::OptionalActions::Now, state);
+        if let Some((terminal, modes)) = &self.terminal {
+            modes.restore(terminal);
         }
     }
 }
@@ -238,12 +242,9 @@ pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut
                     }
                     match connection.end.receive() {
                         Ok(Some((message, mut descriptors))) => match message {
-                            Message::Attach { output, stdin } => {
+                            Message::Attach { output, stdin, modes } => {
                                 (connection.output, connection.stdin) = (output, stdin);
-                                let terminal = descriptors.pop();
-                                connection.terminal = terminal
-                                    .and_then(|fd| Some((rustix::termios::tcgetattr(&fd).ok()?, fd)))
-                                    .map(|(s, fd)| (fd, s));
+                                connection.terminal = descriptors.pop().zip(modes);
                             }
                             Message::Detach => {
                                 connection.terminal = None;
@@ -341,7 +342,7 @@ fn feed(input: &mut VecDeque<u8>, fd: BorrowedFd) -> bool {
     }
 }
 
-fn resize(terminal: Option<&OwnedFd>, rows: u32, columns: u32) {
+pub fn resize(terminal: Option<&OwnedFd>, rows: u32, columns: u32) {
     if let Some(terminal) = terminal {
         let size = rustix::termios::Winsize { ws_row: rows as u16, ws_col: columns as u16, ws_xpixel: 0, ws_ypixel: 0 };
         let _ = rustix::termios::tcsetwinsize(terminal, size);
