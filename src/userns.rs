@@ -9,10 +9,10 @@ use crate::store::{Lock, Store};
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError, mount, socket};
 use serde::{Deserialize, Serialize};
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -469,7 +469,12 @@ pub fn enter(store: &Store) -> Result<(), UsernsError> {
     if is_inside() {
         return Ok(());
     }
-    let arguments = std::env::args_os().filter_map(|a| CString::new(a.as_bytes()).ok()).collect();
+    std::process::exit(run_inside(store, std::env::args_os().collect())?);
+}
+
+/// Runs this program with other arguments inside the user's namespace, and gives its exit status.
+pub fn run_inside(store: &Store, arguments: Vec<OsString>) -> Result<i32, UsernsError> {
+    let arguments = arguments.into_iter().filter_map(|a| CString::new(a.into_vec()).ok()).collect();
     let inside = Inside { arguments, socket: None, enters_containers: false, is_monitor: false };
     let (pid, _) = begin(store, &inside)?.finish()?;
     let signals = process::signalfd(&[libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT])?;
@@ -487,7 +492,7 @@ pub fn enter(store: &Store) -> Result<(), UsernsError> {
             }
         }
         if !waiting[1].revents().is_empty() {
-            std::process::exit(process::wait(pid)?);
+            return Ok(process::wait(pid)?);
         }
     }
 }

@@ -10,13 +10,12 @@ pub mod commit;
 pub mod config;
 pub mod diff;
 pub mod digest;
-mod dns;
-pub mod fetch;
 pub mod history;
 pub mod id;
 pub mod import;
 mod ingest;
 pub mod inspect;
+pub mod install;
 pub mod layer;
 pub mod load;
 mod manifest;
@@ -77,7 +76,7 @@ pub enum ImageError {
     #[error(transparent)]
     Save(#[from] save::SaveError),
     #[error(transparent)]
-    Fetch(#[from] fetch::FetchError),
+    Install(#[from] install::InstallError),
     #[error(transparent)]
     Change(#[from] config::InvalidChange),
     #[error(transparent)]
@@ -106,7 +105,7 @@ impl Diagnose for ImageError {
             }
             Self::Load(error) => error.hint(),
             Self::Save(error) => error.hint(),
-            Self::Fetch(error) => error.hint(),
+            Self::Install(error) => error.hint(),
             Self::NoLayer { .. } => Some("load the image again".into()),
             Self::Change(error) => error.hint(),
             Self::Damaged { image, .. } => {

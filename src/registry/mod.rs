@@ -1,0 +1,101 @@
+//! Images from and to registries, by the OCI distribution protocol.
+
+mod answer;
+mod blob;
+mod challenge;
+mod credentials;
+mod endpoint;
+mod manifest;
+mod pull;
+mod session;
+mod token;
+
+pub use answer::Refusal;
+use answer::text;
+pub use pull::{Policy, Pulled, ensure, local, pull};
+
+use crate::diag::Diagnose;
+use crate::http::HttpError;
+use crate::image::ImageError;
+use crate::image::digest::Digest;
+use crate::image::reference::Reference;
+
+/// How to speak to registries.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub verify_tls: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { verify_tls: true }
+    }
+}
+
+/// Is told how far a pull or push has got, by several threads.
+pub trait Progress: Sync {
+    /// Something about the image as a whole.
+    fn line(&self, _text: &str) {}
+
+    fn layer(&self, _id: &str, _state: State) {}
+}
+
+/// Nobody looks.
+pub struct Silent;
+
+impl Progress for Silent {}
+
+/// What is being done with a layer, in Docker's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    AlreadyExists,
+    Downloading { done: u64, total: u64 },
+    PullComplete,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error("{subject}: {}", refusal.words())]
+    Refused { subject: String, refusal: Refusal },
+    #[error("{realm} refuses {}", user.as_ref().map_or_else(|| "to let anybody in".to_owned(), |u| format!("the login of {u}")))]
+    Login { realm: String, user: Option<String> },
+    #[error("the registry names `{realm}` for tokens, which gives none")]
+    Realm { realm: String },
+    #[error("{what} {expected} came with the digest {found}")]
+    Digest { what: String, expected: Digest, found: Digest },
+    #[error("blob {digest} should have {expected} bytes, but the registry has {found} of it")]
+    Size { digest: Digest, expected: u64, found: u64 },
+    #[error("{what} was cut off again and again, the last time after {at} of {size} bytes")]
+    Cut { what: String, at: u64, size: u64 },
+    #[error("the manifest of {subject} is not valid")]
+    Document { subject: String, source: serde_json::Error },
+    #[error("the manifest of {subject} is a manifest and an index at once")]
+    TwoFaced { subject: String },
+    #[error("{subject} is in the oldest format of all (schema 1), which is not understood here")]
+    Ancient { subject: String },
+    #[error("{subject} is not an image")]
+    NoImage { subject: String },
+    #[error("{subject} is an index of indexes")]
+    Nested { subject: String },
+    #[error("{subject} names `{digest}`, which is no SHA-256 digest")]
+    Algorithm { subject: String, digest: String },
+    #[error("no image for {wanted} in {subject}; it is there for {}", offered.join(", "))]
+    Platform { subject: String, wanted: String, offered: Vec<String> },
+    #[error("{} was removed as soon as it was pulled", reference.familiar())]
+    Vanished { reference: Reference },
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+impl Diagnose for RegistryError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Platform { offered, .. } => offered.first().map(|one| format!("choose one: --platform {one}")),
+            Self::Image(error) => error.hint(),
+            Self::Http(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
