@@ -1,4 +1,4 @@
-//! Images from and to registries: pull.
+//! Images from and to registries: pull, push.
 
 use super::Context;
 use super::transfer::Printer;
@@ -6,6 +6,7 @@ use crate::diag::Failure;
 use crate::image::Image;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
+use crate::image::stream::Compression;
 use crate::registry::{self, Policy, Pulled, RegistryError, Settings};
 use crate::userns;
 use clap::{Args, Subcommand};
@@ -15,12 +16,15 @@ use std::ffi::OsString;
 pub enum Command {
     /// Pull an image from a registry
     Pull(PullArguments),
+    /// Push an image to a registry
+    Push(PushArguments),
 }
 
 impl Command {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Pull(arguments) => pull(context, &arguments),
+            Self::Push(arguments) => push(context, arguments),
         }
     }
 }
@@ -75,6 +79,53 @@ fn report(printer: &Printer, pulled: &Pulled) {
     let status = if pulled.is_new { "Downloaded newer image for" } else { "Image is up to date for" };
     printer.say(&format!("Digest: {}", pulled.digest));
     printer.say(&format!("Status: {status} {}", pulled.reference.familiar()));
+}
+
+#[derive(Args)]
+pub struct PushArguments {
+    /// NAME[:TAG]
+    image: Reference,
+    /// Print the name alone
+    #[arg(short, long)]
+    quiet: bool,
+    /// Compress the layers so: gzip or zstd [default: as they came, else gzip]
+    #[arg(long, visible_alias = "compression-format", value_name = "HOW")]
+    compression: Option<LayerCompression>,
+    #[command(flatten)]
+    registry: RegistryFlags,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LayerCompression {
+    Gzip,
+    Zstd,
+}
+
+impl From<LayerCompression> for Compression {
+    fn from(one: LayerCompression) -> Self {
+        match one {
+            LayerCompression::Gzip => Self::Gzip,
+            LayerCompression::Zstd => Self::Zstd,
+        }
+    }
+}
+
+fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
+    userns::enter(&context.store)?;
+    let printer = Printer::new(arguments.quiet, false);
+    if arguments.image.tag.is_none() && arguments.image.digest.is_none() {
+        printer.say("Using default tag: latest");
+    }
+    let reference = arguments.image.or_latest();
+    printer.say(&format!("The push refers to repository [{}]", reference.name()));
+    let compression = arguments.compression.map(Compression::from);
+    let pushed = registry::push(&context.store, &reference, compression, &arguments.registry.settings(), &printer)?;
+    let tag = reference.tag.clone().unwrap_or_default();
+    printer.say(&format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size));
+    if arguments.quiet {
+        println!("{reference}");
+    }
+    Ok(0)
 }
 
 /// When `run` and `create` pull, and how.

@@ -34,6 +34,10 @@ impl Progress for Printer {
             State::Downloading { done, total } if done == total => "Download complete",
             State::Downloading { .. } => return,
             State::PullComplete => "Pull complete",
+            State::LayerExists => "Layer already exists",
+            State::Mounted { from } => return self.say(&format!("{id}: Mounted from {from}")),
+            State::Pushing { .. } => return,
+            State::Pushed => "Pushed",
         };
         self.say(&format!("{id}: {state}"));
     }

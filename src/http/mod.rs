@@ -25,7 +25,7 @@ const BUFFER: usize = 128 << 10;
 pub enum HttpError {
     #[error("cannot reach {url}")]
     Reach { url: String, source: Box<ureq::Error> },
-    #[error("{url} answers {status}")]
+    #[error("cannot fetch {url}: the answer is {status}")]
     Status { url: String, status: u16 },
     #[error("the transfer of {url} broke off")]
     Broken { url: String, source: io::Error },

@@ -4,11 +4,14 @@ use super::answer::{self, header};
 use super::session::{Scope, Session};
 use super::{Refusal, RegistryError};
 use crate::image::digest::Digest;
+use crate::image::layer::Blob;
+use crate::image::manifest::OCI_MANIFEST;
 use crate::image::platform::{self, Platform};
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde_json::Value;
 use ureq::http::Method;
 
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// All that is understood, newest first.
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
@@ -61,15 +64,15 @@ fn subject(session: &Session, repository: &str, which: &str) -> String {
     text.parse().map_or(text, |reference: crate::image::reference::Reference| reference.familiar())
 }
 
-pub fn parse(document: &Document, subject: &str) -> Result<Kind, RegistryError> {
+pub fn parse(document: &[u8], subject: &str) -> Result<Kind, RegistryError> {
     let invalid = |source| RegistryError::Document { subject: subject.to_owned(), source };
-    let fields: Value = serde_json::from_slice(&document.bytes).map_err(invalid)?;
+    let fields: Value = serde_json::from_slice(document).map_err(invalid)?;
     let (is_index, is_image) = (fields.get("manifests").is_some(), fields.get("layers").is_some());
     match (is_index, is_image) {
         // One digest must not stand for two things, depending on who reads it.
         (true, true) => Err(RegistryError::TwoFaced { subject: subject.to_owned() }),
-        (true, false) => serde_json::from_slice(&document.bytes).map(Kind::Index).map_err(invalid),
-        (false, true) => serde_json::from_slice(&document.bytes).map(Kind::Image).map_err(invalid),
+        (true, false) => serde_json::from_slice(document).map(Kind::Index).map_err(invalid),
+        (false, true) => serde_json::from_slice(document).map(Kind::Image).map_err(invalid),
         (false, false) if fields["schemaVersion"] == 1 => Err(RegistryError::Ancient { subject: subject.to_owned() }),
         (false, false) => Err(RegistryError::NoImage { subject: subject.to_owned() }),
     }
@@ -89,6 +92,19 @@ pub fn choose<'a>(index: &'a ImageIndex, wanted: &Platform, subject: &str) -> Re
 pub fn digest(descriptor: &Descriptor, subject: &str) -> Result<Digest, RegistryError> {
     let text = descriptor.digest().to_string();
     text.parse().map_err(|_| RegistryError::Algorithm { subject: subject.to_owned(), digest: text })
+}
+
+/// A layer, as a manifest names it.
+pub fn blob(descriptor: &Descriptor) -> Option<Blob> {
+    let digest = descriptor.digest().to_string().parse().ok()?;
+    Some(Blob { digest, size: descriptor.size(), media_type: descriptor.media_type().to_string() })
+}
+
+/// What a document says that it is. OCI's need not say it.
+pub fn media_type(document: &[u8]) -> String {
+    let fields: Value = serde_json::from_slice(document).unwrap_or_default();
+    let otherwise = if fields.get("manifests").is_some() { OCI_INDEX } else { OCI_MANIFEST };
+    fields["mediaType"].as_str().unwrap_or(otherwise).to_owned()
 }
 
 /// A config, which lies among the blobs.

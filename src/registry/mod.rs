@@ -7,12 +7,15 @@ mod credentials;
 mod endpoint;
 mod manifest;
 mod pull;
+mod push;
 mod session;
 mod token;
+mod upload;
 
 pub use answer::Refusal;
 use answer::text;
 pub use pull::{Policy, Pulled, ensure, local, pull};
+pub use push::{Pushed, push};
 
 use crate::diag::Diagnose;
 use crate::http::HttpError;
@@ -46,11 +49,15 @@ pub struct Silent;
 impl Progress for Silent {}
 
 /// What is being done with a layer, in Docker's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     AlreadyExists,
     Downloading { done: u64, total: u64 },
     PullComplete,
+    LayerExists,
+    Mounted { from: String },
+    Pushing { done: u64, total: u64 },
+    Pushed,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +88,12 @@ pub enum RegistryError {
     Algorithm { subject: String, digest: String },
     #[error("no image for {wanted} in {subject}; it is there for {}", offered.join(", "))]
     Platform { subject: String, wanted: String, offered: Vec<String> },
+    #[error("{subject} cannot be read")]
+    Content { subject: String, source: std::io::Error },
+    #[error("{url} begins an upload without saying where")]
+    NoLocation { url: String },
+    #[error("an image does not exist locally with the tag: {}", reference.familiar())]
+    NotHere { reference: Reference },
     #[error("{} was removed as soon as it was pulled", reference.familiar())]
     Vanished { reference: Reference },
     #[error(transparent)]
@@ -93,6 +106,9 @@ impl Diagnose for RegistryError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Platform { offered, .. } => offered.first().map(|one| format!("choose one: --platform {one}")),
+            Self::NotHere { reference } => {
+                Some(format!("give it this name first: minirun tag IMAGE {}", reference.familiar()))
+            }
             Self::Image(error) => error.hint(),
             Self::Http(error) => error.hint(),
             _ => None,

@@ -6,6 +6,7 @@ use super::session::Session;
 use super::{Progress, RegistryError, Settings, State, endpoint};
 use crate::image::digest::Digest;
 use crate::image::install::{Candidate, Source, install};
+use crate::image::location::{self, Location};
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::image::{self, Image, ImageError, names};
@@ -106,13 +107,13 @@ fn pull_from(
         return Ok(Pulled { id: image.id, digest: known.manifest, reference, is_new: false });
     }
     let first = manifest::get(session, repository, &which)?;
-    let (chosen, index) = match manifest::parse(&first, &subject)? {
+    let (chosen, index) = match manifest::parse(&first.bytes, &subject)? {
         Kind::Image(manifest) => ((manifest, first.bytes), None),
         Kind::Index(index) => {
             let descriptor = manifest::choose(&index, wanted, &subject)?;
             let digest = manifest::digest(descriptor, &subject)?;
             let document = manifest::get(session, repository, &digest.to_string())?;
-            match manifest::parse(&document, &subject)? {
+            match manifest::parse(&document.bytes, &subject)? {
                 Kind::Image(manifest) => ((manifest, document.bytes), Some(first.digest)),
                 Kind::Index(_) => return Err(RegistryError::Nested { subject }),
             }
@@ -147,6 +148,12 @@ fn pull_from(
             });
         }
     };
+    let image = Image::open(store, &id)?;
+    for (diff_id, descriptor) in image.iter().flat_map(|image| &image.layers).zip(manifest.layers()) {
+        if let Some(blob) = manifest::blob(descriptor) {
+            location::note(store, diff_id, Location::new(&reference, blob))?;
+        }
+    }
     let is_new = known.is_none_or(|known| known.image != id);
     Ok(Pulled { id, digest: first.digest, reference, is_new })
 }

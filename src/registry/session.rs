@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response};
-use ureq::{AsSendBody, Body};
+use ureq::{AsSendBody, Body, SendBody};
 
 /// How often a request is made that fails by chance.
 pub const ATTEMPTS: u32 = 5;
@@ -53,6 +53,16 @@ impl Scope {
     pub fn pull(repository: &str) -> Self {
         Self(vec![format!("repository:{repository}:pull")])
     }
+
+    pub fn push(repository: &str) -> Self {
+        Self(vec![format!("repository:{repository}:pull,push")])
+    }
+
+    /// To mount what lies in another repository, one must be allowed to read it there.
+    pub fn and_pull(mut self, repository: &str) -> Self {
+        self.0.push(format!("repository:{repository}:pull"));
+        self
+    }
 }
 
 impl Session {
@@ -87,6 +97,24 @@ impl Session {
             }
             attempt += 1;
         }
+    }
+
+    /// A request whose body is made while it is sent; whether it can be made again is the caller's to know.
+    pub fn send_stream(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: SendBody<'_>,
+        scope: &Scope,
+    ) -> Result<Response<Body>, RegistryError> {
+        let builder = self.authorized(builder(method, url, headers), url, scope)?;
+        let request = builder.body(body).map_err(|e| HttpError::reach(url, e.into()))?;
+        let response = self.http.send(request)?;
+        if response.status() == 401 {
+            self.learn(&response);
+        }
+        Ok(response)
     }
 
     /// GET by way of redirects, where nobody else is told who asks.
