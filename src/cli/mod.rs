@@ -8,6 +8,7 @@ mod format;
 mod human;
 mod image;
 mod inspect;
+mod login;
 mod logs;
 mod published;
 mod registry;

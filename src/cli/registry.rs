@@ -7,7 +7,7 @@ use crate::image::Image;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::image::stream::Compression;
-use crate::registry::{self, Policy, Pulled, RegistryError, Settings};
+use crate::registry::{self, Policy, Pulled, RegistryError, Settings, credentials};
 use crate::userns;
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
@@ -18,6 +18,10 @@ pub enum Command {
     Pull(PullArguments),
     /// Push an image to a registry
     Push(PushArguments),
+    /// Log in to a registry
+    Login(super::login::LoginArguments),
+    /// Forget the login to a registry
+    Logout(super::login::LogoutArguments),
 }
 
 impl Command {
@@ -25,6 +29,8 @@ impl Command {
         match self {
             Self::Pull(arguments) => pull(context, &arguments),
             Self::Push(arguments) => push(context, arguments),
+            Self::Login(arguments) => super::login::login(arguments),
+            Self::Logout(arguments) => super::login::logout(&arguments),
         }
     }
 }
@@ -39,8 +45,19 @@ pub struct RegistryFlags {
 
 impl RegistryFlags {
     pub fn settings(&self) -> Settings {
-        Settings { verify_tls: self.tls_verify }
+        Settings { verify_tls: self.tls_verify, ..Settings::default() }
     }
+}
+
+/// Goes on inside the user namespace, and takes along what a credential helper outside of it says of a registry.
+fn enter(context: &Context, registry: &str, flags: &RegistryFlags) -> Result<Settings, Failure> {
+    let handed = userns::enter_with(&context.store, || helper_says(registry))?;
+    let credential = serde_json::from_slice(&handed).unwrap_or_default();
+    Ok(Settings { credential, ..flags.settings() })
+}
+
+fn helper_says(registry: &str) -> Result<Vec<u8>, Failure> {
+    Ok(serde_json::to_vec(&credentials::find_by_helper(registry)?).unwrap_or_default())
 }
 
 #[derive(Args)]
@@ -61,12 +78,11 @@ pub struct PullArguments {
 }
 
 fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
-    userns::enter(&context.store)?;
+    let settings = enter(context, &arguments.image.registry, &arguments.registry)?;
     let printer = Printer::new(arguments.quiet, arguments.aside);
     if arguments.image.tag.is_none() && arguments.image.digest.is_none() {
         printer.say("Using default tag: latest");
     }
-    let settings = arguments.registry.settings();
     let pulled = registry::pull(&context.store, &arguments.image, arguments.platform.as_ref(), &settings, &printer)?;
     report(&printer, &pulled);
     if !arguments.aside {
@@ -111,7 +127,7 @@ impl From<LayerCompression> for Compression {
 }
 
 fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
-    userns::enter(&context.store)?;
+    let settings = enter(context, &arguments.image.registry, &arguments.registry)?;
     let printer = Printer::new(arguments.quiet, false);
     if arguments.image.tag.is_none() && arguments.image.digest.is_none() {
         printer.say("Using default tag: latest");
@@ -119,7 +135,7 @@ fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
     let reference = arguments.image.or_latest();
     printer.say(&format!("The push refers to repository [{}]", reference.name()));
     let compression = arguments.compression.map(Compression::from);
-    let pushed = registry::push(&context.store, &reference, compression, &arguments.registry.settings(), &printer)?;
+    let pushed = registry::push(&context.store, &reference, compression, &settings, &printer)?;
     let tag = reference.tag.clone().unwrap_or_default();
     printer.say(&format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size));
     if arguments.quiet {
@@ -184,7 +200,7 @@ pub fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, 
     arguments.extend(platform.map(|platform| format!("--platform={platform}").into()));
     arguments.push(format!("--tls-verify={}", flags.registry.tls_verify).into());
     arguments.push(reference.to_string().into());
-    match userns::run_inside(store, arguments)? {
+    match userns::run_inside(store, arguments, Some(&helper_says(&reference.registry)?))? {
         0 => Ok(registry::local(store, &reference.to_string(), platform)?.ok_or(RegistryError::Vanished { reference })?),
         // It has said why.
         _ => Err(super::Told.into()),

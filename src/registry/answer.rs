@@ -27,7 +27,7 @@ struct One {
 }
 
 /// A refusal: its status, the registry's own code and words for it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Refusal {
     pub status: u16,
     pub code: String,

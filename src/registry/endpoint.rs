@@ -17,9 +17,13 @@ pub fn open(registry: &str, settings: &Settings) -> Result<Session, RegistryErro
     let anybody = !settings.verify_tls;
     let http = Client::new(&Trust { anybody, ..Trust::default() });
     let outside = http.clone();
+    let credential = match &settings.credential {
+        Some(credential) => Some(credential.clone()),
+        None => credentials::find(registry)?,
+    };
     let session = |scheme: &str| {
         let base = format!("{scheme}://{host}");
-        Session::new(registry, base, http.clone(), outside.clone(), credentials::find(registry))
+        Session::new(registry, base, http.clone(), outside.clone(), credential.clone())
     };
     let secured = session("https");
     if !anybody && !is_loopback(host) {

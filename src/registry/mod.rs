@@ -3,14 +3,17 @@
 mod answer;
 mod blob;
 mod challenge;
-mod credentials;
+pub mod credentials;
 mod endpoint;
+mod helper;
+pub mod login;
 mod manifest;
 mod pull;
 mod push;
 mod session;
 mod token;
 mod upload;
+mod verdict;
 
 pub use answer::Refusal;
 use answer::text;
@@ -22,16 +25,19 @@ use crate::http::HttpError;
 use crate::image::ImageError;
 use crate::image::digest::Digest;
 use crate::image::reference::Reference;
+use credentials::{Credential, CredentialError};
 
 /// How to speak to registries.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     pub verify_tls: bool,
+    /// Found already; else it is looked for where Docker keeps it.
+    pub credential: Option<Credential>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { verify_tls: true }
+        Self { verify_tls: true, credential: None }
     }
 }
 
@@ -64,7 +70,9 @@ pub enum State {
 pub enum RegistryError {
     #[error("{subject}: {}", refusal.words())]
     Refused { subject: String, refusal: Refusal },
-    #[error("{realm} refuses {}", user.as_ref().map_or_else(|| "to let anybody in".to_owned(), |u| format!("the login of {u}")))]
+    #[error(transparent)]
+    Verdict(#[from] verdict::Verdict),
+    #[error("{realm} refuses {}", refused(user.as_deref()))]
     Login { realm: String, user: Option<String> },
     #[error("the registry names `{realm}` for tokens, which gives none")]
     Realm { realm: String },
@@ -100,18 +108,31 @@ pub enum RegistryError {
     Image(#[from] ImageError),
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+}
+
+fn refused(user: Option<&str>) -> String {
+    user.map_or_else(|| "who is not logged in".to_owned(), |user| format!("{user}: incorrect username or password"))
 }
 
 impl Diagnose for RegistryError {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Verdict(verdict) => verdict.hint(),
             Self::Platform { offered, .. } => offered.first().map(|one| format!("choose one: --platform {one}")),
             Self::NotHere { reference } => {
                 Some(format!("give it this name first: minirun tag IMAGE {}", reference.familiar()))
             }
             Self::Image(error) => error.hint(),
             Self::Http(error) => error.hint(),
+            Self::Credential(error) => error.hint(),
             _ => None,
         }
+    }
+
+    /// As Docker's `pull` and `push` end.
+    fn exit_code(&self) -> u8 {
+        1
     }
 }

@@ -3,6 +3,7 @@
 use super::blob::Download;
 use super::manifest::{self, Kind};
 use super::session::Session;
+use super::verdict::{self, Verb};
 use super::{Progress, RegistryError, Settings, State, endpoint};
 use crate::image::digest::Digest;
 use crate::image::install::{Candidate, Source, install};
@@ -80,13 +81,14 @@ pub fn pull(
 ) -> Result<Pulled, RegistryError> {
     let reference = reference.clone().or_latest();
     let session = endpoint::open(&reference.registry, settings)?;
-    pull_from(store, &session, reference, platform, progress)
+    pull_from(store, &session, &reference, platform, progress)
+        .map_err(|error| verdict::explain(error, &session, &reference, Verb::Pull))
 }
 
 fn pull_from(
     store: &Store,
     session: &Session,
-    reference: Reference,
+    reference: &Reference,
     platform: Option<&Platform>,
     progress: &dyn Progress,
 ) -> Result<Pulled, RegistryError> {
@@ -98,13 +100,13 @@ fn pull_from(
     let which = reference.digest.map_or(tag.clone(), |digest| digest.to_string());
     progress.line(&format!("{}: Pulling from {repository}", if tag.is_empty() { &which } else { &tag }));
 
-    let known = names::resolve(store, &reference)?;
+    let known = names::resolve(store, reference)?;
     if let Some(known) = &known
         && let Some(image) = Image::open(store, &known.image)?
         && wanted.takes_config(image.config())
         && manifest::digest_of(session, repository, &which)? == Some(known.manifest)
     {
-        return Ok(Pulled { id: image.id, digest: known.manifest, reference, is_new: false });
+        return Ok(Pulled { id: image.id, digest: known.manifest, reference: reference.clone(), is_new: false });
     }
     let first = manifest::get(session, repository, &which)?;
     let (chosen, index) = match manifest::parse(&first.bytes, &subject)? {
@@ -151,11 +153,11 @@ fn pull_from(
     let image = Image::open(store, &id)?;
     for (diff_id, descriptor) in image.iter().flat_map(|image| &image.layers).zip(manifest.layers()) {
         if let Some(blob) = manifest::blob(descriptor) {
-            location::note(store, diff_id, Location::new(&reference, blob))?;
+            location::note(store, diff_id, Location::new(reference, blob))?;
         }
     }
     let is_new = known.is_none_or(|known| known.image != id);
-    Ok(Pulled { id, digest: first.digest, reference, is_new })
+    Ok(Pulled { id, digest: first.digest, reference: reference.clone(), is_new })
 }
 
 fn check_platform(config: &[u8], wanted: &Platform, subject: &str) -> Result<(), RegistryError> {

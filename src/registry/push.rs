@@ -3,6 +3,7 @@
 use super::manifest::{self, Kind};
 use super::session::Session;
 use super::upload::{Bytes, Content, Target};
+use super::verdict::{self, Verb};
 use super::{Progress, RegistryError, Settings, State, answer, endpoint};
 use crate::image::claim::ImageClaim;
 use crate::image::compress::compress;
@@ -10,6 +11,7 @@ use crate::image::digest::{Digest, Hasher};
 use crate::image::layer::{Blob, Info};
 use crate::image::location::{self, Location};
 use crate::image::manifest as made;
+use crate::image::names::Name;
 use crate::image::reference::Reference;
 use crate::image::stream::Compression;
 use crate::image::{self, Image, ImageError, layer, names};
@@ -42,9 +44,22 @@ pub fn push(
     let name = names::resolve(store, reference)?.ok_or_else(missing)?;
     let image = Image::open(store, &name.image)?.ok_or_else(missing)?;
     let session = endpoint::open(&reference.registry, settings)?;
-    let target = Target { session: &session, repository: &reference.repository, progress };
+    push_to(store, &session, reference, &name, &image, compression, progress)
+        .map_err(|error| verdict::explain(error, &session, reference, Verb::Push))
+}
+
+fn push_to(
+    store: &Store,
+    session: &Session,
+    reference: &Reference,
+    name: &Name,
+    image: &Image,
+    compression: Option<Compression>,
+    progress: &dyn Progress,
+) -> Result<Pushed, RegistryError> {
+    let target = Target { session, repository: &reference.repository, progress };
     let infos = image.layers.iter().map(|id| layer::known(store, id)).collect::<Result<Vec<_>, _>>()?;
-    let work = Work { store, image: &image, infos: &infos, target, reference, compression };
+    let work = Work { store, image, infos: &infos, target, reference, compression };
 
     let config = image::config_bytes(store, &image.id)?;
     let document = match work.kept(name.manifest)? {
@@ -54,7 +69,7 @@ pub fn push(
     if !work.target.has(&image.id)? {
         work.target.send(&Bytes { what: "the config", bytes: &config }, "")?;
     }
-    let digest = put_manifest(&session, reference, &document)?;
+    let digest = put_manifest(session, reference, &document)?;
     let claim = ImageClaim::take(store, image.id).map_err(ImageError::from)?;
     image::add_manifest(store, &claim, &document)?;
     names::set(store, &claim, reference, digest)?;

@@ -70,6 +70,11 @@ impl Session {
         Self { registry: registry.to_owned(), base, http, outside, credential, known: Mutex::default() }
     }
 
+    /// Who is logged in, if anybody is.
+    pub fn user(&self) -> Option<String> {
+        self.credential.as_ref().and_then(Credential::user)
+    }
+
     /// A whole address of the registry.
     pub fn url(&self, path: &str) -> String {
         format!("{}/v2/{path}", self.base)
@@ -231,7 +236,7 @@ impl Session {
             match result {
                 // What is public can be had without.
                 Err(RegistryError::Login { .. })
-                    if credential.is_some() && scopes.iter().all(|s| s.ends_with(":pull")) =>
+                    if credential.is_some() && !scopes.is_empty() && scopes.iter().all(|s| s.ends_with(":pull")) =>
                 {
                     known.anonymous = true;
                     return token::get(http, realm, service, scopes, None);
