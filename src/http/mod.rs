@@ -6,6 +6,7 @@ mod proxy;
 use crate::diag::Diagnose;
 use crate::sys::{On, SysError};
 use dns::Dns;
+pub use proxy::is_within;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;

@@ -35,8 +35,8 @@ fn spared(host: &str, port: Option<u16>, list: &str) -> bool {
             return true;
         }
         let entry = entry.to_ascii_lowercase();
-        if let (Some(address), Some((network, bits))) = (address, entry.split_once('/')) {
-            return within(address, network, bits);
+        if let Some(address) = address.filter(|_| entry.contains('/')) {
+            return is_within(address, &entry);
         }
         if let Ok(listed) = entry.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
             return address == Some(listed);
@@ -56,7 +56,9 @@ fn spared(host: &str, port: Option<u16>, list: &str) -> bool {
     })
 }
 
-fn within(address: IpAddr, network: &str, bits: &str) -> bool {
+/// `10.0.0.0/8`
+pub fn is_within(address: IpAddr, network: &str) -> bool {
+    let Some((network, bits)) = network.split_once('/') else { return false };
     let (Ok(network), Ok(bits)) = (network.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
     match (address, network) {
         (IpAddr::V4(a), IpAddr::V4(n)) if bits <= 32 => {

@@ -1,9 +1,11 @@
-//! Where a registry is, and how it is spoken to.
+//! How a registry is spoken to: over TLS, or in the open where it is on this machine or somebody said so.
 
+use super::config::{self, Place};
 use super::credentials;
 use super::session::{Scope, Session};
 use super::{RegistryError, Settings};
 use crate::http::{Client, Trust};
+use crate::image::reference::Reference;
 use std::net::IpAddr;
 use ureq::http::Method;
 
@@ -11,15 +13,21 @@ const HUB: &str = "docker.io";
 /// The Hub's name in references is not where it answers.
 const HUB_HOST: &str = "registry-1.docker.io";
 
-/// A session with a registry: over TLS, or in the open where the registry is on this machine or the caller said so.
-pub fn open(registry: &str, settings: &Settings) -> Result<Session, RegistryError> {
+/// A session with the registry of an image.
+pub fn open(reference: &Reference, settings: &Settings) -> Result<Session, RegistryError> {
+    open_place(&config::place(reference)?, settings)
+}
+
+/// A session with a registry or a mirror of one.
+pub fn open_place(place: &Place, settings: &Settings) -> Result<Session, RegistryError> {
+    let registry = &place.host;
     let host = if registry == HUB { HUB_HOST } else { registry };
-    let anybody = !settings.verify_tls;
-    let http = Client::new(&Trust { anybody, ..Trust::default() });
-    let outside = http.clone();
+    let anybody = !settings.verify_tls || place.insecure;
+    let http = Client::new(&Trust { anybody, ..config::trust(registry) });
+    let outside = Client::new(&Trust { anybody, ..Trust::default() });
     let credential = match &settings.credential {
-        Some(credential) => Some(credential.clone()),
-        None => credentials::find(registry)?,
+        Some(credential) if !place.is_mirror => Some(credential.clone()),
+        _ => credentials::find(registry)?,
     };
     let session = |scheme: &str| {
         let base = format!("{scheme}://{host}");

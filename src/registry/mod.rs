@@ -3,6 +3,7 @@
 mod answer;
 mod blob;
 mod challenge;
+mod config;
 pub mod credentials;
 mod endpoint;
 mod helper;
@@ -108,6 +109,8 @@ pub enum RegistryError {
     Image(#[from] ImageError),
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
     #[error(transparent)]
     Credential(#[from] CredentialError),
 }

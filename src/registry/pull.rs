@@ -4,7 +4,7 @@ use super::blob::Download;
 use super::manifest::{self, Kind};
 use super::session::Session;
 use super::verdict::{self, Verb};
-use super::{Progress, RegistryError, Settings, State, endpoint};
+use super::{Progress, RegistryError, Settings, State, config, endpoint};
 use crate::image::digest::Digest;
 use crate::image::install::{Candidate, Source, install};
 use crate::image::location::{self, Location};
@@ -80,14 +80,40 @@ pub fn pull(
     progress: &dyn Progress,
 ) -> Result<Pulled, RegistryError> {
     let reference = reference.clone().or_latest();
-    let session = endpoint::open(&reference.registry, settings)?;
-    pull_from(store, &session, &reference, platform, progress)
+    let tag = reference.tag.clone().unwrap_or_default();
+    let which = reference.digest.map_or(tag, |digest| digest.to_string());
+    let shown = reference.tag.as_ref().unwrap_or(&which);
+    progress.line(&format!("{shown}: Pulling from {}", reference.repository));
+    let (mirrors, own) = config::places(&reference)?;
+    for mirror in mirrors {
+        let pulled = endpoint::open_place(&mirror, settings).and_then(|session| {
+            let from = Origin { session: &session, repository: &mirror.repository, which: &which };
+            pull_from(store, &from, &reference, platform, progress)
+        });
+        match pulled {
+            // What is wrong here is wrong with any registry.
+            Err(error @ RegistryError::Image(_)) => return Err(error),
+            Err(error) => progress.line(&format!("note: the mirror {} does not help: {error}", mirror.host)),
+            pulled => return pulled,
+        }
+    }
+    let session = endpoint::open_place(&own, settings)?;
+    let from = Origin { session: &session, repository: &own.repository, which: &which };
+    pull_from(store, &from, &reference, platform, progress)
         .map_err(|error| verdict::explain(error, &session, &reference, Verb::Pull))
+}
+
+/// What to ask a registry or a mirror for.
+struct Origin<'a> {
+    session: &'a Session,
+    repository: &'a str,
+    /// A tag or a digest.
+    which: &'a str,
 }
 
 fn pull_from(
     store: &Store,
-    session: &Session,
+    from: &Origin,
     reference: &Reference,
     platform: Option<&Platform>,
     progress: &dyn Progress,
@@ -95,20 +121,16 @@ fn pull_from(
     let subject = reference.familiar();
     let here = Platform::here();
     let wanted = platform.unwrap_or(&here);
-    let repository = &reference.repository;
-    let tag = reference.tag.clone().unwrap_or_default();
-    let which = reference.digest.map_or(tag.clone(), |digest| digest.to_string());
-    progress.line(&format!("{}: Pulling from {repository}", if tag.is_empty() { &which } else { &tag }));
-
+    let Origin { session, repository, which } = *from;
     let known = names::resolve(store, reference)?;
     if let Some(known) = &known
         && let Some(image) = Image::open(store, &known.image)?
         && wanted.takes_config(image.config())
-        && manifest::digest_of(session, repository, &which)? == Some(known.manifest)
+        && manifest::digest_of(session, repository, which)? == Some(known.manifest)
     {
         return Ok(Pulled { id: image.id, digest: known.manifest, reference: reference.clone(), is_new: false });
     }
-    let first = manifest::get(session, repository, &which)?;
+    let first = manifest::get(session, repository, which)?;
     let (chosen, index) = match manifest::parse(&first.bytes, &subject)? {
         Kind::Image(manifest) => ((manifest, first.bytes), None),
         Kind::Index(index) => {

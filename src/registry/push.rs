@@ -43,7 +43,7 @@ pub fn push(
     let missing = || RegistryError::NotHere { reference: reference.clone() };
     let name = names::resolve(store, reference)?.ok_or_else(missing)?;
     let image = Image::open(store, &name.image)?.ok_or_else(missing)?;
-    let session = endpoint::open(&reference.registry, settings)?;
+    let session = endpoint::open(reference, settings)?;
     push_to(store, &session, reference, &name, &image, compression, progress)
         .map_err(|error| verdict::explain(error, &session, reference, Verb::Push))
 }
