@@ -64,7 +64,7 @@ fn push_to(
     let config = image::config_bytes(store, &image.id)?;
     let document = match work.kept(name.manifest)? {
         Some(manifest) => manifest,
-        None => made::of_blobs(&config, &work.place_all(&infos.iter().map(|_| None).collect::<Vec<_>>())?),
+        None => made::of_blobs(&config, &work.place_all(vec![Wanted::Any; infos.len()])?),
     };
     if !work.target.has(&image.id)? {
         work.target.send(&Bytes { what: "the config", bytes: &config }, "")?;
@@ -115,9 +115,10 @@ impl Work<'_> {
             let Ok(Kind::Image(manifest)) = manifest::parse(&bytes, &self.reference.familiar()) else { continue };
             let blobs: Option<Vec<Blob>> = manifest.layers().iter().map(manifest::blob).collect();
             let Some(blobs) = blobs.filter(|blobs| blobs.len() == self.infos.len()) else { continue };
-            let wanted: Vec<Option<Blob>> = blobs.into_iter().map(Some).collect();
-            if self.is_worth_keeping(&wanted) && self.place_what_is_not_here(&wanted)? {
-                self.place_all(&wanted)?;
+            if self.is_worth_keeping(&blobs)
+                && let Some(wanted) = self.place_what_is_not_here(blobs)?
+            {
+                self.place_all(wanted)?;
                 return Ok(Some(bytes));
             }
         }
@@ -125,8 +126,8 @@ impl Work<'_> {
     }
 
     /// It names compressed layers, or such as a registry had in that form; and it is as the user wants it.
-    fn is_worth_keeping(&self, wanted: &[Option<Blob>]) -> bool {
-        wanted.iter().flatten().zip(self.infos).all(|(blob, info)| {
+    fn is_worth_keeping(&self, blobs: &[Blob]) -> bool {
+        blobs.iter().zip(self.infos).all(|(blob, info)| {
             let compression = compression_of(&blob.media_type);
             match self.compression {
                 Some(asked) => compression == asked,
@@ -135,15 +136,34 @@ impl Work<'_> {
         })
     }
 
-    /// Blobs that a manifest names and that are not here in this form: only the registry can have them.
-    fn place_what_is_not_here(&self, wanted: &[Option<Blob>]) -> Result<bool, RegistryError> {
-        for (blob, info) in wanted.iter().zip(self.infos) {
-            let Some(blob) = blob.as_ref().filter(|blob| !is_here(info, blob)) else { continue };
-            if !self.target.has(&blob.digest)? && self.mounted_from(info, blob)?.is_none() {
-                return Ok(false);
+    /// Blobs that a manifest names and that are not here in this form, only the registry can have. `None`: it has not.
+    fn place_what_is_not_here(&self, blobs: Vec<Blob>) -> Result<Option<Vec<Wanted>>, RegistryError> {
+        let mut wanted = Vec::new();
+        for (blob, info) in blobs.into_iter().zip(self.infos) {
+            if is_here(info, &blob) {
+                wanted.push(Wanted::Exactly(blob));
+                continue;
+            }
+            match self.found(info, &blob)? {
+                Some(state) => wanted.push(Wanted::Nothing(blob, state)),
+                None => return Ok(None),
             }
         }
-        Ok(true)
+        Ok(Some(wanted))
+    }
+
+    /// The registry has the blob: in this repository, or in another one that it can be mounted from.
+    fn found(&self, info: &Info, blob: &Blob) -> Result<Option<State>, RegistryError> {
+        if self.target.has(&blob.digest)? {
+            return Ok(Some(State::LayerExists));
+        }
+        let elsewhere = |l: &Location| l.blob.digest == blob.digest && l.repository != self.reference.repository;
+        for location in self.locations(info).filter(elsewhere).take(MOST_MOUNTS) {
+            if self.target.mount(&blob.digest, &location.repository)? {
+                return Ok(Some(State::Mounted { from: location.repository }));
+            }
+        }
+        Ok(None)
     }
 
     fn locations(&self, info: &Info) -> impl Iterator<Item = Location> {
@@ -151,18 +171,8 @@ impl Work<'_> {
         location::of(self.store, &info.diff_id).into_iter().filter(move |l| l.registry == registry)
     }
 
-    fn mounted_from(&self, info: &Info, blob: &Blob) -> Result<Option<String>, RegistryError> {
-        let elsewhere = |l: &Location| l.blob.digest == blob.digest && l.repository != self.reference.repository;
-        for location in self.locations(info).filter(elsewhere).take(MOST_MOUNTS) {
-            if self.target.mount(&blob.digest, &location.repository)? {
-                return Ok(Some(location.repository));
-            }
-        }
-        Ok(None)
-    }
-
     /// Brings every layer into the repository, several at a time, and gives the form in which each is there now.
-    fn place_all(&self, wanted: &[Option<Blob>]) -> Result<Vec<Blob>, RegistryError> {
+    fn place_all(&self, wanted: Vec<Wanted>) -> Result<Vec<Blob>, RegistryError> {
         let next = AtomicUsize::new(0);
         let placed: Mutex<(Vec<Option<Blob>>, Option<RegistryError>)> = Mutex::new((vec![None; wanted.len()], None));
         let lock = || placed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -173,7 +183,7 @@ impl Work<'_> {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let failed = lock().1.is_some();
                 let Some(wanted) = wanted.get(number).filter(|_| !failed) else { return };
-                let result = self.place(&self.infos[number], wanted.as_ref(), cores.div_ceil(at_once));
+                let result = self.place(&self.infos[number], wanted, cores.div_ceil(at_once));
                 let mut placed = lock();
                 match result {
                     Ok(blob) => placed.0[number] = Some(blob),
@@ -191,18 +201,16 @@ impl Work<'_> {
         }
     }
 
-    fn place(&self, info: &Info, wanted: Option<&Blob>, threads: usize) -> Result<Blob, RegistryError> {
+    fn place(&self, info: &Info, wanted: &Wanted, threads: usize) -> Result<Blob, RegistryError> {
         let id = info.diff_id.short();
         let forms: Vec<Blob> = match wanted {
-            Some(blob) => vec![blob.clone()],
-            None => self.acceptable(info),
+            Wanted::Nothing(blob, state) => return self.done(info, blob.clone(), state.clone()),
+            Wanted::Exactly(blob) => vec![blob.clone()],
+            Wanted::Any => self.acceptable(info),
         };
         for form in &forms {
-            if self.target.has(&form.digest)? {
-                return self.done(info, form.clone(), State::LayerExists);
-            }
-            if let Some(from) = self.mounted_from(info, form)? {
-                return self.done(info, form.clone(), State::Mounted { from });
+            if let Some(state) = self.found(info, form)? {
+                return self.done(info, form.clone(), state);
             }
         }
         let here = forms.into_iter().find(|form| is_here(info, form));
@@ -240,6 +248,16 @@ impl Work<'_> {
         self.target.progress.layer(&info.diff_id.short(), state);
         Ok(blob)
     }
+}
+
+/// What is to be done for a layer.
+#[derive(Clone)]
+enum Wanted {
+    /// It is there, as was found out on the way.
+    Nothing(Blob, State),
+    /// In the form that the manifest names.
+    Exactly(Blob),
+    Any,
 }
 
 /// The blob can be made of what is in the store.
