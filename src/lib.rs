@@ -3,9 +3,11 @@
 //! - [`cli`]: what was typed, and what is printed.
 //! - [`explain`]: reads everything, changes nothing.
 //! - [`container`]: an image, one writable layer, sometimes a process; the plan that starts it.
+//! - [`registry`]: images from and to registries.
 //! - [`image`]: immutable content: layers, configs, manifests, names.
 //! - [`network`]: published ports and the way out.
 //! - [`userns`]: the one user namespace of a user.
+//! - [`http`]: requests without a runtime; names, proxies, certificates.
 //! - [`store`]: where things lie on disk; locks; atomic writes.
 //! - [`sys`]: system calls, and the only `unsafe`.
 //! - [`diag`]: what an error owes its reader.
@@ -16,8 +18,10 @@ pub mod cli;
 pub mod container;
 pub mod diag;
 pub mod explain;
+pub mod http;
 pub mod image;
 pub mod network;
+pub mod registry;
 pub mod store;
 pub mod sys;
 pub mod userns;

@@ -8,12 +8,15 @@ mod format;
 mod human;
 mod image;
 mod inspect;
+mod login;
 mod logs;
 mod published;
+mod registry;
 mod run;
 mod system;
 mod told;
 mod top;
+mod transfer;
 
 use crate::container::monitor;
 use crate::diag::{self, Failure};
@@ -40,6 +43,8 @@ enum Command {
     Container(container::Command),
     #[command(flatten)]
     Image(image::Command),
+    #[command(flatten)]
+    Registry(registry::Command),
     /// Say what this host gives and lacks, and what mends it
     Doctor(doctor::Doctor),
     /// All of minirun: df, reset, info
@@ -49,6 +54,17 @@ enum Command {
     Info,
     /// Show the version
     Version,
+}
+
+/// A failure that another process of ours has told the user of already.
+#[derive(Debug, thiserror::Error)]
+#[error("told already")]
+struct Told;
+
+impl diag::Diagnose for Told {
+    fn is_told(&self) -> bool {
+        true
+    }
 }
 
 /// What every command is given.
@@ -84,6 +100,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
     match arguments.command {
         Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
+        Command::Registry(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
         Command::System(command) => command.run(&context),
         Command::Info => system::info(&context.store),
