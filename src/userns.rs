@@ -487,8 +487,12 @@ fn environment(store: &Store) -> Vec<CString> {
 
 /// Whether this process was started by [`begin`]: its user namespace is not the one it was started from.
 pub fn is_inside() -> bool {
-    let outside = std::env::var_os("MINIRUN_INSIDE");
-    outside.is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now.as_os_str() != outside))
+    outside().is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now != outside))
+}
+
+/// The user namespace that this process came from, as its link in `/proc` names it.
+pub fn outside() -> Option<PathBuf> {
+    std::env::var_os("MINIRUN_INSIDE").map(PathBuf::from)
 }
 
 /// Goes on inside the user's namespace, where the ids of an image are real ids: outside it, this runs the same

@@ -13,6 +13,7 @@ mod logs;
 mod published;
 mod registry;
 mod run;
+mod see;
 mod system;
 mod told;
 mod top;
@@ -45,6 +46,8 @@ enum Command {
     Image(image::Command),
     #[command(flatten)]
     Registry(registry::Command),
+    #[command(flatten)]
+    See(see::Command),
     /// Say what this host gives and lacks, and what mends it
     Doctor(doctor::Doctor),
     /// All of minirun: df, reset, info
@@ -101,6 +104,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
         Command::Registry(command) => command.run(&context),
+        Command::See(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
         Command::System(command) => command.run(&context),
         Command::Info => system::info(&context.store),

@@ -1,4 +1,9 @@
 //! Reads everything, changes nothing.
 
+pub mod anatomy;
+pub mod compare;
 pub mod disk;
 pub mod host;
+pub mod sight;
+pub mod subject;
+pub mod words;
