@@ -128,6 +128,11 @@ impl Diagnose for RegistryError {
                 Some(format!("give it this name first: minirun tag IMAGE {}", reference.familiar()))
             }
             Self::Image(error) => error.hint(),
+            Self::Http(error) if error.is_untrusted() => Some(
+                "its certificate is not signed by an authority that this host trusts; put that authority's certificate into\n\
+                 ~/.config/containers/certs.d/HOST:PORT/ca.crt, or name it in SSL_CERT_FILE, or trust anybody: --tls-verify=false"
+                    .into(),
+            ),
             Self::Http(error) => error.hint(),
             Self::Credential(error) => error.hint(),
             _ => None,
