@@ -7,10 +7,12 @@ mod config;
 pub mod credentials;
 mod endpoint;
 mod helper;
+pub mod list;
 pub mod login;
 mod manifest;
 mod pull;
 mod push;
+pub mod search;
 mod session;
 mod token;
 mod upload;
@@ -110,6 +112,8 @@ pub enum RegistryError {
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
+    List(#[from] list::ListError),
+    #[error(transparent)]
     Config(#[from] config::ConfigError),
     #[error(transparent)]
     Credential(#[from] CredentialError),
@@ -134,6 +138,7 @@ impl Diagnose for RegistryError {
                     .into(),
             ),
             Self::Http(error) => error.hint(),
+            Self::List(error) => error.hint(),
             Self::Credential(error) => error.hint(),
             _ => None,
         }
