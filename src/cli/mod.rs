@@ -1,6 +1,7 @@
 //! What was typed, and what is printed: one file per family of commands.
 
 mod attach;
+mod build;
 mod commit;
 mod container;
 mod doctor;
@@ -9,6 +10,7 @@ mod human;
 mod image;
 mod inspect;
 mod logs;
+mod progress;
 mod published;
 mod run;
 mod system;
@@ -40,6 +42,8 @@ enum Command {
     Container(container::Command),
     #[command(flatten)]
     Image(image::Command),
+    /// Make an image from a Dockerfile
+    Build(build::BuildArgs),
     /// Say what this host gives and lacks, and what mends it
     Doctor(doctor::Doctor),
     /// All of minirun: df, reset, info
@@ -84,6 +88,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
     match arguments.command {
         Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
+        Command::Build(arguments) => build::build(arguments, &context),
         Command::Doctor(command) => command.run(&context),
         Command::System(command) => command.run(&context),
         Command::Info => system::info(&context.store),

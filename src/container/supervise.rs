@@ -26,6 +26,8 @@ pub struct Supervised {
     pub egress: Option<OwnedFd>,
     /// Where it is frozen, if it has one.
     pub cgroup: Option<String>,
+    /// It is killed when nobody listens any more.
+    pub leashed: bool,
 }
 
 impl Supervised {
@@ -287,6 +289,9 @@ pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut
                 Source::Connection(index) => {
                     if connections.remove(index).pauses && !connections.iter().any(|c| c.pauses) {
                         pause::thaw(this.pid, this.cgroup.as_deref());
+                    }
+                    if this.leashed && connections.is_empty() {
+                        let _ = process::kill_pidfd(this.pidfd.as_fd(), libc::SIGKILL);
                     }
                 }
                 _ => this.terminal = None,

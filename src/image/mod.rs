@@ -4,7 +4,7 @@
 //! per name in `names/` and per container in `containers/`. Layers lie beside, each stored once (see [`layer`]).
 
 mod archive;
-mod assemble;
+pub mod assemble;
 pub mod claim;
 pub mod commit;
 pub mod config;
@@ -12,16 +12,17 @@ pub mod diff;
 pub mod digest;
 mod dns;
 pub mod fetch;
+pub mod freeze;
 pub mod history;
 pub mod id;
 pub mod import;
-mod ingest;
+pub mod ingest;
 pub mod inspect;
 pub mod layer;
 pub mod load;
 mod manifest;
 pub mod names;
-mod owner;
+pub mod owner;
 mod pack;
 pub mod platform;
 mod record;
@@ -79,8 +80,6 @@ pub enum ImageError {
     #[error(transparent)]
     Fetch(#[from] fetch::FetchError),
     #[error(transparent)]
-    Change(#[from] config::InvalidChange),
-    #[error(transparent)]
     Reference(#[from] InvalidReference),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -108,7 +107,6 @@ impl Diagnose for ImageError {
             Self::Save(error) => error.hint(),
             Self::Fetch(error) => error.hint(),
             Self::NoLayer { .. } => Some("load the image again".into()),
-            Self::Change(error) => error.hint(),
             Self::Damaged { image, .. } => {
                 Some(format!("remove it and load it again: minirun rmi -f {}", image.short()))
             }
@@ -336,7 +334,7 @@ fn publish(
 }
 
 /// Written to disk, all that the store's file system still holds back.
-fn sync(store: &Store) -> Result<(), ImageError> {
+pub fn sync(store: &Store) -> Result<(), ImageError> {
     let root: &Path = &store.root;
     let directory = File::open(root).on("open", root)?;
     Ok(rustix::fs::syncfs(&directory).on("syncfs", root)?)
