@@ -316,7 +316,7 @@ impl Builder<'_> {
         for (index, one) in selected {
             if taken[*index].unpacks && !one.is_directory && unpack::is_archive(one.file()?) {
                 let into = laying.directory(&root, &wanted.target)?;
-                let path = PathBuf::from(format!("/proc/self/fd/{}", into.as_raw_fd()));
+                let path = PathBuf::from(format!("/proc/self/fd/{}/.", into.as_raw_fd()));
                 let unpacked = unpack::extract(&path, one.file()?, &owners, Limits::from_env());
                 unpacked.map_err(|error| CopyError::Unpack(one.path.clone(), error))?;
                 continue;

@@ -24,6 +24,7 @@ use crate::userns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -116,9 +117,8 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
     // What was done is there for the next build, whatever became of this one.
     let kept = builder.keep();
     let built = match result {
-        Err(BuildError::Failed { step, place, code, .. }) if builder.options.keep_failed => {
-            let state = Box::new(builder.failed_state()?);
-            return Err(BuildError::Failed { step, place, code, state });
+        Err(BuildError::Failed { step, code, .. }) if builder.options.keep_failed => {
+            return Err(BuildError::Failed { step, code, state: builder.failed_state()? });
         }
         other => other?,
     };
@@ -216,14 +216,20 @@ impl Builder<'_> {
         self.plan.earlier(number, from).is_some_and(|stage| !self.work[stage].finished)
     }
 
+    /// A step in a message.
+    fn told(&self, number: usize, step: &Step) -> String {
+        let name = self.name(number);
+        let stage = if name.alone { String::new() } else { format!("{} ", name.stage_name) };
+        let (file, line) = (&self.plan.source.name, step.node.first);
+        format!("step {stage}{}/{} ({file}:{line}) `{}`", name.number, name.of, name.text)
+    }
+
     /// An error with the place where its step stands.
     pub fn at(&self, number: usize, step: &Step, error: StepError) -> BuildError {
         if let StepError::Whole(whole) = error {
             return *whole;
         }
-        let name = self.name(number);
-        let place = self.plan.source.fault_at(&step.node, "", "this is the step", None);
-        BuildError::Step { step: told(&name), place: Box::new(place), source: Box::new(error) }
+        BuildError::Step { step: self.told(number, step), source: Box::new(error) }
     }
 
     fn from(&mut self, number: usize, step: &Step, name: &StepName) -> Result<Went, BuildError> {
@@ -553,13 +559,7 @@ impl Builder<'_> {
                 let made = running.finish();
                 if code != 0 {
                     self.listener.failed(&name);
-                    let place = self.plan.source.fault_at(&step.node, "", "this is the step", None);
-                    return Err(BuildError::Failed {
-                        step: told(&name),
-                        place: Box::new(place),
-                        code: code as u8,
-                        state: Box::new(None),
-                    });
+                    return Err(BuildError::Failed { step: self.told(number, &step), code: code as u8, state: None });
                 }
                 self.layer(number, made)?;
                 self.work[number].at += 1;
@@ -663,11 +663,7 @@ fn outcome(pending: &Pending) -> Outcome {
     Outcome { diff_id: info.diff_id, size: info.size, entries: info.entries, created: info.created.clone(), is: None }
 }
 
-fn told(name: &StepName) -> String {
-    let stage = if name.alone { String::new() } else { format!("{} ", name.stage_name) };
-    format!("step {stage}{}/{}: {}", name.number, name.of, name.text)
-}
-
+/// For all to enter, whatever the umask is.
 fn store_directory(path: &Path) -> Result<(), crate::sys::SysError> {
-    std::fs::create_dir_all(path).on("mkdir", path)
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path).on("mkdir", path)
 }

@@ -46,12 +46,16 @@ pub fn default_shell() -> Vec<String> {
 pub enum BuildError {
     #[error(transparent)]
     Fault(#[from] Fault),
-    #[error("{step} ended with exit code {code}\n{place}")]
-    Failed { step: String, place: Box<Fault>, code: u8, state: Box<Option<Digest>> },
-    #[error("{step} cannot be done\n{place}")]
+    #[error("{step} ended with exit code {code}")]
+    Failed {
+        step: String,
+        code: u8,
+        /// An image of the state before it, if that was asked for.
+        state: Option<Digest>,
+    },
+    #[error("{step} cannot be done")]
     Step {
         step: String,
-        place: Box<Fault>,
         #[source]
         source: Box<StepError>,
     },

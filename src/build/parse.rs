@@ -119,7 +119,10 @@ impl Source {
         });
         let flags: String = flags.collect();
         let rest: Vec<&str> = node.rest.split_whitespace().collect();
-        format!("{} {flags}{}", node.word, rest.join(" ")).trim_end().to_owned()
+        // A script is known by how it begins.
+        let script = node.heredocs.first().and_then(|heredoc| heredoc.content.lines().next());
+        let script = script.map(|line| format!(" ({line} …)")).unwrap_or_default();
+        format!("{} {flags}{}{script}", node.word, rest.join(" ")).trim_end().to_owned()
     }
 
     /// They stand at the very top: the first line that is none ends them.

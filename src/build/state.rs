@@ -43,7 +43,13 @@ impl State {
         for key in ["container", "container_config", "docker_version", "id", "parent"] {
             config.as_object_mut().map(|all| all.remove(key));
         }
-        Self { config, layers: image.layers.clone(), args: Vec::new(), history: Vec::new(), cmd_is_own: false }
+        let mut state =
+            Self { config, layers: image.layers.clone(), args: Vec::new(), history: Vec::new(), cmd_is_own: false };
+        if state.env().iter().all(|(name, _)| name != "PATH") {
+            let path = ("PATH".to_owned(), crate::container::spec::DEFAULT_PATH.to_owned());
+            config::apply(&mut state.config, &[Change::Env(vec![path])]);
+        }
+        state
     }
 
     /// A stage that goes on from this one: its ARGs are its own.

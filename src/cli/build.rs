@@ -240,7 +240,7 @@ fn check(mut source: parse::Source, progress: &mut Progress) -> Result<u8, Failu
 fn failed(error: BuildError, progress: &Progress, debugs: bool) -> Result<u8, Failure> {
     progress.tail();
     let BuildError::Failed { state, .. } = &error else { return Err(error.into()) };
-    let Some(image) = **state else { return Err(error.into()) };
+    let Some(image) = *state else { return Err(error.into()) };
     crate::diag::report(&error);
     let image = image.short();
     eprintln!("note: image {image} is the state before this step");

@@ -27,8 +27,8 @@ pub struct Explained;
 
 /// Lines that a failed step shows again.
 const TAIL: usize = 12;
-/// Characters of a step's text in a line.
-const WIDTH: usize = 60;
+/// Characters of a step in a line.
+const WIDTH: usize = 72;
 
 pub struct Progress {
     kind: Kind,
@@ -160,8 +160,9 @@ fn head(step: &StepName) -> String {
 }
 
 fn line(step: &StepName, end: &str) -> String {
-    let text = cut(&step.text, WIDTH);
-    format!("{:<8}{text:<WIDTH$} {end}", head(step))
+    let head = head(step);
+    let text = cut(&step.text, WIDTH.saturating_sub(head.chars().count()));
+    format!("{:<WIDTH$}  {end}", format!("{head} {text}"))
 }
 
 fn files(entries: u64) -> String {
