@@ -16,6 +16,11 @@ pub trait Diagnose: Error {
         None
     }
 
+    /// Another process of ours has told the user already.
+    fn is_told(&self) -> bool {
+        false
+    }
+
     /// Docker's exit code for it.
     fn exit_code(&self) -> u8 {
         ENGINE
@@ -33,6 +38,9 @@ impl<E: Diagnose + Send + Sync + 'static> From<E> for Failure {
 
 /// Prints `error:`, `cause:` and `hint:` lines to standard error.
 pub fn report(error: &dyn Diagnose) {
+    if error.is_told() {
+        return;
+    }
     let mut text = format!("error: {error}\n");
     let mut cause = error.source();
     while let Some(inner) = cause {

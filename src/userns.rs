@@ -9,10 +9,10 @@ use crate::store::{Lock, Store};
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError, mount, socket};
 use serde::{Deserialize, Serialize};
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -476,12 +476,44 @@ pub fn is_inside() -> bool {
 /// # Errors
 /// When the namespace cannot be had, with the reason this host gives.
 pub fn enter(store: &Store) -> Result<(), UsernsError> {
-    if is_inside() {
-        return Ok(());
+    if !is_inside() {
+        std::process::exit(run_inside(store, std::env::args_os().collect(), None)?);
     }
-    let arguments = std::env::args_os().filter_map(|a| CString::new(a.as_bytes()).ok()).collect();
-    let inside = Inside { arguments, socket: None, enters_containers: false, is_monitor: false };
+    Ok(())
+}
+
+/// [`enter`], with something that could be had outside only: inside, this gives what `outside` gave.
+pub fn enter_with<E: From<UsernsError>>(
+    store: &Store,
+    outside: impl FnOnce() -> Result<Vec<u8>, E>,
+) -> Result<Vec<u8>, E> {
+    if !is_inside() {
+        let handed = outside()?;
+        std::process::exit(run_inside(store, std::env::args_os().collect(), Some(&handed))?);
+    }
+    let mut buffer = vec![0; socket::LONGEST];
+    let received = process::adopt(HANDED).map(|end| socket::receive(end.as_fd(), &mut buffer));
+    let length = received.transpose().ok().flatten().flatten().map_or(0, |(length, _)| length);
+    buffer.truncate(length);
+    Ok(buffer)
+}
+
+/// Where [`enter_with`] finds what it was handed.
+const HANDED: i32 = 3;
+
+/// Runs this program with other arguments inside the user's namespace, hands something to its [`enter_with`], and gives its
+/// exit status.
+pub fn run_inside(store: &Store, arguments: Vec<OsString>, handed: Option<&[u8]>) -> Result<i32, UsernsError> {
+    let arguments = arguments.into_iter().filter_map(|a| CString::new(a.into_vec()).ok()).collect();
+    let (ours, theirs) = socket::pair()?;
+    let inside =
+        Inside { arguments, socket: handed.is_some().then_some(&theirs), enters_containers: false, is_monitor: false };
     let (pid, _) = begin(store, &inside)?.finish()?;
+    drop(theirs);
+    if let Some(handed) = handed.filter(|bytes| !bytes.is_empty()) {
+        socket::send(ours.as_fd(), handed, &[])?;
+    }
+    drop(ours);
     let signals = process::signalfd(&[libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT])?;
     let child = process::pidfd_open(pid)?;
     loop {
@@ -497,7 +529,7 @@ pub fn enter(store: &Store) -> Result<(), UsernsError> {
             }
         }
         if !waiting[1].revents().is_empty() {
-            std::process::exit(process::wait(pid)?);
+            return Ok(process::wait(pid)?);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::glob::Ignore;
 use crate::diag::Diagnose;
-use crate::image::fetch::{FetchError, fetch, is_url};
+use crate::http::{HttpError, fetch, is_url};
 use crate::image::owner::Owners;
 use crate::image::unpack::{self, Limits, UnpackError};
 use crate::store::{Scratch, Store, StoreError};
@@ -35,7 +35,7 @@ pub enum ContextError {
     #[error("{0} is no part of the repository")]
     NoPart(String),
     #[error(transparent)]
-    Fetch(#[from] FetchError),
+    Fetch(#[from] HttpError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -112,7 +112,7 @@ pub fn open(store: &Store, context: &str, file: Option<&str>) -> Result<Context,
     }
     if is_url(context) {
         let mut bytes = Vec::new();
-        fetch(context)?.read_to_end(&mut bytes).map_err(|error| ContextError::Body(context.to_owned(), error))?;
+        fetch(context)?.reader.read_to_end(&mut bytes).map_err(|error| ContextError::Body(context.to_owned(), error))?;
         if unpack::is_archive(Cursor::new(&bytes)) {
             return unpacked(store, Cursor::new(bytes), file, context);
         }

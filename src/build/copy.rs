@@ -10,8 +10,8 @@ use super::{BuildError, StepError, StepName};
 use crate::container::layering::{Layering, Overlay};
 use crate::container::rootfs::Root;
 use crate::container::users::{self, UserError};
+use crate::http::{HttpError, fetch_to, is_url};
 use crate::image::digest::{Digest, Hashing};
-use crate::image::fetch::{FetchError, fetch, is_url};
 use crate::image::unpack::{self, Limits, UnpackError};
 use crate::sys::On;
 use rustix::fs::{Mode, OFlags, Timespec};
@@ -34,10 +34,8 @@ pub enum CopyError {
     Checksum { url: String, found: String, wanted: String },
     #[error("{0} cannot be unpacked")]
     Unpack(String, #[source] UnpackError),
-    #[error("{0} cannot be fetched")]
-    Body(String, #[source] io::Error),
     #[error(transparent)]
-    Fetch(#[from] FetchError),
+    Fetch(#[from] HttpError),
     #[error(transparent)]
     Context(#[from] context::ContextError),
 }
@@ -274,10 +272,13 @@ impl Builder<'_> {
         let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
         let name = if name.is_empty() { "index.html" } else { name }.to_owned();
         let path = directory.join(&name);
-        let mut body = Hashing::new(fetch(url).map_err(CopyError::from)?);
-        let mut file = File::create_new(&path).on("open", &path)?;
-        io::copy(&mut body, &mut file).map_err(|error| CopyError::Body(url.to_owned(), error))?;
-        let (_, digest, _) = body.finish();
+        let fetched = fetch_to(url, &path).map_err(CopyError::from)?;
+        let mut body = Hashing::new(File::open(&path).on("open", &path)?);
+        io::copy(&mut body, &mut io::sink()).on("read", &path)?;
+        let (file, digest, _) = body.finish();
+        if let Some(time) = fetched.last_modified.as_deref().and_then(modified) {
+            file.set_modified(time).on("futimens", &path)?;
+        }
         if let Some(wanted) = copy.checksum.as_ref().filter(|wanted| **wanted != digest.to_string()) {
             let (url, wanted) = (url.to_owned(), wanted.clone());
             return Err(CopyError::Checksum { url, found: digest.to_string(), wanted }.into());
@@ -369,6 +370,13 @@ pub(super) fn make_directory(
     let owners = builder.room()?.owners.clone();
     Laying { owners: &owners, owner: None, mode: None, now }.directory(&root, path)?;
     Ok(())
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`
+fn modified(text: &str) -> Option<SystemTime> {
+    let text = text.trim_end_matches(" GMT");
+    let time = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S", text).ok()?;
+    time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|time| SystemTime::from(time.timestamp()))
 }
 
 /// What the history says, and the cache.

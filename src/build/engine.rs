@@ -20,6 +20,7 @@ use crate::image::owner::Owners;
 use crate::image::{self, Image, ImageError, claim, config, layer};
 use crate::store::{Scratch, Store};
 use crate::sys::{On, process};
+use crate::registry::{self, Policy, Settings};
 use crate::userns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap};
@@ -274,10 +275,17 @@ impl Builder<'_> {
     }
 
     pub fn find_image(&mut self, reference: &str) -> Result<Image, BuildError> {
-        match image::find(self.store, reference) {
-            Err(ImageError::NotFound { .. }) => Err(BuildError::NoBase { name: reference.to_owned(), platform: None }),
-            other => Ok(other?),
+        let platform = Some(&self.options.platform);
+        if !self.options.pull
+            && let Some(image) = registry::local(self.store, reference, platform)?
+        {
+            return Ok(image);
         }
+        self.must_be_inside()?;
+        let policy = if self.options.pull { Policy::Always } else { Policy::Missing };
+        let (settings, progress) = (Settings::default(), self.options.pulling.as_ref());
+        let found = registry::ensure(self.store, reference, platform, policy, &settings, progress);
+        found.map_err(|source| BuildError::NoBase { name: reference.to_owned(), source: Box::new(source) })
     }
 
     fn argument(&mut self, number: usize, name: &str, default: Option<&str>) -> Result<Option<String>, StepError> {

@@ -30,6 +30,7 @@ use crate::image::ImageError;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
+use crate::registry::{self, RegistryError};
 use crate::store::StoreError;
 use crate::sys::SysError;
 use parse::{Fault, Warning};
@@ -63,7 +64,11 @@ pub enum BuildError {
     #[error("this build writes files of other owners")]
     NeedsNamespace,
     #[error("there is no base image `{name}`")]
-    NoBase { name: String, platform: Option<String> },
+    NoBase {
+        name: String,
+        #[source]
+        source: Box<RegistryError>,
+    },
     #[error("no overlay can be mounted at {}, so layers cannot be told apart", .0.display())]
     NoOverlay(PathBuf),
     #[error("the build was interrupted")]
@@ -117,10 +122,7 @@ impl Diagnose for BuildError {
             }
             Self::Step { source, .. } => source.hint(),
             Self::NeedsNamespace => None,
-            Self::NoBase { name, platform: None } => Some(format!(
-                "see the images there are: minirun images; get it: minirun load -i FILE, minirun import FILE {name}"
-            )),
-            Self::NoBase { platform: Some(platform), .. } => Some(format!("it is wanted for {platform}")),
+            Self::NoBase { source, .. } => source.hint(),
             Self::NoOverlay(_) => {
                 Some("install fuse-overlayfs, or keep the store elsewhere: minirun --root DIR …".into())
             }
@@ -183,6 +185,10 @@ pub struct Options {
     pub labels: Vec<(String, String)>,
     pub names: Vec<Reference>,
     pub no_cache: bool,
+    /// Base images are asked for again.
+    pub pull: bool,
+    /// Hears of base images that are pulled.
+    pub pulling: Box<dyn registry::Progress>,
     pub network: run::RunNetwork,
     pub hosts: Vec<(String, String)>,
     pub secrets: Vec<Secret>,

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::progress::{Explained, Kind, Progress};
+use super::transfer::Printer;
 use crate::build::{self, BuildError, Listener, Options, RunNetwork, Secret, context, parse};
 use crate::diag::{Diagnose, Failure};
 use crate::image::digest::Digest;
@@ -179,6 +180,8 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         labels: arguments.label.iter().map(pair).collect::<Result<_, _>>()?,
         names: arguments.tag.iter().map(|name| name.clone().or_latest()).collect(),
         no_cache: arguments.no_cache,
+        pull: arguments.pull,
+        pulling: Box::new(Printer::new(arguments.quiet, true)),
         network: match arguments.network.as_deref() {
             None | Some("default" | "host" | "bridge") => RunNetwork::Host,
             Some("none") => RunNetwork::None,

@@ -3,13 +3,14 @@
 use super::{Context, human};
 use crate::build;
 use crate::diag::{Diagnose, Failure};
+use crate::http;
 use crate::image::claim::ImageClaim;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::image::remove::{Removed, remove};
 use crate::image::save::{Format, save_directory};
-use crate::image::{self, Image, ImageError, fetch, import, manifests, names};
+use crate::image::{self, Image, ImageError, import, manifests, names};
 use crate::store::Store;
 use crate::sys::On;
 use clap::{Args, Subcommand};
@@ -216,7 +217,7 @@ fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failu
     crate::userns::enter(store)?;
     let archive: Box<dyn Read + Send> = match arguments.archive.as_str() {
         "-" => Box::new(io::stdin()),
-        url if fetch::is_url(url) => fetch::fetch(url)?,
+        url if http::is_url(url) => http::fetch(url)?.reader,
         path => Box::new(File::open(path).on("open", path).map_err(ImageError::from)?),
     };
     let options = import::Options {

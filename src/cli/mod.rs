@@ -9,13 +9,16 @@ mod format;
 mod human;
 mod image;
 mod inspect;
+mod login;
 mod logs;
 mod progress;
 mod published;
+mod registry;
 mod run;
 mod system;
 mod told;
 mod top;
+mod transfer;
 
 use crate::container::monitor;
 use crate::diag::{self, Failure};
@@ -44,6 +47,8 @@ enum Command {
     Image(image::Command),
     /// Make an image from a Dockerfile
     Build(build::BuildArgs),
+    #[command(flatten)]
+    Registry(registry::Command),
     /// Say what this host gives and lacks, and what mends it
     Doctor(doctor::Doctor),
     /// All of minirun: df, reset, info
@@ -53,6 +58,17 @@ enum Command {
     Info,
     /// Show the version
     Version,
+}
+
+/// A failure that another process of ours has told the user of already.
+#[derive(Debug, thiserror::Error)]
+#[error("told already")]
+struct Told;
+
+impl diag::Diagnose for Told {
+    fn is_told(&self) -> bool {
+        true
+    }
 }
 
 /// What every command is given.
@@ -89,6 +105,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
         Command::Build(arguments) => build::build(arguments, &context),
+        Command::Registry(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
         Command::System(command) => command.run(&context),
         Command::Info => system::info(&context.store),

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::attach::{self, Attachment, Parting};
+use super::registry::{self, PullFlags};
 use super::told::Told;
 use crate::container::create;
 use crate::container::exec;
@@ -10,7 +11,7 @@ use crate::container::protocol::End;
 use crate::container::record::{self, Container, Phase};
 use crate::container::request::{self, Limits, Network, Request};
 use crate::diag::{Diagnose, Failure};
-use crate::image;
+use crate::image::Image;
 use crate::network::ports;
 use clap::{Args, ValueEnum};
 use std::io::IsTerminal;
@@ -119,6 +120,8 @@ pub struct CreateArgs {
     /// Write the id to a file
     #[arg(long, value_name = "FILE")]
     cidfile: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    pull: PullFlags,
     image: String,
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
@@ -259,14 +262,12 @@ impl CreateArgs {
         Ok(request)
     }
 
-    fn create(mut self, context: &Context) -> Result<Container, Failure> {
+    fn create(mut self, context: &Context, image: &Image) -> Result<Container, Failure> {
         let cidfile = self.cidfile.take();
         if let Some(file) = cidfile.as_ref().filter(|f| f.exists()) {
             return Err(RunError::CidFile(file.clone()).into());
         }
-        let request = self.request()?;
-        let image = image::find(&context.store, &request.image)?;
-        let container = create::create(&context.store, &image, request)?;
+        let container = create::create(&context.store, image, self.request()?)?;
         if let Some(file) = cidfile {
             std::fs::write(&file, &container.record.id).map_err(|e| RunError::File(file, e))?;
         }
@@ -294,7 +295,8 @@ fn network(name: Option<&str>) -> Result<Network, request::RequestError> {
 }
 
 pub fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Failure> {
-    let container = arguments.create(context)?;
+    let image = registry::image(context, &arguments.image, &arguments.pull)?;
+    let container = arguments.create(context, &image)?;
     println!("{}", container.record.id);
     Ok(0)
 }
@@ -309,10 +311,11 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     if !arguments.detach && attachment.terminal && attachment.stdin && !std::io::stdin().is_terminal() {
         return Err(RunError::NoTerminal.into());
     }
+    let image = registry::image(context, &arguments.create.image, &arguments.create.pull)?;
     // Its monitor sets out while the container is being made.
     let name = arguments.create.name.get_or_insert_with(|| record::random_name(&context.store));
     let prepared = launch::prepare(&context.store, name)?;
-    let container = arguments.create.create(context)?;
+    let container = arguments.create.create(context, &image)?;
     let mut told = arguments.explain.map(|_| Told::default());
     let listener: &mut dyn Listener = match &mut told {
         Some(told) => told,

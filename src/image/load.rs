@@ -1,42 +1,34 @@
 //! `load`: the images of a docker-archive, an OCI archive or an OCI directory, told apart by what they contain.
 
+use super::ImageError;
 use super::archive::{Archive, ArchiveError};
-use super::assemble::{Parts, assemble};
-use super::claim::{self, ImageClaim};
 use super::digest::Digest;
-use super::ingest::{Ingested, ingest};
-use super::owner::Owners;
+use super::install::{Candidate, InstallError, Source, install};
 use super::platform::{self, Platform};
 use super::reference::Reference;
-use super::unpack::Limits;
-use super::{Image, ImageError, config, layer};
 use crate::diag::Diagnose;
-use crate::store::{Scratch, Store};
+use crate::store::Store;
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Install(#[from] InstallError),
     #[error("{archive} holds no images: it has neither manifest.json nor index.json")]
     NoImages { archive: String },
     #[error("`{name}` in {archive} is not valid")]
     Document { archive: String, name: String, source: serde_json::Error },
     #[error("`{name}` in {archive} is a manifest and an index at once")]
     TwoFaced { archive: String, name: String },
-    #[error("{what} {expected} has the digest {found}")]
-    Digest { what: &'static str, expected: Digest, found: Digest },
     #[error("an image in {archive} is named by {digest}, which is no SHA-256 digest")]
     Algorithm { archive: String, digest: String },
-    #[error("image {image} has {layers} layers, but its config tells of {diff_ids}")]
-    Layers { image: Digest, layers: usize, diff_ids: usize },
     #[error("{archive} has no image for {wanted}; it has {}", offered.join(", "))]
     Platform { archive: String, wanted: String, offered: Vec<String> },
     #[error("indexes in {archive} refer to each other without end")]
@@ -47,8 +39,10 @@ impl Diagnose for LoadError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoImages { .. } => Some("a root file system is made an image by: minirun import FILE NAME".into()),
-            Self::Archive(ArchiveError::Tape { source: super::tape::TapeError::Truncated(_), .. })
-            | Self::Digest { .. } => Some("the archive is damaged or incomplete: fetch it again".into()),
+            Self::Install(error) => error.hint(),
+            Self::Archive(ArchiveError::Tape { source: super::tape::TapeError::Truncated(_), .. }) => {
+                Some("the archive is damaged or incomplete: fetch it again".into())
+            }
             Self::Platform { offered, .. } => offered.first().map(|one| format!("choose one: --platform {one}")),
             _ => None,
         }
@@ -62,32 +56,25 @@ pub struct Loaded {
 
 /// `None` is standard input.
 pub fn load(store: &Store, path: Option<&Path>, wanted: Option<&Platform>) -> Result<Vec<Loaded>, ImageError> {
-    claim::recover(store)?;
     let scratch = store.scratch()?;
     let archive = Archive::open(path, &scratch).map_err(LoadError::from)?;
     let mut loaded = Vec::new();
-    for candidate in candidates(&archive, wanted)? {
-        loaded.push(install(store, &archive, candidate)?);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    for found in candidates(&archive, wanted)? {
+        let layers = Layers { archive: &archive, files: &found.files };
+        let id = install(store, &found.image, &layers, threads)?;
+        loaded.push(Loaded { id, names: found.image.names });
     }
     Ok(loaded)
 }
 
-/// An image in an archive.
-struct Candidate {
-    config: Vec<u8>,
-    manifest: Option<Vec<u8>>,
-    /// The files of its layers, bottom first.
-    layers: Vec<Layer>,
-    names: Vec<Reference>,
+/// An image in an archive, and the files of its layers, bottom first.
+struct Found {
+    image: Candidate,
+    files: Vec<String>,
 }
 
-struct Layer {
-    file: String,
-    /// What the manifest says that the file is.
-    blob: Option<Digest>,
-}
-
-fn candidates(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Candidate>, LoadError> {
+fn candidates(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Found>, LoadError> {
     // Docker writes both; the index alone has the manifests as they came.
     if archive.has("index.json") {
         let names = if archive.has("manifest.json") { docker_names(archive)? } else { HashMap::new() };
@@ -129,7 +116,7 @@ fn docker_images(archive: &Archive) -> Result<Vec<DockerImage>, LoadError> {
     parse(archive, "manifest.json", &archive.document("manifest.json")?)
 }
 
-fn docker(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Candidate>, LoadError> {
+fn docker(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Found>, LoadError> {
     let mut found = Vec::new();
     let mut others = Vec::new();
     for image in docker_images(archive)? {
@@ -140,8 +127,9 @@ fn docker(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Candidate>
             others.push(platform::of_config(&known).to_string());
             continue;
         }
-        let layers = image.layers.unwrap_or_default().into_iter().map(|file| Layer { file, blob: None });
-        found.push(Candidate { config, manifest: None, layers: layers.collect(), names });
+        let files = image.layers.unwrap_or_default();
+        let image = Candidate { config, manifest: None, index: None, layers: vec![None; files.len()], names };
+        found.push(Found { image, files });
     }
     refuse_if_none(archive, wanted, found, others)
 }
@@ -149,9 +137,9 @@ fn docker(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Candidate>
 fn refuse_if_none(
     archive: &Archive,
     wanted: Option<&Platform>,
-    found: Vec<Candidate>,
+    found: Vec<Found>,
     offered: Vec<String>,
-) -> Result<Vec<Candidate>, LoadError> {
+) -> Result<Vec<Found>, LoadError> {
     if found.is_empty() && !offered.is_empty() {
         let wanted = wanted.cloned().unwrap_or_else(Platform::here).to_string();
         return Err(LoadError::Platform { archive: archive.name.clone(), wanted, offered });
@@ -175,9 +163,9 @@ fn oci(
     archive: &Archive,
     wanted: Option<&Platform>,
     docker_names: &HashMap<Digest, Vec<Reference>>,
-) -> Result<Vec<Candidate>, LoadError> {
+) -> Result<Vec<Found>, LoadError> {
     let index: ImageIndex = parse(archive, "index.json", &archive.document("index.json")?)?;
-    let mut found: Vec<Candidate> = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     let mut others = Vec::new();
     for descriptor in index.manifests() {
         let Some((manifest, document)) = choose(archive, descriptor, wanted, &mut others)? else { continue };
@@ -191,21 +179,25 @@ fn oci(
             others.push(platform::of_config(&known).to_string());
             continue;
         }
-        let mut layers = Vec::new();
+        let (mut layers, mut files) = (Vec::new(), Vec::new());
         for layer in manifest.layers() {
-            layers.push(Layer { file: blob_name(archive, layer)?, blob: Some(digest(archive, layer)?) });
+            layers.push(Some(digest(archive, layer)?));
+            files.push(blob_name(archive, layer)?);
         }
         let mut names: Vec<Reference> = annotated_name(descriptor).into_iter().collect();
         names.extend(docker_names.get(&Digest::of(&config)).into_iter().flatten().cloned());
         // One image under several names is listed once for each.
-        match found.iter_mut().find(|other| other.manifest.as_ref() == Some(&document)) {
-            Some(same) => same.names.extend(names),
-            None => found.push(Candidate { config, manifest: Some(document), layers, names }),
+        match found.iter_mut().find(|other| other.image.manifest.as_ref() == Some(&document)) {
+            Some(same) => same.image.names.extend(names),
+            None => {
+                let image = Candidate { config, manifest: Some(document), index: None, layers, names };
+                found.push(Found { image, files });
+            }
         }
     }
-    for candidate in &mut found {
-        candidate.names.sort();
-        candidate.names.dedup();
+    for one in &mut found {
+        one.image.names.sort();
+        one.image.names.dedup();
     }
     refuse_if_none(archive, wanted, found, others)
 }
@@ -258,7 +250,7 @@ fn blob_name(archive: &Archive, descriptor: &Descriptor) -> Result<String, LoadE
 
 fn check(archive: &Archive, what: &'static str, descriptor: &Descriptor, bytes: &[u8]) -> Result<(), LoadError> {
     let (expected, found) = (digest(archive, descriptor)?, Digest::of(bytes));
-    if expected == found { Ok(()) } else { Err(LoadError::Digest { what, expected, found }) }
+    if expected == found { Ok(()) } else { Err(InstallError::Digest { what, expected, found }.into()) }
 }
 
 /// containerd's annotation has the whole name; OCI's own often but the tag, which names nothing.
@@ -274,94 +266,14 @@ fn annotated_name(descriptor: &Descriptor) -> Option<Reference> {
     name.parse().map(Reference::or_latest).ok()
 }
 
-fn install(store: &Store, archive: &Archive, candidate: Candidate) -> Result<Loaded, ImageError> {
-    let id = Digest::of(&candidate.config);
-    let image = Image::parse(id, &candidate.config)?;
-    if candidate.layers.len() != image.layers.len() {
-        let (layers, diff_ids) = (candidate.layers.len(), image.layers.len());
-        return Err(LoadError::Layers { image: id, layers, diff_ids }.into());
-    }
-    let mut claim = ImageClaim::take(store, id)?;
-    claim.intend(&image.layers)?;
-    // Of this image alone: its directories are published from it.
-    let scratch = store.scratch()?;
-    let mut missing: Vec<(Digest, &Layer)> = Vec::new();
-    for (diff_id, layer) in image.layers.iter().zip(&candidate.layers) {
-        if missing.iter().all(|(other, _)| other != diff_id) && !layer::adopt(store, diff_id, &id)? {
-            missing.push((*diff_id, layer));
-        }
-    }
-    let created = image.config().created().clone().unwrap_or_else(config::now);
-    let new = ingest_all(archive, &missing, &scratch, &created)?;
-    let names = candidate.names;
-    let parts =
-        Parts { config: &candidate.config, layers: &image.layers, new, manifest: candidate.manifest, names: &names };
-    assemble(store, &scratch, &claim, parts)?;
-    Ok(Loaded { id, names })
+/// The layers of one image in an archive, by their files.
+struct Layers<'a> {
+    archive: &'a Archive,
+    files: &'a [String],
 }
 
-/// As many layers at a time as there are processors.
-fn ingest_all(
-    archive: &Archive,
-    layers: &[(Digest, &Layer)],
-    scratch: &Scratch,
-    created: &str,
-) -> Result<Vec<Ingested>, ImageError> {
-    let (owners, limits) = (Owners::here()?, Limits::from_env());
-    let next = AtomicUsize::new(0);
-    let stop = Arc::new(AtomicBool::new(false));
-    let done = Mutex::new((Vec::new(), None));
-    let one = |number: usize, (diff_id, layer): &(Digest, &Layer)| -> Result<Ingested, ImageError> {
-        let (source, _) = archive.file(&layer.file).map_err(LoadError::from)?;
-        let source = Stoppable { source, stop: stop.clone() };
-        let entry = scratch.path().join(format!("layer-{number}"));
-        let ingested = ingest(entry, source, &owners, limits, created);
-        let ingested = ingested.map_err(|source| ImageError::Unpack { subject: format!("layer {diff_id}"), source })?;
-        let found = ingested.info.diff_id;
-        if found != *diff_id {
-            return Err(LoadError::Digest { what: "layer", expected: *diff_id, found }.into());
-        }
-        let blob = ingested.info.blob.as_ref().map_or(found, |blob| blob.digest);
-        match layer.blob {
-            Some(expected) if expected != blob => {
-                Err(LoadError::Digest { what: "layer", expected, found: blob }.into())
-            }
-            _ => Ok(ingested),
-        }
-    };
-    let work = || {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(layer) = layers.get(number).filter(|_| !stop.load(Ordering::Relaxed)) else { return };
-            let result = one(number, layer);
-            let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            match result {
-                Ok(ingested) => done.0.push(ingested),
-                // Later failures are those of layers told to stop.
-                Err(error) => {
-                    done.1.get_or_insert(error);
-                    stop.store(true, Ordering::Relaxed);
-                }
-            }
-        }
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(layers.len());
-    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-    let (ingested, error) = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    error.map_or(Ok(ingested), Err)
-}
-
-/// Reads no further once another layer has failed.
-struct Stoppable {
-    source: Box<dyn Read + Send>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Read for Stoppable {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        self.source.read(buffer)
+impl Source for Layers<'_> {
+    fn layer(&self, number: usize) -> Result<Box<dyn Read + Send + '_>, ImageError> {
+        Ok(self.archive.file(&self.files[number]).map_err(LoadError::from)?.0)
     }
 }

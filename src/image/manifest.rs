@@ -1,7 +1,7 @@
 //! Manifests that are made here: for images that came without one, or whose blobs are no longer the ones it names.
 
 use super::digest::Digest;
-use super::layer::Info;
+use super::layer::{Blob, Info};
 use super::stream::Compression;
 use serde_json::json;
 
@@ -10,10 +10,21 @@ const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 /// Names each layer by the blob that it came as, else by its uncompressed archive.
 pub fn make(config: &[u8], layers: &[Info]) -> Vec<u8> {
-    let descriptor = |layer: &Info| match &layer.blob {
-        Some(blob) => json!({ "mediaType": blob.media_type, "digest": blob.digest, "size": blob.size }),
-        None => json!({ "mediaType": Compression::None.media_type(), "digest": layer.diff_id, "size": layer.archive }),
+    of_blobs(config, &layers.iter().map(stored).collect::<Vec<_>>())
+}
+
+/// The form in which a layer is here.
+pub fn stored(layer: &Info) -> Blob {
+    let plain = || Blob {
+        digest: layer.diff_id,
+        size: layer.archive,
+        media_type: Compression::None.media_type().unwrap_or_default().to_owned(),
     };
+    layer.blob.clone().unwrap_or_else(plain)
+}
+
+pub fn of_blobs(config: &[u8], layers: &[Blob]) -> Vec<u8> {
+    let descriptor = |blob: &Blob| json!({ "mediaType": blob.media_type, "digest": blob.digest, "size": blob.size });
     let layers: Vec<_> = layers.iter().map(descriptor).collect();
     let manifest = json!({
         "schemaVersion": 2,

@@ -7,20 +7,21 @@ mod archive;
 pub mod assemble;
 pub mod claim;
 pub mod commit;
+pub mod compress;
 pub mod config;
 pub mod diff;
 pub mod digest;
-mod dns;
-pub mod fetch;
 pub mod freeze;
 pub mod history;
 pub mod id;
 pub mod import;
 pub mod ingest;
 pub mod inspect;
+pub mod install;
 pub mod layer;
 pub mod load;
-mod manifest;
+pub mod location;
+pub mod manifest;
 pub mod names;
 pub mod owner;
 mod pack;
@@ -29,7 +30,7 @@ mod record;
 pub mod reference;
 pub mod remove;
 pub mod save;
-mod stream;
+pub mod stream;
 mod tape;
 mod tree;
 pub mod unpack;
@@ -78,7 +79,7 @@ pub enum ImageError {
     #[error(transparent)]
     Save(#[from] save::SaveError),
     #[error(transparent)]
-    Fetch(#[from] fetch::FetchError),
+    Install(#[from] install::InstallError),
     #[error(transparent)]
     Reference(#[from] InvalidReference),
     #[error(transparent)]
@@ -105,7 +106,7 @@ impl Diagnose for ImageError {
             }
             Self::Load(error) => error.hint(),
             Self::Save(error) => error.hint(),
-            Self::Fetch(error) => error.hint(),
+            Self::Install(error) => error.hint(),
             Self::NoLayer { .. } => Some("load the image again".into()),
             Self::Damaged { image, .. } => {
                 Some(format!("remove it and load it again: minirun rmi -f {}", image.short()))
@@ -204,6 +205,24 @@ pub fn directory(store: &Store, id: &Digest) -> PathBuf {
 /// Every image's id; for listings only.
 pub fn all(store: &Store) -> Result<Vec<Digest>, ImageError> {
     digests_in(&store.path("images"))
+}
+
+/// The config as it came, byte for byte.
+pub fn config_bytes(store: &Store, id: &Digest) -> Result<Vec<u8>, ImageError> {
+    let path = directory(store, id).join("config.json");
+    Ok(fs::read(&path).on("read", &path)?)
+}
+
+/// A manifest by which the image is known, as it came.
+pub fn manifest_bytes(store: &Store, id: &Digest, manifest: &Digest) -> Result<Vec<u8>, ImageError> {
+    let path = directory(store, id).join("manifests").join(manifest.hex());
+    Ok(fs::read(&path).on("read", &path)?)
+}
+
+/// The image becomes known by one more manifest. `claim` is the image's.
+pub fn add_manifest(store: &Store, claim: &ImageClaim, manifest: &[u8]) -> Result<(), ImageError> {
+    let path = directory(store, &claim.image).join("manifests").join(Digest::of(manifest).hex());
+    if path.exists() { Ok(()) } else { Ok(store::write_durably(&path, manifest)?) }
 }
 
 /// The digests of the manifests by which an image is known.
@@ -325,10 +344,7 @@ fn publish(
 ) -> Result<(), ImageError> {
     let target = directory(store, &claim.image);
     if !scratch.publish(entry, &target)? {
-        let path = target.join("manifests").join(Digest::of(manifest).hex());
-        if !path.exists() {
-            store::write_durably(&path, manifest)?;
-        }
+        add_manifest(store, claim, manifest)?;
     }
     Ok(())
 }

@@ -119,17 +119,14 @@ fn choose(store: &Store, wanted: &[String]) -> Result<Vec<Chosen>, ImageError> {
 impl Chosen {
     fn new(store: &Store, wanted: &str, name: Option<Name>) -> Result<Self, ImageError> {
         let image = super::find(store, wanted)?;
-        let directory = super::directory(store, &image.id);
-        let config = directory.join("config.json");
-        let config = fs::read(&config).on("read", &config)?;
+        let config = super::config_bytes(store, &image.id)?;
         let infos = image.layers.iter().map(|l| layer::known(store, l)).collect::<Result<Vec<_>, _>>()?;
         let mut known = super::manifests(store, &image.id)?;
         // The one the name stands for comes first.
         known.sort_by_key(|digest| name.as_ref().is_none_or(|n| n.manifest != *digest));
         let mut found = None;
         for digest in known {
-            let path = directory.join("manifests").join(digest.hex());
-            let text = fs::read(&path).on("read", &path)?;
+            let text = super::manifest_bytes(store, &image.id, &digest)?;
             if let Some(layers) = available(&text, &infos) {
                 found = Some((text, layers));
                 break;

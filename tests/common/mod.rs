@@ -7,7 +7,9 @@
 mod containers;
 mod fixture;
 mod host;
+pub mod http;
 mod leftovers;
+pub mod registry;
 mod sandbox;
 
 pub use fixture::{alpine_tar, fixture, recipe};

@@ -1,0 +1,207 @@
+//! Logins: login, logout.
+
+use super::registry::RegistryFlags;
+use crate::diag::{Diagnose, Failure};
+use crate::registry::credentials::{self, Credential, Kept};
+use crate::registry::login;
+use crate::sys::{On, SysError};
+use clap::Args;
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcsetattr};
+use std::io::{self, BufRead, Read, Write};
+
+const HUB: &str = "docker.io";
+
+#[derive(Args)]
+pub struct LoginArguments {
+    /// The registry [default: docker.io]
+    server: Option<String>,
+    /// User name
+    #[arg(short, long)]
+    username: Option<String>,
+    /// Password; others on this machine can see it there
+    #[arg(short, long, conflicts_with = "password_stdin")]
+    password: Option<String>,
+    /// Take the password from standard input
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    registry: RegistryFlags,
+}
+
+#[derive(Args)]
+pub struct LogoutArguments {
+    /// The registry [default: docker.io]
+    server: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum LoginError {
+    #[error("--password-stdin wants --username too")]
+    NoUser,
+    #[error("cannot ask for a {0}: standard input is no terminal")]
+    NoTerminal(&'static str),
+    #[error("the {0} is empty")]
+    Empty(&'static str),
+    #[error("interrupted")]
+    Interrupted,
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for LoginError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoUser => Some("minirun login -u NAME --password-stdin".into()),
+            Self::NoTerminal(_) => Some("give both: minirun login -u NAME --password-stdin <FILE".into()),
+            Self::Sys(error) => error.hint(),
+            Self::Empty(_) | Self::Interrupted => None,
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Interrupted) { 130 } else { 1 }
+    }
+}
+
+/// As references name it: without scheme and path, and the Hub by its short name.
+fn registry_of(server: Option<&str>) -> String {
+    let server = server.unwrap_or(HUB);
+    let host = server.split_once("://").map_or(server, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    match host {
+        "" | "index.docker.io" | "registry-1.docker.io" => HUB.to_owned(),
+        host => host.to_owned(),
+    }
+}
+
+pub fn login(arguments: LoginArguments) -> Result<u8, Failure> {
+    let registry = registry_of(arguments.server.as_deref());
+    if arguments.password_stdin && arguments.username.is_none() {
+        return Err(LoginError::NoUser.into());
+    }
+    if arguments.password.is_some() {
+        eprintln!("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
+    }
+    let kept = credentials::find(&registry)?;
+    let settings = arguments.registry.settings();
+    // As with Docker, who is logged in already need not say it again.
+    if arguments.username.is_none()
+        && arguments.password.is_none()
+        && let Some(kept) = &kept
+    {
+        println!("Authenticating with existing credentials...");
+        match login::check(&registry, kept, &settings) {
+            Ok(()) => {
+                println!("Login Succeeded");
+                return Ok(0);
+            }
+            Err(error) => crate::diag::report(&error),
+        }
+    }
+    let user = match arguments.username {
+        Some(user) => user,
+        None => ask_user(kept.as_ref().and_then(Credential::user))?,
+    };
+    let password = match arguments.password {
+        Some(password) => password,
+        None if arguments.password_stdin => {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text).on("read", "standard input").map_err(LoginError::from)?;
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        }
+        None => ask_password()?,
+    };
+    if user.is_empty() || password.is_empty() {
+        return Err(LoginError::Empty(if user.is_empty() { "user name" } else { "password" }).into());
+    }
+    let credential = Credential::Password { user: user.clone(), password: password.clone() };
+    login::check(&registry, &credential, &settings)?;
+    if let Kept::File(path) = credentials::keep(&registry, &user, &password)? {
+        eprintln!(
+            "WARNING! Your password will be stored unencrypted in {}.\n\
+             Configure a credential helper to remove this warning. See\n\
+             https://docs.docker.com/go/credential-store/\n",
+            path.display()
+        );
+    }
+    println!("Login Succeeded");
+    Ok(0)
+}
+
+pub fn logout(arguments: &LogoutArguments) -> Result<u8, Failure> {
+    let registry = registry_of(arguments.server.as_deref());
+    let key = credentials::key(&registry);
+    if credentials::forget(&registry)? {
+        println!("Removing login credentials for {key}");
+    } else {
+        println!("Not logged in to {key}");
+    }
+    Ok(0)
+}
+
+fn ask_user(known: Option<String>) -> Result<String, LoginError> {
+    if !isatty(rustix::stdio::stdin()) {
+        return Err(LoginError::NoTerminal("user name"));
+    }
+    match &known {
+        Some(known) => print!("Username ({known}): "),
+        None => print!("Username: "),
+    }
+    let _ = io::stdout().flush();
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).on("read", "standard input")?;
+    let typed = line.trim().to_owned();
+    Ok(if typed.is_empty() { known.unwrap_or_default() } else { typed })
+}
+
+/// Typed without being shown. The interrupt key arrives as a character, so that no signal leaves the terminal silent.
+fn ask_password() -> Result<String, LoginError> {
+    let terminal = Silent::new()?;
+    print!("Password: ");
+    let _ = io::stdout().flush();
+    let mut typed = Vec::new();
+    let mut byte = [0];
+    let end = loop {
+        match rustix::io::read(rustix::stdio::stdin(), &mut byte) {
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => break Err(error).on("read", "the terminal").map_err(LoginError::from),
+            Ok(0) => break Ok(()),
+            Ok(_) => {}
+        }
+        match byte[0] {
+            b'\r' | b'\n' | 4 => break Ok(()),
+            3 => break Err(LoginError::Interrupted),
+            8 | 127 => {
+                // A whole character, not its last byte.
+                while typed.pop().is_some_and(|last: u8| last & 0xc0 == 0x80) {}
+            }
+            21 => typed.clear(),
+            other => typed.push(other),
+        }
+    };
+    drop(terminal);
+    println!();
+    end?;
+    Ok(String::from_utf8_lossy(&typed).into_owned())
+}
+
+/// A terminal that shows nothing of what is typed, and gives it key by key; put back as it was.
+struct Silent(Termios);
+
+impl Silent {
+    fn new() -> Result<Self, LoginError> {
+        let stdin = rustix::stdio::stdin();
+        let before = tcgetattr(stdin).map_err(|_| LoginError::NoTerminal("password"))?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+        silent.special_codes[SpecialCodeIndex::VMIN] = 1;
+        silent.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(stdin, OptionalActions::Flush, &silent).on("tcsetattr", "the terminal")?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.0);
+    }
+}

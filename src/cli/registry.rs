@@ -1,0 +1,208 @@
+//! Images from and to registries: pull, push.
+
+use super::Context;
+use super::transfer::Printer;
+use crate::diag::Failure;
+use crate::image::Image;
+use crate::image::platform::Platform;
+use crate::image::reference::Reference;
+use crate::image::stream::Compression;
+use crate::registry::{self, Policy, Pulled, RegistryError, Settings, credentials};
+use crate::userns;
+use clap::{Args, Subcommand};
+use std::ffi::OsString;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Pull an image from a registry
+    Pull(PullArguments),
+    /// Push an image to a registry
+    Push(PushArguments),
+    /// Log in to a registry
+    Login(super::login::LoginArguments),
+    /// Forget the login to a registry
+    Logout(super::login::LogoutArguments),
+}
+
+impl Command {
+    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+        match self {
+            Self::Pull(arguments) => pull(context, &arguments),
+            Self::Push(arguments) => push(context, arguments),
+            Self::Login(arguments) => super::login::login(arguments),
+            Self::Logout(arguments) => super::login::logout(&arguments),
+        }
+    }
+}
+
+/// How to speak to the registry; the same for all commands that do.
+#[derive(Args, Clone)]
+pub struct RegistryFlags {
+    /// Check the registry's certificate; =false takes any, and plain HTTP
+    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    tls_verify: bool,
+}
+
+impl RegistryFlags {
+    pub fn settings(&self) -> Settings {
+        Settings { verify_tls: self.tls_verify, ..Settings::default() }
+    }
+}
+
+/// Goes on inside the user namespace, and takes along what a credential helper outside of it says of a registry.
+fn enter(context: &Context, registry: &str, flags: &RegistryFlags) -> Result<Settings, Failure> {
+    let handed = userns::enter_with(&context.store, || helper_says(registry))?;
+    let credential = serde_json::from_slice(&handed).unwrap_or_default();
+    Ok(Settings { credential, ..flags.settings() })
+}
+
+fn helper_says(registry: &str) -> Result<Vec<u8>, Failure> {
+    Ok(serde_json::to_vec(&credentials::find_by_helper(registry)?).unwrap_or_default())
+}
+
+#[derive(Args)]
+pub struct PullArguments {
+    /// NAME[:TAG] or NAME@DIGEST
+    image: Reference,
+    /// Pull the image for this platform, such as linux/arm64 [default: this machine]
+    #[arg(long)]
+    platform: Option<Platform>,
+    /// Print the name alone
+    #[arg(short, long)]
+    quiet: bool,
+    /// For another command, whose output this is not
+    #[arg(long, hide = true)]
+    aside: bool,
+    #[command(flatten)]
+    registry: RegistryFlags,
+}
+
+fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
+    let settings = enter(context, &arguments.image.registry, &arguments.registry)?;
+    let printer = Printer::new(arguments.quiet, arguments.aside);
+    if arguments.image.tag.is_none() && arguments.image.digest.is_none() {
+        printer.say("Using default tag: latest");
+    }
+    let pulled = registry::pull(&context.store, &arguments.image, arguments.platform.as_ref(), &settings, &printer)?;
+    report(&printer, &pulled);
+    if !arguments.aside {
+        println!("{}", pulled.reference);
+    }
+    Ok(0)
+}
+
+fn report(printer: &Printer, pulled: &Pulled) {
+    let status = if pulled.is_new { "Downloaded newer image for" } else { "Image is up to date for" };
+    printer.say(&format!("Digest: {}", pulled.digest));
+    printer.say(&format!("Status: {status} {}", pulled.reference.familiar()));
+}
+
+#[derive(Args)]
+pub struct PushArguments {
+    /// NAME[:TAG]
+    image: Reference,
+    /// Print the name alone
+    #[arg(short, long)]
+    quiet: bool,
+    /// Compress the layers so: gzip or zstd [default: as they came, else gzip]
+    #[arg(long, visible_alias = "compression-format", value_name = "HOW")]
+    compression: Option<LayerCompression>,
+    #[command(flatten)]
+    registry: RegistryFlags,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LayerCompression {
+    Gzip,
+    Zstd,
+}
+
+impl From<LayerCompression> for Compression {
+    fn from(one: LayerCompression) -> Self {
+        match one {
+            LayerCompression::Gzip => Self::Gzip,
+            LayerCompression::Zstd => Self::Zstd,
+        }
+    }
+}
+
+fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
+    let settings = enter(context, &arguments.image.registry, &arguments.registry)?;
+    let printer = Printer::new(arguments.quiet, false);
+    if arguments.image.tag.is_none() && arguments.image.digest.is_none() {
+        printer.say("Using default tag: latest");
+    }
+    let reference = arguments.image.or_latest();
+    printer.say(&format!("The push refers to repository [{}]", reference.name()));
+    let compression = arguments.compression.map(Compression::from);
+    let pushed = registry::push(&context.store, &reference, compression, &settings, &printer)?;
+    let tag = reference.tag.clone().unwrap_or_default();
+    printer.say(&format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size));
+    if arguments.quiet {
+        println!("{reference}");
+    }
+    Ok(0)
+}
+
+/// When `run` and `create` pull, and how.
+#[derive(Args, Clone)]
+pub struct PullFlags {
+    /// Pull the image first: missing, always or never
+    #[arg(long, value_name = "WHEN", default_value = "missing", hide_default_value = true)]
+    pull: When,
+    /// Run the image for this platform, such as linux/arm64
+    #[arg(long)]
+    platform: Option<Platform>,
+    /// Print nothing about the pull
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    registry: RegistryFlags,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum When {
+    Missing,
+    Always,
+    Never,
+}
+
+impl From<When> for Policy {
+    fn from(when: When) -> Self {
+        match when {
+            When::Missing => Self::Missing,
+            When::Always => Self::Always,
+            When::Never => Self::Never,
+        }
+    }
+}
+
+/// The image to make a container of, pulled if need be: by this program itself, inside the user namespace.
+pub fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
+    let store = &context.store;
+    let platform = flags.platform.as_ref();
+    let policy = Policy::from(flags.pull);
+    let found = if policy == Policy::Always { None } else { registry::local(store, name, platform)? };
+    if let Some(image) = found {
+        return Ok(image);
+    }
+    let reference = match name.parse::<Reference>() {
+        Ok(reference) if policy != Policy::Never => reference.or_latest(),
+        _ => return Ok(crate::image::find(store, name)?),
+    };
+    if policy == Policy::Missing && !flags.quiet {
+        eprintln!("Unable to find image '{}' locally", reference.familiar());
+    }
+    let mut arguments: Vec<OsString> = ["minirun", "pull", "--aside"].map(OsString::from).into();
+    if flags.quiet {
+        arguments.push("--quiet".into());
+    }
+    arguments.extend(platform.map(|platform| format!("--platform={platform}").into()));
+    arguments.push(format!("--tls-verify={}", flags.registry.tls_verify).into());
+    arguments.push(reference.to_string().into());
+    match userns::run_inside(store, arguments, Some(&helper_says(&reference.registry)?))? {
+        0 => Ok(registry::local(store, &reference.to_string(), platform)?.ok_or(RegistryError::Vanished { reference })?),
+        // It has said why.
+        _ => Err(super::Told.into()),
+    }
+}

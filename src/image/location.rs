@@ -1,0 +1,52 @@
+//! Where else a layer lies: the repositories that a blob of it came from or went to. A push to the same registry need not
+//! send it again.
+
+use super::claim::Claim;
+use super::digest::Digest;
+use super::layer::{self, Blob};
+use super::{ImageError, Reference};
+use crate::store::{self, Store};
+use serde::{Deserialize, Serialize};
+use std::fs;
+
+const FILE_NAME: &str = "locations.json";
+/// The newest are kept.
+const MOST: usize = 24;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    pub registry: String,
+    pub repository: String,
+    /// In which form it lies there.
+    pub blob: Blob,
+}
+
+impl Location {
+    pub fn new(reference: &Reference, blob: Blob) -> Self {
+        Self { registry: reference.registry.clone(), repository: reference.repository.clone(), blob }
+    }
+}
+
+/// Newest first. None is known of a layer that is not here.
+pub fn of(store: &Store, diff_id: &Digest) -> Vec<Location> {
+    let text = fs::read(layer::directory(store, diff_id).join(FILE_NAME)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+/// Notes it for a layer that is here.
+pub fn note(store: &Store, diff_id: &Digest, location: Location) -> Result<(), ImageError> {
+    if of(store, diff_id).first() == Some(&location) {
+        return Ok(());
+    }
+    let _claim = Claim::layer(store, diff_id)?;
+    // One that was removed meanwhile must not come back as a directory with nothing but this.
+    if layer::info(store, diff_id)?.is_none() {
+        return Ok(());
+    }
+    let mut known = of(store, diff_id);
+    known.retain(|other| *other != location);
+    known.insert(0, location);
+    known.truncate(MOST);
+    let text = serde_json::to_vec(&known).unwrap_or_default();
+    Ok(store::write_quickly(&layer::directory(store, diff_id).join(FILE_NAME), &text)?)
+}

@@ -1,0 +1,138 @@
+//! A blob as a stream that outlives its connections: where one is cut, the next goes on behind the last byte.
+
+use super::answer;
+use super::session::{ATTEMPTS, Scope, Session, pause};
+use super::{Progress, RegistryError, State};
+use crate::http::HttpError;
+use crate::image::digest::Digest;
+use std::io::{self, Read};
+use std::sync::Mutex;
+
+/// Having got so far since the last cut, it is as if there had been none.
+const HEADWAY: u64 = 1 << 20;
+/// A line for every byte would cost more than the byte.
+const REPORT: u64 = 256 << 10;
+
+pub struct Download<'a> {
+    pub session: &'a Session,
+    pub repository: &'a str,
+    pub digest: Digest,
+    pub size: u64,
+    /// How the progress calls it.
+    pub id: String,
+    pub progress: &'a dyn Progress,
+    /// What went wrong, since a reader can say it in an `io::Error` only.
+    pub failure: &'a Mutex<Option<RegistryError>>,
+}
+
+impl<'a> Download<'a> {
+    pub fn reader(self) -> Stream<'a> {
+        Stream { download: self, body: None, at: 0, cuts: 0, cut_at: 0, reported: 0 }
+    }
+}
+
+pub struct Stream<'a> {
+    download: Download<'a>,
+    body: Option<Box<dyn Read + Send>>,
+    at: u64,
+    /// Cuts without headway in between.
+    cuts: u32,
+    cut_at: u64,
+    reported: u64,
+}
+
+impl Stream<'_> {
+    fn connect(&mut self) -> Result<(), RegistryError> {
+        let Download { session, repository, digest, size, .. } = &self.download;
+        let url = session.url(&format!("{repository}/blobs/{digest}"));
+        let range = format!("bytes={}-", self.at);
+        let headers = [("range", range.as_str())];
+        let headers = if self.at == 0 { &[][..] } else { &headers[..] };
+        let response = session.get(&url, headers, &Scope::pull(repository))?;
+        let (skip, whole) = match response.status().as_u16() {
+            // Of a server that knows no ranges, the part that is here is read once more.
+            200 => (self.at, answer::header(&response, "content-length").and_then(|n| n.parse().ok())),
+            206 if begins_at(answer::header(&response, "content-range"), self.at) => (0, None),
+            206 => return Err(HttpError::Broken { url, source: io::ErrorKind::InvalidData.into() }.into()),
+            _ => return Err(answer::refusal(response).into_error(&format!("layer {digest}"))),
+        };
+        if let Some(found) = whole.filter(|found: &u64| found != size) {
+            return Err(RegistryError::Size { digest: *digest, expected: *size, found });
+        }
+        let mut body: Box<dyn Read + Send> = Box::new(response.into_body().into_reader());
+        let skipped = io::copy(&mut body.by_ref().take(skip), &mut io::sink());
+        if skipped.is_ok_and(|n| n == skip) {
+            self.body = Some(body);
+        }
+        Ok(())
+    }
+
+    /// Bytes of the blob; 0 says that the connection was cut.
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, RegistryError> {
+        if self.body.is_none() {
+            self.connect()?;
+        }
+        let Some(body) = &mut self.body else { return Ok(0) };
+        let left = usize::try_from(self.download.size - self.at).unwrap_or(usize::MAX);
+        let most = buffer.len().min(left);
+        match body.read(&mut buffer[..most]) {
+            Ok(n) => Ok(n),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => self.receive(buffer),
+            Err(_) => Ok(0),
+        }
+    }
+
+    fn report(&mut self, n: usize) {
+        self.at += n as u64;
+        let Download { size, id, progress, .. } = &self.download;
+        if self.at - self.reported >= REPORT || self.at == *size {
+            self.reported = self.at;
+            progress.layer(id, State::Downloading { done: self.at, total: *size });
+        }
+    }
+}
+
+impl Read for Stream<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.download.size || buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let error = match self.receive(buffer) {
+                Ok(0) => None,
+                Ok(n) => {
+                    self.report(n);
+                    return Ok(n);
+                }
+                Err(RegistryError::Http(error)) if !error.is_final() => Some(error.into()),
+                Err(error) => return Err(self.fail(error)),
+            };
+            self.body = None;
+            if self.at - self.cut_at >= HEADWAY {
+                self.cuts = 0;
+            }
+            (self.cuts, self.cut_at) = (self.cuts + 1, self.at);
+            if self.cuts >= ATTEMPTS {
+                let Download { digest, size, .. } = self.download;
+                let cut = RegistryError::Cut { what: format!("layer {digest}"), at: self.at, size };
+                return Err(self.fail(error.unwrap_or(cut)));
+            }
+            std::thread::sleep(pause(self.cuts));
+        }
+    }
+}
+
+impl Stream<'_> {
+    fn fail(&self, error: RegistryError) -> io::Error {
+        let told = io::Error::other(error.to_string());
+        // The first failure is the cause of the others.
+        self.download.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(error);
+        told
+    }
+}
+
+/// `Content-Range: bytes 100-199/200`
+fn begins_at(header: Option<&str>, offset: u64) -> bool {
+    let first = header.and_then(|h| h.trim().strip_prefix("bytes ")).and_then(|h| h.split('-').next());
+    first.and_then(|n| n.trim().parse().ok()) == Some(offset)
+}

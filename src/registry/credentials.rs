@@ -1,0 +1,251 @@
+//! Names and passwords as Docker keeps them: in `config.json` under `$DOCKER_CONFIG` or `~/.docker`, or in the helper that it
+//! names. Where there is none, those that Podman keeps are read too.
+
+use super::helper::{self, HelperError};
+use crate::diag::Diagnose;
+use crate::sys::{On, SysError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    #[error("no place for logins: neither DOCKER_CONFIG nor HOME is set")]
+    NoHome,
+    #[error("{} cannot be read as JSON", path.display())]
+    Json { path: PathBuf, source: serde_json::Error },
+    #[error("{} is no object", path.display())]
+    Shape { path: PathBuf },
+    #[error(transparent)]
+    Helper(#[from] HelperError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for CredentialError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Json { path, .. } | Self::Shape { path } => {
+                Some(format!("mend it, or move it away: {}", path.display()))
+            }
+            Self::Helper(error) => error.hint(),
+            Self::Sys(error) => error.hint(),
+            Self::NoHome => None,
+        }
+    }
+}
+
+/// What says who one is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Credential {
+    Password {
+        user: String,
+        password: String,
+    },
+    /// A token that stands for a password.
+    Identity(String),
+}
+
+impl Credential {
+    pub fn user(&self) -> Option<String> {
+        match self {
+            Self::Password { user, .. } => Some(user.clone()),
+            Self::Identity(_) => None,
+        }
+    }
+}
+
+/// What Docker calls its own registry here.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// Under which name a registry's credential is kept.
+pub fn key(registry: &str) -> &str {
+    if registry == "docker.io" { HUB_KEY } else { registry }
+}
+
+/// `config.json`, which need not be there.
+struct Config {
+    path: PathBuf,
+    fields: Map<String, Value>,
+}
+
+impl Config {
+    fn docker() -> Result<Self, CredentialError> {
+        let directory = variable("DOCKER_CONFIG").or_else(|| variable("HOME").map(|home| home.join(".docker")));
+        Self::read(directory.ok_or(CredentialError::NoHome)?.join("config.json"))
+    }
+
+    fn read(path: PathBuf) -> Result<Self, CredentialError> {
+        let text = match fs::read(&path) {
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Vec::new(),
+            other => other.on("read", &path)?,
+        };
+        if text.trim_ascii().is_empty() {
+            return Ok(Self { path, fields: Map::new() });
+        }
+        match serde_json::from_slice(&text) {
+            Ok(Value::Object(fields)) => Ok(Self { path, fields }),
+            Ok(_) => Err(CredentialError::Shape { path }),
+            Err(source) => Err(CredentialError::Json { path, source }),
+        }
+    }
+
+    /// The helper that keeps a registry's credential.
+    fn helper(&self, registry: &str) -> Option<&str> {
+        let own = self.fields.get("credHelpers").and_then(|helpers| helpers.get(registry));
+        own.or_else(|| self.fields.get("credsStore")).and_then(Value::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// The key and the entry of a registry. Others may have written it as a whole address.
+    fn entry(&self, registry: &str) -> Option<(String, &Value)> {
+        let auths = self.fields.get("auths")?.as_object()?;
+        let same = |found: &str| {
+            let host = found.split_once("://").map_or(found, |(_, rest)| rest);
+            let host = host.split('/').next().unwrap_or_default();
+            host == registry || registry == "docker.io" && host == "index.docker.io"
+        };
+        let found = auths.get_key_value(key(registry)).or_else(|| auths.iter().find(|(found, _)| same(found)));
+        found.map(|(key, entry)| (key.clone(), entry))
+    }
+
+    fn set(&mut self, registry: &str, entry: Value) {
+        let auths = self.fields.entry("auths").or_insert_with(|| json!({}));
+        if !auths.is_object() {
+            *auths = json!({});
+        }
+        auths[key(registry)] = entry;
+    }
+
+    fn remove(&mut self, registry: &str) -> bool {
+        let Some((key, _)) = self.entry(registry) else { return false };
+        let auths = self.fields.get_mut("auths").and_then(Value::as_object_mut);
+        auths.is_some_and(|auths| auths.remove(&key).is_some())
+    }
+
+    /// In one step, and readable for nobody else unless it was before.
+    fn write(&self) -> Result<(), SysError> {
+        // The file may be a link into a directory of one's own.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).on("mkdir", directory)?;
+        let mode = fs::metadata(&path).map_or(0o600, |found| found.permissions().mode() & 0o777);
+        let mut text = Vec::new();
+        let mut serializer =
+            serde_json::Serializer::with_formatter(&mut text, serde_json::ser::PrettyFormatter::with_indent(b"\t"));
+        // An object of strings cannot fail to be written to memory.
+        let _ = self.fields.serialize(&mut serializer);
+        let new = path.with_extension(format!("{}.new", crate::store::random_hex(4)));
+        let written = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).and_then(|mut file| {
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&new, &path)
+        });
+        if written.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        written.on("write", &path)
+    }
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// What is kept for a registry.
+pub fn find(registry: &str) -> Result<Option<Credential>, CredentialError> {
+    let docker = Config::docker()?;
+    if let Some(helper) = docker.helper(registry)
+        && let Some(found) = helper::get(helper, key(registry))?
+    {
+        return Ok(Some(found));
+    }
+    if let Some((_, entry)) = docker.entry(registry) {
+        return Ok(of_entry(entry));
+    }
+    let podman = variable("REGISTRY_AUTH_FILE")
+        .or_else(|| variable("XDG_RUNTIME_DIR").map(|directory| directory.join("containers/auth.json")));
+    let Some(podman) = podman else { return Ok(None) };
+    Ok(Config::read(podman)?.entry(registry).and_then(|(_, entry)| of_entry(entry)))
+}
+
+/// [`find`], where a helper has to be asked: it may want to know who asks, and so is asked outside of any user namespace.
+pub fn find_by_helper(registry: &str) -> Result<Option<Credential>, CredentialError> {
+    let has_helper = Config::docker().is_ok_and(|config| config.helper(registry).is_some());
+    if has_helper { find(registry) } else { Ok(None) }
+}
+
+fn of_entry(entry: &Value) -> Option<Credential> {
+    if let Some(token) = entry["identitytoken"].as_str().filter(|token| !token.is_empty()) {
+        return Some(Credential::Identity(token.to_owned()));
+    }
+    let decoded = STANDARD.decode(entry["auth"].as_str()?.trim()).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    Some(Credential::Password { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() })
+}
+
+/// Where a credential was put.
+pub enum Kept {
+    /// In this file, as good as in the open.
+    File(PathBuf),
+    Helper,
+}
+
+pub fn keep(registry: &str, user: &str, password: &str) -> Result<Kept, CredentialError> {
+    let mut config = Config::docker()?;
+    if let Some(helper) = config.helper(registry) {
+        helper::store(helper, key(registry), user, password)?;
+        // As Docker notes that there is one.
+        config.set(registry, json!({}));
+        config.write()?;
+        return Ok(Kept::Helper);
+    }
+    config.set(registry, json!({ "auth": STANDARD.encode(format!("{user}:{password}")) }));
+    config.write()?;
+    Ok(Kept::File(config.path))
+}
+
+/// `false`: there was none.
+pub fn forget(registry: &str) -> Result<bool, CredentialError> {
+    let mut config = Config::docker()?;
+    let mut found = false;
+    if let Some(helper) = config.helper(registry)
+        && helper::get(helper, key(registry))?.is_some()
+    {
+        helper::erase(helper, key(registry))?;
+        found = true;
+    }
+    if config.remove(registry) {
+        config.write()?;
+        found = true;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_as_docker_and_others_write_them() {
+        let auth = STANDARD.encode("ann:a:b");
+        let fields = json!({ "auths": {
+            "https://index.docker.io/v1/": { "auth": auth },
+            "https://registry.example.org/v2/": { "auth": auth },
+            "localhost:5000": { "identitytoken": "t", "auth": auth },
+            "broken": { "auth": "!" },
+        }});
+        let Value::Object(fields) = fields else { unreachable!() };
+        let config = Config { path: PathBuf::new(), fields };
+        let find = |registry: &str| config.entry(registry).and_then(|(_, entry)| of_entry(entry));
+        let password = Some(Credential::Password { user: "ann".into(), password: "a:b".into() });
+        assert!(find("docker.io") == password && find("registry.example.org") == password);
+        assert!(find("localhost:5000") == Some(Credential::Identity("t".into())));
+        assert!(find("broken").is_none() && find("localhost").is_none());
+    }
+}

@@ -1,0 +1,69 @@
+//! How a registry is spoken to: over TLS, or in the open where it is on this machine or somebody said so.
+
+use super::config::{self, Place};
+use super::credentials;
+use super::session::{Scope, Session};
+use super::{RegistryError, Settings};
+use crate::http::{Client, Trust};
+use crate::image::reference::Reference;
+use std::net::IpAddr;
+use ureq::http::Method;
+
+const HUB: &str = "docker.io";
+/// The Hub's name in references is not where it answers.
+const HUB_HOST: &str = "registry-1.docker.io";
+
+/// A session with the registry of an image.
+pub fn open(reference: &Reference, settings: &Settings) -> Result<Session, RegistryError> {
+    open_place(&config::place(reference)?, settings)
+}
+
+/// A session with a registry or a mirror of one.
+pub fn open_place(place: &Place, settings: &Settings) -> Result<Session, RegistryError> {
+    let registry = &place.host;
+    let host = if registry == HUB { HUB_HOST } else { registry };
+    let anybody = !settings.verify_tls || place.insecure;
+    let http = Client::new(&Trust { anybody, ..config::trust(registry) });
+    let outside = Client::new(&Trust { anybody, ..Trust::default() });
+    let credential = match &settings.credential {
+        Some(credential) if !place.is_mirror => Some(credential.clone()),
+        _ => credentials::find(registry)?,
+    };
+    let session = |scheme: &str| {
+        let base = format!("{scheme}://{host}");
+        Session::new(registry, base, http.clone(), outside.clone(), credential.clone())
+    };
+    let secured = session("https");
+    if !anybody && !is_loopback(host) {
+        return Ok(secured);
+    }
+    // A server that does not know TLS answers it with something that is no TLS.
+    match secured.send(Method::GET, &secured.url(""), &[], None, &Scope::none()) {
+        Err(RegistryError::Http(error)) if error.is_plain_http() => Ok(session("http")),
+        Err(RegistryError::Http(error)) => Err(error.into()),
+        _ => Ok(secured),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok_and(|a| a.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registries_on_this_machine() {
+        for host in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.1.2.3", "[::1]:5000", "a.localhost:1"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["10.0.0.1:5000", "localhost.example.org", "[fd00::1]:5000", "registry"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Manifests and indexes: fetched by tag or digest, checked, and the one chosen that is for a platform.
+
+use super::answer::{self, header};
+use super::session::{Scope, Session};
+use super::{Refusal, RegistryError};
+use crate::image::digest::Digest;
+use crate::image::layer::Blob;
+use crate::image::manifest::OCI_MANIFEST;
+use crate::image::platform::{self, Platform};
+use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
+use serde_json::Value;
+use ureq::http::Method;
+
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// All that is understood, newest first.
+const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+/// Registries themselves accept no longer ones.
+const LONGEST: u64 = 4 << 20;
+/// Configs hold a whole history.
+const LONGEST_CONFIG: u64 = 16 << 20;
+
+/// A document as it came.
+pub struct Document {
+    pub bytes: Vec<u8>,
+    pub digest: Digest,
+}
+
+/// What a tag or digest stands for.
+pub enum Kind {
+    Index(ImageIndex),
+    Image(ImageManifest),
+}
+
+/// The digest that a tag stands for right now; `None` where a registry does not tell it.
+pub fn digest_of(session: &Session, repository: &str, tag: &str) -> Result<Option<Digest>, RegistryError> {
+    let url = session.url(&format!("{repository}/manifests/{tag}"));
+    let response = session.send(Method::HEAD, &url, &[("accept", ACCEPT)], None, &Scope::pull(repository))?;
+    let digest = header(&response, "docker-content-digest").and_then(|text| text.parse().ok());
+    Ok(digest.filter(|_| response.status().is_success()))
+}
+
+pub fn get(session: &Session, repository: &str, which: &str) -> Result<Document, RegistryError> {
+    let url = session.url(&format!("{repository}/manifests/{which}"));
+    let subject = subject(session, repository, which);
+    let response = session.get(&url, &[("accept", ACCEPT)], &Scope::pull(repository))?;
+    if response.status() != 200 {
+        return Err(answer::refusal(response).into_error(&subject));
+    }
+    let bytes = answer::document(response, &url, LONGEST)?;
+    let digest = Digest::of(&bytes);
+    match which.parse::<Digest>() {
+        Ok(expected) if expected != digest => {
+            Err(RegistryError::Digest { what: format!("manifest {subject}"), expected, found: digest })
+        }
+        _ => Ok(Document { bytes, digest }),
+    }
+}
+
+/// As people call it.
+fn subject(session: &Session, repository: &str, which: &str) -> String {
+    let joint = if which.contains(':') { '@' } else { ':' };
+    let text = format!("{}/{repository}{joint}{which}", session.registry);
+    text.parse().map_or(text, |reference: crate::image::reference::Reference| reference.familiar())
+}
+
+pub fn parse(document: &[u8], subject: &str) -> Result<Kind, RegistryError> {
+    let invalid = |source| RegistryError::Document { subject: subject.to_owned(), source };
+    let fields: Value = serde_json::from_slice(document).map_err(invalid)?;
+    let (is_index, is_image) = (fields.get("manifests").is_some(), fields.get("layers").is_some());
+    match (is_index, is_image) {
+        // One digest must not stand for two things, depending on who reads it.
+        (true, true) => Err(RegistryError::TwoFaced { subject: subject.to_owned() }),
+        (true, false) => serde_json::from_slice(document).map(Kind::Index).map_err(invalid),
+        (false, true) => serde_json::from_slice(document).map(Kind::Image).map_err(invalid),
+        (false, false) if fields["schemaVersion"] == 1 => Err(RegistryError::Ancient { subject: subject.to_owned() }),
+        (false, false) => Err(RegistryError::NoImage { subject: subject.to_owned() }),
+    }
+}
+
+/// The image in an index that is for `wanted`, else for this machine.
+pub fn choose<'a>(index: &'a ImageIndex, wanted: &Platform, subject: &str) -> Result<&'a Descriptor, RegistryError> {
+    let fits = |d: &&Descriptor| d.platform().as_ref().is_none_or(|offered| wanted.takes_offered(offered));
+    index.manifests().iter().find(fits).ok_or_else(|| {
+        let offered = index.manifests().iter().filter_map(platform::of_descriptor).map(|p| p.to_string());
+        // What is not an image, such as an attestation, is said to be for `unknown`.
+        let offered = offered.filter(|platform| !platform.starts_with("unknown/")).collect();
+        RegistryError::Platform { subject: subject.to_owned(), wanted: wanted.to_string(), offered }
+    })
+}
+
+pub fn digest(descriptor: &Descriptor, subject: &str) -> Result<Digest, RegistryError> {
+    let text = descriptor.digest().to_string();
+    text.parse().map_err(|_| RegistryError::Algorithm { subject: subject.to_owned(), digest: text })
+}
+
+/// A layer, as a manifest names it.
+pub fn blob(descriptor: &Descriptor) -> Option<Blob> {
+    let digest = descriptor.digest().to_string().parse().ok()?;
+    Some(Blob { digest, size: descriptor.size(), media_type: descriptor.media_type().to_string() })
+}
+
+/// What a document says that it is. OCI's need not say it.
+pub fn media_type(document: &[u8]) -> String {
+    let fields: Value = serde_json::from_slice(document).unwrap_or_default();
+    let otherwise = if fields.get("manifests").is_some() { OCI_INDEX } else { OCI_MANIFEST };
+    fields["mediaType"].as_str().unwrap_or(otherwise).to_owned()
+}
+
+/// A config, which lies among the blobs.
+pub fn config(session: &Session, repository: &str, descriptor: &Descriptor) -> Result<Vec<u8>, RegistryError> {
+    let expected = digest(descriptor, repository)?;
+    let url = session.url(&format!("{repository}/blobs/{expected}"));
+    let response = session.get(&url, &[], &Scope::pull(repository))?;
+    if response.status() != 200 {
+        let refusal: Refusal = answer::refusal(response);
+        return Err(refusal.into_error(&format!("config {expected}")));
+    }
+    let bytes = answer::document(response, &url, LONGEST_CONFIG)?;
+    let found = Digest::of(&bytes);
+    if found != expected {
+        return Err(RegistryError::Digest { what: "config".into(), expected, found });
+    }
+    Ok(bytes)
+}

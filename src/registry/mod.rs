@@ -1,0 +1,141 @@
+//! Images from and to registries, by the OCI distribution protocol.
+
+mod answer;
+mod blob;
+mod challenge;
+mod config;
+pub mod credentials;
+mod endpoint;
+mod helper;
+pub mod login;
+mod manifest;
+mod pull;
+mod push;
+mod session;
+mod token;
+mod upload;
+mod verdict;
+
+pub use answer::Refusal;
+use answer::text;
+pub use pull::{Policy, Pulled, ensure, local, pull};
+pub use push::{Pushed, push};
+
+use crate::diag::Diagnose;
+use crate::http::HttpError;
+use crate::image::ImageError;
+use crate::image::digest::Digest;
+use crate::image::reference::Reference;
+use credentials::{Credential, CredentialError};
+
+/// How to speak to registries.
+#[derive(Clone)]
+pub struct Settings {
+    pub verify_tls: bool,
+    /// Found already; else it is looked for where Docker keeps it.
+    pub credential: Option<Credential>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { verify_tls: true, credential: None }
+    }
+}
+
+/// Is told how far a pull or push has got, by several threads.
+pub trait Progress: Sync {
+    /// Something about the image as a whole.
+    fn line(&self, _text: &str) {}
+
+    fn layer(&self, _id: &str, _state: State) {}
+}
+
+/// Nobody looks.
+pub struct Silent;
+
+impl Progress for Silent {}
+
+/// What is being done with a layer, in Docker's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    AlreadyExists,
+    Downloading { done: u64, total: u64 },
+    PullComplete,
+    LayerExists,
+    Mounted { from: String },
+    Pushing { done: u64, total: u64 },
+    Pushed,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error("{subject}: {}", refusal.words())]
+    Refused { subject: String, refusal: Refusal },
+    #[error(transparent)]
+    Verdict(#[from] verdict::Verdict),
+    #[error("{realm} refuses {}", refused(user.as_deref()))]
+    Login { realm: String, user: Option<String> },
+    #[error("the registry names `{realm}` for tokens, which gives none")]
+    Realm { realm: String },
+    #[error("{what} {expected} came with the digest {found}")]
+    Digest { what: String, expected: Digest, found: Digest },
+    #[error("blob {digest} should have {expected} bytes, but the registry has {found} of it")]
+    Size { digest: Digest, expected: u64, found: u64 },
+    #[error("{what} was cut off again and again, the last time after {at} of {size} bytes")]
+    Cut { what: String, at: u64, size: u64 },
+    #[error("the manifest of {subject} is not valid")]
+    Document { subject: String, source: serde_json::Error },
+    #[error("the manifest of {subject} is a manifest and an index at once")]
+    TwoFaced { subject: String },
+    #[error("{subject} is in the oldest format of all (schema 1), which is not understood here")]
+    Ancient { subject: String },
+    #[error("{subject} is not an image")]
+    NoImage { subject: String },
+    #[error("{subject} is an index of indexes")]
+    Nested { subject: String },
+    #[error("{subject} names `{digest}`, which is no SHA-256 digest")]
+    Algorithm { subject: String, digest: String },
+    #[error("no image for {wanted} in {subject}; it is there for {}", offered.join(", "))]
+    Platform { subject: String, wanted: String, offered: Vec<String> },
+    #[error("{subject} cannot be read")]
+    Content { subject: String, source: std::io::Error },
+    #[error("{url} begins an upload without saying where")]
+    NoLocation { url: String },
+    #[error("an image does not exist locally with the tag: {}", reference.familiar())]
+    NotHere { reference: Reference },
+    #[error("{} was removed as soon as it was pulled", reference.familiar())]
+    Vanished { reference: Reference },
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+}
+
+fn refused(user: Option<&str>) -> String {
+    user.map_or_else(|| "who is not logged in".to_owned(), |user| format!("{user}: incorrect username or password"))
+}
+
+impl Diagnose for RegistryError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Verdict(verdict) => verdict.hint(),
+            Self::Platform { offered, .. } => offered.first().map(|one| format!("choose one: --platform {one}")),
+            Self::NotHere { reference } => {
+                Some(format!("give it this name first: minirun tag IMAGE {}", reference.familiar()))
+            }
+            Self::Image(error) => error.hint(),
+            Self::Http(error) => error.hint(),
+            Self::Credential(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    /// As Docker's `pull` and `push` end.
+    fn exit_code(&self) -> u8 {
+        1
+    }
+}

@@ -1,0 +1,220 @@
+//! `pull`: an image from a registry. What of it is here is not fetched, and nothing of it is visible until all is here.
+
+use super::blob::Download;
+use super::manifest::{self, Kind};
+use super::session::Session;
+use super::verdict::{self, Verb};
+use super::{Progress, RegistryError, Settings, State, config, endpoint};
+use crate::image::digest::Digest;
+use crate::image::install::{Candidate, Source, install};
+use crate::image::location::{self, Location};
+use crate::image::platform::Platform;
+use crate::image::reference::Reference;
+use crate::image::{self, Image, ImageError, names};
+use crate::store::Store;
+use oci_spec::image::Descriptor;
+use std::io::Read;
+use std::sync::Mutex;
+
+/// A disk and a decompressor each have enough to do with so many.
+const LAYERS_AT_ONCE: usize = 4;
+
+pub struct Pulled {
+    pub id: Digest,
+    /// Of what the name stands for in the registry: a manifest or an index.
+    pub digest: Digest,
+    /// With its tag.
+    pub reference: Reference,
+    /// It was not here before, or not under this name.
+    pub is_new: bool,
+}
+
+/// Which registry to ask, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    Missing,
+    Always,
+    Never,
+}
+
+/// The image of this name for this platform, pulled if it is not here or the policy wants it. Inside the user namespace.
+pub fn ensure(
+    store: &Store,
+    name: &str,
+    platform: Option<&Platform>,
+    policy: Policy,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Result<Image, RegistryError> {
+    if policy != Policy::Always {
+        match local(store, name, platform) {
+            Ok(Some(image)) => return Ok(image),
+            Ok(None) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // An id, or the beginning of one, is no name that a registry knows.
+    let Ok(reference) = name.parse::<Reference>() else { return Ok(image::find(store, name)?) };
+    if policy == Policy::Never {
+        return Ok(image::find(store, name)?);
+    }
+    let pulled = pull(store, &reference.or_latest(), platform, settings, progress)?;
+    Ok(image::find(store, &pulled.id.to_string())?)
+}
+
+/// The image of this name that is here, if it is for this platform.
+pub fn local(store: &Store, name: &str, platform: Option<&Platform>) -> Result<Option<Image>, ImageError> {
+    match image::find(store, name) {
+        Ok(image) if platform.is_none_or(|wanted| wanted.takes_config(image.config())) => Ok(Some(image)),
+        Ok(_) | Err(ImageError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Fetches what is missing of an image and gives it its name. Inside the user namespace.
+pub fn pull(
+    store: &Store,
+    reference: &Reference,
+    platform: Option<&Platform>,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Result<Pulled, RegistryError> {
+    let reference = reference.clone().or_latest();
+    let tag = reference.tag.clone().unwrap_or_default();
+    let which = reference.digest.map_or(tag, |digest| digest.to_string());
+    let shown = reference.tag.as_ref().unwrap_or(&which);
+    progress.line(&format!("{shown}: Pulling from {}", reference.repository));
+    let (mirrors, own) = config::places(&reference)?;
+    for mirror in mirrors {
+        let pulled = endpoint::open_place(&mirror, settings).and_then(|session| {
+            let from = Origin { session: &session, repository: &mirror.repository, which: &which };
+            pull_from(store, &from, &reference, platform, progress)
+        });
+        match pulled {
+            // What is wrong here is wrong with any registry.
+            Err(error @ RegistryError::Image(_)) => return Err(error),
+            Err(error) => progress.line(&format!("note: the mirror {} does not help: {error}", mirror.host)),
+            pulled => return pulled,
+        }
+    }
+    let session = endpoint::open_place(&own, settings)?;
+    let from = Origin { session: &session, repository: &own.repository, which: &which };
+    pull_from(store, &from, &reference, platform, progress)
+        .map_err(|error| verdict::explain(error, &session, &reference, Verb::Pull))
+}
+
+/// What to ask a registry or a mirror for.
+struct Origin<'a> {
+    session: &'a Session,
+    repository: &'a str,
+    /// A tag or a digest.
+    which: &'a str,
+}
+
+fn pull_from(
+    store: &Store,
+    from: &Origin,
+    reference: &Reference,
+    platform: Option<&Platform>,
+    progress: &dyn Progress,
+) -> Result<Pulled, RegistryError> {
+    let subject = reference.familiar();
+    let here = Platform::here();
+    let wanted = platform.unwrap_or(&here);
+    let Origin { session, repository, which } = *from;
+    let known = names::resolve(store, reference)?;
+    if let Some(known) = &known
+        && let Some(image) = Image::open(store, &known.image)?
+        && wanted.takes_config(image.config())
+        && manifest::digest_of(session, repository, which)? == Some(known.manifest)
+    {
+        return Ok(Pulled { id: image.id, digest: known.manifest, reference: reference.clone(), is_new: false });
+    }
+    let first = manifest::get(session, repository, which)?;
+    let (chosen, index) = match manifest::parse(&first.bytes, &subject)? {
+        Kind::Image(manifest) => ((manifest, first.bytes), None),
+        Kind::Index(index) => {
+            let descriptor = manifest::choose(&index, wanted, &subject)?;
+            let digest = manifest::digest(descriptor, &subject)?;
+            let document = manifest::get(session, repository, &digest.to_string())?;
+            match manifest::parse(&document.bytes, &subject)? {
+                Kind::Image(manifest) => ((manifest, document.bytes), Some(first.digest)),
+                Kind::Index(_) => return Err(RegistryError::Nested { subject }),
+            }
+        }
+    };
+    let (manifest, bytes) = chosen;
+    let config = manifest::config(session, repository, manifest.config())?;
+    if index.is_none()
+        && let Some(platform) = platform
+    {
+        check_platform(&config, platform, &subject)?;
+    }
+    let blobs = manifest.layers().iter().map(|d| manifest::digest(d, &subject)).collect::<Result<Vec<_>, _>>()?;
+    let failure = Mutex::new(None);
+    let layers =
+        Layers { session, repository, descriptors: manifest.layers(), blobs: &blobs, progress, failure: &failure };
+    let candidate = Candidate {
+        config,
+        manifest: Some(bytes),
+        index,
+        layers: blobs.iter().copied().map(Some).collect(),
+        names: vec![reference.clone()],
+    };
+    let installed = install(store, &candidate, &layers, LAYERS_AT_ONCE);
+    let id = match installed {
+        Ok(id) => id,
+        // What the registry did is the cause of what the unpacker saw.
+        Err(error) => {
+            return Err(match failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+                Some(failure) => failure,
+                None => error.into(),
+            });
+        }
+    };
+    let image = Image::open(store, &id)?;
+    for (diff_id, descriptor) in image.iter().flat_map(|image| &image.layers).zip(manifest.layers()) {
+        if let Some(blob) = manifest::blob(descriptor) {
+            location::note(store, diff_id, Location::new(reference, blob))?;
+        }
+    }
+    let is_new = known.is_none_or(|known| known.image != id);
+    Ok(Pulled { id, digest: first.digest, reference: reference.clone(), is_new })
+}
+
+fn check_platform(config: &[u8], wanted: &Platform, subject: &str) -> Result<(), RegistryError> {
+    let image = Image::parse(Digest::of(config), config)?;
+    if wanted.takes_config(image.config()) {
+        return Ok(());
+    }
+    let offered = vec![image::platform::of_config(image.config()).to_string()];
+    Err(RegistryError::Platform { subject: subject.to_owned(), wanted: wanted.to_string(), offered })
+}
+
+/// The layers of an image in a registry.
+struct Layers<'a> {
+    session: &'a Session,
+    repository: &'a str,
+    descriptors: &'a [Descriptor],
+    blobs: &'a [Digest],
+    progress: &'a dyn Progress,
+    failure: &'a Mutex<Option<RegistryError>>,
+}
+
+impl Source for Layers<'_> {
+    fn layer(&self, number: usize) -> Result<Box<dyn Read + Send + '_>, ImageError> {
+        let (digest, size) = (self.blobs[number], self.descriptors[number].size());
+        let id = digest.short();
+        self.progress.layer(&id, State::Downloading { done: 0, total: size });
+        let (session, repository, progress, failure) = (self.session, self.repository, self.progress, self.failure);
+        Ok(Box::new(Download { session, repository, digest, size, id, progress, failure }.reader()))
+    }
+
+    fn present(&self, number: usize) {
+        self.progress.layer(&self.blobs[number].short(), State::AlreadyExists);
+    }
+
+    fn unpacked(&self, number: usize) {
+        self.progress.layer(&self.blobs[number].short(), State::PullComplete);
+    }
+}

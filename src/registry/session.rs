@@ -1,0 +1,286 @@
+//! Requests to one registry: who asks is said as the registry wants it, and what fails by chance is tried again.
+
+use super::challenge::{self, Challenge};
+use super::credentials::Credential;
+use super::token::{self, Token};
+use super::{RegistryError, answer};
+use crate::http::{Client, HttpError, redirect};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+use ureq::http::request::Builder;
+use ureq::http::{Method, Request, Response};
+use ureq::{AsSendBody, Body, SendBody};
+
+/// How often a request is made that fails by chance.
+pub const ATTEMPTS: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Nobody waits longer for a registry that says when to come back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+const MOST_REDIRECTS: usize = 5;
+
+pub struct Session {
+    /// Its name in references.
+    pub registry: String,
+    /// `https://registry-1.docker.io`
+    pub base: String,
+    http: Client,
+    /// For other hosts, that the registry sends us on to.
+    outside: Client,
+    credential: Option<Credential>,
+    known: Mutex<Known>,
+}
+
+/// What was learnt of the registry since.
+#[derive(Default)]
+struct Known {
+    challenge: Option<Challenge>,
+    /// By the scopes they are good for.
+    tokens: HashMap<String, Token>,
+    /// The saved credential was refused, so one goes on as nobody.
+    anonymous: bool,
+}
+
+/// Which rights a request needs: `repository:library/alpine:pull`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope(Vec<String>);
+
+impl Scope {
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    pub fn pull(repository: &str) -> Self {
+        Self(vec![format!("repository:{repository}:pull")])
+    }
+
+    pub fn push(repository: &str) -> Self {
+        Self(vec![format!("repository:{repository}:pull,push")])
+    }
+
+    /// To mount what lies in another repository, one must be allowed to read it there.
+    pub fn and_pull(mut self, repository: &str) -> Self {
+        self.0.push(format!("repository:{repository}:pull"));
+        self
+    }
+}
+
+impl Session {
+    pub fn new(registry: &str, base: String, http: Client, outside: Client, credential: Option<Credential>) -> Self {
+        Self { registry: registry.to_owned(), base, http, outside, credential, known: Mutex::default() }
+    }
+
+    /// Who is logged in, if anybody is.
+    pub fn user(&self) -> Option<String> {
+        self.credential.as_ref().and_then(Credential::user)
+    }
+
+    /// A whole address of the registry.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}/v2/{path}", self.base)
+    }
+
+    /// A request without a body, or with one that can be sent again.
+    pub fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<&[u8]>,
+        scope: &Scope,
+    ) -> Result<Response<Body>, RegistryError> {
+        let mut attempt = 1;
+        loop {
+            let builder = builder(method.clone(), url, headers);
+            let result = match body {
+                Some(bytes) => self.once(builder, url, bytes, scope),
+                None => self.once(builder, url, (), scope),
+            };
+            match retry_after(&result, attempt) {
+                Some(pause) => std::thread::sleep(pause),
+                None => return result,
+            }
+            attempt += 1;
+        }
+    }
+
+    /// A request whose body is made while it is sent; whether it can be made again is the caller's to know.
+    pub fn send_stream(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: SendBody<'_>,
+        scope: &Scope,
+    ) -> Result<Response<Body>, RegistryError> {
+        let builder = self.authorized(builder(method, url, headers), url, scope)?;
+        let request = builder.body(body).map_err(|e| HttpError::reach(url, e.into()))?;
+        let response = self.http.send(request)?;
+        if response.status() == 401 {
+            self.learn(&response);
+        }
+        Ok(response)
+    }
+
+    /// GET by way of redirects, where nobody else is told who asks.
+    pub fn get(&self, url: &str, headers: &[(&str, &str)], scope: &Scope) -> Result<Response<Body>, RegistryError> {
+        let mut response = self.send(Method::GET, url, headers, None, scope)?;
+        let mut url = url.to_owned();
+        for _ in 0..MOST_REDIRECTS {
+            let Some(next) = redirect(&url, &response) else { return Ok(response) };
+            response = if self.is_own(&next) {
+                self.send(Method::GET, &next, headers, None, scope)?
+            } else {
+                let request = builder(Method::GET, &next, headers).body(());
+                self.outside.send(request.map_err(|e| HttpError::reach(&next, e.into()))?)?
+            };
+            url = next;
+        }
+        Ok(response)
+    }
+
+    fn is_own(&self, url: &str) -> bool {
+        url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// One attempt; a second one when the first was to be told how to say who asks.
+    fn once<B: AsSendBody + Copy>(
+        &self,
+        builder: Builder,
+        url: &str,
+        body: B,
+        scope: &Scope,
+    ) -> Result<Response<Body>, RegistryError> {
+        let unsigned = builder.body(()).map_err(|e| HttpError::reach(url, e.into()))?;
+        let with_body = |builder: Builder| builder.body(body).map_err(|e| HttpError::reach(url, e.into()));
+        let again = || {
+            let mut builder = Request::builder().method(unsigned.method()).uri(unsigned.uri());
+            for (name, value) in unsigned.headers() {
+                builder = builder.header(name, value);
+            }
+            builder
+        };
+        let response = self.http.send(with_body(self.authorized(again(), url, scope)?)?)?;
+        if response.status() != 401 || !self.is_own(url) {
+            return Ok(response);
+        }
+        if !self.learn(&response) {
+            return Ok(response);
+        }
+        Ok(self.http.send(with_body(self.authorized(again(), url, scope)?)?)?)
+    }
+
+    /// Notes what the registry asks for. `false`: it asks for nothing that we have not given.
+    fn learn(&self, response: &Response<Body>) -> bool {
+        let headers: Vec<&str> =
+            response.headers().get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok()).collect();
+        let Some(challenge) = challenge::choose(&headers) else { return false };
+        let mut known = self.known();
+        if challenge == Challenge::Basic && (self.credential.is_none() || known.challenge == Some(Challenge::Basic)) {
+            return false;
+        }
+        known.tokens.clear();
+        known.challenge = Some(challenge);
+        true
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The request with what says who asks, as far as the registry has told how it wants that said.
+    fn authorized(&self, builder: Builder, url: &str, scope: &Scope) -> Result<Builder, RegistryError> {
+        if !self.is_own(url) {
+            return Ok(builder);
+        }
+        // Held while the token is fetched: the other threads want the same one.
+        let mut known = self.known();
+        match known.challenge.clone() {
+            None => Ok(builder),
+            Some(Challenge::Basic) => match &self.credential {
+                Some(Credential::Password { user, password }) => {
+                    Ok(builder.header("authorization", token::basic(user, password)))
+                }
+                _ => Ok(builder),
+            },
+            Some(Challenge::Bearer { realm, service, scope: asked }) => {
+                // What the registry itself asked for may be more than we know of.
+                let scopes = if scope.0.is_empty() { asked.into_iter().collect() } else { scope.0.clone() };
+                let key = scopes.join(" ");
+                if !known.tokens.get(&key).is_some_and(Token::is_good) {
+                    let token = self.token(&mut known, &realm, service.as_deref(), &scopes)?;
+                    known.tokens.insert(key.clone(), token);
+                }
+                match known.tokens.get(&key) {
+                    Some(token) => Ok(builder.header("authorization", format!("Bearer {}", token.value))),
+                    None => Ok(builder),
+                }
+            }
+        }
+    }
+
+    fn token(
+        &self,
+        known: &mut Known,
+        realm: &str,
+        service: Option<&str>,
+        scopes: &[String],
+    ) -> Result<Token, RegistryError> {
+        // A registry that is spoken to in secret must not have the password told in the open.
+        let exposed = self.base.starts_with("https://") && !realm.starts_with("https://");
+        let credential = self.credential.as_ref().filter(|_| !known.anonymous && !exposed);
+        let http = if self.is_own(realm) { &self.http } else { &self.outside };
+        let mut attempt = 1;
+        loop {
+            let result = token::get(http, realm, service, scopes, credential);
+            match result {
+                // What is public can be had without.
+                Err(RegistryError::Login { .. })
+                    if credential.is_some() && !scopes.is_empty() && scopes.iter().all(|s| s.ends_with(":pull")) =>
+                {
+                    known.anonymous = true;
+                    return token::get(http, realm, service, scopes, None);
+                }
+                Err(RegistryError::Http(error)) if !error.is_final() && attempt < ATTEMPTS => {
+                    std::thread::sleep(pause(attempt));
+                    attempt += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+fn builder(method: Method, url: &str, headers: &[(&str, &str)]) -> Builder {
+    headers
+        .iter()
+        .fold(Request::builder().method(method).uri(url), |builder, (name, value)| builder.header(*name, *value))
+}
+
+/// How long to wait before the next attempt, if there should be one.
+fn retry_after(result: &Result<Response<Body>, RegistryError>, attempt: u32) -> Option<Duration> {
+    if attempt >= ATTEMPTS {
+        return None;
+    }
+    match result {
+        Err(RegistryError::Http(error)) => (!error.is_final()).then(|| pause(attempt)),
+        Err(_) => None,
+        Ok(response) => match response.status().as_u16() {
+            408 | 500 | 502 | 503 | 504 => Some(pause(attempt)),
+            429 => {
+                // Without a word of when, it is a limit of hours.
+                let seconds = answer::header(response, "retry-after")?.parse().ok()?;
+                Some(Duration::from_secs(seconds)).filter(|pause| *pause <= LONGEST_PAUSE)
+            }
+            _ => None,
+        },
+    }
+}
+
+/// Twice as long each time, and never for two clients at the same moment.
+pub fn pause(attempt: u32) -> Duration {
+    let longest = FIRST_PAUSE * 2u32.saturating_pow(attempt.saturating_sub(1)).min(64);
+    let mut random = [0];
+    let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
+    longest / 2 + longest / 2 * u32::from(random[0]) / 255
+}

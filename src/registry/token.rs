@@ -1,0 +1,89 @@
+//! Tokens: what a token server gives for a name and password, or to anybody, and for which repositories.
+
+use super::credentials::Credential;
+use super::{RegistryError, text};
+use crate::http::{Client, HttpError, is_url};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use std::time::{Duration, Instant};
+use ureq::http::Request;
+
+/// What is granted for less is as good as expired.
+const SHORTEST: u64 = 60;
+/// Before its end a token is no longer used.
+const MARGIN: u64 = 15;
+/// A token server's answer; nobody writes a longer one.
+const LONGEST: u64 = 1 << 20;
+
+pub struct Token {
+    pub value: String,
+    expires: Instant,
+}
+
+impl Token {
+    pub fn is_good(&self) -> bool {
+        Instant::now() < self.expires
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+/// Asks at `realm` for a token that is good for `scopes`.
+pub fn get(
+    http: &Client,
+    realm: &str,
+    service: Option<&str>,
+    scopes: &[String],
+    credential: Option<&Credential>,
+) -> Result<Token, RegistryError> {
+    let invalid = || RegistryError::Realm { realm: realm.to_owned() };
+    if !is_url(realm) {
+        return Err(invalid());
+    }
+    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let request = match credential {
+        // A token that stands for the password is exchanged by POST (OAuth 2).
+        Some(Credential::Identity(identity)) => {
+            let mut form = format!("grant_type=refresh_token&client_id=minirun&refresh_token={}", encode(identity));
+            form += &format!("&service={}&scope={}", encode(service.unwrap_or_default()), encode(&scopes.join(" ")));
+            let request = Request::post(realm).header("content-type", "application/x-www-form-urlencoded");
+            request.body(form)
+        }
+        _ => {
+            let mut query: Vec<String> = service.iter().map(|service| format!("service={}", encode(service))).collect();
+            query.extend(scopes.iter().map(|scope| format!("scope={}", encode(scope))));
+            let joint = if realm.contains('?') { '&' } else { '?' };
+            let mut request = Request::get(format!("{realm}{joint}{}", query.join("&")));
+            if let Some(Credential::Password { user, password }) = credential {
+                request = request.header("authorization", basic(user, password));
+            }
+            request.body(String::new())
+        }
+    };
+    let request = request.map_err(|_| invalid())?;
+    let answer = if request.method() == "GET" { http.send(request.map(|_| ()))? } else { http.send(request)? };
+    let status = answer.status().as_u16();
+    let body = text(answer, LONGEST).map_err(|source| HttpError::Broken { url: realm.to_owned(), source })?;
+    if matches!(status, 400 | 401 | 403) {
+        return Err(RegistryError::Login { realm: realm.to_owned(), user: credential.and_then(Credential::user) });
+    }
+    if status != 200 {
+        return Err(HttpError::Status { url: realm.to_owned(), status }.into());
+    }
+    let answer: Answer = serde_json::from_slice(&body).map_err(|_| invalid())?;
+    // Some send `token`, some `access_token`, some both.
+    let value = answer.token.or(answer.access_token).filter(|value| !value.is_empty()).ok_or_else(invalid)?;
+    let seconds = answer.expires_in.unwrap_or(SHORTEST).max(SHORTEST) - MARGIN;
+    Ok(Token { value, expires: Instant::now() + Duration::from_secs(seconds.min(24 * 3600)) })
+}
+
+pub fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}

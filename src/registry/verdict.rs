@@ -1,0 +1,187 @@
+//! What a refusal means for who asked: who may do what, what is not there, what is used up, and what to type next.
+
+use super::answer::{Limit, Refusal};
+use super::session::{Scope, Session};
+use super::{RegistryError, answer};
+use crate::diag::Diagnose;
+use crate::image::reference::Reference;
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Pull,
+    Push,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Verdict {
+    #[error("pull access denied for {}: the repository does not exist or may require a login ({said})", reference.familiar_repository())]
+    PullDenied { reference: Reference, user: Option<String>, said: String },
+    #[error("denied: you may not push to {} ({said})", reference.name())]
+    PushDenied { reference: Reference, user: Option<String>, said: String },
+    #[error("docker.io/library is Docker's own: nobody else may push {}", reference.name())]
+    Library { reference: Reference, user: Option<String> },
+    #[error("manifest for {} not found: {said}", reference.familiar())]
+    NoManifest { reference: Reference, tags: Vec<String>, said: String },
+    #[error("{} has no repository {}", reference.registry, reference.repository)]
+    NoRepository { reference: Reference },
+    #[error("{registry} answers 429 (too many requests){}", used(limit))]
+    Limited { registry: String, user: Option<String>, limit: Limit },
+}
+
+impl Diagnose for Verdict {
+    fn hint(&self) -> Option<String> {
+        let server = |registry: &str| if registry == "docker.io" { String::new() } else { format!(" {registry}") };
+        match self {
+            Self::PullDenied { reference, user: None, .. } => {
+                Some(format!("if it is there, log in: minirun login{}", server(&reference.registry)))
+            }
+            Self::PullDenied { user: Some(user), .. } => {
+                Some(format!("you are logged in as {user}: is the name spelt as in the registry?"))
+            }
+            Self::PushDenied { reference, user: None, .. } => {
+                Some(format!("log in first: minirun login{}", server(&reference.registry)))
+            }
+            Self::PushDenied { reference, user: Some(user), .. } => {
+                let owner = reference.repository.split('/').next().unwrap_or_default();
+                if owner == user || reference.registry != "docker.io" {
+                    return Some(format!("you are logged in as {user}, who may not write there"));
+                }
+                Some(format!("you are logged in as {user}, not as {owner}\n{}", retag(reference, user)))
+            }
+            Self::Library { reference, user: Some(user) } => {
+                Some(format!("you are logged in as {user}\n{}", retag(reference, user)))
+            }
+            Self::Library { reference, user: None } => {
+                let name = last(reference);
+                Some(format!(
+                    "give it a name of your own: minirun tag {} YOU/{name}\nand log in: minirun login",
+                    reference.familiar()
+                ))
+            }
+            Self::NoManifest { tags, .. } if !tags.is_empty() => Some(format!("it has the tags: {}", tags.join(", "))),
+            Self::NoManifest { .. } | Self::NoRepository { .. } => Some("is the name spelt as in the registry?".into()),
+            Self::Limited { registry, user, limit } => {
+                let mut lines = Vec::new();
+                if let Some(seconds) = limit.again_in {
+                    lines.push(format!("again in {}", span(seconds)));
+                }
+                if user.is_none() {
+                    lines.push(format!("who is logged in may do more: minirun login{}", server(registry)));
+                }
+                lines.push("or have a mirror asked first: see docs/registry.md".into());
+                Some(lines.join("\n"))
+            }
+        }
+    }
+}
+
+/// `tag` and `push` under a name of one's own.
+fn retag(reference: &Reference, user: &str) -> String {
+    let tag = reference.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+    let own = format!("{user}/{}{tag}", last(reference));
+    format!("tag it as your own: minirun tag {} {own}\nand push that:      minirun push {own}", reference.familiar())
+}
+
+fn last(reference: &Reference) -> &str {
+    reference.repository.rsplit('/').next().unwrap_or_default()
+}
+
+fn used(limit: &Limit) -> String {
+    match (limit.pulls, limit.seconds) {
+        (Some(pulls), Some(seconds)) => format!(": {pulls} pulls in {} used", span(seconds)),
+        (Some(pulls), None) => format!(": {pulls} pulls used"),
+        _ => String::new(),
+    }
+}
+
+/// `6 hours`, `43 min`
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} hours", seconds.div_ceil(3600)),
+    }
+}
+
+/// The error, with what it means if the registry refused something.
+pub fn explain(error: RegistryError, session: &Session, reference: &Reference, verb: Verb) -> RegistryError {
+    let refusal = match error {
+        RegistryError::Refused { refusal, subject } => match refusal.status {
+            401 | 403 | 404 | 429 => refusal,
+            _ => return RegistryError::Refused { refusal, subject },
+        },
+        // Nobody is let in without a login, or the one that is kept is no longer good.
+        RegistryError::Login { user: None, .. } => Refusal { status: 401, ..Refusal::default() },
+        other => return other,
+    };
+    let (reference, user, said) = (reference.clone(), session.user(), refusal.words());
+    let hub = reference.registry == "docker.io";
+    let library = hub && reference.repository.starts_with("library/");
+    let verdict = match (refusal.status, verb) {
+        (429, _) => {
+            let limit = refusal.limit.unwrap_or_default();
+            Verdict::Limited { registry: reference.registry, user, limit }
+        }
+        (401 | 403, Verb::Push) if library => Verdict::Library { reference, user },
+        (401 | 403, Verb::Push) => Verdict::PushDenied { reference, user, said },
+        (401 | 403, Verb::Pull) => Verdict::PullDenied { reference, user, said },
+        (_, _) if refusal.code == "NAME_UNKNOWN" => Verdict::NoRepository { reference },
+        (_, Verb::Pull) => Verdict::NoManifest { tags: some_tags(session, &reference), reference, said },
+        (_, Verb::Push) => {
+            return RegistryError::Refused {
+                subject: reference.familiar(),
+                refusal: Refusal { limit: None, ..refusal },
+            };
+        }
+    };
+    verdict.into()
+}
+
+#[derive(Deserialize)]
+struct Tags {
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+const MOST_TAGS: usize = 10;
+const LONGEST: u64 = 4 << 20;
+
+/// Those that come nearest to what was asked for.
+fn some_tags(session: &Session, reference: &Reference) -> Vec<String> {
+    let mut tags = all_tags(session, &reference.repository).unwrap_or_default();
+    let asked = reference.tag.clone().unwrap_or_default();
+    tags.sort_by_key(|tag| (tag != "latest", crate::image::id::distance(&asked, tag)));
+    tags.truncate(MOST_TAGS);
+    tags
+}
+
+/// Every tag of a repository, page after page.
+pub fn all_tags(session: &Session, repository: &str) -> Result<Vec<String>, RegistryError> {
+    let mut url = session.url(&format!("{repository}/tags/list"));
+    let mut found = Vec::new();
+    loop {
+        let response = session.get(&url, &[], &Scope::pull(repository))?;
+        if response.status() != 200 {
+            return Err(answer::refusal(response).into_error(repository));
+        }
+        let next =
+            answer::header(&response, "link").and_then(next_page).and_then(|next| crate::http::resolve(&url, next));
+        let bytes = answer::document(response, &url, LONGEST)?;
+        let page: Tags = serde_json::from_slice(&bytes)
+            .map_err(|source| RegistryError::Document { subject: format!("the tags of {repository}"), source })?;
+        let page = page.tags.unwrap_or_default();
+        let ended = page.is_empty();
+        found.extend(page.into_iter().filter(|tag| format!("a:{tag}").parse::<Reference>().is_ok()));
+        match next {
+            Some(next) if !ended => url = next,
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// `Link: </v2/a/tags/list?last=b>; rel="next"` (RFC 8288)
+fn next_page(link: &str) -> Option<&str> {
+    let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+    parameters.contains("next").then_some(address)
+}
