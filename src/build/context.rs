@@ -112,7 +112,10 @@ pub fn open(store: &Store, context: &str, file: Option<&str>) -> Result<Context,
     }
     if is_url(context) {
         let mut bytes = Vec::new();
-        fetch(context)?.reader.read_to_end(&mut bytes).map_err(|error| ContextError::Body(context.to_owned(), error))?;
+        fetch(context)?
+            .reader
+            .read_to_end(&mut bytes)
+            .map_err(|error| ContextError::Body(context.to_owned(), error))?;
         if unpack::is_archive(Cursor::new(&bytes)) {
             return unpacked(store, Cursor::new(bytes), file, context);
         }

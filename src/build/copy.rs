@@ -167,7 +167,7 @@ impl Builder<'_> {
     pub(super) fn layers_of(&mut self, number: usize, from: &str) -> Result<Vec<Digest>, BuildError> {
         match self.plan.earlier(number, from) {
             Some(stage) => Ok(self.state(stage).layers.clone()),
-            None => Ok(self.find_image(from)?.layers),
+            None => Ok(self.find_image(from, &self.options.platform.clone())?.layers),
         }
     }
 

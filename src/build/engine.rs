@@ -9,7 +9,7 @@ use super::run::{self, Running};
 use super::stage::{Base, Plan};
 use super::state::State;
 use super::tree::Tree;
-use super::{BuildError, Built, Done, Listener, Options, StepError, StepName, finish};
+use super::{BuildError, Built, Done, Listener, Options, StepError, StepName, finish, squash};
 use crate::container::create;
 use crate::container::layering::Layering;
 use crate::container::protocol::Message;
@@ -17,10 +17,11 @@ use crate::image::digest::Digest;
 use crate::image::freeze::{self, freeze};
 use crate::image::ingest::Ingested;
 use crate::image::owner::Owners;
-use crate::image::{self, Image, ImageError, claim, config, layer};
+use crate::image::platform::Platform;
+use crate::image::{self, Image, claim, config, layer};
+use crate::registry::{self, Policy, Settings};
 use crate::store::{Scratch, Store};
 use crate::sys::{On, process};
-use crate::registry::{self, Policy, Settings};
 use crate::userns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap};
@@ -252,7 +253,7 @@ impl Builder<'_> {
                 self.work[number].keys = self.work[base].keys.clone();
                 self.work[base].state.as_ref().map_or_else(|| State::scratch(&platform), State::next_stage)
             }
-            Base::Image(reference) => State::of_image(&self.find_image(&reference)?),
+            Base::Image(reference) => State::of_image(&self.find_image(&reference, &platform)?),
         };
         self.work[number].state = Some(state);
         let triggers = self.state(number).take_triggers();
@@ -274,8 +275,8 @@ impl Builder<'_> {
         Ok(Went::On)
     }
 
-    pub fn find_image(&mut self, reference: &str) -> Result<Image, BuildError> {
-        let platform = Some(&self.options.platform);
+    pub fn find_image(&mut self, reference: &str, platform: &Platform) -> Result<Image, BuildError> {
+        let platform = Some(platform);
         if !self.options.pull
             && let Some(image) = registry::local(self.store, reference, platform)?
         {
@@ -359,8 +360,8 @@ impl Builder<'_> {
         if self.room.is_none() {
             claim::recover(self.store)?;
             cache::sweep(self.store)?;
-            // Modes are given as they are said.
-            rustix::process::umask(rustix::fs::Mode::empty());
+            // Files that a RUN makes have the modes that they would have with Docker, whatever the caller's umask is.
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
             process::unshare(libc::CLONE_NEWNS, "CLONE_NEWNS")?;
             let private = rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
             rustix::mount::mount_change("/", private).on("mount", "/")?;
@@ -487,6 +488,24 @@ impl Builder<'_> {
         let directory = self.directory(number)?;
         copy::make_directory(self, number, &directory, &path).map_err(|error| self.at(number, step, error))?;
         self.layer(number, Made { directory, alone: false, leave_out: Vec::new(), inputs, row, reason, begun })
+    }
+
+    /// A layer that takes the place of the last `count` of a stage.
+    pub fn replace(
+        &mut self,
+        number: usize,
+        count: usize,
+        ingested: Ingested,
+        inputs: Inputs,
+    ) -> Result<(), BuildError> {
+        let (diff_id, created) = (ingested.info.diff_id, ingested.info.created.clone());
+        let key = inputs.key();
+        if layer::info(self.store, &diff_id)?.is_none() {
+            self.pending.insert(diff_id, Pending { ingested, key, inputs });
+        }
+        self.work[number].keys.push((diff_id, key));
+        self.state(number).squash(count, (diff_id, created));
+        Ok(())
     }
 
     /// What every step's inputs begin with.
@@ -632,12 +651,24 @@ impl Builder<'_> {
         let labels = self.options.labels.clone();
         self.state(target).label(&labels);
         if self.options.squash {
-            finish::squash(self, target)?;
+            squash::squash(self, target)?;
         }
         self.settle()?;
+        for output in &self.options.outputs {
+            finish::export(self, target, output)?;
+        }
+        let layers: Vec<Digest> = self.work[target].keys.iter().map(|(layer, _)| *layer).collect();
+        let exports_files = self.options.outputs.iter().any(|output| !output.is_image());
+        if exports_files && self.options.names.is_empty() {
+            return Ok(Built { image: None, layers });
+        }
         let state = self.state(target).clone();
         let keys = self.work[target].keys.clone();
-        finish::store(self.store, &state, &keys, &self.options.names)
+        let id = finish::store(self.store, &state, &keys, &self.options.names)?;
+        for output in self.options.outputs.iter().filter(|output| output.is_image()) {
+            finish::save(self.store, &id, &self.options.names, output)?;
+        }
+        Ok(Built { image: Some(id), layers })
     }
 
     /// The state before the step that failed.
@@ -648,7 +679,7 @@ impl Builder<'_> {
             return Ok(None);
         };
         let state = self.state(number).clone();
-        Ok(Some(finish::store(self.store, &state, &[], &[])?.image))
+        Ok(Some(finish::store(self.store, &state, &[], &[])?))
     }
 }
 

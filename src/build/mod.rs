@@ -15,6 +15,7 @@ pub mod instruction;
 mod memo;
 pub mod parse;
 mod run;
+mod squash;
 pub mod stage;
 mod state;
 mod tree;
@@ -71,6 +72,12 @@ pub enum BuildError {
     },
     #[error("no overlay can be mounted at {}, so layers cannot be told apart", .0.display())]
     NoOverlay(PathBuf),
+    #[error("the result cannot be written to {}", target.display())]
+    Export {
+        target: PathBuf,
+        #[source]
+        source: tree::TreeError,
+    },
     #[error("the build was interrupted")]
     Interrupted,
     #[error(transparent)]
@@ -126,7 +133,7 @@ impl Diagnose for BuildError {
             Self::NoOverlay(_) => {
                 Some("install fuse-overlayfs, or keep the store elsewhere: minirun --root DIR …".into())
             }
-            Self::Interrupted => None,
+            Self::Interrupted | Self::Export { .. } => None,
             Self::Context(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Store(error) => error.hint(),
@@ -195,6 +202,7 @@ pub struct Options {
     /// Ids and sockets of agents.
     pub agents: Vec<(String, PathBuf)>,
     pub squash: bool,
+    pub outputs: Vec<Output>,
     /// An image of the state before a step that fails is kept.
     pub keep_failed: bool,
     /// The build is to come out the same at any time: no file is newer.
@@ -207,6 +215,7 @@ pub struct Secret {
     pub contents: Vec<u8>,
 }
 
+pub use finish::{Kind as OutputKind, Output};
 pub use run::RunNetwork;
 
 /// Where a step stands.
@@ -253,7 +262,8 @@ pub trait Listener {
 
 /// What was built.
 pub struct Built {
-    pub image: Digest,
+    /// None of a build that only gave files.
+    pub image: Option<Digest>,
     /// The layers that this build added to its base, with the steps that made them.
     pub layers: Vec<Digest>,
 }

@@ -343,11 +343,7 @@ pub fn start(builder: &mut Builder, number: usize, prepared: Prepared, mut made:
         told: false,
         leashed: true,
     };
-    // What a RUN makes has the modes that it would have with Docker, whatever the caller's umask is.
-    let ours = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let prepared = launch::prepare(builder.store, "build");
-    rustix::process::umask(ours);
-    let prepared = prepared?;
+    let prepared = launch::prepare(builder.store, "build")?;
     let end = launch::converse(prepared, &job, Vec::new(), "build", None, &mut Silent)?;
     Ok(Running { end, made, views: beside.views, _locks: beside.locks })
 }

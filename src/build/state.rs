@@ -138,14 +138,19 @@ impl State {
         self.history.push(Row { created_by, layer });
     }
 
+    /// The layers that are not the base image's, and when the newest of them was made.
+    pub fn own(&self) -> (usize, Option<String>) {
+        let own: Vec<&String> = self.history.iter().filter_map(|row| Some(&row.layer.as_ref()?.1)).collect();
+        (own.len(), own.last().map(|created| (*created).clone()))
+    }
+
     /// Puts one layer in the place of the last `count`.
-    pub fn squash(&mut self, count: usize, layer: Option<(Digest, String)>) {
+    pub fn squash(&mut self, count: usize, layer: (Digest, String)) {
         self.layers.truncate(self.layers.len() - count);
         for row in &mut self.history {
             row.layer = None;
         }
-        self.layers.extend(layer.as_ref().map(|(diff_id, _)| *diff_id));
-        self.history.push(Row { created_by: "squashed".into(), layer });
+        self.note("squashed".into(), Some(layer));
     }
 
     /// The config of the image. A step that made no layer has the time of the layer below, as Docker gives it: so the same

@@ -253,12 +253,6 @@ impl Selected {
         rustix::fs::openat2(&self.base, &entry.path, flags, Mode::empty(), BENEATH)
     }
 
-    /// Bytes and number of its files.
-    pub fn size(&self) -> (u64, usize) {
-        let files = self.entries.iter().filter(|entry| entry.kind == FileType::RegularFile);
-        files.fold((0, 0), |(bytes, number), entry| (bytes + entry.seen.size, number + 1))
-    }
-
     /// What each thing in it is, as far as it matters to an image: not when it was written.
     pub fn digests(&self, memo: &mut Memo) -> Result<Vec<(String, String)>, TreeError> {
         let unknown: Vec<&Entry> = self
@@ -451,6 +445,8 @@ impl Laying<'_> {
             FileType::Fifo => {
                 let mode = Mode::from_raw_mode(self.mode.unwrap_or(entry.stat.mode));
                 rustix::fs::mknodat(into, name, FileType::Fifo, mode, 0).on("mknodat", name)?;
+                // Whatever the umask made of it.
+                rustix::fs::chmodat(into, name, mode, AtFlags::empty()).on("fchmodat", name)?;
                 self.unopened(entry, into, name)
             }
             // No user namespace may make a device.

@@ -3,7 +3,7 @@
 use super::Context;
 use super::progress::{Explained, Kind, Progress};
 use super::transfer::Printer;
-use crate::build::{self, BuildError, Listener, Options, RunNetwork, Secret, context, parse};
+use crate::build::{self, BuildError, Listener, Options, Output, OutputKind, RunNetwork, Secret, context, parse};
 use crate::diag::{Diagnose, Failure};
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
@@ -65,6 +65,9 @@ pub struct BuildArgs {
     /// Make one layer of all that is new
     #[arg(long)]
     squash: bool,
+    /// Write the result: a directory, - for an archive, or type=local|tar|oci|docker,dest=PATH
+    #[arg(short, long, value_name = "PATH|type=…,dest=…")]
+    output: Vec<String>,
     /// Say of each step what it adds, and why it ran again
     #[arg(long)]
     explain: bool,
@@ -89,6 +92,8 @@ enum BuildArgsError {
     Host(String),
     #[error("--network {0}: a build has host and none")]
     Network(String),
+    #[error("--output {0}: {1}")]
+    Output(String, &'static str),
     #[error("--label {0}: it has no name")]
     Label(String),
     #[error("{} cannot be read", .0.display())]
@@ -102,6 +107,9 @@ impl Diagnose for BuildArgsError {
         match self {
             Self::Secret(..) => Some("as in: --secret id=token,src=token.txt or --secret id=token,env=TOKEN".into()),
             Self::Ssh(_) => Some("start an agent first: eval $(ssh-agent) && ssh-add".into()),
+            Self::Output(..) => {
+                Some("as in: -o DIR, -o - for an archive, -o type=tar,dest=FILE; types: local, tar, oci, docker".into())
+            }
             _ => None,
         }
     }
@@ -127,6 +135,8 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     }
     let options = options(&arguments, source, &opened)?;
     let debugs = arguments.debug;
+    // The build works elsewhere.
+    let iidfile = arguments.iidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     let begun = std::time::Instant::now();
     let built = match build::build(store, options, &mut progress) {
         Err(BuildError::NeedsNamespace) => {
@@ -143,8 +153,8 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
         }
         Ok(built) => built,
     };
-    if let Some(file) = &arguments.iidfile {
-        std::fs::write(file, built.image.to_string()).map_err(|e| BuildArgsError::Write(file.clone(), e))?;
+    if let (Some(file), Some(image)) = (&iidfile, built.image) {
+        std::fs::write(file, image.to_string()).map_err(|e| BuildArgsError::Write(file.clone(), e))?;
     }
     let names: Vec<String> = arguments.tag.iter().map(|name| name.clone().or_latest().familiar()).collect();
     progress.finish(store, &built, &names, begun.elapsed())?;
@@ -191,6 +201,7 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         secrets: arguments.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
         agents: arguments.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
         squash: arguments.squash,
+        outputs: arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?,
         keep_failed: arguments.debug,
         epoch: epoch.and_then(|text| text.trim().parse().ok()),
     })
@@ -211,6 +222,36 @@ fn secret(text: &str) -> Result<Secret, BuildArgsError> {
         (None, None) => std::fs::read(id).map_err(|_| wrong("it has neither src=FILE nor env=NAME"))?,
     };
     Ok(Secret { id: id.to_owned(), contents })
+}
+
+/// `-o`, a path alone or its fields.
+fn output(text: &str) -> Result<Output, BuildArgsError> {
+    let wrong = |why| BuildArgsError::Output(text.to_owned(), why);
+    let path = |text: &str| match text {
+        "-" => None,
+        path => Some(std::path::absolute(path).unwrap_or_else(|_| path.into())),
+    };
+    if !text.contains('=') {
+        let kind = if text == "-" { OutputKind::Tar } else { OutputKind::Local };
+        return Ok(Output { kind, target: path(text) });
+    }
+    let field =
+        |name: &str| text.split(',').filter_map(|f| f.split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v);
+    let kind = match field("type").ok_or_else(|| wrong("it has no type=…"))? {
+        "local" => OutputKind::Local,
+        "tar" => OutputKind::Tar,
+        "oci" => OutputKind::Oci,
+        "docker" => OutputKind::Docker,
+        _ => return Err(wrong("that type is not known")),
+    };
+    let target = field("dest").and_then(path);
+    match (kind, &target) {
+        (OutputKind::Local, None) => Err(wrong("it has no dest=DIR")),
+        (_, None) if std::io::stdout().is_terminal() => {
+            Err(wrong("an archive is nothing for a terminal; add dest=FILE"))
+        }
+        _ => Ok(Output { kind, target }),
+    }
 }
 
 fn agent(text: &str) -> Result<(String, PathBuf), BuildArgsError> {

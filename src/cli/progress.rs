@@ -131,11 +131,17 @@ impl Progress {
 
     pub fn finish(&mut self, _store: &Store, built: &Built, names: &[String], took: Duration) -> Result<(), Failure> {
         self.flush();
+        let Some(image) = built.image else {
+            if self.kind != Kind::Quiet {
+                eprintln!("built in {}", seconds(took));
+            }
+            return Ok(());
+        };
         if self.kind == Kind::Quiet {
-            println!("{}", built.image);
+            println!("{image}");
             return Ok(());
         }
-        eprintln!("built {} in {}", built.image.short(), seconds(took));
+        eprintln!("built {} in {}", image.short(), seconds(took));
         for name in names {
             eprintln!("named {name}");
         }

@@ -63,6 +63,28 @@ pub fn freeze(upper: &Path, entry: PathBuf, options: &Options) -> Result<Ingeste
     Ok(Ingested { entry, info })
 }
 
+/// Writes all that is in a directory as an archive of a root file system.
+pub fn archive(tree: &Path, output: impl Write) -> Result<(), ImageError> {
+    let items = diff::items(tree, &[], &[])?;
+    let mut output = Plain(output);
+    pack::pack(tree, &items, &mut output)?;
+    output.flush().map_err(ImageError::Pack)
+}
+
+struct Plain<W>(W);
+
+impl<W: Write> Write for Plain<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<W: Write> Sink for Plain<W> {}
+
 /// Removes what is no change, and what overlayfs has noted for itself.
 fn tidy(directory: &Path, shown: &Path, kept: &HashMap<&Path, &Item>, latest: Option<i64>) -> Result<(), SysError> {
     for entry in fs::read_dir(directory).on("opendir", directory)? {
