@@ -1,6 +1,7 @@
 //! What was typed, and what is printed: one file per family of commands.
 
 mod attach;
+mod build;
 mod commit;
 mod container;
 mod doctor;
@@ -11,6 +12,7 @@ mod inspect;
 mod login;
 mod logs;
 mod manifest;
+mod progress;
 mod published;
 mod registry;
 mod run;
@@ -46,6 +48,8 @@ enum Command {
     Container(container::Command),
     #[command(flatten)]
     Image(image::Command),
+    /// Make an image from a Dockerfile
+    Build(build::BuildArgs),
     #[command(flatten)]
     Registry(registry::Command),
     #[command(flatten)]
@@ -105,6 +109,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
     match arguments.command {
         Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
+        Command::Build(arguments) => build::build(arguments, &context),
         Command::Registry(command) => command.run(&context),
         Command::See(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
