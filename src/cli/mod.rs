@@ -47,6 +47,9 @@ enum Command {
     Image(image::Command),
     /// Make an image from a Dockerfile
     Build(build::BuildArgs),
+    /// What builds remember: prune
+    #[command(subcommand)]
+    Builder(build::BuilderCommand),
     #[command(flatten)]
     Registry(registry::Command),
     /// Say what this host gives and lacks, and what mends it
@@ -105,6 +108,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
         Command::Build(arguments) => build::build(arguments, &context),
+        Command::Builder(command) => build::builder(&command, &context),
         Command::Registry(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
         Command::System(command) => command.run(&context),
