@@ -295,6 +295,7 @@ pub fn sweep(store: &Store) -> Result<(), ImageError> {
     let mark = store.path(DIRECTORY).join("swept");
     let age = fs::metadata(&mark).and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
     if age.is_none_or(|age| age > SWEEP_EVERY) {
+        fs::create_dir_all(store.path(DIRECTORY)).on("mkdir", &mark)?;
         fs::write(&mark, "").on("write", &mark)?;
         prune(store, Some(LIFETIME))?;
     }

@@ -9,7 +9,7 @@ use super::run::{self, Running};
 use super::stage::{Base, Plan};
 use super::state::State;
 use super::tree::Tree;
-use super::{BuildError, Built, Done, Listener, Options, StepError, StepName, finish, squash};
+use super::{BuildError, Built, BuiltLayer, Done, Listener, Options, StepError, StepName, finish, squash};
 use crate::container::create;
 use crate::container::layering::Layering;
 use crate::container::protocol::Message;
@@ -657,7 +657,11 @@ impl Builder<'_> {
         for output in &self.options.outputs {
             finish::export(self, target, output)?;
         }
-        let layers: Vec<Digest> = self.work[target].keys.iter().map(|(layer, _)| *layer).collect();
+        let mut layers = Vec::new();
+        for (diff_id, row) in self.state(target).own_layers() {
+            let size = layer::known(self.store, &diff_id)?.size;
+            layers.push(BuiltLayer { diff_id, size, row });
+        }
         let exports_files = self.options.outputs.iter().any(|output| !output.is_image());
         if exports_files && self.options.names.is_empty() {
             return Ok(Built { image: None, layers });

@@ -48,6 +48,8 @@ pub fn default_shell() -> Vec<String> {
 pub enum BuildError {
     #[error(transparent)]
     Fault(#[from] Fault),
+    #[error("there is no stage `{name}`")]
+    NoStage { name: String, hint: String },
     #[error("{step} ended with exit code {code}")]
     Failed {
         step: String,
@@ -124,6 +126,7 @@ impl Diagnose for BuildError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Fault(fault) => fault.hint.clone(),
+            Self::NoStage { hint, .. } => Some(hint.clone()),
             Self::Failed { .. } => {
                 Some("look inside, as it was before this step: the same command with --debug".into())
             }
@@ -264,6 +267,13 @@ pub trait Listener {
 pub struct Built {
     /// None of a build that only gave files.
     pub image: Option<Digest>,
-    /// The layers that this build added to its base, with the steps that made them.
-    pub layers: Vec<Digest>,
+    /// The layers that this build added to its base, bottom first.
+    pub layers: Vec<BuiltLayer>,
+}
+
+pub struct BuiltLayer {
+    pub diff_id: Digest,
+    pub size: u64,
+    /// The step that made it, as the history tells it.
+    pub row: String,
 }

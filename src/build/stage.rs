@@ -1,5 +1,6 @@
 //! A Dockerfile's stages: what each stands on, which are needed for the one that is asked for.
 
+use super::BuildError;
 use super::instruction::{self, From, Instruction, Step};
 use super::parse::{Fault, Source};
 use super::variable::Lexer;
@@ -61,7 +62,7 @@ impl Plan {
         build_args: &BTreeMap<String, String>,
         target: Option<&str>,
         platform: &Platform,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, BuildError> {
         let steps = instruction::steps(&mut source)?;
         let mut globals = platform_arguments(platform);
         let mut consumed = Vec::new();
@@ -86,7 +87,7 @@ impl Plan {
                 (_, None) => {
                     let message = format!("{} comes before the first FROM", step.node.word);
                     let hint = "begin with the image that yours stands on: FROM alpine";
-                    return Err(source.fault_at(&step.node, "", &message, Some(hint)));
+                    return Err(source.fault_at(&step.node, "", &message, Some(hint)).into());
                 }
                 (_, Some(stage)) => stage.steps.push(step),
             }
@@ -94,7 +95,7 @@ impl Plan {
         let Some(last) = stages.len().checked_sub(1) else {
             let hint = "begin with the image that yours stands on: FROM alpine";
             let place = super::parse::Place { line: 1, column: 1 };
-            return Err(source.fault(place, "there is no FROM in this file", Some(hint)));
+            return Err(source.fault(place, "there is no FROM in this file", Some(hint)).into());
         };
         let target = match target {
             None => last,
@@ -105,8 +106,7 @@ impl Plan {
                     Some(near) => format!("did you mean --target {near}?"),
                     None => format!("the stages are {}", names.join(", ")),
                 };
-                let place = super::parse::Place { line: 1, column: 1 };
-                source.fault(place, &format!("there is no stage `{name}`"), Some(&hint))
+                BuildError::NoStage { name: name.to_owned(), hint }
             })?,
         };
         Ok(Self { source, stages, target, globals, consumed })

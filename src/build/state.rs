@@ -138,7 +138,13 @@ impl State {
         self.history.push(Row { created_by, layer });
     }
 
-    /// The layers that are not the base image's, and when the newest of them was made.
+    /// The layers that are not the base image's, and what made them.
+    pub fn own_layers(&self) -> Vec<(Digest, String)> {
+        let rows = self.history.iter();
+        rows.filter_map(|row| Some((row.layer.as_ref()?.0, row.created_by.clone()))).collect()
+    }
+
+    /// How many layers are not the base image's, and when the newest of them was made.
     pub fn own(&self) -> (usize, Option<String>) {
         let own: Vec<&String> = self.history.iter().filter_map(|row| Some(&row.layer.as_ref()?.1)).collect();
         (own.len(), own.last().map(|created| (*created).clone()))

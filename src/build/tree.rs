@@ -283,7 +283,11 @@ impl Selected {
                 _ => format!("device {}", entry.device),
             };
             let Stat { uid, gid, mode } = entry.stat;
-            let path = Path::new("/").join(&self.path).join(&entry.path);
+            let mut path = Path::new("/").join(&self.path);
+            // Joined with nothing it would end with a slash.
+            if !entry.path.as_os_str().is_empty() {
+                path.push(&entry.path);
+            }
             all.push((path.to_string_lossy().into_owned(), format!("{mode:o} {uid}:{gid} {what}")));
         }
         Ok(all)
@@ -345,9 +349,15 @@ impl Laying<'_> {
                 Ok(()) => date(&directory, self.now).on("futimens", name),
             }
         });
-        match unmapped {
-            Some(error) => Err(error),
-            None => Ok(made?),
+        if let Some(error) = unmapped {
+            return Err(error);
+        }
+        let made = made?;
+        let found = rustix::fs::fstat(&made).on("fstat", path)?;
+        if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+            Ok(made)
+        } else {
+            Err(TreeError::OverFile(path.to_owned()))
         }
     }
 

@@ -1,17 +1,19 @@
 //! `build`: a Dockerfile becomes an image.
 
-use super::Context;
 use super::progress::{Explained, Kind, Progress};
 use super::transfer::Printer;
-use crate::build::{self, BuildError, Listener, Options, Output, OutputKind, RunNetwork, Secret, context, parse};
+use super::{Context, human};
+use crate::build::{
+    self, BuildError, Listener, Options, Output, OutputKind, RunNetwork, Secret, cache, context, parse,
+};
 use crate::diag::{Diagnose, Failure};
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::userns;
-use clap::Args;
+use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -117,8 +119,8 @@ impl Diagnose for BuildArgsError {
 
 pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
-    // What is read from a stream can be read once only.
-    if !context::is_plain(&arguments.context, arguments.file.as_deref()) {
+    // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
+    if arguments.explain || !context::is_plain(&arguments.context, arguments.file.as_deref()) {
         userns::enter(store)?;
     }
     let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
@@ -263,6 +265,52 @@ fn agent(text: &str) -> Result<(String, PathBuf), BuildArgsError> {
         return Err(BuildArgsError::Ssh(text.to_owned()));
     }
     Ok((id.to_owned(), std::path::absolute(&socket).unwrap_or(socket)))
+}
+
+#[derive(Subcommand)]
+pub enum BuilderCommand {
+    /// Forget what builds remember, and give its room back
+    Prune {
+        /// Everything; there is nothing that is kept otherwise
+        #[arg(short, long)]
+        all: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("builder prune would ask first, and nobody is there to be asked")]
+struct NobodyToAsk;
+
+impl Diagnose for NobodyToAsk {
+    fn hint(&self) -> Option<String> {
+        Some("if it is meant: minirun builder prune --force".into())
+    }
+}
+
+pub fn builder(command: &BuilderCommand, context: &Context) -> Result<u8, Failure> {
+    let BuilderCommand::Prune { force, .. } = command;
+    let store = &context.store;
+    userns::enter(store)?;
+    let before = cache::usage(store)?;
+    if !force {
+        if !std::io::stdin().is_terminal() {
+            return Err(NobodyToAsk.into());
+        }
+        print!("Every build begins anew afterwards; this frees {}. Go on? [y/N] ", human::size(before.size));
+        let _ = std::io::stdout().flush();
+        let mut answer = String::new();
+        let _ = std::io::stdin().read_line(&mut answer);
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Ok(1);
+        }
+    }
+    cache::prune(store, None).map_err(BuildError::from)?;
+    let after = cache::usage(store)?;
+    println!("Total reclaimed space: {}", human::size(before.size.saturating_sub(after.size)));
+    Ok(0)
 }
 
 /// `--check`: what Docker's linter says too.

@@ -50,6 +50,9 @@ enum Command {
     Image(image::Command),
     /// Make an image from a Dockerfile
     Build(build::BuildArgs),
+    /// What builds remember: prune
+    #[command(subcommand)]
+    Builder(build::BuilderCommand),
     #[command(flatten)]
     Registry(registry::Command),
     #[command(flatten)]
@@ -110,6 +113,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
         Command::Build(arguments) => build::build(arguments, &context),
+        Command::Builder(command) => build::builder(&command, &context),
         Command::Registry(command) => command.run(&context),
         Command::See(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),

@@ -4,6 +4,8 @@ use super::human;
 use crate::build::parse::Warning;
 use crate::build::{Built, Done, Listener, StepName};
 use crate::diag::Failure;
+use crate::explain::ghosts;
+use crate::image::digest::Digest;
 use crate::store::Store;
 use clap::ValueEnum;
 use std::collections::{HashMap, VecDeque};
@@ -129,8 +131,11 @@ impl Progress {
         }
     }
 
-    pub fn finish(&mut self, _store: &Store, built: &Built, names: &[String], took: Duration) -> Result<(), Failure> {
+    pub fn finish(&mut self, store: &Store, built: &Built, names: &[String], took: Duration) -> Result<(), Failure> {
         self.flush();
+        if self.explained {
+            self.ghosts(store, built)?;
+        }
         let Some(image) = built.image else {
             if self.kind != Kind::Quiet {
                 eprintln!("built in {}", seconds(took));
@@ -144,6 +149,35 @@ impl Progress {
         eprintln!("built {} in {}", image.short(), seconds(took));
         for name in names {
             eprintln!("named {name}");
+        }
+        Ok(())
+    }
+}
+
+impl Progress {
+    /// What the image carries for nothing.
+    fn ghosts(&self, store: &Store, built: &Built) -> Result<(), Failure> {
+        let layers: Vec<Digest> = built.layers.iter().map(|layer| layer.diff_id).collect();
+        let all = ghosts::ghosts(store, &layers)?;
+        let bytes: u64 = all.iter().map(|ghost| ghost.size).sum();
+        let added: u64 = built.layers.iter().map(|layer| layer.size).sum();
+        eprintln!("this build's layers: {}, {} of files", built.layers.len(), human::size(added));
+        if bytes == 0 {
+            return Ok(());
+        }
+        eprintln!("ghost bytes, added in one layer and hidden by a later one: {}", human::size(bytes));
+        let name = |number: usize| cut(&built.layers[number].row, 40);
+        for ghost in all.iter().take(5) {
+            let path = ghost.path.display();
+            eprintln!(
+                "  {:>7}  {path}: from `{}`, gone by `{}`",
+                human::size(ghost.size),
+                name(ghost.added),
+                name(ghost.hidden)
+            );
+        }
+        if all.len() > 5 {
+            eprintln!("  and {} more files; do both in one RUN, or use --squash", all.len() - 5);
         }
         Ok(())
     }
@@ -172,7 +206,7 @@ fn line(step: &StepName, end: &str) -> String {
 }
 
 fn files(entries: u64) -> String {
-    if entries == 1 { "1 file".into() } else { format!("{entries} files") }
+    if entries == 1 { "1 entry".into() } else { format!("{entries} entries") }
 }
 
 impl Listener for Progress {

@@ -3,6 +3,7 @@
 pub mod anatomy;
 pub mod compare;
 pub mod disk;
+pub mod ghosts;
 pub mod host;
 pub mod sight;
 pub mod subject;
