@@ -7,4 +7,5 @@ pub mod ghosts;
 pub mod host;
 pub mod sight;
 pub mod subject;
+pub mod why;
 pub mod words;
