@@ -35,7 +35,7 @@ impl crate::diag::Diagnose for StoreError {
 const PARTS: [&str; 7] = ["images", "names", "layers", "containers", "container-names", "volumes", "tmp"];
 
 /// What else may lie beside them.
-const OTHERS: [&str; 3] = ["pending", "ids", "manifest-lists"];
+const OTHERS: [&str; 4] = ["pending", "ids", "manifest-lists", "builds"];
 
 /// The two directories everything lies in.
 #[derive(Debug, Clone)]
@@ -254,6 +254,16 @@ impl Lock {
         let file = lock_file(path)?;
         file.lock().on("flock", path)?;
         Ok(Self(file))
+    }
+
+    /// `None`: somebody else has it.
+    pub fn attempt(path: &Path) -> Result<Option<Self>, SysError> {
+        let file = lock_file(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(error).on("flock", path),
+        }
     }
 
     pub fn shared(path: &Path) -> Result<Self, SysError> {

@@ -299,16 +299,22 @@ pub struct Spawning {
     socket: OwnedFd,
     map: IdMap,
     joined: Option<(i32, File)>,
+    /// It was born in the namespace already.
+    here: bool,
     mapping: Mapping,
     /// Where a monitor leaves its name.
     registry: Option<PathBuf>,
     lock: Option<Lock>,
 }
 
-/// Starts this program inside the user's namespace. The programs that map subordinate ids work on while the caller does.
+/// Starts this program inside the user's namespace, or once more there. The programs that map subordinate ids work on
+/// while the caller does.
 pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
     let map = IdMap::of_caller();
-    check_map(store, &map)?;
+    let here = is_inside();
+    if !here {
+        check_map(store, &map)?;
+    }
     let registry = store.runtime.parent().unwrap_or(&store.runtime).join("userns");
     fs::create_dir_all(&registry).on("mkdir", &registry)?;
     let executable = fs::read_link("/proc/self/exe").on("readlink", "/proc/self/exe")?;
@@ -317,14 +323,15 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
 
     // Two that find no namespace must not make one each.
     let lock = Lock::exclusive(&registry.with_extension("lock"))?;
-    let joined = live_monitor(&registry);
+    let joined = if here { None } else { live_monitor(&registry) };
     let (ours, theirs) = socket::pair()?;
     let pid = match process::fork()? {
         Fork::Parent(pid) => pid,
         Fork::Child => {
             drop(ours);
             let namespace = joined.as_ref().map(|(_, namespace)| namespace);
-            let Err((socket, error)) = become_inside(inside, namespace, theirs, &executable, &program, &environment);
+            let Err((socket, error)) =
+                become_inside(inside, here, namespace, theirs, &executable, &program, &environment);
             let _ = socket::send(socket.as_fd(), &error.errno.to_ne_bytes(), &[]);
             // Nothing of the parent's is dropped here: the lock would be let go.
             process::exit_now(125);
@@ -339,8 +346,9 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
         registry: inside.is_monitor.then_some(registry),
         lock: Some(lock),
         joined,
+        here,
     };
-    if spawning.joined.is_none() {
+    if spawning.joined.is_none() && !here {
         spawning.hear_unshared()?;
         spawning.mapping = spawning.map.begin(pid)?;
     }
@@ -367,7 +375,7 @@ impl Spawning {
     pub fn finish(mut self) -> Result<(i32, Origin), UsernsError> {
         std::mem::replace(&mut self.mapping, Mapping::Done).finish()?;
         // A monitor has not waited for its ids, and waits for its job.
-        if self.joined.is_none() && self.registry.is_none() {
+        if self.joined.is_none() && self.registry.is_none() && !self.here {
             socket::send(self.socket.as_fd(), b"m", &[])?;
         }
         // The end of the conversation is the exec that succeeded.
@@ -403,6 +411,7 @@ impl Drop for Spawning {
 /// The child's side: enters or makes the namespace, and becomes the program again. Only system calls here.
 fn become_inside(
     inside: &Inside,
+    here: bool,
     joined: Option<&File>,
     socket: OwnedFd,
     executable: &Path,
@@ -415,6 +424,7 @@ fn become_inside(
         }
         match joined {
             Some(namespace) => process::setns(namespace, libc::CLONE_NEWUSER, "the user namespace of a monitor")?,
+            None if here => {}
             None => {
                 process::unshare(libc::CLONE_NEWUSER, "CLONE_NEWUSER")?;
                 socket::send(socket.as_fd(), b"u", &[])?;
@@ -487,8 +497,12 @@ fn environment(store: &Store) -> Vec<CString> {
 
 /// Whether this process was started by [`begin`]: its user namespace is not the one it was started from.
 pub fn is_inside() -> bool {
-    let outside = std::env::var_os("MINIRUN_INSIDE");
-    outside.is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now.as_os_str() != outside))
+    outside().is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now != outside))
+}
+
+/// The user namespace that this process came from, as its link in `/proc` names it.
+pub fn outside() -> Option<PathBuf> {
+    std::env::var_os("MINIRUN_INSIDE").map(PathBuf::from)
 }
 
 /// Goes on inside the user's namespace, where the ids of an image are real ids: outside it, this runs the same

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["explain"],
+    &["build"],
     &["container", "registry"],
     &["image", "network"],
     &["userns", "http"],

@@ -1,6 +1,7 @@
 //! `diff` and `commit`: what a container changed, and an image made of it.
 
 use super::Context;
+use crate::build;
 use crate::container::layering::Layering;
 use crate::container::pause::Paused;
 use crate::container::record::Container;
@@ -43,7 +44,7 @@ pub fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Failure> {
     let options = commit::Options {
         author: arguments.author,
         message: arguments.message,
-        changes: arguments.change,
+        changes: build::change::changes(&arguments.change)?,
         name,
         leave_out: container.mount_targets()?,
         settings: Some(settings(&base, &container.record.request)),

@@ -1,6 +1,7 @@
 //! Images: import, load, save, images, history, tag, rmi.
 
 use super::{Context, human};
+use crate::build;
 use crate::diag::{Diagnose, Failure};
 use crate::http;
 use crate::image::claim::ImageClaim;
@@ -222,7 +223,7 @@ fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failu
     let options = import::Options {
         origin: arguments.archive,
         message: arguments.message,
-        changes: arguments.changes,
+        changes: build::change::changes(&arguments.changes)?,
         name: arguments.name.map(Reference::or_latest),
         platform: arguments.platform.unwrap_or_else(Platform::here),
     };

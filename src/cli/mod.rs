@@ -1,6 +1,7 @@
 //! What was typed, and what is printed: one file per family of commands.
 
 mod attach;
+mod build;
 mod commit;
 mod container;
 mod doctor;
@@ -11,10 +12,12 @@ mod inspect;
 mod login;
 mod logs;
 mod manifest;
+mod progress;
 mod published;
 mod registry;
 mod run;
 mod search;
+mod see;
 mod system;
 mod told;
 mod top;
@@ -45,8 +48,15 @@ enum Command {
     Container(container::Command),
     #[command(flatten)]
     Image(image::Command),
+    /// Make an image from a Dockerfile
+    Build(build::BuildArgs),
+    /// What builds remember: prune
+    #[command(subcommand)]
+    Builder(build::BuilderCommand),
     #[command(flatten)]
     Registry(registry::Command),
+    #[command(flatten)]
+    See(see::Command),
     /// Say what this host gives and lacks, and what mends it
     Doctor(doctor::Doctor),
     /// All of minirun: df, reset, info
@@ -102,7 +112,10 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
     match arguments.command {
         Command::Container(command) => command.run(&context),
         Command::Image(command) => command.run(&context),
+        Command::Build(arguments) => build::build(arguments, &context),
+        Command::Builder(command) => build::builder(&command, &context),
         Command::Registry(command) => command.run(&context),
+        Command::See(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
         Command::System(command) => command.run(&context),
         Command::Info => system::info(&context.store),

@@ -108,14 +108,15 @@ pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Cont
 }
 
 /// The overlay's root has the mode of the upper directory's, which should be the image's.
-fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
+pub fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode =
         layers.last().and_then(|l| fs::metadata(store.path(l)).ok()).map_or(0o755, |m| m.permissions().mode() & 0o7777);
     let _ = fs::set_permissions(upper, fs::Permissions::from_mode(mode));
 }
 
-fn user(
+/// The user that its process runs as.
+pub fn user(
     store: &Store,
     request: &Request,
     config: &oci_spec::image::ImageConfiguration,

@@ -108,6 +108,7 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         egress: None,
         cgroup: state.cgroup.filter(|group| cgroup::admit(group, prepared.pid())),
         told: false,
+        leashed: false,
     };
     Ok(launch::converse(prepared, &job, Vec::new(), name, &container.runtime, &mut Silent)?)
 }

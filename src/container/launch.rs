@@ -36,6 +36,9 @@ pub struct Job {
     pub cgroup: Option<String>,
     /// Every step is told as it is carried out.
     pub told: bool,
+    /// It is killed when the client goes.
+    #[serde(default)]
+    pub leashed: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -200,6 +203,7 @@ fn attempt(
         egress,
         cgroup: group,
         told: listener.wants_steps(),
+        leashed: false,
     };
     let mut descriptors: Vec<_> = listeners.into_iter().map(ports::Listener::into_fd).collect();
     // Should this process be killed now, the monitor still keeps others from removing what it starts.

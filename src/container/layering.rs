@@ -19,6 +19,7 @@ use std::process::Command;
 pub struct Overlay {
     /// Layers, the lowest first, relative to the store.
     pub lower: Vec<String>,
+    /// Empty: they are only looked at, and then there are two of them at least.
     pub upper: String,
     pub work: String,
     pub target: String,
@@ -42,20 +43,39 @@ impl Overlay {
     }
 
     fn mount_by_parts(&self) -> Result<(), SysError> {
+        attach(&self.tree_by_parts()?, &self.target)
+    }
+
+    /// Laid over each other and mounted nowhere; gone when the last descriptor of it is closed.
+    pub fn tree(&self) -> Result<OwnedFd, SysError> {
+        match self.tree_by_parts() {
+            Err(error) if error.errno == libc::EINVAL => {
+                self.mount_at_once()?;
+                let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+                let tree = on(open_tree(rustix::fs::CWD, self.target.as_str(), flags), "open_tree", &self.target);
+                let flags = rustix::mount::UnmountFlags::DETACH;
+                on(rustix::mount::unmount(self.target.as_str(), flags), "umount2", &self.target)?;
+                tree
+            }
+            other => other,
+        }
+    }
+
+    fn tree_by_parts(&self) -> Result<OwnedFd, SysError> {
         let context = on(fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC), "fsopen", "overlay")?;
         let set = |key: &str, value: &str| on(fsconfig_set_string(context.as_fd(), key, value), "fsconfig", value);
         for layer in self.lower.iter().rev() {
             set("lowerdir+", layer)?;
         }
-        set("upperdir", &self.upper)?;
-        set("workdir", &self.work)?;
+        if !self.upper.is_empty() {
+            set("upperdir", &self.upper)?;
+            set("workdir", &self.work)?;
+        }
         for flag in self.flags() {
             on(fsconfig_set_flag(context.as_fd(), *flag), "fsconfig", flag)?;
         }
         on(fsconfig_create(context.as_fd()), "fsconfig", "overlay")?;
-        let mount =
-            on(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()), "fsmount", "overlay")?;
-        attach(&mount, &self.target)
+        on(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()), "fsmount", "overlay")
     }
 
     /// mount(2) takes one page of options: relative names keep 127 layers below that.
@@ -91,7 +111,8 @@ impl Overlay {
 
     fn options(&self) -> String {
         let lower: Vec<&str> = self.lower.iter().rev().map(String::as_str).collect();
-        format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), self.upper, self.work)
+        let lower = format!("lowerdir={}", lower.join(":"));
+        if self.upper.is_empty() { lower } else { format!("{lower},upperdir={},workdir={}", self.upper, self.work) }
     }
 
     /// fuse-overlayfs, which stays behind to answer for the files, and ends when nobody has the mount any more.

@@ -243,6 +243,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
         proxy: None,
         uplink,
         cgroup: job.cgroup.clone(),
+        leashed: job.leashed,
     };
     if let Some(streams) = streams {
         supervised.stdin = streams.stdin;

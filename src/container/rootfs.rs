@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 pub struct Root(OwnedFd);
 
+/// Hears of a new directory or file: the one it is in, and its name.
+pub type Made<'a> = dyn FnMut(BorrowedFd, &Path) -> Result<(), SysError> + 'a;
+
 const HANDLE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 impl Root {
@@ -20,22 +23,36 @@ impl Root {
         rustix::fs::open(path, HANDLE | OFlags::DIRECTORY, Mode::empty()).map(Self).on("open", path)
     }
 
+    /// A tree that is mounted nowhere yet.
+    pub fn of(tree: OwnedFd) -> Self {
+        Self(tree)
+    }
+
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 
-    fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, SysError> {
+    pub fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, SysError> {
         rustix::fs::openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
             .on("openat2", path)
     }
 
     /// The directory or file to mount on, made if missing.
     fn mount_point(&self, path: &str, is_directory: bool) -> Result<OwnedFd, SysError> {
+        self.make(path, is_directory, &mut |_, _| Ok(()))
+    }
+
+    /// A directory, made if missing with all above it; `made` is told each new one with its name.
+    pub fn directory(&self, path: &str, made: &mut Made) -> Result<OwnedFd, SysError> {
+        self.make(path, true, made)
+    }
+
+    fn make(&self, path: &str, is_directory: bool, told: &mut Made) -> Result<OwnedFd, SysError> {
         match self.resolve(path, HANDLE) {
             Err(error) if error.errno == libc::ENOENT => {}
             other => return other,
         }
-        let (parent, name) = self.parent(path)?;
+        let (parent, name) = self.parent(path, told)?;
         let made = if is_directory {
             rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o755)).on("mkdir", path)
         } else {
@@ -47,18 +64,22 @@ impl Root {
             Err(error) if error.errno == libc::EEXIST => {
                 let link = rustix::fs::readlinkat(&parent, &name, Vec::new()).on("readlink", path)?;
                 let target = Path::new(path).with_file_name(std::ffi::OsStr::from_bytes(link.as_bytes()));
-                self.mount_point(&target.to_string_lossy(), is_directory)
+                self.make(&target.to_string_lossy(), is_directory, told)
             }
-            made => made.and_then(|()| self.resolve(path, HANDLE)),
+            made => {
+                made?;
+                told(parent.as_fd(), &name)?;
+                self.resolve(path, HANDLE)
+            }
         }
     }
 
     /// The directory that holds `path`, made with all above it if missing, and the last name.
-    fn parent(&self, path: &str) -> Result<(OwnedFd, PathBuf), SysError> {
+    fn parent(&self, path: &str, told: &mut Made) -> Result<(OwnedFd, PathBuf), SysError> {
         let path = Path::new(path);
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
         match path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            Some(parent) => Ok((self.mount_point(&parent.to_string_lossy(), true)?, name)),
+            Some(parent) => Ok((self.make(&parent.to_string_lossy(), true, told)?, name)),
             None => Ok((self.resolve("/", HANDLE)?, name)),
         }
     }
@@ -76,7 +97,7 @@ impl Root {
     }
 
     pub fn link(&self, path: &str, to: &str) -> Result<(), SysError> {
-        let (parent, name) = self.parent(path)?;
+        let (parent, name) = self.parent(path, &mut |_, _| Ok(()))?;
         match rustix::fs::symlinkat(to, &parent, &name) {
             Err(rustix::io::Errno::EXIST) => Ok(()),
             other => other.on("symlink", path),

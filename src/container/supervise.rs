@@ -26,6 +26,8 @@ pub struct Supervised {
     pub uplink: Option<Uplink>,
     /// Where it is frozen, if it has one.
     pub cgroup: Option<String>,
+    /// It is killed when nobody listens any more.
+    pub leashed: bool,
 }
 
 impl Supervised {
@@ -296,6 +298,9 @@ pub fn supervise(this: &mut Supervised, first: Option<End>, mut ended: impl FnMu
                 Source::Connection(index) => {
                     if connections.remove(index).pauses && !connections.iter().any(|c| c.pauses) {
                         pause::thaw(this.pid, this.cgroup.as_deref());
+                    }
+                    if this.leashed && connections.is_empty() {
+                        let _ = process::kill_pidfd(this.pidfd.as_fd(), libc::SIGKILL);
                     }
                 }
                 _ => this.terminal = None,

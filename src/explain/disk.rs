@@ -1,5 +1,6 @@
 //! What the store takes on disk, as `du` counts it.
 
+use crate::build::cache;
 use crate::container::record::Container;
 use crate::container::stop_all;
 use crate::diag::Failure;
@@ -23,23 +24,26 @@ pub struct Share {
     pub reclaimable: u64,
 }
 
-/// Images, containers, volumes, and what is left of the store. Must run inside the user namespace, where all of it can be
+/// Images, containers, volumes, what builds remember, and what is left of the store. Must run inside the user namespace, where all of it can be
 /// read.
 pub fn usage(store: &Store) -> Result<Vec<Share>, Failure> {
     let images = disk_usage(store)?;
     let running: HashSet<String> = stop_all::running(store).into_iter().collect();
     let mounted = Container::all(store).into_iter().flat_map(|container| container.record.volumes);
     let mounted: HashSet<String> = mounted.filter_map(|volume| volume.name).collect();
+    // Layers that only the cache holds lie among the images' own.
+    let cached = cache::usage(store)?;
     let mut shares = vec![
         Share {
             kind: "Images",
             total: images.images.len(),
             active: images.images.iter().filter(|image| !image.containers.is_empty()).count(),
-            size: images.total,
-            reclaimable: images.reclaimable,
+            size: images.total.saturating_sub(cached.layers),
+            reclaimable: images.reclaimable.saturating_sub(cached.layers),
         },
         directories(store, "Containers", "containers", &running)?,
         directories(store, "Volumes", "volumes", &mounted)?,
+        Share { kind: "Build cache", total: cached.entries, active: 0, size: cached.size, reclaimable: cached.size },
     ];
     let counted: u64 = shares.iter().map(|share| share.size).sum();
     let rest = blocks(&store.root)?.saturating_sub(counted);

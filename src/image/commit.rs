@@ -17,8 +17,7 @@ use std::path::{Path, PathBuf};
 pub struct Options {
     pub author: Option<String>,
     pub message: Option<String>,
-    /// Dockerfile instructions.
-    pub changes: Vec<String>,
+    pub changes: Vec<config::Change>,
     pub name: Option<Reference>,
     /// Paths in the container that the engine itself has made, as places to mount something on.
     pub leave_out: Vec<PathBuf>,
@@ -61,7 +60,7 @@ pub fn commit(store: &Store, base: &Image, upper: &Path, options: Options) -> Re
     if let Some(settings) = options.settings {
         image["config"] = settings;
     }
-    config::apply(&mut image, &options.changes)?;
+    config::apply(&mut image, &options.changes);
     image["created"] = json!(created);
     if let Some(author) = &options.author {
         image["author"] = json!(author);

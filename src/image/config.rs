@@ -5,20 +5,31 @@
 use super::digest::Digest;
 use serde_json::{Map, Value, json};
 
-#[derive(Debug, thiserror::Error)]
-#[error("invalid change `{change}`: {reason}")]
-pub struct InvalidChange {
-    change: String,
-    reason: String,
+/// A change of what containers of an image start with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// `None` unsets it.
+    Cmd(Option<Vec<String>>),
+    /// The image's CMD goes with the entry point that it was meant for, unless it came after that one.
+    Entrypoint {
+        argv: Option<Vec<String>>,
+        keeps_cmd: bool,
+    },
+    Env(Vec<(String, String)>),
+    Label(Vec<(String, String)>),
+    /// With their protocols: `80/tcp`.
+    Expose(Vec<String>),
+    Volume(Vec<String>),
+    User(String),
+    /// Relative to the one before.
+    Workdir(String),
+    OnBuild(String),
+    StopSignal(String),
+    /// In Docker's own words.
+    Healthcheck(Value),
+    Shell(Vec<String>),
+    Author(String),
 }
-
-impl crate::diag::Diagnose for InvalidChange {
-    fn hint(&self) -> Option<String> {
-        Some(format!("a change is an instruction with its arguments; there are {}", INSTRUCTIONS.join(", ")))
-    }
-}
-
-const INSTRUCTIONS: [&str; 9] = ["CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "ONBUILD", "USER", "VOLUME", "WORKDIR"];
 
 /// Now, or what `SOURCE_DATE_EPOCH` says for builds that are to come out the same each time.
 pub fn now() -> String {
@@ -56,75 +67,67 @@ pub fn add_history(config: &mut Value, mut step: Value, diff_id: Option<Digest>)
     list(&mut config["history"]).push(step);
 }
 
-/// Applies `-c` options to the `config` part of an image config.
-pub fn apply(config: &mut Value, changes: &[String]) -> Result<(), InvalidChange> {
+/// Applies changes to the `config` part of an image config.
+pub fn apply(config: &mut Value, changes: &[Change]) {
     if !config["config"].is_object() {
         config["config"] = json!({});
     }
-    let Some(settings) = config["config"].as_object_mut() else { return Ok(()) };
     for change in changes {
-        instruction(settings, change).map_err(|reason| InvalidChange { change: change.clone(), reason })?;
+        if let Change::Author(author) = change {
+            config["author"] = json!(author);
+        } else if let Some(settings) = config["config"].as_object_mut() {
+            apply_one(settings, change);
+        }
     }
-    Ok(())
 }
 
-fn instruction(settings: &mut Map<String, Value>, change: &str) -> Result<(), String> {
-    let change = change.trim();
-    let (word, rest) = change.split_once(char::is_whitespace).unwrap_or((change, ""));
-    let rest = rest.trim();
-    let word = word.to_ascii_uppercase();
-    if !INSTRUCTIONS.contains(&word.as_str()) {
-        return Err(format!("`{word}` is not an instruction that can be given here"));
-    }
-    if rest.is_empty() && !matches!(word.as_str(), "CMD" | "ENTRYPOINT") {
-        return Err("it has no argument".into());
-    }
-    match word.as_str() {
-        "CMD" => set(settings, "Cmd", command(rest)),
-        "ENTRYPOINT" => {
-            set(settings, "Entrypoint", command(rest));
-            // A default command was meant for the entry point that it came with.
-            settings.remove("Cmd");
+fn apply_one(settings: &mut Map<String, Value>, change: &Change) {
+    match change {
+        Change::Cmd(argv) => set(settings, "Cmd", json!(argv)),
+        Change::Entrypoint { argv, keeps_cmd } => {
+            set(settings, "Entrypoint", json!(argv));
+            if !keeps_cmd {
+                settings.remove("Cmd");
+            }
         }
-        "ENV" => {
-            for (name, value) in pairs(rest)? {
+        Change::Env(pairs) => {
+            for (name, value) in pairs {
                 let list = array(settings, "Env");
-                list.retain(|old| old.as_str().and_then(|o| o.split('=').next()) != Some(name.as_str()));
-                list.push(json!(format!("{name}={value}")));
-            }
-        }
-        "LABEL" => {
-            for (name, value) in pairs(rest)? {
-                object(settings, "Labels").insert(name, json!(value));
-            }
-        }
-        "EXPOSE" => {
-            for text in words(rest)? {
-                for port in ports(&text)? {
-                    object(settings, "ExposedPorts").insert(port, json!({}));
+                let entry = json!(format!("{name}={value}"));
+                // In the place of the one it replaces, as Docker does.
+                match list.iter_mut().find(|old| old.as_str().and_then(|o| o.split('=').next()) == Some(name)) {
+                    Some(old) => *old = entry,
+                    None => list.push(entry),
                 }
             }
         }
-        "VOLUME" => {
-            for path in json_list(rest).map_or_else(|| words(rest), Ok)? {
-                object(settings, "Volumes").insert(path, json!({}));
+        Change::Label(pairs) => {
+            for (name, value) in pairs {
+                object(settings, "Labels").insert(name.clone(), json!(value));
             }
         }
-        "USER" => set(settings, "User", json!(rest)),
-        "WORKDIR" => {
-            let before = settings.get("WorkingDir").and_then(Value::as_str).unwrap_or("/");
-            let path = std::path::Path::new(if before.is_empty() { "/" } else { before }).join(unquote(rest)?);
-            set(settings, "WorkingDir", json!(clean(&path)));
+        Change::Expose(ports) => ports.iter().for_each(|port| insert(settings, "ExposedPorts", port)),
+        Change::Volume(paths) => paths.iter().for_each(|path| insert(settings, "Volumes", path)),
+        Change::User(user) => set(settings, "User", json!(user)),
+        Change::Workdir(path) => {
+            let path = working_directory(settings.get("WorkingDir").and_then(Value::as_str), path);
+            set(settings, "WorkingDir", json!(path));
         }
-        _ => {
-            let first = rest.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
-            if matches!(first.as_str(), "ONBUILD" | "FROM" | "MAINTAINER") {
-                return Err(format!("{first} is not allowed as a trigger"));
-            }
-            array(settings, "OnBuild").push(json!(rest));
-        }
+        Change::OnBuild(trigger) => array(settings, "OnBuild").push(json!(trigger)),
+        Change::StopSignal(signal) => set(settings, "StopSignal", json!(signal)),
+        Change::Healthcheck(check) => set(settings, "Healthcheck", check.clone()),
+        Change::Shell(argv) => set(settings, "Shell", json!(argv)),
+        Change::Author(_) => {}
     }
-    Ok(())
+}
+
+/// Where a path leads from the working directory of an image.
+pub fn working_directory(before: Option<&str>, path: &str) -> String {
+    clean(&std::path::Path::new(before.filter(|dir| !dir.is_empty()).unwrap_or("/")).join(path))
+}
+
+fn insert(settings: &mut Map<String, Value>, key: &str, name: &str) {
+    object(settings, key).insert(name.to_owned(), json!({}));
 }
 
 fn set(settings: &mut Map<String, Value>, key: &str, value: Value) {
@@ -156,87 +159,6 @@ fn object<'a>(settings: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<St
     }
 }
 
-/// The exec form as it is; the shell form through a shell; nothing at all to unset it.
-fn command(rest: &str) -> Value {
-    match json_list(rest) {
-        Some(list) => json!(list),
-        None if rest.is_empty() => Value::Null,
-        None => json!(["/bin/sh", "-c", rest]),
-    }
-}
-
-fn json_list(text: &str) -> Option<Vec<String>> {
-    if text.starts_with('[') { serde_json::from_str(text).ok() } else { None }
-}
-
-/// `a=1 b="2 3"`, or the old form `a 1 2 3`.
-fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
-    let first = text.split_whitespace().next().unwrap_or_default();
-    if !first.contains('=') {
-        let (name, value) =
-            text.split_once(char::is_whitespace).ok_or_else(|| format!("`{text}` has no value; write NAME=VALUE"))?;
-        return Ok(vec![(name.to_owned(), value.trim_start().to_owned())]);
-    }
-    let pair = |word: String| match word.split_once('=') {
-        Some(("", _)) => Err(format!("`{word}` has no name")),
-        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err(format!("`{word}` has no value; write NAME=VALUE")),
-    };
-    words(text)?.into_iter().map(pair).collect()
-}
-
-/// Words between blanks; quotes and backslashes as in a Dockerfile.
-fn words(text: &str) -> Result<Vec<String>, String> {
-    let (mut words, mut word, mut begun, mut quote) = (Vec::new(), String::new(), false, None);
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (c, quote) {
-            ('\\', None | Some('"')) => {
-                begun = true;
-                word.push(chars.next().unwrap_or('\\'));
-            }
-            ('"' | '\'', None) => (begun, quote) = (true, Some(c)),
-            (c, Some(open)) if c == open => quote = None,
-            (c, None) if c.is_whitespace() => {
-                if std::mem::take(&mut begun) {
-                    words.push(std::mem::take(&mut word));
-                }
-            }
-            (c, _) => {
-                begun = true;
-                word.push(c);
-            }
-        }
-    }
-    if let Some(quote) = quote {
-        return Err(format!("the quote {quote} is not closed"));
-    }
-    if begun {
-        words.push(word);
-    }
-    Ok(words)
-}
-
-fn unquote(text: &str) -> Result<String, String> {
-    Ok(words(text)?.join(" "))
-}
-
-/// `80`, `80/udp`, `8000-8010/tcp`.
-fn ports(text: &str) -> Result<Vec<String>, String> {
-    let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let protocol = protocol.to_ascii_lowercase();
-    if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
-        return Err(format!("`{protocol}` is no protocol; there are tcp, udp and sctp"));
-    }
-    let port = |text: &str| text.parse::<u16>().map_err(|_| format!("`{text}` is no port number"));
-    let (first, last) = range.split_once('-').unwrap_or((range, range));
-    let (first, last) = (port(first)?, port(last)?);
-    if first > last {
-        return Err(format!("`{range}` ends before it begins"));
-    }
-    Ok((first..=last).map(|port| format!("{port}/{protocol}")).collect())
-}
-
 /// Without `.`, `..` and doubled slashes.
 fn clean(path: &std::path::Path) -> String {
     let mut parts = Vec::new();
@@ -248,63 +170,4 @@ fn clean(path: &std::path::Path) -> String {
         }
     }
     format!("/{}", parts.join("/"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn applied(changes: &[&str]) -> Result<Value, InvalidChange> {
-        let mut config = new();
-        config["config"]["Healthcheck"] = json!({ "Test": ["NONE"] });
-        apply(&mut config, &changes.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>())?;
-        Ok(config["config"].take())
-    }
-
-    #[test]
-    fn changes_as_in_a_dockerfile() {
-        let config = applied(&[
-            "ENTRYPOINT [\"nginx\"]",
-            "CMD [\"-g\", \"daemon off;\"]",
-            "ENV A=1 B=\"2 3\"",
-            "ENV A 4 5",
-            "EXPOSE 80 90-91/udp",
-            "LABEL a.b=c \"d e\"=f",
-            "USER nginx",
-            "VOLUME /a /b",
-            "VOLUME [\"/c d\"]",
-            "WORKDIR /srv",
-            "WORKDIR www/../html",
-            "ONBUILD RUN true",
-        ])
-        .unwrap();
-        assert_eq!(
-            config,
-            json!({
-                "Healthcheck": { "Test": ["NONE"] },
-                "Entrypoint": ["nginx"], "Cmd": ["-g", "daemon off;"], "Env": ["B=2 3", "A=4 5"],
-                "ExposedPorts": { "80/tcp": {}, "90/udp": {}, "91/udp": {} },
-                "Labels": { "a.b": "c", "d e": "f" }, "User": "nginx",
-                "Volumes": { "/a": {}, "/b": {}, "/c d": {} }, "WorkingDir": "/srv/html", "OnBuild": ["RUN true"],
-            })
-        );
-        assert_eq!(applied(&["cmd echo hi"]).unwrap()["Cmd"], json!(["/bin/sh", "-c", "echo hi"]));
-    }
-
-    #[test]
-    fn wrong_changes_say_why() {
-        for wrong in [
-            "RUN true",
-            "ENV",
-            "ENV A",
-            "ENV =b",
-            "EXPOSE x",
-            "EXPOSE 9-8",
-            "EXPOSE 1/x",
-            "LABEL \"a=b",
-            "ONBUILD FROM a",
-        ] {
-            assert!(applied(&[wrong]).is_err(), "{wrong}");
-        }
-    }
 }

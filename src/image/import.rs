@@ -17,7 +17,7 @@ pub struct Options {
     /// Where the archive comes from, as the history tells it.
     pub origin: String,
     pub message: Option<String>,
-    pub changes: Vec<String>,
+    pub changes: Vec<config::Change>,
     pub name: Option<Reference>,
     pub platform: Platform,
 }
@@ -27,7 +27,7 @@ pub fn import(store: &Store, archive: impl Read + Send, options: Options) -> Res
     let created = config::now();
     let mut image = config::new();
     options.platform.describe(&mut image);
-    config::apply(&mut image, &options.changes)?;
+    config::apply(&mut image, &options.changes);
     let scratch = store.scratch()?;
     let unpacked = ingest(scratch.path().join("layer"), archive, &Owners::here()?, Limits::from_env(), &created);
     let unpacked = unpacked.map_err(|source| ImageError::Unpack { subject: options.origin.clone(), source })?;

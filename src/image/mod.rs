@@ -4,17 +4,18 @@
 //! per name in `names/` and per container in `containers/`. Layers lie beside, each stored once (see [`layer`]).
 
 mod archive;
-mod assemble;
+pub mod assemble;
 pub mod claim;
 pub mod commit;
 pub mod compress;
 pub mod config;
 pub mod diff;
 pub mod digest;
+pub mod freeze;
 pub mod history;
 pub mod id;
 pub mod import;
-mod ingest;
+pub mod ingest;
 pub mod inspect;
 pub mod install;
 pub mod layer;
@@ -22,7 +23,7 @@ pub mod load;
 pub mod location;
 pub mod manifest;
 pub mod names;
-mod owner;
+pub mod owner;
 mod pack;
 pub mod platform;
 mod record;
@@ -80,8 +81,6 @@ pub enum ImageError {
     #[error(transparent)]
     Install(#[from] install::InstallError),
     #[error(transparent)]
-    Change(#[from] config::InvalidChange),
-    #[error(transparent)]
     Reference(#[from] InvalidReference),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -109,7 +108,6 @@ impl Diagnose for ImageError {
             Self::Save(error) => error.hint(),
             Self::Install(error) => error.hint(),
             Self::NoLayer { .. } => Some("load the image again".into()),
-            Self::Change(error) => error.hint(),
             Self::Damaged { image, .. } => {
                 Some(format!("remove it and load it again: minirun rmi -f {}", image.short()))
             }
@@ -352,7 +350,7 @@ fn publish(
 }
 
 /// Written to disk, all that the store's file system still holds back.
-fn sync(store: &Store) -> Result<(), ImageError> {
+pub fn sync(store: &Store) -> Result<(), ImageError> {
     let root: &Path = &store.root;
     let directory = File::open(root).on("open", root)?;
     Ok(rustix::fs::syncfs(&directory).on("syncfs", root)?)

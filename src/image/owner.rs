@@ -1,7 +1,10 @@
 //! Who may own files here: the ids that the user namespace maps, and what is noted where it maps but one.
 
-use crate::sys::{On, SysError};
+use crate::sys::{On, SysError, fs as sys};
+use rustix::fs::{AtFlags, Gid, Mode, Uid};
+use rustix::io::Errno;
 use std::fmt;
+use std::os::fd::AsFd;
 use std::str::FromStr;
 
 /// Where one-id mode keeps the owner and mode that a file has in its image: overlayfs copies it up with the file.
@@ -95,11 +98,51 @@ pub struct Owners {
     pub only_one: bool,
 }
 
+/// Why a file could not be given an owner.
+#[derive(Debug)]
+pub enum NotGiven {
+    Unmapped { kind: &'static str, id: u64, owned: String },
+    Call { call: &'static str, errno: Errno },
+}
+
 impl Owners {
     pub fn here() -> Result<Self, SysError> {
         let (uids, gids) = (Ids::read("/proc/self/uid_map")?, Ids::read("/proc/self/gid_map")?);
         let only_one = uids.count() == 1;
         Ok(Self { uids, gids, only_one })
+    }
+
+    /// Gives a file its owner and its mode, or notes them with it.
+    pub fn give(&self, file: &impl AsFd, stat: Stat, is_directory: bool) -> Result<(), NotGiven> {
+        let failed = |call| move |errno| NotGiven::Call { call, errno };
+        let mut mode = stat.mode;
+        if self.only_one {
+            mode |= Stat::needed(is_directory);
+            if (stat.uid, stat.gid, stat.mode) != (0, 0, mode) {
+                sys::fsetxattr(file, STAT.as_bytes(), stat.to_string().as_bytes()).map_err(failed("fsetxattr"))?;
+            }
+        } else {
+            let (uid, gid) = self.real(stat.uid, stat.gid)?;
+            rustix::fs::fchown(file, Some(uid), Some(gid)).map_err(failed("fchown"))?;
+        }
+        rustix::fs::fchmod(file, Mode::from_raw_mode(mode)).map_err(failed("fchmod"))
+    }
+
+    /// [`Owners::give`] to what has no mode of its own: a symbolic link, by its name.
+    pub fn give_link(&self, parent: impl AsFd, name: &[u8], uid: u64, gid: u64) -> Result<(), NotGiven> {
+        if self.only_one {
+            return Ok(());
+        }
+        let (uid, gid) = self.real(uid, gid)?;
+        let given = rustix::fs::chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+        given.map_err(|errno| NotGiven::Call { call: "fchownat", errno })
+    }
+
+    fn real(&self, uid: u64, gid: u64) -> Result<(Uid, Gid), NotGiven> {
+        let unmapped = |kind, id, ids: &Ids| NotGiven::Unmapped { kind, id, owned: ids.to_string() };
+        let real_uid = self.uids.get(uid).ok_or_else(|| unmapped("user", uid, &self.uids))?;
+        let real_gid = self.gids.get(gid).ok_or_else(|| unmapped("group", gid, &self.gids))?;
+        Ok((Uid::from_raw(real_uid), Gid::from_raw(real_gid)))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::ImageError;
 use super::diff::{Item, Kind};
 use super::owner::{self, Stat};
+use super::stream::Outlet;
 use super::unpack::is_applied;
 use crate::sys::{On, fs as sys};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
@@ -15,11 +16,26 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use tar::{EntryType, Header};
 
+/// Where an archive goes.
+pub(super) trait Sink: Write {
+    /// A header follows.
+    fn entry(&mut self) {}
+
+    /// The contents of a file follow, up to [`Sink::contents_end`].
+    fn contents(&mut self, _path: &[u8], _size: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn contents_end(&mut self) {}
+}
+
+impl Sink for Outlet {}
+
 /// Writes the changes in `upper`. Cost: what is there, nothing below it.
-pub(super) fn pack(upper: &Path, items: &[Item], output: &mut impl Write) -> Result<(), ImageError> {
+pub(super) fn pack(upper: &Path, items: &[Item], output: &mut impl Sink) -> Result<(), ImageError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(upper, flags, Mode::empty()).on("open", upper)?;
-    let mut packer = Packer { root, output, links: HashMap::new() };
+    let mut packer = Packer { root, output, links: HashMap::new(), buffer: vec![0; 128 << 10] };
     for item in items {
         packer.item(item)?;
     }
@@ -31,9 +47,10 @@ struct Packer<'a, W> {
     output: &'a mut W,
     /// Where a file of several names was packed first.
     links: HashMap<(u64, u64), Vec<u8>>,
+    buffer: Vec<u8>,
 }
 
-impl<W: Write> Packer<'_, W> {
+impl<W: Sink> Packer<'_, W> {
     fn item(&mut self, item: &Item) -> Result<(), ImageError> {
         let name = item.path.as_os_str().as_bytes();
         let name = name.strip_prefix(b"/").unwrap_or(name);
@@ -86,10 +103,23 @@ impl<W: Write> Packer<'_, W> {
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         self.header(name, b"", size, entry)?;
         // As long as the header says, though the container may write on.
-        let copied = io::copy(&mut (&file).take(size), self.output).map_err(ImageError::Pack)?;
-        let missing = size.next_multiple_of(512) - copied;
-        io::copy(&mut io::repeat(0).take(missing), self.output).map_err(ImageError::Pack)?;
-        Ok(())
+        self.contents(&file, name, size).map_err(ImageError::Pack)
+    }
+
+    fn contents(&mut self, file: &File, name: &[u8], size: u64) -> io::Result<()> {
+        self.output.contents(name, size)?;
+        let mut contents = file.take(size);
+        loop {
+            let n = contents.read(&mut self.buffer)?;
+            if n == 0 {
+                break;
+            }
+            self.output.write_all(&self.buffer[..n])?;
+        }
+        // Shorter than it was a moment ago.
+        io::copy(&mut io::repeat(0).take(contents.limit()), self.output)?;
+        self.output.contents_end();
+        self.output.write_all(&[0; 512][..size.next_multiple_of(512).abs_diff(size) as usize])
     }
 
     fn whiteout(&mut self, name: &[u8]) -> Result<(), ImageError> {
@@ -98,6 +128,7 @@ impl<W: Write> Packer<'_, W> {
     }
 
     fn header(&mut self, name: &[u8], link: &[u8], size: u64, entry: Entry) -> Result<(), ImageError> {
+        self.output.entry();
         let mut header = Header::new_ustar();
         let mut pax = Pax::default();
         let old = header.as_old_mut();

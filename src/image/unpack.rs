@@ -1,18 +1,20 @@
 //! Unpacking: a tar stream becomes a directory that overlayfs takes as a layer.
 
-use super::owner::{self, Owners, Stat};
+use super::owner::{NotGiven, Owners, Stat};
 use super::record::Recorder;
+use super::stream::{self, Compression};
 use super::tape::{Entry, Kind, Run, Tape, TapeError, printable};
 use super::tree::{self, Components, Tree, TreeError};
 use crate::diag::Diagnose;
 use crate::store::StoreError;
 use crate::sys::{SysError, fs as sys};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
@@ -357,20 +359,11 @@ impl<'a> Unpacker<'a> {
         made.map_err(|e| self.failed(call, components, e))
     }
 
-    /// Owner, extended attributes and mode, in the order in which none undoes another.
+    /// Owner, mode and extended attributes, in the order in which none undoes another.
     fn attributes(&self, file: &impl AsFd, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
-        let mut mode = entry.mode;
-        if self.owners.only_one {
-            mode |= Stat::needed(entry.kind == Kind::Directory);
-            if (entry.uid, entry.gid, entry.mode) != (0, 0, mode) {
-                let stat = Stat { uid: entry.uid, gid: entry.gid, mode: entry.mode }.to_string();
-                let set = sys::fsetxattr(file, owner::STAT.as_bytes(), stat.as_bytes());
-                set.map_err(|e| self.failed("fsetxattr", components, e))?;
-            }
-        } else {
-            let (uid, gid) = self.ids(entry)?;
-            rustix::fs::fchown(file, Some(uid), Some(gid)).map_err(|e| self.failed("fchown", components, e))?;
-        }
+        let stat = Stat { uid: entry.uid, gid: entry.gid, mode: entry.mode };
+        let given = self.owners.give(file, stat, entry.kind == Kind::Directory);
+        given.map_err(|not_given| self.not_given(entry, components, not_given))?;
         for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_applied(name)) {
             match sys::fsetxattr(file, name, value) {
                 // A file system without them, or a name that only the initial namespace may set.
@@ -378,41 +371,58 @@ impl<'a> Unpacker<'a> {
                 set => set.map_err(|e| self.failed("fsetxattr", components, e))?,
             }
         }
-        let mode = Mode::from_raw_mode(mode);
-        rustix::fs::fchmod(file, mode).map_err(|e| self.failed("fchmod", components, e))
+        Ok(())
     }
 
     /// Owner and time of what cannot be opened without a side effect.
     fn unopened(&mut self, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
         let Some(name) = components.last() else { return Ok(()) };
-        let ids = if self.owners.only_one { None } else { Some(self.ids(entry)?) };
         let parent = self.tree.parent(components)?;
-        let set = match ids {
-            Some((uid, gid)) => {
-                rustix::fs::chownat(parent, name.as_slice(), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-            }
-            None => Ok(()),
-        };
-        let set =
-            set.and_then(|()| rustix::fs::utimensat(parent, name.as_slice(), &times(entry), AtFlags::SYMLINK_NOFOLLOW));
-        set.map_err(|e| self.failed("fchownat", components, e))
+        let given = self.owners.give_link(parent, name, entry.uid, entry.gid);
+        let dated = || rustix::fs::utimensat(parent, name.as_slice(), &times(entry), AtFlags::SYMLINK_NOFOLLOW);
+        match given {
+            Ok(()) => dated().map_err(|e| self.failed("utimensat", components, e)),
+            Err(not_given) => Err(self.not_given(entry, components, not_given)),
+        }
     }
 
-    fn ids(&self, entry: &Entry) -> Result<(Uid, Gid), UnpackError> {
-        let unmapped = |kind, id, owned: &owner::Ids| UnpackError::Unmapped {
-            name: printable(&entry.path),
-            kind,
-            id,
-            owned: owned.to_string(),
-        };
-        let uid = self.owners.uids.get(entry.uid).ok_or_else(|| unmapped("user", entry.uid, &self.owners.uids))?;
-        let gid = self.owners.gids.get(entry.gid).ok_or_else(|| unmapped("group", entry.gid, &self.owners.gids))?;
-        Ok((Uid::from_raw(uid), Gid::from_raw(gid)))
+    fn not_given(&self, entry: &Entry, components: &Components, not_given: NotGiven) -> UnpackError {
+        match not_given {
+            NotGiven::Unmapped { kind, id, owned } => {
+                UnpackError::Unmapped { name: printable(&entry.path), kind, id, owned }
+            }
+            NotGiven::Call { call, errno } => self.failed(call, components, errno),
+        }
     }
 
     fn failed(&self, call: &'static str, components: &Components, error: impl Into<std::io::Error>) -> UnpackError {
         self.tree.failed(call, components, error).into()
     }
+}
+
+/// Unpacks an archive, compressed or not, over what is in a directory that nobody else changes.
+pub fn extract(
+    target: &Path,
+    mut source: impl Read + Send,
+    owners: &Owners,
+    limits: Limits,
+) -> Result<Totals, UnpackError> {
+    let mut magic = [0; stream::MAGIC];
+    let known = stream::fill(&mut source, &mut magic).map_err(TapeError::Read)?;
+    let compression = Compression::of(&magic[..known]).map_err(UnpackError::Compression)?;
+    let decoder = compression.decode((&magic[..known]).chain(source)).map_err(TapeError::Read)?;
+    let tree = Tree::new(target, limits.depth, None)?;
+    let mut tape = Tape::new(BufReader::with_capacity(256 << 10, decoder), None);
+    Ok(Unpacker::new(tree, owners, limits).unpack(&mut tape)?.0)
+}
+
+/// Whether a file is a tar archive, compressed or not, with something in it.
+pub fn is_archive(mut source: impl Read + Send) -> bool {
+    let mut magic = [0; stream::MAGIC];
+    let Ok(known) = stream::fill(&mut source, &mut magic) else { return false };
+    let Ok(compression) = Compression::of(&magic[..known]) else { return false };
+    let Ok(decoder) = compression.decode((&magic[..known]).chain(source)) else { return false };
+    matches!(Tape::new(BufReader::new(decoder), ()).entry(), Ok(Some(_)))
 }
 
 fn times(entry: &Entry) -> Timestamps {
@@ -421,7 +431,7 @@ fn times(entry: &Entry) -> Timestamps {
 }
 
 /// What means something to overlayfs, to the engine or to this host alone is not an archive's to say.
-pub(super) fn is_applied(name: &[u8]) -> bool {
+pub fn is_applied(name: &[u8]) -> bool {
     let foreign: [&[u8]; 5] =
         [b"user.overlay.", b"trusted.overlay.", b"user.minirun.", b"security.selinux", b"security.ima"];
     !name.contains(&0) && !foreign.iter().any(|prefix| name.starts_with(prefix))

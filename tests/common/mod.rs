@@ -4,6 +4,7 @@
 //! A test file starts with `mod common;` and takes what it needs; what one file leaves unused another uses.
 #![allow(dead_code, unused_imports, unused_macros)]
 
+mod builds;
 mod containers;
 mod fixture;
 mod host;

@@ -1,0 +1,405 @@
+//! COPY and ADD: where their files come from, what the cache is asked, and how they get into a layer.
+
+use super::context;
+use super::engine::{Builder, Made};
+use super::glob::{Ignore, clean};
+use super::instruction::{Copy, Step};
+use super::parse::heredoc;
+use super::tree::{Laying, Selected, Tree, TreeError};
+use super::{BuildError, StepError, StepName};
+use crate::container::layering::{Layering, Overlay};
+use crate::container::rootfs::Root;
+use crate::container::users::{self, UserError};
+use crate::http::{HttpError, fetch_to, is_url};
+use crate::image::digest::{Digest, Hashing};
+use crate::image::unpack::{self, Limits, UnpackError};
+use crate::sys::On;
+use rustix::fs::{Mode, OFlags, Timespec};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    #[error("there is no build context to copy from")]
+    NoContext,
+    #[error("with several sources the target must be a directory, and end with a slash: `{0}/`")]
+    NoDirectory(String),
+    #[error("`{0}` is no mode; write it in octal, as --chmod=755")]
+    Mode(String),
+    #[error("{url} has the digest {found}, and --checksum says {wanted}")]
+    Checksum { url: String, found: String, wanted: String },
+    #[error("{0} cannot be unpacked")]
+    Unpack(String, #[source] UnpackError),
+    #[error(transparent)]
+    Fetch(#[from] HttpError),
+    #[error(transparent)]
+    Context(#[from] context::ContextError),
+}
+
+impl CopyError {
+    pub fn hint(&self) -> Option<String> {
+        use crate::diag::Diagnose;
+        match self {
+            Self::NoContext => Some("name a directory as the last argument: minirun build .".into()),
+            Self::Unpack(_, error) => error.hint(),
+            Self::Fetch(error) => error.hint(),
+            Self::Context(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// COPY or ADD with its variables replaced.
+struct Wanted {
+    sources: Vec<String>,
+    /// Absolute; a slash at its end says that it is a directory.
+    target: String,
+    from: Option<String>,
+    chown: Option<String>,
+    mode: Option<u32>,
+    exclude: Ignore,
+}
+
+/// A tree to take from, and what is taken.
+struct Taken {
+    tree: Tree,
+    paths: Vec<String>,
+    /// ADD unpacks its archives.
+    unpacks: bool,
+}
+
+impl Builder<'_> {
+    pub(super) fn copy(&mut self, number: usize, step: &Step, copy: &Copy, name: &StepName) -> Result<(), BuildError> {
+        let wanted = self.wanted(number, copy).map_err(|error| self.at(number, step, error))?;
+        let row = row(&step.node.word, copy, &wanted);
+        let mut inputs = self.inputs(number, row.clone());
+        if copy.link {
+            // It stands on nothing, so what lies below does not matter.
+            inputs.parent = Digest::of(b"");
+        }
+        let mut quick = None;
+        if let Some(from) = &wanted.from {
+            // First by what the other stage is as a whole, which costs nothing to know; then by the files themselves.
+            let chain = self.chain_of(number, from)?;
+            let mut by_stage = inputs.clone();
+            by_stage.values.insert(format!("stage {from}"), chain.to_string());
+            if self.look_up(number, name, &by_stage, &row)? {
+                return Ok(());
+            }
+            self.must_be_inside()?;
+            self.cache.forget_last(&name.stage_name);
+            quick = Some(by_stage);
+        }
+        let taken = self.take(number, step, copy, &wanted).map_err(|error| self.at(number, step, error))?;
+        let mut selected: Vec<(usize, Selected)> = Vec::new();
+        for (index, one) in taken.iter().enumerate() {
+            for path in &one.paths {
+                let found = one.tree.select(path, &wanted.exclude).map_err(|e| self.at(number, step, e.into()))?;
+                selected.extend(found.into_iter().map(|found| (index, found)));
+            }
+        }
+        for (_, one) in &selected {
+            let digests = one.digests(&mut self.memo).map_err(|e| self.at(number, step, e.into()))?;
+            inputs.files.extend(digests);
+        }
+        if self.look_up(number, name, &inputs, &row)? {
+            if let Some(quick) = quick {
+                self.alias(&quick, &inputs.key())?;
+            }
+            return Ok(());
+        }
+        let reason = self.begin(number, name, &inputs)?;
+        let begun = Instant::now();
+        let directory = self.directory(number)?;
+        let laid = self.lay(number, copy, &wanted, &taken, &selected, &directory);
+        laid.map_err(|error| self.at(number, step, error))?;
+        let key = inputs.key();
+        let made = Made { directory, alone: copy.link, leave_out: Vec::new(), inputs, row, reason, begun };
+        self.layer(number, made)?;
+        match quick {
+            Some(quick) => self.alias(&quick, &key),
+            None => Ok(()),
+        }
+    }
+
+    fn wanted(&mut self, number: usize, copy: &Copy) -> Result<Wanted, StepError> {
+        let escape = self.plan.source.directives.escape;
+        let state = self.state(number);
+        let word = |text: &String| state.word(escape, text);
+        let mut sources = Vec::new();
+        for source in &copy.sources {
+            sources.push(if heredoc(source).is_some() { source.clone() } else { word(source)? });
+        }
+        let given = word(&copy.target)?;
+        let is_directory = given.ends_with('/') || given == "." || given.ends_with("/.");
+        let whole = Path::new(state.working_directory()).join(&given);
+        let mut target = format!("/{}", clean(&whole.to_string_lossy()));
+        if is_directory && target != "/" {
+            target.push('/');
+        }
+        if sources.len() > 1 && !target.ends_with('/') {
+            return Err(CopyError::NoDirectory(given).into());
+        }
+        let mode = copy.chmod.as_ref().map(word).transpose()?;
+        let mode =
+            mode.map(|text| u32::from_str_radix(&text, 8).ok().filter(|m| *m <= 0o7777).ok_or(CopyError::Mode(text)));
+        Ok(Wanted {
+            sources,
+            target,
+            from: copy.from.as_ref().map(word).transpose()?,
+            chown: copy.chown.as_ref().map(word).transpose()?,
+            mode: mode.transpose()?,
+            exclude: Ignore::parse(&copy.exclude.join("\n")),
+        })
+    }
+
+    /// What a stage, or an image, is as a whole.
+    pub(super) fn chain_of(&mut self, number: usize, from: &str) -> Result<Digest, BuildError> {
+        let layers = self.layers_of(number, from)?;
+        let text: String = layers.iter().map(|layer| format!("{layer}\n")).collect();
+        Ok(Digest::of(text.as_bytes()))
+    }
+
+    pub(super) fn layers_of(&mut self, number: usize, from: &str) -> Result<Vec<Digest>, BuildError> {
+        match self.plan.earlier(number, from) {
+            Some(stage) => Ok(self.state(stage).layers.clone()),
+            None => Ok(self.find_image(from, &self.options.platform.clone())?.layers),
+        }
+    }
+
+    /// Layers as one tree to look at.
+    pub(super) fn view(&mut self, layers: &[Digest]) -> Result<OwnedFd, BuildError> {
+        let directory = self.directory_alone()?;
+        let lower = self.layer_directories(layers);
+        let open =
+            |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        match &lower[..] {
+            [] => Ok(open(&directory.join("upper")).on("open", &directory)?),
+            [only] => Ok(open(Path::new(only)).on("open", only)?),
+            _ => {
+                let target = directory.join("rootfs").to_string_lossy().into_owned();
+                self.tree_of(&Overlay { lower, upper: String::new(), work: String::new(), target, volatile: false })
+            }
+        }
+    }
+
+    fn tree_of(&mut self, overlay: &Overlay) -> Result<OwnedFd, BuildError> {
+        match self.room()?.layering {
+            Layering::Fuse => {
+                overlay.mount_by_fuse()?;
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                Ok(rustix::fs::open(overlay.target.as_str(), flags, Mode::empty()).on("open", &overlay.target)?)
+            }
+            Layering::Kernel | Layering::Copy => match overlay.tree() {
+                Err(error) if error.errno != libc::ENOSPC && error.errno != libc::ENOENT => {
+                    let layering = Layering::instead(self.store)?;
+                    self.room()?.layering = layering;
+                    if layering == Layering::Copy {
+                        return Err(BuildError::NoOverlay(self.store.root.clone()));
+                    }
+                    self.tree_of(overlay)
+                }
+                other => Ok(other?),
+            },
+        }
+    }
+
+    /// The stage's files with the directory's `upper` on top, to write into.
+    pub(super) fn writable(&mut self, number: usize, directory: &Path, alone: bool) -> Result<Root, BuildError> {
+        let layers = if alone { Vec::new() } else { self.state(number).layers.clone() };
+        let lower = self.layer_directories(&layers);
+        let part = |name: &str| directory.join(name).to_string_lossy().into_owned();
+        if lower.is_empty() {
+            return Ok(Root::open(&part("upper"))?);
+        }
+        let overlay =
+            Overlay { lower, upper: part("upper"), work: part("work"), target: part("rootfs"), volatile: true };
+        Ok(Root::of(self.tree_of(&overlay)?))
+    }
+
+    /// Where the sources are.
+    fn take(&mut self, number: usize, step: &Step, copy: &Copy, wanted: &Wanted) -> Result<Vec<Taken>, StepError> {
+        if let Some(from) = &wanted.from {
+            let layers = self.layers_of(number, from)?;
+            let tree = Tree::of(self.view(&layers)?, format!("stage or image `{from}`"));
+            return Ok(vec![Taken { tree, paths: wanted.sources.clone(), unpacks: false }]);
+        }
+        let mut all = Vec::new();
+        let mut local = Vec::new();
+        for source in &wanted.sources {
+            if let Some(found) = heredoc(source) {
+                let text = step.node.heredocs.iter().find(|h| h.name == found.name);
+                let text = text.map(|h| h.content.clone()).unwrap_or_default();
+                let escape = self.plan.source.directives.escape;
+                let text = if found.expands { self.state(number).text(escape, &text)? } else { text };
+                all.push(self.inline(&found.name, text.as_bytes())?);
+            } else if copy.adds && context::is_git(source) {
+                let directory = self.new_directory()?;
+                context::clone(source, &directory, copy.keep_git_dir).map_err(CopyError::from)?;
+                let mut tree = Tree::context(&directory, Ignore::default())?;
+                tree.name = source.clone();
+                all.push(Taken { tree, paths: vec![String::new()], unpacks: false });
+            } else if copy.adds && is_url(source) {
+                all.push(self.download(source, copy)?);
+            } else {
+                local.push(source.clone());
+            }
+        }
+        if !local.is_empty() {
+            let Some(path) = &self.options.context else { return Err(CopyError::NoContext.into()) };
+            let tree = Tree::context(path, self.options.ignore.clone())?;
+            all.push(Taken { tree, paths: local, unpacks: copy.adds && copy.unpack != Some(false) });
+        }
+        Ok(all)
+    }
+
+    /// A text of the Dockerfile itself, as a file.
+    fn inline(&mut self, name: &str, contents: &[u8]) -> Result<Taken, StepError> {
+        let directory = self.new_directory()?;
+        let path = directory.join(name);
+        std::fs::write(&path, contents).on("write", &path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).on("chmod", &path)?;
+        let mut tree = Tree::context(&directory, Ignore::default())?;
+        tree.name = "the Dockerfile".into();
+        Ok(Taken { tree, paths: vec![name.to_owned()], unpacks: false })
+    }
+
+    fn download(&mut self, url: &str, copy: &Copy) -> Result<Taken, StepError> {
+        let directory = self.new_directory()?;
+        let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+        let name = if name.is_empty() { "index.html" } else { name }.to_owned();
+        let path = directory.join(&name);
+        let fetched = fetch_to(url, &path).map_err(CopyError::from)?;
+        let mut body = Hashing::new(File::open(&path).on("open", &path)?);
+        io::copy(&mut body, &mut io::sink()).on("read", &path)?;
+        let (file, digest, _) = body.finish();
+        if let Some(time) = fetched.last_modified.as_deref().and_then(modified) {
+            file.set_modified(time).on("futimens", &path)?;
+        }
+        if let Some(wanted) = copy.checksum.as_ref().filter(|wanted| **wanted != digest.to_string()) {
+            let (url, wanted) = (url.to_owned(), wanted.clone());
+            return Err(CopyError::Checksum { url, found: digest.to_string(), wanted }.into());
+        }
+        // As Docker gives them to what it downloads.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).on("chmod", &path)?;
+        let mut tree = Tree::context(&directory, Ignore::default())?;
+        tree.name = url.to_owned();
+        Ok(Taken { tree, paths: vec![name], unpacks: copy.unpack == Some(true) })
+    }
+
+    /// An empty directory for files that are not part of any layer.
+    fn new_directory(&mut self) -> Result<PathBuf, BuildError> {
+        self.must_be_inside()?;
+        let directory = self.directory_alone()?;
+        Ok(self.store.path(directory).join("upper"))
+    }
+
+    fn lay(
+        &mut self,
+        number: usize,
+        copy: &Copy,
+        wanted: &Wanted,
+        taken: &[Taken],
+        selected: &[(usize, Selected)],
+        directory: &Path,
+    ) -> Result<(), StepError> {
+        let owner = wanted.chown.as_ref().map(|text| self.owner(number, text)).transpose()?;
+        let root = self.writable(number, directory, copy.link)?;
+        let now = self.now();
+        let owners = self.room()?.owners.clone();
+        let laying = Laying { owners: &owners, owner, mode: wanted.mode, now };
+        if wanted.target.ends_with('/') {
+            laying.directory(&root, &wanted.target)?;
+        }
+        for (index, one) in selected {
+            if taken[*index].unpacks && !one.is_directory && unpack::is_archive(one.file()?) {
+                let into = laying.directory(&root, &wanted.target)?;
+                let path = PathBuf::from(format!("/proc/self/fd/{}/.", into.as_raw_fd()));
+                let unpacked = unpack::extract(&path, one.file()?, &owners, Limits::from_env());
+                unpacked.map_err(|error| CopyError::Unpack(one.path.clone(), error))?;
+                continue;
+            }
+            let mut target = wanted.target.clone();
+            if copy.parents {
+                // After a `/./` in it, if there is one.
+                let source = wanted.sources.iter().find_map(|s| s.split_once("/./")).map(|(before, _)| clean(before));
+                let below = source.and_then(|before| one.path.strip_prefix(&format!("{before}/"))).unwrap_or(&one.path);
+                let below =
+                    if one.is_directory { below } else { below.rsplit_once('/').map_or("", |(parent, _)| parent) };
+                target = format!("{}/{below}/", target.trim_end_matches('/'));
+            }
+            laying.lay(&root, one, &target)?;
+        }
+        Ok(())
+    }
+
+    /// When something is made by this build.
+    pub(super) fn now(&self) -> Timespec {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+        Timespec { tv_sec: self.options.epoch.unwrap_or(now), tv_nsec: 0 }
+    }
+
+    /// `--chown`, by name or number.
+    fn owner(&mut self, number: usize, text: &str) -> Result<(u64, u64), StepError> {
+        // A number alone is the group's too.
+        if let Ok(id) = text.parse::<u32>() {
+            return Ok((id.into(), id.into()));
+        }
+        let layers = self.state(number).layers.clone();
+        let directories = self.layer_directories(&layers);
+        let user = users::resolve(text, |path| {
+            directories.iter().rev().find_map(|layer| users::read_beneath(Path::new(layer), path))
+        });
+        let user = user.map_err(|error: UserError| TreeError::Owner(text.to_owned(), error))?;
+        Ok((user.uid.into(), user.gid.into()))
+    }
+}
+
+/// WORKDIR's directory.
+pub(super) fn make_directory(
+    builder: &mut Builder,
+    number: usize,
+    directory: &Path,
+    path: &str,
+) -> Result<(), StepError> {
+    let root = builder.writable(number, directory, false)?;
+    let now = builder.now();
+    let owners = builder.room()?.owners.clone();
+    Laying { owners: &owners, owner: None, mode: None, now }.directory(&root, path)?;
+    Ok(())
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`
+fn modified(text: &str) -> Option<SystemTime> {
+    let text = text.trim_end_matches(" GMT");
+    let time = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S", text).ok()?;
+    time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|time| SystemTime::from(time.timestamp()))
+}
+
+/// What the history says, and the cache.
+fn row(word: &str, copy: &Copy, wanted: &Wanted) -> String {
+    let mut text = word.to_owned();
+    for (name, value) in
+        [("from", &wanted.from), ("chown", &wanted.chown), ("chmod", &copy.chmod), ("checksum", &copy.checksum)]
+    {
+        if let Some(value) = value {
+            text += &format!(" --{name}={value}");
+        }
+    }
+    for (name, on) in [("link", copy.link), ("parents", copy.parents), ("keep-git-dir", copy.keep_git_dir)] {
+        if on {
+            text += &format!(" --{name}");
+        }
+    }
+    if let Some(unpack) = copy.unpack {
+        text += &format!(" --unpack={unpack}");
+    }
+    for pattern in &copy.exclude {
+        text += &format!(" --exclude={pattern}");
+    }
+    format!("{text} {} {}", wanted.sources.join(" "), wanted.target)
+}

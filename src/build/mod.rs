@@ -1,0 +1,279 @@
+//! A Dockerfile becomes an image: its stages are walked step by step, each step done or found done before.
+//!
+//! [`parse`] and [`instruction`] read it, [`stage`] says what is needed, the [`engine`] walks the stages, [`cache`] knows
+//! what was done before. A RUN is a container of the engine itself ([`run`]) whose upper directory becomes the layer as it
+//! stands; COPY and ADD ([`copy`]) write into such a directory themselves.
+
+pub mod cache;
+pub mod change;
+pub mod context;
+mod copy;
+mod engine;
+mod finish;
+pub mod glob;
+pub mod instruction;
+mod memo;
+pub mod parse;
+mod run;
+mod squash;
+pub mod stage;
+mod state;
+mod tree;
+pub mod variable;
+
+pub use engine::build;
+
+use crate::container::create::CreateError;
+use crate::container::launch::LaunchError;
+use crate::container::users::UserError;
+use crate::diag::Diagnose;
+use crate::image::ImageError;
+use crate::image::digest::Digest;
+use crate::image::platform::Platform;
+use crate::image::reference::Reference;
+use crate::registry::{self, RegistryError};
+use crate::store::StoreError;
+use crate::sys::SysError;
+use parse::{Fault, Warning};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the shell form runs in, unless SHELL says otherwise.
+pub fn default_shell() -> Vec<String> {
+    vec!["/bin/sh".into(), "-c".into()]
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error("there is no stage `{name}`")]
+    NoStage { name: String, hint: String },
+    #[error("{step} ended with exit code {code}")]
+    Failed {
+        step: String,
+        code: u8,
+        /// An image of the state before it, if that was asked for.
+        state: Option<Digest>,
+    },
+    #[error("{step} cannot be done")]
+    Step {
+        step: String,
+        #[source]
+        source: Box<StepError>,
+    },
+    /// Nothing was changed yet; inside the user namespace it can go on.
+    #[error("this build writes files of other owners")]
+    NeedsNamespace,
+    #[error("there is no base image `{name}`")]
+    NoBase {
+        name: String,
+        #[source]
+        source: Box<RegistryError>,
+    },
+    #[error("no overlay can be mounted at {}, so layers cannot be told apart", .0.display())]
+    NoOverlay(PathBuf),
+    #[error("the result cannot be written to {}", target.display())]
+    Export {
+        target: PathBuf,
+        #[source]
+        source: tree::TreeError,
+    },
+    #[error("the build was interrupted")]
+    Interrupted,
+    #[error(transparent)]
+    Context(#[from] context::ContextError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+/// Why a step could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    #[error(transparent)]
+    Argument(#[from] change::InvalidArgument),
+    #[error(transparent)]
+    Tree(#[from] tree::TreeError),
+    #[error(transparent)]
+    Mount(#[from] run::InvalidMount),
+    #[error(transparent)]
+    Copy(#[from] copy::CopyError),
+    #[error(transparent)]
+    User(#[from] UserError),
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    #[error("the process that watched it was killed")]
+    Lost,
+    /// Of the build as a whole.
+    #[error(transparent)]
+    Whole(Box<BuildError>),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for BuildError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Fault(fault) => fault.hint.clone(),
+            Self::NoStage { hint, .. } => Some(hint.clone()),
+            Self::Failed { .. } => {
+                Some("look inside, as it was before this step: the same command with --debug".into())
+            }
+            Self::Step { source, .. } => source.hint(),
+            Self::NeedsNamespace => None,
+            Self::NoBase { source, .. } => source.hint(),
+            Self::NoOverlay(_) => {
+                Some("install fuse-overlayfs, or keep the store elsewhere: minirun --root DIR …".into())
+            }
+            Self::Interrupted | Self::Export { .. } => None,
+            Self::Context(error) => error.hint(),
+            Self::Image(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Sys(error) => error.hint(),
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted => 130,
+            _ => 1,
+        }
+    }
+}
+
+impl From<BuildError> for StepError {
+    fn from(error: BuildError) -> Self {
+        Self::Whole(Box::new(error))
+    }
+}
+
+impl StepError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Tree(tree::TreeError::Missing { .. }) => {
+                Some("paths are read from the build context, the last argument of the command".into())
+            }
+            Self::Tree(tree::TreeError::Ignored { .. }) => {
+                Some("bring it back with a line `!NAME` in .dockerignore".into())
+            }
+            Self::Tree(tree::TreeError::Owner(_, error)) => error.hint(),
+            Self::User(error) => error.hint(),
+            Self::Create(error) => error.hint(),
+            Self::Launch(error) => error.hint(),
+            Self::Image(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Sys(error) => error.hint(),
+            Self::Copy(error) => error.hint(),
+            Self::Whole(error) => error.hint(),
+            Self::Argument(_) | Self::Tree(_) | Self::Mount(_) | Self::Lost => None,
+        }
+    }
+}
+
+/// What was asked for.
+pub struct Options {
+    pub source: parse::Source,
+    /// Empty: there is no context, and nothing can be copied from it.
+    pub context: Option<PathBuf>,
+    pub ignore: glob::Ignore,
+    /// What the cache calls this Dockerfile in this context.
+    pub project: Digest,
+    pub build_args: BTreeMap<String, String>,
+    pub target: Option<String>,
+    pub platform: Platform,
+    pub labels: Vec<(String, String)>,
+    pub names: Vec<Reference>,
+    pub no_cache: bool,
+    /// Base images are asked for again.
+    pub pull: bool,
+    /// Hears of base images that are pulled.
+    pub pulling: Box<dyn registry::Progress>,
+    pub network: run::RunNetwork,
+    pub hosts: Vec<(String, String)>,
+    pub secrets: Vec<Secret>,
+    /// Ids and sockets of agents.
+    pub agents: Vec<(String, PathBuf)>,
+    pub squash: bool,
+    pub outputs: Vec<Output>,
+    /// An image of the state before a step that fails is kept.
+    pub keep_failed: bool,
+    /// The build is to come out the same at any time: no file is newer.
+    pub epoch: Option<i64>,
+}
+
+/// `--secret`
+pub struct Secret {
+    pub id: String,
+    pub contents: Vec<u8>,
+}
+
+pub use finish::{Kind as OutputKind, Output};
+pub use run::RunNetwork;
+
+/// Where a step stands.
+#[derive(Debug, Clone)]
+pub struct StepName {
+    pub stage: usize,
+    pub stage_name: String,
+    /// Of a Dockerfile with one stage only, its name says nothing.
+    pub alone: bool,
+    pub number: usize,
+    pub of: usize,
+    /// The instruction on one line.
+    pub text: String,
+}
+
+#[derive(Debug, Clone)]
+pub enum Done {
+    /// Only settings changed.
+    Metadata,
+    Cached {
+        size: u64,
+        entries: u64,
+    },
+    Ran {
+        size: u64,
+        entries: u64,
+        /// Why it was not found in the cache.
+        reason: String,
+        took: Duration,
+    },
+}
+
+/// Hears of a build as it goes on.
+pub trait Listener {
+    fn warning(&mut self, _warning: &Warning) {}
+    fn note(&mut self, _text: &str) {}
+    fn begins(&mut self, _step: &StepName) {}
+    fn output(&mut self, _step: &StepName, _bytes: &[u8]) {}
+    fn done(&mut self, _step: &StepName, _done: &Done) {}
+    fn failed(&mut self, _step: &StepName) {}
+    /// Time goes by while something runs.
+    fn tick(&mut self) {}
+}
+
+/// What was built.
+pub struct Built {
+    /// None of a build that only gave files.
+    pub image: Option<Digest>,
+    /// The layers that this build added to its base, bottom first.
+    pub layers: Vec<BuiltLayer>,
+}
+
+pub struct BuiltLayer {
+    pub diff_id: Digest,
+    pub size: u64,
+    /// The step that made it, as the history tells it.
+    pub row: String,
+}

@@ -1,0 +1,527 @@
+//! RUN: a container of the engine itself, whose process this build follows and whose upper directory it keeps.
+
+use super::cache::{self, Inputs};
+use super::engine::{Builder, Made};
+use super::glob::{Ignore, clean};
+use super::instruction::Run;
+use super::state::argv;
+use super::tree::{Laying, Tree};
+use super::{BuildError, StepError};
+use crate::container::launch::{self, Job, Silent};
+use crate::container::layering::Overlay;
+use crate::container::plan::{Plan, Surroundings};
+use crate::container::protocol::End;
+use crate::container::request::{Network, Request};
+use crate::container::rootfs::Root;
+use crate::container::spec::{self, Facts};
+use crate::container::{capability, create};
+use crate::image::digest::Digest;
+use crate::image::owner::Stat;
+use crate::network::resolv;
+use crate::store::{self, Lock};
+use crate::sys::On;
+use crate::userns::IdMap;
+use rustix::fs::{CWD, OFlags};
+use rustix::mount::{MoveMountFlags, UnmountFlags};
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// What every build may be given without an ARG, and what does not count as an input.
+pub const PROXIES: [&str; 10] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "FTP_PROXY",
+    "ftp_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RunNetwork {
+    /// The host's: whatever is installed comes over the network.
+    #[default]
+    Host,
+    None,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidMount {
+    #[error("--mount={0}: `{1}` is no setting of it")]
+    Setting(String, String),
+    #[error("--mount={0}: there is no type `{1}`; there are bind, cache, tmpfs, secret and ssh")]
+    Type(String, String),
+    #[error("--mount={0} needs target=…")]
+    NoTarget(String),
+    #[error("no secret `{0}` was given: --secret id={0},src=FILE")]
+    NoSecret(String),
+    #[error("no agent `{0}` was given: --ssh {0}")]
+    NoAgent(String),
+    #[error("there is no network `{0}` for a RUN; there are default, host and none")]
+    Network(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bind,
+    Cache,
+    Tmpfs,
+    Secret,
+    Ssh,
+}
+
+/// `RUN --mount`
+#[derive(Debug, Clone)]
+pub struct Mount {
+    kind: Kind,
+    target: Option<String>,
+    source: String,
+    pub from: Option<String>,
+    id: Option<String>,
+    writable: bool,
+    sharing: String,
+    mode: Option<u32>,
+    owner: (u64, u64),
+    required: bool,
+    env: Option<String>,
+    size: Option<String>,
+    text: String,
+}
+
+/// A RUN with its variables replaced.
+pub struct Prepared {
+    argv: Vec<String>,
+    script: Option<(String, String)>,
+    pub mounts: Vec<Mount>,
+    network: RunNetwork,
+    /// What the history says of it.
+    pub row: String,
+}
+
+pub fn prepare(builder: &mut Builder, number: usize, run: &Run) -> Result<Prepared, StepError> {
+    let escape = builder.plan.source.directives.escape;
+    let network = match run.network.as_deref() {
+        None | Some("default") => builder.options.network,
+        Some("host") => RunNetwork::Host,
+        Some("none") => RunNetwork::None,
+        Some(other) => return Err(InvalidMount::Network(other.into()).into()),
+    };
+    let state = builder.state(number);
+    let mut mounts = Vec::new();
+    for text in &run.mounts {
+        mounts.push(mount(&state.word(escape, text)?)?);
+    }
+    let argv = argv(&run.command, &state.shell());
+    // As Docker counts them: those that the command sees.
+    let env = state.env();
+    let seen = state.args.iter().filter(|(name, _)| env.iter().all(|(n, _)| n != name));
+    let seen: Vec<String> = seen.map(|(name, value)| format!("{name}={value}")).collect();
+    let arguments = if seen.is_empty() { String::new() } else { format!("|{} {} ", seen.len(), seen.join(" ")) };
+    let mounted: String = run.mounts.iter().map(|mount| format!("--mount={mount} ")).collect();
+    let row = format!("RUN {arguments}{mounted}{}", argv.join(" "));
+    Ok(Prepared { argv, script: run.script.clone(), mounts, network, row })
+}
+
+fn mount(text: &str) -> Result<Mount, InvalidMount> {
+    let mut mount = Mount {
+        kind: Kind::Bind,
+        target: None,
+        source: String::new(),
+        from: None,
+        id: None,
+        writable: false,
+        sharing: "shared".into(),
+        mode: None,
+        owner: (0, 0),
+        required: false,
+        env: None,
+        size: None,
+        text: text.to_owned(),
+    };
+    let fields: Vec<(&str, Option<&str>)> =
+        text.split(',').map(|f| f.split_once('=').map_or((f, None), |(k, v)| (k, Some(v)))).collect();
+    if let Some((_, Some(kind))) = fields.iter().find(|(key, _)| *key == "type") {
+        mount.kind = match *kind {
+            "bind" => Kind::Bind,
+            "cache" => Kind::Cache,
+            "tmpfs" => Kind::Tmpfs,
+            "secret" => Kind::Secret,
+            "ssh" => Kind::Ssh,
+            other => return Err(InvalidMount::Type(text.into(), other.into())),
+        };
+    }
+    mount.writable = matches!(mount.kind, Kind::Cache | Kind::Tmpfs);
+    for (key, value) in fields {
+        let wrong = || InvalidMount::Setting(text.into(), key.into());
+        let on = || match value {
+            None | Some("true" | "1") => Ok(true),
+            Some("false" | "0") => Ok(false),
+            Some(_) => Err(wrong()),
+        };
+        let value = || value.map(str::to_owned).ok_or_else(wrong);
+        match key {
+            "type" => {}
+            "target" | "dst" | "destination" => mount.target = Some(value()?),
+            "source" | "src" => mount.source = value()?,
+            "from" => mount.from = Some(value()?),
+            "id" => mount.id = Some(value()?),
+            "ro" | "readonly" => mount.writable = !on()?,
+            "rw" | "readwrite" => mount.writable = on()?,
+            "required" => mount.required = on()?,
+            "sharing" => mount.sharing = value()?,
+            "env" => mount.env = Some(value()?),
+            "size" => mount.size = Some(value()?),
+            "mode" => mount.mode = Some(u32::from_str_radix(&value()?, 8).map_err(|_| wrong())?),
+            "uid" => mount.owner.0 = value()?.parse().map_err(|_| wrong())?,
+            "gid" => mount.owner.1 = value()?.parse().map_err(|_| wrong())?,
+            _ => return Err(wrong()),
+        }
+    }
+    if mount.target.is_none() && matches!(mount.kind, Kind::Bind | Kind::Cache | Kind::Tmpfs) {
+        return Err(InvalidMount::NoTarget(text.into()));
+    }
+    Ok(mount)
+}
+
+/// All that the result depends on: secrets and caches do not count.
+pub fn inputs(builder: &mut Builder, number: usize, prepared: &Prepared) -> Result<Inputs, BuildError> {
+    let mounted: String = prepared.mounts.iter().map(|mount| format!("--mount={} ", mount.text)).collect();
+    let mut what = format!("RUN {mounted}{}", prepared.argv.join(" "));
+    if let Some((_, script)) = &prepared.script {
+        what = format!("{what}\n{script}");
+    }
+    if prepared.network == RunNetwork::None {
+        what = format!("{what} (without network)");
+    }
+    let mut inputs = builder.inputs(number, what);
+    let state = builder.state(number);
+    let env = state.env();
+    for (name, value) in state.args.iter().filter(|(name, _)| env.iter().all(|(n, _)| n != name)) {
+        inputs.values.insert(format!("ARG {name}"), value.clone());
+    }
+    inputs.values.extend(env.into_iter().map(|(name, value)| (format!("ENV {name}"), value)));
+    for (name, value) in [("USER", state.user()), ("WORKDIR", state.working_directory())] {
+        inputs.values.insert(name.to_owned(), value.to_owned());
+    }
+    for mount in prepared.mounts.iter().filter(|mount| mount.kind == Kind::Bind) {
+        match &mount.from {
+            Some(from) => {
+                let chain = builder.chain_of(number, from)?;
+                inputs.values.insert(format!("stage {from}"), chain.to_string());
+            }
+            None => {
+                if let Some(tree) = &builder.context {
+                    let found = tree.select(&mount.source, &Ignore::default());
+                    for one in found.into_iter().flatten() {
+                        if let Ok(digests) = one.digests(&mut builder.memo) {
+                            inputs.files.extend(digests);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(inputs)
+}
+
+/// A RUN that goes on.
+pub struct Running {
+    pub end: End,
+    made: Made,
+    /// Mounted for it, and let go of afterwards.
+    views: Vec<PathBuf>,
+    _locks: Vec<Lock>,
+}
+
+impl Running {
+    pub fn finish(self) -> Made {
+        for view in self.views {
+            let _ = rustix::mount::unmount(&view, UnmountFlags::DETACH);
+        }
+        self.made
+    }
+}
+
+/// What a RUN sees beside the stage's files.
+#[derive(Default)]
+struct Beside {
+    /// Source, target, read-only.
+    binds: Vec<(String, String, bool)>,
+    tmpfs: Vec<(String, String)>,
+    env: Vec<String>,
+    views: Vec<PathBuf>,
+    locks: Vec<Lock>,
+}
+
+pub fn start(builder: &mut Builder, number: usize, prepared: Prepared, mut made: Made) -> Result<Running, StepError> {
+    let mut beside = Beside::default();
+    for mount in &prepared.mounts {
+        add(builder, number, mount, &mut beside)?;
+    }
+    if let Some((path, text)) = &prepared.script {
+        let file = builder.store.path(&made.directory).join("script");
+        fs::write(&file, text).on("write", &file)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).on("chmod", &file)?;
+        beside.binds.push((file.to_string_lossy().into_owned(), path.clone(), true));
+    }
+    let state = builder.state(number).clone();
+    let image = state.as_image()?;
+    let mut env: Vec<String> =
+        PROXIES.iter().filter_map(|name| Some(format!("{name}={}", builder.options.build_args.get(*name)?))).collect();
+    let own = state.env();
+    let arguments = state.args.iter().filter(|(name, _)| own.iter().all(|(n, _)| n != name));
+    env.extend(arguments.map(|(name, value)| format!("{name}={value}")));
+    env.append(&mut beside.env);
+    let network = match prepared.network {
+        RunNetwork::Host => Network::Host,
+        RunNetwork::None => Network::None,
+    };
+    let request = Request {
+        command: prepared.argv,
+        entrypoint: Some(String::new()),
+        env,
+        tmpfs: beside.tmpfs,
+        network,
+        hosts: builder.options.hosts.clone(),
+        ..Request::default()
+    };
+    let mut layers = builder.layer_directories(&state.layers);
+    if layers.is_empty() {
+        // An overlay needs something below.
+        let empty = builder.directory_alone()?.join("upper");
+        layers.push(empty.to_string_lossy().into_owned());
+    }
+    let user = create::user(builder.store, &request, image.config(), &layers)?;
+    let capabilities = capability::choose(&[], &[], false).map_err(create::CreateError::from)?;
+    let directory = builder.store.path(&made.directory);
+    let id = store::random_hex(32);
+    let facts = Facts {
+        id: &id,
+        directory: &directory.to_string_lossy(),
+        user: &user,
+        capabilities: &capabilities,
+        binds: &beside.binds,
+        ids: &IdMap::of_caller(),
+    };
+    let spec = spec::build(&request, image.config(), &facts).map_err(create::CreateError::from)?;
+    let hostname = spec.hostname().clone().unwrap_or_default();
+    let host = network_is_host(&request);
+    for (name, text) in [
+        ("hostname", format!("{hostname}\n")),
+        ("hosts", resolv::hosts(&hostname, &request.hosts, host)),
+        ("resolv.conf", resolv::resolv_conf(&request.dns, host)),
+    ] {
+        fs::write(directory.join(name), text).on("write", directory.join(name))?;
+        let mode = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(directory.join(name), mode).on("chmod", directory.join(name))?;
+    }
+    made.leave_out = spec.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect();
+    let part = |name: &str| made.directory.join(name).to_string_lossy().into_owned();
+    let around = Surroundings {
+        overlay: Overlay {
+            lower: layers,
+            upper: part("upper"),
+            work: part("work"),
+            target: part("rootfs"),
+            // All of it goes, or becomes a layer, which is flushed as it does.
+            volatile: true,
+        },
+        layering: builder.room()?.layering,
+        new_volumes: Vec::new(),
+        cgroup: None,
+        single_id: IdMap::of_caller().is_single(),
+        reaping_init: false,
+    };
+    let plan = Plan::of_container(&spec, &around).map_err(launch::LaunchError::from)?;
+    let job = Job {
+        plan,
+        container: None,
+        terminal: false,
+        size: None,
+        stdin: false,
+        ports: Vec::new(),
+        egress: None,
+        cgroup: None,
+        told: false,
+        leashed: true,
+    };
+    let prepared = launch::prepare(builder.store, "build")?;
+    let end = launch::converse(prepared, &job, Vec::new(), "build", &directory, &mut Silent)?;
+    Ok(Running { end, made, views: beside.views, _locks: beside.locks })
+}
+
+fn network_is_host(request: &Request) -> bool {
+    request.network == Network::Host
+}
+
+fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside) -> Result<(), StepError> {
+    let target = |default: String| match &mount.target {
+        Some(target) => target.clone(),
+        None => default,
+    };
+    let absolute = |builder: &mut Builder, target: &str| {
+        let whole = Path::new(builder.state(number).working_directory()).join(target);
+        format!("/{}", clean(&whole.to_string_lossy()))
+    };
+    match mount.kind {
+        Kind::Tmpfs => {
+            let target = absolute(builder, &target(String::new()));
+            let size = mount.size.as_ref().map(|size| format!("size={size}")).unwrap_or_default();
+            beside.tmpfs.push((target, size));
+        }
+        Kind::Cache => {
+            let target = absolute(builder, &target(String::new()));
+            let id = mount.id.clone().unwrap_or_else(|| target.clone());
+            let source = shared(builder, mount, &id, beside)?;
+            beside.binds.push((source, target, !mount.writable));
+        }
+        Kind::Secret => {
+            let id = mount.id.clone().or_else(|| {
+                let name = if mount.source.is_empty() { mount.target.as_deref() } else { Some(mount.source.as_str()) };
+                name.and_then(|path| path.rsplit('/').next()).map(str::to_owned)
+            });
+            let id = id.ok_or_else(|| InvalidMount::NoTarget(mount.text.clone()))?;
+            let Some(secret) = builder.options.secrets.iter().find(|secret| secret.id == id) else {
+                return if mount.required { Err(InvalidMount::NoSecret(id).into()) } else { Ok(()) };
+            };
+            if let Some(name) = &mount.env {
+                beside.env.push(format!("{name}={}", String::from_utf8_lossy(&secret.contents)));
+                if mount.target.is_none() {
+                    return Ok(());
+                }
+            }
+            let contents = secret.contents.clone();
+            let directory = builder.directory_alone()?;
+            let file = builder.store.path(directory).join("upper").join("secret");
+            fs::write(&file, contents).on("write", &file)?;
+            let stat = Stat { uid: mount.owner.0, gid: mount.owner.1, mode: mount.mode.unwrap_or(0o400) };
+            give(builder, &file, stat, false)?;
+            let target = target(format!("/run/secrets/{id}"));
+            let target = absolute(builder, &target);
+            beside.binds.push((file.to_string_lossy().into_owned(), target, true));
+        }
+        Kind::Ssh => {
+            let id = mount.id.clone().unwrap_or_else(|| "default".into());
+            let Some((_, socket)) = builder.options.agents.iter().find(|(name, _)| *name == id) else {
+                return if mount.required { Err(InvalidMount::NoAgent(id).into()) } else { Ok(()) };
+            };
+            let socket = socket.to_string_lossy().into_owned();
+            let place = format!("/run/buildkit/ssh_agent.{}", beside.env.len());
+            let target = absolute(builder, &target(place));
+            beside.env.push(format!("SSH_AUTH_SOCK={target}"));
+            beside.binds.push((socket, target, false));
+        }
+        Kind::Bind => {
+            let target = absolute(builder, &target(String::new()));
+            let source = match &mount.from {
+                Some(from) => stage(builder, number, mount, from, beside)?,
+                None => context(builder, mount)?,
+            };
+            beside.binds.push((source, target, !mount.writable));
+        }
+    }
+    Ok(())
+}
+
+fn give(builder: &mut Builder, path: &Path, stat: Stat, is_directory: bool) -> Result<(), StepError> {
+    let owners = builder.room()?.owners.clone();
+    let file = File::open(path).on("open", path)?;
+    owners.give(&file, stat, is_directory).map_err(|error| super::tree::not_given(error, path).into())
+}
+
+/// A directory that later builds find as this one leaves it.
+fn shared(builder: &mut Builder, mount: &Mount, id: &str, beside: &mut Beside) -> Result<String, StepError> {
+    let mounts = builder.store.path(cache::DIRECTORY).join("mounts");
+    fs::create_dir_all(&mounts).on("mkdir", &mounts)?;
+    let name = Digest::of(id.as_bytes()).hex();
+    if mount.sharing != "shared" {
+        let path = mounts.join(format!("{name}.lock"));
+        match Lock::attempt(&path)? {
+            Some(lock) => beside.locks.push(lock),
+            // Nobody else may see what is in it while it is used.
+            None => {
+                return Ok(builder.store.path(builder.directory_alone()?).join("upper").to_string_lossy().into_owned());
+            }
+        }
+    }
+    let directory = mounts.join(name);
+    if !directory.exists() {
+        fs::create_dir_all(&directory).on("mkdir", &directory)?;
+        let stat = Stat { uid: mount.owner.0, gid: mount.owner.1, mode: mount.mode.unwrap_or(0o755) };
+        give(builder, &directory, stat, true)?;
+    }
+    Ok(directory.to_string_lossy().into_owned())
+}
+
+/// Files of another stage, laid over each other where the container's mounts can be made from them.
+fn stage(
+    builder: &mut Builder,
+    number: usize,
+    mount: &Mount,
+    from: &str,
+    beside: &mut Beside,
+) -> Result<String, StepError> {
+    let layers = builder.layers_of(number, from)?;
+    if mount.writable {
+        // What is written there is thrown away.
+        return copied(builder, Some(&layers), &mount.source);
+    }
+    let tree = builder.view(&layers)?;
+    let directory = builder.directory_alone()?;
+    let place = builder.store.path(directory).join("rootfs");
+    let tree = if layers.len() > 1 {
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        rustix::mount::move_mount(&tree, "", CWD, &place, flags).on("move_mount", &place)?;
+        beside.views.push(place);
+        tree
+    } else {
+        tree
+    };
+    inside(tree, &mount.source)
+}
+
+/// Where a path within a tree really is.
+fn inside(tree: OwnedFd, path: &str) -> Result<String, StepError> {
+    let root = Root::of(tree);
+    let path = format!("/{}", clean(path));
+    let found = root.resolve(&path, OFlags::PATH | OFlags::CLOEXEC)?;
+    let real = fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd())).on("readlink", &path)?;
+    Ok(real.to_string_lossy().into_owned())
+}
+
+/// Files of the context; a copy of them, if not all may be seen or they may be written to.
+fn context(builder: &mut Builder, mount: &Mount) -> Result<String, StepError> {
+    let Some(path) = &builder.options.context else { return Err(super::copy::CopyError::NoContext.into()) };
+    if mount.writable || !builder.options.ignore.is_empty() {
+        return copied(builder, None, &mount.source);
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    inside(rustix::fs::open(path, flags, rustix::fs::Mode::empty()).on("open", path)?, &mount.source)
+}
+
+fn copied(builder: &mut Builder, layers: Option<&[Digest]>, source: &str) -> Result<String, StepError> {
+    let directory = builder.directory_alone()?;
+    let upper = builder.store.path(directory).join("upper");
+    let root = Root::open(&upper.to_string_lossy())?;
+    let now = builder.now();
+    let owners = builder.room()?.owners.clone();
+    let laying = Laying { owners: &owners, owner: None, mode: None, now };
+    let tree = match (layers, &builder.options.context) {
+        (Some(layers), _) => Tree::of(builder.view(layers)?, "the stage".into()),
+        (None, Some(path)) => Tree::context(path, builder.options.ignore.clone())?,
+        (None, None) => return Err(super::copy::CopyError::NoContext.into()),
+    };
+    let mut result = upper.clone();
+    for one in tree.select(source, &Ignore::default())? {
+        if !one.is_directory {
+            result = upper.join(&one.name);
+        }
+        laying.lay(&root, &one, "/")?;
+    }
+    Ok(result.to_string_lossy().into_owned())
+}

@@ -1,0 +1,218 @@
+//! A Dockerfile's stages: what each stands on, which are needed for the one that is asked for.
+
+use super::BuildError;
+use super::instruction::{self, From, Instruction, Step};
+use super::parse::{Fault, Source};
+use super::variable::Lexer;
+use crate::image::platform::Platform;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    Scratch,
+    Stage(usize),
+    Image(String),
+}
+
+#[derive(Debug)]
+pub struct Stage {
+    pub number: usize,
+    pub alias: Option<String>,
+    pub base: Base,
+    pub platform: Option<String>,
+    /// FROM is the first.
+    pub steps: Vec<Step>,
+}
+
+impl Stage {
+    /// What it is called in messages.
+    pub fn name(&self) -> String {
+        self.alias.clone().unwrap_or_else(|| format!("stage-{}", self.number))
+    }
+}
+
+pub struct Plan {
+    pub source: Source,
+    pub stages: Vec<Stage>,
+    pub target: usize,
+    /// ARGs before the first FROM, and those that are always there.
+    pub globals: BTreeMap<String, String>,
+    /// Build arguments that some ARG names.
+    pub consumed: Vec<String>,
+}
+
+/// What every build knows of platforms.
+pub fn platform_arguments(target: &Platform) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (prefix, platform) in [("BUILD", &Platform::here()), ("TARGET", target)] {
+        let text = platform.to_string();
+        let mut parts = text.split('/');
+        let mut part = || parts.next().unwrap_or_default().to_owned();
+        let (os, architecture, variant) = (part(), part(), part());
+        for (name, value) in [("PLATFORM", text.clone()), ("OS", os), ("ARCH", architecture), ("VARIANT", variant)] {
+            all.insert(format!("{prefix}{name}"), value);
+        }
+    }
+    all
+}
+
+impl Plan {
+    pub fn new(
+        mut source: Source,
+        build_args: &BTreeMap<String, String>,
+        target: Option<&str>,
+        platform: &Platform,
+    ) -> Result<Self, BuildError> {
+        let steps = instruction::steps(&mut source)?;
+        let mut globals = platform_arguments(platform);
+        let mut consumed = Vec::new();
+        let mut stages: Vec<Stage> = Vec::new();
+        for step in steps {
+            match (&step.instruction, stages.last_mut()) {
+                (Instruction::From(from), _) => {
+                    let stage = stage(&source, &step, from, &stages, &globals)?;
+                    stages.push(Stage { steps: vec![step], ..stage });
+                }
+                (Instruction::Arg(all), None) => {
+                    for (name, default) in all {
+                        let value = match (build_args.get(name), default) {
+                            (Some(given), _) => Some(given.clone()),
+                            (None, Some(text)) => Some(word(&source, &step, text, &globals)?),
+                            (None, None) => None,
+                        };
+                        consumed.push(name.clone());
+                        globals.extend(value.map(|value| (name.clone(), value)));
+                    }
+                }
+                (_, None) => {
+                    let message = format!("{} comes before the first FROM", step.node.word);
+                    let hint = "begin with the image that yours stands on: FROM alpine";
+                    return Err(source.fault_at(&step.node, "", &message, Some(hint)).into());
+                }
+                (_, Some(stage)) => stage.steps.push(step),
+            }
+        }
+        let Some(last) = stages.len().checked_sub(1) else {
+            let hint = "begin with the image that yours stands on: FROM alpine";
+            let place = super::parse::Place { line: 1, column: 1 };
+            return Err(source.fault(place, "there is no FROM in this file", Some(hint)).into());
+        };
+        let target = match target {
+            None => last,
+            Some(name) => find(&stages, name).ok_or_else(|| {
+                let names: Vec<String> = stages.iter().map(Stage::name).collect();
+                let near = instruction::guess(name, names.iter().map(String::as_str));
+                let hint = match near {
+                    Some(near) => format!("did you mean --target {near}?"),
+                    None => format!("the stages are {}", names.join(", ")),
+                };
+                BuildError::NoStage { name: name.to_owned(), hint }
+            })?,
+        };
+        Ok(Self { source, stages, target, globals, consumed })
+    }
+
+    /// The stages that the target needs, itself included.
+    pub fn needed(&self) -> Vec<bool> {
+        let mut needed = vec![false; self.stages.len()];
+        let mut open = vec![self.target];
+        while let Some(number) = open.pop() {
+            if !std::mem::replace(&mut needed[number], true) {
+                open.extend(self.needs(number));
+            }
+        }
+        needed
+    }
+
+    /// The stages that one stands on or takes from.
+    pub fn needs(&self, number: usize) -> Vec<usize> {
+        let stage = &self.stages[number];
+        let mut all: Vec<usize> = match stage.base {
+            Base::Stage(base) => vec![base],
+            _ => Vec::new(),
+        };
+        for step in &stage.steps {
+            all.extend(froms(&step.instruction).iter().filter_map(|from| self.earlier(number, from)));
+        }
+        all
+    }
+
+    /// The stage before `number` that goes by a name or a number.
+    pub fn earlier(&self, number: usize, name: &str) -> Option<usize> {
+        find(&self.stages[..number], name)
+    }
+}
+
+/// Stages or images that an instruction takes from.
+fn froms(instruction: &Instruction) -> Vec<String> {
+    match instruction {
+        Instruction::Copy(copy) => copy.from.iter().cloned().collect(),
+        Instruction::Run(run) => {
+            let fields = run.mounts.iter().flat_map(|mount| mount.split(','));
+            fields.filter_map(|field| field.strip_prefix("from=")).map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn find(stages: &[Stage], name: &str) -> Option<usize> {
+    let lower = name.to_ascii_lowercase();
+    let by_name = stages.iter().rposition(|stage| stage.alias.as_deref() == Some(lower.as_str()));
+    by_name.or_else(|| lower.parse().ok().filter(|number| *number < stages.len()))
+}
+
+fn word(source: &Source, step: &Step, text: &str, values: &BTreeMap<String, String>) -> Result<String, Fault> {
+    let lexer = Lexer { escape: source.directives.escape, lookup: &|name| values.get(name).cloned() };
+    lexer.word(text).map_err(|error| source.fault_at(&step.node, text, &error.to_string(), None))
+}
+
+fn stage(
+    source: &Source,
+    step: &Step,
+    from: &From,
+    before: &[Stage],
+    globals: &BTreeMap<String, String>,
+) -> Result<Stage, Fault> {
+    let image = word(source, step, &from.image, globals)?;
+    if image.is_empty() {
+        let hint = "give the ARG a default before the first FROM, or: --build-arg NAME=VALUE";
+        let message = format!("`{}` is empty: no image to stand on", from.image);
+        return Err(source.fault_at(&step.node, &from.image, &message, Some(hint)));
+    }
+    let platform = from.platform.as_ref().map(|text| word(source, step, text, globals)).transpose()?;
+    // By its name only: a number would be an image's.
+    let named = before.iter().rposition(|stage| stage.alias.as_deref() == Some(image.to_ascii_lowercase().as_str()));
+    let base = match named {
+        Some(number) => Base::Stage(number),
+        None if image == "scratch" => Base::Scratch,
+        None => Base::Image(image),
+    };
+    Ok(Stage {
+        number: before.len(),
+        alias: from.alias.clone(),
+        base,
+        platform: platform.filter(|p| !p.is_empty()),
+        steps: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(text: &str, target: Option<&str>) -> Plan {
+        let source = Source::parse("Dockerfile", text).unwrap();
+        let args = BTreeMap::from([("BASE".to_owned(), "alpine".to_owned())]);
+        Plan::new(source, &args, target, &Platform::here()).unwrap()
+    }
+
+    #[test]
+    fn only_what_the_target_needs() {
+        let text = "ARG BASE=x\nFROM $BASE AS a\nFROM scratch AS b\nFROM a AS c\nCOPY --from=1 / /\nFROM c\nFROM a\nRUN --mount=from=c,target=/x true";
+        let all = plan(text, None);
+        assert_eq!(all.stages[0].base, Base::Image("alpine".into()));
+        assert_eq!(all.needed(), [true, true, true, false, true]);
+        assert_eq!(plan(text, Some("A")).needed(), [true, false, false, false, false]);
+        assert_eq!(plan(text, Some("3")).needed(), [true, true, true, true, false]);
+    }
+}

@@ -1,0 +1,526 @@
+//! What COPY takes: files of a context or of another stage, found without ever leaving that tree, hashed by content, and
+//! laid into a layer.
+
+use super::glob::{Glob, Ignore, clean, is_pattern};
+use super::memo::{Memo, Seen};
+use crate::container::rootfs::Root;
+use crate::image::digest::{Digest, Hasher};
+use crate::image::owner::{self, NotGiven, Owners, Stat};
+use crate::image::unpack::is_applied;
+use crate::sys::{On, SysError, fs as sys};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    #[error("`{path}` is not in {tree}")]
+    Missing { path: String, tree: String },
+    #[error("`{path}` is in {tree}, but .dockerignore leaves it out")]
+    Ignored { path: String, tree: String },
+    #[error("nothing in {tree} matches `{pattern}`")]
+    NoMatch { pattern: String, tree: String },
+    #[error("`{0}` is no pattern: a [ in it is never closed")]
+    Pattern(String),
+    #[error("`{0}` is a directory in the image, and a file cannot take its place")]
+    OverDirectory(String),
+    #[error("`{0}` is no directory in the image, and a directory cannot take its place")]
+    OverFile(String),
+    #[error("`{path}` would belong to {kind} {id}, but only {owned} can be used here")]
+    Unmapped { path: String, kind: &'static str, id: u64, owned: String },
+    #[error("the owner `{0}` is not known")]
+    Owner(String, #[source] crate::container::users::UserError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+/// A tree to take from.
+pub struct Tree {
+    root: OwnedFd,
+    /// What it is called in messages.
+    pub name: String,
+    ignore: Ignore,
+    /// It has owners of its own: another stage or image. A context's files come to belong to root.
+    owned: bool,
+}
+
+/// Something named as a source, with all that is in it.
+pub struct Selected {
+    /// Its last name; none of the tree's own root.
+    pub name: String,
+    /// From the root of its tree.
+    pub path: String,
+    pub is_directory: bool,
+    /// The directory itself, or the file.
+    base: OwnedFd,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    /// Below `base`; empty: itself.
+    path: PathBuf,
+    kind: FileType,
+    stat: Stat,
+    seen: Seen,
+    time: Timespec,
+    links: u64,
+    device: u64,
+}
+
+const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const WITHIN: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
+
+impl Tree {
+    pub fn context(path: &Path, ignore: Ignore) -> Result<Self, SysError> {
+        let root = rustix::fs::open(path, PATH | OFlags::DIRECTORY, Mode::empty()).on("open", path)?;
+        Ok(Self { root, name: "the build context".into(), ignore, owned: false })
+    }
+
+    pub fn of(root: OwnedFd, name: String) -> Self {
+        Self { root, name, ignore: Ignore::default(), owned: true }
+    }
+
+    /// What a source names: one thing, or all that match it.
+    pub fn select(&self, source: &str, exclude: &Ignore) -> Result<Vec<Selected>, TreeError> {
+        let source = clean(source);
+        if !is_pattern(&source) {
+            return Ok(vec![self.select_one(&source, exclude)?]);
+        }
+        let no_match = || TreeError::NoMatch { pattern: source.clone(), tree: self.name.clone() };
+        // A file may really be called so.
+        if let Ok(found) = self.select_one(&source, exclude) {
+            return Ok(vec![found]);
+        }
+        let mut reached = vec![String::new()];
+        for part in source.split('/') {
+            let mut next = Vec::new();
+            let glob = Glob::new(part).ok_or_else(|| TreeError::Pattern(source.clone()))?;
+            for directory in reached {
+                let join = |name: &str| if directory.is_empty() { name.into() } else { format!("{directory}/{name}") };
+                if !is_pattern(part) {
+                    next.push(join(part));
+                    continue;
+                }
+                let place = if directory.is_empty() { "." } else { &directory };
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let Ok(opened) = rustix::fs::openat2(&self.root, place, flags, Mode::empty(), WITHIN) else { continue };
+                let names = names(&opened, Path::new(place))?;
+                next.extend(names.iter().filter_map(|n| n.to_str()).filter(|n| glob.matches(n)).map(join));
+            }
+            reached = next;
+        }
+        let found: Vec<Selected> = reached
+            .into_iter()
+            .filter(|path| !self.ignore.ignores(path) && !exclude.ignores(path))
+            .filter_map(|path| match self.select_one(&path, exclude) {
+                Err(TreeError::Missing { .. }) => None,
+                other => Some(other),
+            })
+            .collect::<Result<_, _>>()?;
+        if found.is_empty() { Err(no_match()) } else { Ok(found) }
+    }
+
+    fn select_one(&self, path: &str, exclude: &Ignore) -> Result<Selected, TreeError> {
+        let tree = || self.name.clone();
+        let place = if path.is_empty() { "." } else { path };
+        let base = match rustix::fs::openat2(&self.root, place, PATH, Mode::empty(), WITHIN) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                return Err(TreeError::Missing { path: path.to_owned(), tree: tree() });
+            }
+            other => other.on("openat2", path)?,
+        };
+        let first = self.entry(&base, PathBuf::new(), "")?;
+        let is_directory = first.kind == FileType::Directory;
+        if self.ignore.ignores(path) && (!is_directory || self.ignore.is_final()) {
+            return Err(TreeError::Ignored { path: path.to_owned(), tree: tree() });
+        }
+        let mut selected = Selected {
+            name: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            path: path.to_owned(),
+            is_directory,
+            base,
+            entries: vec![first],
+        };
+        if is_directory {
+            let opened = rustix::fs::openat(&selected.base, ".", DIRECTORY, Mode::empty()).on("openat", path)?;
+            self.walk(&opened, Path::new(""), path, exclude, &mut selected.entries)?;
+        }
+        Ok(selected)
+    }
+
+    /// All below a directory, each directory before what is in it, names in order. `true`: something is.
+    fn walk(
+        &self,
+        directory: &OwnedFd,
+        below: &Path,
+        root_path: &str,
+        exclude: &Ignore,
+        entries: &mut Vec<Entry>,
+    ) -> Result<bool, TreeError> {
+        let mut any = false;
+        for name in names(directory, below)? {
+            let path = below.join(&name);
+            let shown = path.to_string_lossy();
+            let full = if root_path.is_empty() { shown.to_string() } else { format!("{root_path}/{shown}") };
+            let left_out = self.ignore.ignores(&full) || exclude.ignores(&shown);
+            if left_out && self.ignore.is_final() && exclude.is_final() {
+                continue;
+            }
+            let found = match rustix::fs::openat(directory, &name, PATH | OFlags::NOFOLLOW, Mode::empty()) {
+                // It was removed while we look.
+                Err(Errno::NOENT) => continue,
+                other => other.on("openat", &path)?,
+            };
+            let entry = self.entry(&found, path.clone(), &full)?;
+            let kind = entry.kind;
+            if kind == FileType::Directory {
+                let at = entries.len();
+                entries.push(entry);
+                let child = rustix::fs::openat(directory, &name, DIRECTORY, Mode::empty()).on("openat", &path)?;
+                // Of a directory that is left out, only the way to what is brought back.
+                if !self.walk(&child, &path, root_path, exclude, entries)? && left_out {
+                    entries.truncate(at);
+                } else {
+                    any = true;
+                }
+            } else if !left_out && !matches!(kind, FileType::Socket) {
+                entries.push(entry);
+                any = true;
+            }
+        }
+        Ok(any)
+    }
+
+    fn entry(&self, found: &OwnedFd, path: PathBuf, shown: &str) -> Result<Entry, TreeError> {
+        let stat = rustix::fs::fstat(found).on("fstat", shown)?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let owner = if self.owned && matches!(kind, FileType::RegularFile | FileType::Directory) {
+            // An attribute is not read through a mere path.
+            let opened = reopen(found, OFlags::RDONLY | OFlags::NONBLOCK);
+            let noted = opened.and_then(|file| sys::fgetxattr(&file, owner::STAT.as_bytes())).ok().flatten();
+            Stat::of_file(stat.st_uid, stat.st_gid, stat.st_mode, noted.as_deref())
+        } else if self.owned {
+            Stat::of_file(stat.st_uid, stat.st_gid, stat.st_mode, None)
+        } else {
+            Stat { uid: 0, gid: 0, mode: stat.st_mode & 0o7777 }
+        };
+        Ok(Entry {
+            path,
+            kind,
+            stat: owner,
+            seen: Seen::of(&stat),
+            time: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as _ },
+            links: stat.st_nlink as u64,
+            device: stat.st_rdev,
+        })
+    }
+}
+
+fn names(directory: &OwnedFd, shown: &Path) -> Result<Vec<std::ffi::OsString>, SysError> {
+    use std::os::unix::ffi::OsStringExt;
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory).on("opendir", shown)? {
+        let name = entry.on("readdir", shown)?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(std::ffi::OsString::from_vec(name));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn reopen(found: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
+    rustix::fs::open(format!("/proc/self/fd/{}", found.as_raw_fd()), flags | OFlags::CLOEXEC, Mode::empty())
+}
+
+impl Selected {
+    /// The file itself.
+    pub fn file(&self) -> Result<File, SysError> {
+        reopen(&self.base, OFlags::RDONLY).map(File::from).on("open", &self.path)
+    }
+
+    fn open(&self, entry: &Entry, flags: OFlags) -> Result<OwnedFd, Errno> {
+        if entry.path.as_os_str().is_empty() {
+            return reopen(&self.base, flags);
+        }
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat2(&self.base, &entry.path, flags, Mode::empty(), BENEATH)
+    }
+
+    /// What each thing in it is, as far as it matters to an image: not when it was written.
+    pub fn digests(&self, memo: &mut Memo) -> Result<Vec<(String, String)>, TreeError> {
+        let unknown: Vec<&Entry> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.kind == FileType::RegularFile && memo.get(&entry.seen).is_none())
+            .collect();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let share = unknown.len().div_ceil(threads).max(64);
+        let hashed: Vec<Result<Vec<(Seen, Digest)>, SysError>> = std::thread::scope(|scope| {
+            let workers: Vec<_> = unknown.chunks(share).map(|part| scope.spawn(|| self.hash(part))).collect();
+            workers.into_iter().map(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        });
+        for part in hashed {
+            for (seen, digest) in part? {
+                memo.insert(seen, digest);
+            }
+        }
+        let mut all = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let what = match entry.kind {
+                FileType::RegularFile => memo.get(&entry.seen).map(|digest| digest.hex()).unwrap_or_default(),
+                FileType::Symlink => {
+                    let link = self.link(entry)?;
+                    format!("-> {}", String::from_utf8_lossy(&link))
+                }
+                FileType::Directory => "/".into(),
+                _ => format!("device {}", entry.device),
+            };
+            let Stat { uid, gid, mode } = entry.stat;
+            let mut path = Path::new("/").join(&self.path);
+            // Joined with nothing it would end with a slash.
+            if !entry.path.as_os_str().is_empty() {
+                path.push(&entry.path);
+            }
+            all.push((path.to_string_lossy().into_owned(), format!("{mode:o} {uid}:{gid} {what}")));
+        }
+        Ok(all)
+    }
+
+    fn hash(&self, part: &[&Entry]) -> Result<Vec<(Seen, Digest)>, SysError> {
+        let mut buffer = vec![0; 128 << 10];
+        let mut all = Vec::with_capacity(part.len());
+        for entry in part {
+            let mut file = File::from(self.open(entry, OFlags::RDONLY).on("open", &entry.path)?);
+            let mut hasher = Hasher::default();
+            loop {
+                let n = file.read(&mut buffer).on("read", &entry.path)?;
+                if n == 0 {
+                    break;
+                }
+                hasher.update(&buffer[..n]);
+            }
+            all.push((entry.seen, hasher.finish()));
+        }
+        Ok(all)
+    }
+
+    fn link(&self, entry: &Entry) -> Result<Vec<u8>, SysError> {
+        let found = if entry.path.as_os_str().is_empty() {
+            rustix::fs::readlinkat(&self.base, "", Vec::new())
+        } else {
+            let link = rustix::fs::openat2(&self.base, &entry.path, PATH | OFlags::NOFOLLOW, Mode::empty(), BENEATH);
+            link.and_then(|link| rustix::fs::readlinkat(&link, "", Vec::new()))
+        };
+        found.map(std::ffi::CString::into_bytes).on("readlinkat", &entry.path)
+    }
+}
+
+/// How things are laid down.
+pub struct Laying<'a> {
+    pub owners: &'a Owners,
+    /// `--chown`
+    pub owner: Option<(u64, u64)>,
+    /// `--chmod`
+    pub mode: Option<u32>,
+    /// When directories that were missing were made.
+    pub now: Timespec,
+}
+
+impl Laying<'_> {
+    /// A directory, made if missing with all above it.
+    pub fn directory(&self, root: &Root, path: &str) -> Result<OwnedFd, TreeError> {
+        let (uid, gid) = self.owner.unwrap_or((0, 0));
+        let mut unmapped = None;
+        let made = root.directory(path, &mut |parent, name| {
+            let directory = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()).on("openat", name)?;
+            match self.owners.give(&directory, Stat { uid, gid, mode: 0o755 }, true) {
+                Err(NotGiven::Unmapped { kind, id, owned }) => {
+                    unmapped = Some(TreeError::Unmapped { path: path.to_owned(), kind, id, owned });
+                    Ok(())
+                }
+                Err(NotGiven::Call { call, errno }) => Err(errno).on(call, name),
+                Ok(()) => date(&directory, self.now).on("futimens", name),
+            }
+        });
+        if let Some(error) = unmapped {
+            return Err(error);
+        }
+        let made = made?;
+        let found = rustix::fs::fstat(&made).on("fstat", path)?;
+        if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+            Ok(made)
+        } else {
+            Err(TreeError::OverFile(path.to_owned()))
+        }
+    }
+
+    /// Lays a source down as Docker does: a directory's contents into the target, a file into it or in its place.
+    pub fn lay(&self, root: &Root, source: &Selected, target: &str) -> Result<(), TreeError> {
+        if source.is_directory {
+            let directory = self.directory(root, target)?;
+            return self.contents(source, directory);
+        }
+        let mut target = Path::new(target).to_owned();
+        let names_directory = target.as_os_str().as_encoded_bytes().ends_with(b"/");
+        let shown = target.to_string_lossy().into_owned();
+        let is_directory = names_directory || root.resolve(&shown, PATH | OFlags::DIRECTORY).is_ok();
+        if is_directory {
+            target.push(&source.name);
+        }
+        let parent = target.parent().unwrap_or(Path::new("/"));
+        let parent = self.directory(root, &parent.to_string_lossy())?;
+        let name = target.file_name().map(PathBuf::from).unwrap_or_default();
+        self.put(source, &source.entries[0], &parent, &name, None)
+    }
+
+    fn contents(&self, source: &Selected, top: OwnedFd) -> Result<(), TreeError> {
+        let mut links = Links { top: &top, first: HashMap::new() };
+        // The directories from the top to the current one; their times are set when nothing more comes.
+        let mut open: Vec<(&Entry, OwnedFd)> = Vec::new();
+        for entry in &source.entries[1..] {
+            let parent = entry.path.parent().unwrap_or(Path::new(""));
+            while open.last().is_some_and(|(directory, _)| directory.path != parent) {
+                self.close(&mut open)?;
+            }
+            let into = open.last().map_or(&top, |(_, directory)| directory);
+            let name = entry.path.file_name().map(Path::new).unwrap_or(Path::new(""));
+            if entry.kind != FileType::Directory {
+                self.put(source, entry, into, name, Some(&mut links))?;
+                continue;
+            }
+            match rustix::fs::mkdirat(into, name, Mode::from_raw_mode(0o700)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                other => other.on("mkdirat", &entry.path)?,
+            }
+            let directory = match rustix::fs::openat(into, name, DIRECTORY, Mode::empty()) {
+                Err(Errno::NOTDIR | Errno::LOOP) => {
+                    return Err(TreeError::OverFile(entry.path.display().to_string()));
+                }
+                other => other.on("openat", &entry.path)?,
+            };
+            self.attributes(source, entry, &directory)?;
+            open.push((entry, directory));
+        }
+        while !open.is_empty() {
+            self.close(&mut open)?;
+        }
+        Ok(())
+    }
+
+    fn close(&self, open: &mut Vec<(&Entry, OwnedFd)>) -> Result<(), TreeError> {
+        match open.pop() {
+            Some((entry, directory)) => Ok(date(&directory, entry.time).on("futimens", &entry.path)?),
+            None => Ok(()),
+        }
+    }
+
+    fn put(
+        &self,
+        source: &Selected,
+        entry: &Entry,
+        into: &OwnedFd,
+        name: &Path,
+        links: Option<&mut Links>,
+    ) -> Result<(), TreeError> {
+        match rustix::fs::unlinkat(into, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(Errno::ISDIR) => return Err(TreeError::OverDirectory(name.display().to_string())),
+            other => other.on("unlinkat", name)?,
+        }
+        match entry.kind {
+            FileType::RegularFile => {
+                let Some(links) = links.filter(|_| entry.links > 1) else {
+                    return self.file(source, entry, into, name);
+                };
+                if let Some(first) = links.first.get(&entry.seen) {
+                    let linked = rustix::fs::linkat(links.top, first, into, name, AtFlags::empty());
+                    return Ok(linked.on("linkat", name)?);
+                }
+                self.file(source, entry, into, name)?;
+                links.first.insert(entry.seen, entry.path.clone());
+                Ok(())
+            }
+            FileType::Symlink => {
+                let to = source.link(entry)?;
+                rustix::fs::symlinkat(to, into, name).on("symlinkat", name)?;
+                self.unopened(entry, into, name)
+            }
+            FileType::Fifo => {
+                let mode = Mode::from_raw_mode(self.mode.unwrap_or(entry.stat.mode));
+                rustix::fs::mknodat(into, name, FileType::Fifo, mode, 0).on("mknodat", name)?;
+                // Whatever the umask made of it.
+                rustix::fs::chmodat(into, name, mode, AtFlags::empty()).on("fchmodat", name)?;
+                self.unopened(entry, into, name)
+            }
+            // No user namespace may make a device.
+            _ => Ok(()),
+        }
+    }
+
+    fn file(&self, source: &Selected, entry: &Entry, into: &OwnedFd, name: &Path) -> Result<(), TreeError> {
+        let from = source.open(entry, OFlags::RDONLY).on("open", &entry.path)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let to = rustix::fs::openat(into, name, flags, Mode::from_raw_mode(0o600)).on("openat", name)?;
+        let (from, to) = (File::from(from), File::from(to));
+        // Shares the blocks where the file system can.
+        std::io::copy(&mut &from, &mut &to).on("copy_file_range", name)?;
+        self.attributes_from(&from, entry, &to)?;
+        Ok(date(&to, entry.time).on("futimens", name)?)
+    }
+
+    fn attributes(&self, source: &Selected, entry: &Entry, made: &OwnedFd) -> Result<(), TreeError> {
+        let from = source.open(entry, OFlags::RDONLY | OFlags::DIRECTORY).on("open", &entry.path)?;
+        self.attributes_from(&from, entry, made)
+    }
+
+    fn attributes_from(&self, from: &impl AsFd, entry: &Entry, made: &impl AsFd) -> Result<(), TreeError> {
+        let (uid, gid) = self.owner.unwrap_or((entry.stat.uid, entry.stat.gid));
+        let stat = Stat { uid, gid, mode: self.mode.unwrap_or(entry.stat.mode) };
+        let is_directory = entry.kind == FileType::Directory;
+        self.owners.give(made, stat, is_directory).map_err(|error| not_given(error, &entry.path))?;
+        for name in sys::flistxattr(from).on("flistxattr", &entry.path)?.iter().filter(|name| is_applied(name)) {
+            let Some(value) = sys::fgetxattr(from, name).on("fgetxattr", &entry.path)? else { continue };
+            match sys::fsetxattr(made, name, &value) {
+                Err(Errno::OPNOTSUPP | Errno::PERM) => {}
+                other => other.on("fsetxattr", &entry.path)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn unopened(&self, entry: &Entry, into: &OwnedFd, name: &Path) -> Result<(), TreeError> {
+        let (uid, gid) = self.owner.unwrap_or((entry.stat.uid, entry.stat.gid));
+        let given = self.owners.give_link(into, name.as_os_str().as_encoded_bytes(), uid, gid);
+        given.map_err(|error| not_given(error, &entry.path))?;
+        let times = Timestamps { last_access: entry.time, last_modification: entry.time };
+        Ok(rustix::fs::utimensat(into, name, &times, AtFlags::SYMLINK_NOFOLLOW).on("utimensat", name)?)
+    }
+}
+
+/// Files of several names: the first of them, below the directory that the source became.
+struct Links<'a> {
+    top: &'a OwnedFd,
+    first: HashMap<Seen, PathBuf>,
+}
+
+pub fn not_given(error: NotGiven, path: &Path) -> TreeError {
+    match error {
+        NotGiven::Unmapped { kind, id, owned } => {
+            TreeError::Unmapped { path: path.display().to_string(), kind, id, owned }
+        }
+        NotGiven::Call { call, errno } => {
+            SysError { call, subject: path.display().to_string(), errno: errno.raw_os_error() }.into()
+        }
+    }
+}
+
+fn date(file: &impl AsFd, time: Timespec) -> Result<(), Errno> {
+    rustix::fs::futimens(file, &Timestamps { last_access: time, last_modification: time })
+}

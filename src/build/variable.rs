@@ -1,0 +1,438 @@
+//! Words as Docker's own small shell reads them: quotes, escapes, and the forms of `${…}`.
+
+use super::parse::is_blank;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidWord {
+    #[error("the quote {0} is not closed")]
+    Quote(char),
+    #[error("`${{` without its `}}`")]
+    Brace,
+    #[error("`${{{0}}}` is no form that Docker knows")]
+    Form(String),
+    #[error("{name}: {message}")]
+    Required { name: String, message: String },
+}
+
+/// Reads words; `lookup` gives the value of a variable that is set.
+pub struct Lexer<'a> {
+    pub escape: char,
+    pub lookup: &'a dyn Fn(&str) -> Option<String>,
+}
+
+struct Reader<'a> {
+    text: Vec<char>,
+    at: usize,
+    /// Quotes are characters as any other.
+    quotes_stay: bool,
+    lexer: &'a Lexer<'a>,
+}
+
+impl Lexer<'_> {
+    /// The text as one word.
+    pub fn word(&self, text: &str) -> Result<String, InvalidWord> {
+        Ok(self.reader(text, false).until(None, false)?.0)
+    }
+
+    /// A text that is more than words: only variables are replaced.
+    pub fn text(&self, text: &str) -> Result<String, InvalidWord> {
+        Ok(self.reader(text, true).until(None, false)?.0)
+    }
+
+    fn reader(&self, text: &str, quotes_stay: bool) -> Reader<'_> {
+        Reader { text: text.chars().collect(), at: 0, quotes_stay, lexer: self }
+    }
+
+    /// The text as words: split at blanks that are neither quoted nor from a variable within quotes.
+    pub fn words(&self, text: &str) -> Result<Vec<String>, InvalidWord> {
+        Ok(self.reader(text, false).until(None, false)?.1)
+    }
+
+    /// Words between blanks, with their quotes and escapes still on them.
+    pub fn raw_words(text: &str) -> Vec<String> {
+        Self::raw_words_escaped(text, '\\')
+    }
+
+    pub fn raw_words_escaped(text: &str, escape: char) -> Vec<String> {
+        let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            match (c, quote) {
+                (c, None) if c.is_whitespace() => {
+                    if !word.is_empty() {
+                        words.push(std::mem::take(&mut word));
+                    }
+                    continue;
+                }
+                (c, None | Some('"')) if c == escape => {
+                    word.push(c);
+                    word.extend(chars.next());
+                    continue;
+                }
+                ('"' | '\'', None) => quote = Some(c),
+                (c, Some(open)) if c == open => quote = None,
+                _ => {}
+            }
+            word.push(c);
+        }
+        if !word.is_empty() {
+            words.push(word);
+        }
+        words
+    }
+}
+
+/// A result and, beside it, the words it falls into.
+#[derive(Default)]
+struct Words {
+    words: Vec<String>,
+    word: String,
+    begun: bool,
+}
+
+impl Words {
+    fn text(&mut self, text: &str) {
+        self.begun = true;
+        self.word.push_str(text);
+    }
+
+    /// Of a variable that stands without quotes: its blanks part words.
+    fn loose(&mut self, text: &str) {
+        for c in text.chars() {
+            if is_blank(c) || c == '\n' {
+                self.end();
+            } else {
+                self.begun = true;
+                self.word.push(c);
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if std::mem::take(&mut self.begun) {
+            self.words.push(std::mem::take(&mut self.word));
+        }
+    }
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<char> {
+        self.text.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += 1;
+        Some(c)
+    }
+
+    /// Up to `stop`, which is taken, or to the end. `raw`: escapes stay, since the text is a pattern.
+    fn until(&mut self, stop: Option<char>, raw: bool) -> Result<(String, Vec<String>), InvalidWord> {
+        let mut whole = String::new();
+        let mut words = Words::default();
+        loop {
+            let Some(c) = self.next() else {
+                if stop.is_some() {
+                    return Err(InvalidWord::Brace);
+                }
+                break;
+            };
+            if Some(c) == stop {
+                break;
+            }
+            match c {
+                '\'' if !self.quotes_stay => {
+                    let text = self.single_quoted()?;
+                    whole += &text;
+                    words.text(&text);
+                }
+                '"' if !self.quotes_stay => {
+                    let text = self.double_quoted()?;
+                    whole += &text;
+                    words.text(&text);
+                }
+                '$' => {
+                    let text = self.dollar()?;
+                    whole += &text;
+                    words.loose(&text);
+                }
+                c if c == self.lexer.escape => {
+                    let Some(escaped) = self.next() else {
+                        if raw {
+                            whole.push(c);
+                        }
+                        break;
+                    };
+                    if raw {
+                        whole.push(c);
+                    }
+                    whole.push(escaped);
+                    words.text(escaped.encode_utf8(&mut [0; 4]));
+                }
+                c => {
+                    whole.push(c);
+                    words.loose(c.encode_utf8(&mut [0; 4]));
+                }
+            }
+        }
+        words.end();
+        Ok((whole, words.words))
+    }
+
+    fn single_quoted(&mut self) -> Result<String, InvalidWord> {
+        let mut text = String::new();
+        loop {
+            match self.next().ok_or(InvalidWord::Quote('\''))? {
+                '\'' => return Ok(text),
+                c => text.push(c),
+            }
+        }
+    }
+
+    fn double_quoted(&mut self) -> Result<String, InvalidWord> {
+        let mut text = String::new();
+        loop {
+            match self.next().ok_or(InvalidWord::Quote('"'))? {
+                '"' => return Ok(text),
+                '$' => text += &self.dollar()?,
+                c if c == self.lexer.escape => {
+                    let escaped = self.next().ok_or(InvalidWord::Quote('"'))?;
+                    // Before anything else it stands for itself.
+                    if !matches!(escaped, '"' | '$') && escaped != self.lexer.escape {
+                        text.push(c);
+                    }
+                    text.push(escaped);
+                }
+                c => text.push(c),
+            }
+        }
+    }
+
+    /// What comes after a dollar sign.
+    fn dollar(&mut self) -> Result<String, InvalidWord> {
+        if self.peek() != Some('{') {
+            let name = self.name();
+            return Ok(if name.is_empty() { "$".into() } else { self.value(&name).unwrap_or_default() });
+        }
+        self.at += 1;
+        let begin = self.at;
+        let name = self.name();
+        if name.is_empty() {
+            return Err(if self.peek().is_none() { InvalidWord::Brace } else { self.unknown_form(begin) });
+        }
+        let value = self.value(&name);
+        match self.next().ok_or(InvalidWord::Brace)? {
+            '}' => Ok(value.unwrap_or_default()),
+            ':' => {
+                let operator = self.next().ok_or(InvalidWord::Brace)?;
+                if !matches!(operator, '-' | '+' | '?') {
+                    return Err(self.unknown_form(begin));
+                }
+                let (word, _) = self.until(Some('}'), false)?;
+                choose(&name, operator, value.filter(|v| !v.is_empty()), word)
+            }
+            operator @ ('-' | '+' | '?') => {
+                let (word, _) = self.until(Some('}'), false)?;
+                choose(&name, operator, value, word)
+            }
+            end @ ('#' | '%') => {
+                let greedy = self.peek() == Some(end);
+                self.at += usize::from(greedy);
+                let (pattern, _) = self.until(Some('}'), true)?;
+                Ok(cut(&value.unwrap_or_default(), &pattern, end == '#', greedy))
+            }
+            '/' => {
+                let all = self.peek() == Some('/');
+                self.at += usize::from(all);
+                let (pattern, _) = self.until(Some('/'), true)?;
+                let (replacement, _) = self.until(Some('}'), true)?;
+                Ok(replace(&value.unwrap_or_default(), &pattern, &replacement, all))
+            }
+            _ => Err(self.unknown_form(begin)),
+        }
+    }
+
+    fn unknown_form(&self, begin: usize) -> InvalidWord {
+        InvalidWord::Form(self.text[begin..].iter().take_while(|c| **c != '}').collect())
+    }
+
+    /// Of a variable, a number, or one of the shell's own signs.
+    fn name(&mut self) -> String {
+        let mut name = String::new();
+        while let Some(c) = self.peek() {
+            let special = name.is_empty() && "@*#?-!".contains(c);
+            let fits = c == '_' || c.is_ascii_alphabetic() || c.is_ascii_digit() || special;
+            if !fits {
+                break;
+            }
+            name.push(c);
+            self.at += 1;
+            if special || (c.is_ascii_digit() && name.len() == 1 && !self.peek().is_some_and(|n| n.is_ascii_digit())) {
+                break;
+            }
+        }
+        name
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        (self.lexer.lookup)(name)
+    }
+}
+
+fn choose(name: &str, operator: char, value: Option<String>, word: String) -> Result<String, InvalidWord> {
+    match (operator, value) {
+        ('+', Some(_)) => Ok(word),
+        ('+', None) => Ok(String::new()),
+        (_, Some(value)) => Ok(value),
+        ('-', None) => Ok(word),
+        _ => {
+            let message = if word.is_empty() { "it is not set".into() } else { word };
+            Err(InvalidWord::Required { name: name.to_owned(), message })
+        }
+    }
+}
+
+/// Takes the shortest (or longest) beginning or end that matches away.
+fn cut(value: &str, pattern: &str, from_front: bool, greedy: bool) -> String {
+    let pattern = Pattern::new(pattern);
+    let mut ends: Vec<usize> = value.char_indices().map(|(at, _)| at).chain([value.len()]).collect();
+    if from_front == greedy {
+        ends.reverse();
+    }
+    for at in ends {
+        let (front, back) = value.split_at(at);
+        let (tried, kept) = if from_front { (front, back) } else { (back, front) };
+        if pattern.matches(tried) {
+            return kept.to_owned();
+        }
+    }
+    value.to_owned()
+}
+
+fn replace(value: &str, pattern: &str, replacement: &str, all: bool) -> String {
+    let pattern = Pattern::new(pattern);
+    let mut result = String::new();
+    let mut rest = value;
+    while !rest.is_empty() {
+        let ends: Vec<usize> = rest.char_indices().map(|(at, _)| at).chain([rest.len()]).skip(1).collect();
+        // The longest match here.
+        match ends.into_iter().rev().find(|end| pattern.matches(&rest[..*end])) {
+            Some(end) => {
+                result.push_str(replacement);
+                rest = &rest[end..];
+                if !all {
+                    break;
+                }
+            }
+            None => {
+                let next = rest.chars().next().map_or(rest.len(), char::len_utf8);
+                result.push_str(&rest[..next]);
+                rest = &rest[next..];
+            }
+        }
+    }
+    result + rest
+}
+
+/// `*`, `?` and escaped characters, as the forms with `#`, `%` and `/` know them.
+struct Pattern(Vec<Piece>);
+
+#[derive(PartialEq)]
+enum Piece {
+    Any,
+    One,
+    Exactly(char),
+}
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        let mut chars = text.chars();
+        let mut pieces = Vec::new();
+        while let Some(c) = chars.next() {
+            pieces.push(match c {
+                '*' => Piece::Any,
+                '?' => Piece::One,
+                '\\' => Piece::Exactly(chars.next().unwrap_or('\\')),
+                c => Piece::Exactly(c),
+            });
+        }
+        Self(pieces)
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let text: Vec<char> = text.chars().collect();
+        // Which prefixes of the text the pieces so far match.
+        let mut reached = vec![false; text.len() + 1];
+        reached[0] = true;
+        for piece in &self.0 {
+            let mut next = vec![false; text.len() + 1];
+            for at in 0..=text.len() {
+                next[at] = match piece {
+                    Piece::Any => reached[at] || (at > 0 && next[at - 1]),
+                    Piece::One => at > 0 && reached[at - 1],
+                    Piece::Exactly(c) => at > 0 && reached[at - 1] && text[at - 1] == *c,
+                };
+            }
+            reached = next;
+        }
+        reached[text.len()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookup(name: &str) -> Option<String> {
+        match name {
+            "A" => Some("a b".into()),
+            "EMPTY" => Some(String::new()),
+            "FILE" => Some("dir/name.tar.gz".into()),
+            "1" => Some("one".into()),
+            _ => None,
+        }
+    }
+
+    fn word(text: &str) -> Result<String, InvalidWord> {
+        Lexer { escape: '\\', lookup: &lookup }.word(text)
+    }
+
+    #[test]
+    fn words_as_in_dockers_shell() {
+        for (text, expected) in [
+            ("hello", "hello"),
+            ("he'll''o'", "hello"),
+            ("\"$A\" '$A' \\$A $A", "a b $A $A a b"),
+            ("\"a\\\"b\\c\"", "a\"b\\c"),
+            ("${A}x$NONE.", "a bx."),
+            ("${EMPTY:-d}${EMPTY-d}${NONE-d}${NONE:-$A}", "dda b"),
+            ("${A:+x}${EMPTY:+x}${EMPTY+y}${NONE+z}", "xy"),
+            ("${FILE%.*} ${FILE%%.*} ${FILE#*/} ${FILE##*.}", "dir/name.tar dir/name name.tar.gz gz"),
+            (
+                "${FILE/a/A} ${FILE//a/A} ${FILE//\\//-} ${FILE/n*r/x}",
+                "dir/nAme.tar.gz dir/nAme.tAr.gz dir-name.tar.gz dir/x.gz",
+            ),
+            ("$1$", "one$"),
+            ("a\\ b", "a b"),
+        ] {
+            assert_eq!(word(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_words_say_why() {
+        assert_eq!(word("'a"), Err(InvalidWord::Quote('\'')));
+        assert_eq!(word("${A"), Err(InvalidWord::Brace));
+        assert_eq!(word("${A:x}"), Err(InvalidWord::Form("A:x".into())));
+        assert_eq!(word("${}"), Err(InvalidWord::Form(String::new())));
+        let required = InvalidWord::Required { name: "NONE".into(), message: "say which".into() };
+        assert_eq!(word("${NONE:?say which}"), Err(required));
+    }
+
+    #[test]
+    fn blanks_of_a_loose_variable_part_words() {
+        let lexer = Lexer { escape: '\\', lookup: &lookup };
+        assert_eq!(lexer.words("x$A \"$A\" '' c\\ d").unwrap(), ["xa", "b", "a b", "", "c d"]);
+        assert_eq!(Lexer::raw_words("a='b c' d\\ e \"f\"g"), ["a='b c'", "d\\ e", "\"f\"g"]);
+    }
+}

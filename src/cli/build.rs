@@ -1,0 +1,348 @@
+//! `build`: a Dockerfile becomes an image.
+
+use super::progress::{Explained, Kind, Progress};
+use super::transfer::Printer;
+use super::{Context, human};
+use crate::build::{
+    self, BuildError, Listener, Options, Output, OutputKind, RunNetwork, Secret, cache, context, parse,
+};
+use crate::diag::{Diagnose, Failure};
+use crate::image::digest::Digest;
+use crate::image::platform::Platform;
+use crate::image::reference::Reference;
+use crate::userns;
+use clap::{Args, Subcommand};
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[derive(Args)]
+pub struct BuildArgs {
+    /// Name the image; may be given several times
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    tag: Vec<Reference>,
+    /// The Dockerfile; - is standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<String>,
+    /// Set an ARG, or pass on your own variable
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    build_arg: Vec<String>,
+    /// Build up to this stage
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+    /// Do every step again
+    #[arg(long)]
+    no_cache: bool,
+    /// Fetch newer base images
+    #[arg(long)]
+    pull: bool,
+    /// Attach a label
+    #[arg(long, value_name = "NAME=VALUE")]
+    label: Vec<String>,
+    /// Build for this platform
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<Platform>,
+    /// A secret for RUN --mount=type=secret
+    #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
+    secret: Vec<String>,
+    /// An agent for RUN --mount=type=ssh
+    #[arg(long, value_name = "default|ID[=SOCKET]")]
+    ssh: Vec<String>,
+    /// Write the image's id to a file
+    #[arg(long, value_name = "FILE")]
+    iidfile: Option<PathBuf>,
+    /// Network of RUN: host (the default) or none
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<String>,
+    /// Add a line to /etc/hosts of RUN
+    #[arg(long, value_name = "NAME:IP")]
+    add_host: Vec<String>,
+    /// auto, tty, plain or quiet
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    progress: Kind,
+    /// Print nothing but the image's id
+    #[arg(short, long)]
+    quiet: bool,
+    /// Make one layer of all that is new
+    #[arg(long)]
+    squash: bool,
+    /// Write the result: a directory, - for an archive, or type=local|tar|oci|docker,dest=PATH
+    #[arg(short, long, value_name = "PATH|type=…,dest=…")]
+    output: Vec<String>,
+    /// Say of each step what it adds, and why it ran again
+    #[arg(long)]
+    explain: bool,
+    /// Only read the Dockerfile and say what could be better
+    #[arg(long)]
+    check: bool,
+    /// Open a shell in the state before a step that fails
+    #[arg(long)]
+    debug: bool,
+    /// A directory, an archive, a git repository, an address, or - for standard input
+    #[arg(value_name = "CONTEXT")]
+    context: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum BuildArgsError {
+    #[error("--secret {0}: {1}")]
+    Secret(String, &'static str),
+    #[error("--ssh {0}: no agent's socket is known")]
+    Ssh(String),
+    #[error("--add-host {0}: it has no NAME:IP")]
+    Host(String),
+    #[error("--network {0}: a build has host and none")]
+    Network(String),
+    #[error("--output {0}: {1}")]
+    Output(String, &'static str),
+    #[error("--label {0}: it has no name")]
+    Label(String),
+    #[error("{} cannot be read", .0.display())]
+    Read(PathBuf, #[source] std::io::Error),
+    #[error("{} cannot be written", .0.display())]
+    Write(PathBuf, #[source] std::io::Error),
+}
+
+impl Diagnose for BuildArgsError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Secret(..) => Some("as in: --secret id=token,src=token.txt or --secret id=token,env=TOKEN".into()),
+            Self::Ssh(_) => Some("start an agent first: eval $(ssh-agent) && ssh-add".into()),
+            Self::Output(..) => {
+                Some("as in: -o DIR, -o - for an archive, -o type=tar,dest=FILE; types: local, tar, oci, docker".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
+    let store = &context.store;
+    // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
+    if arguments.explain || !context::is_plain(&arguments.context, arguments.file.as_deref()) {
+        userns::enter(store)?;
+    }
+    let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
+    let source = parse::Source::parse(&opened.file, &opened.text).map_err(BuildError::from)?;
+    let kind = match arguments.progress {
+        _ if arguments.quiet => Kind::Quiet,
+        Kind::Auto if std::io::stderr().is_terminal() => Kind::Tty,
+        Kind::Auto => Kind::Plain,
+        other => other,
+    };
+    let mut progress = Progress::new(kind, arguments.explain.then(Explained::default), userns::is_inside());
+    if arguments.check {
+        return check(source, &mut progress);
+    }
+    let options = options(&arguments, source, &opened)?;
+    let debugs = arguments.debug;
+    // The build works elsewhere.
+    let iidfile = arguments.iidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let begun = std::time::Instant::now();
+    let built = match build::build(store, options, &mut progress) {
+        Err(BuildError::NeedsNamespace) => {
+            userns::enter(store)?;
+            return Err(BuildError::NeedsNamespace.into());
+        }
+        Err(error @ BuildError::Failed { .. }) => {
+            progress.flush();
+            return failed(error, &progress, debugs);
+        }
+        Err(other) => {
+            progress.flush();
+            return Err(other.into());
+        }
+        Ok(built) => built,
+    };
+    if let (Some(file), Some(image)) = (&iidfile, built.image) {
+        std::fs::write(file, image.to_string()).map_err(|e| BuildArgsError::Write(file.clone(), e))?;
+    }
+    let names: Vec<String> = arguments.tag.iter().map(|name| name.clone().or_latest().familiar()).collect();
+    progress.finish(store, &built, &names, begun.elapsed())?;
+    Ok(0)
+}
+
+fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Context) -> Result<Options, Failure> {
+    let mut build_args = BTreeMap::new();
+    for text in &arguments.build_arg {
+        match text.split_once('=') {
+            Some((name, value)) => drop(build_args.insert(name.to_owned(), value.to_owned())),
+            None => build_args.extend(std::env::var(text).ok().map(|value| (text.clone(), value))),
+        }
+    }
+    let epoch = build_args.get("SOURCE_DATE_EPOCH").cloned().or_else(|| std::env::var("SOURCE_DATE_EPOCH").ok());
+    let pair = |text: &String| match text.split_once('=') {
+        Some(("", _)) => Err(BuildArgsError::Label(text.clone())),
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Ok((text.clone(), String::new())),
+    };
+    let host = |text: &String| match text.split_once([':', '=']) {
+        Some((name, address)) => Ok((name.to_owned(), address.to_owned())),
+        None => Err(BuildArgsError::Host(text.clone())),
+    };
+    Ok(Options {
+        source,
+        context: opened.directory.clone(),
+        ignore: opened.ignore.clone(),
+        project: Digest::of(opened.project.as_bytes()),
+        build_args,
+        target: arguments.target.clone(),
+        platform: arguments.platform.clone().unwrap_or_else(Platform::here),
+        labels: arguments.label.iter().map(pair).collect::<Result<_, _>>()?,
+        names: arguments.tag.iter().map(|name| name.clone().or_latest()).collect(),
+        no_cache: arguments.no_cache,
+        pull: arguments.pull,
+        pulling: Box::new(Printer::new(arguments.quiet, true)),
+        network: match arguments.network.as_deref() {
+            None | Some("default" | "host" | "bridge") => RunNetwork::Host,
+            Some("none") => RunNetwork::None,
+            Some(other) => return Err(BuildArgsError::Network(other.into()).into()),
+        },
+        hosts: arguments.add_host.iter().map(host).collect::<Result<_, _>>()?,
+        secrets: arguments.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
+        agents: arguments.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
+        squash: arguments.squash,
+        outputs: arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?,
+        keep_failed: arguments.debug,
+        epoch: epoch.and_then(|text| text.trim().parse().ok()),
+    })
+}
+
+fn secret(text: &str) -> Result<Secret, BuildArgsError> {
+    let field = |names: &[&str]| {
+        let fields = text.split(',').filter_map(|field| field.split_once('='));
+        fields.filter(|(name, _)| names.contains(name)).map(|(_, value)| value).next()
+    };
+    let wrong = |why| BuildArgsError::Secret(text.to_owned(), why);
+    let id = field(&["id"]).ok_or_else(|| wrong("it has no id=…"))?;
+    let file = field(&["src", "source"]);
+    let variable = field(&["env"]).or_else(|| file.is_none().then_some(id).filter(|id| std::env::var_os(id).is_some()));
+    let contents = match (file, variable) {
+        (Some(file), _) => std::fs::read(file).map_err(|e| BuildArgsError::Read(file.into(), e))?,
+        (None, Some(name)) => std::env::var(name).map_err(|_| wrong("that variable is not set"))?.into_bytes(),
+        (None, None) => std::fs::read(id).map_err(|_| wrong("it has neither src=FILE nor env=NAME"))?,
+    };
+    Ok(Secret { id: id.to_owned(), contents })
+}
+
+/// `-o`, a path alone or its fields.
+fn output(text: &str) -> Result<Output, BuildArgsError> {
+    let wrong = |why| BuildArgsError::Output(text.to_owned(), why);
+    let path = |text: &str| match text {
+        "-" => None,
+        path => Some(std::path::absolute(path).unwrap_or_else(|_| path.into())),
+    };
+    if !text.contains('=') {
+        let kind = if text == "-" { OutputKind::Tar } else { OutputKind::Local };
+        return Ok(Output { kind, target: path(text) });
+    }
+    let field =
+        |name: &str| text.split(',').filter_map(|f| f.split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v);
+    let kind = match field("type").ok_or_else(|| wrong("it has no type=…"))? {
+        "local" => OutputKind::Local,
+        "tar" => OutputKind::Tar,
+        "oci" => OutputKind::Oci,
+        "docker" => OutputKind::Docker,
+        _ => return Err(wrong("that type is not known")),
+    };
+    let target = field("dest").and_then(path);
+    match (kind, &target) {
+        (OutputKind::Local, None) => Err(wrong("it has no dest=DIR")),
+        (_, None) if std::io::stdout().is_terminal() => {
+            Err(wrong("an archive is nothing for a terminal; add dest=FILE"))
+        }
+        _ => Ok(Output { kind, target }),
+    }
+}
+
+fn agent(text: &str) -> Result<(String, PathBuf), BuildArgsError> {
+    let (id, socket) = match text.split_once('=') {
+        Some((id, socket)) => (id, PathBuf::from(socket)),
+        None => (text, std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).unwrap_or_default()),
+    };
+    if !socket.exists() {
+        return Err(BuildArgsError::Ssh(text.to_owned()));
+    }
+    Ok((id.to_owned(), std::path::absolute(&socket).unwrap_or(socket)))
+}
+
+#[derive(Subcommand)]
+pub enum BuilderCommand {
+    /// Forget what builds remember, and give its room back
+    Prune {
+        /// Everything; there is nothing that is kept otherwise
+        #[arg(short, long)]
+        all: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("builder prune would ask first, and nobody is there to be asked")]
+struct NobodyToAsk;
+
+impl Diagnose for NobodyToAsk {
+    fn hint(&self) -> Option<String> {
+        Some("if it is meant: minirun builder prune --force".into())
+    }
+}
+
+pub fn builder(command: &BuilderCommand, context: &Context) -> Result<u8, Failure> {
+    let BuilderCommand::Prune { force, .. } = command;
+    let store = &context.store;
+    userns::enter(store)?;
+    let before = cache::usage(store)?;
+    if !force {
+        if !std::io::stdin().is_terminal() {
+            return Err(NobodyToAsk.into());
+        }
+        print!("Every build begins anew afterwards; this frees {}. Go on? [y/N] ", human::size(before.size));
+        let _ = std::io::stdout().flush();
+        let mut answer = String::new();
+        let _ = std::io::stdin().read_line(&mut answer);
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Ok(1);
+        }
+    }
+    cache::prune(store, None).map_err(BuildError::from)?;
+    let after = cache::usage(store)?;
+    println!("Total reclaimed space: {}", human::size(before.size.saturating_sub(after.size)));
+    Ok(0)
+}
+
+/// `--check`: what Docker's linter says too.
+fn check(mut source: parse::Source, progress: &mut Progress) -> Result<u8, Failure> {
+    build::instruction::steps(&mut source).map_err(BuildError::from)?;
+    for warning in &source.warnings {
+        progress.warning(warning);
+    }
+    progress.flush();
+    match source.warnings.len() {
+        0 => println!("Check complete, no warnings found."),
+        1 => println!("Check complete, 1 warning has been found!"),
+        many => println!("Check complete, {many} warnings have been found!"),
+    }
+    Ok(u8::from(!source.warnings.is_empty()))
+}
+
+/// A RUN that failed: its last lines, and with `--debug` a shell where it stood.
+fn failed(error: BuildError, progress: &Progress, debugs: bool) -> Result<u8, Failure> {
+    progress.tail();
+    let BuildError::Failed { state, .. } = &error else { return Err(error.into()) };
+    let Some(image) = *state else { return Err(error.into()) };
+    crate::diag::report(&error);
+    let image = image.short();
+    eprintln!("note: image {image} is the state before this step");
+    if debugs && std::io::stdin().is_terminal() {
+        let this = std::env::current_exe().unwrap_or_else(|_| Path::new("minirun").to_owned());
+        let arguments = ["run", "-it", "--network", "host", "--entrypoint", "/bin/sh", &image];
+        eprintln!("note: a shell in a container of it; leave it with exit");
+        let _ = Command::new(this).args(arguments).status();
+    } else {
+        eprintln!("      look inside: minirun run -it --entrypoint /bin/sh {image}");
+    }
+    Ok(1)
+}

@@ -1,0 +1,306 @@
+//! What is seen of a build as it goes on.
+
+use super::human;
+use crate::build::parse::Warning;
+use crate::build::{Built, Done, Listener, StepName};
+use crate::diag::Failure;
+use crate::explain::ghosts;
+use crate::image::digest::Digest;
+use crate::store::Store;
+use clap::ValueEnum;
+use std::collections::{HashMap, VecDeque};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// In a terminal as tty, else as plain
+    Auto,
+    /// A line for each step, redrawn while it runs
+    Tty,
+    /// Everything as it comes
+    Plain,
+    Quiet,
+}
+
+/// `--explain`: what is told of each step.
+#[derive(Default)]
+pub struct Explained;
+
+/// Lines that a failed step shows again.
+const TAIL: usize = 12;
+/// Characters of a step in a line.
+const WIDTH: usize = 72;
+
+pub struct Progress {
+    kind: Kind,
+    explained: bool,
+    /// What is said goes out at once; else only when it is known that this process goes on.
+    speaks: bool,
+    held: String,
+    /// Steps that run: when they began, what they said last.
+    running: HashMap<usize, Shown>,
+    tail: VecDeque<String>,
+    /// Lines below the last finished one, which are drawn again.
+    drawn: usize,
+}
+
+struct Shown {
+    step: StepName,
+    begun: Instant,
+    partial: Vec<u8>,
+    last: String,
+    tail: VecDeque<String>,
+}
+
+impl Progress {
+    pub fn new(kind: Kind, explained: Option<Explained>, speaks: bool) -> Self {
+        Self {
+            kind,
+            explained: explained.is_some(),
+            speaks,
+            held: String::new(),
+            running: HashMap::new(),
+            tail: VecDeque::new(),
+            drawn: 0,
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        if self.kind == Kind::Quiet {
+            return;
+        }
+        self.erase();
+        self.held += text;
+        self.held.push('\n');
+        if self.speaks {
+            self.flush_held();
+        }
+        self.draw();
+    }
+
+    fn flush_held(&mut self) {
+        let text = std::mem::take(&mut self.held);
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// What was held back is said after all.
+    pub fn flush(&mut self) {
+        self.erase();
+        self.running.clear();
+        self.flush_held();
+    }
+
+    fn erase(&mut self) {
+        if self.drawn > 0 && self.speaks {
+            eprint!("\x1b[{}A\x1b[J", self.drawn);
+            self.drawn = 0;
+        }
+    }
+
+    /// The steps that run, and the last line of each.
+    fn draw(&mut self) {
+        if self.kind != Kind::Tty || !self.speaks {
+            return;
+        }
+        let mut steps: Vec<&Shown> = self.running.values().collect();
+        steps.sort_by_key(|shown| shown.step.stage);
+        let width =
+            rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(80, |size| usize::from(size.ws_col)).max(20);
+        let mut text = String::new();
+        let mut lines = 0;
+        for shown in steps {
+            let head = line(&shown.step, &seconds(shown.begun.elapsed()));
+            text += &format!("{}\n", cut(&head, width - 1));
+            lines += 1;
+            if !shown.last.is_empty() {
+                text += &format!("\x1b[2m{}\x1b[0m\n", cut(&format!("      {}", shown.last), width - 1));
+                lines += 1;
+            }
+        }
+        eprint!("{text}");
+        self.drawn = lines;
+    }
+
+    /// The last lines of the step that failed; in plain, all of them were shown.
+    pub fn tail(&self) {
+        if self.kind != Kind::Plain {
+            for line in &self.tail {
+                eprintln!("      {line}");
+            }
+        }
+    }
+
+    pub fn finish(&mut self, store: &Store, built: &Built, names: &[String], took: Duration) -> Result<(), Failure> {
+        self.flush();
+        if self.explained {
+            self.ghosts(store, built)?;
+        }
+        let Some(image) = built.image else {
+            if self.kind != Kind::Quiet {
+                eprintln!("built in {}", seconds(took));
+            }
+            return Ok(());
+        };
+        if self.kind == Kind::Quiet {
+            println!("{image}");
+            return Ok(());
+        }
+        eprintln!("built {} in {}", image.short(), seconds(took));
+        for name in names {
+            eprintln!("named {name}");
+        }
+        Ok(())
+    }
+}
+
+impl Progress {
+    /// What the image carries for nothing.
+    fn ghosts(&self, store: &Store, built: &Built) -> Result<(), Failure> {
+        let layers: Vec<Digest> = built.layers.iter().map(|layer| layer.diff_id).collect();
+        let all = ghosts::ghosts(store, &layers)?;
+        let bytes: u64 = all.iter().map(|ghost| ghost.size).sum();
+        let added: u64 = built.layers.iter().map(|layer| layer.size).sum();
+        eprintln!("this build's layers: {}, {} of files", built.layers.len(), human::size(added));
+        if bytes == 0 {
+            return Ok(());
+        }
+        eprintln!("ghost bytes, added in one layer and hidden by a later one: {}", human::size(bytes));
+        let name = |number: usize| cut(&built.layers[number].row, 40);
+        for ghost in all.iter().take(5) {
+            let path = ghost.path.display();
+            eprintln!(
+                "  {:>7}  {path}: from `{}`, gone by `{}`",
+                human::size(ghost.size),
+                name(ghost.added),
+                name(ghost.hidden)
+            );
+        }
+        if all.len() > 5 {
+            eprintln!("  and {} more files; do both in one RUN, or use --squash", all.len() - 5);
+        }
+        Ok(())
+    }
+}
+
+fn seconds(took: Duration) -> String {
+    format!("{:.1}s", took.as_secs_f64())
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+fn head(step: &StepName) -> String {
+    let stage = if step.alone { String::new() } else { format!("{} ", step.stage_name) };
+    format!("[{stage}{}/{}]", step.number, step.of)
+}
+
+fn line(step: &StepName, end: &str) -> String {
+    let head = head(step);
+    let text = cut(&step.text, WIDTH.saturating_sub(head.chars().count()));
+    format!("{:<WIDTH$}  {end}", format!("{head} {text}"))
+}
+
+fn files(entries: u64) -> String {
+    if entries == 1 { "1 entry".into() } else { format!("{entries} entries") }
+}
+
+impl Listener for Progress {
+    fn warning(&mut self, warning: &Warning) {
+        let place = if warning.line == 0 { String::new() } else { format!(" (line {})", warning.line) };
+        self.say(&format!("warning: {}: {}{place}", warning.rule, warning.message));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.say(&format!("note: {text}"));
+    }
+
+    fn begins(&mut self, step: &StepName) {
+        if self.kind == Kind::Plain {
+            self.say(&format!("{} {}", head(step), step.text));
+        }
+        self.erase();
+        let shown = Shown {
+            step: step.clone(),
+            begun: Instant::now(),
+            partial: Vec::new(),
+            last: String::new(),
+            tail: VecDeque::new(),
+        };
+        self.running.insert(step.stage, shown);
+        self.draw();
+    }
+
+    fn output(&mut self, step: &StepName, bytes: &[u8]) {
+        let Some(shown) = self.running.get_mut(&step.stage) else { return };
+        let since = shown.begun.elapsed();
+        shown.partial.extend_from_slice(bytes);
+        let mut lines = Vec::new();
+        while let Some(end) = shown.partial.iter().position(|b| matches!(b, b'\n' | b'\r')) {
+            let rest = shown.partial.split_off(end + 1);
+            let line = std::mem::replace(&mut shown.partial, rest);
+            let line = String::from_utf8_lossy(&line[..end]).into_owned();
+            if !line.is_empty() {
+                lines.push(line);
+            }
+        }
+        for line in lines {
+            let plain: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+            if let Some(shown) = self.running.get_mut(&step.stage) {
+                shown.last.clone_from(&plain);
+                shown.tail.push_back(plain);
+                if shown.tail.len() > TAIL {
+                    shown.tail.pop_front();
+                }
+            }
+            if self.kind == Kind::Plain {
+                self.say(&format!("{} {:>6} {line}", head(step), seconds(since)));
+            }
+        }
+    }
+
+    fn done(&mut self, step: &StepName, done: &Done) {
+        self.erase();
+        self.running.remove(&step.stage);
+        let (end, more) = match done {
+            Done::Metadata => (String::new(), "metadata only: no file, no layer".to_owned()),
+            Done::Cached { size, entries } => {
+                ("cached".into(), format!("layer of {}, {}", human::size(*size), files(*entries)))
+            }
+            Done::Ran { size, entries, reason, took } => {
+                (seconds(*took), format!("layer of {}, {}; it ran: {reason}", human::size(*size), files(*entries)))
+            }
+        };
+        match (self.kind, done) {
+            (Kind::Plain, Done::Ran { .. }) => self.say(&format!("{} done {end}", head(step))),
+            _ => self.say(line(step, &end).trim_end()),
+        }
+        if self.explained {
+            self.say(&format!("        ↳ {more}"));
+        }
+    }
+
+    fn failed(&mut self, step: &StepName) {
+        self.erase();
+        if let Some(shown) = self.running.remove(&step.stage) {
+            self.tail = shown.tail;
+            let rest = String::from_utf8_lossy(&shown.partial).into_owned();
+            if !rest.is_empty() {
+                if self.kind == Kind::Plain {
+                    self.say(&format!("{} {:>6} {rest}", head(step), seconds(shown.begun.elapsed())));
+                }
+                self.tail.push_back(rest);
+            }
+        }
+        self.say(line(step, "failed").trim_end());
+    }
+
+    fn tick(&mut self) {
+        self.erase();
+        self.draw();
+    }
+}

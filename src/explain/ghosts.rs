@@ -1,0 +1,76 @@
+//! Bytes that an image carries and nobody can see: files of one layer that a later one deletes or replaces.
+
+use crate::image::digest::Digest;
+use crate::image::layer;
+use crate::store::Store;
+use crate::sys::{On, SysError, fs as sys};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// A file that is carried for nothing.
+pub struct Ghost {
+    pub path: PathBuf,
+    pub size: u64,
+    /// Numbers of layers, the lowest is 0.
+    pub added: usize,
+    pub hidden: usize,
+}
+
+/// Of these layers, bottom first; the largest first. Walks them all.
+pub fn ghosts(store: &Store, layers: &[Digest]) -> Result<Vec<Ghost>, SysError> {
+    let mut search = Search { seen: BTreeMap::new(), ghosts: Vec::new() };
+    for (number, diff_id) in layers.iter().enumerate() {
+        search.layer(&layer::directory(store, diff_id).join("fs"), Path::new("/"), number)?;
+    }
+    search.ghosts.sort_by_key(|ghost| std::cmp::Reverse(ghost.size));
+    Ok(search.ghosts)
+}
+
+struct Search {
+    /// Files that can be seen so far: their size, and the layer that has them.
+    seen: BTreeMap<PathBuf, (u64, usize)>,
+    ghosts: Vec<Ghost>,
+}
+
+impl Search {
+    fn layer(&mut self, directory: &Path, shown: &Path, number: usize) -> Result<(), SysError> {
+        let opened = fs::File::open(directory).on("open", directory)?;
+        if sys::fgetxattr(&opened, b"user.overlay.opaque").on("fgetxattr", directory)?.is_some() {
+            self.hide_below(shown, number);
+        }
+        for entry in fs::read_dir(directory).on("opendir", directory)? {
+            let entry = entry.on("readdir", directory)?;
+            let (path, shown) = (entry.path(), shown.join(entry.file_name()));
+            let meta = fs::symlink_metadata(&path).on("stat", &path)?;
+            if meta.is_dir() {
+                self.hide(&shown, number);
+                self.layer(&path, &shown, number)?;
+                continue;
+            }
+            self.hide(&shown, number);
+            self.hide_below(&shown, number);
+            let whiteout = meta.file_type().is_char_device() && meta.rdev() == 0;
+            if !whiteout && meta.is_file() {
+                self.seen.insert(shown, (meta.size(), number));
+            }
+        }
+        Ok(())
+    }
+
+    fn hide(&mut self, path: &Path, number: usize) {
+        if let Some((size, added)) = self.seen.remove(path)
+            && added != number
+        {
+            self.ghosts.push(Ghost { path: path.to_owned(), size, added, hidden: number });
+        }
+    }
+
+    fn hide_below(&mut self, directory: &Path, number: usize) {
+        let below = self.seen.range(directory.to_owned()..).take_while(|(path, _)| path.starts_with(directory));
+        let below: Vec<PathBuf> =
+            below.filter(|(_, (_, added))| *added != number).map(|(path, _)| path.clone()).collect();
+        below.iter().for_each(|path| self.hide(path, number));
+    }
+}
