@@ -52,7 +52,7 @@ fn documents_that_are_no_manifests() {
         (format!(r#"{{"schemaVersion":2,"config":{descriptor},"layers":[],"manifests":[]}}"#), "at once"),
         (r#"{"schemaVersion":2,"manifests":[]}"#.to_owned(), "no image for"),
         (
-            format!(r#"{{"schemaVersion":2,"config":{{"mediaType":"x","digest":"md5:00","size":1}},"layers":[]}}"#),
+            r#"{"schemaVersion":2,"config":{"mediaType":"x","digest":"md5:00","size":1},"layers":[]}"#.to_owned(),
             "md5:00",
         ),
         (
