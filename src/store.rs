@@ -35,7 +35,7 @@ impl crate::diag::Diagnose for StoreError {
 const PARTS: [&str; 7] = ["images", "names", "layers", "containers", "container-names", "volumes", "tmp"];
 
 /// What else may lie beside them.
-const OTHERS: [&str; 3] = ["pending", "ids", "builds"];
+const OTHERS: [&str; 4] = ["pending", "ids", "manifest-lists", "builds"];
 
 /// The two directories everything lies in.
 #[derive(Debug, Clone)]
@@ -89,6 +89,23 @@ impl Store {
 
     /// A new directory under `tmp/`, removed when dropped unless it was [`Scratch::publish`]ed.
     pub fn scratch(&self) -> Result<Scratch, StoreError> {
+        let scratch = self.scratch_place()?;
+        fs::create_dir(&scratch.path).on("mkdir", &scratch.path)?;
+        Ok(scratch)
+    }
+
+    /// Moves a directory under `tmp/`, where nobody sees it any more, to be removed with all that belongs to it.
+    /// `None`: another was faster.
+    pub fn withdraw(&self, directory: &Path) -> Result<Option<Scratch>, StoreError> {
+        let scratch = self.scratch_place()?;
+        match fs::rename(directory, &scratch.path) {
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            other => Ok(other.on("rename", directory).map(|()| Some(scratch))?),
+        }
+    }
+
+    /// A name under `tmp/` that is locked for this process, with nothing there yet.
+    fn scratch_place(&self) -> Result<Scratch, StoreError> {
         self.sweep();
         loop {
             let path = self.root.join("tmp").join(random_hex(8));
@@ -97,7 +114,6 @@ impl Store {
             file.lock().on("flock", &lock)?;
             // Between creation and lock a sweeper may have taken it for abandoned.
             if fs::metadata(&lock).is_ok_and(|m| m.nlink() == 1 && file.metadata().is_ok_and(|f| f.ino() == m.ino())) {
-                fs::create_dir(&path).on("mkdir", &path)?;
                 return Ok(Scratch { store: self.clone(), path, lock, _held: file });
             }
         }
@@ -123,17 +139,20 @@ impl Store {
         }
     }
 
-    /// Removes a directory under `tmp/`, after what belongs to the things in it. Done again it does what was left over; a
-    /// file that only the user namespace's root may remove waits for one who is.
+    /// Removes a directory under `tmp/`, after what belongs to it. Done again it does what was left over; a file that only
+    /// the user namespace's root may remove waits for one who is.
     fn bury(&self, directory: &Path) -> Result<(), SysError> {
-        for thing in fs::read_dir(directory).into_iter().flatten().flatten() {
-            for list in LISTS {
-                let Ok(text) = fs::read(thing.path().join(list)) else { continue };
-                let belongings: Vec<Belonging> = serde_json::from_slice(&text).unwrap_or_default();
-                belongings.iter().try_for_each(|belonging| self.remove_belonging(belonging))?;
-            }
-        }
+        self.remove_belongings(directory)?;
         remove_tree(directory)
+    }
+
+    fn remove_belongings(&self, directory: &Path) -> Result<(), SysError> {
+        for list in LISTS {
+            let Ok(text) = fs::read(directory.join(list)) else { continue };
+            let belongings: Vec<Belonging> = serde_json::from_slice(&text).unwrap_or_default();
+            belongings.iter().try_for_each(|belonging| self.remove_belonging(belonging))?;
+        }
+        Ok(())
     }
 
     fn remove_belonging(&self, belonging: &Belonging) -> Result<(), SysError> {
@@ -184,19 +203,32 @@ impl Scratch {
         &self.path
     }
 
-    /// Removes all that is in it, and what belongs to that.
+    /// Removes what belongs to it, before its files.
+    pub fn let_go(&self) -> Result<(), SysError> {
+        self.store.remove_belongings(&self.path)
+    }
+
+    /// Removes all that is in it, and what belongs to it.
     pub fn discard(&self) -> Result<(), SysError> {
         self.store.bury(&self.path)
     }
 
-    /// Renames one entry of it to `target` and flushes the parent directory. `false`: `target` is there already.
+    /// Renames one entry of it, or all of it, to `target` and flushes the parent directory. `false`: `target` is there
+    /// already.
     pub fn publish(&self, entry: &Path, target: &Path) -> Result<bool, StoreError> {
-        match fs::rename(entry, target) {
-            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => return Ok(false),
-            other => other.on("rename", target)?,
+        let published = self.publish_quickly(entry, target)?;
+        if published {
+            sync_dir(target.parent().unwrap_or(target))?;
         }
-        sync_dir(target.parent().unwrap_or(target))?;
-        Ok(true)
+        Ok(published)
+    }
+
+    /// The same for what a power failure may take.
+    pub fn publish_quickly(&self, entry: &Path, target: &Path) -> Result<bool, StoreError> {
+        match fs::rename(entry, target) {
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => Ok(false),
+            other => Ok(other.on("rename", target).map(|()| true)?),
+        }
     }
 }
 

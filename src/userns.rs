@@ -8,6 +8,8 @@ use crate::diag::Diagnose;
 use crate::store::{Lock, Store};
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError, mount, socket};
+use caps::CapSet;
+use caps::errors::CapsError;
 use serde::{Deserialize, Serialize};
 use std::ffi::{CString, OsString};
 use std::fs::{self, File};
@@ -15,6 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 #[derive(Debug, thiserror::Error)]
 pub enum UsernsError {
@@ -83,6 +86,11 @@ pub enum IdMap {
 impl IdMap {
     /// The best map this user can have.
     pub fn of_caller() -> Self {
+        static FOUND: OnceLock<IdMap> = OnceLock::new();
+        FOUND.get_or_init(Self::find).clone()
+    }
+
+    fn find() -> Self {
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         if uid == 0 {
             let own = |file| parse_map(&fs::read_to_string(file).unwrap_or_default());
@@ -273,7 +281,8 @@ pub struct Inside<'a> {
     /// It will enter containers: it gets a mount namespace, and runs from a copy of the binary that nobody can write to
     /// (a container's root is the caller on the host, and could reach the binary through `/proc/PID/exe`).
     pub enters_containers: bool,
-    /// It outlives this command, and others may join its namespace through it.
+    /// It outlives this command, and others may join its namespace through it. It starts while its ids are being mapped:
+    /// what needs them must wait until it is told something.
     pub is_monitor: bool,
 }
 
@@ -362,10 +371,11 @@ impl Spawning {
         self.pid
     }
 
-    /// Waits until it runs inside. Returns its pid.
+    /// Waits until it runs inside, with its ids. Returns its pid.
     pub fn finish(mut self) -> Result<(i32, Origin), UsernsError> {
         std::mem::replace(&mut self.mapping, Mapping::Done).finish()?;
-        if self.joined.is_none() && !self.here {
+        // A monitor has not waited for its ids, and waits for its job.
+        if self.joined.is_none() && self.registry.is_none() && !self.here {
             socket::send(self.socket.as_fd(), b"m", &[])?;
         }
         // The end of the conversation is the exec that succeeded.
@@ -418,9 +428,13 @@ fn become_inside(
             None => {
                 process::unshare(libc::CLONE_NEWUSER, "CLONE_NEWUSER")?;
                 socket::send(socket.as_fd(), b"u", &[])?;
-                let mut answer = [0u8; 1];
-                if socket::receive(socket.as_fd(), &mut answer)?.is_none() {
-                    process::exit_now(125);
+                if inside.is_monitor {
+                    keep_capabilities()?;
+                } else {
+                    let mut answer = [0u8; 1];
+                    if socket::receive(socket.as_fd(), &mut answer)?.is_none() {
+                        process::exit_now(125);
+                    }
                 }
             }
         }
@@ -437,6 +451,23 @@ fn become_inside(
         Err(process::fexecve(program, &inside.arguments, environment))
     })();
     result.map_err(|error| (socket, error))
+}
+
+/// Lets a program start while its ids are still being mapped: until then it is not root, and would lose all capabilities
+/// as it is executed (capabilities(7), "Ambient capability set").
+fn keep_capabilities() -> Result<(), SysError> {
+    let kept = (|| {
+        let all = caps::read(None, CapSet::Permitted)?;
+        caps::set(None, CapSet::Inheritable, &all)?;
+        caps::set(None, CapSet::Ambient, &all)
+    })();
+    kept.map_err(|_: CapsError| SysError { call: "prctl", subject: "PR_CAP_AMBIENT".into(), errno: libc::EPERM })
+}
+
+/// Takes that back once the ids are mapped, and it is root.
+pub fn inherit_nothing() -> Result<(), SysError> {
+    let none = caps::clear(None, CapSet::Inheritable);
+    none.map_err(|_| SysError { call: "capset", subject: "inheritable".into(), errno: libc::EPERM })
 }
 
 /// The binary on a read-only mount of its own, which belongs to no mount namespace once the descriptor is closed, and so
@@ -466,8 +497,12 @@ fn environment(store: &Store) -> Vec<CString> {
 
 /// Whether this process was started by [`begin`]: its user namespace is not the one it was started from.
 pub fn is_inside() -> bool {
-    let outside = std::env::var_os("MINIRUN_INSIDE");
-    outside.is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now.as_os_str() != outside))
+    outside().is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now != outside))
+}
+
+/// The user namespace that this process came from, as its link in `/proc` names it.
+pub fn outside() -> Option<PathBuf> {
+    std::env::var_os("MINIRUN_INSIDE").map(PathBuf::from)
 }
 
 /// Goes on inside the user's namespace, where the ids of an image are real ids: outside it, this runs the same

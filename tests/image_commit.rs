@@ -7,6 +7,7 @@ mod hostile;
 use common::{Sandbox, User, user};
 use hostile::{Header, Tape};
 use minirun::image::commit::{Options, commit};
+use minirun::image::config::Change;
 use minirun::image::{self, Image, diff};
 use minirun::store::Store;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
@@ -241,7 +242,11 @@ fn a_commit_changes_the_config_and_tells_of_it() {
     let options = Options {
         author: Some("A. Student".into()),
         message: Some("homework".into()),
-        changes: vec!["ENV B=2".into(), "EXPOSE 80".into(), "CMD nginx".into()],
+        changes: vec![
+            Change::Env(vec![("B".into(), "2".into())]),
+            Change::Expose(vec!["80/tcp".into()]),
+            Change::Cmd(Some(vec!["/bin/sh".into(), "-c".into(), "nginx".into()])),
+        ],
         name: Some("nginxnew:v1.2".parse().unwrap()),
         created_by: Some("sh -c true".into()),
         ..Options::default()

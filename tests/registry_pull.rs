@@ -196,3 +196,76 @@ fn a_name_that_is_not_there_is_answered_with_those_that_are() {
     let said = sandbox.fails(1, &["pull", "nosuch.invalid/a"]);
     assert!(said.contains("host not found") && said.contains("no name server knows this host"), "{said}");
 }
+
+#[test]
+fn all_tags_go_and_come_at_once() {
+    require!(REGISTRY);
+    let registry = Registry::open();
+    let sandbox = Sandbox::with_alpine();
+    let name = registry.image("ann/alpine");
+    for tag in ["1", "2", "latest"] {
+        sandbox.ok(&["tag", "alpine", &format!("{name}:{tag}")]);
+    }
+    let pushed = sandbox.ok(&["push", "-a", &name]);
+    for tag in ["1", "2", "latest"] {
+        assert!(pushed.contains(&format!("\n{tag}: digest: sha256:")), "{pushed}");
+    }
+    assert!(sandbox.fails(1, &["push", "-a", &format!("{name}:1")]).contains("--all-tags"));
+    let fresh = Sandbox::new();
+    fresh.ok(&["pull", "-a", &name]);
+    let images = fresh.ok(&["images", "--no-trunc"]);
+    assert_eq!(images.lines().filter(|line| line.starts_with(&name)).count(), 3, "{images}");
+    assert_eq!(fresh.ok(&["pull", "--policy", "missing", &format!("{name}:1")]), format!("{name}:1\n"));
+    let found = fresh.ok(&["search", &registry.image("alp")]);
+    assert!(found.starts_with("NAME ") && found.contains(&format!("\n{name} ")), "{found}");
+}
+
+#[test]
+fn one_name_for_several_platforms() {
+    require!(REGISTRY, Need::Tool("skopeo"));
+    let registry = Registry::open();
+    let sandbox = Sandbox::new();
+    let tar = common::alpine_tar();
+    let other = if cfg!(target_arch = "x86_64") { "arm64" } else { "amd64" };
+    let here = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
+    for (arch, repository) in [(here, "ann/multi"), (other, "ann/elsewhere")] {
+        let name = registry.image(&format!("{repository}:{arch}"));
+        sandbox.ok(&["import", "--platform", &format!("linux/{arch}"), tar.to_str().unwrap(), &name]);
+        sandbox.ok(&["push", &name]);
+    }
+    let list = registry.image("ann/multi:1");
+    let members = [registry.image(&format!("ann/multi:{here}")), registry.image(&format!("ann/elsewhere:{other}"))];
+    assert_eq!(sandbox.ok(&["manifest", "create", &list, &members[0]]), format!("Created manifest list {list}\n"));
+    assert!(sandbox.fails(1, &["manifest", "create", &list]).contains("--amend"));
+    sandbox.ok(&["manifest", "add", &list, &members[1]]);
+    sandbox.ok(&["manifest", "annotate", "--variant", "v8", &list, &members[1]]);
+    let shown = sandbox.ok(&["manifest", "inspect", &list]);
+    assert!(shown.contains("\"variant\": \"v8\"") && shown.contains("image.index"), "{shown}");
+    sandbox.ok(&["manifest", "annotate", "--variant", "", &list, &members[1]]);
+    let digest = sandbox.ok(&["manifest", "push", "--purge", &list]);
+    assert!(sandbox.fails(1, &["manifest", "push", &list]).contains("no such manifest"));
+    let raw = sandbox.run_other("skopeo", &["inspect", "--raw", "--tls-verify=false", &format!("docker://{list}")]);
+    assert!(raw.ok().contains(other));
+
+    let fresh = Sandbox::new();
+    let pulled = fresh.ok(&["pull", &list]);
+    assert!(pulled.contains(&format!("Digest: {digest}")), "{pulled}");
+    assert_eq!(fresh.look(&list, "{{.Architecture}}"), here);
+    assert_eq!(
+        fresh.look(&list, "{{index .RepoDigests 0}}"),
+        format!("{}@{}", registry.image("ann/multi"), digest.trim())
+    );
+    assert!(fresh.ok(&["pull", &list]).contains("Image is up to date"));
+    fresh.ok(&["pull", "--platform", &format!("linux/{other}"), &list]);
+    assert_eq!(fresh.look(&list, "{{.Architecture}}"), other);
+    // What is here under the name is for another machine.
+    assert_eq!(
+        fresh.run(&["run", "--rm", "--network", "none", "--platform", &format!("linux/{here}"), &list, "true"]).code,
+        0
+    );
+    let said = fresh.fails(1, &["pull", "--platform", "linux/s390x", &list]);
+    assert!(
+        said.contains("no image for linux/s390x") && said.contains(&format!("linux/{here}, linux/{other}")),
+        "{said}"
+    );
+}

@@ -189,7 +189,7 @@ fn difference(old: &Inputs, new: &Inputs, before: Option<&str>) -> String {
     match (&found[..], before) {
         ([], _) if old.parent != new.parent => before.unwrap_or("what lies below it is another").to_owned(),
         ([], _) => "its layer is no longer in the store".into(),
-        ([all @ ..], _) if all.len() <= 3 => all.join(", "),
+        (all, _) if all.len() <= 3 => all.join(", "),
         (all, _) => format!("{}, and {} more", all[..3].join(", "), all.len() - 3),
     }
 }

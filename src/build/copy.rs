@@ -182,7 +182,7 @@ impl Builder<'_> {
             [only] => Ok(open(Path::new(only)).on("open", only)?),
             _ => {
                 let target = directory.join("rootfs").to_string_lossy().into_owned();
-                self.tree_of(&Overlay { lower, upper: String::new(), work: String::new(), target })
+                self.tree_of(&Overlay { lower, upper: String::new(), work: String::new(), target, volatile: false })
             }
         }
     }
@@ -216,7 +216,8 @@ impl Builder<'_> {
         if lower.is_empty() {
             return Ok(Root::open(&part("upper"))?);
         }
-        let overlay = Overlay { lower, upper: part("upper"), work: part("work"), target: part("rootfs") };
+        let overlay =
+            Overlay { lower, upper: part("upper"), work: part("work"), target: part("rootfs"), volatile: true };
         Ok(Root::of(self.tree_of(&overlay)?))
     }
 

@@ -323,7 +323,14 @@ pub fn start(builder: &mut Builder, number: usize, prepared: Prepared, mut made:
     made.leave_out = spec.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect();
     let part = |name: &str| made.directory.join(name).to_string_lossy().into_owned();
     let around = Surroundings {
-        overlay: Overlay { lower: layers, upper: part("upper"), work: part("work"), target: part("rootfs") },
+        overlay: Overlay {
+            lower: layers,
+            upper: part("upper"),
+            work: part("work"),
+            target: part("rootfs"),
+            // All of it goes, or becomes a layer, which is flushed as it does.
+            volatile: true,
+        },
         layering: builder.room()?.layering,
         new_volumes: Vec::new(),
         cgroup: None,
@@ -338,13 +345,13 @@ pub fn start(builder: &mut Builder, number: usize, prepared: Prepared, mut made:
         size: None,
         stdin: false,
         ports: Vec::new(),
-        egress: false,
+        egress: None,
         cgroup: None,
         told: false,
         leashed: true,
     };
     let prepared = launch::prepare(builder.store, "build")?;
-    let end = launch::converse(prepared, &job, Vec::new(), "build", None, &mut Silent)?;
+    let end = launch::converse(prepared, &job, Vec::new(), "build", &directory, &mut Silent)?;
     Ok(Running { end, made, views: beside.views, _locks: beside.locks })
 }
 

@@ -1,8 +1,9 @@
 //! `inspect`: images and containers as JSON.
 
 use super::{Context, format};
-use crate::container::record::{Container, RecordError};
+use crate::container::record::Container;
 use crate::diag::Failure;
+use crate::explain::subject::{self, Subject};
 use crate::{container, image};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
@@ -23,20 +24,6 @@ pub struct InspectArgs {
 enum Kind {
     Container,
     Image,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("no such container or image: {0}")]
-struct NotFound(String);
-
-impl crate::diag::Diagnose for NotFound {
-    fn hint(&self) -> Option<String> {
-        Some("see which there are: minirun ps -a, minirun images".into())
-    }
-
-    fn exit_code(&self) -> u8 {
-        1
-    }
 }
 
 pub fn inspect(arguments: &InspectArgs, context: &Context) -> Result<u8, Failure> {
@@ -62,18 +49,15 @@ pub fn inspect(arguments: &InspectArgs, context: &Context) -> Result<u8, Failure
     Ok(code)
 }
 
-/// A container first, then an image, as Docker looks.
 fn look(name: &str, kind: Option<Kind>, context: &Context) -> Result<Value, Failure> {
-    if kind != Some(Kind::Image) {
-        match Container::find(&context.store, name) {
-            Ok(container) => return Ok(container::inspect::json(&context.store, &container)?),
-            Err(RecordError::NotFound(_)) if kind.is_none() => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    match image::find(&context.store, name) {
-        Ok(image) => Ok(image::inspect::json(&context.store, &image)?),
-        Err(image::ImageError::NotFound { .. }) if kind.is_none() => Err(NotFound(name.to_owned()).into()),
-        Err(error) => Err(error.into()),
-    }
+    let store = &context.store;
+    let subject = match kind {
+        Some(Kind::Container) => return Ok(container::inspect::json(store, &Container::find(store, name)?)?),
+        Some(Kind::Image) => Subject::Image(Box::new(image::find(store, name)?)),
+        None => subject::find(store, name)?,
+    };
+    Ok(match subject {
+        Subject::Container(container) => container::inspect::json(store, &container)?,
+        Subject::Image(image) => image::inspect::json(store, &image)?,
+    })
 }

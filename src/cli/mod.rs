@@ -11,10 +11,13 @@ mod image;
 mod inspect;
 mod login;
 mod logs;
+mod manifest;
 mod progress;
 mod published;
 mod registry;
 mod run;
+mod search;
+mod see;
 mod system;
 mod told;
 mod top;
@@ -52,6 +55,8 @@ enum Command {
     Builder(build::BuilderCommand),
     #[command(flatten)]
     Registry(registry::Command),
+    #[command(flatten)]
+    See(see::Command),
     /// Say what this host gives and lacks, and what mends it
     Doctor(doctor::Doctor),
     /// All of minirun: df, reset, info
@@ -110,6 +115,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Build(arguments) => build::build(arguments, &context),
         Command::Builder(command) => build::builder(&command, &context),
         Command::Registry(command) => command.run(&context),
+        Command::See(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
         Command::System(command) => command.run(&context),
         Command::Info => system::info(&context.store),

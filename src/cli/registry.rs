@@ -1,13 +1,13 @@
-//! Images from and to registries: pull, push.
+//! Images from and to registries: pull, push, and what `run` and `create` pull.
 
 use super::Context;
 use super::transfer::Printer;
-use crate::diag::Failure;
-use crate::image::Image;
+use crate::diag::{Diagnose, Failure};
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::image::stream::Compression;
-use crate::registry::{self, Policy, Pulled, RegistryError, Settings, credentials};
+use crate::image::{Image, names};
+use crate::registry::{self, Policy, Pulled, RegistryError, Settings, credentials, list};
 use crate::userns;
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
@@ -22,6 +22,11 @@ pub enum Command {
     Login(super::login::LoginArguments),
     /// Forget the login to a registry
     Logout(super::login::LogoutArguments),
+    /// Search for images on the Hub
+    Search(super::search::SearchArguments),
+    /// Put images for several platforms under one name: create, add, annotate, inspect, push, rm
+    #[command(subcommand)]
+    Manifest(super::manifest::Command),
 }
 
 impl Command {
@@ -31,6 +36,8 @@ impl Command {
             Self::Push(arguments) => push(context, arguments),
             Self::Login(arguments) => super::login::login(arguments),
             Self::Logout(arguments) => super::login::logout(&arguments),
+            Self::Search(arguments) => super::search::run(&arguments),
+            Self::Manifest(command) => command.run(context),
         }
     }
 }
@@ -67,6 +74,12 @@ pub struct PullArguments {
     /// Pull the image for this platform, such as linux/arm64 [default: this machine]
     #[arg(long)]
     platform: Option<Platform>,
+    /// Pull every tag of the repository
+    #[arg(short, long)]
+    all_tags: bool,
+    /// missing: nothing is asked if the image is here [default: always]
+    #[arg(long, value_name = "WHEN", default_value = "always", hide_default_value = true)]
+    policy: When,
     /// Print the name alone
     #[arg(short, long)]
     quiet: bool,
@@ -80,15 +93,51 @@ pub struct PullArguments {
 fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
     let settings = enter(context, &arguments.image.registry, &arguments.registry)?;
     let printer = Printer::new(arguments.quiet, arguments.aside);
-    if arguments.image.tag.is_none() && arguments.image.digest.is_none() {
+    let (store, platform) = (&context.store, arguments.platform.as_ref());
+    let is_whole = arguments.image.tag.is_some() || arguments.image.digest.is_some();
+    if arguments.all_tags {
+        if is_whole {
+            return Err(OneTag.into());
+        }
+        for tag in list::tags(&arguments.image, &settings)? {
+            let reference = Reference { tag: Some(tag), ..arguments.image.clone() };
+            report(&printer, &registry::pull(store, &reference, platform, &settings, &printer)?);
+        }
+        println!("{}", arguments.image.name());
+        return Ok(0);
+    }
+    let reference = arguments.image.clone().or_latest();
+    let policy = Policy::from(arguments.policy);
+    if policy == Policy::Never
+        || policy == Policy::Missing && registry::local(store, &reference.to_string(), platform)?.is_some()
+    {
+        crate::image::find(store, &reference.to_string())?;
+        println!("{reference}");
+        return Ok(0);
+    }
+    if !is_whole {
         printer.say("Using default tag: latest");
     }
-    let pulled = registry::pull(&context.store, &arguments.image, arguments.platform.as_ref(), &settings, &printer)?;
+    let pulled = registry::pull(store, &reference, platform, &settings, &printer)?;
     report(&printer, &pulled);
     if !arguments.aside {
         println!("{}", pulled.reference);
     }
     Ok(0)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a tag cannot be named together with --all-tags")]
+struct OneTag;
+
+impl Diagnose for OneTag {
+    fn hint(&self) -> Option<String> {
+        Some("name the repository alone".into())
+    }
+
+    fn exit_code(&self) -> u8 {
+        1
+    }
 }
 
 fn report(printer: &Printer, pulled: &Pulled) {
@@ -101,6 +150,9 @@ fn report(printer: &Printer, pulled: &Pulled) {
 pub struct PushArguments {
     /// NAME[:TAG]
     image: Reference,
+    /// Push every tag of the repository that is here
+    #[arg(short, long)]
+    all_tags: bool,
     /// Print the name alone
     #[arg(short, long)]
     quiet: bool,
@@ -129,17 +181,31 @@ impl From<LayerCompression> for Compression {
 fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
     let settings = enter(context, &arguments.image.registry, &arguments.registry)?;
     let printer = Printer::new(arguments.quiet, false);
-    if arguments.image.tag.is_none() && arguments.image.digest.is_none() {
-        printer.say("Using default tag: latest");
-    }
-    let reference = arguments.image.or_latest();
-    printer.say(&format!("The push refers to repository [{}]", reference.name()));
+    let is_whole = arguments.image.tag.is_some() || arguments.image.digest.is_some();
     let compression = arguments.compression.map(Compression::from);
-    let pushed = registry::push(&context.store, &reference, compression, &settings, &printer)?;
-    let tag = reference.tag.clone().unwrap_or_default();
-    printer.say(&format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size));
-    if arguments.quiet {
-        println!("{reference}");
+    let references = if arguments.all_tags {
+        if is_whole {
+            return Err(OneTag.into());
+        }
+        let same = |one: &Reference| one.name() == arguments.image.name() && one.tag.is_some();
+        names::all(&context.store)?.into_iter().map(|name| name.reference).filter(same).collect()
+    } else {
+        if !is_whole {
+            printer.say("Using default tag: latest");
+        }
+        vec![arguments.image.clone().or_latest()]
+    };
+    if references.is_empty() {
+        return Err(RegistryError::NotHere { reference: arguments.image }.into());
+    }
+    printer.say(&format!("The push refers to repository [{}]", arguments.image.name()));
+    for reference in &references {
+        let pushed = registry::push(&context.store, reference, compression, &settings, &printer)?;
+        let tag = reference.tag.as_deref().unwrap_or_default();
+        printer.say(&format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size));
+        if arguments.quiet {
+            println!("{reference}");
+        }
     }
     Ok(0)
 }

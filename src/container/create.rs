@@ -86,11 +86,11 @@ pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Cont
     };
 
     let scratch = store.scratch()?;
-    let new = scratch.path().join("container");
-    for part in ["", "upper", "work", "rootfs"] {
+    let new = scratch.path();
+    for part in ["upper", "work", "rootfs"] {
         fs::create_dir(new.join(part)).on("mkdir", new.join(part))?;
     }
-    record::note_belongings(&new, &record)?;
+    record::note_belongings(new, &record)?;
     for path in record.volumes.iter().map(|v| Path::new(&v.source)).filter(|path| !path.exists()) {
         // A missing host directory too, as Docker does; but it belongs to the caller, who is the container's root.
         fs::create_dir_all(path).on("mkdir", path)?;
@@ -104,7 +104,7 @@ pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Cont
     write("hosts", resolv::hosts(&hostname, &record.request.hosts, host_network).as_bytes())?;
     write("resolv.conf", resolv::resolv_conf(&record.request.dns, host_network).as_bytes())?;
     crate::image::hold(store, image, &id)?;
-    Ok(record::publish(store, &scratch, &new, &record)?)
+    Ok(record::publish(store, &scratch, record, spec)?)
 }
 
 /// The overlay's root has the mode of the upper directory's, which should be the image's.

@@ -97,7 +97,7 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         capabilities.set_bounding(Some(set.clone())).set_effective(Some(set.clone())).set_permitted(Some(set));
         process.set_capabilities(Some(capabilities));
     }
-    let plan = Plan::of_exec(state.pid, &spec, &process, IdMap::of_caller().is_single()).map_err(LaunchError::from)?;
+    let plan = Plan::of_exec(state.pid, spec, &process, IdMap::of_caller().is_single()).map_err(LaunchError::from)?;
     let job = Job {
         plan,
         container: None,
@@ -105,12 +105,12 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         size: launch::terminal_size(),
         stdin: wanted.stdin,
         ports: Vec::new(),
-        egress: false,
+        egress: None,
         cgroup: state.cgroup.filter(|group| cgroup::admit(group, prepared.pid())),
         told: false,
         leashed: false,
     };
-    Ok(launch::converse(prepared, &job, Vec::new(), name, None, &mut Silent)?)
+    Ok(launch::converse(prepared, &job, Vec::new(), name, &container.runtime, &mut Silent)?)
 }
 
 fn user_of(user: &users::User) -> oci_spec::runtime::User {

@@ -2,6 +2,7 @@
 
 use super::record::{Container, Phase, RecordError};
 use super::request::{Network, Source};
+use crate::network::egress::COMPLAINT;
 use crate::network::ports::PortSpec;
 use crate::store::Store;
 use serde_json::{Map, Value, json};
@@ -26,6 +27,9 @@ pub fn json(store: &Store, container: &Container) -> Result<Value, RecordError> 
         Network::None => "none",
         Network::Host => "host",
     };
+    // What cannot be told at the start any more, since it is tried later.
+    let complaint = || std::fs::read_to_string(container.runtime.join(COMPLAINT)).unwrap_or_default();
+    let error = if state.error.is_empty() { complaint() } else { state.error.clone() };
     let address = if running && request.network == Network::Private {
         crate::network::CONTAINER.v4.to_string()
     } else {
@@ -71,7 +75,7 @@ pub fn json(store: &Store, container: &Container) -> Result<Value, RecordError> 
             "Dead": false,
             "Pid": if running { state.pid } else { 0 },
             "ExitCode": state.exit_code,
-            "Error": state.error,
+            "Error": error,
             "StartedAt": time(&state.started),
             "FinishedAt": time(&state.finished),
         },

@@ -31,7 +31,7 @@ pub struct Job {
     pub size: Option<(u16, u16)>,
     pub stdin: bool,
     pub ports: Vec<PortSpec>,
-    pub egress: bool,
+    pub egress: Option<egress::Way>,
     /// The control group that the container is born into.
     pub cgroup: Option<String>,
     /// Every step is told as it is carried out.
@@ -111,6 +111,7 @@ pub fn plan(container: &Container, cgroup: Option<String>, layering: Layering) -
             upper: format!("{directory}/upper"),
             work: format!("{directory}/work"),
             target: format!("{directory}/rootfs"),
+            volatile: record.request.auto_remove,
         },
         layering,
         new_volumes: new_volumes.collect(),
@@ -118,7 +119,7 @@ pub fn plan(container: &Container, cgroup: Option<String>, layering: Layering) -
         single_id: IdMap::of_caller().is_single(),
         reaping_init: record.request.init,
     };
-    Ok(Plan::of_container(&container.spec()?, &around)?)
+    Ok(Plan::of_container(container.spec()?, &around)?)
 }
 
 /// Rows and columns of the terminal that we are on.
@@ -189,8 +190,8 @@ fn attempt(
         Network::Private => egress::Way::find().inspect_err(|error| eprintln!("{}", error.note())).ok(),
         Network::None | Network::Host => None,
     };
-    if egress.is_some() {
-        plan.expect_device();
+    if let Some(way) = &egress {
+        plan.lead_out(way);
     }
     let job = Job {
         plan,
@@ -199,7 +200,7 @@ fn attempt(
         size: terminal_size(),
         stdin: request.stdin,
         ports: listeners.iter().map(|l| l.spec().clone()).collect(),
-        egress: egress.is_some(),
+        egress,
         cgroup: group,
         told: listener.wants_steps(),
         leashed: false,
@@ -207,8 +208,7 @@ fn attempt(
     let mut descriptors: Vec<_> = listeners.into_iter().map(ports::Listener::into_fd).collect();
     // Should this process be killed now, the monitor still keeps others from removing what it starts.
     descriptors.push(lock.share()?);
-    let egress = egress.map(|way| (way, container.runtime.as_path()));
-    let started = converse(prepared, &job, descriptors, name, egress, listener);
+    let started = converse(prepared, &job, descriptors, name, &container.runtime, listener);
     if started.is_err() {
         let _ = crate::store::remove_tree(&container.runtime);
         let state = State { error: "it could not be started".into(), ..container.state() };
@@ -223,34 +223,31 @@ pub fn converse(
     job: &Job,
     descriptors: Vec<OwnedFd>,
     name: &str,
-    egress: Option<(egress::Way, &Path)>,
+    runtime: &Path,
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
     let ours = prepared.end;
-    // Waits in the socket until the monitor has come so far.
     let memory = rustix::fs::memfd_create("job", rustix::fs::MemfdFlags::CLOEXEC).on("memfd_create", "job")?;
     let mut memory = File::from(memory);
     let text = serde_json::to_vec(job).unwrap_or_default();
     memory.write_all(&text).on("write", "job")?;
     let numbers: Vec<_> =
         std::iter::once(memory.as_raw_fd()).chain(descriptors.iter().map(AsRawFd::as_raw_fd)).collect();
-    ours.send_with(&Message::Job, &numbers)?;
-    drop(descriptors);
     let (monitor_pid, origin) = prepared.spawning.finish()?;
-    listener.namespace(&origin);
     let lost = || LaunchError::Lost(name.to_owned());
+    ours.send_with(&Message::Job, &numbers).map_err(|_| lost())?;
+    drop(descriptors);
+    listener.namespace(&origin);
     loop {
         match ours.receive()?.map(|(message, _)| message) {
             Some(Message::WantEgress) => {
-                let held = match &egress {
-                    // Without a way out the container still runs, and its ports answer.
-                    Some((way, directory)) => way.start(monitor_pid, directory).unwrap_or_else(|error| {
-                        eprintln!("{}", error.note());
-                        None
-                    }),
-                    None => None,
-                };
-                ours.send_with(&Message::EgressUp, held.as_ref().map(AsRawFd::as_raw_fd).as_slice())?;
+                // Without a way out the container still runs, and its ports answer.
+                if let Some(egress::Way::Pasta(pasta)) = &job.egress
+                    && let Err(error) = egress::start_pasta(pasta, monitor_pid, runtime)
+                {
+                    eprintln!("{}", error.note());
+                }
+                ours.send(&Message::EgressUp)?;
             }
             Some(Message::Did { step, micros }) => listener.step(&job.plan, step, micros),
             Some(Message::Started { .. }) => return Ok(ours),

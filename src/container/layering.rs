@@ -23,10 +23,18 @@ pub struct Overlay {
     pub upper: String,
     pub work: String,
     pub target: String,
+    /// What is written need not reach the disk (overlayfs, "Volatile mount"): neither as the payload asks for it, nor at the
+    /// end, where the kernel would wait for all that the whole file system still holds back.
+    pub volatile: bool,
 }
 
 impl Overlay {
     pub fn mount(&self) -> Result<(), SysError> {
+        if self.volatile {
+            // The kernel's mark of an earlier such mount, which it would refuse to follow: it cannot know whether the host
+            // went down meanwhile.
+            store::remove_tree(&Path::new(&self.work).join("work/incompat"))?;
+        }
         match self.mount_by_parts() {
             // Kernels before 6.8 know no `lowerdir+`.
             Err(error) if error.errno == libc::EINVAL => self.mount_at_once(),
@@ -63,14 +71,16 @@ impl Overlay {
             set("upperdir", &self.upper)?;
             set("workdir", &self.work)?;
         }
-        on(fsconfig_set_flag(context.as_fd(), "userxattr"), "fsconfig", "userxattr")?;
+        for flag in self.flags() {
+            on(fsconfig_set_flag(context.as_fd(), *flag), "fsconfig", flag)?;
+        }
         on(fsconfig_create(context.as_fd()), "fsconfig", "overlay")?;
         on(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()), "fsmount", "overlay")
     }
 
     /// mount(2) takes one page of options: relative names keep 127 layers below that.
     fn mount_at_once(&self) -> Result<(), SysError> {
-        let options = CString::new(format!("{},userxattr", self.options())).unwrap_or_default();
+        let options = CString::new(format!("{},{}", self.options(), self.flags().join(","))).unwrap_or_default();
         on(
             rustix::mount::mount(
                 "overlay",
@@ -86,12 +96,17 @@ impl Overlay {
 
     pub fn call(&self) -> String {
         format!(
-            "fsopen(overlay) fsconfig({}upperdir={}, workdir={}) fsmount() move_mount({})",
+            "fsopen(overlay) fsconfig({}upperdir={}, workdir={}, {}) fsmount() move_mount({})",
             self.lower.iter().rev().map(|l| format!("lowerdir+={l}, ")).collect::<String>(),
             self.upper,
             self.work,
+            self.flags().join(", "),
             self.target
         )
+    }
+
+    fn flags(&self) -> &'static [&'static str] {
+        if self.volatile { &["userxattr", "volatile"] } else { &["userxattr"] }
     }
 
     fn options(&self) -> String {

@@ -11,10 +11,12 @@ use super::protocol::{End, Message, Stream};
 use super::record::{self, Container, Phase, State};
 use super::rootfs::Root;
 use super::step::{Step, Walk, namespace_flags};
-use super::supervise::{Connection, Supervised, resize, supervise};
+use super::supervise::{Connection, Supervised, supervise};
 use super::{cgroup, init};
+use crate::network::egress::{StandIn, Way};
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
+use crate::network::uplink::Uplink;
 use crate::store::{self, Store};
 use crate::sys::{On, SysError, process, socket};
 use std::fs::File;
@@ -49,6 +51,7 @@ pub fn main() -> ! {
 
 fn serve(client: End) -> Result<i32, SysError> {
     let Some((Message::Job, mut descriptors)) = client.receive()? else { return Ok(125) };
+    crate::userns::inherit_nothing()?;
     let _ = rustix::process::setsid();
     let null = File::options().read(true).write(true).open("/dev/null").on("open", "/dev/null")?;
     (0..3).try_for_each(|number| process::dup_to(null.as_fd(), number))?;
@@ -106,7 +109,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     // A client that was killed meanwhile is one that has let go.
     let _ = client.send(&Message::Started { pid });
 
-    let (status, mut waiting) = supervise(supervised, Some(client), |status| {
+    let (status, mut waiting) = supervise(&mut supervised, Some(client), |status| {
         if let Some(container) = &container {
             state.phase = Phase::Exited;
             state.exit_code = status;
@@ -121,12 +124,14 @@ fn serve(client: End) -> Result<i32, SysError> {
             let _ = store::remove_tree(&container.runtime);
         }
     });
-    if let Some(container) = container.filter(|c| c.record.request.auto_remove)
-        && let Ok(_lock) = container.lock()
-        && container.written_state().monitor == state.monitor
-    {
-        let _ = record::remove(&store, &container, true);
-    }
+    // Free for the next container at once; the device, which the kernel takes its time to take away, as this process ends.
+    supervised.proxy = None;
+    // Its files go last too: nobody has to wait for that.
+    let _withdrawn = container.filter(|c| c.record.request.auto_remove).and_then(|container| {
+        let _lock = container.lock().ok()?;
+        let still_ours = container.written_state().monitor == state.monitor;
+        still_ours.then(|| record::withdraw(&store, &container, true).ok()).flatten().flatten()
+    });
     crate::userns::leave(&store);
     waiting.iter_mut().for_each(Connection::leave_terminal);
     let last = Message::Exited { code: status.unsigned_abs() };
@@ -135,6 +140,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     for connection in waiting.iter().filter(full).collect::<Vec<_>>() {
         let _ = connection.end.wait_and_send(&last);
     }
+    drop(waiting);
     Ok(0)
 }
 
@@ -179,7 +185,13 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
     let here = |error: SysError| Failed { step: clone_step, errno: error.errno };
     // Opened while the host's tree is still in sight.
     let group = job.cgroup.as_ref().map(|path| File::open(path).on("open", path)).transpose().map_err(here)?;
-    let mut walk = Walk::default();
+    // It stays in the host's network, which a step of the plan leaves.
+    let stand_in = match (&job.egress, container) {
+        (Some(Way::Slirp(program)), Some(container)) => Some(StandIn::fork(program, &container.runtime).map_err(here)?),
+        _ => None,
+    };
+    let awaits_egress = matches!(job.egress, Some(Way::Pasta(_)));
+    let mut walk = Walk { size: job.size, ..Walk::default() };
     for (index, step) in plan.outside.iter().enumerate() {
         let begun = std::time::Instant::now();
         step.apply(&mut walk).map_err(|error| Failed { step: index as u32, errno: error.errno })?;
@@ -187,7 +199,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
             did(client, index as u32, begun.elapsed());
         }
     }
-    if job.egress {
+    if awaits_egress {
         client.send(&Message::WantEgress).map_err(here)?;
     }
     if job.container.is_none() {
@@ -196,6 +208,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
     let Some(Step::Clone { namespaces }) = plan.outside.last() else {
         return Err(Failed { step: clone_step, errno: libc::EINVAL });
     };
+    let uplink = walk.device.take().zip(stand_in).and_then(|(device, stand_in)| Uplink::new(device, stand_in).ok());
     let streams = if job.terminal { None } else { Some(streams(job.stdin).map_err(here)?) };
     let (ours, theirs) = End::pair().map_err(here)?;
     let begun = std::time::Instant::now();
@@ -209,7 +222,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
                 let _ = process::dup_to(fd.as_fd(), number);
             }
         }
-        init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told, job.egress);
+        init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told, awaits_egress);
     };
     if job.told {
         did(client, clone_step, begun.elapsed());
@@ -228,7 +241,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
         log: None,
         control,
         proxy: None,
-        egress: None,
+        uplink,
         cgroup: job.cgroup.clone(),
         leashed: job.leashed,
     };
@@ -251,6 +264,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
 /// Listens to init until it has become the payload, which the end of the conversation tells.
 fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Supervised) -> Result<(), Failed> {
     let last = plan.steps().count() as u32 - 1;
+    let awaits_egress = matches!(job.egress, Some(Way::Pasta(_)));
     let lost = |errno| Failed { step: last, errno };
     let mut reached = plan.outside.len() as u32;
     let mut going = None;
@@ -262,20 +276,16 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
             }
             Some((Message::Terminal, mut descriptors)) => {
                 supervised.terminal = descriptors.pop();
-                if let Some((rows, columns)) = job.size {
-                    resize(supervised.terminal.as_ref(), rows.into(), columns.into());
-                }
             }
             Some((Message::Ready, _)) => {
-                if job.egress {
-                    let Ok(Some((Message::EgressUp, mut held))) = client.receive() else {
+                if awaits_egress {
+                    let Ok(Some((Message::EgressUp, _))) = client.receive() else {
                         return Err(lost(libc::ECANCELED));
                     };
-                    supervised.egress = held.pop();
                     let _ = crate::network::CONTAINER.ensure_addresses();
                 }
                 going = Some(std::time::Instant::now());
-                if job.egress {
+                if awaits_egress {
                     init.send(&Message::Go).map_err(|e| lost(e.errno))?;
                 }
             }

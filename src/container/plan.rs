@@ -4,6 +4,7 @@ use super::layering::{Layering, Overlay};
 use super::step::{Mount, Step, pack};
 use super::{seccomp, spec};
 use crate::diag::Diagnose;
+use crate::network::egress;
 use crate::sys::SysError;
 use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxSeccomp, Process, Spec};
 use serde::{Deserialize, Serialize};
@@ -85,12 +86,14 @@ impl Plan {
     /// The number of what a monitor does after the last step.
     pub const NO_STEP: u32 = u32::MAX;
 
-    /// A way out will bring a device that has the container's addresses.
-    pub fn expect_device(&mut self) {
-        for step in &mut self.outside {
-            if let Step::Address { network } = step {
-                network.on_loopback = false;
-            }
+    /// There is a way out, whose device has the container's address: made here, or brought by the way out itself.
+    pub fn lead_out(&mut self, way: &egress::Way) {
+        let Some(at) = self.outside.iter().position(|step| matches!(step, Step::Address { .. })) else { return };
+        if let Step::Address { network } = &mut self.outside[at] {
+            network.on_loopback = false;
+        }
+        if matches!(way, egress::Way::Slirp(_)) {
+            self.outside.insert(at + 1, Step::Device { network: crate::network::CONTAINER });
         }
     }
 

@@ -18,12 +18,15 @@ use crate::diag::Diagnose;
 use crate::image::digest::Digest;
 use crate::store::{self, Belonging, Lock, Store, StoreError};
 use crate::sys::{On, SysError, process, socket};
+use oci_spec::runtime::Spec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -168,6 +171,7 @@ pub struct Container {
     pub record: Record,
     pub directory: PathBuf,
     pub runtime: PathBuf,
+    spec: OnceLock<Spec>,
 }
 
 impl Container {
@@ -179,7 +183,7 @@ impl Container {
             _ => RecordError::Sys(Err::<(), _>(e).on("open", &path).unwrap_err()),
         })?;
         let record = serde_json::from_slice(&bytes).map_err(|source| RecordError::Damaged { id: id.into(), source })?;
-        Ok(Self { record, directory, runtime: store.runtime.join("run").join(id) })
+        Ok(Self { record, directory, runtime: store.runtime.join("run").join(id), spec: OnceLock::new() })
     }
 
     /// By name, by id, or by the beginning of an id that no other shares.
@@ -276,14 +280,15 @@ impl Container {
 
     /// A conversation with its monitor; `None`: it does not run, or not any more.
     pub fn reach(&self) -> Result<Option<End>, SysError> {
-        let runs = || self.state().phase == Phase::Running;
-        if !runs() {
-            return Ok(None);
+        let begun = Instant::now();
+        while self.state().phase == Phase::Running {
+            match socket::connect(&self.control()) {
+                // One that is being killed still has its number when its sockets are closed.
+                Err(_) if begun.elapsed() < Duration::from_secs(2) => std::thread::sleep(Duration::from_millis(2)),
+                other => return Ok(Some(End::new(other?))),
+            }
         }
-        match socket::connect(&self.control()) {
-            Err(_) if !runs() => Ok(None),
-            other => Ok(Some(End::new(other?))),
-        }
+        Ok(None)
     }
 
     pub fn control(&self) -> PathBuf {
@@ -294,10 +299,15 @@ impl Container {
         self.directory.join("log.json")
     }
 
-    pub fn spec(&self) -> Result<oci_spec::runtime::Spec, RecordError> {
+    pub fn spec(&self) -> Result<&Spec, RecordError> {
+        if let Some(spec) = self.spec.get() {
+            return Ok(spec);
+        }
         let path = self.directory.join("config.json");
         let bytes = fs::read(&path).on("open", &path)?;
-        serde_json::from_slice(&bytes).map_err(|source| RecordError::Damaged { id: self.record.id.clone(), source })
+        let parsed = serde_json::from_slice(&bytes);
+        let spec = parsed.map_err(|source| RecordError::Damaged { id: self.record.id.clone(), source })?;
+        Ok(self.spec.get_or_init(|| spec))
     }
 
     /// Where a mount would leave an empty file or directory in the upper directory.
@@ -328,12 +338,8 @@ fn id_of_name(store: &Store, name: &str) -> Option<String> {
 }
 
 /// Makes a filled directory a container: its name and its place, both or neither as everybody else sees it.
-pub fn publish(
-    store: &Store,
-    scratch: &store::Scratch,
-    filled: &Path,
-    record: &Record,
-) -> Result<Container, RecordError> {
+pub fn publish(store: &Store, scratch: &store::Scratch, record: Record, spec: Spec) -> Result<Container, RecordError> {
+    let filled = scratch.path();
     let names = store.path("container-names");
     let _lock = Lock::exclusive(&names.join(store::NAMES_LOCK))?;
     if let Some(id) = id_of_name(store, &record.name) {
@@ -341,11 +347,18 @@ pub fn publish(
             Container::load(store, &id).map(|c| c.state().phase.to_string()).unwrap_or_else(|_| "damaged".into());
         return Err(RecordError::NameTaken { name: record.name.clone(), id, state });
     }
-    let name = scratch.path().join("name");
+    let name = filled.join("name");
     fs::write(&name, &record.id).on("write", &name)?;
     fs::rename(&name, names.join(&record.name)).on("rename", &record.name)?;
-    scratch.publish(filled, &store.path("containers").join(&record.id))?;
-    Container::load(store, &record.id)
+    let directory = store.path("containers").join(&record.id);
+    // Nothing of a container that goes as it ends has to outlast a power failure.
+    if record.request.auto_remove {
+        scratch.publish_quickly(filled, &directory)?;
+    } else {
+        scratch.publish(filled, &directory)?;
+    }
+    let runtime = store.runtime.join("run").join(&record.id);
+    Ok(Container { record, directory, runtime, spec: spec.into() })
 }
 
 /// What goes with the container of this record, noted in its directory before any of it is made.
@@ -365,10 +378,22 @@ fn note_volumes(directory: &Path, record: &Record) -> Result<(), SysError> {
     if own.is_empty() { Ok(()) } else { store::note_belongings(directory, VOLUMES, &own) }
 }
 
-/// Removes a container that does not run: its place first, so that it is gone for everybody at once, then what it held.
-/// Must run inside the user namespace, since the files in its upper directory have the container's ids.
+/// Removes a container that does not run. Must run inside the user namespace, since the files in its upper directory have
+/// the container's ids.
 pub fn remove(store: &Store, container: &Container, with_volumes: bool) -> Result<(), RecordError> {
-    let scratch = store.scratch()?;
+    match withdraw(store, container, with_volumes)? {
+        Some(withdrawn) => Ok(withdrawn.discard()?),
+        None => Ok(()),
+    }
+}
+
+/// The first part of it: it is gone for everybody at once, then its name, its hold on the image and its volumes. Its files
+/// go as the answer is dropped. `None`: another was faster.
+pub fn withdraw(
+    store: &Store,
+    container: &Container,
+    with_volumes: bool,
+) -> Result<Option<store::Scratch>, RecordError> {
     let volumes = container.directory.join(VOLUMES);
     if !with_volumes {
         store::remove_tree(&volumes)?;
@@ -376,26 +401,21 @@ pub fn remove(store: &Store, container: &Container, with_volumes: bool) -> Resul
         note_volumes(&container.directory, &container.record)?;
     }
     let _ = store::remove_tree(&container.runtime);
-    bury(&scratch, &container.directory)
+    let withdrawn = store.withdraw(&container.directory)?;
+    if let Some(withdrawn) = &withdrawn {
+        withdrawn.let_go()?;
+    }
+    Ok(withdrawn)
 }
 
 /// Removes a container whose record nobody can read any more, whatever state it is in.
 pub fn remove_damaged(store: &Store, id: &str) -> Result<(), RecordError> {
     let runtime = store.runtime.join("run").join(id);
     super::stop_all::stop(store, id);
-    let scratch = store.scratch()?;
     let _ = store::remove_tree(&runtime);
-    bury(&scratch, &store.path("containers").join(id))
-}
-
-fn bury(scratch: &store::Scratch, directory: &Path) -> Result<(), RecordError> {
-    match fs::rename(directory, scratch.path().join("container")) {
-        // Another was faster.
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        other => {
-            other.on("rename", directory)?;
-            Ok(scratch.discard()?)
-        }
+    match store.withdraw(&store.path("containers").join(id))? {
+        Some(withdrawn) => Ok(withdrawn.discard()?),
+        None => Ok(()),
     }
 }
 

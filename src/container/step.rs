@@ -4,8 +4,7 @@
 
 use super::layering::Overlay;
 use super::rootfs::Root;
-use crate::sys::process;
-use crate::sys::{SysError, mount};
+use crate::sys::{SysError, mount, netlink, process};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, OpenTreeFlags, fsconfig_create,
@@ -33,6 +32,9 @@ pub enum Step {
     NetworkNamespace,
     LoopbackUp,
     Address {
+        network: crate::network::ContainerNetwork,
+    },
+    Device {
         network: crate::network::ContainerNetwork,
     },
     Sysctl {
@@ -130,6 +132,10 @@ pub struct Walk {
     pub root: Option<Root>,
     /// The payload's terminal, and the other side of it on its way to the monitor.
     pub terminal: Option<(OwnedFd, Option<OwnedFd>)>,
+    /// Rows and columns that the terminal has from the first moment.
+    pub size: Option<(u16, u16)>,
+    /// The other side of the device that leads out, the monitor's.
+    pub device: Option<OwnedFd>,
 }
 
 const LAYER_FLAGS: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
@@ -139,8 +145,12 @@ impl Step {
     pub fn apply(&self, walk: &mut Walk) -> Result<(), SysError> {
         match self {
             Self::NetworkNamespace => process::unshare(libc::CLONE_NEWNET, "CLONE_NEWNET"),
-            Self::LoopbackUp => crate::sys::netlink::link_up("lo"),
+            Self::LoopbackUp => netlink::link_up(netlink::LOOPBACK, None),
             Self::Address { network } => network.set_up(),
+            Self::Device { network } => {
+                walk.device = network.open_device()?;
+                Ok(())
+            }
             Self::Sysctl { key, value } => write(&format!("/proc/sys/{}", key.replace('.', "/")), value),
             Self::CgroupLimit { file, value } => write(file, value),
             // The monitor does this one itself: it needs the child's pid.
@@ -167,7 +177,11 @@ impl Step {
             Self::Mount(mount) => mount.apply(walk.root()?),
             Self::Link { path, to } => walk.root()?.link(path, to),
             Self::Terminal { console } => {
-                walk.terminal = Some(walk.root()?.open_terminal(*console)?);
+                let (slave, master) = walk.root()?.open_terminal(*console)?;
+                if let Some((rows, columns)) = walk.size {
+                    super::supervise::resize(Some(&slave), rows.into(), columns.into());
+                }
+                walk.terminal = Some((slave, master));
                 Ok(())
             }
             Self::Mask { path } => walk.root()?.mask(path),
@@ -222,6 +236,7 @@ impl Step {
             Self::NetworkNamespace => "its own interfaces, addresses and ports".into(),
             Self::LoopbackUp => "127.0.0.1 answers inside, too".into(),
             Self::Address { .. } => "an address of its own, which published ports lead to".into(),
+            Self::Device { .. } => "a way out: what carries its packets is started when the first one comes".into(),
             Self::Sysctl { key, .. } if key.ends_with("unprivileged_port_start") => {
                 "its processes may listen on ports below 1024: they are its own".into()
             }
@@ -235,9 +250,14 @@ impl Step {
             Self::CgroupNamespace => "it sees its own control group as the root of all".into(),
             Self::Detach => "its mounts stay its own: none reaches the host".into(),
             Self::Overlay(overlay) => format!(
-                "{} read-only layer{} below, one writable directory on top; nothing is copied",
+                "{} read-only layer{} below, one writable directory on top; nothing is copied{}",
                 overlay.lower.len(),
-                if overlay.lower.len() == 1 { "" } else { "s" }
+                if overlay.lower.len() == 1 { "" } else { "s" },
+                if overlay.volatile {
+                    ", and nothing waits for the disk, since all of it goes with the container"
+                } else {
+                    ""
+                }
             ),
             Self::FuseOverlay(_) => {
                 "the kernel gives no overlay here, but a program does: it answers for every file".into()
@@ -277,6 +297,7 @@ impl Step {
             Self::NetworkNamespace => "unshare(CLONE_NEWNET)".into(),
             Self::LoopbackUp => "sendto(rtnetlink, RTM_NEWLINK lo up)".into(),
             Self::Address { network } => network.call(),
+            Self::Device { network } => network.device_call(),
             Self::Sysctl { key, value } => format!("write(/proc/sys/{}, {value:?})", key.replace('.', "/")),
             Self::CgroupLimit { file, value } => format!("write({file}, {value})"),
             Self::Clone { namespaces } => format!("clone3({})", flag_names(namespaces)),

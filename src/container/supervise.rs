@@ -4,6 +4,7 @@ use super::logs::Log;
 use super::pause;
 use super::protocol::{End, Message, Modes, Stream};
 use crate::network::proxy::Proxy;
+use crate::network::uplink::Uplink;
 use crate::sys::{process, socket};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
@@ -22,8 +23,7 @@ pub struct Supervised {
     pub log: Option<Log>,
     pub control: Option<OwnedFd>,
     pub proxy: Option<Proxy>,
-    /// Held, and nothing else: the way out ends when this is closed.
-    pub egress: Option<OwnedFd>,
+    pub uplink: Option<Uplink>,
     /// Where it is frozen, if it has one.
     pub cgroup: Option<String>,
     /// It is killed when nobody listens any more.
@@ -74,7 +74,7 @@ const CHUNK: usize = 32 * 1024;
 
 /// Watches until the process has ended and everything it wrote was handed on. `ended` is called as soon as it has.
 /// Returns its shell status and those who wait to hear it.
-pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut(i32)) -> (i32, Vec<Connection>) {
+pub fn supervise(this: &mut Supervised, first: Option<End>, mut ended: impl FnMut(i32)) -> (i32, Vec<Connection>) {
     let signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).ok();
     let mut connections = Vec::new();
     if let Some(end) = first {
@@ -117,6 +117,9 @@ pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut
         }
         if let (Some(proxy), None) = (&this.proxy, status) {
             polled.push((Source::Proxy, proxy.fd(), PollFlags::IN));
+        }
+        if let (Some(uplink), None) = (&this.uplink, status) {
+            polled.push((Source::Uplink, uplink.fd(), PollFlags::IN));
         }
         if !stalled {
             for (index, (fd, _)) in this.outputs.iter().enumerate() {
@@ -191,6 +194,12 @@ pub fn supervise(mut this: Supervised, first: Option<End>, mut ended: impl FnMut
                 Source::Proxy => {
                     if let Some(proxy) = &mut this.proxy {
                         proxy.turn();
+                    }
+                }
+                Source::Uplink => {
+                    // Without a way out its device goes, and whoever asks hears so at once.
+                    if this.uplink.as_mut().is_some_and(|uplink| uplink.turn().is_err()) {
+                        this.uplink = None;
                     }
                 }
                 Source::Output(index) => {
@@ -306,6 +315,7 @@ enum Source {
     Signals,
     Control,
     Proxy,
+    Uplink,
     Terminal,
     Input,
     Output(usize),

@@ -1,5 +1,10 @@
 //! Reads everything, changes nothing.
 
+pub mod anatomy;
+pub mod compare;
 pub mod disk;
 pub mod ghosts;
 pub mod host;
+pub mod sight;
+pub mod subject;
+pub mod words;

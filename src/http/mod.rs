@@ -52,10 +52,18 @@ impl HttpError {
         Self::Reach { url: url.to_owned(), source: Box::new(source) }
     }
 
-    /// The other side does not speak TLS.
+    /// The other side does not speak TLS: it answers with something else, or hangs up.
     pub fn is_plain_http(&self) -> bool {
         let Self::Reach { source, .. } = self else { return false };
-        source.to_string().contains("InvalidContentType")
+        match &**source {
+            ureq::Error::Io(error) if hangs_up(error) => true,
+            other => other.to_string().contains("InvalidContentType"),
+        }
+    }
+
+    /// The other side shows a certificate that this host does not trust.
+    pub fn is_untrusted(&self) -> bool {
+        matches!(self, Self::Reach { source, .. } if is_untrusted(source))
     }
 
     /// Trying again is of no use: the address or its certificate is wrong.
@@ -71,7 +79,6 @@ impl HttpError {
                         | ureq::Error::ConnectProxyFailed(_)
                 ) || is_untrusted(source)
                     || is_refused(source)
-                    || self.is_plain_http()
             }
             Self::Broken { .. } => false,
             _ => true,
@@ -81,6 +88,11 @@ impl HttpError {
 
 fn is_untrusted(error: &ureq::Error) -> bool {
     error.to_string().contains("invalid peer certificate")
+}
+
+fn hangs_up(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 fn is_refused(error: &ureq::Error) -> bool {

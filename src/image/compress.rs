@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Much longer than gzip looks back, and short enough for several to be in memory.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 512 << 10;
 /// Half as slow again would save another 1 % only.
 const GZIP_LEVEL: u32 = 5;
 const ZSTD_LEVEL: i32 = 3;

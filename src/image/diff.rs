@@ -210,6 +210,44 @@ fn is_opaque(directory: &impl AsFd) -> Result<bool, Errno> {
     Ok(marked || sys::fgetxattr(directory, OPAQUE.as_bytes())?.is_some_and(|value| value == b"y"))
 }
 
+/// What one directory of an overlay says of a name.
+pub enum Mark {
+    Nothing,
+    /// What lies below is deleted.
+    Whiteout,
+    /// Merged with those below, unless it is opaque.
+    Directory {
+        opaque: bool,
+    },
+    /// Hides what lies below.
+    Other(fs::Metadata),
+}
+
+pub fn mark(directory: &Path, name: &OsStr) -> Result<Mark, SysError> {
+    let path = directory.join(name);
+    let found = match fs::symlink_metadata(&path) {
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
+            let marked = directory.join(OsStr::from_bytes(&[MARK, name.as_bytes()].concat())).exists();
+            return Ok(if marked { Mark::Whiteout } else { Mark::Nothing });
+        }
+        other => other.on("stat", &path)?,
+    };
+    Ok(if found.is_dir() {
+        let opened = File::open(&path).on("open", &path)?;
+        Mark::Directory { opaque: is_opaque(&opened).on("fgetxattr", &path)? }
+    } else if found.file_type().is_char_device() && found.rdev() == 0 {
+        Mark::Whiteout
+    } else {
+        Mark::Other(found)
+    })
+}
+
+/// Whether overlayfs brought the file up from a layer, and no program made it anew; it notes where from.
+pub fn was_copied_up(file: &Path) -> bool {
+    let mut nothing = [0u8; 0];
+    rustix::fs::lgetxattr(file, "user.overlay.origin", &mut nothing).is_ok()
+}
+
 /// What the layers below show under a name.
 struct Below {
     exists: bool,
@@ -220,26 +258,21 @@ struct Below {
 fn below(lowers: &[PathBuf], name: &[u8]) -> Result<Below, ImageError> {
     let mut below = Below { exists: false, directories: Vec::new() };
     for lower in lowers {
-        let path = lower.join(OsStr::from_bytes(name));
-        let found = match fs::symlink_metadata(&path) {
-            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
-                if lower.join(OsStr::from_bytes(&[MARK, name].concat())).exists() {
+        let name = OsStr::from_bytes(name);
+        match mark(lower, name)? {
+            Mark::Nothing => {}
+            Mark::Whiteout => break,
+            Mark::Other(_) => {
+                below.exists |= below.directories.is_empty();
+                break;
+            }
+            Mark::Directory { opaque } => {
+                below.exists = true;
+                below.directories.push(lower.join(name));
+                if opaque {
                     break;
                 }
-                continue;
             }
-            other => other.on("stat", &path)?,
-        };
-        if !found.is_dir() {
-            let whiteout = found.file_type().is_char_device() && found.rdev() == 0;
-            below.exists |= below.directories.is_empty() && !whiteout;
-            break;
-        }
-        below.exists = true;
-        let directory = File::open(&path).on("open", &path)?;
-        below.directories.push(path.clone());
-        if is_opaque(&directory).on("fgetxattr", &path)? {
-            break;
         }
     }
     Ok(below)

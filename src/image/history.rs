@@ -1,9 +1,12 @@
 //! How an image came to be, newest first.
 
+use super::digest::Digest;
 use super::{Image, ImageError, layer};
 use crate::store::Store;
 
 pub struct Step {
+    /// What it made, unless it made metadata only.
+    pub layer: Option<Digest>,
     pub created: Option<String>,
     pub created_by: String,
     pub size: u64,
@@ -18,6 +21,7 @@ pub fn history(store: &Store, image: &Image) -> Result<Vec<Step>, ImageError> {
         let layer = if empty { None } else { layers.next() };
         let text = |key: &str| entry[key].as_str().map(str::to_owned);
         steps.push(Step {
+            layer: layer.copied(),
             created: text("created"),
             created_by: text("created_by").unwrap_or_default(),
             size: layer.map_or(Ok(0), |layer| layer::known(store, layer).map(|info| info.size))?,
@@ -27,7 +31,13 @@ pub fn history(store: &Store, image: &Image) -> Result<Vec<Step>, ImageError> {
     // Layers that the history does not tell of.
     for layer in layers {
         let size = layer::known(store, layer)?.size;
-        steps.push(Step { created: None, created_by: String::new(), size, comment: String::new() });
+        steps.push(Step {
+            layer: Some(*layer),
+            created: None,
+            created_by: String::new(),
+            size,
+            comment: String::new(),
+        });
     }
     steps.reverse();
     Ok(steps)

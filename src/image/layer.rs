@@ -84,6 +84,12 @@ pub fn used_by(store: &Store, image: &Digest) -> Result<Vec<Digest>, ImageError>
     Ok(used)
 }
 
+/// How many images use a layer.
+pub fn images_on(store: &Store, diff_id: &Digest) -> Result<usize, SysError> {
+    let users = directory(store, diff_id).join("images");
+    Ok(fs::read_dir(&users).on("opendir", &users)?.count())
+}
+
 /// The archive of a layer, in the form that has this digest: its blob, or the uncompressed archive.
 pub fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Read + Send>, ImageError> {
     let directory = directory(store, &info.diff_id);

@@ -5,8 +5,6 @@ use super::digest::Digest;
 use super::reference::Reference;
 use super::{Image, ImageError, layer, names};
 use crate::store::{self, Store};
-use crate::sys::On;
-use std::fs;
 
 /// What was done, in order.
 pub enum Removed {
@@ -50,13 +48,8 @@ pub fn remove(store: &Store, name_or_id: &str, force: bool) -> Result<Vec<Remove
         _ => layer::used_by(store, &id)?,
     };
     claim.intend(&layers)?;
-    let scratch = store.scratch()?;
-    let directory = super::directory(store, &id);
-    match fs::rename(&directory, scratch.path().join("image")) {
-        // Another process was faster.
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(removed),
-        other => other.on("rename", &directory)?,
-    }
+    // Removed as this ends; `None`: another process was faster.
+    let Some(_withdrawn) = store.withdraw(&super::directory(store, &id))? else { return Ok(removed) };
     store::sync_dir(&store.path("images"))?;
     removed.push(Removed::Deleted(id));
     removed.extend(claim.give_back().into_iter().rev().map(Removed::Deleted));

@@ -6,7 +6,8 @@
 //! look up a like table.
 
 use super::ContainerNetwork;
-use crate::sys::{SysError, inet, netlink};
+use super::egress::{DEVICE, MTU};
+use crate::sys::{SysError, inet, netlink, tun};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use std::fs;
 use std::io;
@@ -44,9 +45,34 @@ impl ContainerNetwork {
     /// Gives the loopback device the addresses that no other device has: there is no way out, it failed, or it has no IPv6.
     pub fn ensure_addresses(&self) -> Result<(), SysError> {
         if is_missing(self.v6.into()) {
-            let _ = netlink::add_address(self.v6.into());
+            let _ = netlink::add_address(netlink::LOOPBACK, self.v6.into(), 128);
         }
-        if is_missing(self.v4.into()) { netlink::add_address(self.v4.into()) } else { Ok(()) }
+        if is_missing(self.v4.into()) { netlink::add_address(netlink::LOOPBACK, self.v4.into(), 32) } else { Ok(()) }
+    }
+
+    /// Makes the device that leads out, whose other side is the answer. Without one the container still has its address.
+    pub fn open_device(&self) -> Result<Option<OwnedFd>, SysError> {
+        let opened = (|| {
+            let tap = tun::open_tap(DEVICE)?;
+            // Nothing carries IPv6 out; and the kernel would announce itself, which nobody has asked for.
+            let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{DEVICE}/disable_ipv6"), "1");
+            let device = netlink::index(DEVICE)?;
+            netlink::add_address(device, self.v4.into(), 24)?;
+            netlink::link_up(device, Some(MTU))?;
+            netlink::add_default_route(self.gateway_v4.into())?;
+            Ok::<_, SysError>(tap)
+        })();
+        self.ensure_addresses()?;
+        Ok(opened.ok())
+    }
+
+    /// The commands that do the same by hand.
+    pub fn device_call(&self) -> String {
+        format!(
+            "ip tuntap add {DEVICE} mode tap; ip address add {}/24 dev {DEVICE}; ip link set {DEVICE} up mtu {MTU}; ip route \
+             add default via {}",
+            self.v4, self.gateway_v4
+        )
     }
 
     /// Brings back the datagrams that the container sends from a published port. The address must be there.

@@ -2,13 +2,14 @@
 //!
 //! The monitor lives in the container's network namespace; the sockets that listen for published ports are opened in the
 //! host's, and stay there whoever holds them. So one process without privileges on the host joins the two ([`proxy`]).
-//! The way out is a program of the host ([`egress`]).
+//! The way out is a program of the host ([`egress`]), reached through the container's device ([`uplink`]).
 
 pub mod egress;
 pub mod inside;
 pub mod ports;
 pub mod proxy;
 pub mod resolv;
+pub mod uplink;
 
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};

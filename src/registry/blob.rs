@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::sync::Mutex;
 
 /// Having got so far since the last cut, it is as if there had been none.
-const HEADWAY: u64 = 1 << 20;
+const HEADWAY: u64 = 256 << 10;
 /// A line for every byte would cost more than the byte.
 const REPORT: u64 = 256 << 10;
 

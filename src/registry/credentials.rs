@@ -38,6 +38,10 @@ impl Diagnose for CredentialError {
             Self::NoHome => None,
         }
     }
+
+    fn exit_code(&self) -> u8 {
+        1
+    }
 }
 
 /// What says who one is.

@@ -2,12 +2,12 @@
 
 use super::config::{self, Place};
 use super::credentials;
-use super::session::{Scope, Session};
+use super::session::Session;
 use super::{RegistryError, Settings};
-use crate::http::{Client, Trust};
+use crate::http::{Client, HttpError, Trust};
 use crate::image::reference::Reference;
 use std::net::IpAddr;
-use ureq::http::Method;
+use ureq::http::Request;
 
 const HUB: &str = "docker.io";
 /// The Hub's name in references is not where it answers.
@@ -37,11 +37,11 @@ pub fn open_place(place: &Place, settings: &Settings) -> Result<Session, Registr
     if !anybody && !is_loopback(host) {
         return Ok(secured);
     }
-    // A server that does not know TLS answers it with something that is no TLS.
-    match secured.send(Method::GET, &secured.url(""), &[], None, &Scope::none()) {
-        Err(RegistryError::Http(error)) if error.is_plain_http() => Ok(session("http")),
-        Err(RegistryError::Http(error)) => Err(error.into()),
-        _ => Ok(secured),
+    let asked = Request::get(secured.url("")).body(()).map_err(|e| HttpError::reach(&secured.url(""), e.into()))?;
+    match http.send(asked) {
+        Err(error) if error.is_plain_http() => Ok(session("http")),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(secured),
     }
 }
 

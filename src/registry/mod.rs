@@ -7,10 +7,12 @@ mod config;
 pub mod credentials;
 mod endpoint;
 mod helper;
+pub mod list;
 pub mod login;
 mod manifest;
 mod pull;
 mod push;
+pub mod search;
 mod session;
 mod token;
 mod upload;
@@ -110,6 +112,8 @@ pub enum RegistryError {
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
+    List(#[from] list::ListError),
+    #[error(transparent)]
     Config(#[from] config::ConfigError),
     #[error(transparent)]
     Credential(#[from] CredentialError),
@@ -128,7 +132,13 @@ impl Diagnose for RegistryError {
                 Some(format!("give it this name first: minirun tag IMAGE {}", reference.familiar()))
             }
             Self::Image(error) => error.hint(),
+            Self::Http(error) if error.is_untrusted() => Some(
+                "its certificate is not signed by an authority that this host trusts; put that authority's certificate into\n\
+                 ~/.config/containers/certs.d/HOST:PORT/ca.crt, or name it in SSL_CERT_FILE, or trust anybody: --tls-verify=false"
+                    .into(),
+            ),
             Self::Http(error) => error.hint(),
+            Self::List(error) => error.hint(),
             Self::Credential(error) => error.hint(),
             _ => None,
         }

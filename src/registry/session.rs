@@ -54,6 +54,10 @@ impl Scope {
         Self(vec![format!("repository:{repository}:pull")])
     }
 
+    pub fn catalog() -> Self {
+        Self(vec!["registry:catalog:*".to_owned()])
+    }
+
     pub fn push(repository: &str) -> Self {
         Self(vec![format!("repository:{repository}:pull,push")])
     }

@@ -12,7 +12,7 @@ use ureq::http::{Method, Response};
 use ureq::{Body, SendBody};
 
 /// Having got so far since the last cut, it is as if there had been none.
-const HEADWAY: u64 = 1 << 20;
+const HEADWAY: u64 = 256 << 10;
 const REPORT: u64 = 256 << 10;
 
 /// A repository that is written to.
@@ -74,15 +74,16 @@ impl Target<'_> {
         let mut url = self.start(content)?;
         let (mut at, mut cuts, mut cut_at) = (0, 0, 0);
         loop {
-            let cause = match self.attempt(&url, at, content) {
-                Ok(sent) => match self.finish(&sent) {
-                    Ok(()) => {
-                        return Ok(Blob { digest: sent.digest, size: sent.size, media_type: media_type.to_owned() });
-                    }
-                    Err(error) => return Err(error),
-                },
+            let sent = self.attempt(&url, at, content);
+            let cause = match sent.and_then(|sent| self.finish(&sent).map(|()| sent)) {
+                Ok(sent) => {
+                    return Ok(Blob { digest: sent.digest, size: sent.size, media_type: media_type.to_owned() });
+                }
                 Err(RegistryError::Http(error)) if !error.is_final() => RegistryError::Http(error),
-                Err(RegistryError::Refused { refusal, .. }) if is_passing(refusal.status) => {
+                Err(RegistryError::Refused { refusal, .. })
+                    // Of an upload in parts, the registry may have got one twice: then it is made anew.
+                    if is_passing(refusal.status) || at > 0 && refusal.status == 400 =>
+                {
                     refusal.into_error(&content.subject())
                 }
                 Err(error) => return Err(error),

@@ -9,6 +9,7 @@ pub mod netlink;
 pub mod process;
 pub mod seccomp;
 pub mod socket;
+pub mod tun;
 
 use std::path::Path;
 

@@ -9,22 +9,40 @@ use std::os::fd::OwnedFd;
 /// `lo` has this index in every network namespace.
 pub const LOOPBACK: u32 = 1;
 
-/// Sets a device up; only `lo` is known by name.
-pub fn link_up(name: &str) -> Result<(), SysError> {
-    let up = (libc::IFF_UP as u32).to_ne_bytes();
-    // struct ifinfomsg: family, type, index, flags, mask of the flags to change
-    let body = [&[0; 4][..], &LOOPBACK.to_ne_bytes(), &up, &up].concat();
-    Message::new(libc::RTM_NEWLINK, 0, &body).ask("RTM_NEWLINK", name)
+/// Of a device in the network namespace that this process is in.
+pub fn index(name: &str) -> Result<u32, SysError> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None).on("socket", "AF_INET")?;
+    rustix::net::netdevice::name_to_index(&socket, name).on("SIOCGIFINDEX", name)
 }
 
-/// Gives `lo` an address of its own, usable at once.
-pub fn add_address(address: IpAddr) -> Result<(), SysError> {
-    let bits = if address.is_ipv4() { 32 } else { 128 };
+/// Sets a device up.
+pub fn link_up(device: u32, mtu: Option<u32>) -> Result<(), SysError> {
+    let up = (libc::IFF_UP as u32).to_ne_bytes();
+    // struct ifinfomsg: family, type, index, flags, mask of the flags to change
+    let body = [&[0; 4][..], &device.to_ne_bytes(), &up, &up].concat();
+    let mut message = Message::new(libc::RTM_NEWLINK, 0, &body);
+    if let Some(mtu) = mtu {
+        message.attribute(libc::IFLA_MTU, &mtu.to_ne_bytes());
+    }
+    message.ask("RTM_NEWLINK", "up")
+}
+
+/// Gives a device an address, usable at once.
+pub fn add_address(device: u32, address: IpAddr, bits: u8) -> Result<(), SysError> {
     // struct ifaddrmsg: family, prefix length, flags, scope, index
-    let body = [&[family(address), bits, libc::IFA_F_NODAD as u8, 0][..], &LOOPBACK.to_ne_bytes()].concat();
+    let body = [&[family(address), bits, libc::IFA_F_NODAD as u8, 0][..], &device.to_ne_bytes()].concat();
     let mut message = Message::new(libc::RTM_NEWADDR, CREATE, &body);
     message.attribute(libc::IFA_LOCAL, &octets(address)).attribute(libc::IFA_ADDRESS, &octets(address));
     message.ask("RTM_NEWADDR", &address.to_string())
+}
+
+/// What no other route leads to goes to `gateway`, which a device's own addresses reach.
+pub fn add_default_route(gateway: IpAddr) -> Result<(), SysError> {
+    let (table, scope) = (libc::RT_TABLE_MAIN, libc::RT_SCOPE_UNIVERSE);
+    let body = [&[family(gateway), 0, 0, 0, table, libc::RTPROT_STATIC, scope, libc::RTN_UNICAST][..], &[0; 4]];
+    let mut message = Message::new(libc::RTM_NEWROUTE, CREATE, &body.concat());
+    message.attribute(libc::RTA_GATEWAY, &octets(gateway));
+    message.ask("RTM_NEWROUTE", "default")
 }
 
 /// Delivers everything that looks up `table` to this namespace itself. `source`: the address that answers bear when

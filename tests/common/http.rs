@@ -15,6 +15,7 @@ pub struct Request {
     pub path: String,
     /// By their names in lower case.
     pub headers: HashMap<String, String>,
+    /// As much of it as arrived before the connection ended.
     pub body: Vec<u8>,
 }
 
@@ -40,17 +41,19 @@ impl Request {
         let mut body = Vec::new();
         if headers.get("transfer-encoding").is_some_and(|value| value == "chunked") {
             loop {
-                let mut size = String::new();
-                stream.read_line(&mut size).ok()?;
-                let size = u64::from_str_radix(size.trim(), 16).ok()?;
-                stream.take(size + 2).read_to_end(&mut body).ok()?;
-                body.truncate(body.len() - 2);
-                if size == 0 {
+                let mut line = String::new();
+                let _ = stream.read_line(&mut line);
+                let size = usize::from_str_radix(line.trim(), 16).unwrap_or(0);
+                let whole = body.len() + size;
+                let _ = stream.take(size as u64 + 2).read_to_end(&mut body);
+                if size == 0 || body.len() < whole {
+                    body.truncate(whole);
                     break;
                 }
+                body.truncate(whole);
             }
         } else if let Some(length) = headers.get("content-length").and_then(|n| n.parse().ok()) {
-            stream.take(length).read_to_end(&mut body).ok()?;
+            let _ = stream.take(length).read_to_end(&mut body);
         }
         Some(Self { method, path, headers, body })
     }

@@ -114,7 +114,10 @@ impl Drop for Registry {
         let _ = self.child.wait();
         if std::thread::panicking() {
             let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
-            eprintln!("--- docker-registry ---\n{log}");
+            eprintln!("--- docker-registry ---");
+            for line in log.lines().rev().take(8).collect::<Vec<_>>().iter().rev() {
+                eprintln!("{}", line.chars().take(300).collect::<String>());
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Kernel, seccomp, the way out, ports, and the disk under the store.
 
 use super::{Finding, read};
+use crate::network::egress::{EgressError, Way};
 use crate::store::Store;
-use crate::userns::program;
-use std::fs::OpenOptions;
+use crate::sys::tun;
 
 /// The first with all that is used: overlay with user.* attributes in user namespaces (5.11), idmapped `mount_setattr` (5.12).
 const OLDEST: (u32, u32) = (5, 12);
@@ -35,21 +35,19 @@ pub fn seccomp() -> Finding {
 
 pub fn way_out() -> Finding {
     let subject = "way out";
-    let Some(helper) = ["pasta", "slirp4netns"].into_iter().find_map(program) else {
-        let found = "neither pasta nor slirp4netns: containers reach only themselves; published ports work";
-        return Finding::note(subject, found, "sudo apt-get install passt".to_owned());
-    };
-    let helper = helper.display();
-    match OpenOptions::new().read(true).write(true).open("/dev/net/tun") {
-        Ok(_) => Finding::ok(subject, format!("{helper}, through /dev/net/tun")),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            let found = format!("{helper} is there, but /dev/net/tun may not be opened by you");
-            Finding::note(subject, found, "sudo chmod 666 /dev/net/tun".to_owned())
+    match Way::find() {
+        Ok(Way::Slirp(program) | Way::Pasta(program)) => {
+            Finding::ok(subject, format!("{}, through {}", program.display(), tun::PATH))
         }
-        Err(_) => {
-            let found = format!("{helper} is there, but /dev/net/tun is not");
-            Finding::note(subject, found, "sudo modprobe tun".to_owned())
+        Err(error @ EgressError::NotInstalled) => {
+            let found = format!("{error}; published ports work");
+            Finding::note(subject, found, "sudo apt-get install slirp4netns".to_owned())
         }
+        Err(EgressError::NoTun(error)) if error.errno == libc::EACCES => {
+            let found = format!("{} may not be opened by you", tun::PATH);
+            Finding::note(subject, found, format!("sudo chmod 666 {}", tun::PATH))
+        }
+        Err(error) => Finding::note(subject, format!("{error}: no {}", tun::PATH), "sudo modprobe tun".to_owned()),
     }
 }
 

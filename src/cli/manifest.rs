@@ -1,0 +1,139 @@
+//! Images for several platforms: manifest create, add, annotate, inspect, push, rm.
+
+use super::Context;
+use super::registry::RegistryFlags;
+use crate::diag::Failure;
+use crate::image::reference::Reference;
+use crate::registry::RegistryError;
+use crate::registry::list::{self, List};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a list of images that lie in a registry
+    Create(CreateArguments),
+    /// Add an image to a list
+    Add(AddArguments),
+    /// Say what platform an image of a list is for
+    Annotate(AnnotateArguments),
+    /// Show a list, or a manifest in a registry
+    Inspect(InspectArguments),
+    /// Push a list to its registry
+    Push(PushArguments),
+    /// Remove lists; what was pushed stays
+    Rm {
+        #[arg(required = true, value_name = "LIST")]
+        lists: Vec<Reference>,
+    },
+}
+
+#[derive(Args)]
+pub struct CreateArguments {
+    /// The list may be there, and is then added to
+    #[arg(short, long)]
+    amend: bool,
+    #[command(flatten)]
+    registry: RegistryFlags,
+    /// What the list is called
+    list: Reference,
+    /// Images in the same registry
+    #[arg(value_name = "IMAGE")]
+    images: Vec<Reference>,
+}
+
+#[derive(Args)]
+pub struct AddArguments {
+    #[command(flatten)]
+    registry: RegistryFlags,
+    list: Reference,
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<Reference>,
+}
+
+#[derive(Args)]
+pub struct AnnotateArguments {
+    #[arg(long)]
+    os: Option<String>,
+    #[arg(long)]
+    arch: Option<String>,
+    #[arg(long)]
+    variant: Option<String>,
+    list: Reference,
+    image: Reference,
+}
+
+#[derive(Args)]
+pub struct InspectArguments {
+    #[command(flatten)]
+    registry: RegistryFlags,
+    name: Reference,
+}
+
+#[derive(Args)]
+pub struct PushArguments {
+    /// Remove the list here once it is pushed
+    #[arg(short, long)]
+    purge: bool,
+    #[command(flatten)]
+    registry: RegistryFlags,
+    list: Reference,
+}
+
+impl Command {
+    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+        let store = &context.store;
+        match self {
+            Self::Create(arguments) => {
+                let list = arguments.list.or_latest();
+                let created = List::create(store, &list, arguments.amend).map_err(RegistryError::from)?;
+                fill(context, created, &arguments.images, &arguments.registry)?;
+                println!("Created manifest list {list}");
+            }
+            Self::Add(arguments) => {
+                let list = List::must(store, &arguments.list.or_latest()).map_err(RegistryError::from)?;
+                fill(context, list, &arguments.images, &arguments.registry)?;
+            }
+            Self::Annotate(arguments) => {
+                let mut list = List::must(store, &arguments.list.or_latest()).map_err(RegistryError::from)?;
+                let given = [("os", arguments.os), ("architecture", arguments.arch), ("variant", arguments.variant)];
+                let fields: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+                list.annotate(&arguments.image, &fields).map_err(RegistryError::from)?;
+                list.save(store).map_err(RegistryError::from)?;
+            }
+            Self::Inspect(arguments) => {
+                let list = List::open(store, &arguments.name.clone().or_latest()).map_err(RegistryError::from)?;
+                let document: Value = match list {
+                    Some(list) => list.document(),
+                    None => {
+                        let bytes = list::fetch(&arguments.name, &arguments.registry.settings())?;
+                        serde_json::from_slice(&bytes).unwrap_or_default()
+                    }
+                };
+                println!("{document:#}");
+            }
+            Self::Push(arguments) => {
+                let list = List::must(store, &arguments.list.or_latest()).map_err(RegistryError::from)?;
+                println!("{}", list.push(&arguments.registry.settings())?);
+                if arguments.purge {
+                    list.remove(store).map_err(RegistryError::from)?;
+                }
+            }
+            Self::Rm { lists } => {
+                for list in lists {
+                    let list = List::must(store, &list.or_latest()).map_err(RegistryError::from)?;
+                    list.remove(store).map_err(RegistryError::from)?;
+                    println!("Deleted: {}", list.reference.familiar());
+                }
+            }
+        }
+        Ok(0)
+    }
+}
+
+fn fill(context: &Context, mut list: List, images: &[Reference], flags: &RegistryFlags) -> Result<(), Failure> {
+    for image in images {
+        list.add(image, &flags.settings())?;
+    }
+    Ok(list.save(&context.store).map_err(RegistryError::from)?)
+}

@@ -1,0 +1,69 @@
+//! What shows how an image and a container are made, from what is there now.
+
+mod compare;
+mod stack;
+mod whence;
+
+use super::Context;
+use crate::diag::{Diagnose, Failure};
+use crate::explain::words::Language;
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Draw the layers of an image or a container, and say what would be lost and kept
+    Explain(stack::ExplainArgs),
+    /// Tell an image and a container apart: what is frozen, what was decided, what only runs
+    Compare(compare::CompareArgs),
+    /// Say which layer a file comes from, and what lies beneath it
+    Where(whence::WhereArgs),
+}
+
+impl Command {
+    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+        match self {
+            Self::Explain(arguments) => arguments.run(context),
+            Self::Compare(arguments) => arguments.run(context),
+            Self::Where(arguments) => arguments.run(context),
+        }
+    }
+}
+
+/// How it is told.
+#[derive(Args)]
+struct Telling {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Speak this language [default: as the locale says]
+    #[arg(long, value_name = "LANG")]
+    lang: Option<Lang>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Lang {
+    En,
+    Ru,
+}
+
+impl Telling {
+    fn language(&self) -> Language {
+        match self.lang {
+            Some(Lang::En) => Language::English,
+            Some(Lang::Ru) => Language::Russian,
+            None => Language::of_locale(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("what was found cannot be written as JSON")]
+struct Unwritable(#[from] serde_json::Error);
+
+impl Diagnose for Unwritable {}
+
+fn print_json(found: &impl Serialize) -> Result<(), Failure> {
+    println!("{}", serde_json::to_string_pretty(found).map_err(Unwritable)?);
+    Ok(())
+}

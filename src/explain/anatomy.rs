@@ -1,0 +1,118 @@
+//! The stack that a container's files are: read-only layers, the writable one, and what is mounted over them.
+
+use super::subject::{self, Layer, Subject};
+use crate::container::record::{Container, Phase};
+use crate::diag::Failure;
+use crate::image::diff::{self, Kind};
+use crate::image::digest::Digest;
+use crate::image::usage::blocks;
+use crate::image::{self, names};
+use crate::store::Store;
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Debug, Serialize)]
+pub struct Anatomy {
+    pub image: Digest,
+    /// The names of the image.
+    pub names: Vec<String>,
+    /// The lowest first.
+    pub layers: Vec<LayerFacts>,
+    /// The ids of all containers that stand on this image.
+    pub containers: Vec<String>,
+    pub container: Option<ContainerFacts>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerFacts {
+    pub number: usize,
+    pub diff_id: Digest,
+    /// The bytes of its files' contents.
+    pub size: u64,
+    /// Bytes on disk, as `du` counts them.
+    pub on_disk: u64,
+    pub entries: u64,
+    pub instruction: Option<String>,
+    /// How many other images stand on it too.
+    pub other_images: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ContainerFacts {
+    pub id: String,
+    pub name: String,
+    pub is_running: bool,
+    pub writable: Writable,
+    /// What the user has mounted over the layers.
+    pub mounts: Vec<Mounted>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Writable {
+    pub added: usize,
+    pub changed: usize,
+    pub deleted: usize,
+    pub on_disk: u64,
+    pub directory: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Mounted {
+    pub target: String,
+    pub source: String,
+    /// It goes with the container.
+    pub is_own: bool,
+}
+
+/// # Errors
+/// When a layer cannot be read. Must run inside the user namespace.
+pub fn look(store: &Store, subject: &Subject) -> Result<Anatomy, Failure> {
+    let image = subject.image(store)?;
+    let layers = subject::layers(store, &image)?;
+    let container = subject.container().map(|container| container_facts(container, &layers)).transpose()?;
+    let facts = |layer: Layer| -> Result<LayerFacts, Failure> {
+        Ok(LayerFacts {
+            number: layer.number,
+            size: layer.size,
+            on_disk: blocks(layer.directory.parent().unwrap_or(&layer.directory))?,
+            entries: layer.entries,
+            instruction: layer.instruction,
+            other_images: image::layer::images_on(store, &layer.diff_id)?.saturating_sub(1),
+            diff_id: layer.diff_id,
+        })
+    };
+    Ok(Anatomy {
+        image: image.id,
+        names: names::of_image(store, &image.id)?.into_iter().map(|name| name.reference.familiar()).collect(),
+        layers: layers.into_iter().map(facts).collect::<Result<_, _>>()?,
+        containers: image::containers(store, &image.id),
+        container,
+    })
+}
+
+fn container_facts(container: &Container, layers: &[Layer]) -> Result<ContainerFacts, Failure> {
+    let upper = container.directory.join("upper");
+    let lowers: Vec<PathBuf> = layers.iter().map(|layer| layer.directory.clone()).collect();
+    let changes = diff::changes(&upper, &lowers, &container.mount_targets()?)?;
+    let count = |kind| changes.iter().filter(|change| change.kind == kind).count();
+    let writable = Writable {
+        added: count(Kind::Added),
+        changed: count(Kind::Changed),
+        deleted: count(Kind::Deleted),
+        on_disk: blocks(&upper)?,
+        directory: upper,
+    };
+    let record = &container.record;
+    let mounts = record.volumes.iter().map(|volume| Mounted {
+        target: volume.target.clone(),
+        source: volume.name.clone().filter(|_| !volume.own).unwrap_or_else(|| volume.source.clone()),
+        is_own: volume.own,
+    });
+    Ok(ContainerFacts {
+        id: record.id.clone(),
+        name: record.name.clone(),
+        is_running: container.state().phase == Phase::Running,
+        writable,
+        mounts: mounts.collect(),
+    })
+}

@@ -1,0 +1,251 @@
+//! Two things told apart: what is frozen in an image, what was decided when a container was created, and what exists only
+//! while it runs; or what two of a kind share, and what each has alone.
+
+use super::anatomy::{self, Anatomy, LayerFacts};
+use super::subject::Subject;
+use crate::container::processes;
+use crate::container::record::{Container, Phase, State};
+use crate::container::request::Network;
+use crate::diag::Failure;
+use crate::image::Image;
+use crate::image::usage::blocks;
+use crate::store::Store;
+use crate::userns;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Comparison {
+    /// Each fact under its name, which stands in one of the three only.
+    Kinds {
+        /// The container was made from this very image.
+        is_made_from: bool,
+        frozen: Map<String, Value>,
+        decided: Map<String, Value>,
+        while_it_runs: Map<String, Value>,
+    },
+    Alike(Alike),
+}
+
+/// Two containers, or two images.
+#[derive(Debug, Serialize)]
+pub struct Alike {
+    /// Layers that both stand on: on disk, and in the page cache, once.
+    pub shared: Vec<LayerFacts>,
+    pub shared_on_disk: u64,
+    pub sides: [Side; 2],
+}
+
+#[derive(Debug, Serialize)]
+pub struct Side {
+    pub name: String,
+    /// Layers that the other does not stand on.
+    pub layers: Vec<LayerFacts>,
+    /// The writable layer, of a container.
+    pub writable_on_disk: Option<u64>,
+    /// Its layers, and its writable one.
+    pub private_on_disk: u64,
+    /// What was decided otherwise than for the other.
+    pub decided: Map<String, Value>,
+    pub while_it_runs: Map<String, Value>,
+}
+
+/// # Errors
+/// When a layer or a record cannot be read. Must run inside the user namespace.
+pub fn compare(store: &Store, names: [&str; 2], subjects: [&Subject; 2]) -> Result<Comparison, Failure> {
+    match subjects {
+        [Subject::Image(image), Subject::Container(container)]
+        | [Subject::Container(container), Subject::Image(image)] => Ok(Comparison::Kinds {
+            is_made_from: container.record.image_id == image.id,
+            frozen: frozen(image, &anatomy::look(store, &Subject::Image(image.clone()))?),
+            decided: decided(container)?,
+            while_it_runs: while_it_runs(container)?,
+        }),
+        _ => Ok(Comparison::Alike(alike(store, names, subjects)?)),
+    }
+}
+
+/// The facts of one thing, by name; those without a value are left out.
+fn facts<const N: usize>(facts: [(&str, Value); N]) -> Map<String, Value> {
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    };
+    facts.into_iter().filter(|(_, value)| !is_empty(value)).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn frozen(image: &Image, anatomy: &Anatomy) -> Map<String, Value> {
+    let config = image.config().config().clone().unwrap_or_default();
+    facts([
+        ("image_id", json!(image.id)),
+        ("image_names", json!(anatomy.names)),
+        ("image_created", json!(image.config().created())),
+        ("platform", json!(format!("{}/{}", image.config().os(), image.config().architecture()))),
+        ("layers", json!(anatomy.layers.iter().map(|layer| layer.diff_id).collect::<Vec<_>>())),
+        ("layers_on_disk", json!(anatomy.layers.iter().map(|layer| layer.on_disk).sum::<u64>())),
+        ("entrypoint", json!(config.entrypoint())),
+        ("cmd", json!(config.cmd())),
+        ("default_env", json!(config.env())),
+        ("default_user", json!(config.user())),
+        ("default_workdir", json!(config.working_dir())),
+        ("exposed_ports", json!(config.exposed_ports())),
+        ("declared_volumes", json!(config.volumes())),
+        ("labels", json!(config.labels())),
+    ])
+}
+
+fn decided(container: &Container) -> Result<Map<String, Value>, Failure> {
+    let (record, request) = (&container.record, &container.record.request);
+    let process = container.spec()?.process().clone().unwrap_or_default();
+    let mode = match request.network {
+        Network::Private => "own",
+        Network::None => "none",
+        Network::Host => "host",
+    };
+    let volumes = record.volumes.iter().map(|volume| {
+        let source = volume.name.as_ref().unwrap_or(&volume.source);
+        format!("{source} → {}{}", volume.target, if volume.read_only { " (ro)" } else { "" })
+    });
+    let published: Vec<String> = request
+        .ports
+        .iter()
+        .map(|port| {
+            let host = port.host_ip.map_or(String::new(), |ip| format!("{ip}:"));
+            format!("{host}{} → {}/{}", port.host_port, port.container_port, port.protocol)
+        })
+        .collect();
+    let user = process.user();
+    Ok(facts([
+        ("container_id", json!(record.id)),
+        ("container_name", json!(record.name)),
+        ("container_created", json!(record.created)),
+        ("command", json!(process.args())),
+        ("added_env", json!(request.env)),
+        ("ids", json!(format!("{}:{}", user.uid(), user.gid()))),
+        ("workdir", json!(process.cwd())),
+        ("hostname", json!(container.spec()?.hostname())),
+        ("network", json!(mode)),
+        ("published_ports", json!(published)),
+        ("mounts", json!(volumes.collect::<Vec<_>>())),
+        ("privileged", if request.privileged { json!(true) } else { Value::Null }),
+        ("capabilities_added", json!(request.cap_add)),
+        ("capabilities_dropped", json!(request.cap_drop)),
+        ("goes_when_it_ends", if request.auto_remove { json!(true) } else { Value::Null }),
+        ("writable_directory", json!(container.directory.join("upper"))),
+        ("writable_on_disk", json!(blocks(&container.directory.join("upper"))?)),
+    ]))
+}
+
+const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "net", "uts", "ipc", "cgroup"];
+
+fn while_it_runs(container: &Container) -> Result<Map<String, Value>, Failure> {
+    let state = container.state();
+    if state.phase != Phase::Running {
+        return Ok(Map::new());
+    }
+    let pids = processes::pids(state.pid);
+    Ok(facts([
+        ("first_process", json!(format!("{} on the host, 1 inside", state.pid))),
+        ("processes", json!(pids.len())),
+        ("started", json!(state.started)),
+        ("monitor", json!(state.monitor.0)),
+        ("namespaces", namespaces(state.pid)),
+        ("addresses", json!(addresses(container))),
+        ("listening", json!(listening(state.pid))),
+        ("memory", json!(pids.iter().map(|pid| anonymous(*pid)).sum::<u64>())),
+        ("cgroup", json!(cgroup(&state))),
+    ]))
+}
+
+/// Of each kind the container's number, and the host's if that is another.
+fn namespaces(pid: i32) -> Value {
+    let number = |link: PathBuf| {
+        let digits: String = link.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+        digits.parse::<u64>().ok()
+    };
+    let of = |process: &str, kind: &str| number(fs::read_link(format!("/proc/{process}/ns/{kind}")).ok()?);
+    let all = NAMESPACES.iter().map(|kind| {
+        let own = of(&pid.to_string(), kind);
+        // This process has left none of the host's but the user namespace.
+        let host = if *kind == "user" { userns::outside().and_then(number) } else { of("self", kind) };
+        let is_own = own != host;
+        ((*kind).to_owned(), json!({"container": own, "host": host, "isItsOwn": is_own}))
+    });
+    Value::Object(all.collect())
+}
+
+fn addresses(container: &Container) -> Vec<String> {
+    match container.record.request.network {
+        Network::Private => vec![crate::network::CONTAINER.v4.to_string(), crate::network::CONTAINER.v6.to_string()],
+        Network::None => vec!["127.0.0.1".into()],
+        Network::Host => Vec::new(),
+    }
+}
+
+/// TCP sockets that listen in the network namespace of a process (proc(5), /proc/net/tcp).
+pub fn listening(pid: i32) -> Vec<String> {
+    const LISTEN: &str = "0A";
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let [_, local, _, LISTEN, ..] = fields[..] else { continue };
+            let Some((address, port)) = local.split_once(':') else { continue };
+            let Ok(port) = u16::from_str_radix(port, 16) else { continue };
+            let everywhere = address.chars().all(|c| c == '0');
+            let loopback = address == "0100007F" || address == "00000000000000000000000001000000";
+            let address = if everywhere {
+                "*"
+            } else if loopback {
+                "localhost"
+            } else {
+                address
+            };
+            let socket = format!("{address}:{port}/tcp");
+            if !found.contains(&socket) {
+                found.push(socket);
+            }
+        }
+    }
+    found
+}
+
+/// Bytes of memory that belong to a process alone (proc_pid_status(5), RssAnon).
+fn anonymous(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+fn cgroup(state: &State) -> Option<&Path> {
+    state.cgroup.as_deref().map(Path::new)
+}
+
+fn alike(store: &Store, names: [&str; 2], subjects: [&Subject; 2]) -> Result<Alike, Failure> {
+    let [left, right] = [anatomy::look(store, subjects[0])?, anatomy::look(store, subjects[1])?];
+    let stands_on = |anatomy: &Anatomy, layer: &LayerFacts| anatomy.layers.iter().any(|l| l.diff_id == layer.diff_id);
+    let shared: Vec<LayerFacts> = left.layers.iter().filter(|layer| stands_on(&right, layer)).cloned().collect();
+    let side = |index: usize, own: &Anatomy, other: &Anatomy| -> Result<Side, Failure> {
+        let layers: Vec<LayerFacts> = own.layers.iter().filter(|layer| !stands_on(other, layer)).cloned().collect();
+        let writable_on_disk = own.container.as_ref().map(|container| container.writable.on_disk);
+        let of_layers: u64 = layers.iter().map(|layer| layer.on_disk).sum();
+        let (decided, while_it_runs) = match subjects[index].container() {
+            Some(container) => (decided(container)?, while_it_runs(container)?),
+            None => (Map::new(), Map::new()),
+        };
+        let private_on_disk = of_layers + writable_on_disk.unwrap_or(0);
+        Ok(Side { name: names[index].to_owned(), private_on_disk, layers, writable_on_disk, decided, while_it_runs })
+    };
+    let (mut one, mut two) = (side(0, &left, &right)?, side(1, &right, &left)?);
+    let both = one.decided.clone();
+    one.decided.retain(|name, value| two.decided.get(name) != Some(value));
+    two.decided.retain(|name, value| both.get(name) != Some(value));
+    Ok(Alike { shared_on_disk: shared.iter().map(|layer| layer.on_disk).sum(), shared, sides: [one, two] })
+}

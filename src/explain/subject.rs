@@ -1,0 +1,128 @@
+//! What a command is asked about: a container, else an image; and the layers that it is made of.
+
+use crate::container::record::{Container, RecordError};
+use crate::diag::{Diagnose, Failure};
+use crate::image::digest::Digest;
+use crate::image::{self, Image, ImageError, history, layer};
+use crate::store::Store;
+use std::path::PathBuf;
+
+pub enum Subject {
+    Container(Box<Container>),
+    Image(Box<Image>),
+}
+
+impl Subject {
+    /// The image itself, or that of the container.
+    pub fn image(&self, store: &Store) -> Result<Image, ImageError> {
+        match self {
+            Self::Container(container) => image::find(store, &container.record.image_id.to_string()),
+            Self::Image(image) => Ok(image.as_ref().clone()),
+        }
+    }
+
+    pub fn container(&self) -> Option<&Container> {
+        match self {
+            Self::Container(container) => Some(container),
+            Self::Image(_) => None,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no such container or image: {0}")]
+struct NotFound(String);
+
+impl Diagnose for NotFound {
+    fn hint(&self) -> Option<String> {
+        Some("see which there are: minirun ps -a, minirun images".into())
+    }
+
+    fn exit_code(&self) -> u8 {
+        1
+    }
+}
+
+/// A container first, then an image, as Docker looks.
+///
+/// # Errors
+/// When there is neither, when the beginning of an id is that of several, or when its records are damaged.
+pub fn find(store: &Store, name: &str) -> Result<Subject, Failure> {
+    match Container::find(store, name) {
+        Ok(container) => return Ok(Subject::Container(Box::new(container))),
+        Err(RecordError::NotFound(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match image::find(store, name) {
+        Ok(image) => Ok(Subject::Image(Box::new(image))),
+        Err(ImageError::NotFound { .. }) => Err(NotFound(name.to_owned()).into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// One read-only layer of an image.
+pub struct Layer {
+    /// 1 is the lowest.
+    pub number: usize,
+    pub diff_id: Digest,
+    /// A lower directory of the overlay.
+    pub directory: PathBuf,
+    /// The bytes of its files' contents.
+    pub size: u64,
+    pub entries: u64,
+    /// The instruction that made it, as far as the image says.
+    pub instruction: Option<String>,
+}
+
+/// The layers of an image, the lowest first.
+pub fn layers(store: &Store, image: &Image) -> Result<Vec<Layer>, ImageError> {
+    let steps = history::history(store, image)?;
+    let said = |step: history::Step| if step.created_by.is_empty() { step.comment } else { step.created_by };
+    let made = steps.into_iter().rev().filter_map(|step| step.layer.map(|diff_id| (diff_id, said(step))));
+    let layer = |(index, (diff_id, created_by)): (usize, (Digest, String))| {
+        let info = layer::known(store, &diff_id)?;
+        Ok(Layer {
+            number: index + 1,
+            directory: layer::directory(store, &diff_id).join("fs"),
+            diff_id,
+            size: info.size,
+            entries: info.entries,
+            instruction: Some(instruction(&created_by)).filter(|text| !text.is_empty()),
+        })
+    };
+    made.enumerate().map(layer).collect()
+}
+
+/// A row of the history as it stood in the Dockerfile: without the shell that builders put before it.
+fn instruction(created_by: &str) -> String {
+    let text = created_by.trim();
+    let text = text.strip_suffix("# buildkit").unwrap_or(text).trim_end();
+    if let Some(metadata) = text.strip_prefix("/bin/sh -c #(nop)") {
+        return metadata.trim_start().to_owned();
+    }
+    match text.strip_prefix("/bin/sh -c ").or_else(|| text.strip_prefix("RUN /bin/sh -c ")) {
+        Some(command) => format!("RUN {command}"),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::instruction;
+
+    #[test]
+    fn instructions_as_they_were_written() {
+        for (created_by, written) in [
+            (
+                "/bin/sh -c #(nop) ADD file:37a76ec18f9887751cd8473744917d08b7431fc4085097bb6a09d81b41775473 in / ",
+                "ADD file:37a76ec18f9887751cd8473744917d08b7431fc4085097bb6a09d81b41775473 in /",
+            ),
+            ("/bin/sh -c apk add nginx", "RUN apk add nginx"),
+            ("RUN /bin/sh -c apk add nginx # buildkit", "RUN apk add nginx"),
+            ("COPY index.html /www/ # buildkit", "COPY index.html /www/"),
+            ("", ""),
+        ] {
+            assert_eq!(instruction(created_by), written);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What the explaining commands say, in each language that they speak. A text that one language lacks does not compile.
+
+/// A language that the explaining commands speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    English,
+    Russian,
+}
+
+impl Language {
+    /// As the environment asks for it (locale(7)).
+    pub fn of_locale() -> Self {
+        let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+        if set.is_some_and(|locale| locale.starts_with("ru")) { Self::Russian } else { Self::English }
+    }
+
+    pub fn words(self) -> &'static Words {
+        match self {
+            Self::English => &ENGLISH,
+            Self::Russian => &RUSSIAN,
+        }
+    }
+
+    /// `3 files`: a number with the form of its noun.
+    pub fn count(self, number: u64, noun: Noun) -> String {
+        let forms = match self {
+            Self::English => noun.english,
+            Self::Russian => noun.russian,
+        };
+        let form = match self {
+            Self::English => usize::from(number != 1),
+            // One file, two files, five files: three forms, by the last digits.
+            Self::Russian => match (number % 10, number % 100) {
+                (1, hundred) if hundred != 11 => 0,
+                (2..=4, hundred) if !(12..=14).contains(&hundred) => 1,
+                _ => 2,
+            },
+        };
+        format!("{number} {}", forms[form.min(forms.len() - 1)])
+    }
+}
+
+/// A thing that is counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Noun {
+    english: &'static [&'static str],
+    russian: &'static [&'static str],
+}
+
+pub const ENTRIES: Noun =
+    Noun { english: &["entry", "entries"], russian: &["запись", "записи", "записей"] };
+pub const IMAGES: Noun = Noun {
+    english: &["other image", "other images"],
+    russian: &["другой образ", "других образа", "других образов"],
+};
+pub const LAYERS: Noun = Noun { english: &["layer", "layers"], russian: &["слой", "слоя", "слоёв"] };
+
+/// Puts values in the places of `{}`, in their order.
+pub fn fill(text: &str, values: &[&dyn std::fmt::Display]) -> String {
+    let mut parts = text.split("{}");
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for (part, value) in parts.zip(values) {
+        filled += &value.to_string();
+        filled += part;
+    }
+    filled
+}
+
+macro_rules! words {
+    ($($name:ident: $english:literal, $russian:literal;)*) => {
+        /// Every text, in one language.
+        pub struct Words { $(pub $name: &'static str,)* }
+
+        impl Words {
+            /// Their names, in the order in which they are told.
+            pub const NAMES: &[&str] = &[$(stringify!($name),)*];
+
+            /// The text of this name.
+            pub fn get(&self, name: &str) -> Option<&'static str> {
+                match name {
+                    $(stringify!($name) => Some(self.$name),)*
+                    _ => None,
+                }
+            }
+        }
+
+        const ENGLISH: Words = Words { $($name: $english,)* };
+        const RUSSIAN: Words = Words { $($name: $russian,)* };
+        #[cfg(test)]
+        const ALL: &[(&str, &str, &str)] = &[$((stringify!($name), $english, $russian),)*];
+    };
+}
+
+words! {
+    layer: "layer {}", "слой {}";
+    writable_layer: "writable layer", "слой для записи";
+    mount: "mount", "монтирование";
+    container_itself: "the container, since it was created", "сам контейнер, после создания";
+    unknown_instruction: "(the image does not say)", "(образ об этом не говорит)";
+
+    head_place: "PLACE", "МЕСТО";
+    head_what: "WHAT", "ЧТО";
+    head_size: "SIZE", "РАЗМЕР";
+    head_made_by: "MADE BY", "ЧЕМ СОЗДАНО";
+
+    container_of: "container {} of image {}, {}: what lies higher is what programs see", "контейнер {} из образа {}, {}: программы видят то, что лежит выше";
+    image_alone: "image {}: what lies higher is what programs will see", "образ {}: программы увидят то, что лежит выше";
+    running: "running", "работает";
+    not_running: "not running", "не работает";
+    stays_after_rm: "not in any layer: stays after rm, commit leaves it out", "не в слоях: остаётся после rm, в commit не попадает";
+    goes_with_rm_v: "not in any layer: goes with rm -v, commit leaves it out", "не в слоях: исчезает с rm -v, в commit не попадает";
+    changes: "{} added, {} changed, {} deleted", "добавлено {}, изменено {}, удалено {}";
+    shared_with: "shared with {}", "общий: ещё {}";
+    image_is: "Image {}: {}, {}, read-only; containers that stand on it now: {}.", "Образ {}: {}, {}, только чтение; контейнеров на нём сейчас: {}.";
+    rm_loses: "`minirun rm {}` frees the writable layer, {} on disk, and nothing else.", "`minirun rm {}` освободит слой для записи, {} на диске, и ничего больше.";
+    commit_keeps: "`minirun commit {} NAME` freezes it as one more layer of a new image.", "`minirun commit {} ИМЯ` заморозит его как ещё один слой нового образа.";
+
+    frozen: "FROZEN IN THE IMAGE: the same for everybody who has it", "ЗАМОРОЖЕНО В ОБРАЗЕ: одинаково у всех, у кого он есть";
+    decided: "DECIDED WHEN THE CONTAINER WAS CREATED: stays until rm", "РЕШЕНО ПРИ СОЗДАНИИ КОНТЕЙНЕРА: остаётся до rm";
+    while_it_runs: "EXISTS ONLY WHILE IT RUNS", "СУЩЕСТВУЕТ, ТОЛЬКО ПОКА ОН РАБОТАЕТ";
+    it_does_not_run: "nothing: it does not run now", "ничего: сейчас он не работает";
+    not_made_from: "The container was made from another image than this one.", "Контейнер создан не из этого образа, а из другого.";
+    shared_by_both: "SHARED, on disk once: {}, {}", "ОБЩЕЕ, на диске один раз: {}, {}";
+    private_to: "PRIVATE TO {}: {} on disk", "ТОЛЬКО У {}: {} на диске";
+    own_layers: "read-only layers of its own: {}", "собственные слои только для чтения: {}";
+    own_writable: "writable layer: {}", "слой для записи: {}";
+    yes: "yes", "да";
+    host_has: "the host has {}", "у хоста {}";
+    same_as_host: "the host's", "тот же, что у хоста";
+
+    image_id: "image id", "номер образа";
+    image_names: "names", "имена";
+    image_created: "made", "создан";
+    platform: "platform", "платформа";
+    layers: "layers", "слои";
+    layers_on_disk: "on disk", "на диске";
+    entrypoint: "ENTRYPOINT", "ENTRYPOINT";
+    cmd: "CMD", "CMD";
+    default_env: "ENV", "ENV";
+    default_user: "USER", "USER";
+    default_workdir: "WORKDIR", "WORKDIR";
+    exposed_ports: "EXPOSE", "EXPOSE";
+    declared_volumes: "VOLUME", "VOLUME";
+    labels: "LABEL", "LABEL";
+    container_id: "container id", "номер контейнера";
+    container_name: "name", "имя";
+    container_created: "created", "создан";
+    command: "command", "команда";
+    added_env: "variables added", "добавленные переменные";
+    ids: "uid:gid inside", "uid:gid внутри";
+    workdir: "starts in", "начинает в";
+    hostname: "host name", "имя хоста";
+    network: "network", "сеть";
+    published_ports: "published ports", "открытые порты";
+    mounts: "mounts", "монтирования";
+    privileged: "privileged", "привилегированный";
+    capabilities_added: "capabilities added", "добавленные capabilities";
+    capabilities_dropped: "capabilities dropped", "убранные capabilities";
+    goes_when_it_ends: "removed as it ends", "удаляется по окончании";
+    writable_directory: "writable layer", "слой для записи";
+    writable_on_disk: "its size on disk", "его размер на диске";
+    first_process: "first process", "первый процесс";
+    processes: "processes", "процессов";
+    started: "started", "запущен";
+    monitor: "its monitor", "его монитор";
+    namespaces: "namespaces", "пространства имён";
+    addresses: "addresses", "адреса";
+    listening: "listens on", "слушает";
+    memory: "memory of its own", "собственная память";
+    cgroup: "control group", "контрольная группа";
+
+    file: "file", "файл";
+    directory: "directory", "каталог";
+    link: "link to {}", "ссылка на {}";
+    device: "device", "устройство";
+    pipe_or_socket: "pipe or socket", "канал или сокет";
+    deleted_here: "deleted here (whiteout)", "удалён здесь (whiteout)";
+    parent_deleted_here: "deleted here with {} (whiteout)", "удалён здесь вместе с {} (whiteout)";
+    made_anew: "directory made anew here, hides those below", "каталог создан здесь заново и скрывает нижние";
+    copied_up: "copied up from layer {}, then changed", "скопирован наверх из слоя {}, затем изменён";
+    written_anew: "written anew over layer {}", "записан заново поверх слоя {}";
+    hidden: "{}, hidden", "{}, не виден";
+    hidden_by: "hidden by {}, made anew here", "скрыт каталогом {}, созданным здесь заново";
+    from_host: "from the host, over the layers", "с хоста, поверх слоёв";
+    from_kernel: "from the kernel, over the layers", "от ядра, поверх слоёв";
+    seen_in: "{} in {} comes from: {}", "{} в {} берётся отсюда: {}";
+    deleted: "{} is deleted in {}", "{} в {} удалён";
+    deleted_but_held: "{} is deleted in {}, and still takes its room in: {}", "{} в {} удалён, но всё ещё занимает место здесь: {}";
+    through_link: "{} is a link to {}", "{} — ссылка на {}";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_says_the_same_in_both_languages() {
+        for (name, english, russian) in ALL {
+            assert_eq!(english.matches("{}").count(), russian.matches("{}").count(), "{name}");
+            let is_russian = russian.chars().any(|c| ('а'..='я').contains(&c.to_lowercase().next().unwrap_or(c)));
+            // Words of a Dockerfile are the same everywhere.
+            assert_eq!(english != russian, is_russian, "{name}: {russian}");
+        }
+    }
+
+    #[test]
+    fn counted_nouns() {
+        let russian = |n| Language::Russian.count(n, ENTRIES);
+        assert_eq!(
+            [1, 2, 5, 11, 12, 21, 104, 111].map(russian).join(", "),
+            "1 запись, 2 записи, 5 записей, 11 записей, 12 записей, 21 запись, 104 записи, 111 записей"
+        );
+        assert_eq!(Language::English.count(1, LAYERS), "1 layer");
+        assert_eq!(Language::English.count(0, LAYERS), "0 layers");
+    }
+}

@@ -1,0 +1,246 @@
+//! Images for several platforms under one name: an index that is put together here of manifests that lie in a registry.
+
+use super::manifest::{self, Document, Kind, OCI_INDEX};
+use super::push::put_manifest;
+use super::session::Session;
+use super::upload::Target;
+use super::verdict::{self, Verb};
+use super::{RegistryError, Settings, Silent, endpoint};
+use crate::diag::Diagnose;
+use crate::image::Image;
+use crate::image::digest::Digest;
+use crate::image::platform::{self, Platform};
+use crate::image::reference::Reference;
+use crate::store::{self, Store};
+use crate::sys::{On, SysError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    #[error("no such manifest: {}", reference.familiar())]
+    NotFound { reference: Reference },
+    #[error("the manifest list {} is there already", reference.familiar())]
+    Exists { reference: Reference },
+    #[error("{member} is not in the manifest list {list}")]
+    NoMember { list: String, member: String },
+    #[error("{member} lies in another registry than {list}")]
+    Elsewhere { list: String, member: String, own: String },
+    #[error("blob {digest} of {member} cannot be had in {list}")]
+    NotMounted { list: String, member: String, digest: Digest },
+    #[error("{} cannot be read as JSON", path.display())]
+    Json { path: PathBuf, source: serde_json::Error },
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for ListError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { reference } => {
+                Some(format!("make it: minirun manifest create {} IMAGE…", reference.familiar()))
+            }
+            Self::Exists { reference } => {
+                let name = reference.familiar();
+                Some(format!(
+                    "change it: minirun manifest create --amend {name} IMAGE…\nor remove it: minirun manifest rm {name}"
+                ))
+            }
+            Self::Elsewhere { member, own, .. } => {
+                Some(format!("push it there first: minirun tag {member} {own} && minirun push {own}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A list that is being put together; nobody else sees it before it is pushed.
+#[derive(Serialize, Deserialize)]
+pub struct List {
+    pub reference: Reference,
+    members: Vec<Member>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Member {
+    reference: Reference,
+    digest: Digest,
+    size: usize,
+    media_type: String,
+    platform: Value,
+}
+
+const DIRECTORY: &str = "manifest-lists";
+
+fn path(store: &Store, reference: &Reference) -> PathBuf {
+    // A name may be longer than a file's.
+    store.path(DIRECTORY).join(Digest::of(reference.to_string().as_bytes()).hex())
+}
+
+impl List {
+    /// `None`: there is none of this name.
+    pub fn open(store: &Store, reference: &Reference) -> Result<Option<Self>, ListError> {
+        let path = path(store, reference);
+        let text = match fs::read(&path) {
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+            other => other.on("read", &path)?,
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|source| ListError::Json { path, source })
+    }
+
+    pub fn must(store: &Store, reference: &Reference) -> Result<Self, ListError> {
+        Self::open(store, reference)?.ok_or_else(|| ListError::NotFound { reference: reference.clone() })
+    }
+
+    /// `amend`: it may be there, and is then added to.
+    pub fn create(store: &Store, reference: &Reference, amend: bool) -> Result<Self, ListError> {
+        match Self::open(store, reference)? {
+            Some(found) if amend => Ok(found),
+            Some(_) => Err(ListError::Exists { reference: reference.clone() }),
+            None => Ok(Self { reference: reference.clone(), members: Vec::new() }),
+        }
+    }
+
+    pub fn save(&self, store: &Store) -> Result<(), ListError> {
+        let directory = store.path(DIRECTORY);
+        fs::create_dir_all(&directory).on("mkdir", &directory)?;
+        Ok(store::write_durably(&path(store, &self.reference), &serde_json::to_vec(self).unwrap_or_default())?)
+    }
+
+    pub fn remove(&self, store: &Store) -> Result<(), ListError> {
+        let path = path(store, &self.reference);
+        Ok(fs::remove_file(&path).on("unlink", &path)?)
+    }
+
+    /// Adds an image that lies in a registry, or all images of an index there.
+    pub fn add(&mut self, member: &Reference, settings: &Settings) -> Result<(), RegistryError> {
+        let member = member.clone().or_latest();
+        let session = endpoint::open(&member, settings)?;
+        let added = members(&session, &member).map_err(|e| verdict::explain(e, &session, &member, Verb::Pull))?;
+        for one in added {
+            self.members.retain(|other| other.digest != one.digest);
+            self.members.push(one);
+        }
+        Ok(())
+    }
+
+    /// Says what platform an image is for, where its config says nothing or something else.
+    pub fn annotate(&mut self, member: &Reference, fields: &[(&str, String)]) -> Result<(), ListError> {
+        let member = member.clone().or_latest();
+        let found = self.members.iter_mut().find(|one| one.reference == member || Some(one.digest) == member.digest);
+        let unknown = || ListError::NoMember { list: self.reference.familiar(), member: member.familiar() };
+        let found = found.ok_or_else(unknown)?;
+        for (name, value) in fields {
+            found.platform[*name] = json!(value);
+        }
+        Ok(())
+    }
+
+    /// The index, as it would be pushed.
+    pub fn document(&self) -> Value {
+        let entries = self.members.iter().map(|one| {
+            json!({ "mediaType": one.media_type, "digest": one.digest, "size": one.size, "platform": one.platform })
+        });
+        json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries.collect::<Vec<_>>() })
+    }
+
+    /// Brings all members into the list's repository, and then the list.
+    pub fn push(&self, settings: &Settings) -> Result<Digest, RegistryError> {
+        let session = endpoint::open(&self.reference, settings)?;
+        self.push_to(&session).map_err(|error| verdict::explain(error, &session, &self.reference, Verb::Push))
+    }
+
+    fn push_to(&self, session: &Session) -> Result<Digest, RegistryError> {
+        for member in &self.members {
+            if member.reference.registry != self.reference.registry {
+                let tag = member.reference.tag.as_deref().unwrap_or("latest");
+                let own = format!("{}:{tag}", self.reference.familiar_repository());
+                let (list, member) = (self.reference.familiar(), member.reference.familiar());
+                return Err(ListError::Elsewhere { list, member, own }.into());
+            }
+            if member.reference.repository != self.reference.repository {
+                self.bring(session, member)?;
+            }
+        }
+        put_manifest(session, &self.reference, self.document().to_string().as_bytes())
+    }
+
+    fn bring(&self, session: &Session, member: &Member) -> Result<(), RegistryError> {
+        let from = &member.reference.repository;
+        let document = manifest::get(session, from, &member.digest.to_string())?;
+        let Kind::Image(image) = manifest::parse(&document.bytes, &member.reference.familiar())? else { return Ok(()) };
+        let target = Target { session, repository: &self.reference.repository, progress: &Silent };
+        for descriptor in image.layers().iter().chain([image.config()]) {
+            let digest = manifest::digest(descriptor, &member.reference.familiar())?;
+            if !target.has(&digest)? && !target.mount(&digest, from)? {
+                let (list, member) = (self.reference.name(), member.reference.familiar());
+                return Err(ListError::NotMounted { list, member, digest }.into());
+            }
+        }
+        let place = Reference { tag: None, digest: Some(member.digest), ..self.reference.clone() };
+        put_manifest(session, &place, &document.bytes).map(drop)
+    }
+}
+
+fn members(session: &Session, reference: &Reference) -> Result<Vec<Member>, RegistryError> {
+    let which = which(reference);
+    let subject = reference.familiar();
+    let document = manifest::get(session, &reference.repository, &which)?;
+    let Kind::Index(index) = manifest::parse(&document.bytes, &subject)? else {
+        return Ok(vec![member(session, reference.clone(), &document)?]);
+    };
+    let mut found = Vec::new();
+    for descriptor in index.manifests() {
+        let digest = manifest::digest(descriptor, &subject)?;
+        let document = manifest::get(session, &reference.repository, &digest.to_string())?;
+        let reference = Reference { tag: None, digest: Some(digest), ..reference.clone() };
+        let mut one = member(session, reference, &document)?;
+        if let Some(offered) = platform::of_descriptor(descriptor) {
+            one.platform = described(&offered);
+        }
+        found.push(one);
+    }
+    Ok(found)
+}
+
+fn member(session: &Session, reference: Reference, document: &Document) -> Result<Member, RegistryError> {
+    let Kind::Image(image) = manifest::parse(&document.bytes, &reference.familiar())? else {
+        return Err(RegistryError::Nested { subject: reference.familiar() });
+    };
+    let config = manifest::config(session, &reference.repository, image.config())?;
+    let image = Image::parse(Digest::of(&config), &config)?;
+    Ok(Member {
+        reference,
+        digest: document.digest,
+        size: document.bytes.len(),
+        media_type: manifest::media_type(&document.bytes),
+        platform: described(&platform::of_config(image.config())),
+    })
+}
+
+fn described(platform: &Platform) -> Value {
+    let mut fields = json!({});
+    platform.describe(&mut fields);
+    fields
+}
+
+fn which(reference: &Reference) -> String {
+    reference.digest.map_or_else(|| reference.tag.clone().unwrap_or_default(), |digest| digest.to_string())
+}
+
+/// A manifest or an index as it lies in a registry.
+pub fn fetch(reference: &Reference, settings: &Settings) -> Result<Vec<u8>, RegistryError> {
+    let reference = reference.clone().or_latest();
+    let session = endpoint::open(&reference, settings)?;
+    let document = manifest::get(&session, &reference.repository, &which(&reference));
+    Ok(document.map_err(|error| verdict::explain(error, &session, &reference, Verb::Pull))?.bytes)
+}
+
+/// Every tag of a repository.
+pub fn tags(reference: &Reference, settings: &Settings) -> Result<Vec<String>, RegistryError> {
+    let session = endpoint::open(reference, settings)?;
+    verdict::all_tags(&session, &reference.repository)
+        .map_err(|error| verdict::explain(error, &session, reference, Verb::Pull))
+}

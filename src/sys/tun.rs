@@ -1,0 +1,24 @@
+//! A network device whose other side is a file descriptor (kernel documentation, "Universal TUN/TAP device driver").
+
+use super::{On, SysError};
+use rustix::fs::{Mode, OFlags};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+pub const PATH: &str = "/dev/net/tun";
+
+/// Makes the device in the network namespace that this process is in. It goes when the descriptor is closed. A read gives
+/// one Ethernet frame, a write takes one; neither waits.
+pub fn open_tap(name: &str) -> Result<OwnedFd, SysError> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let tap = rustix::fs::open(PATH, flags, Mode::empty()).on("open", PATH)?;
+    // SAFETY: a request of zeros is a valid one.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as i16;
+    // SAFETY: the request is live, and its name ends with a zero.
+    let result = unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNSETIFF as _, &raw const request) };
+    if result == 0 { Ok(tap) } else { Err(io::Error::last_os_error()).on("TUNSETIFF", name) }
+}

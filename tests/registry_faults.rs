@@ -1,0 +1,357 @@
+//! Faults between minirun and a registry: in the end a pull or push succeeds or fails cleanly, and nothing broken is kept.
+
+mod common;
+
+use common::http::{Answer, Cutter, Request, WebServer};
+use common::registry::Registry;
+use common::{Need, Sandbox, require};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+const REGISTRY: Need = Need::Tool("docker-registry");
+
+/// Numbers that look like chance, the same in each run.
+fn chance(seed: u64) -> u64 {
+    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// Nothing of an image, and nothing half-done.
+#[track_caller]
+fn assert_nothing_kept(sandbox: &Sandbox) {
+    for directory in ["images", "layers", "names", "tmp", "pending"] {
+        assert_eq!(sandbox.stored(directory), [] as [String; 0], "{directory}");
+    }
+}
+
+/// An image `big` of three layers with some megabytes that do not compress.
+fn with_layers() -> Sandbox {
+    let sandbox = Sandbox::with_alpine();
+    let mut image = "alpine".to_owned();
+    for n in 1..=2 {
+        let script = format!("dd if=/dev/urandom of=/part{n} bs=1M count=3 2>/dev/null");
+        sandbox.ok(&["run", "--name", &format!("part{n}"), "--network", "none", &image, "sh", "-c", &script]);
+        image = format!("big:{n}");
+        sandbox.ok(&["commit", &format!("part{n}"), &image]);
+    }
+    sandbox.ok(&["tag", &image, "big"]);
+    sandbox
+}
+
+fn id(sandbox: &Sandbox, image: &str) -> String {
+    sandbox.look(image, "{{.Id}}")
+}
+
+#[test]
+fn pull_and_push_go_on_where_a_connection_was_cut() {
+    require!(REGISTRY);
+    let sandbox = with_layers();
+    for seed in 0..4 {
+        let registry = Registry::open();
+        // Debian's registry forgets an upload that was cut, so that each layer needs a connection that holds.
+        let pushing = Cutter::start(registry.port, move |n| match n % 3 {
+            0 => chance(n + 100 * seed) % 1_000_000,
+            1 => chance(n + 100 * seed) % 300,
+            _ => u64::MAX,
+        });
+        let name = format!("{}/ann/big", pushing.host());
+        sandbox.ok(&["tag", "big", &name]);
+        sandbox.ok(&["push", &name]);
+        assert!(pushing.cuts.load(Ordering::SeqCst) >= 3, "nothing was cut");
+        sandbox.ok(&["rmi", &name]);
+
+        // Most connections get some way, some nowhere.
+        let budget = move |n| match n % 5 {
+            4 => chance(n + 100 * seed) % 300,
+            _ => 1_000_000 + chance(n + 100 * seed) % 1_000_000,
+        };
+        let pulling = Cutter::start(registry.port, budget);
+        let name = format!("{}/ann/big", pulling.host());
+        let fresh = Sandbox::new();
+        fresh.ok(&["pull", &name]);
+        assert!(pulling.cuts.load(Ordering::SeqCst) >= 4, "nothing was cut");
+        assert_eq!(id(&fresh, &name), id(&sandbox, "big"));
+        let sizes = fresh.ok(&["run", "--rm", "--network", "none", &name, "sh", "-c", "cat /part1 /part2 | wc -c"]);
+        assert_eq!(sizes.trim(), "6291456");
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    let sum = sha2::Sha256::digest(bytes);
+    sum.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// A registry that takes one image and goes on with uploads that were cut.
+#[derive(Default)]
+struct Taking {
+    uploads: HashMap<String, Vec<u8>>,
+    blobs: HashMap<String, Vec<u8>>,
+    begun: usize,
+    resumed: usize,
+}
+
+impl Taking {
+    fn answer(&mut self, request: &Request) -> Answer {
+        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        let last = path.rsplit('/').next().unwrap();
+        let here = |bytes: usize| {
+            let range = format!("0-{}", bytes.saturating_sub(1));
+            Answer::new(202, "").header("Location", path).header("Range", range)
+        };
+        match request.method.as_str() {
+            "HEAD" => Answer::new(if self.blobs.contains_key(last) { 200 } else { 404 }, ""),
+            "POST" => {
+                self.begun += 1;
+                let id = format!("upload-{}", self.begun);
+                self.uploads.insert(id.clone(), Vec::new());
+                Answer::new(202, "").header("Location", format!("{path}{id}"))
+            }
+            "GET" | "PATCH" if path != "/v2/" => {
+                let Some(upload) = self.uploads.get_mut(last) else { return Answer::new(404, "") };
+                self.resumed += usize::from(request.method == "GET" && !upload.is_empty());
+                upload.extend_from_slice(&request.body);
+                here(upload.len())
+            }
+            "PUT" if path.contains("/uploads/") => {
+                let Some(blob) = self.uploads.remove(last) else { return Answer::new(404, "") };
+                let digest = query.trim_start_matches("digest=");
+                if digest != sha256(&blob) {
+                    return Answer::new(400, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#);
+                }
+                self.blobs.insert(digest.to_owned(), blob);
+                Answer::new(201, "")
+            }
+            _ => Answer::new(201, ""),
+        }
+    }
+}
+
+#[test]
+fn an_upload_goes_on_from_where_the_registry_says_it_is() {
+    let sandbox = with_layers();
+    let taking = Arc::new(Mutex::new(Taking::default()));
+    let state = taking.clone();
+    let server = WebServer::start(move |request| state.lock().unwrap().answer(request));
+    let cutter = Cutter::start(server.port, |n| if n % 4 == 3 { 200 } else { 600_000 + chance(n) % 900_000 });
+    let name = format!("{}/ann/big", cutter.host());
+    sandbox.ok(&["tag", "big", &name]);
+    sandbox.ok(&["push", &name]);
+    let taking = taking.lock().unwrap();
+    assert!(taking.resumed >= 4, "resumed {} times", taking.resumed);
+    assert_eq!(taking.blobs.len(), 4);
+}
+
+#[test]
+fn connections_that_always_break_are_given_up() {
+    require!(REGISTRY);
+    let registry = Registry::open();
+    let sandbox = with_layers();
+    let name = registry.image("ann/big");
+    sandbox.ok(&["tag", "big", &name]);
+    sandbox.ok(&["push", &name]);
+    let cutter = Cutter::start(registry.port, |_| 20_000);
+    let fresh = Sandbox::new();
+    let said = fresh.fails(1, &["pull", &format!("{}/ann/big", cutter.host())]);
+    assert!(said.contains("cut off again and again"), "{said}");
+    assert_nothing_kept(&fresh);
+    let cutter = Cutter::start(registry.port, |_| 20_000);
+    let name = format!("{}/ann/other", cutter.host());
+    sandbox.ok(&["tag", "big", &name]);
+    let said = sandbox.fails(1, &["push", &name]);
+    assert!(said.contains("cannot reach") || said.contains("cut off"), "{said}");
+    assert!(fresh.fails(1, &["pull", &registry.image("ann/other")]).contains("not found"));
+}
+
+/// A registry of one image, made of the blobs of a saved one, whose answers a test can spoil.
+struct Copied {
+    server: WebServer,
+}
+
+type Spoil = dyn Fn(&Request, Answer) -> Answer + Send + Sync;
+
+impl Copied {
+    fn start(spoil: Box<Spoil>) -> Self {
+        let sandbox = Sandbox::with_alpine();
+        let directory = sandbox.file("layout");
+        let compressed = Registry::open();
+        let name = compressed.image("ann/alpine");
+        sandbox.ok(&["tag", "alpine", &name]);
+        sandbox.ok(&["push", &name]);
+        let fresh = Sandbox::new();
+        fresh.ok(&["pull", &name]);
+        fresh.ok(&["save", "--format", "oci-dir", "-o", directory.to_str().unwrap(), &name]);
+        let blobs: Vec<(String, Vec<u8>)> = std::fs::read_dir(directory.join("blobs/sha256"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap()))
+            .collect();
+        let index = std::fs::read_to_string(directory.join("index.json")).unwrap();
+        let manifest = blobs.iter().map(|(name, _)| name).find(|name| index.contains(*name)).unwrap().clone();
+        let server = WebServer::start(move |request| {
+            let wanted = request.path.rsplit('/').next().unwrap().trim_start_matches("sha256:");
+            let wanted = if request.path.contains("/manifests/") { &manifest } else { wanted };
+            let answer = match blobs.iter().find(|(name, _)| name == wanted) {
+                _ if request.path == "/v2/" => Answer::new(200, "{}"),
+                Some((_, bytes)) => Answer::new(200, bytes.clone()),
+                None => Answer::new(404, r#"{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown"}]}"#),
+            };
+            // It is plain HTTP: what TLS says first is no request.
+            spoil(request, answer)
+        });
+        Self { server }
+    }
+
+    fn image(&self) -> String {
+        format!("{}/ann/alpine", self.server.host())
+    }
+}
+
+/// Of a layer, not of the config.
+fn is_layer(answer: &Answer) -> bool {
+    answer.body.len() > 100_000
+}
+
+#[test]
+fn what_is_passing_is_tried_again() {
+    require!(REGISTRY);
+    let failures = Arc::new(AtomicU32::new(0));
+    let count = failures.clone();
+    let registry = Copied::start(Box::new(move |_, answer| match count.fetch_add(1, Ordering::SeqCst) % 3 {
+        0 => Answer::new(503, "later"),
+        1 => Answer::new(429, "").header("Retry-After", "0"),
+        _ => answer,
+    }));
+    let fresh = Sandbox::new();
+    fresh.ok(&["pull", &registry.image()]);
+    assert!(failures.load(Ordering::SeqCst) >= 9);
+    assert!(fresh.ok(&["images", "-q"]).trim().len() == 12);
+}
+
+#[test]
+fn a_server_without_ranges_is_read_again() {
+    require!(REGISTRY);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let list = asked.clone();
+    let registry = Copied::start(Box::new(move |request, mut answer| {
+        if is_layer(&answer) {
+            let mut list = list.lock().unwrap();
+            list.push(request.header("range").map(str::to_owned));
+            let half = answer.body.len() / 2;
+            answer.cut = (list.len() == 1).then_some(half);
+        }
+        answer
+    }));
+    let fresh = Sandbox::new();
+    fresh.ok(&["pull", &registry.image()]);
+    let asked = asked.lock().unwrap();
+    assert!(asked.len() == 2 && asked[0].is_none() && asked[1].is_some(), "{asked:?}");
+}
+
+#[test]
+fn wrong_bytes_are_refused() {
+    require!(REGISTRY);
+    type Change = fn(&mut Vec<u8>);
+    let changes: [(Change, &str); 4] = [
+        // The name of the operating system in gzip's header, which nothing but the digest is for.
+        (|body| body[9] ^= 1, "digest"),
+        (|body| *body.last_mut().unwrap() ^= 1, "corrupt"),
+        (|body| body.truncate(body.len() - 1000), "bytes"),
+        (|body| body.extend([0; 10]), "bytes"),
+    ];
+    for (change, word) in changes {
+        let registry = Copied::start(Box::new(move |_, mut answer| {
+            if is_layer(&answer) {
+                change(&mut answer.body);
+            }
+            answer
+        }));
+        let fresh = Sandbox::new();
+        let said = fresh.fails(1, &["pull", &registry.image()]);
+        assert!(said.contains(word), "{said}");
+        assert_nothing_kept(&fresh);
+    }
+    // Of the config, of which all else depends.
+    let registry = Copied::start(Box::new(|request, mut answer| {
+        if request.path.contains("/blobs/") && !is_layer(&answer) {
+            answer.body[10] ^= 1;
+        }
+        answer
+    }));
+    let fresh = Sandbox::new();
+    let said = fresh.fails(1, &["pull", &registry.image()]);
+    assert!(said.contains("config") && said.contains("digest"), "{said}");
+    assert_nothing_kept(&fresh);
+}
+
+#[test]
+fn a_limit_is_told_in_words() {
+    require!(REGISTRY);
+    let registry = Copied::start(Box::new(|request, answer| {
+        if request.path == "/v2/" {
+            return answer;
+        }
+        Answer::new(429, r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your limit"}]}"#)
+            .header("RateLimit-Limit", "100;w=21600")
+            .header("Retry-After", "2580")
+    }));
+    let said = Sandbox::new().fails(1, &["pull", &registry.image()]);
+    for word in ["429", "100 pulls in 6 hours used", "again in 43 min", "minirun login", "mirror"] {
+        assert!(said.contains(word), "no `{word}` in:\n{said}");
+    }
+}
+
+#[test]
+fn another_host_is_not_told_the_password() {
+    require!(REGISTRY);
+    let blobs = Arc::new(Mutex::new(Vec::<(String, Vec<u8>)>::new()));
+    let kept = blobs.clone();
+    let storage = WebServer::start(move |request| {
+        let kept = kept.lock().unwrap();
+        let found = kept.iter().find(|(path, _)| *path == request.path);
+        found.map_or(Answer::new(404, ""), |(_, bytes)| Answer::new(200, bytes.clone()))
+    });
+    let target = storage.host();
+    let registry = Copied::start(Box::new(move |request, answer| {
+        if request.header("authorization") != Some("Basic YW5uOnNlY3JldA==") {
+            return Answer::new(401, "").header("WWW-Authenticate", "Basic realm=\"here\"");
+        }
+        if !request.path.contains("/blobs/") {
+            return answer;
+        }
+        blobs.lock().unwrap().push((request.path.clone(), answer.body));
+        Answer::new(307, "").header("Location", format!("http://{target}{}", request.path))
+    }));
+    let fresh = Sandbox::new();
+    fresh.run_with_input(&["login", "-u", "ann", "--password-stdin", &registry.server.host()], b"secret\n").ok();
+    fresh.ok(&["pull", &registry.image()]);
+    let asked = storage.asked();
+    assert!(asked.len() == 2 && asked.iter().all(|request| request.header("authorization").is_none()), "{asked:?}");
+}
+
+#[test]
+fn killed_while_it_pulls_it_leaves_nothing_that_hurts() {
+    require!(REGISTRY);
+    let registry = Registry::open();
+    let sandbox = with_layers();
+    let name = registry.image("ann/big");
+    sandbox.ok(&["tag", "big", &name]);
+    sandbox.ok(&["push", &name]);
+    let fresh = Sandbox::new();
+    for delay in [20, 60, 120, 200, 300, 450] {
+        let mut child = fresh.command(&["pull", &name]).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        let _ = child.kill();
+        let _ = child.wait();
+        // Either nothing of it is there, or all.
+        if fresh.run(&["inspect", &name]).code == 0 {
+            fresh.ok(&["run", "--rm", "--network", "none", &name, "cat", "/part1", "/part2"]);
+            fresh.ok(&["rmi", &name]);
+        }
+    }
+    fresh.ok(&["pull", &name]);
+    assert_eq!(id(&fresh, &name), id(&sandbox, "big"));
+}

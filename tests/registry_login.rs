@@ -1,0 +1,232 @@
+//! Who asks, and whom they believe: passwords, tokens, helpers, certificates, mirrors, proxies.
+
+mod common;
+
+use common::http::{Answer, WebServer};
+use common::registry::{Doors, PASSWORD, Registry, USER};
+use common::{Need, Output, Sandbox, require};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+const REGISTRY: Need = Need::Tool("docker-registry");
+const OPENSSL: Need = Need::Tool("openssl");
+
+fn docker_config(sandbox: &Sandbox) -> PathBuf {
+    sandbox.file("../home/.docker/config.json")
+}
+
+fn log_in(sandbox: &Sandbox, registry: &Registry, password: &str) -> Output {
+    let input = format!("{password}\n");
+    sandbox.run_with_input(&["login", "-u", USER, "--password-stdin", &registry.host()], input.as_bytes())
+}
+
+/// `alpine` under this name in the registry.
+fn tagged(registry: &Registry, name: &str) -> (Sandbox, String) {
+    let sandbox = Sandbox::with_alpine();
+    let name = registry.image(name);
+    sandbox.ok(&["tag", "alpine", &name]);
+    (sandbox, name)
+}
+
+#[test]
+fn a_login_is_kept_where_docker_keeps_it_and_forgotten() {
+    require!(REGISTRY);
+    let registry = Registry::start(Doors::Password, false);
+    let (sandbox, name) = tagged(&registry, "ann/alpine");
+    let said = sandbox.fails(1, &["push", &name]);
+    assert!(said.contains("minirun login"), "{said}");
+    let said = log_in(&sandbox, &registry, "wrong").fails(1);
+    assert!(said.contains("incorrect username or password"), "{said}");
+    assert!(!docker_config(&sandbox).exists());
+
+    std::fs::create_dir_all(docker_config(&sandbox).parent().unwrap()).unwrap();
+    let foreign = r#"{"auths": {"other.example.org": {"auth": "eDp5"}}, "psFormat": "x", "detachKeys": "ctrl-a"}"#;
+    std::fs::write(docker_config(&sandbox), foreign).unwrap();
+    std::fs::set_permissions(docker_config(&sandbox), PermissionsExt::from_mode(0o600)).unwrap();
+    let output = log_in(&sandbox, &registry, PASSWORD);
+    assert!(output.stderr.contains("WARNING! Your password will be stored unencrypted in"), "{}", output.streams());
+    assert_eq!(output.ok(), "Login Succeeded\n");
+    let text = std::fs::read_to_string(docker_config(&sandbox)).unwrap();
+    for kept in ["eDp5", "\"psFormat\": \"x\"", "\"detachKeys\": \"ctrl-a\"", &registry.host(), "YW5uOnNlY3JldA=="] {
+        assert!(text.contains(kept), "no {kept} in {text}");
+    }
+    assert_eq!(docker_config(&sandbox).metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    // Who is logged in is not asked again.
+    assert!(sandbox.ok(&["login", &registry.host()]).contains("existing credentials"));
+
+    sandbox.ok(&["push", &name]);
+    sandbox.ok(&["rmi", &name]);
+    sandbox.ok(&["pull", &name]);
+    assert_eq!(
+        sandbox.ok(&["logout", &registry.host()]),
+        format!("Removing login credentials for {}\n", registry.host())
+    );
+    assert_eq!(sandbox.ok(&["logout", &registry.host()]), format!("Not logged in to {}\n", registry.host()));
+    let text = std::fs::read_to_string(docker_config(&sandbox)).unwrap();
+    assert!(text.contains("eDp5") && !text.contains(&registry.host()), "{text}");
+    sandbox.ok(&["rmi", &name]);
+    let said = sandbox.fails(1, &["pull", &name]);
+    assert!(said.contains("pull access denied") && said.contains("minirun login"), "{said}");
+}
+
+#[test]
+fn a_password_on_the_command_line_is_warned_of() {
+    require!(REGISTRY);
+    let registry = Registry::start(Doors::Password, false);
+    let sandbox = Sandbox::new();
+    let output = sandbox.run(&["login", "-u", USER, "-p", PASSWORD, &registry.host()]);
+    assert!(output.stderr.contains("Using --password via the CLI is insecure"), "{}", output.streams());
+    output.ok();
+    let said = sandbox.fails(1, &["login", "--password-stdin"]);
+    assert!(said.contains("--username"), "{said}");
+    let said = sandbox.fails(1, &["login", "-u", USER]);
+    assert!(said.contains("no terminal"), "{said}");
+}
+
+#[test]
+fn tokens_are_had_for_what_one_may_do() {
+    require!(REGISTRY, OPENSSL);
+    let registry = Registry::start(Doors::Token, false);
+    let (sandbox, name) = tagged(&registry, "ann/alpine");
+    let said = sandbox.fails(1, &["push", &name]);
+    assert!(said.contains("denied") && said.contains("log in first"), "{said}");
+    log_in(&sandbox, &registry, "wrong").fails(1);
+    log_in(&sandbox, &registry, PASSWORD).ok();
+    sandbox.ok(&["push", &name]);
+    let foreign = registry.image("library/alpine");
+    sandbox.ok(&["tag", "alpine", &foreign]);
+    let said = sandbox.fails(1, &["push", &foreign]);
+    assert!(said.contains("denied") && said.contains("you are logged in as ann"), "{said}");
+    sandbox.ok(&["rmi", &name]);
+    sandbox.ok(&["pull", &name]);
+    let asked = registry.token_requests();
+    assert!(asked.iter().any(|r| r.path.contains("pull%2Cpush") && r.header("authorization").is_some()));
+
+    // Without a login, or with one that is no longer good, what is public can be had all the same.
+    for config in [None, Some(r#"{"auths": {"HOST": {"auth": "YW5uOndyb25n"}}}"#)] {
+        let fresh = Sandbox::new();
+        if let Some(config) = config {
+            std::fs::create_dir_all(docker_config(&fresh).parent().unwrap()).unwrap();
+            std::fs::write(docker_config(&fresh), config.replace("HOST", &registry.host())).unwrap();
+        }
+        let said = fresh.fails(1, &["pull", &registry.image("library/nosuch")]);
+        assert!(said.contains("not found") || said.contains("no repository"), "{said}");
+        let said = fresh.fails(1, &["pull", &name]);
+        assert!(said.contains("pull access denied"), "{said}");
+    }
+}
+
+/// A helper that keeps one line for each registry in a file.
+const HELPER: &str = r#"#!/bin/sh
+file=$(dirname "$0")/kept
+case $1 in
+  get)
+    read -r server
+    line=$(grep "^$server " "$file" 2>/dev/null) || { echo "credentials not found in native keychain"; exit 1; }
+    echo "{\"ServerURL\":\"$server\",\"Username\":\"ann\",\"Secret\":\"${line#* }\"}" ;;
+  store) { cat; echo; } | sed 's/.*"Secret":"\([^"]*\)".*"ServerURL":"\([^"]*\)".*/\2 \1/' >>"$file" ;;
+  erase)
+    read -r server
+    sed -i "\|^$server |d" "$file" ;;
+esac
+"#;
+
+#[test]
+fn helpers_keep_what_config_json_does_not() {
+    require!(REGISTRY);
+    let registry = Registry::start(Doors::Password, false);
+    let (sandbox, name) = tagged(&registry, "ann/alpine");
+    let helper = sandbox.file("docker-credential-file");
+    std::fs::write(&helper, HELPER).unwrap();
+    std::fs::set_permissions(&helper, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::create_dir_all(docker_config(&sandbox).parent().unwrap()).unwrap();
+    std::fs::write(docker_config(&sandbox), r#"{"credsStore": "file"}"#).unwrap();
+    let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", helper.parent().unwrap().display());
+    let run = |arguments: &[&str]| common::finish(sandbox.command(arguments).env("PATH", &path));
+    let host = registry.host();
+    let output = run(&["login", "-u", USER, "-p", PASSWORD, &host]);
+    assert!(!output.stderr.contains("unencrypted"), "{}", output.streams());
+    output.ok();
+    let kept = std::fs::read_to_string(sandbox.file("kept")).unwrap();
+    assert_eq!(kept, format!("{host} {PASSWORD}\n"));
+    assert!(!std::fs::read_to_string(docker_config(&sandbox)).unwrap().contains("YW5u"));
+    run(&["push", &name]).ok();
+    run(&["logout", &host]).ok();
+    assert_eq!(std::fs::read_to_string(sandbox.file("kept")).unwrap(), "");
+    let said = run(&["pull", &registry.image("ann/alpine:2")]).fails(1);
+    assert!(said.contains("denied"), "{said}");
+    let said = sandbox.fails(1, &["pull", &name]);
+    assert!(said.contains("docker-credential-file") && said.contains("credsStore"), "{said}");
+}
+
+#[test]
+fn certificates_are_checked() {
+    require!(REGISTRY, OPENSSL);
+    let registry = Registry::start(Doors::Open, true);
+    let (sandbox, name) = tagged(&registry, "ann/alpine");
+    let said = sandbox.fails(1, &["push", &name]);
+    assert!(said.contains("UnknownIssuer") && said.contains("certs.d"), "{said}");
+    sandbox.ok(&["push", "--tls-verify=false", &name]);
+    sandbox.ok(&["rmi", &name]);
+
+    let mut named = sandbox.command(&["pull", &name]);
+    common::finish(named.env("SSL_CERT_FILE", registry.authority())).ok();
+    sandbox.ok(&["rmi", &name]);
+
+    let directory = sandbox.file(format!("../home/.config/containers/certs.d/{}", registry.host()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::copy(registry.authority(), directory.join("ca.crt")).unwrap();
+    sandbox.ok(&["pull", &name]);
+}
+
+#[test]
+fn mirrors_are_asked_first_and_need_not_help() {
+    require!(REGISTRY);
+    let registry = Registry::open();
+    let (sandbox, name) = tagged(&registry, "hub/library/alpine");
+    sandbox.ok(&["push", &name]);
+    let fresh = Sandbox::new();
+    let dead = common::free_port();
+    let directory = fresh.file("../home/.config/containers");
+    std::fs::create_dir_all(&directory).unwrap();
+    let rules = format!(
+        "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"127.0.0.1:{dead}\"\n\
+         [[registry.mirror]]\nlocation = \"{}/hub\"\n",
+        registry.host()
+    );
+    std::fs::write(directory.join("registries.conf"), rules).unwrap();
+    let pulled = fresh.ok(&["pull", "alpine"]);
+    assert!(pulled.contains(&format!("note: the mirror 127.0.0.1:{dead} does not help")), "{pulled}");
+    assert!(pulled.ends_with("Status: Downloaded newer image for alpine:latest\ndocker.io/library/alpine:latest\n"));
+    assert_eq!(fresh.look("alpine", "{{.Id}}"), sandbox.look("alpine", "{{.Id}}"));
+
+    let fresh = Sandbox::new();
+    let directory = fresh.file("../home/.config/docker");
+    std::fs::create_dir_all(&directory).unwrap();
+    let (other, name) = tagged(&registry, "library/alpine");
+    other.ok(&["push", &name]);
+    let mirror = format!(r#"{{"registry-mirrors": ["http://{}"], "debug": true}}"#, registry.host());
+    std::fs::write(directory.join("daemon.json"), mirror).unwrap();
+    fresh.ok(&["pull", "alpine"]);
+}
+
+#[test]
+fn proxies_are_asked_for_what_is_not_spared() {
+    let proxy = WebServer::start(|_| Answer::new(502, ""));
+    let sandbox = Sandbox::new();
+    let through = |name: &str, spared: &str| {
+        let mut command = sandbox.command(&["pull", "registry.invalid/a"]);
+        common::finish(command.env(name, format!("http://{}", proxy.host())).env("NO_PROXY", spared)).fails(1)
+    };
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
+        let said = through(name, "");
+        assert!(said.contains(&format!("through the proxy {}", proxy.host())), "{said}");
+    }
+    assert!(proxy.asked().iter().all(|r| r.method == "CONNECT" && r.path == "registry.invalid:443"));
+    assert!(!proxy.asked().is_empty());
+    let count = proxy.asked().len();
+    for spared in ["*", "registry.invalid", ".invalid"] {
+        assert!(through("HTTPS_PROXY", spared).contains("host not found"));
+    }
+    assert_eq!(proxy.asked().len(), count);
+}
