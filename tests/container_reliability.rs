@@ -89,8 +89,6 @@ fn assert_whole(sandbox: &Sandbox) {
     }
     wait_until("nothing temporary is left", || {
         sandbox.run(&["run", "--rm", "--network", "none", "alpine", "true"]);
-        // Its own files go behind its back.
-        std::thread::sleep(Duration::from_millis(50));
         sandbox.stored("tmp").is_empty()
     });
     let images = sandbox.ok(&["images", "-q", "--no-trunc"]);

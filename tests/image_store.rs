@@ -123,7 +123,7 @@ fn a_container_and_an_image_removed_at_once_do_not_hurt_each_other() {
     for _ in 0..10 {
         sandbox.ok(&["tag", "alpine", "going"]);
         std::thread::scope(|scope| {
-            let create = scope.spawn(|| sandbox.run(&["create", "going", "true"]));
+            let create = scope.spawn(|| sandbox.run(&["create", "--pull", "never", "going", "true"]));
             let remove = scope.spawn(|| (sandbox.run(&["rmi", "going"]), sandbox.run(&["rmi", "alpine"])));
             let (created, _) = (create.join().unwrap(), remove.join().unwrap());
             if created.code == 0 {

@@ -8,6 +8,7 @@ use common::{Need, Sandbox, require};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const REGISTRY: Need = Need::Tool("docker-registry");
 
@@ -143,6 +144,22 @@ fn an_upload_goes_on_from_where_the_registry_says_it_is() {
     let taking = taking.lock().unwrap();
     assert!(taking.resumed >= 4, "resumed {} times", taking.resumed);
     assert_eq!(taking.blobs.len(), 4);
+}
+
+#[test]
+fn a_slow_line_is_waited_for() {
+    require!(REGISTRY);
+    let registry = Registry::open();
+    let sandbox = with_layers();
+    let line = || Cutter::slow(registry.port, Duration::from_millis(4), |_| u64::MAX);
+    let (pushing, pulling) = (line(), line());
+    let name = format!("{}/ann/big", pushing.host());
+    sandbox.ok(&["tag", "big", &name]);
+    sandbox.ok(&["push", &name]);
+    let fresh = Sandbox::new();
+    let name = format!("{}/ann/big", pulling.host());
+    fresh.ok(&["pull", &name]);
+    assert_eq!(id(&fresh, &name), id(&sandbox, "big"));
 }
 
 #[test]

@@ -162,10 +162,10 @@ fn run_and_create_pull_what_is_missing() {
     let first = run(&[]);
     assert_eq!((first.code, first.stdout.as_str()), (0, "hello\n"), "{}", first.streams());
     let said = first.stderr;
-    assert!(
-        said.starts_with(&format!("Unable to find image '{name}' locally\n1: Pulling from ann/alpine\n")),
-        "{said}"
-    );
+    // A user with one id hears of that first.
+    let lines: Vec<&str> = said.lines().filter(|line| !line.starts_with("note: ")).collect();
+    let missing = format!("Unable to find image '{name}' locally");
+    assert_eq!(lines[..2], [missing.as_str(), "1: Pulling from ann/alpine"], "{said}");
     assert!(said.contains(&format!("Status: Downloaded newer image for {name}\n")), "{said}");
     assert_eq!(run(&[]).stderr, "");
     let always = run(&["--pull=always"]);
@@ -173,6 +173,8 @@ fn run_and_create_pull_what_is_missing() {
     assert_eq!(run(&["--pull", "always", "-q"]).stderr, "");
     let said = fresh.fails(125, &["create", &registry.image("ann/none")]);
     assert!(said.contains("not found"), "{said}");
+    let said = fresh.fails(125, &["create", &registry.image("ann/alpin:1")]);
+    assert!(said.contains(&format!("did you mean: {name}")), "{said}");
     let digest = fresh.look(&name, "{{index .RepoDigests 0}}");
     fresh.ok(&["rmi", &name]);
     fresh.ok(&["create", "--name", "made", "-q", &digest]);
@@ -268,4 +270,27 @@ fn one_name_for_several_platforms() {
         said.contains("no image for linux/s390x") && said.contains(&format!("linux/{here}, linux/{other}")),
         "{said}"
     );
+}
+
+#[test]
+fn two_pulls_of_one_image_at_once_get_in_nobodys_way() {
+    require!(REGISTRY);
+    let registry = Registry::open();
+    let sandbox = Sandbox::with_alpine();
+    let names = ["ann/one", "ann/two"].map(|name| registry.image(name));
+    for name in &names {
+        sandbox.ok(&["tag", "alpine", name]);
+        sandbox.ok(&["push", name]);
+    }
+    let fresh = Sandbox::new();
+    std::thread::scope(|scope| {
+        for n in 0..6 {
+            let (fresh, name) = (&fresh, &names[n % 2]);
+            scope.spawn(move || fresh.ok(&["pull", "-q", name]));
+        }
+    });
+    for name in &names {
+        assert_eq!(fresh.look(name, "{{.Id}}"), sandbox.look("alpine", "{{.Id}}"));
+    }
+    assert_eq!(fresh.stored("layers").len(), 1);
 }

@@ -268,7 +268,12 @@ pub fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, 
     arguments.push(reference.to_string().into());
     match userns::run_inside(store, arguments, Some(&helper_says(&reference.registry)?))? {
         0 => Ok(registry::local(store, &reference.to_string(), platform)?.ok_or(RegistryError::Vanished { reference })?),
-        // It has said why.
-        _ => Err(super::Told.into()),
+        // It has said why; but what was meant may be here.
+        _ => {
+            if let Some(meant) = crate::image::meant(store, name) {
+                eprintln!("       {meant}");
+            }
+            Err(super::Told.into())
+        }
     }
 }

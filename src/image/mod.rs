@@ -275,23 +275,28 @@ pub fn lookup(store: &Store, name_or_id: &str) -> Result<(Digest, Option<names::
 }
 
 fn not_found(store: &Store, name: &str) -> ImageError {
+    let hint = meant(store, name).unwrap_or_else(|| {
+        "see the images there are: minirun images; get one: minirun pull NAME, minirun load -i FILE, minirun import FILE NAME"
+            .into()
+    });
+    ImageError::NotFound { name: name.to_owned(), hint }
+}
+
+/// What may have been meant by a name or id that no image has.
+pub fn meant(store: &Store, name: &str) -> Option<String> {
     // Looked for only now that there is nothing else to do.
-    let ids: Vec<String> = all(store).unwrap_or_default().iter().map(Digest::short).collect();
+    if let Some(slip) = id::not_hexadecimal(name) {
+        let ids: Vec<String> = all(store).unwrap_or_default().iter().map(Digest::short).collect();
+        return Some(match id::nearest(name, ids.iter().map(String::as_str)) {
+            Some(near) => format!("{slip}; the nearest image is {near}"),
+            None => slip,
+        });
+    }
     let names: Vec<String> = names::all(store).unwrap_or_default().iter().map(|n| n.reference.familiar()).collect();
     let alike = |other: &&String| {
         id::distance(name, other) <= 2 || id::distance(name, other.split(':').next().unwrap_or(other)) <= 1
     };
-    let hint = if let Some(slip) = id::not_hexadecimal(name) {
-        match id::nearest(name, ids.iter().map(String::as_str)) {
-            Some(near) => format!("{slip}; the nearest image is {near}"),
-            None => slip,
-        }
-    } else if let Some(near) = names.iter().find(alike) {
-        format!("did you mean: {near}")
-    } else {
-        "see the images there are: minirun images; get one: minirun load -i FILE, minirun import FILE NAME".into()
-    };
-    ImageError::NotFound { name: name.to_owned(), hint }
+    names.iter().find(alike).map(|near| format!("did you mean: {near}"))
 }
 
 /// Notes that a container uses the image, so that it is not removed from under it.

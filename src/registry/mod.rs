@@ -2,14 +2,14 @@
 
 mod answer;
 mod blob;
-mod challenge;
+pub mod challenge;
 mod config;
 pub mod credentials;
 mod endpoint;
 mod helper;
 pub mod list;
 pub mod login;
-mod manifest;
+pub mod manifest;
 mod pull;
 mod push;
 pub mod search;

@@ -108,7 +108,9 @@ fn span(seconds: u64) -> String {
 pub fn explain(error: RegistryError, session: &Session, reference: &Reference, verb: Verb) -> RegistryError {
     let refusal = match error {
         RegistryError::Refused { refusal, subject } => match refusal.status {
-            401 | 403 | 404 | 429 => refusal,
+            401 | 403 | 429 => refusal,
+            // Of a blob it says that the registry is broken, not that the name is wrong.
+            404 if subject == reference.familiar() => refusal,
             _ => return RegistryError::Refused { refusal, subject },
         },
         // Nobody is let in without a login, or the one that is kept is no longer good.

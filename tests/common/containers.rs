@@ -1,6 +1,7 @@
 //! Containers of a sandbox without a network: what most tests of them begin with.
 
 use super::{Output, Sandbox, wait_until};
+use std::time::Duration;
 
 impl Sandbox {
     /// `run --rm` of a shell script in the image `alpine`.
@@ -42,8 +43,16 @@ impl Sandbox {
         });
     }
 
-    /// What lies in a directory of the store: temporary files and locks of the store itself aside.
+    /// What lies in a directory of the store: temporary files and locks of the store itself aside. What a monitor removes
+    /// after its last word gets a moment to go.
     pub fn stored(&self, directory: &str) -> Vec<String> {
+        if directory == "tmp" {
+            super::sandbox::wait(Duration::from_secs(1), || self.names_in(directory).is_empty());
+        }
+        self.names_in(directory)
+    }
+
+    fn names_in(&self, directory: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.root().join(directory)).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
         names.retain(|name| !name.starts_with('.'));

@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What a client asked.
 #[derive(Debug, Clone)]
@@ -135,6 +136,11 @@ pub struct Cutter {
 impl Cutter {
     /// `budget(n)`: how many bytes the `n`th connection may carry, both directions together.
     pub fn start(target: u16, budget: impl Fn(u64) -> u64 + Send + Sync + 'static) -> Self {
+        Self::slow(target, Duration::ZERO, budget)
+    }
+
+    /// With this pause after each piece.
+    pub fn slow(target: u16, pause: Duration, budget: impl Fn(u64) -> u64 + Send + Sync + 'static) -> Self {
         let cuts: Arc<AtomicU64> = Arc::default();
         let (count, counted) = (AtomicU64::new(0), cuts.clone());
         let listening = Listening::start(move |client| {
@@ -144,7 +150,7 @@ impl Cutter {
             std::thread::scope(|scope| {
                 for (from, to) in pairs {
                     let (left, cuts) = (left.clone(), counted.clone());
-                    scope.spawn(move || pass(from, to, &left, &cuts));
+                    scope.spawn(move || pass(from, to, pause, &left, &cuts));
                 }
             });
         });
@@ -156,9 +162,10 @@ impl Cutter {
     }
 }
 
-fn pass(mut from: &TcpStream, mut to: &TcpStream, left: &AtomicU64, cuts: &AtomicU64) {
+fn pass(mut from: &TcpStream, mut to: &TcpStream, pause: Duration, left: &AtomicU64, cuts: &AtomicU64) {
     let mut buffer = [0; 16 << 10];
     while let Ok(n) = from.read(&mut buffer) {
+        std::thread::sleep(pause);
         if n == 0 {
             let _ = to.shutdown(Shutdown::Write);
             return;

@@ -247,7 +247,7 @@ pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
     assert!(wait(Duration::from_secs(20), condition), "waited in vain until {what}");
 }
 
-fn wait(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
+pub fn wait(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + patience;
     loop {
         if condition() {

@@ -1,0 +1,158 @@
+//! Registries that mean harm: whatever they answer, a pull ends with an error that says what is wrong, and nothing is kept.
+
+mod common;
+
+use common::Sandbox;
+use common::http::{Answer, Request, WebServer};
+use std::io::Write;
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    let sum = sha2::Sha256::digest(bytes);
+    sum.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// Serves a manifest under every name, and blobs by their digests.
+fn registry(manifest: Vec<u8>, blobs: Vec<Vec<u8>>) -> WebServer {
+    WebServer::start(move |request| {
+        let wanted = request.path.rsplit('/').next().unwrap();
+        if request.path == "/v2/" {
+            return Answer::new(200, "{}");
+        }
+        if request.path.contains("/manifests/") {
+            return Answer::new(200, manifest.clone());
+        }
+        let found = blobs.iter().find(|blob| sha256(blob) == wanted);
+        found.map_or(Answer::new(404, ""), |blob| Answer::new(200, blob.clone()))
+    })
+}
+
+#[track_caller]
+fn pull_fails(server: &WebServer) -> String {
+    let sandbox = Sandbox::new();
+    let said = sandbox.fails(1, &["pull", &format!("{}/x/y", server.host())]);
+    for directory in ["images", "layers", "names", "tmp", "pending"] {
+        assert_eq!(sandbox.stored(directory), [] as [String; 0], "{directory}: {said}");
+    }
+    assert!(!said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
+    said
+}
+
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+#[test]
+fn documents_that_are_no_manifests() {
+    let descriptor = format!(r#"{{"mediaType":"x","digest":"{DIGEST}","size":0}}"#);
+    let index = format!(r#"{{"schemaVersion":2,"manifests":[{descriptor}]}}"#);
+    let cases = [
+        ("".to_owned(), "not valid"),
+        ("\u{1b}[2Jnot JSON".to_owned(), "not valid"),
+        ("[]".to_owned(), "not an image"),
+        (r#"{"schemaVersion":1,"fsLayers":[]}"#.to_owned(), "schema 1"),
+        (format!(r#"{{"schemaVersion":2,"config":{descriptor},"layers":[],"manifests":[]}}"#), "at once"),
+        (r#"{"schemaVersion":2,"manifests":[]}"#.to_owned(), "no image for"),
+        (
+            r#"{"schemaVersion":2,"config":{"mediaType":"x","digest":"md5:00","size":1},"layers":[]}"#.to_owned(),
+            "md5:00",
+        ),
+        (
+            format!(r#"{{"schemaVersion":2,"config":{{"mediaType":"x","digest":"{DIGEST}","size":-1}},"layers":[]}}"#),
+            "not valid",
+        ),
+        ("[".repeat(100_000), "not valid"),
+        // It leads to itself, under a digest that is not its own.
+        (index, "digest"),
+    ];
+    for (document, word) in cases {
+        let said = pull_fails(&registry(document.clone().into_bytes(), Vec::new()));
+        assert!(said.contains(word), "no `{word}` for {}:\n{said}", &document[..document.len().min(80)]);
+    }
+    let endless = " ".repeat(5 << 20);
+    assert!(pull_fails(&registry(endless.into_bytes(), Vec::new())).contains("longer than"));
+}
+
+/// A manifest of this config and these layers, each with the size that is claimed for it.
+fn manifest(config: &[u8], layers: &[(&[u8], u64)]) -> Vec<u8> {
+    let descriptor =
+        |bytes: &[u8], size: u64| format!(r#"{{"mediaType":"x","digest":"{}","size":{size}}}"#, sha256(bytes));
+    let layers: Vec<String> = layers.iter().map(|(bytes, size)| descriptor(bytes, *size)).collect();
+    let config = descriptor(config, config.len() as u64);
+    format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{}]}}"#, layers.join(",")).into_bytes()
+}
+
+fn config(diff_ids: &[String]) -> Vec<u8> {
+    let ids: Vec<String> = diff_ids.iter().map(|id| format!("\"{id}\"")).collect();
+    format!(r#"{{"architecture":"amd64","os":"linux","rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#, ids.join(","))
+        .into_bytes()
+}
+
+#[test]
+fn configs_and_layers_that_do_not_fit() {
+    let layer = vec![0; 1024];
+    let cases = [
+        (b"not JSON".to_vec(), vec![], "not valid"),
+        (config(&[]), vec![(layer.as_slice(), 1024)], "its config tells of 0"),
+        (config(&["sha256:../../etc".into()]), vec![(layer.as_slice(), 1024)], "not a digest"),
+        (config(&[sha256(b"other")]), vec![(layer.as_slice(), 1024)], "has the digest"),
+        (config(&[sha256(&layer)]), vec![(layer.as_slice(), u64::MAX)], "bytes"),
+        (config(&[sha256(&layer)]), vec![(b"absent".as_slice(), 6)], "layer"),
+    ];
+    for (config, layers, word) in cases {
+        let document = manifest(&config, &layers);
+        let said = pull_fails(&registry(document, vec![config, layer.clone()]));
+        assert!(said.contains(word), "no `{word}` in:\n{said}");
+    }
+}
+
+#[test]
+fn a_layer_that_grows_without_end_is_stopped() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..300 {
+        encoder.write_all(&[0; 1 << 20]).unwrap();
+    }
+    let bomb = encoder.finish().unwrap();
+    let config = config(&[DIGEST.to_owned()]);
+    let document = manifest(&config, &[(&bomb, bomb.len() as u64)]);
+    // Zeroes end an archive, and nothing of what follows is unpacked.
+    assert!(pull_fails(&registry(document, vec![config, bomb])).contains("layer"));
+}
+
+#[test]
+fn redirects_lead_nowhere_they_should_not() {
+    let cases = ["file:///etc/passwd", "gopher://x/", "http://", "/v2/again", ":", "\u{1}"];
+    for target in cases {
+        let to = target.to_owned();
+        let server = WebServer::start(move |request: &Request| match request.path.as_str() {
+            "/v2/" => Answer::new(200, "{}"),
+            _ => Answer::new(307, "").header("Location", to.clone()),
+        });
+        pull_fails(&server);
+        assert!(server.asked().len() < 20, "{target}: {}", server.asked().len());
+    }
+}
+
+#[test]
+fn challenges_that_cannot_be_answered() {
+    let cases = [
+        "Bearer realm=\"file:///etc/passwd\"",
+        "Bearer realm=\"\"",
+        "Bearer realm=\"http://127.0.0.1:1/token\",service=\"x\"",
+        "Negotiate",
+        "Basic realm=\"x\"",
+        "=,\"",
+    ];
+    for challenge in cases {
+        let server = WebServer::start(move |_: &Request| Answer::new(401, "").header("WWW-Authenticate", challenge));
+        pull_fails(&server);
+        assert!(server.asked().len() < 20, "{challenge}: {}", server.asked().len());
+    }
+}
+
+#[test]
+fn words_of_a_registry_do_not_command_the_terminal() {
+    let server = WebServer::start(|request: &Request| match request.path.as_str() {
+        "/v2/" => Answer::new(200, "{}"),
+        _ => Answer::new(418, r#"{"errors":[{"code":"TEA","message":"short\u001b[31m and\u0007 stout"}]}"#),
+    });
+    assert!(pull_fails(&server).contains("tea: short[31m and stout"));
+}
