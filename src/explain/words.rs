@@ -174,6 +174,12 @@ words! {
     why_shell_form: "`minirun stop` will take its whole ten seconds: the first process is a shell, which does not pass {} on to: {}", "`minirun stop` займёт все десять секунд: первый процесс — оболочка, а она не передаёт {} дальше: {}";
     mend_shell_form: "write the command as a list, CMD [\"…\"], or begin it with exec: {}", "запишите команду списком, CMD [\"…\"], или начните её с exec: {}";
 
+    size_from_layer: "{} from layer {}", "{} из слоя {}";
+    whiteout_in_layer: "whiteout: a layer still has it", "whiteout: в слое он остался";
+    nothing_is_left: "no layer has it: nothing is left", "ни в одном слое его нет: ничего не осталось";
+    not_in_the_layer: "{}, not in the layer", "{}, не в слое";
+    layer_holds: "the layer holds {}", "в слое {}";
+
     image_id: "image id", "номер образа";
     image_names: "names", "имена";
     image_created: "made", "создан";

@@ -2,6 +2,7 @@
 
 mod compare;
 mod stack;
+mod watch;
 mod whence;
 mod why;
 
@@ -19,6 +20,8 @@ pub enum Command {
     Compare(compare::CompareArgs),
     /// Say why a container ended, does not start, does not answer, or will be slow to stop
     Why(why::WhyArgs),
+    /// Show copy-on-write as it happens: what a container creates, copies up, changes and deletes
+    Watch(watch::WatchArgs),
     /// Say which layer a file comes from, and what lies beneath it
     Where(whence::WhereArgs),
 }
@@ -29,6 +32,7 @@ impl Command {
             Self::Explain(arguments) => arguments.run(context),
             Self::Compare(arguments) => arguments.run(context),
             Self::Why(arguments) => arguments.run(context),
+            Self::Watch(arguments) => arguments.run(context),
             Self::Where(arguments) => arguments.run(context),
         }
     }
