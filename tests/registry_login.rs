@@ -157,6 +157,13 @@ fn helpers_keep_what_config_json_does_not() {
     assert!(said.contains("denied"), "{said}");
     let said = sandbox.fails(1, &["pull", &name]);
     assert!(said.contains("docker-credential-file") && said.contains("credsStore"), "{said}");
+    // One that is not there does not keep what is public from being pulled.
+    let public = Registry::open();
+    let (other, name) = tagged(&public, "ann/alpine");
+    other.ok(&["push", &name]);
+    let output = sandbox.run(&["pull", "-q", &name]);
+    assert!(output.stderr.contains("going on without a login"), "{}", output.streams());
+    output.ok();
 }
 
 #[test]
