@@ -1,6 +1,7 @@
 //! Walks the stages: one loop, no threads. RUNs of stages that do not wait for each other go on at the same time.
 
 use super::cache::{self, Cache, Inputs, Outcome};
+use super::check;
 use super::copy;
 use super::instruction::{Instruction, Step};
 use super::memo::Memo;
@@ -11,16 +12,17 @@ use super::state::State;
 use super::tree::Tree;
 use super::{BuildError, Built, BuiltLayer, Done, Listener, Options, StepError, StepName, finish, squash};
 use crate::container::create;
+use crate::container::launch::LaunchError;
 use crate::container::layering::Layering;
 use crate::container::protocol::Message;
 use crate::image::digest::Digest;
 use crate::image::freeze::{self, freeze};
 use crate::image::ingest::Ingested;
 use crate::image::owner::Owners;
-use crate::image::platform::Platform;
+use crate::image::platform::{InvalidPlatform, Platform};
 use crate::image::{self, Image, claim, config, layer};
 use crate::registry::{self, Policy, Settings};
-use crate::store::{Scratch, Store};
+use crate::store::{self, Belonging, Scratch, Store};
 use crate::sys::{On, process};
 use crate::userns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -58,6 +60,8 @@ pub(super) struct Builder<'a> {
     pub context: Option<Tree>,
     pub memo: Memo,
     pub cache: Cache,
+    /// Of the stages, by name and platform.
+    bases: HashMap<(String, String), Image>,
     work: Vec<Work>,
     room: Option<Room>,
     pending: HashMap<Digest, Pending>,
@@ -105,6 +109,7 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
     let mut builder = Builder {
         store,
         cache: Cache::of(store, &options.project),
+        bases: HashMap::new(),
         work: work.collect(),
         options: &options,
         plan,
@@ -130,10 +135,16 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
 
 impl Builder<'_> {
     fn walk(&mut self) -> Result<(), BuildError> {
-        for warning in std::mem::take(&mut self.plan.source.warnings) {
-            self.listener.warning(&warning);
-        }
         let needed = self.plan.needed();
+        // All at once, before any step runs that could then not be interrupted.
+        for number in (0..self.work.len()).filter(|number| needed[*number]) {
+            if let Base::Image(name) = self.plan.stages[number].base.clone() {
+                let platform = self.platform(number)?;
+                let image = self.find_image(&name, &platform)?;
+                self.bases.insert((name, platform.to_string()), image);
+            }
+        }
+        self.warn()?;
         loop {
             let mut moved = true;
             while std::mem::take(&mut moved) {
@@ -155,6 +166,30 @@ impl Builder<'_> {
             }
             self.wait()?;
         }
+    }
+
+    /// What could be better in the Dockerfile.
+    fn warn(&mut self) -> Result<(), BuildError> {
+        let bases = &self.bases;
+        let known = |name: &str| {
+            let image = bases.iter().find(|((base, _), _)| base == name)?.1;
+            Some(State::of_image(image).env().into_iter().map(|(name, _)| name).collect())
+        };
+        let mut warnings = check::check(&self.plan, &self.options.ignore, &known);
+        warnings.append(&mut self.plan.source.warnings);
+        let (warnings, fails) = check::selected(&self.plan.source, warnings);
+        warnings.iter().for_each(|warning| self.listener.warning(warning));
+        if fails && !warnings.is_empty() { Err(BuildError::Warnings(warnings.len())) } else { Ok(()) }
+    }
+
+    /// That a stage is built for.
+    fn platform(&self, number: usize) -> Result<Platform, BuildError> {
+        let stage = &self.plan.stages[number];
+        let Some(text) = &stage.platform else { return Ok(self.options.platform.clone()) };
+        text.parse().map_err(|error: InvalidPlatform| {
+            let node = &stage.steps[0].node;
+            self.plan.source.fault_at(node, text, &error.to_string(), None).into()
+        })
     }
 
     /// One step of one stage.
@@ -235,13 +270,8 @@ impl Builder<'_> {
     }
 
     fn from(&mut self, number: usize, step: &Step, name: &StepName) -> Result<Went, BuildError> {
+        let platform = self.platform(number)?;
         let stage = &self.plan.stages[number];
-        let platform = match &stage.platform {
-            Some(text) => text.parse().map_err(|e: image::platform::InvalidPlatform| {
-                self.plan.source.fault_at(&step.node, text, &e.to_string(), None)
-            })?,
-            None => self.options.platform.clone(),
-        };
         let state = match stage.base.clone() {
             Base::Scratch => State::scratch(&platform),
             Base::Stage(base) if !self.work[base].finished => return Ok(Went::Waits),
@@ -253,7 +283,10 @@ impl Builder<'_> {
                 self.work[number].keys = self.work[base].keys.clone();
                 self.work[base].state.as_ref().map_or_else(|| State::scratch(&platform), State::next_stage)
             }
-            Base::Image(reference) => State::of_image(&self.find_image(&reference, &platform)?),
+            Base::Image(reference) => match self.bases.get(&(reference.clone(), platform.to_string())) {
+                Some(image) => State::of_image(image),
+                None => State::of_image(&self.find_image(&reference, &platform)?),
+            },
         };
         self.work[number].state = Some(state);
         let triggers = self.state(number).take_triggers();
@@ -371,8 +404,10 @@ impl Builder<'_> {
             if layering == Layering::Copy {
                 return Err(BuildError::NoOverlay(self.store.root.clone()));
             }
+            let scratch = self.store.scratch()?;
+            hold(self.store, &scratch, self.bases.values())?;
             self.room = Some(Room {
-                scratch: self.store.scratch()?,
+                scratch,
                 owners: Owners::here()?,
                 layering,
                 signals: process::signalfd(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP])?,
@@ -539,8 +574,19 @@ impl Builder<'_> {
         let directory = self.directory(number)?;
         let made =
             Made { directory, alone: false, leave_out: Vec::new(), inputs, row: prepared.row.clone(), reason, begun };
-        let running = run::start(self, number, prepared, made);
-        let running = running.map_err(|error| self.at(number, step, error))?;
+        let running = match run::start(self, number, &prepared, made) {
+            // The first container of this store finds out.
+            Err((StepError::Launch(LaunchError::Step { source, .. }), made)) if source.no_overlay => {
+                let layering = Layering::instead(self.store)?;
+                self.room()?.layering = layering;
+                if layering == Layering::Copy {
+                    return Err(BuildError::NoOverlay(self.store.root.clone()));
+                }
+                run::start(self, number, &prepared, *made)
+            }
+            other => other,
+        };
+        let running = running.map_err(|(error, _)| self.at(number, step, error))?;
         self.work[number].running = Some(running);
         Ok(Went::Runs)
     }
@@ -583,7 +629,7 @@ impl Builder<'_> {
             Some(Message::Exited { code }) => {
                 let step = self.work[number].steps[self.work[number].at].clone();
                 let Some(running) = self.work[number].running.take() else { return Ok(()) };
-                let made = running.finish();
+                let made = running.made;
                 if code != 0 {
                     self.listener.failed(&name);
                     return Err(BuildError::Failed { step: self.told(number, &step), code: code as u8, state: None });
@@ -704,6 +750,17 @@ pub(super) struct Made {
 fn outcome(pending: &Pending) -> Outcome {
     let info = &pending.ingested.info;
     Outcome { diff_id: info.diff_id, size: info.size, entries: info.entries, created: info.created.clone(), is: None }
+}
+
+/// Keeps images from being removed as long as this build goes on, or until what it left is swept.
+fn hold<'a>(store: &Store, scratch: &Scratch, images: impl Iterator<Item = &'a Image>) -> Result<(), BuildError> {
+    let images: Vec<&Image> = images.collect();
+    let id = store::random_hex(32);
+    let thing = scratch.path().join("holds");
+    store_directory(&thing)?;
+    let holds = images.iter().map(|base| Belonging::Tree(image::hold_path(&base.id, &id)));
+    store::note_belongings(&thing, "belongings.json", &holds.collect::<Vec<_>>())?;
+    Ok(images.iter().try_for_each(|base| image::hold(store, base, &id))?)
 }
 
 /// For all to enter, whatever the umask is.

@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod change;
+pub mod check;
 pub mod context;
 mod copy;
 mod engine;
@@ -48,6 +49,8 @@ pub fn default_shell() -> Vec<String> {
 pub enum BuildError {
     #[error(transparent)]
     Fault(#[from] Fault),
+    #[error("`# check=error=true` makes warnings errors, and there are {0}")]
+    Warnings(usize),
     #[error("there is no stage `{name}`")]
     NoStage { name: String, hint: String },
     #[error("{step} ended with exit code {code}")]
@@ -136,7 +139,7 @@ impl Diagnose for BuildError {
             Self::NoOverlay(_) => {
                 Some("install fuse-overlayfs, or keep the store elsewhere: minirun --root DIR …".into())
             }
-            Self::Interrupted | Self::Export { .. } => None,
+            Self::Interrupted | Self::Export { .. } | Self::Warnings(_) => None,
             Self::Context(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Store(error) => error.hint(),

@@ -232,19 +232,8 @@ pub fn inputs(builder: &mut Builder, number: usize, prepared: &Prepared) -> Resu
 /// A RUN that goes on.
 pub struct Running {
     pub end: End,
-    made: Made,
-    /// Mounted for it, and let go of afterwards.
-    views: Vec<PathBuf>,
-    _locks: Vec<Lock>,
-}
-
-impl Running {
-    pub fn finish(self) -> Made {
-        for view in self.views {
-            let _ = rustix::mount::unmount(&view, UnmountFlags::DETACH);
-        }
-        self.made
-    }
+    pub made: Made,
+    _beside: Beside,
 }
 
 /// What a RUN sees beside the stage's files.
@@ -254,11 +243,38 @@ struct Beside {
     binds: Vec<(String, String, bool)>,
     tmpfs: Vec<(String, String)>,
     env: Vec<String>,
+    /// Mounted for it, and let go of afterwards.
     views: Vec<PathBuf>,
     locks: Vec<Lock>,
 }
 
-pub fn start(builder: &mut Builder, number: usize, prepared: Prepared, mut made: Made) -> Result<Running, StepError> {
+impl Drop for Beside {
+    fn drop(&mut self) {
+        for view in &self.views {
+            let _ = rustix::mount::unmount(view, UnmountFlags::DETACH);
+        }
+    }
+}
+
+/// With a failure comes back what it was to be made of.
+pub fn start(
+    builder: &mut Builder,
+    number: usize,
+    prepared: &Prepared,
+    mut made: Made,
+) -> Result<Running, (StepError, Box<Made>)> {
+    match launch(builder, number, prepared, &mut made) {
+        Ok((end, beside)) => Ok(Running { end, made, _beside: beside }),
+        Err(error) => Err((error, Box::new(made))),
+    }
+}
+
+fn launch(
+    builder: &mut Builder,
+    number: usize,
+    prepared: &Prepared,
+    made: &mut Made,
+) -> Result<(End, Beside), StepError> {
     let mut beside = Beside::default();
     for mount in &prepared.mounts {
         add(builder, number, mount, &mut beside)?;
@@ -282,10 +298,10 @@ pub fn start(builder: &mut Builder, number: usize, prepared: Prepared, mut made:
         RunNetwork::None => Network::None,
     };
     let request = Request {
-        command: prepared.argv,
+        command: prepared.argv.clone(),
         entrypoint: Some(String::new()),
         env,
-        tmpfs: beside.tmpfs,
+        tmpfs: std::mem::take(&mut beside.tmpfs),
         network,
         hosts: builder.options.hosts.clone(),
         ..Request::default()
@@ -350,9 +366,9 @@ pub fn start(builder: &mut Builder, number: usize, prepared: Prepared, mut made:
         told: false,
         leashed: true,
     };
-    let prepared = launch::prepare(builder.store, "build")?;
-    let end = launch::converse(prepared, &job, Vec::new(), "build", &directory, &mut Silent)?;
-    Ok(Running { end, made, views: beside.views, _locks: beside.locks })
+    let monitor = launch::prepare(builder.store, "build")?;
+    let end = launch::converse(monitor, &job, Vec::new(), "build", &directory, &mut Silent)?;
+    Ok((end, beside))
 }
 
 fn network_is_host(request: &Request) -> bool {

@@ -3,10 +3,12 @@
 use super::progress::{Explained, Kind, Progress};
 use super::transfer::Printer;
 use super::{Context, human};
+use crate::build::stage::Plan;
 use crate::build::{
-    self, BuildError, Listener, Options, Output, OutputKind, RunNetwork, Secret, cache, context, parse,
+    self, BuildError, Listener, Options, Output, OutputKind, RunNetwork, Secret, cache, check, context, parse,
 };
 use crate::diag::{Diagnose, Failure};
+use crate::image;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
@@ -133,7 +135,7 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     };
     let mut progress = Progress::new(kind, arguments.explain.then(Explained::default), userns::is_inside());
     if arguments.check {
-        return check(source, &mut progress);
+        return lint(source, &opened, context, &mut progress);
     }
     let options = options(&arguments, source, &opened)?;
     let debugs = arguments.debug;
@@ -314,18 +316,29 @@ pub fn builder(command: &BuilderCommand, context: &Context) -> Result<u8, Failur
 }
 
 /// `--check`: what Docker's linter says too.
-fn check(mut source: parse::Source, progress: &mut Progress) -> Result<u8, Failure> {
-    build::instruction::steps(&mut source).map_err(BuildError::from)?;
-    for warning in &source.warnings {
-        progress.warning(warning);
-    }
+fn lint(
+    source: parse::Source,
+    opened: &context::Context,
+    context: &Context,
+    progress: &mut Progress,
+) -> Result<u8, Failure> {
+    let mut plan = Plan::new(source, &BTreeMap::new(), None, &Platform::here())?;
+    let known = |name: &str| {
+        let image = image::find(&context.store, name).ok()?;
+        let env = image.config().config().as_ref()?.env().clone().unwrap_or_default();
+        Some(env.iter().filter_map(|entry| Some(entry.split_once('=')?.0.to_owned())).collect())
+    };
+    let mut warnings = check::check(&plan, &opened.ignore, &known);
+    warnings.append(&mut plan.source.warnings);
+    let (warnings, _) = check::selected(&plan.source, warnings);
+    warnings.iter().for_each(|warning| progress.warning(warning));
     progress.flush();
-    match source.warnings.len() {
+    match warnings.len() {
         0 => println!("Check complete, no warnings found."),
         1 => println!("Check complete, 1 warning has been found!"),
         many => println!("Check complete, {many} warnings have been found!"),
     }
-    Ok(u8::from(!source.warnings.is_empty()))
+    Ok(u8::from(!warnings.is_empty()))
 }
 
 /// A RUN that failed: its last lines, and with `--debug` a shell where it stood.

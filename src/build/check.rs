@@ -1,0 +1,183 @@
+//! What could be better in a Dockerfile that is not wrong: warnings under the names that Docker's own checks have.
+
+use super::glob::{Ignore, clean, is_pattern};
+use super::instruction::{self, Copy, Instruction, Step};
+use super::parse::{Source, Warning};
+use super::stage::{Base, Plan};
+use super::variable::Lexer;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Warnings that `# check=skip=…` does not take away; and whether `error=true` makes them errors.
+pub fn selected(source: &Source, warnings: Vec<Warning>) -> (Vec<Warning>, bool) {
+    let mut skipped = BTreeSet::new();
+    let mut fails = false;
+    for setting in source.directives.check.iter().flat_map(|text| text.split(';')) {
+        match setting.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
+            Some(("skip", list)) => skipped.extend(list.split(',').map(|rule| rule.trim().to_owned())),
+            Some(("error", value)) => fails = value.eq_ignore_ascii_case("true"),
+            _ => {}
+        }
+    }
+    let kept = warnings.into_iter().filter(|w| !skipped.contains("all") && !skipped.contains(w.rule));
+    (kept.collect(), fails)
+}
+
+/// `known`: the variables that a base image sets, where that is known.
+pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Vec<String>>) -> Vec<Warning> {
+    let mut found = Vec::new();
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    // Per stage, what a stage that goes on from it begins with; `None`: nobody knows all of its variables.
+    let mut variables: Vec<Option<BTreeSet<String>>> = Vec::new();
+    for stage in &plan.stages {
+        let line = stage.steps.first().map_or(0, |step| step.node.first);
+        if let Some(alias) = &stage.alias
+            && let Some(first) = names.insert(alias, line)
+        {
+            let message = format!("`{alias}` names the stage of line {first} too");
+            found.push(Warning { rule: "DuplicateStageName", line, message });
+        }
+        let begin = match &stage.base {
+            Base::Scratch => Some(BTreeSet::new()),
+            Base::Stage(number) => variables[*number].clone(),
+            Base::Image(name) => known(name).map(|names| names.into_iter().collect()),
+        };
+        let mut walk =
+            Walk { plan, ignore, known: begin, args: BTreeSet::new(), has_directory: false, found: &mut found };
+        walk.known.iter_mut().for_each(|known| known.extend(["PATH".to_owned()]));
+        stage.steps.iter().for_each(|step| walk.step(step));
+        variables.push(walk.known);
+        only_one(&stage.steps, &mut found);
+    }
+    found.sort_by_key(|warning| warning.line);
+    found
+}
+
+/// Of several, the last alone counts.
+fn only_one(steps: &[Step], found: &mut Vec<Warning>) {
+    for word in ["CMD", "ENTRYPOINT", "HEALTHCHECK"] {
+        let all: Vec<&Step> = steps.iter().filter(|step| step.node.word == word).collect();
+        for step in all.iter().rev().skip(1) {
+            let message = format!("there are several {word} in this stage, and only the last one counts");
+            found.push(Warning { rule: "MultipleInstructionsDisallowed", line: step.node.first, message });
+        }
+    }
+}
+
+struct Walk<'a> {
+    plan: &'a Plan,
+    ignore: &'a Ignore,
+    known: Option<BTreeSet<String>>,
+    args: BTreeSet<String>,
+    /// WORKDIR was absolute before.
+    has_directory: bool,
+    found: &'a mut Vec<Warning>,
+}
+
+impl Walk<'_> {
+    fn warn(&mut self, step: &Step, rule: &'static str, message: String) {
+        self.found.push(Warning { rule, line: step.node.first, message });
+    }
+
+    fn step(&mut self, step: &Step) {
+        for text in texts(&step.instruction) {
+            self.uses(step, &text);
+        }
+        match &step.instruction {
+            Instruction::Arg(all) => self.args.extend(all.iter().map(|(name, _)| name.clone())),
+            Instruction::Env(all) => {
+                let names = all.iter().map(|(name, _)| name.clone());
+                self.known.iter_mut().for_each(|known| known.extend(names.clone()));
+                self.args.extend(names);
+            }
+            Instruction::Workdir(path) => {
+                let absolute = path.starts_with(['/', '$', '"']);
+                if !absolute && !self.has_directory {
+                    let message = format!("`{path}` depends on the base image's directory; write it absolutely");
+                    self.warn(step, "WorkdirRelativePath", message);
+                }
+                self.has_directory |= absolute;
+            }
+            Instruction::Copy(copy) if copy.from.is_none() => self.copy(step, copy),
+            _ => {}
+        }
+    }
+
+    fn copy(&mut self, step: &Step, copy: &Copy) {
+        for source in &copy.sources {
+            let plain = !source.contains(['$', ':']) && !is_pattern(source) && super::parse::heredoc(source).is_none();
+            if plain && self.ignore.ignores(&clean(source)) {
+                self.warn(step, "CopyIgnoredFile", format!("`{source}` is left out by .dockerignore"));
+            }
+        }
+    }
+
+    /// Variables of a text that nobody has set.
+    fn uses(&mut self, step: &Step, text: &str) {
+        let Some(known) = &self.known else { return };
+        let missing = RefCell::new(BTreeSet::new());
+        let lookup = |name: &str| {
+            let is_set = known.contains(name) || self.args.contains(name);
+            if !is_set {
+                missing.borrow_mut().insert(name.to_owned());
+            }
+            None
+        };
+        let _ = Lexer { escape: self.plan.source.directives.escape, lookup: &lookup }.word(text);
+        // One with a default of its own is meant to be unset.
+        let missing = missing
+            .into_inner()
+            .into_iter()
+            .filter(|name| !text.contains(&format!("${{{name}:")) && !text.contains(&format!("${{{name}-")));
+        let missing: Vec<String> = missing.collect();
+        let names: Vec<String> = known.iter().chain(&self.args).cloned().collect();
+        for name in missing {
+            let near = instruction::guess(&name, names.iter().map(String::as_str));
+            let near = near.map(|near| format!("; did you mean ${near}?")).unwrap_or_default();
+            self.warn(step, "UndefinedVar", format!("nothing sets ${name}{near}"));
+        }
+    }
+}
+
+/// What of an instruction has its variables replaced.
+fn texts(instruction: &Instruction) -> Vec<String> {
+    match instruction {
+        Instruction::Arg(all) => all.iter().filter_map(|(_, value)| value.clone()).collect(),
+        Instruction::Env(all) | Instruction::Label(all) => all.iter().map(|(_, value)| value.clone()).collect(),
+        Instruction::Expose(all) | Instruction::Volume(all) => all.clone(),
+        Instruction::User(text) | Instruction::Workdir(text) | Instruction::Stopsignal(text) => vec![text.clone()],
+        Instruction::Copy(copy) => {
+            let sources = copy.sources.iter().filter(|source| super::parse::heredoc(source).is_none());
+            sources.chain([&copy.target]).chain(&copy.chown).cloned().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::platform::Platform;
+
+    fn rules(text: &str) -> Vec<String> {
+        let source = Source::parse("Dockerfile", text).unwrap();
+        let plan = Plan::new(source, &BTreeMap::new(), None, &Platform::here()).unwrap();
+        let known = |name: &str| (name == "alpine").then(|| vec!["BASE".to_owned()]);
+        let found = check(&plan, &Ignore::parse("secret\n"), &known);
+        found.iter().map(|w| format!("{} {}", w.line, w.rule)).collect()
+    }
+
+    #[test]
+    fn what_docker_warns_of() {
+        let text = "FROM alpine AS a\nARG NAME=x\nENV A=$NMAE B=$BASE C=${X:-y}\nWORKDIR app\nCOPY secret /\nCMD [\"a\"]\nCMD [\"b\"]\nFROM a AS a\nENV D=$A$NAME\nFROM unknown\nENV E=$ANY\n";
+        let expected = [
+            "3 UndefinedVar",
+            "4 WorkdirRelativePath",
+            "5 CopyIgnoredFile",
+            "6 MultipleInstructionsDisallowed",
+            "8 DuplicateStageName",
+            "9 UndefinedVar",
+        ];
+        assert_eq!(rules(text), expected);
+    }
+}
