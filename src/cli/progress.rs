@@ -267,6 +267,9 @@ impl Listener for Progress {
         self.erase();
         self.running.remove(&step.stage);
         let (end, more) = match done {
+            Done::Metadata if step.text.starts_with("FROM ") => {
+                (String::new(), "the layers of another image, shared with it: nothing is copied".to_owned())
+            }
             Done::Metadata => (String::new(), "metadata only: no file, no layer".to_owned()),
             Done::Cached { size, entries } => {
                 ("cached".into(), format!("layer of {}, {}", human::size(*size), files(*entries)))
