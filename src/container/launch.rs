@@ -209,9 +209,10 @@ fn attempt(
     // Should this process be killed now, the monitor still keeps others from removing what it starts.
     descriptors.push(lock.share()?);
     let started = converse(prepared, &job, descriptors, name, &container.runtime, listener);
-    if started.is_err() {
+    if let Err(error) = &started {
         let _ = crate::store::remove_tree(&container.runtime);
-        let state = State { error: "it could not be started".into(), ..container.state() };
+        let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        let state = State { error: cause, exit_code: error.exit_code().into(), ..container.state() };
         let _ = container.write_state(&state);
     }
     started

@@ -44,22 +44,33 @@ pub struct Facts<'a> {
     pub ids: &'a crate::userns::IdMap,
 }
 
-/// The words that will run, and where each comes from: `--entrypoint` or the image's ENTRYPOINT, then the command line or
-/// the image's CMD. `--entrypoint` sets the image's CMD aside.
-pub fn argv(request: &Request, image: &ImageConfiguration) -> Vec<String> {
+/// Where a word of the command comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// `--entrypoint`.
+    EntrypointOption,
+    ImageEntrypoint,
+    CommandLine,
+    ImageCmd,
+}
+
+/// The words that will run, and where each comes from. `--entrypoint` sets the image's CMD aside.
+pub fn argv(request: &Request, image: &ImageConfiguration) -> Vec<(String, Origin)> {
     let config = image.config().as_ref();
     let of_image = |list: Option<&Option<Vec<String>>>| list.cloned().flatten().unwrap_or_default();
-    let entrypoint = match &request.entrypoint {
-        Some(text) if text.is_empty() => Vec::new(),
-        Some(text) => vec![text.clone()],
-        None => of_image(config.map(oci_spec::image::Config::entrypoint)),
+    let (entrypoint, first) = match &request.entrypoint {
+        Some(text) if text.is_empty() => (Vec::new(), Origin::EntrypointOption),
+        Some(text) => (vec![text.clone()], Origin::EntrypointOption),
+        None => (of_image(config.map(oci_spec::image::Config::entrypoint)), Origin::ImageEntrypoint),
     };
-    let command = if !request.command.is_empty() || request.entrypoint.is_some() {
-        request.command.clone()
+    let (command, then) = if !request.command.is_empty() || request.entrypoint.is_some() {
+        (request.command.clone(), Origin::CommandLine)
     } else {
-        of_image(config.map(oci_spec::image::Config::cmd))
+        (of_image(config.map(oci_spec::image::Config::cmd)), Origin::ImageCmd)
     };
-    [entrypoint, command].concat()
+    let from = |words: Vec<String>, origin| words.into_iter().map(move |word| (word, origin));
+    from(entrypoint, first).chain(from(command, then)).collect()
 }
 
 fn environment(request: &Request, image: &ImageConfiguration, facts: &Facts, hostname: &str) -> Vec<String> {
@@ -170,7 +181,7 @@ pub fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Re
         "process": {
             "terminal": request.terminal,
             "user": {"uid": facts.user.uid, "gid": facts.user.gid, "additionalGids": facts.user.groups},
-            "args": argv(request, image),
+            "args": argv(request, image).into_iter().map(|(word, _)| word).collect::<Vec<_>>(),
             "env": environment(request, image, facts, &hostname),
             "cwd": cwd,
             "capabilities": {"bounding": capabilities, "effective": effective, "permitted": effective},

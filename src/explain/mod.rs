@@ -7,4 +7,6 @@ pub mod ghosts;
 pub mod host;
 pub mod sight;
 pub mod subject;
+pub mod watch;
+pub mod why;
 pub mod words;

@@ -130,6 +130,56 @@ words! {
     host_has: "the host has {}", "у хоста {}";
     same_as_host: "the host's", "тот же, что у хоста";
 
+    what_ran: "what ran", "что запускалось";
+    from_entrypoint_option: "from --entrypoint", "из --entrypoint";
+    from_image_entrypoint: "from the image's ENTRYPOINT", "из ENTRYPOINT образа";
+    from_command_line: "from the command line", "из командной строки";
+    from_image_cmd: "from the image's CMD", "из CMD образа";
+    ended_well: "{} ended with {}: its first process had done its work, and a container ends with that.", "{} завершился с кодом {}: первый процесс сделал своё дело, а контейнер заканчивается вместе с ним.";
+    runs_well: "{} runs, and nothing here tells of trouble.", "{} работает, и ничто здесь не говорит о неполадках.";
+    was_never_started: "{} was created, and never started.", "{} создан, но ни разу не запускался.";
+
+    why_command_not_found: "`{}` is nowhere in the image; looked for in: {}", "`{}` нет в образе; искали в: {}";
+    mend_command_not_found: "install it in the image, or name another program; looked for in: {}", "установите её в образ или назовите другую программу; искали в: {}";
+    why_not_executable: "`{}` is there, but is no program that may be executed: {}", "`{}` есть, но не является программой, которую можно запустить: {}";
+    mend_not_executable: "RUN chmod +x it, or COPY --chmod=755 (now: {})", "RUN chmod +x или COPY --chmod=755 (сейчас: {})";
+    why_interpreter_missing: "`{}` asks for {}, which the image does not have", "`{}` требует {}, а в образе этого нет";
+    mend_interpreter_missing: "install {}; or, for a program made for another C library (glibc, musl), build it for this one", "установите {}; а программу, собранную для другой библиотеки C (glibc, musl), соберите для этой";
+    why_script_has_crlf: "`{}` has the line ends of Windows, so its interpreter's name ends in a character that no file has: {}", "в `{}` концы строк Windows, поэтому имя интерпретатора кончается символом, которого нет ни у одного файла: {}";
+    mend_script_has_crlf: "save it with LF line ends: sed -i 's/\\r$//' FILE (now: {})", "сохраните с концами строк LF: sed -i 's/\\r$//' ФАЙЛ (сейчас: {})";
+    why_wrong_architecture: "`{}` was made for another processor: {}", "`{}` собрана для другого процессора: {}";
+    mend_wrong_architecture: "pull or build the image for this machine's platform, not {}", "возьмите или соберите образ для платформы этой машины, а не {}";
+    why_could_not_start: "{} could not be started: {}", "{} не удалось запустить: {}";
+    mend_could_not_start: "see each step: minirun run --explain ({})", "посмотрите каждый шаг: minirun run --explain ({})";
+    why_out_of_memory: "`{}` wanted more memory than --memory allows, {} bytes, so the kernel killed it", "`{}` хотела больше памяти, чем позволяет --memory, {} байт, и ядро её убило";
+    mend_out_of_memory: "give it more than {} bytes with --memory, or find what takes so much", "дайте ей больше {} байт через --memory или найдите, что столько занимает";
+    why_went_to_background: "`{}` went to the background, so the first process ended, and the container with it; missing: {}", "`{}` ушла в фон, первый процесс завершился, а с ним и контейнер; не хватает: {}";
+    mend_went_to_background: "keep it in the foreground: {}", "оставьте её на переднем плане: {}";
+    why_nothing_to_read: "`{}` is a shell that had nothing to read, so it ended at once; missing: {}", "`{}` — оболочка, которой нечего читать, поэтому она сразу завершилась; не хватает: {}";
+    mend_nothing_to_read: "give it a terminal: minirun run {} …", "дайте ей терминал: minirun run {} …";
+    why_killed_by_signal: "`{}` was ended by the signal {}", "`{}` завершена сигналом {}";
+    mend_killed_by_signal: "SIGKILL and SIGTERM come from stop, kill, or the host; SIGSEGV and SIGABRT from the program itself (this: {})", "SIGKILL и SIGTERM приходят от stop, kill или хоста; SIGSEGV и SIGABRT — от самой программы (здесь: {})";
+    why_program_failed: "`{}` itself ended with code {}", "`{}` сама завершилась с кодом {}";
+    mend_program_failed: "see what it said: minirun logs (code {} is the program's own)", "посмотрите, что она сказала: minirun logs (код {} — её собственный)";
+    why_nothing_listens: "port {} does not answer: nothing in the container listens on any TCP port{}", "порт {} не отвечает: в контейнере никто не слушает ни одного порта TCP{}";
+    mend_nothing_listens: "see whether the server has started: minirun logs{}", "посмотрите, запустился ли сервер: minirun logs{}";
+    why_listens_on_localhost: "port {} does not answer: the server listens on the container's own loopback only: {}", "порт {} не отвечает: сервер слушает только собственный loopback контейнера: {}";
+    mend_listens_on_localhost: "tell the server to listen on 0.0.0.0 (now: {})", "велите серверу слушать 0.0.0.0 (сейчас: {})";
+    why_listens_elsewhere: "port {} does not answer: nothing listens there, but on: {}", "порт {} не отвечает: там никто не слушает, зато слушают: {}";
+    mend_listens_elsewhere: "publish the port that the server listens on: {}", "откройте тот порт, который слушает сервер: {}";
+    why_exposed_not_published: "port {} is only EXPOSEd, which opens nothing; missing: {}", "порт {} указан только в EXPOSE, а это ничего не открывает; не хватает: {}";
+    mend_exposed_not_published: "create the container anew with {}", "создайте контейнер заново с {}";
+    why_ignores_sigterm: "`minirun stop` will take its whole ten seconds: the kernel gives {} to a first process only if that handles it, and `{}` does not", "`minirun stop` займёт все десять секунд: ядро отдаёт {} первому процессу, только если тот его обрабатывает, а `{}` — нет";
+    mend_ignores_sigterm: "run it with --init, or let `{}` handle the signal", "запустите с --init или пусть `{}` обрабатывает сигнал";
+    why_shell_form: "`minirun stop` will take its whole ten seconds: the first process is a shell, which does not pass {} on to: {}", "`minirun stop` займёт все десять секунд: первый процесс — оболочка, а она не передаёт {} дальше: {}";
+    mend_shell_form: "write the command as a list, CMD [\"…\"], or begin it with exec: {}", "запишите команду списком, CMD [\"…\"], или начните её с exec: {}";
+
+    size_from_layer: "{} from layer {}", "{} из слоя {}";
+    whiteout_in_layer: "whiteout: a layer still has it", "whiteout: в слое он остался";
+    nothing_is_left: "no layer has it: nothing is left", "ни в одном слое его нет: ничего не осталось";
+    not_in_the_layer: "{}, not in the layer", "{}, не в слое";
+    layer_holds: "the layer holds {}", "в слое {}";
+
     image_id: "image id", "номер образа";
     image_names: "names", "имена";
     image_created: "made", "создан";

@@ -2,7 +2,9 @@
 
 mod compare;
 mod stack;
+mod watch;
 mod whence;
+mod why;
 
 use super::Context;
 use crate::diag::{Diagnose, Failure};
@@ -16,6 +18,10 @@ pub enum Command {
     Explain(stack::ExplainArgs),
     /// Tell an image and a container apart: what is frozen, what was decided, what only runs
     Compare(compare::CompareArgs),
+    /// Say why a container ended, does not start, does not answer, or will be slow to stop
+    Why(why::WhyArgs),
+    /// Show copy-on-write as it happens: what a container creates, copies up, changes and deletes
+    Watch(watch::WatchArgs),
     /// Say which layer a file comes from, and what lies beneath it
     Where(whence::WhereArgs),
 }
@@ -25,6 +31,8 @@ impl Command {
         match self {
             Self::Explain(arguments) => arguments.run(context),
             Self::Compare(arguments) => arguments.run(context),
+            Self::Why(arguments) => arguments.run(context),
+            Self::Watch(arguments) => arguments.run(context),
             Self::Where(arguments) => arguments.run(context),
         }
     }

@@ -1,0 +1,145 @@
+//! `why`: each verdict has a container, broken on purpose, that gets exactly this one; sound containers get none.
+
+mod common;
+
+use common::{Need, Sandbox, free_port, require, wait_until};
+use serde_json::Value;
+
+/// Catches SIGTERM, so that a server beside it is all that is looked at.
+const CALM: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+
+fn json(sandbox: &Sandbox, container: &str) -> Value {
+    let said = sandbox.ok(&["why", "--json", container]);
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+fn codes(sandbox: &Sandbox, container: &str) -> Vec<String> {
+    let verdicts = json(sandbox, container)["verdicts"].as_array().unwrap().clone();
+    verdicts.iter().map(|verdict| verdict["code"].as_str().unwrap().to_owned()).collect()
+}
+
+/// `broken`: alpine with programs that cannot run.
+fn broken() -> Sandbox {
+    let sandbox = Sandbox::with_alpine();
+    let script = r"printf '#!/bin/no-such\n' >/no-interpreter; printf '#!/bin/sh\r\necho hello\r\n' >/crlf
+        cp /bin/busybox /other; printf '\x16\x00' | dd of=/other bs=1 seek=18 conv=notrunc 2>/dev/null
+        mkdir /made; printf '#!/bin/sh\nsleep 0.1 &\n' >/made/nginx; echo text >/text
+        chmod 755 /no-interpreter /crlf /other /made/nginx";
+    sandbox.ok(&["run", "--network", "none", "--name", "breaker", "alpine", "sh", "-c", script]);
+    sandbox.ok(&["commit", "-c", "EXPOSE 80", "breaker", "broken"]);
+    sandbox
+}
+
+#[test]
+fn what_cannot_start() {
+    let sandbox = broken();
+    let host_program = "/bin/true:/from-host";
+    for (name, flags, command, code) in [
+        ("absent", &[][..], "no-such-program", "command-not-found"),
+        ("absent-path", &[], "/bin/no-such-program", "command-not-found"),
+        ("text", &[], "/text", "not-executable"),
+        ("directory", &[], "/made", "not-executable"),
+        ("interpreter", &[], "/no-interpreter", "interpreter-missing"),
+        // A program of the host, made for another C library than the image's.
+        ("loader", &["-v", host_program], "/from-host", "interpreter-missing"),
+        ("crlf", &[], "/crlf", "script-has-crlf"),
+        ("other", &[], "/other", "wrong-architecture"),
+    ] {
+        let all = [&["run", "--network", "none", "--name", name], flags, &["broken", command]].concat();
+        let said = sandbox.run(&all);
+        assert!([126, 127].contains(&said.code), "{name}: {}", said.streams());
+        assert_eq!(codes(&sandbox, name), [code], "{name}");
+        assert_eq!(sandbox.look(name, "{{.State.ExitCode}}"), said.code.to_string(), "{name}");
+        assert!(!sandbox.look(name, "{{.State.Error}}").is_empty(), "{name}");
+    }
+    assert_eq!(json(&sandbox, "other")["verdicts"][0]["found"], "s390x");
+    let text = sandbox.ok(&["why", "crlf"]);
+    assert!(text.contains("line ends of Windows") && text.contains(r"sed -i 's/\r$//'"), "{text}");
+    assert!(sandbox.ok(&["why", "--lang", "ru", "crlf"]).contains("концы строк Windows"));
+}
+
+#[test]
+fn what_ended() {
+    let sandbox = broken();
+    let run = |name: &str, words: &[&str]| {
+        let all = [&["run", "-d", "--network", "none", "--name", name, "broken"], words].concat();
+        sandbox.ok(&all);
+        sandbox.ok(&["wait", name]);
+        codes(&sandbox, name)
+    };
+    assert_eq!(run("server", &["/made/nginx"]), ["went-to-background"]);
+    assert_eq!(run("server-of-a-shell", &["sh", "-c", "/made/nginx && true"]), ["went-to-background"]);
+    assert_eq!(run("shell", &["sh"]), ["nothing-to-read"]);
+    assert_eq!(run("failed", &["sh", "-c", "exit 3"]), ["program-failed"]);
+    assert_eq!(run("well", &["true"]), [""; 0]);
+    assert_eq!(run("echo", &["sh", "-c", "echo done"]), [""; 0]);
+    let id = sandbox.detached(&["--name", "killed"], CALM);
+    sandbox.ok(&["kill", &id]);
+    sandbox.ok(&["wait", &id]);
+    assert_eq!(codes(&sandbox, "killed"), ["killed-by-signal"]);
+    sandbox.ok(&["create", "--name", "new", "broken", "true"]);
+    assert_eq!(codes(&sandbox, "new"), [""; 0]);
+}
+
+#[test]
+fn what_was_out_of_memory() {
+    require!(Need::Controller("memory"));
+    let sandbox = broken();
+    let flags = ["--memory", "20m", "--network", "none", "--name", "greedy"];
+    sandbox.run(&[&["run"], &flags[..], &["broken", "sh", "-c", "tail /dev/zero"]].concat());
+    assert_eq!(codes(&sandbox, "greedy"), ["out-of-memory"]);
+}
+
+#[test]
+fn why_a_port_does_not_answer() {
+    let sandbox = broken();
+    let port = free_port();
+    let publish = format!("{port}:80");
+    let run = |name: &str, flags: &[&str], server: &str| {
+        let script = format!("{server} {CALM}");
+        sandbox.ok(&[&["run", "-d", "--name", name], flags, &["broken", "sh", "-c", &script]].concat());
+        // The server needs a moment.
+        let listens =
+            || sandbox.run(&["exec", name, "sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 | grep -q ' 0A '"]).code == 0;
+        if !server.is_empty() {
+            wait_until("it listens", listens);
+        }
+        let codes = codes(&sandbox, name);
+        sandbox.ok(&["rm", "-f", name]);
+        codes
+    };
+    let publish = ["-p", publish.as_str()];
+    assert_eq!(run("silent", &publish, ""), ["nothing-listens"]);
+    assert_eq!(run("local", &publish, "nc -lk -s 127.0.0.1 -p 80 &"), ["listens-on-localhost"]);
+    assert_eq!(run("elsewhere", &publish, "nc -lk -p 81 &"), ["listens-elsewhere"]);
+    assert_eq!(run("sound", &publish, "nc -lk -p 80 &"), [""; 0]);
+    assert_eq!(run("exposed", &[], "nc -lk -p 80 &"), ["exposed-not-published"]);
+}
+
+#[test]
+fn why_stop_will_take_long() {
+    let sandbox = broken();
+    sandbox.detached(&["--name", "calm"], CALM);
+    assert_eq!(codes(&sandbox, "calm"), [""; 0]);
+    sandbox.ok(&["run", "-d", "--network", "none", "--name", "deaf", "broken", "sleep", "1000"]);
+    assert_eq!(codes(&sandbox, "deaf"), ["ignores-sigterm"]);
+    sandbox.detached(&["--name", "shell"], "sleep 1000; true");
+    wait_until("the shell has its child", || codes(&sandbox, "shell") == ["shell-form"]);
+    sandbox.ok(&["run", "-d", "--init", "--network", "none", "--name", "init", "broken", "sleep", "1000"]);
+    assert_eq!(codes(&sandbox, "init"), [""; 0]);
+}
+
+#[test]
+fn where_each_word_comes_from() {
+    let sandbox = broken();
+    sandbox.ok(&["commit", "-c", "ENTRYPOINT [\"echo\", \"one\"]", "-c", "CMD [\"two\"]", "breaker", "worded"]);
+    sandbox.ok(&["run", "--network", "none", "--name", "as-made", "worded"]);
+    sandbox.ok(&["run", "--network", "none", "--name", "told", "worded", "three"]);
+    sandbox.ok(&["run", "--network", "none", "--name", "other", "--entrypoint", "true", "worded", "four"]);
+    let argv = |name: &str| json(&sandbox, name)["argv"].to_string();
+    assert_eq!(argv("as-made"), r#"[["echo","imageEntrypoint"],["one","imageEntrypoint"],["two","imageCmd"]]"#);
+    assert_eq!(argv("told"), r#"[["echo","imageEntrypoint"],["one","imageEntrypoint"],["three","commandLine"]]"#);
+    assert_eq!(argv("other"), r#"[["true","entrypointOption"],["four","commandLine"]]"#);
+    let text = sandbox.ok(&["why", "told"]);
+    assert!(text.contains("three   from the command line") && text.contains("told ended with 0"), "{text}");
+}
