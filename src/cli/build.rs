@@ -1,6 +1,6 @@
 //! `build`: a Dockerfile becomes an image.
 
-use super::progress::{Explained, Kind, Progress};
+use super::progress::{Kind, Progress};
 use super::transfer::Printer;
 use super::{Context, human};
 use crate::build::stage::Plan;
@@ -143,7 +143,7 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
         Kind::Auto => Kind::Plain,
         other => other,
     };
-    let mut progress = Progress::new(kind, arguments.explain.then(Explained::default), userns::is_inside());
+    let mut progress = Progress::new(kind, arguments.explain, userns::is_inside());
     if arguments.check {
         return lint(source, &opened, context, &mut progress);
     }

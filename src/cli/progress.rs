@@ -23,10 +23,6 @@ pub enum Kind {
     Quiet,
 }
 
-/// `--explain`: what is told of each step.
-#[derive(Default)]
-pub struct Explained;
-
 /// Lines that a failed step shows again.
 const TAIL: usize = 12;
 /// Characters of a step in a line.
@@ -54,16 +50,8 @@ struct Shown {
 }
 
 impl Progress {
-    pub fn new(kind: Kind, explained: Option<Explained>, speaks: bool) -> Self {
-        Self {
-            kind,
-            explained: explained.is_some(),
-            speaks,
-            held: String::new(),
-            running: HashMap::new(),
-            tail: VecDeque::new(),
-            drawn: 0,
-        }
+    pub fn new(kind: Kind, explained: bool, speaks: bool) -> Self {
+        Self { kind, explained, speaks, held: String::new(), running: HashMap::new(), tail: VecDeque::new(), drawn: 0 }
     }
 
     fn say(&mut self, text: &str) {
