@@ -2,6 +2,7 @@
 
 mod compare;
 mod probe;
+mod script;
 mod stack;
 mod watch;
 mod whence;
@@ -21,6 +22,8 @@ pub enum Command {
     Compare(compare::CompareArgs),
     /// Say why a container ended, does not start, does not answer, or will be slow to stop
     Why(why::WhyArgs),
+    /// Print a shell script that makes the same container by hand
+    Script(script::ScriptArgs),
     /// Try what a container should not be able to do, and say which wall stops it
     Probe(probe::ProbeArgs),
     /// Show copy-on-write as it happens: what a container creates, copies up, changes and deletes
@@ -35,6 +38,7 @@ impl Command {
             Self::Explain(arguments) => arguments.run(context),
             Self::Compare(arguments) => arguments.run(context),
             Self::Why(arguments) => arguments.run(context),
+            Self::Script(arguments) => arguments.run(context),
             Self::Probe(arguments) => arguments.run(context),
             Self::Watch(arguments) => arguments.run(context),
             Self::Where(arguments) => arguments.run(context),

@@ -1,0 +1,55 @@
+//! `script`: what it prints, run by a shell, gives what `minirun start` gives.
+
+mod common;
+
+use common::{Need, Sandbox, finish, require};
+
+/// What a process can say of the container that it is in.
+const LOOK: &str = "id; hostname; pwd; echo \"$WORD\"; cat /proc/self/comm; grep Cap /proc/self/status; ls -a / /dev; \
+    awk '{print $5, $6}' /proc/self/mountinfo | sort; echo $$; cat /etc/motd /etc/hosts /changed 2>&1; \
+    touch /try 2>&1; touch /etc/hosts 2>&1; wc -c </proc/interrupts; echo x 2>&1 >/proc/sys/kernel/hostname; true";
+
+#[test]
+fn by_hand_it_is_the_same_container() {
+    require!(Need::Tool("unshare"), Need::Tool("setpriv"), Need::Tool("ip"));
+    let sandbox = Sandbox::with_alpine();
+    std::fs::create_dir(sandbox.file("mounted")).unwrap();
+    let volume = format!("{}:/mnt:ro", sandbox.file("mounted").display());
+    for (name, flags) in [
+        ("plain", &[][..]),
+        ("other", &["-h", "other-name", "-w", "/new/place", "-e", "WORD=two words", "--cap-add", "SYS_TIME"]),
+        ("strict", &["--read-only", "--cap-drop", "CHOWN", "-v", &volume, "--tmpfs", "/run"]),
+    ] {
+        let flags = [&["create", "--network", "none", "--name", name], flags, &["alpine", "sh", "-c", LOOK]].concat();
+        sandbox.ok(&flags);
+        let script = sandbox.ok(&["script", name]);
+        std::fs::write(sandbox.file("script.sh"), &script).unwrap();
+        let commands = script.lines().filter(|line| !line.trim_start().starts_with('#'));
+        assert!(!commands.flat_map(str::split_whitespace).any(|word| word.ends_with("minirun")), "{script}");
+        let by_hand = finish(sandbox.other("sh").arg(sandbox.file("script.sh")).env("TMPDIR", sandbox.file("."))).ok();
+        let by_minirun = sandbox.ok(&["start", "-a", name]);
+        assert_eq!(by_hand, by_minirun, "{name}\n{script}");
+        let left = std::fs::read_dir(sandbox.file("."))
+            .unwrap()
+            .flatten()
+            .filter(|e| e.file_name().to_string_lossy().starts_with("tmp."));
+        assert_eq!(left.count(), 0, "the script left its directory");
+    }
+}
+
+#[test]
+fn what_a_container_has_written_is_there_too() {
+    require!(Need::Tool("unshare"), Need::Tool("setpriv"), Need::Tool("ip"));
+    let sandbox = Sandbox::with_alpine();
+    let count = "echo once more >>/changed; rm -f /etc/issue; cat /changed; ls /etc/issue 2>&1; true";
+    sandbox.ok(&["create", "--network", "none", "--name", "changed", "alpine", "sh", "-c", count]);
+    assert_eq!(sandbox.ok(&["start", "-a", "changed"]).matches("once more").count(), 1);
+    std::fs::write(sandbox.file("script.sh"), sandbox.ok(&["script", "changed"])).unwrap();
+    for _ in 0..2 {
+        // It stands on what is there, and changes nothing of it.
+        let said = finish(sandbox.other("sh").arg(sandbox.file("script.sh")).env("TMPDIR", sandbox.file("."))).ok();
+        assert_eq!(said.matches("once more").count(), 2, "{said}");
+        assert!(said.contains("No such file"), "{said}");
+    }
+    assert_eq!(sandbox.ok(&["start", "-a", "changed"]).matches("once more").count(), 2);
+}
