@@ -233,3 +233,19 @@ fn the_same_at_another_time_with_source_date_epoch() {
     };
     assert_eq!(build(), build());
 }
+
+#[test]
+fn where_a_program_lays_the_layers() {
+    common::require!(common::Need::Tool("fuse-overlayfs"), common::Need::Fuse);
+    let sandbox = Sandbox::with_alpine();
+    fs::write(sandbox.root().join("layering"), "fuse").unwrap();
+    sandbox.put("f", "copied");
+    let text = "FROM alpine AS a\nRUN mkdir /d && echo made > /d/x && rm /etc/motd\nCOPY f /d/\nFROM a\nRUN --mount=type=bind,from=a,source=/d,target=/m cat /m/x > /seen\nRUN rm -r /etc/apk && mkdir /etc/apk\n";
+    sandbox.build(text, &["-o", "out"]);
+    let read = |name: &str| fs::read_to_string(sandbox.file("out").join(name)).unwrap();
+    assert_eq!((read("d/x"), read("d/f"), read("seen")), ("made\n".into(), "copied".into(), "made\n".into()));
+    assert!(!sandbox.file("out/etc/motd").exists() && sandbox.file("out/bin/busybox").exists());
+    assert_eq!(fs::read_dir(sandbox.file("out/etc/apk")).unwrap().count(), 0);
+    let said = sandbox.build(text, &["-o", "out2"]);
+    assert_eq!(said.matches(" cached").count(), 4, "{said}");
+}

@@ -113,6 +113,16 @@ impl Cache {
         Ok(Some(outcome))
     }
 
+    /// All keys that this build came by.
+    pub fn keys(&self) -> Vec<Digest> {
+        self.now.stages.values().flatten().copied().collect()
+    }
+
+    pub fn inputs(&self, key: &Digest) -> Option<Inputs> {
+        let text = fs::read(self.entry(key).join("inputs.json")).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
     /// Before its layer is published, so that whoever finds the layer held finds the entry that holds it.
     pub fn record(&self, key: &Digest, inputs: &Inputs, outcome: &Outcome) -> Result<(), SysError> {
         let path = self.entry(key);
@@ -141,10 +151,7 @@ impl Cache {
         let number = self.now.stages.get(stage).map_or(0, |keys| keys.len().saturating_sub(1));
         let keys = last.stages.get(stage).cloned().unwrap_or_default();
         self.last = Some(last);
-        let read = |key: &Digest| {
-            let text = fs::read(self.entry(key).join("inputs.json")).ok()?;
-            serde_json::from_slice::<Inputs>(&text).ok()
-        };
+        let read = |key: &Digest| self.inputs(key);
         let same_place = keys.get(number).and_then(read);
         let old = match same_place {
             Some(old) if old.what == inputs.what => Some(old),

@@ -115,7 +115,7 @@ pub enum InvalidChange {
     Text(#[source] Fault),
     #[error("invalid change `{0}`")]
     Argument(String, #[source] InvalidArgument),
-    #[error("{0} cannot be given as a change")]
+    #[error("`{0}` is not an instruction that can be given here")]
     NoChange(String),
 }
 

@@ -189,11 +189,7 @@ impl Builder<'_> {
 
     fn tree_of(&mut self, overlay: &Overlay) -> Result<OwnedFd, BuildError> {
         match self.room()?.layering {
-            Layering::Fuse => {
-                overlay.mount_by_fuse()?;
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                Ok(rustix::fs::open(overlay.target.as_str(), flags, Mode::empty()).on("open", &overlay.target)?)
-            }
+            Layering::Fuse => Ok(overlay.tree_by_fuse()?),
             Layering::Kernel | Layering::Copy => match overlay.tree() {
                 Err(error) if error.errno != libc::ENOSPC && error.errno != libc::ENOENT => {
                     let layering = Layering::instead(self.store)?;

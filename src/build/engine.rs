@@ -1,6 +1,7 @@
 //! Walks the stages: one loop, no threads. RUNs of stages that do not wait for each other go on at the same time.
 
 use super::cache::{self, Cache, Inputs, Outcome};
+use super::carried;
 use super::check;
 use super::copy;
 use super::instruction::{Instruction, Step};
@@ -344,7 +345,10 @@ impl Builder<'_> {
         let pending = self.pending.values().find(|pending| pending.key == key).map(outcome);
         let found = match pending {
             Some(outcome) => Some(outcome),
-            None => self.cache.find(self.store, &key)?,
+            None => match self.cache.find(self.store, &key)? {
+                None => self.carried(&key)?,
+                found => found,
+            },
         };
         let Some(outcome) = found else { return Ok(false) };
         if let Some(slow) = outcome.is {
@@ -356,6 +360,38 @@ impl Builder<'_> {
         self.work[number].ran = None;
         self.listener.done(name, &done);
         Ok(true)
+    }
+
+    /// What another machine has done.
+    fn carried(&mut self, key: &Digest) -> Result<Option<Outcome>, BuildError> {
+        for directory in self.options.cache_from.iter().filter(|directory| carried::has(directory, key)) {
+            self.must_be_inside()?;
+            let entry = self.directory_alone()?.join("layer");
+            let (entry, owners) = (self.store.path(entry), self.room()?.owners.clone());
+            if let Some(pending) = carried::take(directory, *key, entry, &owners)? {
+                let found = outcome(&pending);
+                if layer::info(self.store, &found.diff_id)?.is_some() {
+                    self.cache.record(key, &pending.inputs, &found)?;
+                } else {
+                    self.pending.insert(found.diff_id, pending);
+                }
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Carries what this build came by to where other machines find it.
+    fn carry(&mut self) -> Result<(), BuildError> {
+        for directory in &self.options.cache_to {
+            for key in self.cache.keys() {
+                let outcome = self.cache.find(self.store, &key)?;
+                if let Some((inputs, outcome)) = self.cache.inputs(&key).zip(outcome) {
+                    carried::put(self.store, directory, &inputs, &outcome)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The result of one key is found under another too.
@@ -700,6 +736,10 @@ impl Builder<'_> {
             squash::squash(self, target)?;
         }
         self.settle()?;
+        if !self.options.cache_to.is_empty() {
+            self.must_be_inside()?;
+            self.carry()?;
+        }
         for output in &self.options.outputs {
             finish::export(self, target, output)?;
         }

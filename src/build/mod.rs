@@ -5,6 +5,7 @@
 //! stands; COPY and ADD ([`copy`]) write into such a directory themselves.
 
 pub mod cache;
+mod carried;
 pub mod change;
 pub mod check;
 pub mod context;
@@ -209,6 +210,9 @@ pub struct Options {
     pub agents: Vec<(String, PathBuf)>,
     pub squash: bool,
     pub outputs: Vec<Output>,
+    /// Directories with what other machines have done.
+    pub cache_from: Vec<PathBuf>,
+    pub cache_to: Vec<PathBuf>,
     /// An image of the state before a step that fails is kept.
     pub keep_failed: bool,
     /// The build is to come out the same at any time: no file is newer.

@@ -326,7 +326,7 @@ fn launch(
     };
     let spec = spec::build(&request, image.config(), &facts).map_err(create::CreateError::from)?;
     let hostname = spec.hostname().clone().unwrap_or_default();
-    let host = network_is_host(&request);
+    let host = request.network == Network::Host;
     for (name, text) in [
         ("hostname", format!("{hostname}\n")),
         ("hosts", resolv::hosts(&hostname, &request.hosts, host)),
@@ -369,10 +369,6 @@ fn launch(
     let monitor = launch::prepare(builder.store, "build")?;
     let end = launch::converse(monitor, &job, Vec::new(), "build", &directory, &mut Silent)?;
     Ok((end, beside))
-}
-
-fn network_is_host(request: &Request) -> bool {
-    request.network == Network::Host
 }
 
 fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside) -> Result<(), StepError> {

@@ -1,6 +1,6 @@
 //! `build`: a Dockerfile becomes an image.
 
-use super::progress::{Explained, Kind, Progress};
+use super::progress::{Kind, Progress};
 use super::transfer::Printer;
 use super::{Context, human};
 use crate::build::stage::Plan;
@@ -51,6 +51,12 @@ pub struct BuildArgs {
     /// An agent for RUN --mount=type=ssh
     #[arg(long, value_name = "default|ID[=SOCKET]")]
     ssh: Vec<String>,
+    /// Use what a build elsewhere has done
+    #[arg(long, value_name = "type=local,src=DIR")]
+    cache_from: Vec<String>,
+    /// Carry what this build has done to a directory
+    #[arg(long, value_name = "type=local,dest=DIR")]
+    cache_to: Vec<String>,
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
@@ -98,6 +104,8 @@ enum BuildArgsError {
     Network(String),
     #[error("--output {0}: {1}")]
     Output(String, &'static str),
+    #[error("--{flag} {text}: only directories are known here")]
+    Cache { flag: &'static str, text: String },
     #[error("--label {0}: it has no name")]
     Label(String),
     #[error("{} cannot be read", .0.display())]
@@ -111,6 +119,8 @@ impl Diagnose for BuildArgsError {
         match self {
             Self::Secret(..) => Some("as in: --secret id=token,src=token.txt or --secret id=token,env=TOKEN".into()),
             Self::Ssh(_) => Some("start an agent first: eval $(ssh-agent) && ssh-add".into()),
+            Self::Cache { flag: "cache-to", .. } => Some("as in: --cache-to type=local,dest=DIR".into()),
+            Self::Cache { .. } => Some("as in: --cache-from type=local,src=DIR".into()),
             Self::Output(..) => {
                 Some("as in: -o DIR, -o - for an archive, -o type=tar,dest=FILE; types: local, tar, oci, docker".into())
             }
@@ -133,7 +143,7 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
         Kind::Auto => Kind::Plain,
         other => other,
     };
-    let mut progress = Progress::new(kind, arguments.explain.then(Explained::default), userns::is_inside());
+    let mut progress = Progress::new(kind, arguments.explain, userns::is_inside());
     if arguments.check {
         return lint(source, &opened, context, &mut progress);
     }
@@ -205,6 +215,8 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         secrets: arguments.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
         agents: arguments.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
         squash: arguments.squash,
+        cache_from: directories("cache-from", "src", &arguments.cache_from)?,
+        cache_to: directories("cache-to", "dest", &arguments.cache_to)?,
         outputs: arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?,
         keep_failed: arguments.debug,
         epoch: epoch.and_then(|text| text.trim().parse().ok()),
@@ -226,6 +238,17 @@ fn secret(text: &str) -> Result<Secret, BuildArgsError> {
         (None, None) => std::fs::read(id).map_err(|_| wrong("it has neither src=FILE nor env=NAME"))?,
     };
     Ok(Secret { id: id.to_owned(), contents })
+}
+
+fn directories(flag: &'static str, key: &str, texts: &[String]) -> Result<Vec<PathBuf>, BuildArgsError> {
+    let directory = |text: &String| {
+        let field =
+            |name: &str| text.split(',').filter_map(|f| f.split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v);
+        let path = field(key).filter(|_| field("type") == Some("local"));
+        let path = path.ok_or_else(|| BuildArgsError::Cache { flag, text: text.clone() })?;
+        Ok(std::path::absolute(path).unwrap_or_else(|_| path.into()))
+    };
+    texts.iter().map(directory).collect()
 }
 
 /// `-o`, a path alone or its fields.

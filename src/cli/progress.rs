@@ -23,10 +23,6 @@ pub enum Kind {
     Quiet,
 }
 
-/// `--explain`: what is told of each step.
-#[derive(Default)]
-pub struct Explained;
-
 /// Lines that a failed step shows again.
 const TAIL: usize = 12;
 /// Characters of a step in a line.
@@ -54,16 +50,8 @@ struct Shown {
 }
 
 impl Progress {
-    pub fn new(kind: Kind, explained: Option<Explained>, speaks: bool) -> Self {
-        Self {
-            kind,
-            explained: explained.is_some(),
-            speaks,
-            held: String::new(),
-            running: HashMap::new(),
-            tail: VecDeque::new(),
-            drawn: 0,
-        }
+    pub fn new(kind: Kind, explained: bool, speaks: bool) -> Self {
+        Self { kind, explained, speaks, held: String::new(), running: HashMap::new(), tail: VecDeque::new(), drawn: 0 }
     }
 
     fn say(&mut self, text: &str) {
@@ -267,6 +255,9 @@ impl Listener for Progress {
         self.erase();
         self.running.remove(&step.stage);
         let (end, more) = match done {
+            Done::Metadata if step.text.starts_with("FROM ") => {
+                (String::new(), "the layers of another image, shared with it: nothing is copied".to_owned())
+            }
             Done::Metadata => (String::new(), "metadata only: no file, no layer".to_owned()),
             Done::Cached { size, entries } => {
                 ("cached".into(), format!("layer of {}, {}", human::size(*size), files(*entries)))

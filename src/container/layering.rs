@@ -51,14 +51,25 @@ impl Overlay {
         match self.tree_by_parts() {
             Err(error) if error.errno == libc::EINVAL => {
                 self.mount_at_once()?;
-                let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-                let tree = on(open_tree(rustix::fs::CWD, self.target.as_str(), flags), "open_tree", &self.target);
-                let flags = rustix::mount::UnmountFlags::DETACH;
-                on(rustix::mount::unmount(self.target.as_str(), flags), "umount2", &self.target)?;
-                tree
+                self.taken_down()
             }
             other => other,
         }
+    }
+
+    /// [`Overlay::tree`] by a program, which ends with it.
+    pub fn tree_by_fuse(&self) -> Result<OwnedFd, SysError> {
+        self.mount_by_fuse()?;
+        self.taken_down()
+    }
+
+    /// What is mounted at the target, and there no more: nobody comes upon it by its path.
+    fn taken_down(&self) -> Result<OwnedFd, SysError> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let tree = on(open_tree(rustix::fs::CWD, self.target.as_str(), flags), "open_tree", &self.target);
+        let flags = rustix::mount::UnmountFlags::DETACH;
+        on(rustix::mount::unmount(self.target.as_str(), flags), "umount2", &self.target)?;
+        tree
     }
 
     fn tree_by_parts(&self) -> Result<OwnedFd, SysError> {
