@@ -187,6 +187,10 @@ fn of_entry(entry: &Value) -> Option<Credential> {
     if let Some(token) = entry["identitytoken"].as_str().filter(|token| !token.is_empty()) {
         return Some(Credential::Identity(token.to_owned()));
     }
+    // Written by hand, perhaps.
+    if let (Some(user), Some(password)) = (entry["username"].as_str(), entry["password"].as_str()) {
+        return Some(Credential::Password { user: user.to_owned(), password: password.to_owned() });
+    }
     let decoded = STANDARD.decode(entry["auth"].as_str()?.trim()).ok()?;
     let decoded = String::from_utf8(decoded).ok()?;
     let (user, password) = decoded.split_once(':')?;
@@ -242,13 +246,16 @@ mod tests {
             "https://index.docker.io/v1/": { "auth": auth },
             "https://registry.example.org/v2/": { "auth": auth },
             "localhost:5000": { "identitytoken": "t", "auth": auth },
+            "plain:1": { "username": "ann", "password": "a:b" },
             "broken": { "auth": "!" },
         }});
         let Value::Object(fields) = fields else { unreachable!() };
         let config = Config { path: PathBuf::new(), fields };
         let find = |registry: &str| config.entry(registry).and_then(|(_, entry)| of_entry(entry));
         let password = Some(Credential::Password { user: "ann".into(), password: "a:b".into() });
-        assert!(find("docker.io") == password && find("registry.example.org") == password);
+        assert!(
+            find("plain:1") == password && find("docker.io") == password && find("registry.example.org") == password
+        );
         assert!(find("localhost:5000") == Some(Credential::Identity("t".into())));
         assert!(find("broken").is_none() && find("localhost").is_none());
     }

@@ -137,6 +137,7 @@ impl Diagnose for RegistryError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Verdict(verdict) => verdict.hint(),
+            Self::Login { user: Some(user), .. } => Some(format!("type the password again: minirun login -u {user}")),
             Self::Platform { offered, .. } => offered.first().map(|one| format!("choose one: --platform {one}")),
             Self::NotHere { reference } => {
                 Some(format!("give it this name first: minirun tag IMAGE {}", reference.familiar()))

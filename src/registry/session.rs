@@ -119,8 +119,8 @@ impl Session {
     ) -> Result<Response<Body>, RegistryError> {
         let builder = self.authorized(builder(method, url, headers), url, scope)?;
         let request = builder.body(body).map_err(|e| HttpError::reach(url, e.into()))?;
-        let response = self.http.send(request)?;
-        if response.status() == 401 {
+        let response = self.client(url).send(request)?;
+        if response.status() == 401 && self.is_own(url) {
             self.learn(&response);
         }
         Ok(response)
@@ -132,15 +132,15 @@ impl Session {
         let mut url = url.to_owned();
         for _ in 0..MOST_REDIRECTS {
             let Some(next) = redirect(&url, &response) else { return Ok(response) };
-            response = if self.is_own(&next) {
-                self.send(Method::GET, &next, headers, None, scope)?
-            } else {
-                let request = builder(Method::GET, &next, headers).body(());
-                self.outside.send(request.map_err(|e| HttpError::reach(&next, e.into()))?)?
-            };
+            response = self.send(Method::GET, &next, headers, None, scope)?;
             url = next;
         }
         Ok(response)
+    }
+
+    /// Another host is shown no certificate of ours, and must have one that this host trusts.
+    fn client(&self, url: &str) -> &Client {
+        if self.is_own(url) { &self.http } else { &self.outside }
     }
 
     fn is_own(&self, url: &str) -> bool {
@@ -164,14 +164,11 @@ impl Session {
             }
             builder
         };
-        let response = self.http.send(with_body(self.authorized(again(), url, scope)?)?)?;
-        if response.status() != 401 || !self.is_own(url) {
+        let response = self.client(url).send(with_body(self.authorized(again(), url, scope)?)?)?;
+        if response.status() != 401 || !self.is_own(url) || !self.learn(&response) {
             return Ok(response);
         }
-        if !self.learn(&response) {
-            return Ok(response);
-        }
-        Ok(self.http.send(with_body(self.authorized(again(), url, scope)?)?)?)
+        Ok(self.client(url).send(with_body(self.authorized(again(), url, scope)?)?)?)
     }
 
     /// Notes what the registry asks for. `false`: it asks for nothing that we have not given.
@@ -233,7 +230,7 @@ impl Session {
         // A registry that is spoken to in secret must not have the password told in the open.
         let exposed = self.base.starts_with("https://") && !realm.starts_with("https://");
         let credential = self.credential.as_ref().filter(|_| !known.anonymous && !exposed);
-        let http = if self.is_own(realm) { &self.http } else { &self.outside };
+        let http = self.client(realm);
         let mut attempt = 1;
         loop {
             let result = token::get(http, realm, service, scopes, credential);

@@ -197,3 +197,32 @@ fn next_page(link: &str) -> Option<&str> {
     let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
     parameters.contains("next").then_some(address)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_push_is_told_with_the_name_that_would_do() {
+        let reference: Reference = "mynginx:v1".parse().unwrap();
+        let library = Verdict::Library { reference: reference.clone(), user: Some("ann".into()) };
+        assert!(library.to_string().starts_with("docker.io/library is Docker's own"));
+        let hint = library.hint().unwrap();
+        assert!(hint.starts_with("you are logged in as ann\n"), "{hint}");
+        assert!(hint.contains("minirun tag mynginx:v1 ann/mynginx:v1") && hint.contains("minirun push ann/mynginx:v1"));
+        let hint = Verdict::Library { reference, user: None }.hint().unwrap();
+        assert!(hint.contains("minirun login"), "{hint}");
+        let of_another: Reference = "bob/mynginx:v1".parse().unwrap();
+        let denied = Verdict::PushDenied { reference: of_another, user: Some("ann".into()), said: "denied".into() };
+        let hint = denied.hint().unwrap();
+        assert!(hint.contains("as ann, not as bob") && hint.contains("minirun push ann/mynginx:v1"), "{hint}");
+    }
+
+    #[test]
+    fn the_next_page_of_a_list() {
+        assert_eq!(next_page(r#"</v2/a/tags/list?last=b>; rel="next""#), Some("/v2/a/tags/list?last=b"));
+        for other in ["", "<", r#"</v2/a>; rel="prev""#, "v2"] {
+            assert_eq!(next_page(other), None);
+        }
+    }
+}
