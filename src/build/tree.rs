@@ -406,8 +406,7 @@ impl Laying<'_> {
         beneath: Option<OwnedFd>,
         is_new: bool,
     ) -> Result<(), TreeError> {
-        let tops: Vec<&OwnedFd> = beneath.iter().chain([&top]).collect();
-        let mut links = Links { tops: &tops, first: HashMap::new() };
+        let mut links = Links { top: &top, first: HashMap::new() };
         let is_beneath = is_new && beneath.is_some();
         let top = beneath.as_ref().filter(|_| is_new).unwrap_or(&top);
         // The directories from the top to the current one; their times are set when nothing more comes.
@@ -476,8 +475,9 @@ impl Laying<'_> {
                     return self.file(source, entry, into, name);
                 };
                 if let Some(first) = links.first.get(&entry.seen) {
-                    let link = |top: &&OwnedFd| rustix::fs::linkat(top, first, into, name, AtFlags::empty()).is_ok();
-                    if links.tops.iter().any(link) {
+                    let link = |top: &OwnedFd| rustix::fs::linkat(top, first, into, name, AtFlags::empty()).is_ok();
+                    // On the same side of the overlay.
+                    if self.beneath(links.top).is_some_and(|top| link(&top)) || link(links.top) {
                         return Ok(());
                     }
                 }
@@ -544,8 +544,7 @@ impl Laying<'_> {
 
 /// Files of several names: the first of them, below the directory that the source became.
 struct Links<'a> {
-    /// That directory by way of the overlay, and without it.
-    tops: &'a [&'a OwnedFd],
+    top: &'a OwnedFd,
     first: HashMap<Seen, PathBuf>,
 }
 
