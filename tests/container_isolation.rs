@@ -490,7 +490,7 @@ fn the_engine_s_binary_cannot_be_overwritten_from_inside() {
 
 #[test]
 fn the_engine_s_binary_stays_whole_while_a_container_runs_it() {
-    // The same, with the engine's binary held running inside: it reads a file of variables that never ends.
+    // The same, with the engine's binary held running inside: it reads a password that never ends.
     require!(Need::Tool("gcc"));
     let sandbox = Sandbox::with_alpine();
     compile(&sandbox, "overwrite", OVERWRITE);
@@ -498,7 +498,8 @@ fn the_engine_s_binary_stays_whole_while_a_container_runs_it() {
     let before = fs::read(&binary).unwrap();
     let volume = volume(&sandbox);
     let run = ["run", "-d", "-i", "--init", "--name", "trap", "--network", "none", "-e", "HOME=/root", "-v", &volume];
-    let words = [&run[..], &["alpine", "/proc/self/exe", "create", "--env-file", "/dev/stdin", "x"]].concat();
+    let words =
+        [&run[..], &["alpine", "/proc/self/exe", "login", "-u", "x", "--password-stdin", "localhost:1"]].concat();
     finish(sandbox.other(&binary).args(&words)).ok();
     let said = finish(sandbox.other(&binary).args(["exec", "trap", "/programs/overwrite", "20000", "1"])).ok();
     assert!(said.contains("saw "), "the engine's binary was not seen running inside: {said}");

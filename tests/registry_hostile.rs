@@ -149,6 +149,16 @@ fn challenges_that_cannot_be_answered() {
 }
 
 #[test]
+fn a_list_of_tags_without_end_is_given_up() {
+    let server = WebServer::start(|request: &Request| match request.path.as_str() {
+        "/v2/" => Answer::new(200, "{}"),
+        _ => Answer::new(200, r#"{"tags":["a"]}"#).header("Link", "</v2/x/y/tags/list?last=a>; rel=\"next\""),
+    });
+    let said = Sandbox::new().fails(1, &["pull", "-a", &format!("{}/x/y", server.host())]);
+    assert!(said.contains("has no end"), "{said}");
+}
+
+#[test]
 fn words_of_a_registry_do_not_command_the_terminal() {
     let server = WebServer::start(|request: &Request| match request.path.as_str() {
         "/v2/" => Answer::new(200, "{}"),

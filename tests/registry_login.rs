@@ -4,6 +4,7 @@ mod common;
 
 use common::http::{Answer, WebServer};
 use common::registry::{Doors, PASSWORD, Registry, USER};
+use common::terminal::Terminal;
 use common::{Need, Output, Sandbox, require};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -67,6 +68,47 @@ fn a_login_is_kept_where_docker_keeps_it_and_forgotten() {
     sandbox.ok(&["rmi", &name]);
     let said = sandbox.fails(1, &["pull", &name]);
     assert!(said.contains("pull access denied") && said.contains("minirun login"), "{said}");
+}
+
+#[test]
+fn a_password_is_asked_for_and_not_shown() {
+    require!(REGISTRY);
+    let registry = Registry::start(Doors::Password, false);
+    let sandbox = Sandbox::new();
+    let mut terminal = Terminal::new(&sandbox, &["login", &registry.host()]);
+    terminal.expect("Username: ");
+    terminal.kind("ann\n");
+    terminal.expect("Password: ");
+    // A slip of the finger is taken back.
+    terminal.kind("secrx\u{7f}\u{7f}ret\n");
+    let said = terminal.expect("Login Succeeded");
+    assert!(said.contains("unencrypted") && !said.contains("secr"), "{said}");
+    terminal.ends(0);
+
+    let fresh = Sandbox::new();
+    let mut terminal = Terminal::new(&fresh, &["login", "-u", "ann", &registry.host()]);
+    terminal.expect("Password: ");
+    terminal.kind("sec\u{3}");
+    terminal.expect("interrupted");
+    terminal.ends(130);
+}
+
+#[test]
+fn each_layer_has_a_bar_in_a_terminal() {
+    require!(REGISTRY);
+    let registry = Registry::open();
+    let (sandbox, name) = tagged(&registry, "ann/alpine");
+    let mut terminal = Terminal::new(&sandbox, &["push", &name]);
+    terminal.expect("Pushing [");
+    terminal.expect(": Pushed");
+    terminal.expect("latest: digest: sha256:");
+    terminal.ends(0);
+    let fresh = Sandbox::new();
+    let mut terminal = Terminal::new(&fresh, &["pull", &name]);
+    terminal.expect("Downloading [");
+    terminal.expect(": Pull complete");
+    terminal.expect("Status: Downloaded newer image");
+    terminal.ends(0);
 }
 
 #[test]
@@ -157,6 +199,13 @@ fn helpers_keep_what_config_json_does_not() {
     assert!(said.contains("denied"), "{said}");
     let said = sandbox.fails(1, &["pull", &name]);
     assert!(said.contains("docker-credential-file") && said.contains("credsStore"), "{said}");
+    // One that is not there does not keep what is public from being pulled.
+    let public = Registry::open();
+    let (other, name) = tagged(&public, "ann/alpine");
+    other.ok(&["push", &name]);
+    let output = sandbox.run(&["pull", "-q", &name]);
+    assert!(output.stderr.contains("going on without a login"), "{}", output.streams());
+    output.ok();
 }
 
 #[test]

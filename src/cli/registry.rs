@@ -2,12 +2,12 @@
 
 use super::Context;
 use super::transfer::Printer;
-use crate::diag::{Diagnose, Failure};
+use crate::diag::{self, Diagnose, Failure};
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::image::stream::Compression;
 use crate::image::{Image, names};
-use crate::registry::{self, Policy, Pulled, RegistryError, Settings, credentials, list};
+use crate::registry::{self, Login, Policy, Pulled, RegistryError, Settings, credentials, list};
 use crate::userns;
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
@@ -59,12 +59,21 @@ impl RegistryFlags {
 /// Goes on inside the user namespace, and takes along what a credential helper outside of it says of a registry.
 fn enter(context: &Context, registry: &str, flags: &RegistryFlags) -> Result<Settings, Failure> {
     let handed = userns::enter_with(&context.store, || helper_says(registry))?;
-    let credential = serde_json::from_slice(&handed).unwrap_or_default();
-    Ok(Settings { credential, ..flags.settings() })
+    let login = serde_json::from_slice(&handed).map_or(Login::Kept, Login::Known);
+    Ok(Settings { login, ..flags.settings() })
 }
 
+/// Nothing, if there is no helper. One that fails must not keep public images from being pulled.
 fn helper_says(registry: &str) -> Result<Vec<u8>, Failure> {
-    Ok(serde_json::to_vec(&credentials::find_by_helper(registry)?).unwrap_or_default())
+    if !credentials::has_helper(registry) {
+        return Ok(Vec::new());
+    }
+    let credential = credentials::find(registry).unwrap_or_else(|error| {
+        diag::report(&error);
+        eprintln!("note: going on without a login");
+        None
+    });
+    Ok(serde_json::to_vec(&credential).unwrap_or_default())
 }
 
 #[derive(Args)]

@@ -483,6 +483,7 @@ pub fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure> {
         privileged: arguments.privileged,
         terminal: arguments.tty,
         stdin: arguments.interactive,
+        probe: None,
     };
     let end = exec::start(&context.store, &container, wanted)?;
     if arguments.detach {

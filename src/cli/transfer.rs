@@ -4,7 +4,6 @@ use super::human;
 use crate::registry::{Progress, State};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::sync::Mutex;
 
 /// Prints to standard output, or aside of it for a command whose output this is not.
@@ -22,10 +21,10 @@ struct Bars {
 
 impl Printer {
     pub fn new(quiet: bool, aside: bool) -> Self {
-        let is_terminal = if aside { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
-        let target = || if aside { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::stdout() };
-        let bars = (is_terminal && !quiet)
-            .then(|| Bars { all: MultiProgress::with_draw_target(target()), layers: Mutex::default() });
+        let target = if aside { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::stdout() };
+        let all = MultiProgress::with_draw_target(target);
+        // Neither a pipe nor a terminal that cannot move its cursor shows bars.
+        let bars = (!quiet && !all.is_hidden()).then(|| Bars { all, layers: Mutex::default() });
         Self { quiet, aside, bars }
     }
 

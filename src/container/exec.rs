@@ -2,6 +2,7 @@
 
 use super::launch::{self, Job, LaunchError, Silent};
 use super::plan::Plan;
+use super::probe::{Targets, Without};
 use super::protocol::End;
 use super::record::{Container, Phase};
 use super::users;
@@ -20,6 +21,8 @@ pub struct Wanted {
     pub privileged: bool,
     pub terminal: bool,
     pub stdin: bool,
+    /// Forbidden operations are tried in the place of the command.
+    pub probe: Option<(Targets, Without)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +100,11 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         capabilities.set_bounding(Some(set.clone())).set_effective(Some(set.clone())).set_permitted(Some(set));
         process.set_capabilities(Some(capabilities));
     }
-    let plan = Plan::of_exec(state.pid, spec, &process, IdMap::of_caller().is_single()).map_err(LaunchError::from)?;
+    let mut plan =
+        Plan::of_exec(state.pid, spec, &process, IdMap::of_caller().is_single()).map_err(LaunchError::from)?;
+    if let Some((targets, without)) = wanted.probe {
+        plan.probe(targets, without);
+    }
     let job = Job {
         plan,
         container: None,

@@ -17,7 +17,7 @@ pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: boo
     for (index, step) in steps.iter().enumerate() {
         let number = first + index as u32;
         let begun = Instant::now();
-        if matches!(step, Step::Exec { .. }) {
+        if matches!(step, Step::Exec { .. } | Step::Probe { .. }) {
             // Again, since a change of user takes it back; and before the monitor is heard for the last time.
             process::die_with_parent(libc::SIGKILL);
             let told = monitor.send(&Message::Ready).is_ok();

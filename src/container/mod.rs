@@ -16,6 +16,7 @@ pub mod logs;
 pub mod monitor;
 pub mod pause;
 pub mod plan;
+pub mod probe;
 pub mod processes;
 pub mod protocol;
 pub mod record;

@@ -1,6 +1,7 @@
 //! OCI specification → plan: everything that starting the container will do to the kernel, decided before any of it.
 
 use super::layering::{Layering, Overlay};
+use super::probe::{Targets, Without};
 use super::step::{Mount, Step, pack};
 use super::{seccomp, spec};
 use crate::diag::Diagnose;
@@ -206,6 +207,17 @@ impl Plan {
         }
         become_payload(&mut inside, process, &Filter { policy: linux.seccomp().as_ref(), single_id }, false)?;
         Ok(Self { outside, inside })
+    }
+
+    /// Ends in a probe in the place of the payload, and takes away a part of what confines it.
+    pub fn probe(&mut self, targets: Targets, without: Without) {
+        self.inside.retain(|step| match step {
+            Step::Filter { .. } => !without.seccomp,
+            Step::BoundCapabilities { .. } | Step::SetCapabilities { .. } => !without.capabilities,
+            _ => true,
+        });
+        self.inside.pop();
+        self.inside.push(Step::Probe { targets });
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &Step> {

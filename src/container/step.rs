@@ -3,6 +3,7 @@
 //! Running, explaining and the text of an error read this one type, and so cannot drift apart.
 
 use super::layering::Overlay;
+use super::probe::{self, Targets};
 use super::rootfs::Root;
 use crate::sys::{SysError, mount, netlink, process};
 use rustix::fs::{Mode, OFlags};
@@ -124,6 +125,10 @@ pub enum Step {
         argv: Vec<String>,
         env: Vec<String>,
     },
+    /// In the place of a program.
+    Probe {
+        targets: Targets,
+    },
 }
 
 /// What steps hand on to later ones.
@@ -227,6 +232,10 @@ impl Step {
             Self::Directory { path } => work_in(path),
             Self::ReapingInit => super::init::reap_for_child(),
             Self::Exec { argv, env } => Err(exec(argv, env)),
+            Self::Probe { targets } => {
+                probe::print(targets);
+                Ok(())
+            }
         }
     }
 
@@ -288,6 +297,7 @@ impl Step {
             Self::Directory { .. } => "where the process starts".into(),
             Self::ReapingInit => "a small init reaps orphans and passes signals on".into(),
             Self::Exec { .. } => "this process becomes yours; nothing of minirun stays in it".into(),
+            Self::Probe { .. } => "what a container should not be able to do is tried".into(),
         }
     }
 
@@ -337,6 +347,7 @@ impl Step {
             Self::Directory { path } => format!("chdir({path})"),
             Self::ReapingInit => "fork()".into(),
             Self::Exec { argv, .. } => format!("execve({})", argv.join(" ")),
+            Self::Probe { .. } => probe::ATTEMPTS.iter().map(|attempt| attempt.call).collect::<Vec<_>>().join(" "),
         }
     }
 

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod disk;
 pub mod ghosts;
 pub mod host;
+pub mod probe;
 pub mod sight;
 pub mod subject;
 pub mod watch;

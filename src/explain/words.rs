@@ -96,7 +96,7 @@ macro_rules! words {
 words! {
     layer: "layer {}", "слой {}";
     writable_layer: "writable layer", "слой для записи";
-    mount: "mount", "монтирование";
+    a_mount: "mount", "монтирование";
     container_itself: "the container, since it was created", "сам контейнер, после создания";
     unknown_instruction: "(the image does not say)", "(образ об этом не говорит)";
 
@@ -179,6 +179,39 @@ words! {
     nothing_is_left: "no layer has it: nothing is left", "ни в одном слое его нет: ничего не осталось";
     not_in_the_layer: "{}, not in the layer", "{}, не в слое";
     layer_holds: "the layer holds {}", "в слое {}";
+
+    head_attempt: "TRIED FROM INSIDE", "ИСПЫТАНО ИЗНУТРИ";
+    head_call: "CALL", "ВЫЗОВ";
+    head_wall: "WALL", "СТЕНА";
+    head_answer: "THE KERNEL'S ANSWER", "ОТВЕТ ЯДРА";
+    allowed: "goes through", "проходит";
+    stopped: "stopped", "остановлено";
+    done: "done", "сделано";
+    and_also: ", and also: ", ", а также: ";
+    wall_seccomp: "seccomp", "фильтр seccomp";
+    wall_capability: "{}, which it does not have", "{}, которой у него нет";
+    wall_user_namespace: "the user namespace: root here is root over the container only", "пространство имён пользователей: root здесь — root только над контейнером";
+    wall_pid_namespace: "the PID namespace: the host's processes have no number here", "пространство имён PID: у процессов хоста здесь нет номеров";
+    wall_mount_namespace: "the mount namespace: there is no such name here", "пространство имён монтирования: такого имени здесь нет";
+    wall_read_only: "mounted read-only", "смонтировано только для чтения";
+    wall_masked: "masked: an empty file lies over it", "закрыто: поверх лежит пустой файл";
+    wall_not_in_this_kernel: "this kernel has none", "в этом ядре такого нет";
+    wall_other: "the kernel itself", "само ядро";
+    load_a_module: "load a kernel module", "загрузить модуль ядра";
+    boot_another_kernel: "boot another kernel", "загрузить другое ядро";
+    reboot: "reboot", "перезагрузить";
+    set_the_clock: "set the clock", "перевести часы";
+    mount: "mount a file system", "смонтировать файловую систему";
+    make_a_device: "make a device", "создать устройство";
+    open_a_disk: "open a disk of the host", "открыть диск хоста";
+    signal_a_host_process: "signal a process of the host", "послать сигнал процессу хоста";
+    write_into_a_layer: "write into a layer of the image", "писать в слой образа";
+    set_a_kernel_parameter: "set a kernel parameter", "изменить параметр ядра";
+    see_the_interrupts: "see the host's interrupts", "видеть прерывания хоста";
+    change_its_network: "change its own network devices", "менять свои сетевые устройства";
+    raise_a_limit: "raise a resource limit", "поднять ограничение ресурсов";
+    load_a_bpf_program: "load a BPF program", "загрузить программу BPF";
+    be_root_of_a_namespace: "make a user namespace", "создать пространство имён пользователей";
 
     image_id: "image id", "номер образа";
     image_names: "names", "имена";

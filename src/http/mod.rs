@@ -30,8 +30,6 @@ pub enum HttpError {
     Status { url: String, status: u16 },
     #[error("the transfer of {url} broke off")]
     Broken { url: String, source: io::Error },
-    #[error("{} holds no certificate", path.display())]
-    NoCertificate { path: std::path::PathBuf },
     #[error(transparent)]
     Sys(#[from] SysError),
 }

@@ -177,10 +177,10 @@ pub fn find(registry: &str) -> Result<Option<Credential>, CredentialError> {
     Ok(Config::read(podman)?.entry(registry).and_then(|(_, entry)| of_entry(entry)))
 }
 
-/// [`find`], where a helper has to be asked: it may want to know who asks, and so is asked outside of any user namespace.
-pub fn find_by_helper(registry: &str) -> Result<Option<Credential>, CredentialError> {
-    let has_helper = Config::docker().is_ok_and(|config| config.helper(registry).is_some());
-    if has_helper { find(registry) } else { Ok(None) }
+/// A helper keeps the credential of this registry. It may want to know who asks, and so is to be asked outside of any user
+/// namespace.
+pub fn has_helper(registry: &str) -> bool {
+    Config::docker().is_ok_and(|config| config.helper(registry).is_some())
 }
 
 fn of_entry(entry: &Value) -> Option<Credential> {

@@ -3,7 +3,7 @@
 use super::config::{self, Place};
 use super::credentials;
 use super::session::Session;
-use super::{RegistryError, Settings};
+use super::{Login, RegistryError, Settings};
 use crate::http::{Client, HttpError, Trust};
 use crate::image::reference::Reference;
 use std::net::IpAddr;
@@ -25,8 +25,8 @@ pub fn open_place(place: &Place, settings: &Settings) -> Result<Session, Registr
     let anybody = !settings.verify_tls || place.insecure;
     let http = Client::new(&Trust { anybody, ..config::trust(registry) });
     let outside = Client::new(&Trust { anybody, ..Trust::default() });
-    let credential = match &settings.credential {
-        Some(credential) if !place.is_mirror => Some(credential.clone()),
+    let credential = match &settings.login {
+        Login::Known(credential) if !place.is_mirror => credential.clone(),
         _ => credentials::find(registry)?,
     };
     let session = |scheme: &str| {

@@ -2,13 +2,13 @@
 
 use super::credentials::Credential;
 use super::session::Scope;
-use super::{RegistryError, Settings, answer, endpoint};
+use super::{Login, RegistryError, Settings, answer, endpoint};
 use crate::image::ImageError;
 use crate::image::reference::Reference;
 use ureq::http::Method;
 
 pub fn check(registry: &str, credential: &Credential, settings: &Settings) -> Result<(), RegistryError> {
-    let settings = Settings { credential: Some(credential.clone()), ..settings.clone() };
+    let settings = Settings { login: Login::Known(Some(credential.clone())), ..settings.clone() };
     // Any repository of it will do.
     let reference: Reference = format!("{registry}/login").parse().map_err(ImageError::from)?;
     let session = endpoint::open(&reference, &settings)?;

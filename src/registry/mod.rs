@@ -34,13 +34,21 @@ use credentials::{Credential, CredentialError};
 #[derive(Clone)]
 pub struct Settings {
     pub verify_tls: bool,
-    /// Found already; else it is looked for where Docker keeps it.
-    pub credential: Option<Credential>,
+    pub login: Login,
+}
+
+/// Who asks.
+#[derive(Clone)]
+pub enum Login {
+    /// Whoever is logged in where Docker keeps it.
+    Kept,
+    /// Found out already: nobody, or one with this.
+    Known(Option<Credential>),
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { verify_tls: true, credential: None }
+        Self { verify_tls: true, login: Login::Kept }
     }
 }
 
@@ -93,6 +101,8 @@ pub enum RegistryError {
     Ancient { subject: String },
     #[error("{subject} is not an image")]
     NoImage { subject: String },
+    #[error("{subject} has no end")]
+    Endless { subject: String },
     #[error("{subject} is an index of indexes")]
     Nested { subject: String },
     #[error("{subject} names `{digest}`, which is no SHA-256 digest")]

@@ -106,15 +106,20 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// A manifest that the image came with, if each blob that it names is here or in the registry: it goes as it came.
+    /// A manifest that the image came with, if each blob that it names is here or in the registry: it goes as it came. The
+    /// one that its name stands for comes first, and then one whose blobs are all here.
     fn kept(&self, preferred: Digest) -> Result<Option<Vec<u8>>, RegistryError> {
-        let mut known = image::manifests(self.store, &self.image.id)?;
-        known.sort_by_key(|digest| *digest != preferred);
-        for digest in known {
+        let mut known = Vec::new();
+        for digest in image::manifests(self.store, &self.image.id)? {
             let bytes = image::manifest_bytes(self.store, &self.image.id, &digest)?;
             let Ok(Kind::Image(manifest)) = manifest::parse(&bytes, &self.reference.familiar()) else { continue };
             let blobs: Option<Vec<Blob>> = manifest.layers().iter().map(manifest::blob).collect();
             let Some(blobs) = blobs.filter(|blobs| blobs.len() == self.infos.len()) else { continue };
+            let elsewhere = blobs.iter().zip(self.infos).any(|(blob, info)| !is_here(info, blob));
+            known.push((digest != preferred, elsewhere, bytes, blobs));
+        }
+        known.sort_by_key(|(other, elsewhere, ..)| (*other, *elsewhere));
+        for (_, _, bytes, blobs) in known {
             if self.is_worth_keeping(&blobs)
                 && let Some(wanted) = self.place_what_is_not_here(blobs)?
             {

@@ -147,11 +147,14 @@ struct Tags {
 }
 
 const MOST_TAGS: usize = 10;
+/// With a hundred tags on each, more than anybody has.
+const MOST_PAGES: usize = 1000;
 const LONGEST: u64 = 4 << 20;
 
-/// Those that come nearest to what was asked for.
+/// Of the first page, those that come nearest to what was asked for.
 fn some_tags(session: &Session, reference: &Reference) -> Vec<String> {
-    let mut tags = all_tags(session, &reference.repository).unwrap_or_default();
+    let url = session.url(&format!("{}/tags/list", reference.repository));
+    let (mut tags, _) = page(session, &reference.repository, &url).unwrap_or_default();
     let asked = reference.tag.clone().unwrap_or_default();
     tags.sort_by_key(|tag| (tag != "latest", crate::image::id::distance(&asked, tag)));
     tags.truncate(MOST_TAGS);
@@ -162,24 +165,31 @@ fn some_tags(session: &Session, reference: &Reference) -> Vec<String> {
 pub fn all_tags(session: &Session, repository: &str) -> Result<Vec<String>, RegistryError> {
     let mut url = session.url(&format!("{repository}/tags/list"));
     let mut found = Vec::new();
-    loop {
-        let response = session.get(&url, &[], &Scope::pull(repository))?;
-        if response.status() != 200 {
-            return Err(answer::refusal(response).into_error(repository));
-        }
-        let next =
-            answer::header(&response, "link").and_then(next_page).and_then(|next| crate::http::resolve(&url, next));
-        let bytes = answer::document(response, &url, LONGEST)?;
-        let page: Tags = serde_json::from_slice(&bytes)
-            .map_err(|source| RegistryError::Document { subject: format!("the tags of {repository}"), source })?;
-        let page = page.tags.unwrap_or_default();
-        let ended = page.is_empty();
-        found.extend(page.into_iter().filter(|tag| format!("a:{tag}").parse::<Reference>().is_ok()));
+    for _ in 0..MOST_PAGES {
+        let (tags, next) = page(session, repository, &url)?;
+        let ended = tags.is_empty();
+        found.extend(tags);
         match next {
             Some(next) if !ended => url = next,
             _ => return Ok(found),
         }
     }
+    Err(RegistryError::Endless { subject: format!("the list of tags of {repository}") })
+}
+
+/// Tags, and where more of them are.
+fn page(session: &Session, repository: &str, url: &str) -> Result<(Vec<String>, Option<String>), RegistryError> {
+    let response = session.get(url, &[], &Scope::pull(repository))?;
+    if response.status() != 200 {
+        return Err(answer::refusal(response).into_error(repository));
+    }
+    let next = answer::header(&response, "link").and_then(next_page).and_then(|next| crate::http::resolve(url, next));
+    let bytes = answer::document(response, url, LONGEST)?;
+    let tags: Tags = serde_json::from_slice(&bytes)
+        .map_err(|source| RegistryError::Document { subject: format!("the tags of {repository}"), source })?;
+    let mut tags = tags.tags.unwrap_or_default();
+    tags.retain(|tag| format!("a:{tag}").parse::<Reference>().is_ok());
+    Ok((tags, next))
 }
 
 /// `Link: </v2/a/tags/list?last=b>; rel="next"` (RFC 8288)

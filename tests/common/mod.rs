@@ -12,6 +12,7 @@ pub mod http;
 mod leftovers;
 pub mod registry;
 mod sandbox;
+pub mod terminal;
 
 pub use fixture::{alpine_tar, fixture, recipe};
 pub use host::{Need, User, free_port, user};

@@ -1,6 +1,7 @@
 //! What shows how an image and a container are made, from what is there now.
 
 mod compare;
+mod probe;
 mod stack;
 mod watch;
 mod whence;
@@ -20,6 +21,8 @@ pub enum Command {
     Compare(compare::CompareArgs),
     /// Say why a container ended, does not start, does not answer, or will be slow to stop
     Why(why::WhyArgs),
+    /// Try what a container should not be able to do, and say which wall stops it
+    Probe(probe::ProbeArgs),
     /// Show copy-on-write as it happens: what a container creates, copies up, changes and deletes
     Watch(watch::WatchArgs),
     /// Say which layer a file comes from, and what lies beneath it
@@ -32,6 +35,7 @@ impl Command {
             Self::Explain(arguments) => arguments.run(context),
             Self::Compare(arguments) => arguments.run(context),
             Self::Why(arguments) => arguments.run(context),
+            Self::Probe(arguments) => arguments.run(context),
             Self::Watch(arguments) => arguments.run(context),
             Self::Where(arguments) => arguments.run(context),
         }

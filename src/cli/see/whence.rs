@@ -100,7 +100,7 @@ fn told(sight: &Sight, name: &str, language: Language) -> String {
 
 fn place(place: &Place, words: &Words) -> String {
     match place {
-        Place::Mount { .. } => words.mount.into(),
+        Place::Mount { .. } => words.a_mount.into(),
         Place::WritableLayer => words.writable_layer.into(),
         Place::Layer { number, .. } => fill(words.layer, &[number]),
     }

@@ -1,0 +1,140 @@
+//! Which wall stops a forbidden operation. It is found by experiment: the operation is tried as any process of the container
+//! would try it, and again without the seccomp filter, without the limits on capabilities, and without both. What has to be
+//! taken away before it goes through is what stopped it; what is stopped all the same is told by the kernel's answer.
+
+use super::subject;
+use crate::container::exec::{self, Wanted};
+use crate::container::probe::{ATTEMPTS, Attempt, Targets, Without};
+use crate::container::protocol::Message;
+use crate::container::record::Container;
+use crate::diag::Failure;
+use crate::image;
+use crate::store::Store;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+#[derive(Debug, Serialize)]
+pub struct Row {
+    pub name: &'static str,
+    /// The system call.
+    pub call: &'static str,
+    /// The kernel let it through.
+    pub is_allowed: bool,
+    /// What stopped it; each of several would have done so alone.
+    pub walls: Vec<Wall>,
+    /// What the kernel answered; 0: it is done.
+    pub errno: i32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wall {
+    Seccomp,
+    /// One that the container does not have.
+    Capability(String),
+    /// It has the capability, but over its own user namespace only.
+    UserNamespace,
+    /// It cannot name what it does not see.
+    PidNamespace,
+    MountNamespace,
+    ReadOnly,
+    Masked,
+    /// The kernel cannot do it at all.
+    NotInThisKernel,
+    Other,
+}
+
+/// # Errors
+/// When the container does not run, or cannot be entered.
+pub fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Failure> {
+    let image = image::find(store, &container.record.image_id.to_string())?;
+    let layer = subject::layers(store, &image)?.pop().map(|layer| layer.directory).unwrap_or_default();
+    let targets = Targets {
+        process: container.state().monitor.0,
+        layer: first_file(&layer).unwrap_or(layer),
+        disk: disk().unwrap_or_else(|| "/dev/sda".into()),
+    };
+    let answers = |seccomp, capabilities| attempt(store, container, &targets, Without { seccomp, capabilities });
+    let (as_it_is, no_filter, no_bounds, neither) =
+        (answers(false, false)?, answers(true, false)?, answers(false, true)?, answers(true, true)?);
+    let row = |attempt: &'static Attempt| {
+        let errno = |answers: &BTreeMap<String, i32>| answers.get(attempt.name).copied().unwrap_or(libc::EIO);
+        let goes = |answers| errno(answers) == 0 || attempt.through.contains(&errno(answers));
+        let capability = || Wall::Capability(attempt.capability.to_owned());
+        let walls = if goes(&as_it_is) {
+            Vec::new()
+        } else if goes(&no_filter) {
+            vec![Wall::Seccomp]
+        } else if goes(&no_bounds) {
+            vec![capability()]
+        } else if goes(&neither) {
+            vec![capability(), Wall::Seccomp]
+        } else {
+            vec![last_wall(errno(&neither))]
+        };
+        let (is_allowed, errno) = (goes(&as_it_is), errno(&as_it_is));
+        Row { name: attempt.name, call: attempt.call, is_allowed, walls, errno }
+    };
+    Ok(ATTEMPTS.iter().map(row).collect())
+}
+
+/// What is left when neither filter nor bounds stand in the way.
+fn last_wall(errno: i32) -> Wall {
+    match errno {
+        libc::EPERM | libc::EACCES => Wall::UserNamespace,
+        libc::ESRCH => Wall::PidNamespace,
+        libc::ENOENT => Wall::MountNamespace,
+        libc::EROFS => Wall::ReadOnly,
+        libc::ENODATA => Wall::Masked,
+        libc::ENOSYS => Wall::NotInThisKernel,
+        _ => Wall::Other,
+    }
+}
+
+/// The answers of one round, by the names of the attempts.
+fn attempt(
+    store: &Store,
+    container: &Container,
+    targets: &Targets,
+    without: Without,
+) -> Result<BTreeMap<String, i32>, Failure> {
+    let wanted = Wanted {
+        command: vec!["probe".into()],
+        env: Vec::new(),
+        // Its root is who may do most.
+        user: Some("0".into()),
+        workdir: Some("/".into()),
+        privileged: false,
+        terminal: false,
+        stdin: false,
+        probe: Some((targets.clone(), without)),
+    };
+    let end = exec::start(store, container, wanted)?;
+    let mut text = Vec::new();
+    while let Some((message, _)) = end.receive()? {
+        match message {
+            Message::Output { bytes, .. } => text.extend(bytes),
+            Message::Exited { .. } => break,
+            _ => {}
+        }
+    }
+    let text = String::from_utf8_lossy(&text);
+    let pairs = text.lines().filter_map(|line| line.split_once(' '));
+    Ok(pairs.filter_map(|(name, errno)| Some((name.to_owned(), errno.parse().ok()?))).collect())
+}
+
+fn first_file(directory: &std::path::Path) -> Option<PathBuf> {
+    let mut entries: Vec<PathBuf> = fs::read_dir(directory).ok()?.flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    let file = entries.iter().find(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()));
+    file.cloned().or_else(|| entries.iter().filter(|path| !path.is_symlink()).find_map(|path| first_file(path)))
+}
+
+/// A disk of this machine (proc(5), /proc/partitions).
+fn disk() -> Option<PathBuf> {
+    let table = fs::read_to_string("/proc/partitions").ok()?;
+    let name = table.lines().skip(2).find_map(|line| line.split_whitespace().nth(3))?;
+    Some(PathBuf::from("/dev").join(name))
+}

@@ -1,0 +1,80 @@
+//! `probe`: what goes through, and which wall stops the rest, for containers of different rights.
+
+mod common;
+
+use common::{Sandbox, User, user};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn rows(sandbox: &Sandbox, name: &str, flags: &[&str]) -> BTreeMap<String, Value> {
+    sandbox.ok(&[&["run", "-d", "--network", "none", "--name", name], flags, &["alpine", "sleep", "1000"]].concat());
+    let said = sandbox.ok(&["probe", "--json", name]);
+    let rows: Vec<Value> = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!(rows.len(), 15);
+    // It was no harm to try.
+    let left = "test -z \"$(ls /dev/shm)\" && test $(grep -c ' /dev/shm ' /proc/mounts) = 1";
+    sandbox.ok(&["exec", name, "sh", "-c", left]);
+    sandbox.ok(&["rm", "-f", name]);
+    rows.into_iter().map(|row| (row["name"].as_str().unwrap().to_owned(), row)).collect()
+}
+
+fn allowed(rows: &BTreeMap<String, Value>) -> BTreeSet<&str> {
+    rows.iter().filter(|(_, row)| row["is_allowed"] == true).map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn an_ordinary_container_is_stopped_by_these_walls() {
+    let sandbox = Sandbox::with_alpine();
+    let rows = rows(&sandbox, "ordinary", &[]);
+    assert_eq!(allowed(&rows), BTreeSet::new());
+    for (name, walls) in [
+        ("reboot", r#"[{"capability":"CAP_SYS_BOOT"},"seccomp"]"#),
+        ("mount", r#"[{"capability":"CAP_SYS_ADMIN"},"seccomp"]"#),
+        ("change_its_network", r#"[{"capability":"CAP_NET_ADMIN"}]"#),
+        ("be_root_of_a_namespace", r#"["seccomp"]"#),
+        ("set_the_clock", r#"["user-namespace"]"#),
+        ("make_a_device", r#"["user-namespace"]"#),
+        ("raise_a_limit", r#"["user-namespace"]"#),
+        ("signal_a_host_process", r#"["pid-namespace"]"#),
+        ("write_into_a_layer", r#"["mount-namespace"]"#),
+        ("open_a_disk", r#"["mount-namespace"]"#),
+        ("see_the_interrupts", r#"["masked"]"#),
+    ] {
+        assert_eq!(rows[name]["walls"].to_string(), walls, "{name}");
+    }
+    // Root's file is the container's root's own, where that is the host's too: then the mount stops it.
+    let wall = if user() == User::Root { r#"["read-only"]"# } else { r#"["user-namespace"]"# };
+    assert_eq!(rows["set_a_kernel_parameter"]["walls"].to_string(), wall);
+}
+
+#[test]
+fn more_rights_change_these_rows_and_no_other() {
+    let sandbox = Sandbox::with_alpine();
+    for (name, flags, expected) in [
+        ("net", &["--cap-add", "NET_ADMIN"][..], &["change_its_network"][..]),
+        ("boot", &["--cap-add", "SYS_BOOT"], &["reboot"]),
+        ("admin", &["--cap-add", "SYS_ADMIN"], &["be_root_of_a_namespace", "mount"]),
+    ] {
+        let rows = rows(&sandbox, name, flags);
+        assert_eq!(allowed(&rows), expected.iter().copied().collect(), "{name}");
+    }
+    let rows = rows(&sandbox, "privileged", &["--privileged"]);
+    let mut expected: BTreeSet<&str> =
+        ["be_root_of_a_namespace", "change_its_network", "mount", "reboot", "see_the_interrupts"].into();
+    if user() == User::Root {
+        // The host's root, though in a user namespace, may write what is root's.
+        expected.insert("set_a_kernel_parameter");
+    }
+    assert_eq!(allowed(&rows), expected);
+}
+
+#[test]
+fn it_is_told_in_words() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.sleeper("told");
+    let text = sandbox.ok(&["probe", "told"]);
+    assert!(text.contains("CAP_SYS_ADMIN, which it does not have, and also: seccomp"), "{text}");
+    assert!(sandbox.ok(&["probe", "--lang", "ru", "told"]).contains("пространство имён"));
+    sandbox.ok(&["stop", "-t", "0", "told"]);
+    assert!(sandbox.fails(1, &["probe", "told"]).contains("is not running"));
+}
