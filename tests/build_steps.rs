@@ -249,3 +249,19 @@ fn where_a_program_lays_the_layers() {
     let said = sandbox.build(text, &["-o", "out2"]);
     assert_eq!(said.matches(" cached").count(), 4, "{said}");
 }
+
+#[test]
+fn names_of_one_file_stay_names_of_one_file() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.put("files/1", "x");
+    fs::create_dir_all(sandbox.file("context/files/a")).unwrap();
+    fs::create_dir_all(sandbox.file("context/files/b")).unwrap();
+    for name in ["a/2", "b/3", "z"] {
+        fs::hard_link(sandbox.file("context/files/1"), sandbox.file("context/files").join(name)).unwrap();
+    }
+    // Into a directory that is there, and into one that is not.
+    sandbox.build("FROM alpine\nCOPY files /etc\nCOPY files /new/deep\n", &[]);
+    let said =
+        sandbox.inside("for d in /etc /new/deep; do stat -c %h $d/1 $d/a/2 $d/b/3 $d/z; done; ls /etc/apk >/dev/null");
+    assert_eq!(said, "4\n".repeat(8));
+}

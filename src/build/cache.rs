@@ -88,6 +88,11 @@ impl Cache {
         self.now.stages.entry(stage.to_owned()).or_default().push(key);
     }
 
+    /// Whether an entry is still there.
+    pub fn has(&self, key: &Digest) -> bool {
+        self.entry(key).exists()
+    }
+
     /// The step just passed is looked for in another way.
     pub fn forget_last(&mut self, stage: &str) {
         if let Some(keys) = self.now.stages.get_mut(stage) {
@@ -220,8 +225,7 @@ fn shown(value: &str) -> &str {
 
 /// It was of use; noted once a day at most.
 fn touch(path: &Path) {
-    let old = fs::metadata(path).and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
-    if old.is_some_and(|age| age > SWEEP_EVERY) {
+    if age(path).is_some_and(|age| age > SWEEP_EVERY) {
         let _ = fs::File::open(path).and_then(|directory| directory.set_modified(SystemTime::now()));
     }
 }
@@ -262,31 +266,44 @@ pub fn usage(store: &Store) -> Result<Usage, SysError> {
     Ok(usage)
 }
 
-/// Removes entries, all or the old ones, and what only they hold. Gives the number of entries that went.
-pub fn prune(store: &Store, older_than: Option<Duration>) -> Result<usize, ImageError> {
-    let mut removed = 0;
+/// Removes entries, all or the old ones, and what only they hold.
+pub fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), ImageError> {
     for (key, path) in entries(store) {
-        let age = fs::metadata(&path).and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
         let outcome = outcome_at(&path);
         let is_dead = match &outcome {
             Some(outcome) => layer::info(store, &outcome.diff_id)?.is_none(),
-            None => age.is_some_and(|age| age > SWEEP_EVERY),
+            None => true,
         };
-        if !is_dead && older_than.is_some_and(|limit| age.is_none_or(|age| age < limit)) {
+        // An entry is there a moment before its layer is.
+        let limit = older_than.map(|limit| if is_dead { SWEEP_EVERY } else { limit });
+        if limit.is_some_and(|limit| age(&path).is_none_or(|age| age < limit)) {
             continue;
         }
         if let Some(outcome) = outcome {
             let_go(store, &key, &outcome.diff_id)?;
         }
         store::remove_tree(&path)?;
-        removed += 1;
     }
-    if older_than.is_none() {
-        for part in ["last", "memo", "mounts"] {
-            store::remove_tree(&store.path(DIRECTORY).join(part))?;
+    for part in ["last", "memo", "mounts"] {
+        let directory = store.path(DIRECTORY).join(part);
+        match older_than {
+            None => store::remove_tree(&directory)?,
+            // What a RUN has put aside stays until it is pruned.
+            Some(_) if part == "mounts" => {}
+            Some(limit) => {
+                for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+                    if age(&entry.path()).is_some_and(|age| age > limit) {
+                        store::remove_tree(&entry.path())?;
+                    }
+                }
+            }
         }
     }
-    Ok(removed)
+    Ok(())
+}
+
+fn age(path: &Path) -> Option<Duration> {
+    fs::metadata(path).and_then(|m| m.modified()).ok()?.elapsed().ok()
 }
 
 /// An entry need not hold its layer any more.
@@ -300,8 +317,7 @@ pub fn let_go(store: &Store, key: &Digest, diff_id: &Digest) -> Result<(), Image
 /// Lets old entries go, once a day.
 pub fn sweep(store: &Store) -> Result<(), ImageError> {
     let mark = store.path(DIRECTORY).join("swept");
-    let age = fs::metadata(&mark).and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
-    if age.is_none_or(|age| age > SWEEP_EVERY) {
+    if age(&mark).is_none_or(|age| age > SWEEP_EVERY) {
         fs::create_dir_all(store.path(DIRECTORY)).on("mkdir", &mark)?;
         fs::write(&mark, "").on("write", &mark)?;
         prune(store, Some(LIFETIME))?;

@@ -217,6 +217,15 @@ impl Builder<'_> {
         Ok(Root::of(self.tree_of(&overlay)?))
     }
 
+    /// The directory that the kernel's overlay writes to; a program's may know of what it did not do itself.
+    fn upper(&mut self, directory: &Path) -> Result<Option<OwnedFd>, BuildError> {
+        if self.room()?.layering != Layering::Kernel {
+            return Ok(None);
+        }
+        let (path, flags) = (directory.join("upper"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC);
+        Ok(Some(rustix::fs::open(&path, flags, Mode::empty()).on("open", &path)?))
+    }
+
     /// Where the sources are.
     fn take(&mut self, number: usize, step: &Step, copy: &Copy, wanted: &Wanted) -> Result<Vec<Taken>, StepError> {
         if let Some(from) = &wanted.from {
@@ -307,7 +316,8 @@ impl Builder<'_> {
         let root = self.writable(number, directory, copy.link)?;
         let now = self.now();
         let owners = self.room()?.owners.clone();
-        let laying = Laying { owners: &owners, owner, mode: wanted.mode, now };
+        let upper = if copy.link { None } else { self.upper(directory)? };
+        let laying = Laying { upper, owners: &owners, owner, mode: wanted.mode, now };
         if wanted.target.ends_with('/') {
             laying.directory(&root, &wanted.target)?;
         }
@@ -365,7 +375,7 @@ pub(super) fn make_directory(
     let root = builder.writable(number, directory, false)?;
     let now = builder.now();
     let owners = builder.room()?.owners.clone();
-    Laying { owners: &owners, owner: None, mode: None, now }.directory(&root, path)?;
+    Laying { upper: None, owners: &owners, owner: None, mode: None, now }.directory(&root, path)?;
     Ok(())
 }
 

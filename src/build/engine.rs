@@ -696,6 +696,10 @@ impl Builder<'_> {
         image::sync(self.store)?;
         for (diff_id, pending) in self.pending.drain() {
             layer::publish(self.store, &room.scratch, &pending.ingested.entry, &diff_id, &pending.key)?;
+            // Somebody has pruned meanwhile: nothing would ever let go of the layer.
+            if !self.cache.has(&pending.key) {
+                self.cache.record(&pending.key, &pending.inputs, &outcome(&pending))?;
+            }
         }
         Ok(())
     }

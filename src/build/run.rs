@@ -522,7 +522,7 @@ fn copied(builder: &mut Builder, layers: Option<&[Digest]>, source: &str) -> Res
     let root = Root::open(&upper.to_string_lossy())?;
     let now = builder.now();
     let owners = builder.room()?.owners.clone();
-    let laying = Laying { owners: &owners, owner: None, mode: None, now };
+    let laying = Laying { upper: None, owners: &owners, owner: None, mode: None, now };
     let tree = match (layers, &builder.options.context) {
         (Some(layers), _) => Tree::of(builder.view(layers)?, "the stage".into()),
         (None, Some(path)) => Tree::context(path, builder.options.ignore.clone())?,

@@ -324,6 +324,9 @@ impl Selected {
 
 /// How things are laid down.
 pub struct Laying<'a> {
+    /// The writable directory under the overlay that is written to. What is new there has nothing below it, and so is
+    /// filled beneath the overlay's back, which takes half the time.
+    pub upper: Option<OwnedFd>,
     pub owners: &'a Owners,
     /// `--chown`
     pub owner: Option<(u64, u64)>,
@@ -336,9 +339,16 @@ pub struct Laying<'a> {
 impl Laying<'_> {
     /// A directory, made if missing with all above it.
     pub fn directory(&self, root: &Root, path: &str) -> Result<OwnedFd, TreeError> {
+        Ok(self.directory_new(root, path)?.0)
+    }
+
+    /// [`Laying::directory`], and whether it was missing.
+    fn directory_new(&self, root: &Root, path: &str) -> Result<(OwnedFd, bool), TreeError> {
+        let mut is_new = false;
         let (uid, gid) = self.owner.unwrap_or((0, 0));
         let mut unmapped = None;
         let made = root.directory(path, &mut |parent, name| {
+            is_new = true;
             let directory = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()).on("openat", name)?;
             match self.owners.give(&directory, Stat { uid, gid, mode: 0o755 }, true) {
                 Err(NotGiven::Unmapped { kind, id, owned }) => {
@@ -355,7 +365,7 @@ impl Laying<'_> {
         let made = made?;
         let found = rustix::fs::fstat(&made).on("fstat", path)?;
         if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
-            Ok(made)
+            Ok((made, is_new))
         } else {
             Err(TreeError::OverFile(path.to_owned()))
         }
@@ -364,8 +374,9 @@ impl Laying<'_> {
     /// Lays a source down as Docker does: a directory's contents into the target, a file into it or in its place.
     pub fn lay(&self, root: &Root, source: &Selected, target: &str) -> Result<(), TreeError> {
         if source.is_directory {
-            let directory = self.directory(root, target)?;
-            return self.contents(source, directory);
+            let (directory, is_new) = self.directory_new(root, target)?;
+            let beneath = self.beneath(&directory);
+            return self.contents(source, directory, beneath, is_new);
         }
         let mut target = Path::new(target).to_owned();
         let names_directory = target.as_os_str().as_encoded_bytes().ends_with(b"/");
@@ -380,33 +391,57 @@ impl Laying<'_> {
         self.put(source, &source.entries[0], &parent, &name, None)
     }
 
-    fn contents(&self, source: &Selected, top: OwnedFd) -> Result<(), TreeError> {
+    /// What a directory of the overlay is in the writable one, if it is there at all.
+    fn beneath(&self, directory: &OwnedFd) -> Option<OwnedFd> {
+        let upper = self.upper.as_ref()?;
+        let path = rustix::fs::readlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new()).ok()?;
+        let below = path.to_bytes().strip_prefix(b"/").filter(|below| !below.is_empty())?;
+        rustix::fs::openat2(upper, below, DIRECTORY, Mode::empty(), BENEATH).ok()
+    }
+
+    fn contents(
+        &self,
+        source: &Selected,
+        top: OwnedFd,
+        beneath: Option<OwnedFd>,
+        is_new: bool,
+    ) -> Result<(), TreeError> {
         let mut links = Links { top: &top, first: HashMap::new() };
+        let is_beneath = is_new && beneath.is_some();
+        let top = beneath.as_ref().filter(|_| is_new).unwrap_or(&top);
         // The directories from the top to the current one; their times are set when nothing more comes.
-        let mut open: Vec<(&Entry, OwnedFd)> = Vec::new();
+        let mut open: Vec<(&Entry, OwnedFd, bool)> = Vec::new();
         for entry in &source.entries[1..] {
             let parent = entry.path.parent().unwrap_or(Path::new(""));
-            while open.last().is_some_and(|(directory, _)| directory.path != parent) {
+            while open.last().is_some_and(|(directory, ..)| directory.path != parent) {
                 self.close(&mut open)?;
             }
-            let into = open.last().map_or(&top, |(_, directory)| directory);
+            let (into, mut is_beneath) =
+                open.last().map_or((top, is_beneath), |(_, directory, beneath)| (directory, *beneath));
             let name = entry.path.file_name().map(Path::new).unwrap_or(Path::new(""));
             if entry.kind != FileType::Directory {
                 self.put(source, entry, into, name, Some(&mut links))?;
                 continue;
             }
-            match rustix::fs::mkdirat(into, name, Mode::from_raw_mode(0o700)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                other => other.on("mkdirat", &entry.path)?,
-            }
-            let directory = match rustix::fs::openat(into, name, DIRECTORY, Mode::empty()) {
+            let is_new = match rustix::fs::mkdirat(into, name, Mode::from_raw_mode(0o700)) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
+                Err(other) => return Err(other).on("mkdirat", &entry.path)?,
+            };
+            let mut directory = match rustix::fs::openat(into, name, DIRECTORY, Mode::empty()) {
                 Err(Errno::NOTDIR | Errno::LOOP) => {
                     return Err(TreeError::OverFile(entry.path.display().to_string()));
                 }
                 other => other.on("openat", &entry.path)?,
             };
+            if is_new
+                && !is_beneath
+                && let Some(beneath) = self.beneath(&directory)
+            {
+                (directory, is_beneath) = (beneath, true);
+            }
             self.attributes(source, entry, &directory)?;
-            open.push((entry, directory));
+            open.push((entry, directory, is_beneath));
         }
         while !open.is_empty() {
             self.close(&mut open)?;
@@ -414,9 +449,9 @@ impl Laying<'_> {
         Ok(())
     }
 
-    fn close(&self, open: &mut Vec<(&Entry, OwnedFd)>) -> Result<(), TreeError> {
+    fn close(&self, open: &mut Vec<(&Entry, OwnedFd, bool)>) -> Result<(), TreeError> {
         match open.pop() {
-            Some((entry, directory)) => Ok(date(&directory, entry.time).on("futimens", &entry.path)?),
+            Some((entry, directory, _)) => Ok(date(&directory, entry.time).on("futimens", &entry.path)?),
             None => Ok(()),
         }
     }
@@ -440,8 +475,11 @@ impl Laying<'_> {
                     return self.file(source, entry, into, name);
                 };
                 if let Some(first) = links.first.get(&entry.seen) {
-                    let linked = rustix::fs::linkat(links.top, first, into, name, AtFlags::empty());
-                    return Ok(linked.on("linkat", name)?);
+                    let link = |top: &OwnedFd| rustix::fs::linkat(top, first, into, name, AtFlags::empty()).is_ok();
+                    // On the same side of the overlay.
+                    if self.beneath(links.top).is_some_and(|top| link(&top)) || link(links.top) {
+                        return Ok(());
+                    }
                 }
                 self.file(source, entry, into, name)?;
                 links.first.insert(entry.seen, entry.path.clone());
