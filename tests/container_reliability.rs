@@ -264,7 +264,11 @@ fn a_monitor_killed_at_any_moment() {
         // It is never said to run; and it does not.
         let found =
             sandbox.run(&["inspect", "--format", "{{.State.Status}} {{.State.ExitCode}} {{.State.Pid}}", &name]);
-        assert!(["exited 137 0", "created 125 0", "created 0 0", ""].contains(&found.stdout.trim()), "{}", found.streams());
+        assert!(
+            ["exited 137 0", "created 125 0", "created 0 0", ""].contains(&found.stdout.trim()),
+            "{}",
+            found.streams()
+        );
         wait_until("its container has gone with it", || {
             sandbox.left_behind().iter().all(|l| l.starts_with("socket: "))
         });

@@ -572,6 +572,21 @@ fn init_reaps_and_passes_signals_on() {
     assert!(sandbox.ok(&["logs", &id]).ends_with("caught\n"));
 }
 
+#[test]
+fn what_follows_the_image_is_the_command_s_own() {
+    let sandbox = Sandbox::with_alpine();
+    // Every one of these is an option of `run` too.
+    let words = ["-l", "-d", "-v", "-e", "--rm", "--name", "-h", "--help"];
+    let echoed = format!("{}\n", words.join(" "));
+    for first in [&["alpine", "echo"][..], &["--entrypoint", "echo", "alpine"]] {
+        assert_eq!(sandbox.ok(&[&["run", "--rm", "--network", "none"], first, &words].concat()), echoed);
+    }
+    sandbox.sleeper("sleeper");
+    assert_eq!(sandbox.ok(&[&["exec", "sleeper", "echo"], &words[..]].concat()), echoed);
+    let said = sandbox.fails(125, &["run", "--no-such-option", "alpine"]);
+    assert!(said.contains("--no-such-option") && said.contains("run [OPTIONS] IMAGE [COMMAND]"), "{said}");
+}
+
 // Names, labels, many at once.
 
 #[test]

@@ -13,8 +13,10 @@ use clap::{Args, Subcommand};
 #[derive(Subcommand)]
 pub enum Command {
     /// Create a container from an image and start it
+    #[command(override_usage = "minirun run [OPTIONS] IMAGE [COMMAND] [ARG]...")]
     Run(RunArgs),
     /// Create a container without starting it
+    #[command(override_usage = "minirun create [OPTIONS] IMAGE [COMMAND] [ARG]...")]
     Create(CreateArgs),
     /// Start containers that were created or have ended
     Start(StartArgs),
@@ -31,6 +33,7 @@ pub enum Command {
     /// List containers
     Ps(PsArgs),
     /// Run another command in a running container
+    #[command(override_usage = "minirun exec [OPTIONS] CONTAINER COMMAND [ARG]...")]
     Exec(ExecArgs),
     /// Attach this terminal to a running container
     Attach(AttachArgs),

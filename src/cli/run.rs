@@ -122,9 +122,10 @@ pub struct CreateArgs {
     cidfile: Option<std::path::PathBuf>,
     #[command(flatten)]
     pull: PullFlags,
-    image: String,
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    command: Vec<String>,
+    // One list, so that from the image on nothing is an option of ours, whatever it looks like.
+    /// The image, and what to run in place of its CMD
+    #[arg(trailing_var_arg = true, required = true, value_name = "IMAGE")]
+    image_and_command: Vec<String>,
 }
 
 #[derive(Args)]
@@ -197,9 +198,9 @@ impl CreateArgs {
         }
         env.extend(self.env);
         let mut request = Request {
-            image: self.image,
+            image: self.image_and_command[0].clone(),
             name: self.name,
-            command: self.command,
+            command: self.image_and_command[1..].to_vec(),
             entrypoint: self.entrypoint,
             env: env.into_iter().map(variable).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
             workdir: self.workdir,
@@ -295,7 +296,7 @@ fn network(name: Option<&str>) -> Result<Network, request::RequestError> {
 }
 
 pub fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Failure> {
-    let image = registry::image(context, &arguments.image, &arguments.pull)?;
+    let image = registry::image(context, &arguments.image_and_command[0], &arguments.pull)?;
     let container = arguments.create(context, &image)?;
     println!("{}", container.record.id);
     Ok(0)
@@ -311,7 +312,7 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     if !arguments.detach && attachment.terminal && attachment.stdin && !std::io::stdin().is_terminal() {
         return Err(RunError::NoTerminal.into());
     }
-    let image = registry::image(context, &arguments.create.image, &arguments.create.pull)?;
+    let image = registry::image(context, &arguments.create.image_and_command[0], &arguments.create.pull)?;
     // Its monitor sets out while the container is being made.
     let name = arguments.create.name.get_or_insert_with(|| record::random_name(&context.store));
     let prepared = launch::prepare(&context.store, name)?;
@@ -459,13 +460,15 @@ pub struct ExecArgs {
     /// Keys that let go of the process
     #[arg(long, value_name = "KEYS")]
     detach_keys: Option<String>,
-    container: String,
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
-    command: Vec<String>,
+    /// The container, and what to run in it
+    #[arg(trailing_var_arg = true, required = true, num_args = 2.., value_name = "CONTAINER")]
+    container_and_command: Vec<String>,
 }
 
 pub fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure> {
-    let container = Container::find(&context.store, &arguments.container)?;
+    let mut words = arguments.container_and_command;
+    let command = words.split_off(1);
+    let container = Container::find(&context.store, &words[0])?;
     let attachment = Attachment {
         terminal: arguments.tty,
         stdin: arguments.interactive,
@@ -476,7 +479,7 @@ pub fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure> {
         return Err(RunError::NoTerminal.into());
     }
     let wanted = exec::Wanted {
-        command: arguments.command,
+        command,
         env: arguments.env.into_iter().map(variable).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
         user: arguments.user,
         workdir: arguments.workdir,

@@ -209,8 +209,13 @@ fn attempt(
     // Should this process be killed now, the monitor still keeps others from removing what it starts.
     descriptors.push(lock.share()?);
     let started = converse(prepared, &job, descriptors, name, &container.runtime, listener);
-    if let Err(error) = &started {
+    if started.is_err() {
         let _ = crate::store::remove_tree(&container.runtime);
+    }
+    // A monitor that was killed is seen by whoever asks.
+    if let Err(error) = &started
+        && !matches!(error, LaunchError::Lost(_))
+    {
         let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
         let state = State { error: cause, exit_code: error.exit_code().into(), ..container.state() };
         let _ = container.write_state(&state);
