@@ -137,7 +137,7 @@ fn an_upload_goes_on_from_where_the_registry_says_it_is() {
     let taking = Arc::new(Mutex::new(Taking::default()));
     let state = taking.clone();
     let server = WebServer::start(move |request| state.lock().unwrap().answer(request));
-    let cutter = Cutter::start(server.port, |n| if n % 4 == 3 { 200 } else { 600_000 + chance(n) % 900_000 });
+    let cutter = Cutter::start(server.port, |n| if n % 8 == 7 { 200 } else { 700_000 + chance(n) % 900_000 });
     let name = format!("{}/ann/big", cutter.host());
     sandbox.ok(&["tag", "big", &name]);
     sandbox.ok(&["push", &name]);
