@@ -104,6 +104,10 @@ fn serve(client: End) -> Result<i32, SysError> {
     supervised.proxy = if listeners.is_empty() { None } else { Proxy::new(listeners, crate::network::CONTAINER).ok() };
     supervised.log = container.as_ref().and_then(|c| Log::append_to(&c.log()).ok());
     let pid = state.pid.unsigned_abs();
+    let fuse = job.plan.outside.iter().find_map(|step| match step {
+        Step::FuseOverlay(overlay) => Some(overlay.target.clone()),
+        _ => None,
+    });
     drop(job);
     crate::sys::memory::give_back();
     // A client that was killed meanwhile is one that has let go.
@@ -124,6 +128,10 @@ fn serve(client: End) -> Result<i32, SysError> {
             let _ = store::remove_tree(&container.runtime);
         }
     });
+    // The program that answers for the files lives in this mount namespace too, and ends when nobody has the mount any more.
+    if let Some(target) = fuse {
+        let _ = rustix::mount::unmount(target, rustix::mount::UnmountFlags::DETACH);
+    }
     // Free for the next container at once; the device, which the kernel takes its time to take away, as this process ends.
     supervised.proxy = None;
     // Its files go last too: nobody has to wait for that.
