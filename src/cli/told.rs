@@ -49,7 +49,8 @@ impl Told {
         for (i, line) in wrap(&call).iter().enumerate() {
             text += &if i == 0 { format!("{:>3}  {line}", self.number) } else { format!("\n         {line}") };
         }
-        eprintln!("{text}\n     ↳ {} ({} µs)", paragraph.why, paragraph.micros);
+        let why = wrap(&format!("{} ({} µs)", paragraph.why, paragraph.micros)).join("\n       ");
+        eprintln!("{text}\n     ↳ {why}");
     }
 }
 
