@@ -53,3 +53,17 @@ fn what_a_container_has_written_is_there_too() {
     }
     assert_eq!(sandbox.ok(&["start", "-a", "changed"]).matches("once more").count(), 2);
 }
+
+#[test]
+fn an_image_gives_the_script_of_a_container_to_be() {
+    require!(Need::Tool("unshare"), Need::Tool("setpriv"), Need::Tool("ip"));
+    let sandbox = Sandbox::with_alpine();
+    let look =
+        "CMD id; pwd; grep Cap /proc/self/status; ls -a / /dev; cat /etc/motd; wc -l </etc/hosts; echo $GREETING";
+    sandbox.ok(&["run", "--network", "none", "--name", "made", "alpine", "true"]);
+    sandbox.ok(&["commit", "-c", look, "-c", "ENV GREETING=hello", "-c", "WORKDIR /srv", "made", "looker"]);
+    std::fs::write(sandbox.file("script.sh"), sandbox.ok(&["script", "looker"])).unwrap();
+    let by_hand = finish(sandbox.other("sh").arg(sandbox.file("script.sh")).env("TMPDIR", sandbox.file("."))).ok();
+    assert_eq!(by_hand, sandbox.ok(&["run", "--rm", "looker"]));
+    assert_eq!(sandbox.ok(&["ps", "-aq"]).lines().count(), 1, "nothing was created for it");
+}

@@ -12,15 +12,18 @@ pub struct Surroundings<'a> {
     pub name: &'a str,
     /// The store, which the plan's layers lie in.
     pub store: &'a Path,
-    /// What the container has written so far; the script leaves it as it is.
-    pub upper: &'a Path,
+    /// What a container has written so far; the script leaves it as it is.
+    pub upper: Option<&'a Path>,
+    /// Where the container's own files lie, or would, and what is in them.
+    pub directory: &'a Path,
+    pub files: &'a [(&'static str, String)],
     pub ids: &'a IdMap,
 }
 
 /// The whole script.
 pub fn script(plan: &Plan, around: &Surroundings) -> String {
     let mut text = format!(
-        "#!/bin/sh\n# The container {}, made by hand: what `minirun start` does, in the same order.\nset -eu\n\n",
+        "#!/bin/sh\n# {} by hand: what `minirun run` and `minirun start` do, in the same order.\nset -eu\n\n",
         around.name
     );
     let namespaces = plan.outside.iter().find_map(|step| match step {
@@ -91,11 +94,12 @@ impl Step {
             Self::Detach => vec!["mount --make-rprivate /".into()],
             Self::Overlay(overlay) => {
                 let layers = overlay.lower.iter().rev().map(|layer| around.store.join(layer).display().to_string());
-                let lower: Vec<String> = std::iter::once(around.upper.display().to_string()).chain(layers).collect();
+                let upper = around.upper.map(|upper| upper.display().to_string());
+                let lower: Vec<String> = upper.into_iter().chain(layers).collect();
                 let options = format!("userxattr,lowerdir={},upperdir=$work/upper,workdir=$work/work", lower.join(":"));
                 vec![format!("mount -t overlay -o \"{options}\" overlay \"$root\"")]
             }
-            Self::Mount(mount) => by_mount(mount),
+            Self::Mount(mount) => by_mount(mount, around),
             Self::Link { path, to } => vec![format!("ln -sf {} \"$root\"{}", quoted(to), quoted(path))],
             Self::Mask { path } => {
                 let at = format!("\"$root\"{}", quoted(path));
@@ -134,19 +138,25 @@ impl Step {
     }
 }
 
-fn by_mount(mount: &Mount) -> Vec<String> {
+fn by_mount(mount: &Mount, around: &Surroundings) -> Vec<String> {
     let at = format!("\"$root\"{}", quoted(&mount.target));
     if mount.kind != "bind" {
         let options = if mount.options.is_empty() { "defaults".into() } else { mount.options.join(",") };
         return vec![format!("mkdir -p {at}; mount -t {} -o {} {} {at}", mount.kind, quoted(&options), mount.kind)];
     }
-    let source = quoted(&mount.source);
-    let mut lines = vec![
+    let own = around.files.iter().find(|(name, _)| around.directory.join(name) == Path::new(&mount.source));
+    let source = match own {
+        Some((name, _)) => format!("\"$work\"/{name}"),
+        None => quoted(&mount.source),
+    };
+    let mut lines: Vec<String> =
+        own.map(|(name, text)| format!("printf %s {} > \"$work\"/{name}", quoted(text))).into_iter().collect();
+    lines.extend([
         format!(
             "if [ -d {source} ]; then mkdir -p {at}; else mkdir -p \"$(dirname {at})\"; [ -e {at} ] || : > {at}; fi"
         ),
         format!("mount --rbind {source} {at}"),
-    ];
+    ]);
     if mount.options.iter().any(|option| option == "ro") {
         lines.push(format!("mount -o remount,bind,ro {at}"));
     }

@@ -11,6 +11,7 @@ use crate::network::resolv;
 use crate::store::{self, Store, StoreError};
 use crate::sys::{On, SysError};
 use crate::userns::IdMap;
+use oci_spec::runtime::Spec;
 use std::fs;
 use std::path::Path;
 
@@ -46,8 +47,28 @@ impl Diagnose for CreateError {
     }
 }
 
-/// Makes the container.
-pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Container, CreateError> {
+/// All that is decided of a container, before anything of it is made.
+pub struct Decided {
+    pub record: Record,
+    pub spec: Spec,
+}
+
+impl Decided {
+    /// The files of its own that every container gets: their names in its directory, and what is in them.
+    pub fn files(&self) -> [(&'static str, String); 3] {
+        let hostname = self.spec.hostname().clone().unwrap_or_default();
+        let request = &self.record.request;
+        let host_network = request.network == Network::Host;
+        [
+            ("hostname", format!("{hostname}\n")),
+            ("hosts", resolv::hosts(&hostname, &request.hosts, host_network)),
+            ("resolv.conf", resolv::resolv_conf(&request.dns, host_network)),
+        ]
+    }
+}
+
+/// Decides what a container of this image will be.
+pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Decided, CreateError> {
     let id = store::random_hex(32);
     let name = request.name.clone().unwrap_or_else(|| record::random_name(store));
     if !request::is_name(&name) {
@@ -70,12 +91,11 @@ pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Cont
         ids: &IdMap::of_caller(),
     };
     let spec = spec::build(&request, config, &facts)?;
-    let hostname = spec.hostname().clone().unwrap_or_default();
     request.name = Some(name.clone());
     let of_image = config.config().as_ref().and_then(|c| c.stop_signal().clone());
     request.stop_signal = request.stop_signal.or(of_image.filter(|signal| request::signal(signal).is_ok()));
     let record = Record {
-        id: id.clone(),
+        id,
         name,
         image_id: image.id,
         image: request.image.clone(),
@@ -84,27 +104,32 @@ pub fn create(store: &Store, image: &Image, mut request: Request) -> Result<Cont
         request,
         volumes,
     };
+    Ok(Decided { record, spec })
+}
 
+/// Makes the container.
+pub fn create(store: &Store, image: &Image, request: Request) -> Result<Container, CreateError> {
+    let decided = decide(store, image, request)?;
+    let record = &decided.record;
     let scratch = store.scratch()?;
     let new = scratch.path();
     for part in ["upper", "work", "rootfs"] {
         fs::create_dir(new.join(part)).on("mkdir", new.join(part))?;
     }
-    record::note_belongings(new, &record)?;
+    record::note_belongings(new, record)?;
     for path in record.volumes.iter().map(|v| Path::new(&v.source)).filter(|path| !path.exists()) {
         // A missing host directory too, as Docker does; but it belongs to the caller, who is the container's root.
         fs::create_dir_all(path).on("mkdir", path)?;
     }
     like_lowest_root(store, &record.layers, &new.join("upper"));
     let write = |name: &str, bytes: &[u8]| fs::write(new.join(name), bytes).on("write", new.join(name));
-    write("config.json", &serde_json::to_vec(&spec)?)?;
-    write("container.json", &serde_json::to_vec(&record)?)?;
-    write("hostname", format!("{hostname}\n").as_bytes())?;
-    let host_network = record.request.network == Network::Host;
-    write("hosts", resolv::hosts(&hostname, &record.request.hosts, host_network).as_bytes())?;
-    write("resolv.conf", resolv::resolv_conf(&record.request.dns, host_network).as_bytes())?;
-    crate::image::hold(store, image, &id)?;
-    Ok(record::publish(store, &scratch, record, spec)?)
+    write("config.json", &serde_json::to_vec(&decided.spec)?)?;
+    write("container.json", &serde_json::to_vec(record)?)?;
+    for (name, text) in decided.files() {
+        write(name, text.as_bytes())?;
+    }
+    crate::image::hold(store, image, &record.id)?;
+    Ok(record::publish(store, &scratch, decided.record, decided.spec)?)
 }
 
 /// The overlay's root has the mode of the upper directory's, which should be the image's.

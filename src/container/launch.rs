@@ -3,7 +3,7 @@
 use super::layering::{Layering, Overlay};
 use super::plan::{Plan, PlanError, StepFailed, Surroundings};
 use super::protocol::{End, Message};
-use super::record::{Container, RecordError, State};
+use super::record::{Container, Record, RecordError, State};
 use super::request::Network;
 use super::{cgroup, monitor};
 use crate::diag::Diagnose;
@@ -12,6 +12,7 @@ use crate::network::ports::{self, PortError, PortSpec};
 use crate::store::{Lock, Store};
 use crate::sys::{On, SysError, process};
 use crate::userns::{self, IdMap, Inside, Origin, Spawning, UsernsError};
+use oci_spec::runtime::Spec;
 use rustix::termios::tcgetwinsize;
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
@@ -102,7 +103,11 @@ impl Listener for Silent {}
 
 /// The plan that starts this container now.
 pub fn plan(container: &Container, cgroup: Option<String>, layering: Layering) -> Result<Plan, LaunchError> {
-    let record = &container.record;
+    plan_of(&container.record, container.spec()?, cgroup, layering)
+}
+
+/// The plan that starts what was decided.
+pub fn plan_of(record: &Record, spec: &Spec, cgroup: Option<String>, layering: Layering) -> Result<Plan, LaunchError> {
     let directory = format!("containers/{}", record.id);
     let new_volumes = record.volumes.iter().filter(|v| v.name.is_some()).map(|v| (v.source.clone(), v.target.clone()));
     let around = Surroundings {
@@ -119,7 +124,7 @@ pub fn plan(container: &Container, cgroup: Option<String>, layering: Layering) -
         single_id: IdMap::of_caller().is_single(),
         reaping_init: record.request.init,
     };
-    Ok(Plan::of_container(container.spec()?, &around)?)
+    Ok(Plan::of_container(spec, &around)?)
 }
 
 /// Rows and columns of the terminal that we are on.

@@ -2,26 +2,45 @@
 
 use super::super::Context;
 use crate::container::by_hand::{self, Surroundings};
+use crate::container::create::{self, Decided};
 use crate::container::launch;
 use crate::container::layering::Layering;
-use crate::container::record::Container;
+use crate::container::request::Request;
 use crate::diag::Failure;
+use crate::explain::subject::{self, Subject};
 use crate::userns::IdMap;
 use clap::Args;
 
 #[derive(Args)]
 pub struct ScriptArgs {
-    container: String,
+    #[arg(value_name = "IMAGE|CONTAINER")]
+    name: String,
 }
 
 impl ScriptArgs {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         let store = &context.store;
-        let container = Container::find(store, &self.container)?;
-        let plan = launch::plan(&container, None, Layering::of(store))?;
-        let upper = container.directory.join("upper");
-        let ids = IdMap::of_caller();
-        let around = Surroundings { name: &container.record.name, store: &store.root, upper: &upper, ids: &ids };
+        let subject = subject::find(store, &self.name)?;
+        let upper = subject.container().map(|container| container.directory.join("upper"));
+        let decided = match subject {
+            Subject::Container(container) => {
+                Decided { spec: container.spec()?.clone(), record: container.record.clone() }
+            }
+            // As `run` with no option would decide.
+            Subject::Image(image) => {
+                create::decide(store, &image, Request { image: self.name.clone(), ..Request::default() })?
+            }
+        };
+        let directory = store.path("containers").join(&decided.record.id);
+        let plan = launch::plan_of(&decided.record, &decided.spec, None, Layering::of(store))?;
+        let around = Surroundings {
+            name: &self.name,
+            store: &store.root,
+            upper: upper.as_deref(),
+            directory: &directory,
+            files: &decided.files(),
+            ids: &IdMap::of_caller(),
+        };
         print!("{}", by_hand::script(&plan, &around));
         Ok(0)
     }
