@@ -703,6 +703,13 @@ fn explain_tells_the_steps_in_order_and_changes_nothing() {
         let at = rest.find(call).unwrap_or_else(|| panic!("{call} is not told, or too early:\n{}", told.stderr));
         rest = &rest[at + call.len()..];
     }
+    // In full: every link by itself, with the command that makes it.
+    let full = sandbox.sh(&["--explain=full"], script);
+    assert_eq!((full.code, &full.stdout), (plain.code, &plain.stdout));
+    for command in ["$ ln -sf /proc/self/fd/0 \"$root\"/dev/stdin", "$ mount -t overlay -o", "$ hostname "] {
+        assert!(full.stderr.contains(command), "{command}: {}", full.stderr);
+    }
+    assert!(full.stderr.lines().count() > 2 * told.stderr.lines().count());
     // A step that fails is told as such, with the same words as without.
     let said = sandbox.sh(&["--explain", "-w", "/etc/passwd"], "true").fails(126);
     assert!(said.contains("hint:") && !said.contains("execve("), "{said}");
@@ -738,15 +745,20 @@ fn explain_tells_what_strace_sees() {
     }
     assert_eq!(output.code, 0, "{}", output.streams());
     let seen = fs::read_to_string(&trace).unwrap();
+    let (mut seen, mut heard) = (seen.as_str(), output.stderr.as_str());
     for (call, told) in [
         ("unshare(CLONE_NEWNET)", "unshare(CLONE_NEWNET)"),
+        ("clone3(", "clone3("),
         ("fsopen(\"overlay\"", "fsopen(overlay)"),
+        ("fsopen(\"proc\"", "fsopen(proc)"),
         ("pivot_root(\".\", \".\")", "pivot_root(., .)"),
         ("sethostname(", "sethostname("),
         ("setsid(", "setsid()"),
     ] {
-        assert!(seen.contains(call), "{call} was told and not made:\n{seen}");
-        assert!(output.stderr.contains(told), "{told} was made and not told:\n{}", output.stderr);
+        // In this order, among all that was made and told.
+        let made = seen.find(call).unwrap_or_else(|| panic!("{call} was told and not made, or earlier:\n{seen}"));
+        let at = heard.find(told).unwrap_or_else(|| panic!("{told} was made and not told, or earlier:\n{heard}"));
+        (seen, heard) = (&seen[made + call.len()..], &heard[at + told.len()..]);
     }
 }
 

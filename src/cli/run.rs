@@ -148,8 +148,10 @@ pub struct RunArgs {
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub enum Explain {
-    /// The system call and why it is made
+    /// The system call and why it is made; like steps in one breath
     Brief,
+    /// Each step alone, and the commands that do the same by hand
+    Full,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -317,7 +319,8 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     let name = arguments.create.name.get_or_insert_with(|| record::random_name(&context.store));
     let prepared = launch::prepare(&context.store, name)?;
     let container = arguments.create.create(context, &image)?;
-    let mut told = arguments.explain.map(|_| Told::default());
+    let full = |how| (how == Explain::Full).then(|| (context.store.root.clone(), container.directory.clone()));
+    let mut told = arguments.explain.map(|how| Told::new(full(how)));
     let listener: &mut dyn Listener = match &mut told {
         Some(told) => told,
         None => &mut Silent,

@@ -1,16 +1,19 @@
 //! `run --explain`: each step as it is carried out, from the plan itself.
 
+use crate::container::by_hand::Surroundings;
 use crate::container::launch::Listener;
 use crate::container::plan::Plan;
 use crate::container::step::{Mount, Step};
 use crate::userns::{IdMap, Origin};
+use std::path::PathBuf;
 
 /// Prints to standard error, which is not the container's output. Neighbours that do the same to several things, such as
 /// the links in /dev, are told in one breath.
-#[derive(Default)]
 pub struct Told {
     number: u32,
     open: Option<Paragraph>,
+    /// For telling all: the store and the container's directory.
+    full: Option<(PathBuf, PathBuf)>,
 }
 
 /// One step, or several of a kind.
@@ -20,11 +23,16 @@ struct Paragraph {
     objects: Vec<String>,
     why: String,
     micros: u32,
+    by_hand: Vec<String>,
 }
 
 const WIDTH: usize = 96;
 
 impl Told {
+    pub fn new(full: Option<(PathBuf, PathBuf)>) -> Self {
+        Self { number: 0, open: None, full }
+    }
+
     fn add(&mut self, kind: &'static str, call: String, object: String, why: String, micros: u32) {
         match &mut self.open {
             Some(open) if !kind.is_empty() && open.kind == kind && open.why == why => {
@@ -33,7 +41,7 @@ impl Told {
             }
             _ => {
                 self.flush();
-                self.open = Some(Paragraph { kind, call, objects: vec![object], why, micros });
+                self.open = Some(Paragraph { kind, call, objects: vec![object], why, micros, by_hand: Vec::new() });
             }
         }
     }
@@ -51,6 +59,9 @@ impl Told {
         }
         let why = wrap(&format!("{} ({} µs)", paragraph.why, paragraph.micros)).join("\n       ");
         eprintln!("{text}\n     ↳ {why}");
+        for line in &paragraph.by_hand {
+            eprintln!("     $ {line}");
+        }
     }
 }
 
@@ -96,6 +107,7 @@ impl Listener for Told {
     fn step(&mut self, plan: &Plan, step: u32, micros: u32) {
         let Some(step) = plan.steps().nth(step as usize) else { return };
         let (kind, object) = match step {
+            _ if self.full.is_some() => ("", String::new()),
             Step::Link { path, .. } => ("symlink ", path.clone()),
             Step::Mask { path } => ("move_mount of nothing over ", path.clone()),
             Step::ReadOnly { path } => ("mount_setattr MOUNT_ATTR_RDONLY ", path.clone()),
@@ -103,6 +115,12 @@ impl Listener for Told {
             _ => ("", String::new()),
         };
         self.add(kind, step.call(), object, step.why(), micros);
+        if let (Some((store, directory)), Some(open)) = (&self.full, &mut self.open) {
+            let ids = IdMap::of_caller();
+            let around = Surroundings { name: "", store, upper: None, directory, files: &[], ids: &ids };
+            // What stands in parentheses says that, and why, no command does it.
+            open.by_hand = step.by_hand(&around).into_iter().filter(|line| !line.starts_with('#')).collect();
+        }
         if matches!(step, Step::Exec { .. }) {
             self.flush();
         }

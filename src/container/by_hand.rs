@@ -85,7 +85,7 @@ pub fn script(plan: &Plan, around: &Surroundings) -> String {
 
 impl Step {
     /// The commands that do the same; none for what the script does in one with others, or cannot do.
-    fn by_hand(&self, around: &Surroundings) -> Vec<String> {
+    pub fn by_hand(&self, around: &Surroundings) -> Vec<String> {
         match self {
             Self::LoopbackUp => vec!["ip link set lo up".into()],
             Self::Sysctl { key, value } => {
