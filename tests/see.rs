@@ -147,6 +147,11 @@ fn two_containers_share_what_is_on_disk_once() {
     sandbox.ok(&["run", "-d", "--network", "none", "--name", "beside", "layered", "sleep", "1000"]);
     let told = &json(&sandbox, &["compare", "--json", "top", "beside"])["alike"];
     assert_eq!(told["shared"].as_array().unwrap().len(), 2);
+    if let Some(cached) = told["shared_in_page_cache"].as_u64() {
+        // Whoever ran has read busybox and its loader, and nothing is there twice.
+        let disk = told["shared_on_disk"].as_u64().unwrap();
+        assert!(cached > 500_000 && cached <= disk * 2, "{cached} of {disk}");
+    }
     for side in told["sides"].as_array().unwrap() {
         assert!(side["layers"].as_array().unwrap().is_empty());
         assert_eq!(side["private_on_disk"], side["writable_on_disk"]);

@@ -7,9 +7,10 @@ use crate::container::processes;
 use crate::container::record::{Container, Phase, State};
 use crate::container::request::Network;
 use crate::diag::Failure;
-use crate::image::Image;
 use crate::image::usage::blocks;
+use crate::image::{Image, layer};
 use crate::store::Store;
+use crate::sys::fs as sys;
 use crate::userns;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -36,6 +37,8 @@ pub struct Alike {
     /// Layers that both stand on: on disk, and in the page cache, once.
     pub shared: Vec<LayerFacts>,
     pub shared_on_disk: u64,
+    /// Bytes of these layers' files that are in the page cache now, for both; `None`: the kernel does not tell (before 6.5).
+    pub shared_in_page_cache: Option<u64>,
     pub sides: [Side; 2],
 }
 
@@ -159,6 +162,7 @@ fn while_it_runs(container: &Container) -> Result<Map<String, Value>, Failure> {
         ("addresses", json!(addresses(container))),
         ("listening", json!(listening(state.pid))),
         ("memory", json!(pids.iter().map(|pid| anonymous(*pid)).sum::<u64>())),
+        ("bytes_written", json!(pids.iter().map(|pid| written(*pid)).sum::<u64>())),
         ("cgroup", json!(cgroup(&state))),
     ]))
 }
@@ -217,6 +221,25 @@ pub fn listening(pid: i32) -> Vec<String> {
     found
 }
 
+/// Of all files in a directory.
+fn in_page_cache(directory: &Path) -> Option<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => sum += in_page_cache(&entry.path())?,
+            Ok(kind) if kind.is_file() => sum += sys::in_page_cache(fs::File::open(entry.path()).ok()?)?,
+            _ => {}
+        }
+    }
+    Some(sum)
+}
+
+/// Bytes that a process has had written to disk (proc_pid_io(5), write_bytes).
+fn written(pid: i32) -> u64 {
+    let counts = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    counts.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok()).unwrap_or(0)
+}
+
 /// Bytes of memory that belong to a process alone (proc_pid_status(5), RssAnon).
 fn anonymous(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -247,5 +270,11 @@ fn alike(store: &Store, names: [&str; 2], subjects: [&Subject; 2]) -> Result<Ali
     let both = one.decided.clone();
     one.decided.retain(|name, value| two.decided.get(name) != Some(value));
     two.decided.retain(|name, value| both.get(name) != Some(value));
-    Ok(Alike { shared_on_disk: shared.iter().map(|layer| layer.on_disk).sum(), shared, sides: [one, two] })
+    let cached = shared.iter().map(|shared| in_page_cache(&layer::directory(store, &shared.diff_id).join("fs")));
+    Ok(Alike {
+        shared_on_disk: shared.iter().map(|layer| layer.on_disk).sum(),
+        shared_in_page_cache: cached.sum(),
+        shared,
+        sides: [one, two],
+    })
 }

@@ -123,6 +123,7 @@ words! {
     it_does_not_run: "nothing: it does not run now", "ничего: сейчас он не работает";
     not_made_from: "The container was made from another image than this one.", "Контейнер создан не из этого образа, а из другого.";
     shared_by_both: "SHARED, on disk once: {}, {}", "ОБЩЕЕ, на диске один раз: {}, {}";
+    in_page_cache: "; in memory once: {}", "; в памяти один раз: {}";
     private_to: "PRIVATE TO {}: {} on disk", "ТОЛЬКО У {}: {} на диске";
     own_layers: "read-only layers of its own: {}", "собственные слои только для чтения: {}";
     own_writable: "writable layer: {}", "слой для записи: {}";
@@ -252,6 +253,7 @@ words! {
     addresses: "addresses", "адреса";
     listening: "listens on", "слушает";
     memory: "memory of its own", "собственная память";
+    bytes_written: "written to disk", "записано на диск";
     cgroup: "control group", "контрольная группа";
 
     file: "file", "файл";

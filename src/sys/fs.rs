@@ -2,7 +2,7 @@
 
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// The names of a file's extended attributes; none where the file system has none.
 pub fn flistxattr(file: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
@@ -37,4 +37,15 @@ fn grown(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Er
             }
         }
     }
+}
+
+/// The bytes of a file that are in the page cache (cachestat(2), from Linux 6.5 on). `None`: the kernel does not tell.
+pub fn in_page_cache(file: impl AsFd) -> Option<u64> {
+    const CACHESTAT: i64 = 451;
+    // struct cachestat_range: offset and length, 0 for all; struct cachestat: cached pages first of five counts
+    let (range, mut found) = ([0u64; 2], [0u64; 5]);
+    let fd = file.as_fd().as_raw_fd();
+    // SAFETY: both structs are live and as large as the kernel's.
+    let result = unsafe { libc::syscall(CACHESTAT, fd, range.as_ptr(), found.as_mut_ptr(), 0) };
+    (result == 0).then(|| found[0] * rustix::param::page_size() as u64)
 }

@@ -61,7 +61,8 @@ fn told_alike(alike: &Alike, language: Language) -> String {
     let words = language.words();
     let layers = |count: usize| language.count(count as u64, LAYERS);
     let shared = fill(words.shared_by_both, &[&layers(alike.shared.len()), &human::size(alike.shared_on_disk)]);
-    let mut text = format!("{shared}\n\n");
+    let cached = alike.shared_in_page_cache.map(|bytes| fill(words.in_page_cache, &[&human::size(bytes)]));
+    let mut text = format!("{shared}{}\n\n", cached.unwrap_or_default());
     for side in &alike.sides {
         let mut lines = vec![fill(words.own_layers, &[&layers(side.layers.len())])];
         lines.extend(side.writable_on_disk.map(|bytes| fill(words.own_writable, &[&human::size(bytes)])));
@@ -96,7 +97,7 @@ fn section(title: &str, facts: &Map<String, Value>, language: Language) -> Strin
 fn lines(key: &str, value: &Value, language: Language) -> Vec<String> {
     let words = language.words();
     match value {
-        Value::Number(bytes) if key.ends_with("on_disk") || key == "memory" => {
+        Value::Number(bytes) if key.ends_with("on_disk") || matches!(key, "memory" | "bytes_written") => {
             vec![human::size(bytes.as_u64().unwrap_or(0))]
         }
         Value::String(text) => vec![text.clone()],
