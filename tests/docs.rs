@@ -62,11 +62,16 @@ fn are_like(lines: &[&str], patterns: &[String]) -> bool {
 
 #[test]
 fn every_example_prints_what_the_document_says() {
+    for document in ["docs/image-and-container.md", "README.md"] {
+        type_all(&common::recipe(&format!("../{document}")));
+    }
+}
+
+fn type_all(document: &Path) {
     let sandbox = Sandbox::with_alpine();
     let programs = PathBuf::from(Sandbox::binary()).parent().unwrap().to_owned();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
-    let document = common::recipe("../docs/image-and-container.md");
-    for example in examples(&document) {
+    for example in examples(document) {
         let mut shell = sandbox.other("sh");
         let said = finish(shell.args(["-c", &example.command]).env("PATH", &path));
         let place = format!("{}:{}: {}", document.display(), example.line, example.command);
