@@ -70,15 +70,16 @@ pub fn reap_for_child() -> Result<(), SysError> {
     let signals = process::signalfd(&told)?;
     loop {
         use rustix::event::{PollFd, PollFlags, poll};
+        // First: the child may have ended before its signal was waited for.
+        while let Ok(Some((pid, status))) = process::reap() {
+            if pid == child {
+                process::exit_now(status);
+            }
+        }
         let _ = poll(&mut [PollFd::new(&signals, PollFlags::IN)], None);
         while let Some(signal) = process::read_signal(signals.as_fd()) {
             if signal != libc::SIGCHLD {
                 let _ = process::kill(child, signal);
-            }
-        }
-        while let Ok(Some((pid, status))) = process::reap() {
-            if pid == child {
-                process::exit_now(status);
             }
         }
     }
