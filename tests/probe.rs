@@ -75,6 +75,8 @@ fn it_is_told_in_words() {
     let text = sandbox.ok(&["probe", "told"]);
     assert!(text.contains("CAP_SYS_ADMIN, which it does not have, and also: seccomp"), "{text}");
     assert!(sandbox.ok(&["probe", "--lang", "ru", "told"]).contains("пространство имён"));
+    assert_eq!(sandbox.ok(&["probe"]), text, "the newest that runs");
     sandbox.ok(&["stop", "-t", "0", "told"]);
+    assert!(sandbox.fails(1, &["probe"]).contains("no container runs"));
     assert!(sandbox.fails(1, &["probe", "told"]).contains("is not running"));
 }

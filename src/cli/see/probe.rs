@@ -3,7 +3,7 @@
 use super::super::{Context, human};
 use super::Telling;
 use crate::container::record::Container;
-use crate::diag::Failure;
+use crate::diag::{Diagnose, Failure};
 use crate::explain::probe::{self, Row, Wall};
 use crate::explain::words::{Language, Words, fill};
 use crate::userns;
@@ -13,14 +13,35 @@ use clap::Args;
 pub struct ProbeArgs {
     #[command(flatten)]
     telling: Telling,
-    /// A running container
-    container: String,
+    /// A running container [default: the newest]
+    container: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no container runs that could be probed")]
+struct NoneRuns;
+
+impl Diagnose for NoneRuns {
+    fn hint(&self) -> Option<String> {
+        Some("start one: minirun run -d IMAGE".into())
+    }
+
+    fn exit_code(&self) -> u8 {
+        1
+    }
 }
 
 impl ProbeArgs {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         userns::enter(&context.store)?;
-        let container = Container::find(&context.store, &self.container)?;
+        let newest = || {
+            let running = Container::running(&context.store).into_iter();
+            running.max_by(|a, b| a.record.created.cmp(&b.record.created))
+        };
+        let container = match &self.container {
+            Some(name) => Container::find(&context.store, name)?,
+            None => newest().ok_or(NoneRuns)?,
+        };
         let rows = probe::look(&context.store, &container)?;
         if self.telling.json {
             super::print_json(&rows)?;
