@@ -7,6 +7,7 @@ use super::request::Limits;
 use crate::sys::{On, SysError};
 use oci_spec::runtime::LinuxResources;
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -163,12 +164,25 @@ pub fn admit(group: &str, monitor: i32) -> bool {
 /// A call of systemd's manager, the user's own or root's.
 fn call_systemd(arguments: &[&str]) -> bool {
     let Some(busctl) = crate::userns::program("busctl") else { return false };
-    let whose = if rustix::process::geteuid().is_root() { "--system" } else { "--user" };
     let manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"];
     let mut command = Command::new(busctl);
-    command.args([whose, "--quiet", "call"]).args(manager).args(arguments);
+    if rustix::process::geteuid().is_root() {
+        command.arg("--system");
+    } else {
+        let Some(bus) = user_bus() else { return false };
+        command.arg("--user").env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()));
+    }
+    command.args(["--quiet", "call"]).args(manager).args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+/// The bus that the user's own systemd is on: where the session says, else where logind puts it.
+pub fn user_bus() -> Option<PathBuf> {
+    let logind = PathBuf::from(format!("/run/user/{}", rustix::process::geteuid().as_raw()));
+    let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let mut buses = session.into_iter().chain([logind]).map(|directory| directory.join("bus"));
+    buses.find(|bus| UnixStream::connect(bus).is_ok())
 }
 
 /// The nearest group above our own, or for root any, that may be divided by the controllers wanted.
