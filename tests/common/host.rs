@@ -116,12 +116,15 @@ impl Need {
 
 /// The controllers of what systemd gives this user, else of the cgroup that this process may make children in.
 fn controllers() -> Vec<String> {
-    if Path::new("/run/systemd/system").exists() {
-        let given = match nix::unistd::getuid().as_raw() {
-            0 => "/sys/fs/cgroup/cgroup.controllers".to_owned(),
-            uid if !Path::new(&format!("/run/user/{uid}/bus")).exists() => return Vec::new(),
-            uid => format!("/sys/fs/cgroup/user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers"),
-        };
+    let uid = nix::unistd::getuid().as_raw();
+    let manager = format!("user.slice/user-{uid}.slice/user@{uid}.service");
+    let systemd = match uid {
+        0 if Path::new("/run/systemd/system").exists() => Some(""),
+        _ if Path::new(&format!("/run/user/{uid}/bus")).exists() => Some(manager.as_str()),
+        _ => None,
+    };
+    if let Some(group) = systemd {
+        let given = Path::new("/sys/fs/cgroup").join(group).join("cgroup.controllers");
         return fs::read_to_string(given).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     }
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
