@@ -87,6 +87,34 @@ fn more_memory_than_allowed_is_death() {
 }
 
 #[test]
+fn a_probe_goes_beyond_each_limit_and_harms_nobody() {
+    require!(Need::Controller("memory"), Need::Controller("pids"));
+    let sandbox = Sandbox::with_alpine();
+    // It holds more memory than is left to the probe: by its size alone it would be the one to go.
+    let hold =
+        "x=$(head -c 24000000 /dev/zero | tr '\\0' x); echo holds; trap 'exit 3' TERM; while :; do sleep 0.1; done";
+    sandbox.detached(&["--name", "held", "--memory", "64m", "--pids-limit", "20"], hold);
+    sandbox.wait_for_log("held", "holds");
+    for round in 1..3 {
+        let rows: Vec<Value> = serde_json::from_str(&sandbox.ok(&["probe", "--json", "held"])).unwrap();
+        let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap().to_string();
+        let of_processes = r#"{"answer":{"errno":11},"call":"clone","is_allowed":false,"name":"too_many_processes","walls":[{"limit":"pids.max 20"}]}"#;
+        assert_eq!(row("too_many_processes"), of_processes);
+        let of_memory = r#"{"answer":{"signal":9},"call":"mmap","is_allowed":false,"name":"too_much_memory","walls":[{"limit":"memory.max 67108864"}]}"#;
+        assert_eq!(row("too_much_memory"), of_memory);
+        assert_eq!(count(&sandbox, "held", "memory.events", "oom_kill"), round, "one child, and nobody else");
+    }
+    assert!(sandbox.ok(&["probe", "held"]).contains("the limit of its control group: pids.max 20"));
+    sandbox.ok(&["stop", "held"]);
+    assert_eq!(sandbox.look("held", "{{.State.ExitCode}} {{.State.OOMKilled}}"), "3 false");
+    // Such a limit is no reason to take a gigabyte from the host.
+    sandbox.detached(&["--name", "wide", "--memory", "4g", "--pids-limit", "100000"], "exec sleep 600");
+    let rows: Vec<Value> = serde_json::from_str(&sandbox.ok(&["probe", "--json", "wide"])).unwrap();
+    let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap()["answer"].to_string();
+    assert_eq!([row("too_many_processes"), row("too_much_memory")], [r#""not-tried""#, r#""not-tried""#]);
+}
+
+#[test]
 fn a_busy_container_waits_for_its_turn() {
     require!(Need::Controller("cpu"));
     let sandbox = Sandbox::with_alpine();

@@ -3,6 +3,7 @@
 pub mod anatomy;
 pub mod compare;
 pub mod disk;
+mod excess;
 pub mod ghosts;
 pub mod host;
 pub mod probe;
