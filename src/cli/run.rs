@@ -388,7 +388,6 @@ fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8,
     let container = Container::find(&context.store, name)?;
     if container.state().phase == Phase::Running {
         println!("{name}");
-        tell_ending(&container);
         return Ok(0);
     }
     let prepared = launch::prepare(&context.store, &container.record.name)?;
@@ -401,6 +400,7 @@ fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8,
     };
     if !arguments.attach && !arguments.interactive {
         println!("{name}");
+        tell_ending(&container);
         return Ok(0);
     }
     let request = &container.record.request;

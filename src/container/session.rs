@@ -67,9 +67,9 @@ pub fn kills(uid: u32) -> bool {
     added.sort_by_key(|path| path.file_name().map(ToOwned::to_owned));
     files.extend(added);
     let texts = files.iter().filter_map(|file| fs::read_to_string(file).ok());
-    let told = texts.filter_map(|text| {
-        let values = text.lines().filter_map(|line| line.trim().strip_prefix("KillUserProcesses="));
-        values.last().map(|value| ["yes", "true", "on", "1"].contains(&value.trim()))
+    let mut told = texts.filter_map(|text| {
+        let mut values = text.lines().filter_map(|line| line.trim().strip_prefix("KillUserProcesses="));
+        values.next_back().map(|value| ["yes", "true", "on", "1"].contains(&value.trim()))
     });
-    uid != 0 && told.last().unwrap_or(false)
+    uid != 0 && told.next_back().unwrap_or(false)
 }
