@@ -24,7 +24,7 @@ impl ExplainArgs {
         if self.telling.json {
             super::print_json(&anatomy)?;
         } else {
-            print!("{}", drawn(&anatomy, self.telling.language()));
+            print!("{}", drawn(&anatomy, self.telling.speech.language()));
         }
         Ok(0)
     }
