@@ -50,7 +50,7 @@ impl Diagnose for NotFound {
 pub fn find(store: &Store, name: &str) -> Result<Subject, Failure> {
     match Container::find(store, name) {
         Ok(container) => return Ok(Subject::Container(Box::new(container))),
-        Err(RecordError::NotFound(_)) => {}
+        Err(RecordError::NotFound { .. }) => {}
         Err(error) => return Err(error.into()),
     }
     match image::find(store, name) {
