@@ -51,10 +51,8 @@ pub struct Noun {
 
 pub const ENTRIES: Noun =
     Noun { english: &["entry", "entries"], russian: &["запись", "записи", "записей"] };
-pub const IMAGES: Noun = Noun {
-    english: &["other image", "other images"],
-    russian: &["другой образ", "других образа", "других образов"],
-};
+pub const IMAGES: Noun =
+    Noun { english: &["other image", "other images"], russian: &["образ", "образа", "образов"] };
 pub const READ_ONLY_LAYERS: Noun = Noun {
     english: &["read-only layer", "read-only layers"],
     russian: &["слой только для чтения", "слоя только для чтения", "слоёв только для чтения"],
@@ -319,7 +317,8 @@ words! {
     goes_when_it_ends: "removed as it ends", "удаляется по окончании";
     writable_directory: "writable layer", "слой для записи";
     writable_on_disk: "its size on disk", "его размер на диске";
-    first_process: "first process", "первый процесс";
+    first_process: "first process, on the host", "первый процесс, на хосте";
+    first_process_inside: "first process, inside", "первый процесс, внутри";
     processes: "processes", "процессов";
     started: "started", "запущен";
     monitor: "its monitor", "его монитор";
