@@ -297,26 +297,3 @@ fn git_repositories_are_contexts() {
     finish(&mut command).ok();
     assert_eq!(sandbox.ok(&["run", "--rm", "--network", "none", "g", "cat", "/f"]), "committed\n");
 }
-
-#[test]
-fn what_was_done_can_be_carried() {
-    let sandbox = Sandbox::with_alpine();
-    let text = "FROM alpine AS helper\nRUN echo $RANDOM > /helper && chown 5:6 /helper\nFROM alpine\nCOPY --from=helper /helper /h\nRUN echo $RANDOM > /made\n";
-    sandbox.build(text, &["--cache-to", "type=local,dest=carried"]);
-    let made = sandbox.inside("cat /h /made");
-    sandbox.ok(&["rmi", "built"]);
-    sandbox.ok(&["builder", "prune", "--force"]);
-    let said = sandbox.build(text, &["--cache-from", "type=local,src=carried"]);
-    assert_eq!(said.matches(" cached").count(), 3, "{said}");
-    assert_eq!(sandbox.inside("cat /h /made"), made);
-    // What is damaged is as good as not there.
-    sandbox.ok(&["rmi", "built"]);
-    sandbox.ok(&["builder", "prune", "--force"]);
-    for step in fs::read_dir(sandbox.file("carried/steps")).unwrap() {
-        fs::write(step.unwrap().path(), "{}").unwrap();
-    }
-    let said = sandbox.build(text, &["--cache-from", "type=local,src=carried"]);
-    assert_eq!(said.matches(" cached").count(), 0, "{said}");
-    let error = sandbox.try_build(text, &["--cache-from", "me/image"]).fails(125);
-    assert!(error.contains("--cache-from type=local,src=DIR"), "{error}");
-}

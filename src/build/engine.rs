@@ -1,7 +1,7 @@
 //! Walks the stages: one loop, no threads. RUNs of stages that do not wait for each other go on at the same time.
 
 use super::cache::{self, Cache, Inputs, Outcome};
-use super::carried;
+use super::carried::Source as Carried;
 use super::check;
 use super::copy;
 use super::instruction::{Instruction, Step};
@@ -65,7 +65,9 @@ pub(super) struct Builder<'a> {
     bases: HashMap<(String, String), Image>,
     work: Vec<Work>,
     room: Option<Room>,
-    pending: HashMap<Digest, Pending>,
+    pub pending: HashMap<Digest, Pending>,
+    /// Where what other machines have done is looked for.
+    pub sources: Vec<Carried>,
     /// When layers were last made to last.
     settled: Instant,
 }
@@ -119,6 +121,7 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
         memo,
         room: None,
         pending: HashMap::new(),
+        sources: options.cache_from.iter().cloned().map(Carried::Unopened).collect(),
         settled: Instant::now(),
     };
     let result = builder.walk().and_then(|()| builder.image());
@@ -250,6 +253,11 @@ impl Builder<'_> {
         self.work[number].state.get_or_insert_with(|| State::scratch(&self.options.platform))
     }
 
+    /// What the cache calls the steps that made the layers of a stage.
+    pub fn keys(&self, number: usize) -> Vec<Digest> {
+        self.work[number].keys.iter().map(|(_, key)| *key).collect()
+    }
+
     pub fn waits_for(&self, number: usize, from: &str) -> bool {
         self.plan.earlier(number, from).is_some_and(|stage| !self.work[stage].finished)
     }
@@ -318,7 +326,7 @@ impl Builder<'_> {
         }
         self.must_be_inside()?;
         let policy = if self.options.pull { Policy::Always } else { Policy::Missing };
-        let (settings, progress) = (Settings::default(), self.options.pulling.as_ref());
+        let (settings, progress) = (Settings::default(), self.options.transfers.as_ref());
         let found = registry::ensure(self.store, reference, platform, policy, &settings, progress);
         found.map_err(|source| BuildError::NoBase { name: reference.to_owned(), source: Box::new(source) })
     }
@@ -360,38 +368,6 @@ impl Builder<'_> {
         self.work[number].ran = None;
         self.listener.done(name, &done);
         Ok(true)
-    }
-
-    /// What another machine has done.
-    fn carried(&mut self, key: &Digest) -> Result<Option<Outcome>, BuildError> {
-        for directory in self.options.cache_from.iter().filter(|directory| carried::has(directory, key)) {
-            self.must_be_inside()?;
-            let entry = self.directory_alone()?.join("layer");
-            let (entry, owners) = (self.store.path(entry), self.room()?.owners.clone());
-            if let Some(pending) = carried::take(directory, *key, entry, &owners)? {
-                let found = outcome(&pending);
-                if layer::info(self.store, &found.diff_id)?.is_some() {
-                    self.cache.record(key, &pending.inputs, &found)?;
-                } else {
-                    self.pending.insert(found.diff_id, pending);
-                }
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Carries what this build came by to where other machines find it.
-    fn carry(&mut self) -> Result<(), BuildError> {
-        for directory in &self.options.cache_to {
-            for key in self.cache.keys() {
-                let outcome = self.cache.find(self.store, &key)?;
-                if let Some((inputs, outcome)) = self.cache.inputs(&key).zip(outcome) {
-                    carried::put(self.store, directory, &inputs, &outcome)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The result of one key is found under another too.
@@ -791,7 +767,7 @@ pub(super) struct Made {
     pub begun: Instant,
 }
 
-fn outcome(pending: &Pending) -> Outcome {
+pub(super) fn outcome(pending: &Pending) -> Outcome {
     let info = &pending.ingested.info;
     Outcome { diff_id: info.diff_id, size: info.size, entries: info.entries, created: info.created.clone(), is: None }
 }

@@ -5,7 +5,8 @@ use super::transfer::Printer;
 use super::{Context, human};
 use crate::build::stage::Plan;
 use crate::build::{
-    self, BuildError, Listener, Options, Output, OutputKind, RunNetwork, Secret, cache, check, context, parse,
+    self, BuildError, Export, Listener, Options, Output, OutputKind, Place, RunNetwork, Secret, cache, check, context,
+    parse,
 };
 use crate::diag::{Diagnose, Failure};
 use crate::image;
@@ -52,10 +53,10 @@ pub struct BuildArgs {
     #[arg(long, value_name = "default|ID[=SOCKET]")]
     ssh: Vec<String>,
     /// Use what a build elsewhere has done
-    #[arg(long, value_name = "type=local,src=DIR")]
+    #[arg(long, value_name = "NAME|type=registry,ref=NAME|type=local,src=DIR")]
     cache_from: Vec<String>,
-    /// Carry what this build has done to a directory
-    #[arg(long, value_name = "type=local,dest=DIR")]
+    /// Carry what this build has done to a registry or a directory; with mode=max, helper stages too
+    #[arg(long, value_name = "NAME|type=registry,ref=NAME[,mode=max]|type=local,dest=DIR[,mode=max]")]
     cache_to: Vec<String>,
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]
@@ -104,8 +105,8 @@ enum BuildArgsError {
     Network(String),
     #[error("--output {0}: {1}")]
     Output(String, &'static str),
-    #[error("--{flag} {text}: only directories are known here")]
-    Cache { flag: &'static str, text: String },
+    #[error("--{flag} {text}: {why}")]
+    Cache { flag: &'static str, text: String, why: String },
     #[error("--label {0}: it has no name")]
     Label(String),
     #[error("{} cannot be read", .0.display())]
@@ -119,8 +120,12 @@ impl Diagnose for BuildArgsError {
         match self {
             Self::Secret(..) => Some("as in: --secret id=token,src=token.txt or --secret id=token,env=TOKEN".into()),
             Self::Ssh(_) => Some("start an agent first: eval $(ssh-agent) && ssh-add".into()),
-            Self::Cache { flag: "cache-to", .. } => Some("as in: --cache-to type=local,dest=DIR".into()),
-            Self::Cache { .. } => Some("as in: --cache-from type=local,src=DIR".into()),
+            Self::Cache { flag: "cache-to", .. } => {
+                Some("as in: --cache-to type=registry,ref=NAME, or --cache-to type=local,dest=DIR".into())
+            }
+            Self::Cache { .. } => {
+                Some("as in: --cache-from type=registry,ref=NAME, or --cache-from type=local,src=DIR".into())
+            }
             Self::Output(..) => {
                 Some("as in: -o DIR, -o - for an archive, -o type=tar,dest=FILE; types: local, tar, oci, docker".into())
             }
@@ -205,7 +210,7 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         names: arguments.tag.iter().map(|name| name.clone().or_latest()).collect(),
         no_cache: arguments.no_cache,
         pull: arguments.pull,
-        pulling: Box::new(Printer::new(arguments.quiet, true)),
+        transfers: Box::new(Printer::new(arguments.quiet, true)),
         network: match arguments.network.as_deref() {
             None | Some("default" | "host" | "bridge") => RunNetwork::Host,
             Some("none") => RunNetwork::None,
@@ -215,8 +220,8 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         secrets: arguments.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
         agents: arguments.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
         squash: arguments.squash,
-        cache_from: directories("cache-from", "src", &arguments.cache_from)?,
-        cache_to: directories("cache-to", "dest", &arguments.cache_to)?,
+        cache_from: arguments.cache_from.iter().map(|text| cache_from(text)).collect::<Result<_, _>>()?,
+        cache_to: arguments.cache_to.iter().map(|text| cache_to(text)).collect::<Result<_, _>>()?,
         outputs: arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?,
         keep_failed: arguments.debug,
         epoch: epoch.and_then(|text| text.trim().parse().ok()),
@@ -240,15 +245,44 @@ fn secret(text: &str) -> Result<Secret, BuildArgsError> {
     Ok(Secret { id: id.to_owned(), contents })
 }
 
-fn directories(flag: &'static str, key: &str, texts: &[String]) -> Result<Vec<PathBuf>, BuildArgsError> {
-    let directory = |text: &String| {
-        let field =
-            |name: &str| text.split(',').filter_map(|f| f.split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v);
-        let path = field(key).filter(|_| field("type") == Some("local"));
-        let path = path.ok_or_else(|| BuildArgsError::Cache { flag, text: text.clone() })?;
-        Ok(std::path::absolute(path).unwrap_or_else(|_| path.into()))
+/// The value of a field in `a=1,b=2`.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.split(',').filter_map(|field| field.split_once('=')).find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// Where a cache is carried to or from: a name alone is one in a registry.
+fn place(flag: &'static str, key: &str, text: &str) -> Result<Place, BuildArgsError> {
+    let wrong = |why: &str| BuildArgsError::Cache { flag, text: text.to_owned(), why: why.to_owned() };
+    let registry = |name: &str| match name.parse::<Reference>() {
+        Ok(reference) => Ok(Place::Registry(reference.or_latest())),
+        Err(error) => Err(wrong(&error.to_string())),
     };
-    texts.iter().map(directory).collect()
+    match field(text, "type") {
+        None if !text.contains('=') => registry(text),
+        None => Err(wrong("it has no type=…")),
+        Some("registry") => registry(field(text, "ref").ok_or_else(|| wrong("it has no ref=NAME"))?),
+        Some("local") => {
+            let path = field(text, key).ok_or_else(|| wrong(&format!("it has no {key}=DIR")))?;
+            Ok(Place::Directory(std::path::absolute(path).unwrap_or_else(|_| path.into())))
+        }
+        Some(_) => Err(wrong("that type is not known; there are registry and local")),
+    }
+}
+
+fn cache_from(text: &str) -> Result<Place, BuildArgsError> {
+    place("cache-from", "src", text)
+}
+
+fn cache_to(text: &str) -> Result<Export, BuildArgsError> {
+    let place = place("cache-to", "dest", text)?;
+    match field(text, "mode") {
+        None | Some("min") => Ok(Export { place, all_stages: false }),
+        Some("max") => Ok(Export { place, all_stages: true }),
+        Some(_) => {
+            let why = "the modes are min and max".to_owned();
+            Err(BuildArgsError::Cache { flag: "cache-to", text: text.to_owned(), why })
+        }
+    }
 }
 
 /// `-o`, a path alone or its fields.
@@ -262,16 +296,14 @@ fn output(text: &str) -> Result<Output, BuildArgsError> {
         let kind = if text == "-" { OutputKind::Tar } else { OutputKind::Local };
         return Ok(Output { kind, target: path(text) });
     }
-    let field =
-        |name: &str| text.split(',').filter_map(|f| f.split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v);
-    let kind = match field("type").ok_or_else(|| wrong("it has no type=…"))? {
+    let kind = match field(text, "type").ok_or_else(|| wrong("it has no type=…"))? {
         "local" => OutputKind::Local,
         "tar" => OutputKind::Tar,
         "oci" => OutputKind::Oci,
         "docker" => OutputKind::Docker,
         _ => return Err(wrong("that type is not known")),
     };
-    let target = field("dest").and_then(path);
+    let target = field(text, "dest").and_then(path);
     match (kind, &target) {
         (OutputKind::Local, None) => Err(wrong("it has no dest=DIR")),
         (_, None) if std::io::stdout().is_terminal() => {
