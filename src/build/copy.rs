@@ -82,7 +82,7 @@ impl Builder<'_> {
             inputs.parent = Digest::of(b"");
         }
         let mut quick = None;
-        if let Some(from) = &wanted.from {
+        if let Some(from) = wanted.from.as_ref().filter(|from| self.plan.named.files(from).is_none()) {
             // First by what the other stage is as a whole, which costs nothing to know; then by the files themselves.
             let chain = self.chain_of(number, from)?;
             let mut by_stage = inputs.clone();
@@ -167,8 +167,31 @@ impl Builder<'_> {
     pub(super) fn layers_of(&mut self, number: usize, from: &str) -> Result<Vec<Digest>, BuildError> {
         match self.plan.earlier(number, from) {
             Some(stage) => Ok(self.state(stage).layers.clone()),
-            None => Ok(self.find_image(from, &self.options.platform.clone())?.layers),
+            None => Ok(self.find_image(&self.plan.named.image(from), &self.options.platform.clone())?.layers),
         }
+    }
+
+    /// The files of a context: the build's own, or one that the command line names. `None`: it is another thing.
+    pub(super) fn context(&self, from: Option<&str>) -> Result<Option<(&Path, &Ignore)>, StepError> {
+        match (from, &self.options.context) {
+            (Some(name), _) => Ok(self.plan.named.files(name).map(|files| (files.directory.as_path(), &files.ignore))),
+            (None, Some(path)) => Ok(Some((path, &self.options.ignore))),
+            (None, None) => Err(CopyError::NoContext.into()),
+        }
+    }
+
+    /// The files of a context, a stage or an image.
+    pub(super) fn tree(&mut self, number: usize, from: Option<&str>) -> Result<Tree, StepError> {
+        if let Some((path, ignore)) = self.context(from)? {
+            let mut tree = Tree::context(path, ignore.clone())?;
+            if let Some(name) = from {
+                tree.name = format!("the build context `{name}`");
+            }
+            return Ok(tree);
+        }
+        let from = from.unwrap_or_default();
+        let layers = self.layers_of(number, from)?;
+        Ok(Tree::of(self.view(&layers)?, format!("stage or image `{from}`")))
     }
 
     /// Layers as one tree to look at.
@@ -229,8 +252,7 @@ impl Builder<'_> {
     /// Where the sources are.
     fn take(&mut self, number: usize, step: &Step, copy: &Copy, wanted: &Wanted) -> Result<Vec<Taken>, StepError> {
         if let Some(from) = &wanted.from {
-            let layers = self.layers_of(number, from)?;
-            let tree = Tree::of(self.view(&layers)?, format!("stage or image `{from}`"));
+            let tree = self.tree(number, Some(from))?;
             return Ok(vec![Taken { tree, paths: wanted.sources.clone(), unpacks: false }]);
         }
         let mut all = Vec::new();
@@ -255,8 +277,7 @@ impl Builder<'_> {
             }
         }
         if !local.is_empty() {
-            let Some(path) = &self.options.context else { return Err(CopyError::NoContext.into()) };
-            let tree = Tree::context(path, self.options.ignore.clone())?;
+            let tree = self.tree(number, None)?;
             all.push(Taken { tree, paths: local, unpacks: copy.adds && copy.unpack != Some(false) });
         }
         Ok(all)

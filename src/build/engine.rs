@@ -10,7 +10,6 @@ use super::parse::Source;
 use super::run::{self, Running};
 use super::stage::{Base, Plan};
 use super::state::State;
-use super::tree::Tree;
 use super::{BuildError, Built, BuiltLayer, Done, Listener, Options, StepError, StepName, finish, squash};
 use crate::container::create;
 use crate::container::launch::LaunchError;
@@ -58,7 +57,6 @@ pub(super) struct Builder<'a> {
     pub options: &'a Options,
     pub plan: Plan,
     pub listener: &'a mut dyn Listener,
-    pub context: Option<Tree>,
     pub memo: Memo,
     pub cache: Cache,
     /// Of the stages, by name and platform.
@@ -93,8 +91,8 @@ enum Went {
 /// Builds the image, or finds that it is there already.
 pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -> Result<Built, BuildError> {
     let source = std::mem::replace(&mut options.source, Source::empty());
-    let plan = Plan::new(source, &options.build_args, options.target.as_deref(), &options.platform)?;
-    let context = options.context.as_deref().map(|path| Tree::context(path, options.ignore.clone())).transpose()?;
+    let named = std::mem::take(&mut options.named);
+    let plan = Plan::new(source, &options.build_args, options.target.as_deref(), &options.platform, named)?;
     let memo = store.path(cache::DIRECTORY).join("memo");
     let memo = match &options.context {
         Some(path) => Memo::load(&memo.join(Digest::of(path.as_os_str().as_encoded_bytes()).hex())),
@@ -117,7 +115,6 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
         options: &options,
         plan,
         listener,
-        context,
         memo,
         room: None,
         pending: HashMap::new(),
@@ -282,7 +279,7 @@ impl Builder<'_> {
         let platform = self.platform(number)?;
         let stage = &self.plan.stages[number];
         let state = match stage.base.clone() {
-            Base::Scratch => State::scratch(&platform),
+            Base::Scratch | Base::Files(_) => State::scratch(&platform),
             Base::Stage(base) if !self.work[base].finished => return Ok(Went::Waits),
             Base::Stage(base) => {
                 self.work[number].ran = self.work[base]
@@ -300,21 +297,31 @@ impl Builder<'_> {
         self.work[number].state = Some(state);
         let triggers = self.state(number).take_triggers();
         if !triggers.is_empty() {
-            let mut steps = Vec::new();
-            for trigger in &triggers {
-                let mut source = Source::parse("ONBUILD", trigger)?;
-                for mut one in super::instruction::steps(&mut source)? {
-                    (one.node.first, one.node.last) = (step.node.first, step.node.last);
-                    steps.push(one);
-                }
-            }
-            self.listener.note(&format!("{} instructions that the base image left for its users", steps.len()));
-            let at = self.work[number].at + 1;
-            self.work[number].steps.splice(at..at, steps);
+            let steps = self.insert(number, step, "ONBUILD", &triggers)?;
+            self.listener.note(&format!("{steps} instructions that the base image left for its users"));
+        }
+        if let Base::Files(name) = &self.plan.stages[number].base {
+            let copy = format!("COPY --from={name} / /");
+            self.insert(number, step, "--build-context", &[copy])?;
         }
         self.listener.done(name, &Done::Metadata);
         self.work[number].at += 1;
         Ok(Went::On)
+    }
+
+    /// Instructions that nobody has written come after the current one; says how many.
+    fn insert(&mut self, number: usize, after: &Step, origin: &str, texts: &[String]) -> Result<usize, BuildError> {
+        let mut steps = Vec::new();
+        for text in texts {
+            let mut source = Source::parse(origin, text)?;
+            for mut one in super::instruction::steps(&mut source)? {
+                (one.node.first, one.node.last) = (after.node.first, after.node.last);
+                steps.push(one);
+            }
+        }
+        let (at, count) = (self.work[number].at + 1, steps.len());
+        self.work[number].steps.splice(at..at, steps);
+        Ok(count)
     }
 
     pub fn find_image(&mut self, reference: &str, platform: &Platform) -> Result<Image, BuildError> {

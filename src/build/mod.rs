@@ -15,6 +15,7 @@ mod finish;
 pub mod glob;
 pub mod instruction;
 mod memo;
+pub mod named;
 pub mod parse;
 mod run;
 mod squash;
@@ -194,9 +195,11 @@ impl StepError {
 /// What was asked for.
 pub struct Options {
     pub source: parse::Source,
-    /// Empty: there is no context, and nothing can be copied from it.
+    /// None: there is no context, and nothing can be copied from it.
     pub context: Option<PathBuf>,
     pub ignore: glob::Ignore,
+    /// `--build-context`
+    pub named: named::Contexts,
     /// What the cache calls this Dockerfile in this context.
     pub project: Digest,
     pub build_args: BTreeMap<String, String>,

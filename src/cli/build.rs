@@ -3,6 +3,7 @@
 use super::progress::{Kind, Progress};
 use super::transfer::Printer;
 use super::{Context, human};
+use crate::build::named::Contexts;
 use crate::build::stage::Plan;
 use crate::build::{
     self, BuildError, Export, Listener, Options, Output, OutputKind, Place, RunNetwork, Secret, cache, check, context,
@@ -31,6 +32,9 @@ pub struct BuildArgs {
     /// Set an ARG, or pass on your own variable
     #[arg(long, value_name = "NAME[=VALUE]")]
     build_arg: Vec<String>,
+    /// Files or an image that the Dockerfile finds under this name
+    #[arg(long, value_name = "NAME=DIR|docker-image://IMAGE|ADDRESS")]
+    build_context: Vec<String>,
     /// Build up to this stage
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
@@ -137,7 +141,8 @@ impl Diagnose for BuildArgsError {
 pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
     // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
-    if arguments.explain || !context::is_plain(&arguments.context, arguments.file.as_deref()) {
+    let is_plain = context::is_plain(&arguments.context, arguments.file.as_deref());
+    if arguments.explain || !is_plain || !Contexts::are_plain(&arguments.build_context) {
         userns::enter(store)?;
     }
     let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
@@ -152,7 +157,8 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     if arguments.check {
         return lint(source, &opened, context, &mut progress);
     }
-    let options = options(&arguments, source, &opened)?;
+    let options =
+        Options { named: Contexts::open(store, &arguments.build_context)?, ..options(&arguments, source, &opened)? };
     let debugs = arguments.debug;
     // The build works elsewhere.
     let iidfile = arguments.iidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
@@ -202,6 +208,7 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         source,
         context: opened.directory.clone(),
         ignore: opened.ignore.clone(),
+        named: Contexts::default(),
         project: Digest::of(opened.project.as_bytes()),
         build_args,
         target: arguments.target.clone(),
@@ -377,7 +384,7 @@ fn lint(
     context: &Context,
     progress: &mut Progress,
 ) -> Result<u8, Failure> {
-    let mut plan = Plan::new(source, &BTreeMap::new(), None, &Platform::here())?;
+    let mut plan = Plan::new(source, &BTreeMap::new(), None, &Platform::here(), Contexts::default())?;
     let known = |name: &str| {
         let image = image::find(&context.store, name).ok()?;
         let env = image.config().config().as_ref()?.env().clone().unwrap_or_default();
