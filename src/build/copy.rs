@@ -4,6 +4,7 @@ use super::context;
 use super::engine::{Builder, Made};
 use super::glob::{Ignore, clean};
 use super::instruction::{Copy, Step};
+use super::mode::Chmod;
 use super::parse::heredoc;
 use super::tree::{Laying, Selected, Tree, TreeError};
 use super::{BuildError, StepError, StepName};
@@ -28,7 +29,7 @@ pub enum CopyError {
     NoContext,
     #[error("with several sources the target must be a directory, and end with a slash: `{0}/`")]
     NoDirectory(String),
-    #[error("`{0}` is no mode; write it in octal, as --chmod=755")]
+    #[error("`{0}` is no mode; write it as --chmod=755 or --chmod=u=rwX,go=rX")]
     Mode(String),
     #[error("{url} has the digest {found}, and --checksum says {wanted}")]
     Checksum { url: String, found: String, wanted: String },
@@ -60,7 +61,7 @@ struct Wanted {
     target: String,
     from: Option<String>,
     chown: Option<String>,
-    mode: Option<u32>,
+    chmod: Option<String>,
     exclude: Ignore,
 }
 
@@ -144,15 +145,12 @@ impl Builder<'_> {
         if sources.len() > 1 && !target.ends_with('/') {
             return Err(CopyError::NoDirectory(given).into());
         }
-        let mode = copy.chmod.as_ref().map(word).transpose()?;
-        let mode =
-            mode.map(|text| u32::from_str_radix(&text, 8).ok().filter(|m| *m <= 0o7777).ok_or(CopyError::Mode(text)));
         Ok(Wanted {
             sources,
             target,
             from: copy.from.as_ref().map(word).transpose()?,
             chown: copy.chown.as_ref().map(word).transpose()?,
-            mode: mode.transpose()?,
+            chmod: copy.chmod.as_ref().map(word).transpose()?,
             exclude: Ignore::parse(&copy.exclude.join("\n")),
         })
     }
@@ -334,11 +332,13 @@ impl Builder<'_> {
         directory: &Path,
     ) -> Result<(), StepError> {
         let owner = wanted.chown.as_ref().map(|text| self.owner(number, text)).transpose()?;
+        let chmod = wanted.chmod.as_ref();
+        let chmod = chmod.map(|text| Chmod::parse(text).ok_or_else(|| CopyError::Mode(text.clone()))).transpose()?;
         let root = self.writable(number, directory, copy.link)?;
         let now = self.now();
         let owners = self.room()?.owners.clone();
         let upper = if copy.link { None } else { self.upper(directory)? };
-        let laying = Laying { upper, owners: &owners, owner, mode: wanted.mode, now };
+        let laying = Laying { upper, owners: &owners, owner, chmod: chmod.as_ref(), now };
         if wanted.target.ends_with('/') {
             laying.directory(&root, &wanted.target)?;
         }
@@ -396,7 +396,7 @@ pub(super) fn make_directory(
     let root = builder.writable(number, directory, false)?;
     let now = builder.now();
     let owners = builder.room()?.owners.clone();
-    Laying { upper: None, owners: &owners, owner: None, mode: None, now }.directory(&root, path)?;
+    Laying { upper: None, owners: &owners, owner: None, chmod: None, now }.directory(&root, path)?;
     Ok(())
 }
 
@@ -411,7 +411,7 @@ fn modified(text: &str) -> Option<SystemTime> {
 fn row(word: &str, copy: &Copy, wanted: &Wanted) -> String {
     let mut text = word.to_owned();
     for (name, value) in
-        [("from", &wanted.from), ("chown", &wanted.chown), ("chmod", &copy.chmod), ("checksum", &copy.checksum)]
+        [("from", &wanted.from), ("chown", &wanted.chown), ("chmod", &wanted.chmod), ("checksum", &copy.checksum)]
     {
         if let Some(value) = value {
             text += &format!(" --{name}={value}");

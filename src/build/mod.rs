@@ -15,6 +15,7 @@ mod finish;
 pub mod glob;
 pub mod instruction;
 mod memo;
+mod mode;
 pub mod named;
 pub mod parse;
 mod run;
