@@ -138,7 +138,7 @@ fn two_builds_at_once() {
 fn a_killed_build_leaves_nothing_and_its_run_dies() {
     let sandbox = Sandbox::with_alpine();
     sandbox.put("Dockerfile", "FROM alpine\nRUN echo $RANDOM > /made\nRUN sleep 600\n");
-    for signal in [nix::sys::signal::SIGKILL, nix::sys::signal::SIGTERM] {
+    for signal in [nix::sys::signal::SIGKILL, nix::sys::signal::SIGTERM, nix::sys::signal::SIGINT] {
         let mut child =
             sandbox.command(&["build", "context"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let sleeps = || sandbox.left_behind().iter().any(|line| line.contains("sleep 600"));
@@ -170,6 +170,9 @@ fn the_cache_holds_no_image_and_gives_its_room_back() {
     assert!(said.starts_with("Total reclaimed space: "), "{said}");
     assert_eq!(sandbox.stored("layers").len(), before);
     assert_eq!(sandbox.stored("builds/steps"), [""; 0]);
+    // A build that ended holds its base image no more.
+    sandbox.build("FROM alpine\nRUN true\n", &[]);
+    sandbox.ok(&["rmi", "alpine"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@
 
 use super::BuildError;
 use super::cache::{Inputs, Outcome};
-use super::engine::{Builder, Pending, outcome};
+use super::engine::{Builder, Pending, SIGNALS, outcome};
 use crate::diag;
 use crate::image::digest::Digest;
 use crate::image::ingest::ingest;
@@ -21,6 +21,7 @@ use crate::image::{ImageError, layer};
 use crate::registry::artifact::{self, Artifact};
 use crate::registry::{Progress, RegistryError, Settings};
 use crate::store::{self, Store};
+use crate::sys::process::LetThrough;
 use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -165,6 +166,7 @@ impl Builder<'_> {
                     Err(error) => self.give_up(number, &error.into()),
                 }
             }
+            let _ends_at_once = LetThrough::new(&SIGNALS);
             let step = match self.sources[number].step(key) {
                 Ok(Some(step)) => step,
                 Ok(None) => continue,
@@ -215,6 +217,7 @@ impl Builder<'_> {
                     steps.iter().try_for_each(|(key, step)| put(self.store, directory, key, step))?;
                 }
                 Place::Registry(reference) => {
+                    let _ends_at_once = LetThrough::new(&SIGNALS);
                     self.listener.note(&format!("the cache goes to {}", export.place));
                     let sent = outgoing(&steps).push(
                         self.store,

@@ -1,7 +1,7 @@
 //! COPY and ADD: where their files come from, what the cache is asked, and how they get into a layer.
 
 use super::context;
-use super::engine::{Builder, Made};
+use super::engine::{Builder, Made, SIGNALS};
 use super::glob::{Ignore, clean};
 use super::instruction::{Copy, Step};
 use super::mode::Chmod;
@@ -15,6 +15,7 @@ use crate::http::{HttpError, fetch_to, is_url};
 use crate::image::digest::{Digest, Hashing};
 use crate::image::unpack::{self, Limits, UnpackError};
 use crate::sys::On;
+use crate::sys::process::LetThrough;
 use rustix::fs::{Mode, OFlags, Timespec};
 use std::fs::File;
 use std::io;
@@ -297,7 +298,9 @@ impl Builder<'_> {
         let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
         let name = if name.is_empty() { "index.html" } else { name }.to_owned();
         let path = directory.join(&name);
+        let ends_at_once = LetThrough::new(&SIGNALS);
         let fetched = fetch_to(url, &path).map_err(CopyError::from)?;
+        drop(ends_at_once);
         let mut body = Hashing::new(File::open(&path).on("open", &path)?);
         io::copy(&mut body, &mut io::sink()).on("read", &path)?;
         let (file, digest, _) = body.finish();

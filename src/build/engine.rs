@@ -23,6 +23,7 @@ use crate::image::platform::{InvalidPlatform, Platform};
 use crate::image::{self, Image, claim, config, layer};
 use crate::registry::{self, Policy, Settings};
 use crate::store::{self, Belonging, Scratch, Store};
+use crate::sys::process::LetThrough;
 use crate::sys::{On, process};
 use crate::userns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -78,6 +79,10 @@ pub(super) struct Room {
     signals: OwnedFd,
     made: usize,
 }
+
+/// What interrupts a build. What is done by then is kept; but while something is on its way from or to another host, they end
+/// it at once.
+pub(super) const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
 /// How far a stage came.
 enum Went {
@@ -151,6 +156,9 @@ impl Builder<'_> {
             while std::mem::take(&mut moved) {
                 for number in (0..self.work.len()).filter(|number| needed[*number]) {
                     while !self.work[number].finished && self.work[number].running.is_none() {
+                        if self.is_interrupted() {
+                            return Err(BuildError::Interrupted);
+                        }
                         match self.advance(number)? {
                             Went::On => moved = true,
                             Went::Finished => {
@@ -334,6 +342,7 @@ impl Builder<'_> {
         self.must_be_inside()?;
         let policy = if self.options.pull { Policy::Always } else { Policy::Missing };
         let (settings, progress) = (Settings::default(), self.options.transfers.as_ref());
+        let _ends_at_once = LetThrough::new(&SIGNALS);
         let found = registry::ensure(self.store, reference, platform, policy, &settings, progress);
         found.map_err(|source| BuildError::NoBase { name: reference.to_owned(), source: Box::new(source) })
     }
@@ -429,7 +438,7 @@ impl Builder<'_> {
                 scratch,
                 owners: Owners::here()?,
                 layering,
-                signals: process::signalfd(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP])?,
+                signals: process::signalfd(&SIGNALS)?,
                 made: 0,
             });
         }
@@ -437,6 +446,10 @@ impl Builder<'_> {
             Some(room) => Ok(room),
             None => Err(BuildError::NeedsNamespace),
         }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.room.as_ref().is_some_and(|room| process::read_signal(room.signals.as_fd()).is_some())
     }
 
     pub fn must_be_inside(&self) -> Result<(), BuildError> {
@@ -783,10 +796,8 @@ pub(super) fn outcome(pending: &Pending) -> Outcome {
 fn hold<'a>(store: &Store, scratch: &Scratch, images: impl Iterator<Item = &'a Image>) -> Result<(), BuildError> {
     let images: Vec<&Image> = images.collect();
     let id = store::random_hex(32);
-    let thing = scratch.path().join("holds");
-    store_directory(&thing)?;
     let holds = images.iter().map(|base| Belonging::Tree(image::hold_path(&base.id, &id)));
-    store::note_belongings(&thing, "belongings.json", &holds.collect::<Vec<_>>())?;
+    store::note_belongings(scratch.path(), "belongings.json", &holds.collect::<Vec<_>>())?;
     Ok(images.iter().try_for_each(|base| image::hold(store, base, &id))?)
 }
 

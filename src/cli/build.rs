@@ -14,6 +14,7 @@ use crate::image;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
+use crate::registry::credentials;
 use crate::userns;
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
@@ -143,7 +144,7 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
     let is_plain = context::is_plain(&arguments.context, arguments.file.as_deref());
     if arguments.explain || !is_plain || !Contexts::are_plain(&arguments.build_context) {
-        userns::enter(store)?;
+        userns::enter_and_answer(store, credentials::answer)?;
     }
     let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
     let source = parse::Source::parse(&opened.file, &opened.text).map_err(BuildError::from)?;
@@ -165,7 +166,7 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let begun = std::time::Instant::now();
     let built = match build::build(store, options, &mut progress) {
         Err(BuildError::NeedsNamespace) => {
-            userns::enter(store)?;
+            userns::enter_and_answer(store, credentials::answer)?;
             return Err(BuildError::NeedsNamespace.into());
         }
         Err(error @ BuildError::Failed { .. }) => {
