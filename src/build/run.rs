@@ -19,7 +19,7 @@ use crate::image::digest::Digest;
 use crate::image::owner::Stat;
 use crate::network::resolv;
 use crate::store::{self, Lock};
-use crate::sys::On;
+use crate::sys::{On, process};
 use crate::userns::IdMap;
 use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags};
@@ -366,6 +366,8 @@ fn launch(
         told: false,
         leashed: true,
     };
+    // Those that have hashed and unpacked.
+    process::await_threads();
     let monitor = launch::prepare(builder.store, "build")?;
     let end = launch::converse(monitor, &job, Vec::new(), "build", &directory, &mut Silent)?;
     Ok((end, beside))

@@ -402,6 +402,16 @@ pub fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), SysError> {
     }
 }
 
+/// Waits for threads that have done their work to be gone for the kernel, too: joining one does not.
+pub fn await_threads() {
+    for _ in 0..1000 {
+        if threads() == 1 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(100));
+    }
+}
+
 /// The number of this process's threads.
 pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, |d| d.count())
