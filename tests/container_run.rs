@@ -792,3 +792,15 @@ fn words_that_are_no_text_are_refused_and_not_fatal() {
     assert!(child.wait().unwrap().success());
     assert_eq!(said.trim(), "ff 00 fe");
 }
+
+#[test]
+fn a_limit_that_cannot_be_given_is_told_and_the_container_runs() {
+    let sandbox = Sandbox::with_alpine();
+    let flags = ["--memory", "32m", "--pids-limit", "20"];
+    let output = sandbox.sh(&flags, "echo runs");
+    assert_eq!(output.stdout, "runs\n", "{}", output.streams());
+    for (controller, flag) in [("memory", "--memory"), ("pids", "--pids-limit")] {
+        let told = output.stderr.contains(flag) || output.stderr.contains("limits have no effect");
+        assert_eq!(told, !Need::Controller(controller).given(), "{flag}: {}", output.stderr);
+    }
+}

@@ -4,6 +4,7 @@ pub mod anatomy;
 pub mod by_hand;
 pub mod compare;
 pub mod disk;
+mod excess;
 pub mod ghosts;
 pub mod host;
 pub mod probe;

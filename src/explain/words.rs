@@ -190,6 +190,7 @@ words! {
     allowed: "goes through", "проходит";
     stopped: "stopped", "остановлено";
     done: "done", "сделано";
+    not_tried: "not tried", "не испытано";
     and_also: ", and also: ", ", а также: ";
     wall_seccomp: "seccomp", "фильтр seccomp";
     wall_capability: "{}, which it does not have", "{}, которой у него нет";
@@ -198,8 +199,13 @@ words! {
     wall_mount_namespace: "the mount namespace: there is no such name here", "пространство имён монтирования: такого имени здесь нет";
     wall_read_only: "mounted read-only", "смонтировано только для чтения";
     wall_masked: "masked: an empty file lies over it", "закрыто: поверх лежит пустой файл";
+    wall_limit: "the limit of its control group: {}", "ограничение его контрольной группы: {}";
+    wall_no_limit: "none: no {} is set", "нет: {} не задано";
+    wall_no_controller: "none: {} was asked for, but this host does not give the controller (see: minirun doctor)", "нет: {} задано, но хост не даёт такого контроллера (смотрите: minirun doctor)";
     wall_not_in_this_kernel: "this kernel has none", "в этом ядре такого нет";
     wall_other: "the kernel itself", "само ядро";
+    too_many_processes: "more processes than its limit", "больше процессов, чем его предел";
+    too_much_memory: "more memory than its limit", "больше памяти, чем его предел";
     load_a_module: "load a kernel module", "загрузить модуль ядра";
     boot_another_kernel: "boot another kernel", "загрузить другое ядро";
     reboot: "reboot", "перезагрузить";
