@@ -284,9 +284,13 @@ words! {
     script_namespaces: "New namespaces: the process sees only itself, and root inside is you outside.", "Новые пространства имён: процесс видит только себя, а root внутри — это вы снаружи.";
     script_remove: "Only root of the same ids may remove what belongs to them.", "Удалить файлы этих id может только root тех же id.";
     script_writable: "A writable layer of its own, and the place where all layers are laid over each other.", "Собственный слой для записи и место, где слои накладываются друг на друга.";
-    by_move: "by mount --move and a later chroot: after pivot_root(2) no program of the host could set what follows", "через mount --move и позже chroot: после pivot_root(2) ни одна программа хоста не настроила бы остального";
+    by_move: "by mount --move and a later chroot(2): after pivot_root(2) no program of the host could set what follows", "через mount --move и позже chroot(2): после pivot_root(2) ни одна программа хоста не настроила бы остального";
+    by_hand_inherits: "the changes of root and user take {}, which here stay with the process, inheritable", "смена корня и пользователя требует {}, и здесь они остаются у процесса наследуемыми";
+    not_by_hand_as_root: "no user namespace by hand: unshare(1) cannot give one all of root's ids", "без пространства имён пользователей: unshare(1) не умеет дать ему все id пользователя root";
     not_by_hand: "not by hand", "не вручную";
-    not_by_hand_filter: "not by hand: setpriv --seccomp-filter, from util-linux 2.40 on", "не вручную: setpriv --seccomp-filter, начиная с util-linux 2.40";
+    not_by_hand_filter: "not by hand: it forbids the change of root, which is still to come", "не вручную: фильтр запрещает смену корня, а она ещё впереди";
+    by_hand_filter: "setpriv sets no_new_privs with it", "setpriv ставит вместе с ним no_new_privs";
+    no_filter_option: "this setpriv has no --seccomp-filter (util-linux 2.40 has it): going on without the filter", "у этого setpriv нет --seccomp-filter (есть в util-linux 2.40): дальше без фильтра";
     not_by_hand_terminal: "it stays on yours: script -c would give it one of its own", "остаётся на вашем: собственный дал бы script -c";
     not_by_hand_ports: "not by hand: the monitor forwards published ports, and carries packets out", "не вручную: открытые порты и пакеты наружу обслуживает монитор";
     not_by_hand_session: "left out: so your Ctrl-C reaches it", "опущено: так до него доходит ваш Ctrl-C";
