@@ -36,6 +36,17 @@ impl<E: Diagnose + Send + Sync + 'static> From<E> for Failure {
     }
 }
 
+/// An error with its causes, for one that does not end anything.
+pub fn in_one_line(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text += &format!(": {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
 /// Prints `error:`, `cause:` and `hint:` lines to standard error.
 pub fn report(error: &dyn Diagnose) {
     if error.is_told() {

@@ -13,11 +13,11 @@ use caps::errors::CapsError;
 use serde::{Deserialize, Serialize};
 use std::ffi::{CString, OsString};
 use std::fs::{self, File};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 #[derive(Debug, thiserror::Error)]
 pub enum UsernsError {
@@ -319,7 +319,7 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
     fs::create_dir_all(&registry).on("mkdir", &registry)?;
     let executable = fs::read_link("/proc/self/exe").on("readlink", "/proc/self/exe")?;
     let program = File::open(&executable).on("open", &executable)?;
-    let environment = environment(store);
+    let environment = environment(store, inside.socket);
 
     // Two that find no namespace must not make one each.
     let lock = Lock::exclusive(&registry.with_extension("lock"))?;
@@ -482,13 +482,15 @@ fn unwritable_copy(executable: &Path) -> Result<OwnedFd, SysError> {
     Ok(copy)
 }
 
-fn environment(store: &Store) -> Vec<CString> {
-    let own = ["MINIRUN_ROOT", "MINIRUN_RUNTIME", "MINIRUN_INSIDE"];
+fn environment(store: &Store, socket: Option<&OwnedFd>) -> Vec<CString> {
+    let own = ["MINIRUN_ROOT", "MINIRUN_RUNTIME", "MINIRUN_INSIDE", OUTSIDE_VARIABLE];
+    let socket = socket.and_then(|socket| fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).ok());
     let kept = std::env::vars_os().filter(|(name, _)| !own.iter().any(|o| name == o));
     let added = [
         (own[0].into(), store.root.clone().into_os_string()),
         (own[1].into(), store.runtime.clone().into_os_string()),
         (own[2].into(), fs::read_link("/proc/self/ns/user").unwrap_or_default().into_os_string()),
+        (own[3].into(), socket.unwrap_or_default().into_os_string()),
     ];
     kept.chain(added)
         .filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok())
@@ -522,62 +524,84 @@ pub fn outside() -> Option<PathBuf> {
 /// # Errors
 /// When the namespace cannot be had, with the reason this host gives.
 pub fn enter(store: &Store) -> Result<(), UsernsError> {
+    enter_and_answer(store, |_| Vec::new())
+}
+
+/// [`enter`], where the half that stays outside answers what the inner one asks it ([`ask`]).
+pub fn enter_and_answer(store: &Store, answer: impl FnMut(&[u8]) -> Vec<u8>) -> Result<(), UsernsError> {
     if !is_inside() {
-        std::process::exit(run_inside(store, std::env::args_os().collect(), None)?);
+        std::process::exit(run_inside(store, std::env::args_os().collect(), answer)?);
     }
     Ok(())
 }
 
-/// [`enter`], with something that could be had outside only: inside, this gives what `outside` gave.
-pub fn enter_with<E: From<UsernsError>>(
-    store: &Store,
-    outside: impl FnOnce() -> Result<Vec<u8>, E>,
-) -> Result<Vec<u8>, E> {
-    if !is_inside() {
-        let handed = outside()?;
-        std::process::exit(run_inside(store, std::env::args_os().collect(), Some(&handed))?);
-    }
+/// Where the inner half finds the socket to the outer one, and the variable that says which socket that is.
+const OUTSIDE: i32 = 3;
+const OUTSIDE_VARIABLE: &str = "MINIRUN_OUTSIDE";
+
+/// What the half of this command that stayed outside answers. `None`: there is none, or it knows nothing of this.
+pub fn ask(question: &[u8]) -> Option<Vec<u8>> {
+    static SOCKET: OnceLock<Option<Mutex<OwnedFd>>> = OnceLock::new();
+    let socket = SOCKET.get_or_init(|| {
+        // Whatever else may have come by that number is not ours to take.
+        let found = fs::read_link(format!("/proc/self/fd/{OUTSIDE}")).ok()?;
+        let meant = std::env::var_os(OUTSIDE_VARIABLE)?;
+        let socket = process::adopt(OUTSIDE).filter(|_| found.as_os_str() == meant)?;
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC).ok()?;
+        Some(Mutex::new(socket))
+    });
+    let socket = socket.as_ref()?.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    socket::send(socket.as_fd(), question, &[]).ok()?;
     let mut buffer = vec![0; socket::LONGEST];
-    let received = process::adopt(HANDED).map(|end| socket::receive(end.as_fd(), &mut buffer));
-    let length = received.transpose().ok().flatten().flatten().map_or(0, |(length, _)| length);
+    let (length, _) = socket::receive(socket.as_fd(), &mut buffer).ok()??;
     buffer.truncate(length);
-    Ok(buffer)
+    Some(buffer)
 }
 
-/// Where [`enter_with`] finds what it was handed.
-const HANDED: i32 = 3;
-
-/// Runs this program with other arguments inside the user's namespace, hands something to its [`enter_with`], and gives its
-/// exit status.
-pub fn run_inside(store: &Store, arguments: Vec<OsString>, handed: Option<&[u8]>) -> Result<i32, UsernsError> {
+/// Runs this program with other arguments inside the user's namespace, answers what it asks, and gives its exit status. An
+/// empty answer ends the conversation.
+pub fn run_inside(
+    store: &Store,
+    arguments: Vec<OsString>,
+    mut answer: impl FnMut(&[u8]) -> Vec<u8>,
+) -> Result<i32, UsernsError> {
+    use rustix::event::{PollFd, PollFlags, poll};
     let arguments = arguments.into_iter().filter_map(|a| CString::new(a.into_vec()).ok()).collect();
     let (ours, theirs) = socket::pair()?;
-    let inside =
-        Inside { arguments, socket: handed.is_some().then_some(&theirs), enters_containers: false, is_monitor: false };
+    let inside = Inside { arguments, socket: Some(&theirs), enters_containers: false, is_monitor: false };
     let (pid, _) = begin(store, &inside)?.finish()?;
     drop(theirs);
-    if let Some(handed) = handed.filter(|bytes| !bytes.is_empty()) {
-        socket::send(ours.as_fd(), handed, &[])?;
-    }
-    drop(ours);
+    let mut ours = Some(ours);
     let signals = process::signalfd(&[libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT])?;
     let child = process::pidfd_open(pid)?;
     loop {
-        use rustix::event::{PollFd, PollFlags, poll};
-        let mut waiting = [PollFd::new(&signals, PollFlags::IN), PollFd::new(&child, PollFlags::IN)];
+        let mut waiting = vec![PollFd::new(&signals, PollFlags::IN), PollFd::new(&child, PollFlags::IN)];
+        waiting.extend(ours.as_ref().map(|socket| PollFd::new(socket, PollFlags::IN)));
         if poll(&mut waiting, None).is_err() {
             continue;
         }
-        while let Some(signal) = process::read_signal(signals.as_fd()) {
+        let ready: Vec<bool> = waiting.iter().map(|fd| !fd.revents().is_empty()).collect();
+        while let Some((signal, from_kernel)) = process::read_signal_and_sender(signals.as_fd()) {
             // What the terminal sends reaches the child too: it is in the same process group.
-            if matches!(signal, libc::SIGTERM | libc::SIGHUP) {
+            if !from_kernel || signal == libc::SIGHUP {
                 let _ = process::kill(pid, signal);
             }
         }
-        if !waiting[1].revents().is_empty() {
+        if ready[1] {
             return Ok(process::wait(pid)?);
         }
+        if ready.get(2) == Some(&true) {
+            ours = ours.filter(|socket| converse(socket, &mut answer));
+        }
     }
+}
+
+/// Answers one question. `false`: the conversation is over.
+fn converse(socket: &OwnedFd, answer: &mut impl FnMut(&[u8]) -> Vec<u8>) -> bool {
+    let mut buffer = vec![0; socket::LONGEST];
+    let Ok(Some((length, _))) = socket::receive(socket.as_fd(), &mut buffer) else { return false };
+    let answer = answer(&buffer[..length]);
+    !answer.is_empty() && socket::send(socket.as_fd(), &answer, &[]).is_ok()
 }
 
 /// Forgets a monitor that ends.

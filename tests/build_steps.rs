@@ -102,12 +102,33 @@ fn copy_follows_dockers_rules() {
         ("COPY a.txt b.txt /x", "must be a directory"),
         ("COPY a.txt /etc/apk/x/../\nCOPY dir /etc/motd", "is no directory"),
         ("COPY --chmod=9 a.txt /x", "is no mode"),
+        ("ADD --chmod=u+y a.txt /x", "`u+y` is no mode"),
         ("COPY --chown=nobody-here a.txt /x", "nobody-here"),
         ("COPY --from=absent-image a /x", "absent-image"),
     ] {
         let error = sandbox.try_build(&format!("FROM alpine\n{wrong}\n"), &[]).fails(1);
         assert!(error.contains(reason), "{wrong}: {error}");
     }
+}
+
+#[test]
+fn modes_in_letters() {
+    let sandbox = Sandbox::with_alpine();
+    let modes = [("plain", 0o600), ("tool", 0o700), ("open", 0o666), ("sub/f", 0o640)];
+    for (name, mode) in modes {
+        sandbox.put(&format!("tree/{name}"), name);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(sandbox.file("context/tree").join(name), mode).unwrap();
+    }
+    let text = "FROM alpine\nARG MODE=+x\nCOPY --chmod=u=rwX,go=rX tree /shared/\nADD --chmod=a-w,u+s tree /kept/\nCOPY --chmod=$MODE tree/plain /run\n";
+    sandbox.build(text, &[]);
+    let shown = |root: &str| sandbox.inside(&format!("cd {root} && stat -c %a plain tool open sub sub/f"));
+    assert_eq!(shown("/shared"), "644\n755\n644\n755\n644\n");
+    assert_eq!(shown("/kept"), "4400\n4500\n4444\n4555\n4440\n");
+    assert_eq!(sandbox.inside("stat -c %a /run/plain"), "711\n");
+    // What a variable says counts for the cache.
+    sandbox.build(text, &["--build-arg", "MODE=o=u"]);
+    assert_eq!(sandbox.inside("stat -c %a /run/plain"), "606\n");
 }
 
 #[test]

@@ -5,7 +5,9 @@ mod common;
 use common::http::{Answer, Cutter, Request, WebServer};
 use common::registry::Registry;
 use common::{Need, Sandbox, require};
+use nix::sys::signal::Signal;
 use std::collections::HashMap;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -371,4 +373,34 @@ fn killed_while_it_pulls_it_leaves_nothing_that_hurts() {
     }
     fresh.ok(&["pull", &name]);
     assert_eq!(id(&fresh, &name), id(&sandbox, "big"));
+}
+
+#[test]
+fn a_signal_to_the_command_that_was_typed_ends_all_of_it() {
+    require!(REGISTRY);
+    let registry = Registry::open();
+    let sandbox = with_layers();
+    let name = registry.image("big");
+    sandbox.ok(&["tag", "big", &name]);
+    sandbox.ok(&["push", "-q", &name]);
+    let line = Cutter::slow(registry.port, Duration::from_millis(100), |_| u64::MAX);
+    let name = format!("{}/big", line.host());
+    let fresh = Sandbox::new();
+    fresh.put("Dockerfile", &format!("FROM {name}\n"));
+    for command in [vec!["pull", &name], vec!["build", "context"]] {
+        for signal in [Signal::SIGINT, Signal::SIGTERM] {
+            let mut child = fresh.command(&command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            common::wait_until("something arrives", || !fresh.stored("tmp").is_empty());
+            // To it alone, as `kill` sends it: not to its process group, as a terminal does.
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), signal).unwrap();
+            let status = child.wait().unwrap();
+            assert_eq!(status.code(), Some(128 + signal as i32), "{command:?} {signal}");
+            common::wait_until("nothing runs any more", || fresh.left_behind().is_empty());
+            // The next command that writes takes away what was left half-done.
+            fresh.fails(1, &["pull", &registry.image("absent")]);
+            fresh.ok(&["import", common::alpine_tar().to_str().unwrap(), "other"]);
+            fresh.ok(&["rmi", "other"]);
+            assert_nothing_kept(&fresh);
+        }
+    }
 }

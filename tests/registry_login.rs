@@ -209,6 +209,37 @@ fn helpers_keep_what_config_json_does_not() {
 }
 
 #[test]
+fn helpers_of_a_build_are_asked_outside_of_its_namespace() {
+    require!(REGISTRY);
+    let registry = Registry::start(Doors::Password, false);
+    let (sandbox, name) = tagged(&registry, "ann/alpine");
+    sandbox.ok(&["login", "-u", USER, "-p", PASSWORD, &registry.host()]);
+    sandbox.ok(&["push", "-q", &name]);
+    let helper = sandbox.file("docker-credential-file");
+    // As one that would need the user's session.
+    let asked = HELPER.replacen('\n', "\nreadlink /proc/self/ns/user >>$(dirname \"$0\")/asked\n", 1);
+    std::fs::write(&helper, asked).unwrap();
+    std::fs::set_permissions(&helper, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(sandbox.file("kept"), format!("{} {PASSWORD}\n", registry.host())).unwrap();
+    std::fs::write(docker_config(&sandbox), r#"{"credsStore": "file"}"#).unwrap();
+    let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", helper.parent().unwrap().display());
+    let cache = registry.image("ann/cache");
+    sandbox.put("Dockerfile", &format!("FROM {name}\nCOPY --from={name} /etc/hosts /copied\nRUN true\n"));
+    sandbox.ok(&["rmi", "alpine", &name]);
+    let mut build = sandbox.command(&["build", "--cache-to", &cache, "context"]);
+    common::finish(build.env("PATH", &path)).ok();
+    let here = std::fs::read_link("/proc/self/ns/user").unwrap().display().to_string();
+    let asked = std::fs::read_to_string(sandbox.file("asked")).unwrap();
+    assert!(!asked.is_empty() && asked.lines().all(|line| line == here), "{asked}");
+    sandbox.ok(&["rmi", &name]);
+    sandbox.ok(&["builder", "prune", "--force"]);
+    // A `run` pulls so, too.
+    let mut run = sandbox.command(&["run", "--rm", "--network", "none", &name, "true"]);
+    common::finish(run.env("PATH", &path)).ok();
+    assert!(std::fs::read_to_string(sandbox.file("asked")).unwrap().lines().all(|line| line == here));
+}
+
+#[test]
 fn certificates_are_checked() {
     require!(REGISTRY, OPENSSL);
     let registry = Registry::start(Doors::Open, true);

@@ -5,6 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use minirun::build::glob::{Glob, Ignore, clean};
 use minirun::build::parse::Source;
 use minirun::build::stage::Plan;
+use minirun::build::named::Contexts;
 use minirun::build::variable::Lexer;
 use minirun::build::{BuildError, check};
 use minirun::image::platform::Platform;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 fuzz_target!(|text: &str| {
     let lines = text.lines().count();
     match Source::parse("Dockerfile", text) {
-        Ok(source) => match Plan::new(source, &BTreeMap::new(), None, &Platform::here()) {
+        Ok(source) => match Plan::new(source, &BTreeMap::new(), None, &Platform::here(), Contexts::default()) {
             Ok(plan) => {
                 assert!(plan.needed()[plan.target]);
                 let warnings = check::check(&plan, &Ignore::parse(text), &|_| None);

@@ -59,6 +59,13 @@ pub struct Outcome {
     pub is: Option<Digest>,
 }
 
+impl Outcome {
+    /// It could have been written here: what comes from elsewhere need not be.
+    pub fn is_whole(&self) -> bool {
+        self.is.is_none() && self.created.parse::<jiff::Timestamp>().is_ok()
+    }
+}
+
 /// The keys of a build's steps, by stage.
 #[derive(Default, Serialize, Deserialize)]
 struct Last {

@@ -1,23 +1,64 @@
-//! `--cache-to` and `--cache-from`: what steps have made, carried in a directory to another machine.
+//! `--cache-to` and `--cache-from`: what steps have made, carried to other machines in a directory or a registry.
 //!
 //! ```text
-//! DIR/steps/<key>.json   what went into a step, and what came of it
-//!     layers/<hex>       the layer's archive, zstd
+//! steps/<key>     what went into a step, and what came of it
+//! layers/<hex>    the layer's archive, compressed
 //! ```
+//!
+//! In a directory these are files, in a registry the named parts of one artifact. What is not whole, or not what it says, is
+//! as good as not there: the step is done here.
 
 use super::BuildError;
 use super::cache::{Inputs, Outcome};
-use super::engine::Pending;
+use super::engine::{Builder, Pending, SIGNALS, outcome};
+use crate::diag;
 use crate::image::digest::Digest;
-use crate::image::ingest::{Ingested, ingest};
+use crate::image::ingest::ingest;
 use crate::image::owner::Owners;
-use crate::image::unpack::Limits;
+use crate::image::reference::Reference;
+use crate::image::unpack::{Limits, UnpackError};
 use crate::image::{ImageError, layer};
+use crate::registry::artifact::{self, Artifact};
+use crate::registry::{Progress, RegistryError, Settings};
 use crate::store::{self, Store};
-use crate::sys::On;
+use crate::sys::process::LetThrough;
+use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// Where steps are carried to or from.
+#[derive(Debug, Clone)]
+pub enum Place {
+    Directory(PathBuf),
+    Registry(Reference),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Directory(path) => path.display().fmt(f),
+            Self::Registry(reference) => f.write_str(&reference.familiar()),
+        }
+    }
+}
+
+/// `--cache-to`
+#[derive(Debug, Clone)]
+pub struct Export {
+    pub place: Place,
+    /// Those of helper stages too.
+    pub all_stages: bool,
+}
+
+const ARTIFACT: artifact::Kind = artifact::Kind {
+    artifact_type: "application/vnd.minirun.build-cache.v1",
+    documents: "application/vnd.minirun.build-step.v1+json",
+    words: "a build cache; --cache-to type=registry makes one",
+};
 
 #[derive(Serialize, Deserialize)]
 struct Step {
@@ -25,22 +66,196 @@ struct Step {
     outcome: Outcome,
 }
 
-fn step_path(directory: &Path, key: &Digest) -> PathBuf {
-    directory.join("steps").join(format!("{}.json", key.hex()))
+fn step_name(key: &Digest) -> String {
+    format!("steps/{}", key.hex())
 }
 
-fn layer_path(directory: &Path, diff_id: &Digest) -> PathBuf {
-    directory.join("layers").join(diff_id.hex())
+fn layer_name(diff_id: &Digest) -> String {
+    format!("layers/{}", diff_id.hex())
 }
 
-/// Writes a step and its layer, as far as they are not there yet.
-pub fn put(store: &Store, directory: &Path, inputs: &Inputs, outcome: &Outcome) -> Result<(), BuildError> {
+/// Why a place gives nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Useless {
+    #[error("its layer {0} has the digest {1}")]
+    Digest(Digest, Digest),
+    #[error("its layer {0} cannot be unpacked: {1}")]
+    Unpack(Digest, UnpackError),
+    #[error("its step {0} cannot be read")]
+    Step(Digest),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+/// A place that is asked.
+pub(super) enum Source {
+    Unopened(Place),
+    Directory(PathBuf),
+    Registry(Artifact),
+    Useless,
+}
+
+impl Source {
+    /// The step of this key. `None`: it was not carried.
+    fn step(&self, key: &Digest) -> Result<Option<Step>, Useless> {
+        let text = match self {
+            Self::Directory(directory) => fs::read(directory.join(step_name(key))).ok(),
+            Self::Registry(artifact) => artifact.document(&step_name(key))?,
+            Self::Unopened(_) | Self::Useless => None,
+        };
+        let Some(text) = text else { return Ok(None) };
+        match serde_json::from_slice::<Step>(&text) {
+            Ok(step) if step.inputs.key() == *key && step.outcome.is_whole() => Ok(Some(step)),
+            _ => Err(Useless::Step(*key)),
+        }
+    }
+
+    /// Unpacks a step's layer into the new directory `entry`.
+    fn layer(
+        &self,
+        key: &Digest,
+        step: Step,
+        entry: PathBuf,
+        owners: &Owners,
+        progress: &dyn Progress,
+    ) -> Result<Option<Pending>, Useless> {
+        let Step { inputs, outcome } = step;
+        let name = layer_name(&outcome.diff_id);
+        let failure = Mutex::new(None);
+        let archive: Box<dyn Read + Send> = match self {
+            Self::Directory(directory) => match File::open(directory.join(name)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                opened => Box::new(opened.on("open", directory)?),
+            },
+            Self::Registry(artifact) => match artifact.layer(&name, progress, &failure)? {
+                Some(stream) => Box::new(stream),
+                None => return Ok(None),
+            },
+            Self::Unopened(_) | Self::Useless => return Ok(None),
+        };
+        let ingested = ingest(entry, archive, owners, Limits::from_env(), &outcome.created);
+        // What the registry did is the cause of what the unpacker saw.
+        if let Some(failure) = failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+            return Err(failure.into());
+        }
+        let ingested = ingested.map_err(|error| Useless::Unpack(outcome.diff_id, error))?;
+        let found = ingested.info.diff_id;
+        if found != outcome.diff_id {
+            return Err(Useless::Digest(outcome.diff_id, found));
+        }
+        Ok(Some(Pending { ingested, key: *key, inputs }))
+    }
+}
+
+impl Builder<'_> {
+    /// What another machine has done. A place that fails is not asked again.
+    pub(super) fn carried(&mut self, key: &Digest) -> Result<Option<Outcome>, BuildError> {
+        for number in 0..self.sources.len() {
+            if let Source::Unopened(place) = &self.sources[number] {
+                let opened = match place.clone() {
+                    Place::Directory(path) => Ok(Source::Directory(path)),
+                    Place::Registry(reference) => {
+                        self.must_be_inside()?;
+                        Artifact::open(&reference, &ARTIFACT, &Settings::default()).map(Source::Registry)
+                    }
+                };
+                match opened {
+                    Ok(opened) => self.sources[number] = opened,
+                    Err(error) => self.give_up(number, &error.into()),
+                }
+            }
+            let _ends_at_once = LetThrough::new(&SIGNALS);
+            let step = match self.sources[number].step(key) {
+                Ok(Some(step)) => step,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.give_up(number, &error);
+                    continue;
+                }
+            };
+            self.must_be_inside()?;
+            if layer::info(self.store, &step.outcome.diff_id)?.is_some() {
+                self.cache.record(key, &step.inputs, &step.outcome)?;
+                return Ok(Some(step.outcome));
+            }
+            let entry = self.store.path(self.directory_alone()?).join("layer");
+            let owners = self.room()?.owners.clone();
+            match self.sources[number].layer(key, step, entry, &owners, self.options.transfers.as_ref()) {
+                Ok(Some(pending)) => {
+                    let found = outcome(&pending);
+                    self.pending.insert(found.diff_id, pending);
+                    return Ok(Some(found));
+                }
+                Ok(None) => {}
+                Err(error) => self.give_up(number, &error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn give_up(&mut self, number: usize, error: &Useless) {
+        self.sources[number] = Source::Useless;
+        let place = &self.options.cache_from[number];
+        self.listener.note(&format!("going on without the cache from {place}: {}", diag::in_one_line(error)));
+    }
+
+    /// Carries what this build came by to where other machines find it.
+    pub(super) fn carry(&mut self) -> Result<(), BuildError> {
+        for export in &self.options.cache_to {
+            let keys = if export.all_stages { self.cache.keys() } else { self.keys(self.plan.target) };
+            let mut steps = Vec::new();
+            for key in keys {
+                let outcome = self.cache.find(self.store, &key)?;
+                if let Some((inputs, outcome)) = self.cache.inputs(&key).zip(outcome) {
+                    steps.push((key, Step { inputs, outcome }));
+                }
+            }
+            match &export.place {
+                Place::Directory(directory) => {
+                    steps.iter().try_for_each(|(key, step)| put(self.store, directory, key, step))?;
+                }
+                Place::Registry(reference) => {
+                    let _ends_at_once = LetThrough::new(&SIGNALS);
+                    self.listener.note(&format!("the cache goes to {}", export.place));
+                    let sent = outgoing(&steps).push(
+                        self.store,
+                        reference,
+                        &ARTIFACT,
+                        &Settings::default(),
+                        self.options.transfers.as_ref(),
+                    );
+                    sent.map_err(|source| BuildError::Carry {
+                        place: export.place.to_string(),
+                        source: Box::new(source),
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn outgoing(steps: &[(Digest, Step)]) -> artifact::Outgoing {
+    let mut layers: Vec<(String, Digest)> = Vec::new();
+    for (_, Step { outcome, .. }) in steps {
+        if layers.iter().all(|(_, diff_id)| *diff_id != outcome.diff_id) {
+            layers.push((layer_name(&outcome.diff_id), outcome.diff_id));
+        }
+    }
+    let document = |(key, step): &(Digest, Step)| (step_name(key), serde_json::to_vec(step).unwrap_or_default());
+    artifact::Outgoing { documents: steps.iter().map(document).collect(), layers }
+}
+
+/// Writes a step and its layer into a directory, as far as they are not there yet.
+fn put(store: &Store, directory: &Path, key: &Digest, step: &Step) -> Result<(), BuildError> {
     for part in ["steps", "layers"] {
         fs::create_dir_all(directory.join(part)).on("mkdir", directory)?;
     }
-    let path = layer_path(directory, &outcome.diff_id);
+    let path = directory.join(layer_name(&step.outcome.diff_id));
     if !path.exists() {
-        let info = layer::known(store, &outcome.diff_id)?;
+        let info = layer::known(store, &step.outcome.diff_id)?;
         let archive = layer::archive(store, &info, &info.diff_id)?;
         let new = path.with_extension("new");
         let file = File::create(&new).on("open", &new)?;
@@ -48,25 +263,5 @@ pub fn put(store: &Store, directory: &Path, inputs: &Inputs, outcome: &Outcome) 
         zstd::stream::copy_encode(archive, file, 1).map_err(broken)?;
         fs::rename(&new, &path).on("rename", &path)?;
     }
-    let step = Step { inputs: inputs.clone(), outcome: outcome.clone() };
-    Ok(store::write_quickly(&step_path(directory, &inputs.key()), &serde_json::to_vec(&step).unwrap_or_default())?)
-}
-
-/// Whether a directory has this step.
-pub fn has(directory: &Path, key: &Digest) -> bool {
-    step_path(directory, key).exists()
-}
-
-/// The layer of a step, unpacked into the new directory `entry`. `None`: what is there is not whole, or not what it says.
-pub fn take(directory: &Path, key: Digest, entry: PathBuf, owners: &Owners) -> Result<Option<Pending>, BuildError> {
-    let text = fs::read(step_path(directory, &key)).unwrap_or_default();
-    let Ok(Step { inputs, outcome }) = serde_json::from_slice(&text) else { return Ok(None) };
-    let Ok(file) = File::open(layer_path(directory, &outcome.diff_id)) else { return Ok(None) };
-    if inputs.key() != key {
-        return Ok(None);
-    }
-    let ingested: Ingested = ingest(entry, file, owners, Limits::from_env(), &outcome.created)
-        .map_err(|source| ImageError::Unpack { subject: directory.display().to_string(), source })?;
-    let is_same = ingested.info.diff_id == outcome.diff_id;
-    Ok(is_same.then_some(Pending { ingested, key, inputs }))
+    Ok(store::write_quickly(&directory.join(step_name(key)), &serde_json::to_vec(step).unwrap_or_default())?)
 }

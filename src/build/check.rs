@@ -38,7 +38,7 @@ pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Vec<St
             found.push(Warning { rule: "DuplicateStageName", line, message });
         }
         let begin = match &stage.base {
-            Base::Scratch => Some(BTreeSet::new()),
+            Base::Scratch | Base::Files(_) => Some(BTreeSet::new()),
             Base::Stage(number) => variables[*number].clone(),
             Base::Image(name) => known(name).map(|names| names.into_iter().collect()),
         };
@@ -157,11 +157,12 @@ fn texts(instruction: &Instruction) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::named::Contexts;
     use crate::image::platform::Platform;
 
     fn rules(text: &str) -> Vec<String> {
         let source = Source::parse("Dockerfile", text).unwrap();
-        let plan = Plan::new(source, &BTreeMap::new(), None, &Platform::here()).unwrap();
+        let plan = Plan::new(source, &BTreeMap::new(), None, &Platform::here(), Contexts::default()).unwrap();
         let known = |name: &str| (name == "alpine").then(|| vec!["BASE".to_owned()]);
         let found = check(&plan, &Ignore::parse("secret\n"), &known);
         found.iter().map(|w| format!("{} {}", w.line, w.rule)).collect()

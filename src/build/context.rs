@@ -76,6 +76,14 @@ pub struct Context {
     _scratch: Option<Scratch>,
 }
 
+/// Files that a build takes from, without a Dockerfile of their own.
+pub struct Files {
+    pub directory: PathBuf,
+    pub ignore: Ignore,
+    /// Unpacked for this build only.
+    _scratch: Option<Scratch>,
+}
+
 const NAMES: [&str; 3] = ["Dockerfile", "Containerfile", "dockerfile"];
 
 /// What is to be opened can be looked at without unpacking anything.
@@ -140,19 +148,59 @@ pub fn open(store: &Store, context: &str, file: Option<&str>) -> Result<Context,
     in_directory(&path, file, &path.to_string_lossy(), None)
 }
 
+/// The files of a directory, an archive, an address or a git repository.
+pub fn files(store: &Store, text: &str) -> Result<Files, ContextError> {
+    let of = |directory: PathBuf, scratch: Option<Scratch>| {
+        let ignore = ignore(&directory, None);
+        Files { directory, ignore, _scratch: scratch }
+    };
+    let path = Path::new(text);
+    if is_git(text) {
+        let scratch = store.scratch()?;
+        let directory = scratch.path().join("context");
+        clone(text, &directory, false)?;
+        return Ok(of(directory, Some(scratch)));
+    }
+    if is_url(text) {
+        let (scratch, directory) = unpack(store, fetch(text)?.reader)?;
+        return Ok(of(directory, Some(scratch)));
+    }
+    if path.is_file() {
+        let (scratch, directory) = unpack(store, File::open(path).on("open", path)?)?;
+        return Ok(of(directory, Some(scratch)));
+    }
+    if !path.is_dir() {
+        return Err(ContextError::NoContext(path.to_owned()));
+    }
+    Ok(of(fs::canonicalize(path).on("realpath", path)?, None))
+}
+
 fn unpacked(
     store: &Store,
     archive: impl Read + Send,
     file: Option<&str>,
     project: &str,
 ) -> Result<Context, ContextError> {
+    let (scratch, directory) = unpack(store, archive)?;
+    in_directory(&directory, file, project, Some(scratch))
+}
+
+fn unpack(store: &Store, archive: impl Read + Send) -> Result<(Scratch, PathBuf), ContextError> {
     let scratch = store.scratch()?;
     let directory = scratch.path().join("context");
     fs::create_dir(&directory).on("mkdir", &directory)?;
     // Whoever made the archive, the files are the builder's.
     let owners = Owners::here()?;
     unpack::extract(&directory, archive, &owners, Limits::from_env()).map_err(ContextError::Unpack)?;
-    in_directory(&directory, file, project, Some(scratch))
+    Ok((scratch, directory))
+}
+
+/// What `.dockerignore` leaves out, or the file of a Dockerfile's own.
+fn ignore(directory: &Path, dockerfile: Option<&Path>) -> Ignore {
+    let own = dockerfile.map(|path| PathBuf::from(format!("{}.dockerignore", path.display())));
+    let all = own.into_iter().chain([".dockerignore", ".containerignore"].map(|name| directory.join(name)));
+    let text = all.into_iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
+    Ignore::parse(&String::from_utf8_lossy(&text))
 }
 
 fn in_directory(
@@ -190,18 +238,12 @@ fn in_directory(
             (name, text(bytes, &path)?, Some(path))
         }
     };
-    let mut ignores = Vec::new();
-    if let Some(path) = &path {
-        ignores.push(PathBuf::from(format!("{}.dockerignore", path.display())));
-    }
-    ignores.extend([directory.join(".dockerignore"), directory.join(".containerignore")]);
-    let ignore = ignores.iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
     Ok(Context {
+        ignore: ignore(directory, path.as_deref()),
         directory: Some(directory.to_owned()),
         project: format!("{project}\n{}", path.map(|p| p.to_string_lossy().into_owned()).unwrap_or_default()),
         file: name,
         text,
-        ignore: Ignore::parse(&String::from_utf8_lossy(&ignore)),
         _scratch: scratch,
     })
 }

@@ -1,9 +1,10 @@
 //! COPY and ADD: where their files come from, what the cache is asked, and how they get into a layer.
 
 use super::context;
-use super::engine::{Builder, Made};
+use super::engine::{Builder, Made, SIGNALS};
 use super::glob::{Ignore, clean};
 use super::instruction::{Copy, Step};
+use super::mode::Chmod;
 use super::parse::heredoc;
 use super::tree::{Laying, Selected, Tree, TreeError};
 use super::{BuildError, StepError, StepName};
@@ -14,6 +15,7 @@ use crate::http::{HttpError, fetch_to, is_url};
 use crate::image::digest::{Digest, Hashing};
 use crate::image::unpack::{self, Limits, UnpackError};
 use crate::sys::On;
+use crate::sys::process::LetThrough;
 use rustix::fs::{Mode, OFlags, Timespec};
 use std::fs::File;
 use std::io;
@@ -28,7 +30,7 @@ pub enum CopyError {
     NoContext,
     #[error("with several sources the target must be a directory, and end with a slash: `{0}/`")]
     NoDirectory(String),
-    #[error("`{0}` is no mode; write it in octal, as --chmod=755")]
+    #[error("`{0}` is no mode; write it as --chmod=755 or --chmod=u=rwX,go=rX")]
     Mode(String),
     #[error("{url} has the digest {found}, and --checksum says {wanted}")]
     Checksum { url: String, found: String, wanted: String },
@@ -60,7 +62,7 @@ struct Wanted {
     target: String,
     from: Option<String>,
     chown: Option<String>,
-    mode: Option<u32>,
+    chmod: Option<String>,
     exclude: Ignore,
 }
 
@@ -82,7 +84,7 @@ impl Builder<'_> {
             inputs.parent = Digest::of(b"");
         }
         let mut quick = None;
-        if let Some(from) = &wanted.from {
+        if let Some(from) = wanted.from.as_ref().filter(|from| self.plan.named.files(from).is_none()) {
             // First by what the other stage is as a whole, which costs nothing to know; then by the files themselves.
             let chain = self.chain_of(number, from)?;
             let mut by_stage = inputs.clone();
@@ -144,15 +146,12 @@ impl Builder<'_> {
         if sources.len() > 1 && !target.ends_with('/') {
             return Err(CopyError::NoDirectory(given).into());
         }
-        let mode = copy.chmod.as_ref().map(word).transpose()?;
-        let mode =
-            mode.map(|text| u32::from_str_radix(&text, 8).ok().filter(|m| *m <= 0o7777).ok_or(CopyError::Mode(text)));
         Ok(Wanted {
             sources,
             target,
             from: copy.from.as_ref().map(word).transpose()?,
             chown: copy.chown.as_ref().map(word).transpose()?,
-            mode: mode.transpose()?,
+            chmod: copy.chmod.as_ref().map(word).transpose()?,
             exclude: Ignore::parse(&copy.exclude.join("\n")),
         })
     }
@@ -167,8 +166,31 @@ impl Builder<'_> {
     pub(super) fn layers_of(&mut self, number: usize, from: &str) -> Result<Vec<Digest>, BuildError> {
         match self.plan.earlier(number, from) {
             Some(stage) => Ok(self.state(stage).layers.clone()),
-            None => Ok(self.find_image(from, &self.options.platform.clone())?.layers),
+            None => Ok(self.find_image(&self.plan.named.image(from), &self.options.platform.clone())?.layers),
         }
+    }
+
+    /// The files of a context: the build's own, or one that the command line names. `None`: it is another thing.
+    pub(super) fn context(&self, from: Option<&str>) -> Result<Option<(&Path, &Ignore)>, StepError> {
+        match (from, &self.options.context) {
+            (Some(name), _) => Ok(self.plan.named.files(name).map(|files| (files.directory.as_path(), &files.ignore))),
+            (None, Some(path)) => Ok(Some((path, &self.options.ignore))),
+            (None, None) => Err(CopyError::NoContext.into()),
+        }
+    }
+
+    /// The files of a context, a stage or an image.
+    pub(super) fn tree(&mut self, number: usize, from: Option<&str>) -> Result<Tree, StepError> {
+        if let Some((path, ignore)) = self.context(from)? {
+            let mut tree = Tree::context(path, ignore.clone())?;
+            if let Some(name) = from {
+                tree.name = format!("the build context `{name}`");
+            }
+            return Ok(tree);
+        }
+        let from = from.unwrap_or_default();
+        let layers = self.layers_of(number, from)?;
+        Ok(Tree::of(self.view(&layers)?, format!("stage or image `{from}`")))
     }
 
     /// Layers as one tree to look at.
@@ -229,8 +251,7 @@ impl Builder<'_> {
     /// Where the sources are.
     fn take(&mut self, number: usize, step: &Step, copy: &Copy, wanted: &Wanted) -> Result<Vec<Taken>, StepError> {
         if let Some(from) = &wanted.from {
-            let layers = self.layers_of(number, from)?;
-            let tree = Tree::of(self.view(&layers)?, format!("stage or image `{from}`"));
+            let tree = self.tree(number, Some(from))?;
             return Ok(vec![Taken { tree, paths: wanted.sources.clone(), unpacks: false }]);
         }
         let mut all = Vec::new();
@@ -255,8 +276,7 @@ impl Builder<'_> {
             }
         }
         if !local.is_empty() {
-            let Some(path) = &self.options.context else { return Err(CopyError::NoContext.into()) };
-            let tree = Tree::context(path, self.options.ignore.clone())?;
+            let tree = self.tree(number, None)?;
             all.push(Taken { tree, paths: local, unpacks: copy.adds && copy.unpack != Some(false) });
         }
         Ok(all)
@@ -278,7 +298,9 @@ impl Builder<'_> {
         let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
         let name = if name.is_empty() { "index.html" } else { name }.to_owned();
         let path = directory.join(&name);
+        let ends_at_once = LetThrough::new(&SIGNALS);
         let fetched = fetch_to(url, &path).map_err(CopyError::from)?;
+        drop(ends_at_once);
         let mut body = Hashing::new(File::open(&path).on("open", &path)?);
         io::copy(&mut body, &mut io::sink()).on("read", &path)?;
         let (file, digest, _) = body.finish();
@@ -313,11 +335,13 @@ impl Builder<'_> {
         directory: &Path,
     ) -> Result<(), StepError> {
         let owner = wanted.chown.as_ref().map(|text| self.owner(number, text)).transpose()?;
+        let chmod = wanted.chmod.as_ref();
+        let chmod = chmod.map(|text| Chmod::parse(text).ok_or_else(|| CopyError::Mode(text.clone()))).transpose()?;
         let root = self.writable(number, directory, copy.link)?;
         let now = self.now();
         let owners = self.room()?.owners.clone();
         let upper = if copy.link { None } else { self.upper(directory)? };
-        let laying = Laying { upper, owners: &owners, owner, mode: wanted.mode, now };
+        let laying = Laying { upper, owners: &owners, owner, chmod: chmod.as_ref(), now };
         if wanted.target.ends_with('/') {
             laying.directory(&root, &wanted.target)?;
         }
@@ -375,7 +399,7 @@ pub(super) fn make_directory(
     let root = builder.writable(number, directory, false)?;
     let now = builder.now();
     let owners = builder.room()?.owners.clone();
-    Laying { upper: None, owners: &owners, owner: None, mode: None, now }.directory(&root, path)?;
+    Laying { upper: None, owners: &owners, owner: None, chmod: None, now }.directory(&root, path)?;
     Ok(())
 }
 
@@ -390,7 +414,7 @@ fn modified(text: &str) -> Option<SystemTime> {
 fn row(word: &str, copy: &Copy, wanted: &Wanted) -> String {
     let mut text = word.to_owned();
     for (name, value) in
-        [("from", &wanted.from), ("chown", &wanted.chown), ("chmod", &copy.chmod), ("checksum", &copy.checksum)]
+        [("from", &wanted.from), ("chown", &wanted.chown), ("chmod", &wanted.chmod), ("checksum", &copy.checksum)]
     {
         if let Some(value) = value {
             text += &format!(" --{name}={value}");

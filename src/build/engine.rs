@@ -1,7 +1,7 @@
 //! Walks the stages: one loop, no threads. RUNs of stages that do not wait for each other go on at the same time.
 
 use super::cache::{self, Cache, Inputs, Outcome};
-use super::carried;
+use super::carried::Source as Carried;
 use super::check;
 use super::copy;
 use super::instruction::{Instruction, Step};
@@ -10,7 +10,6 @@ use super::parse::Source;
 use super::run::{self, Running};
 use super::stage::{Base, Plan};
 use super::state::State;
-use super::tree::Tree;
 use super::{BuildError, Built, BuiltLayer, Done, Listener, Options, StepError, StepName, finish, squash};
 use crate::container::create;
 use crate::container::launch::LaunchError;
@@ -24,6 +23,7 @@ use crate::image::platform::{InvalidPlatform, Platform};
 use crate::image::{self, Image, claim, config, layer};
 use crate::registry::{self, Policy, Settings};
 use crate::store::{self, Belonging, Scratch, Store};
+use crate::sys::process::LetThrough;
 use crate::sys::{On, process};
 use crate::userns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -58,14 +58,15 @@ pub(super) struct Builder<'a> {
     pub options: &'a Options,
     pub plan: Plan,
     pub listener: &'a mut dyn Listener,
-    pub context: Option<Tree>,
     pub memo: Memo,
     pub cache: Cache,
     /// Of the stages, by name and platform.
     bases: HashMap<(String, String), Image>,
     work: Vec<Work>,
     room: Option<Room>,
-    pending: HashMap<Digest, Pending>,
+    pub pending: HashMap<Digest, Pending>,
+    /// Where what other machines have done is looked for.
+    pub sources: Vec<Carried>,
     /// When layers were last made to last.
     settled: Instant,
 }
@@ -79,6 +80,10 @@ pub(super) struct Room {
     made: usize,
 }
 
+/// What interrupts a build. What is done by then is kept; but while something is on its way from or to another host, they end
+/// it at once.
+pub(super) const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
 /// How far a stage came.
 enum Went {
     On,
@@ -91,8 +96,8 @@ enum Went {
 /// Builds the image, or finds that it is there already.
 pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -> Result<Built, BuildError> {
     let source = std::mem::replace(&mut options.source, Source::empty());
-    let plan = Plan::new(source, &options.build_args, options.target.as_deref(), &options.platform)?;
-    let context = options.context.as_deref().map(|path| Tree::context(path, options.ignore.clone())).transpose()?;
+    let named = std::mem::take(&mut options.named);
+    let plan = Plan::new(source, &options.build_args, options.target.as_deref(), &options.platform, named)?;
     let memo = store.path(cache::DIRECTORY).join("memo");
     let memo = match &options.context {
         Some(path) => Memo::load(&memo.join(Digest::of(path.as_os_str().as_encoded_bytes()).hex())),
@@ -115,10 +120,10 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
         options: &options,
         plan,
         listener,
-        context,
         memo,
         room: None,
         pending: HashMap::new(),
+        sources: options.cache_from.iter().cloned().map(Carried::Unopened).collect(),
         settled: Instant::now(),
     };
     let result = builder.walk().and_then(|()| builder.image());
@@ -151,6 +156,9 @@ impl Builder<'_> {
             while std::mem::take(&mut moved) {
                 for number in (0..self.work.len()).filter(|number| needed[*number]) {
                     while !self.work[number].finished && self.work[number].running.is_none() {
+                        if self.is_interrupted() {
+                            return Err(BuildError::Interrupted);
+                        }
                         match self.advance(number)? {
                             Went::On => moved = true,
                             Went::Finished => {
@@ -250,6 +258,11 @@ impl Builder<'_> {
         self.work[number].state.get_or_insert_with(|| State::scratch(&self.options.platform))
     }
 
+    /// What the cache calls the steps that made the layers of a stage.
+    pub fn keys(&self, number: usize) -> Vec<Digest> {
+        self.work[number].keys.iter().map(|(_, key)| *key).collect()
+    }
+
     pub fn waits_for(&self, number: usize, from: &str) -> bool {
         self.plan.earlier(number, from).is_some_and(|stage| !self.work[stage].finished)
     }
@@ -274,7 +287,7 @@ impl Builder<'_> {
         let platform = self.platform(number)?;
         let stage = &self.plan.stages[number];
         let state = match stage.base.clone() {
-            Base::Scratch => State::scratch(&platform),
+            Base::Scratch | Base::Files(_) => State::scratch(&platform),
             Base::Stage(base) if !self.work[base].finished => return Ok(Went::Waits),
             Base::Stage(base) => {
                 self.work[number].ran = self.work[base]
@@ -292,21 +305,31 @@ impl Builder<'_> {
         self.work[number].state = Some(state);
         let triggers = self.state(number).take_triggers();
         if !triggers.is_empty() {
-            let mut steps = Vec::new();
-            for trigger in &triggers {
-                let mut source = Source::parse("ONBUILD", trigger)?;
-                for mut one in super::instruction::steps(&mut source)? {
-                    (one.node.first, one.node.last) = (step.node.first, step.node.last);
-                    steps.push(one);
-                }
-            }
-            self.listener.note(&format!("{} instructions that the base image left for its users", steps.len()));
-            let at = self.work[number].at + 1;
-            self.work[number].steps.splice(at..at, steps);
+            let steps = self.insert(number, step, "ONBUILD", &triggers)?;
+            self.listener.note(&format!("{steps} instructions that the base image left for its users"));
+        }
+        if let Base::Files(name) = &self.plan.stages[number].base {
+            let copy = format!("COPY --from={name} / /");
+            self.insert(number, step, "--build-context", &[copy])?;
         }
         self.listener.done(name, &Done::Metadata);
         self.work[number].at += 1;
         Ok(Went::On)
+    }
+
+    /// Instructions that nobody has written come after the current one; says how many.
+    fn insert(&mut self, number: usize, after: &Step, origin: &str, texts: &[String]) -> Result<usize, BuildError> {
+        let mut steps = Vec::new();
+        for text in texts {
+            let mut source = Source::parse(origin, text)?;
+            for mut one in super::instruction::steps(&mut source)? {
+                (one.node.first, one.node.last) = (after.node.first, after.node.last);
+                steps.push(one);
+            }
+        }
+        let (at, count) = (self.work[number].at + 1, steps.len());
+        self.work[number].steps.splice(at..at, steps);
+        Ok(count)
     }
 
     pub fn find_image(&mut self, reference: &str, platform: &Platform) -> Result<Image, BuildError> {
@@ -318,7 +341,8 @@ impl Builder<'_> {
         }
         self.must_be_inside()?;
         let policy = if self.options.pull { Policy::Always } else { Policy::Missing };
-        let (settings, progress) = (Settings::default(), self.options.pulling.as_ref());
+        let (settings, progress) = (Settings::default(), self.options.transfers.as_ref());
+        let _ends_at_once = LetThrough::new(&SIGNALS);
         let found = registry::ensure(self.store, reference, platform, policy, &settings, progress);
         found.map_err(|source| BuildError::NoBase { name: reference.to_owned(), source: Box::new(source) })
     }
@@ -360,38 +384,6 @@ impl Builder<'_> {
         self.work[number].ran = None;
         self.listener.done(name, &done);
         Ok(true)
-    }
-
-    /// What another machine has done.
-    fn carried(&mut self, key: &Digest) -> Result<Option<Outcome>, BuildError> {
-        for directory in self.options.cache_from.iter().filter(|directory| carried::has(directory, key)) {
-            self.must_be_inside()?;
-            let entry = self.directory_alone()?.join("layer");
-            let (entry, owners) = (self.store.path(entry), self.room()?.owners.clone());
-            if let Some(pending) = carried::take(directory, *key, entry, &owners)? {
-                let found = outcome(&pending);
-                if layer::info(self.store, &found.diff_id)?.is_some() {
-                    self.cache.record(key, &pending.inputs, &found)?;
-                } else {
-                    self.pending.insert(found.diff_id, pending);
-                }
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Carries what this build came by to where other machines find it.
-    fn carry(&mut self) -> Result<(), BuildError> {
-        for directory in &self.options.cache_to {
-            for key in self.cache.keys() {
-                let outcome = self.cache.find(self.store, &key)?;
-                if let Some((inputs, outcome)) = self.cache.inputs(&key).zip(outcome) {
-                    carried::put(self.store, directory, &inputs, &outcome)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The result of one key is found under another too.
@@ -446,7 +438,7 @@ impl Builder<'_> {
                 scratch,
                 owners: Owners::here()?,
                 layering,
-                signals: process::signalfd(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP])?,
+                signals: process::signalfd(&SIGNALS)?,
                 made: 0,
             });
         }
@@ -454,6 +446,10 @@ impl Builder<'_> {
             Some(room) => Ok(room),
             None => Err(BuildError::NeedsNamespace),
         }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.room.as_ref().is_some_and(|room| process::read_signal(room.signals.as_fd()).is_some())
     }
 
     pub fn must_be_inside(&self) -> Result<(), BuildError> {
@@ -791,7 +787,7 @@ pub(super) struct Made {
     pub begun: Instant,
 }
 
-fn outcome(pending: &Pending) -> Outcome {
+pub(super) fn outcome(pending: &Pending) -> Outcome {
     let info = &pending.ingested.info;
     Outcome { diff_id: info.diff_id, size: info.size, entries: info.entries, created: info.created.clone(), is: None }
 }
@@ -800,10 +796,8 @@ fn outcome(pending: &Pending) -> Outcome {
 fn hold<'a>(store: &Store, scratch: &Scratch, images: impl Iterator<Item = &'a Image>) -> Result<(), BuildError> {
     let images: Vec<&Image> = images.collect();
     let id = store::random_hex(32);
-    let thing = scratch.path().join("holds");
-    store_directory(&thing)?;
     let holds = images.iter().map(|base| Belonging::Tree(image::hold_path(&base.id, &id)));
-    store::note_belongings(&thing, "belongings.json", &holds.collect::<Vec<_>>())?;
+    store::note_belongings(scratch.path(), "belongings.json", &holds.collect::<Vec<_>>())?;
     Ok(images.iter().try_for_each(|base| image::hold(store, base, &id))?)
 }
 

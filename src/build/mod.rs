@@ -15,6 +15,8 @@ mod finish;
 pub mod glob;
 pub mod instruction;
 mod memo;
+mod mode;
+pub mod named;
 pub mod parse;
 mod run;
 mod squash;
@@ -84,6 +86,12 @@ pub enum BuildError {
         #[source]
         source: tree::TreeError,
     },
+    #[error("what was done cannot be carried to {place}")]
+    Carry {
+        place: String,
+        #[source]
+        source: Box<RegistryError>,
+    },
     #[error("the build was interrupted")]
     Interrupted,
     #[error(transparent)]
@@ -136,7 +144,7 @@ impl Diagnose for BuildError {
             }
             Self::Step { source, .. } => source.hint(),
             Self::NeedsNamespace => None,
-            Self::NoBase { source, .. } => source.hint(),
+            Self::NoBase { source, .. } | Self::Carry { source, .. } => source.hint(),
             Self::NoOverlay(_) => {
                 Some("install fuse-overlayfs, or keep the store elsewhere: minirun --root DIR …".into())
             }
@@ -188,9 +196,11 @@ impl StepError {
 /// What was asked for.
 pub struct Options {
     pub source: parse::Source,
-    /// Empty: there is no context, and nothing can be copied from it.
+    /// None: there is no context, and nothing can be copied from it.
     pub context: Option<PathBuf>,
     pub ignore: glob::Ignore,
+    /// `--build-context`
+    pub named: named::Contexts,
     /// What the cache calls this Dockerfile in this context.
     pub project: Digest,
     pub build_args: BTreeMap<String, String>,
@@ -201,8 +211,8 @@ pub struct Options {
     pub no_cache: bool,
     /// Base images are asked for again.
     pub pull: bool,
-    /// Hears of base images that are pulled.
-    pub pulling: Box<dyn registry::Progress>,
+    /// Hears of layers that are pulled or pushed.
+    pub transfers: Box<dyn registry::Progress>,
     pub network: run::RunNetwork,
     pub hosts: Vec<(String, String)>,
     pub secrets: Vec<Secret>,
@@ -210,9 +220,9 @@ pub struct Options {
     pub agents: Vec<(String, PathBuf)>,
     pub squash: bool,
     pub outputs: Vec<Output>,
-    /// Directories with what other machines have done.
-    pub cache_from: Vec<PathBuf>,
-    pub cache_to: Vec<PathBuf>,
+    /// What other machines have done.
+    pub cache_from: Vec<Place>,
+    pub cache_to: Vec<Export>,
     /// An image of the state before a step that fails is kept.
     pub keep_failed: bool,
     /// The build is to come out the same at any time: no file is newer.
@@ -225,6 +235,7 @@ pub struct Secret {
     pub contents: Vec<u8>,
 }
 
+pub use carried::{Export, Place};
 pub use finish::{Kind as OutputKind, Output};
 pub use run::RunNetwork;
 

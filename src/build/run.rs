@@ -5,7 +5,7 @@ use super::engine::{Builder, Made};
 use super::glob::{Ignore, clean};
 use super::instruction::Run;
 use super::state::argv;
-use super::tree::{Laying, Tree};
+use super::tree::Laying;
 use super::{BuildError, StepError};
 use crate::container::launch::{self, Job, Silent};
 use crate::container::layering::Overlay;
@@ -19,7 +19,7 @@ use crate::image::digest::Digest;
 use crate::image::owner::Stat;
 use crate::network::resolv;
 use crate::store::{self, Lock};
-use crate::sys::On;
+use crate::sys::{On, process};
 use crate::userns::IdMap;
 use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags};
@@ -210,17 +210,17 @@ pub fn inputs(builder: &mut Builder, number: usize, prepared: &Prepared) -> Resu
     }
     for mount in prepared.mounts.iter().filter(|mount| mount.kind == Kind::Bind) {
         match &mount.from {
-            Some(from) => {
+            Some(from) if builder.plan.named.files(from).is_none() => {
                 let chain = builder.chain_of(number, from)?;
                 inputs.values.insert(format!("stage {from}"), chain.to_string());
             }
-            None => {
-                if let Some(tree) = &builder.context {
-                    let found = tree.select(&mount.source, &Ignore::default());
-                    for one in found.into_iter().flatten() {
-                        if let Ok(digests) = one.digests(&mut builder.memo) {
-                            inputs.files.extend(digests);
-                        }
+            from => {
+                let found = builder.tree(number, from.as_deref());
+                let found = found.and_then(|tree| Ok(tree.select(&mount.source, &Ignore::default())?));
+                // What is missing, the mount itself will tell.
+                for one in found.into_iter().flatten() {
+                    if let Ok(digests) = one.digests(&mut builder.memo) {
+                        inputs.files.extend(digests);
                     }
                 }
             }
@@ -366,6 +366,8 @@ fn launch(
         told: false,
         leashed: true,
     };
+    // Those that have hashed and unpacked.
+    process::await_threads();
     let monitor = launch::prepare(builder.store, "build")?;
     let end = launch::converse(monitor, &job, Vec::new(), "build", &directory, &mut Silent)?;
     Ok((end, beside))
@@ -389,7 +391,7 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
         Kind::Cache => {
             let target = absolute(builder, &target(String::new()));
             let id = mount.id.clone().unwrap_or_else(|| target.clone());
-            let source = shared(builder, mount, &id, beside)?;
+            let source = shared(builder, number, mount, &id, beside)?;
             beside.binds.push((source, target, !mount.writable));
         }
         Kind::Secret => {
@@ -431,8 +433,12 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
         Kind::Bind => {
             let target = absolute(builder, &target(String::new()));
             let source = match &mount.from {
-                Some(from) => stage(builder, number, mount, from, beside)?,
-                None => context(builder, mount)?,
+                // What is written there is thrown away.
+                _ if mount.writable => copied(builder, number, mount)?,
+                Some(from) if builder.plan.named.files(from).is_none() => {
+                    stage(builder, number, from, &mount.source, beside)?
+                }
+                _ => context(builder, number, mount)?,
             };
             beside.binds.push((source, target, !mount.writable));
         }
@@ -447,42 +453,64 @@ fn give(builder: &mut Builder, path: &Path, stat: Stat, is_directory: bool) -> R
 }
 
 /// A directory that later builds find as this one leaves it.
-fn shared(builder: &mut Builder, mount: &Mount, id: &str, beside: &mut Beside) -> Result<String, StepError> {
+fn shared(
+    builder: &mut Builder,
+    number: usize,
+    mount: &Mount,
+    id: &str,
+    beside: &mut Beside,
+) -> Result<String, StepError> {
     let mounts = builder.store.path(cache::DIRECTORY).join("mounts");
     fs::create_dir_all(&mounts).on("mkdir", &mounts)?;
-    let name = Digest::of(id.as_bytes()).hex();
+    // What began as something else is another directory.
+    let origin = match &mount.from {
+        None => String::new(),
+        Some(from) => match builder.plan.named.files(from) {
+            Some(files) => format!("\n{}\n{}", files.directory.display(), clean(&mount.source)),
+            None => format!("\n{}\n{}", builder.chain_of(number, from)?, clean(&mount.source)),
+        },
+    };
+    let name = Digest::of(format!("{id}{origin}").as_bytes()).hex();
     if mount.sharing != "shared" {
         let path = mounts.join(format!("{name}.lock"));
         match Lock::attempt(&path)? {
             Some(lock) => beside.locks.push(lock),
             // Nobody else may see what is in it while it is used.
-            None => {
-                return Ok(builder.store.path(builder.directory_alone()?).join("upper").to_string_lossy().into_owned());
-            }
+            None => return begun(builder, number, mount),
         }
     }
     let directory = mounts.join(name);
     if !directory.exists() {
-        fs::create_dir_all(&directory).on("mkdir", &directory)?;
-        let stat = Stat { uid: mount.owner.0, gid: mount.owner.1, mode: mount.mode.unwrap_or(0o755) };
-        give(builder, &directory, stat, true)?;
+        let made = begun(builder, number, mount)?;
+        match fs::rename(&made, &directory) {
+            // Another build was quicker.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => {}
+            other => other.on("rename", &directory)?,
+        }
     }
     Ok(directory.to_string_lossy().into_owned())
+}
+
+/// A cache that nobody has used yet.
+fn begun(builder: &mut Builder, number: usize, mount: &Mount) -> Result<String, StepError> {
+    let directory = match &mount.from {
+        Some(_) => copied(builder, number, mount)?,
+        None => builder.store.path(builder.directory_alone()?).join("upper").to_string_lossy().into_owned(),
+    };
+    let stat = Stat { uid: mount.owner.0, gid: mount.owner.1, mode: mount.mode.unwrap_or(0o755) };
+    give(builder, Path::new(&directory), stat, true)?;
+    Ok(directory)
 }
 
 /// Files of another stage, laid over each other where the container's mounts can be made from them.
 fn stage(
     builder: &mut Builder,
     number: usize,
-    mount: &Mount,
     from: &str,
+    source: &str,
     beside: &mut Beside,
 ) -> Result<String, StepError> {
     let layers = builder.layers_of(number, from)?;
-    if mount.writable {
-        // What is written there is thrown away.
-        return copied(builder, Some(&layers), &mount.source);
-    }
     let tree = builder.view(&layers)?;
     let directory = builder.directory_alone()?;
     let place = builder.store.path(directory).join("rootfs");
@@ -494,7 +522,7 @@ fn stage(
     } else {
         tree
     };
-    inside(tree, &mount.source)
+    inside(tree, source)
 }
 
 /// Where a path within a tree really is.
@@ -506,30 +534,28 @@ fn inside(tree: OwnedFd, path: &str) -> Result<String, StepError> {
     Ok(real.to_string_lossy().into_owned())
 }
 
-/// Files of the context; a copy of them, if not all may be seen or they may be written to.
-fn context(builder: &mut Builder, mount: &Mount) -> Result<String, StepError> {
-    let Some(path) = &builder.options.context else { return Err(super::copy::CopyError::NoContext.into()) };
-    if mount.writable || !builder.options.ignore.is_empty() {
-        return copied(builder, None, &mount.source);
+/// Files of a context; a copy of them, if not all may be seen.
+fn context(builder: &mut Builder, number: usize, mount: &Mount) -> Result<String, StepError> {
+    match builder.context(mount.from.as_deref())? {
+        Some((path, ignore)) if ignore.is_empty() => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            inside(rustix::fs::open(path, flags, rustix::fs::Mode::empty()).on("open", path)?, &mount.source)
+        }
+        _ => copied(builder, number, mount),
     }
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    inside(rustix::fs::open(path, flags, rustix::fs::Mode::empty()).on("open", path)?, &mount.source)
 }
 
-fn copied(builder: &mut Builder, layers: Option<&[Digest]>, source: &str) -> Result<String, StepError> {
+/// What a mount shows, as files of its own.
+fn copied(builder: &mut Builder, number: usize, mount: &Mount) -> Result<String, StepError> {
+    let tree = builder.tree(number, mount.from.as_deref())?;
     let directory = builder.directory_alone()?;
     let upper = builder.store.path(directory).join("upper");
     let root = Root::open(&upper.to_string_lossy())?;
     let now = builder.now();
     let owners = builder.room()?.owners.clone();
-    let laying = Laying { upper: None, owners: &owners, owner: None, mode: None, now };
-    let tree = match (layers, &builder.options.context) {
-        (Some(layers), _) => Tree::of(builder.view(layers)?, "the stage".into()),
-        (None, Some(path)) => Tree::context(path, builder.options.ignore.clone())?,
-        (None, None) => return Err(super::copy::CopyError::NoContext.into()),
-    };
+    let laying = Laying { upper: None, owners: &owners, owner: None, chmod: None, now };
     let mut result = upper.clone();
-    for one in tree.select(source, &Ignore::default())? {
+    for one in tree.select(&mount.source, &Ignore::default())? {
         if !one.is_directory {
             result = upper.join(&one.name);
         }

@@ -2,6 +2,7 @@
 
 use super::BuildError;
 use super::instruction::{self, From, Instruction, Step};
+use super::named::Contexts;
 use super::parse::{Fault, Source};
 use super::variable::Lexer;
 use crate::image::platform::Platform;
@@ -12,6 +13,8 @@ pub enum Base {
     Scratch,
     Stage(usize),
     Image(String),
+    /// A `--build-context`: nothing but its files.
+    Files(String),
 }
 
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub struct Plan {
     pub target: usize,
     /// ARGs before the first FROM, and those that are always there.
     pub globals: BTreeMap<String, String>,
+    pub named: Contexts,
     /// Build arguments that some ARG names.
     pub consumed: Vec<String>,
 }
@@ -62,6 +66,7 @@ impl Plan {
         build_args: &BTreeMap<String, String>,
         target: Option<&str>,
         platform: &Platform,
+        named: Contexts,
     ) -> Result<Self, BuildError> {
         let steps = instruction::steps(&mut source)?;
         let mut globals = platform_arguments(platform);
@@ -70,7 +75,7 @@ impl Plan {
         for step in steps {
             match (&step.instruction, stages.last_mut()) {
                 (Instruction::From(from), _) => {
-                    let stage = stage(&source, &step, from, &stages, &globals)?;
+                    let stage = stage(&source, &step, from, &stages, &globals, &named)?;
                     stages.push(Stage { steps: vec![step], ..stage });
                 }
                 (Instruction::Arg(all), None) => {
@@ -92,6 +97,13 @@ impl Plan {
                 (_, Some(stage)) => stage.steps.push(step),
             }
         }
+        for stage in &mut stages {
+            // It takes the place of the stage, whatever that was to do.
+            if let Some(base) = stage.alias.as_ref().and_then(|alias| named.base(alias)) {
+                stage.base = base;
+                stage.steps.truncate(1);
+            }
+        }
         let Some(last) = stages.len().checked_sub(1) else {
             let hint = "begin with the image that yours stands on: FROM alpine";
             let place = super::parse::Place { line: 1, column: 1 };
@@ -109,7 +121,7 @@ impl Plan {
                 BuildError::NoStage { name: name.to_owned(), hint }
             })?,
         };
-        Ok(Self { source, stages, target, globals, consumed })
+        Ok(Self { source, stages, target, globals, named, consumed })
     }
 
     /// The stages that the target needs, itself included.
@@ -139,7 +151,7 @@ impl Plan {
 
     /// The stage before `number` that goes by a name or a number.
     pub fn earlier(&self, number: usize, name: &str) -> Option<usize> {
-        find(&self.stages[..number], name)
+        if self.named.has(name) { None } else { find(&self.stages[..number], name) }
     }
 }
 
@@ -172,6 +184,7 @@ fn stage(
     from: &From,
     before: &[Stage],
     globals: &BTreeMap<String, String>,
+    named: &Contexts,
 ) -> Result<Stage, Fault> {
     let image = word(source, step, &from.image, globals)?;
     if image.is_empty() {
@@ -181,11 +194,12 @@ fn stage(
     }
     let platform = from.platform.as_ref().map(|text| word(source, step, text, globals)).transpose()?;
     // By its name only: a number would be an image's.
-    let named = before.iter().rposition(|stage| stage.alias.as_deref() == Some(image.to_ascii_lowercase().as_str()));
-    let base = match named {
-        Some(number) => Base::Stage(number),
-        None if image == "scratch" => Base::Scratch,
-        None => Base::Image(image),
+    let stage = before.iter().rposition(|stage| stage.alias.as_deref() == Some(image.to_ascii_lowercase().as_str()));
+    let base = match (named.base(&image), stage) {
+        (Some(base), _) => base,
+        (None, Some(number)) => Base::Stage(number),
+        (None, None) if image == "scratch" => Base::Scratch,
+        (None, None) => Base::Image(image),
     };
     Ok(Stage {
         number: before.len(),
@@ -203,7 +217,7 @@ mod tests {
     fn plan(text: &str, target: Option<&str>) -> Plan {
         let source = Source::parse("Dockerfile", text).unwrap();
         let args = BTreeMap::from([("BASE".to_owned(), "alpine".to_owned())]);
-        Plan::new(source, &args, target, &Platform::here()).unwrap()
+        Plan::new(source, &args, target, &Platform::here(), Contexts::default()).unwrap()
     }
 
     #[test]

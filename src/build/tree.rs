@@ -3,6 +3,7 @@
 
 use super::glob::{Glob, Ignore, clean, is_pattern};
 use super::memo::{Memo, Seen};
+use super::mode::Chmod;
 use crate::container::rootfs::Root;
 use crate::image::digest::{Digest, Hasher};
 use crate::image::owner::{self, NotGiven, Owners, Stat};
@@ -331,7 +332,7 @@ pub struct Laying<'a> {
     /// `--chown`
     pub owner: Option<(u64, u64)>,
     /// `--chmod`
-    pub mode: Option<u32>,
+    pub chmod: Option<&'a Chmod>,
     /// When directories that were missing were made.
     pub now: Timespec,
 }
@@ -491,7 +492,7 @@ impl Laying<'_> {
                 self.unopened(entry, into, name)
             }
             FileType::Fifo => {
-                let mode = Mode::from_raw_mode(self.mode.unwrap_or(entry.stat.mode));
+                let mode = Mode::from_raw_mode(self.mode(entry));
                 rustix::fs::mknodat(into, name, FileType::Fifo, mode, 0).on("mknodat", name)?;
                 // Whatever the umask made of it.
                 rustix::fs::chmodat(into, name, mode, AtFlags::empty()).on("fchmodat", name)?;
@@ -520,7 +521,7 @@ impl Laying<'_> {
 
     fn attributes_from(&self, from: &impl AsFd, entry: &Entry, made: &impl AsFd) -> Result<(), TreeError> {
         let (uid, gid) = self.owner.unwrap_or((entry.stat.uid, entry.stat.gid));
-        let stat = Stat { uid, gid, mode: self.mode.unwrap_or(entry.stat.mode) };
+        let stat = Stat { uid, gid, mode: self.mode(entry) };
         let is_directory = entry.kind == FileType::Directory;
         self.owners.give(made, stat, is_directory).map_err(|error| not_given(error, &entry.path))?;
         for name in sys::flistxattr(from).on("flistxattr", &entry.path)?.iter().filter(|name| is_applied(name)) {
@@ -531,6 +532,11 @@ impl Laying<'_> {
             }
         }
         Ok(())
+    }
+
+    fn mode(&self, entry: &Entry) -> u32 {
+        let mode = entry.stat.mode;
+        self.chmod.map_or(mode, |chmod| chmod.apply(mode, entry.kind == FileType::Directory))
     }
 
     fn unopened(&self, entry: &Entry, into: &OwnedFd, name: &Path) -> Result<(), TreeError> {

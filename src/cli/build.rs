@@ -3,15 +3,18 @@
 use super::progress::{Kind, Progress};
 use super::transfer::Printer;
 use super::{Context, human};
+use crate::build::named::Contexts;
 use crate::build::stage::Plan;
 use crate::build::{
-    self, BuildError, Listener, Options, Output, OutputKind, RunNetwork, Secret, cache, check, context, parse,
+    self, BuildError, Export, Listener, Options, Output, OutputKind, Place, RunNetwork, Secret, cache, check, context,
+    parse,
 };
 use crate::diag::{Diagnose, Failure};
 use crate::image;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
+use crate::registry::credentials;
 use crate::userns;
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
@@ -30,6 +33,9 @@ pub struct BuildArgs {
     /// Set an ARG, or pass on your own variable
     #[arg(long, value_name = "NAME[=VALUE]")]
     build_arg: Vec<String>,
+    /// Files or an image that the Dockerfile finds under this name
+    #[arg(long, value_name = "NAME=DIR|docker-image://IMAGE|ADDRESS")]
+    build_context: Vec<String>,
     /// Build up to this stage
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
@@ -52,10 +58,10 @@ pub struct BuildArgs {
     #[arg(long, value_name = "default|ID[=SOCKET]")]
     ssh: Vec<String>,
     /// Use what a build elsewhere has done
-    #[arg(long, value_name = "type=local,src=DIR")]
+    #[arg(long, value_name = "NAME|type=registry,ref=NAME|type=local,src=DIR")]
     cache_from: Vec<String>,
-    /// Carry what this build has done to a directory
-    #[arg(long, value_name = "type=local,dest=DIR")]
+    /// Carry what this build has done to a registry or a directory; with mode=max, helper stages too
+    #[arg(long, value_name = "NAME|type=registry,ref=NAME[,mode=max]|type=local,dest=DIR[,mode=max]")]
     cache_to: Vec<String>,
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]
@@ -104,8 +110,8 @@ enum BuildArgsError {
     Network(String),
     #[error("--output {0}: {1}")]
     Output(String, &'static str),
-    #[error("--{flag} {text}: only directories are known here")]
-    Cache { flag: &'static str, text: String },
+    #[error("--{flag} {text}: {why}")]
+    Cache { flag: &'static str, text: String, why: String },
     #[error("--label {0}: it has no name")]
     Label(String),
     #[error("{} cannot be read", .0.display())]
@@ -119,8 +125,12 @@ impl Diagnose for BuildArgsError {
         match self {
             Self::Secret(..) => Some("as in: --secret id=token,src=token.txt or --secret id=token,env=TOKEN".into()),
             Self::Ssh(_) => Some("start an agent first: eval $(ssh-agent) && ssh-add".into()),
-            Self::Cache { flag: "cache-to", .. } => Some("as in: --cache-to type=local,dest=DIR".into()),
-            Self::Cache { .. } => Some("as in: --cache-from type=local,src=DIR".into()),
+            Self::Cache { flag: "cache-to", .. } => {
+                Some("as in: --cache-to type=registry,ref=NAME, or --cache-to type=local,dest=DIR".into())
+            }
+            Self::Cache { .. } => {
+                Some("as in: --cache-from type=registry,ref=NAME, or --cache-from type=local,src=DIR".into())
+            }
             Self::Output(..) => {
                 Some("as in: -o DIR, -o - for an archive, -o type=tar,dest=FILE; types: local, tar, oci, docker".into())
             }
@@ -132,8 +142,9 @@ impl Diagnose for BuildArgsError {
 pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
     // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
-    if arguments.explain || !context::is_plain(&arguments.context, arguments.file.as_deref()) {
-        userns::enter(store)?;
+    let is_plain = context::is_plain(&arguments.context, arguments.file.as_deref());
+    if arguments.explain || !is_plain || !Contexts::are_plain(&arguments.build_context) {
+        userns::enter_and_answer(store, credentials::answer)?;
     }
     let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
     let source = parse::Source::parse(&opened.file, &opened.text).map_err(BuildError::from)?;
@@ -147,14 +158,15 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     if arguments.check {
         return lint(source, &opened, context, &mut progress);
     }
-    let options = options(&arguments, source, &opened)?;
+    let options =
+        Options { named: Contexts::open(store, &arguments.build_context)?, ..options(&arguments, source, &opened)? };
     let debugs = arguments.debug;
     // The build works elsewhere.
     let iidfile = arguments.iidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     let begun = std::time::Instant::now();
     let built = match build::build(store, options, &mut progress) {
         Err(BuildError::NeedsNamespace) => {
-            userns::enter(store)?;
+            userns::enter_and_answer(store, credentials::answer)?;
             return Err(BuildError::NeedsNamespace.into());
         }
         Err(error @ BuildError::Failed { .. }) => {
@@ -197,6 +209,7 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         source,
         context: opened.directory.clone(),
         ignore: opened.ignore.clone(),
+        named: Contexts::default(),
         project: Digest::of(opened.project.as_bytes()),
         build_args,
         target: arguments.target.clone(),
@@ -205,7 +218,7 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         names: arguments.tag.iter().map(|name| name.clone().or_latest()).collect(),
         no_cache: arguments.no_cache,
         pull: arguments.pull,
-        pulling: Box::new(Printer::new(arguments.quiet, true)),
+        transfers: Box::new(Printer::new(arguments.quiet, true)),
         network: match arguments.network.as_deref() {
             None | Some("default" | "host" | "bridge") => RunNetwork::Host,
             Some("none") => RunNetwork::None,
@@ -215,8 +228,8 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         secrets: arguments.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
         agents: arguments.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
         squash: arguments.squash,
-        cache_from: directories("cache-from", "src", &arguments.cache_from)?,
-        cache_to: directories("cache-to", "dest", &arguments.cache_to)?,
+        cache_from: arguments.cache_from.iter().map(|text| cache_from(text)).collect::<Result<_, _>>()?,
+        cache_to: arguments.cache_to.iter().map(|text| cache_to(text)).collect::<Result<_, _>>()?,
         outputs: arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?,
         keep_failed: arguments.debug,
         epoch: epoch.and_then(|text| text.trim().parse().ok()),
@@ -240,15 +253,44 @@ fn secret(text: &str) -> Result<Secret, BuildArgsError> {
     Ok(Secret { id: id.to_owned(), contents })
 }
 
-fn directories(flag: &'static str, key: &str, texts: &[String]) -> Result<Vec<PathBuf>, BuildArgsError> {
-    let directory = |text: &String| {
-        let field =
-            |name: &str| text.split(',').filter_map(|f| f.split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v);
-        let path = field(key).filter(|_| field("type") == Some("local"));
-        let path = path.ok_or_else(|| BuildArgsError::Cache { flag, text: text.clone() })?;
-        Ok(std::path::absolute(path).unwrap_or_else(|_| path.into()))
+/// The value of a field in `a=1,b=2`.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.split(',').filter_map(|field| field.split_once('=')).find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// Where a cache is carried to or from: a name alone is one in a registry.
+fn place(flag: &'static str, key: &str, text: &str) -> Result<Place, BuildArgsError> {
+    let wrong = |why: &str| BuildArgsError::Cache { flag, text: text.to_owned(), why: why.to_owned() };
+    let registry = |name: &str| match name.parse::<Reference>() {
+        Ok(reference) => Ok(Place::Registry(reference.or_latest())),
+        Err(error) => Err(wrong(&error.to_string())),
     };
-    texts.iter().map(directory).collect()
+    match field(text, "type") {
+        None if !text.contains('=') => registry(text),
+        None => Err(wrong("it has no type=…")),
+        Some("registry") => registry(field(text, "ref").ok_or_else(|| wrong("it has no ref=NAME"))?),
+        Some("local") => {
+            let path = field(text, key).ok_or_else(|| wrong(&format!("it has no {key}=DIR")))?;
+            Ok(Place::Directory(std::path::absolute(path).unwrap_or_else(|_| path.into())))
+        }
+        Some(_) => Err(wrong("that type is not known; there are registry and local")),
+    }
+}
+
+fn cache_from(text: &str) -> Result<Place, BuildArgsError> {
+    place("cache-from", "src", text)
+}
+
+fn cache_to(text: &str) -> Result<Export, BuildArgsError> {
+    let place = place("cache-to", "dest", text)?;
+    match field(text, "mode") {
+        None | Some("min") => Ok(Export { place, all_stages: false }),
+        Some("max") => Ok(Export { place, all_stages: true }),
+        Some(_) => {
+            let why = "the modes are min and max".to_owned();
+            Err(BuildArgsError::Cache { flag: "cache-to", text: text.to_owned(), why })
+        }
+    }
 }
 
 /// `-o`, a path alone or its fields.
@@ -262,16 +304,14 @@ fn output(text: &str) -> Result<Output, BuildArgsError> {
         let kind = if text == "-" { OutputKind::Tar } else { OutputKind::Local };
         return Ok(Output { kind, target: path(text) });
     }
-    let field =
-        |name: &str| text.split(',').filter_map(|f| f.split_once('=')).find(|(n, _)| *n == name).map(|(_, v)| v);
-    let kind = match field("type").ok_or_else(|| wrong("it has no type=…"))? {
+    let kind = match field(text, "type").ok_or_else(|| wrong("it has no type=…"))? {
         "local" => OutputKind::Local,
         "tar" => OutputKind::Tar,
         "oci" => OutputKind::Oci,
         "docker" => OutputKind::Docker,
         _ => return Err(wrong("that type is not known")),
     };
-    let target = field("dest").and_then(path);
+    let target = field(text, "dest").and_then(path);
     match (kind, &target) {
         (OutputKind::Local, None) => Err(wrong("it has no dest=DIR")),
         (_, None) if std::io::stdout().is_terminal() => {
@@ -345,7 +385,7 @@ fn lint(
     context: &Context,
     progress: &mut Progress,
 ) -> Result<u8, Failure> {
-    let mut plan = Plan::new(source, &BTreeMap::new(), None, &Platform::here())?;
+    let mut plan = Plan::new(source, &BTreeMap::new(), None, &Platform::here(), Contexts::default())?;
     let known = |name: &str| {
         let image = image::find(&context.store, name).ok()?;
         let env = image.config().config().as_ref()?.env().clone().unwrap_or_default();

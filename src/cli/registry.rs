@@ -2,12 +2,12 @@
 
 use super::Context;
 use super::transfer::Printer;
-use crate::diag::{self, Diagnose, Failure};
+use crate::diag::{Diagnose, Failure};
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::image::stream::Compression;
 use crate::image::{Image, names};
-use crate::registry::{self, Login, Policy, Pulled, RegistryError, Settings, credentials, list};
+use crate::registry::{self, Policy, Pulled, RegistryError, Settings, credentials, list};
 use crate::userns;
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
@@ -56,26 +56,6 @@ impl RegistryFlags {
     }
 }
 
-/// Goes on inside the user namespace, and takes along what a credential helper outside of it says of a registry.
-fn enter(context: &Context, registry: &str, flags: &RegistryFlags) -> Result<Settings, Failure> {
-    let handed = userns::enter_with(&context.store, || helper_says(registry))?;
-    let login = serde_json::from_slice(&handed).map_or(Login::Kept, Login::Known);
-    Ok(Settings { login, ..flags.settings() })
-}
-
-/// Nothing, if there is no helper. One that fails must not keep public images from being pulled.
-fn helper_says(registry: &str) -> Result<Vec<u8>, Failure> {
-    if !credentials::has_helper(registry) {
-        return Ok(Vec::new());
-    }
-    let credential = credentials::find(registry).unwrap_or_else(|error| {
-        diag::report(&error);
-        eprintln!("note: going on without a login");
-        None
-    });
-    Ok(serde_json::to_vec(&credential).unwrap_or_default())
-}
-
 #[derive(Args)]
 pub struct PullArguments {
     /// NAME[:TAG] or NAME@DIGEST
@@ -100,7 +80,8 @@ pub struct PullArguments {
 }
 
 fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
-    let settings = enter(context, &arguments.image.registry, &arguments.registry)?;
+    userns::enter_and_answer(&context.store, credentials::answer)?;
+    let settings = arguments.registry.settings();
     let printer = Printer::new(arguments.quiet, arguments.aside);
     let (store, platform) = (&context.store, arguments.platform.as_ref());
     let is_whole = arguments.image.tag.is_some() || arguments.image.digest.is_some();
@@ -188,7 +169,8 @@ impl From<LayerCompression> for Compression {
 }
 
 fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
-    let settings = enter(context, &arguments.image.registry, &arguments.registry)?;
+    userns::enter_and_answer(&context.store, credentials::answer)?;
+    let settings = arguments.registry.settings();
     let printer = Printer::new(arguments.quiet, false);
     let is_whole = arguments.image.tag.is_some() || arguments.image.digest.is_some();
     let compression = arguments.compression.map(Compression::from);
@@ -275,7 +257,7 @@ pub fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, 
     arguments.extend(platform.map(|platform| format!("--platform={platform}").into()));
     arguments.push(format!("--tls-verify={}", flags.registry.tls_verify).into());
     arguments.push(reference.to_string().into());
-    match userns::run_inside(store, arguments, Some(&helper_says(&reference.registry)?))? {
+    match userns::run_inside(store, arguments, credentials::answer)? {
         0 => Ok(registry::local(store, &reference.to_string(), platform)?.ok_or(RegistryError::Vanished { reference })?),
         // It has said why; but what was meant may be here.
         _ => {

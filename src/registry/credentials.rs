@@ -2,8 +2,9 @@
 //! names. Where there is none, those that Podman keeps are read too.
 
 use super::helper::{self, HelperError};
-use crate::diag::Diagnose;
+use crate::diag::{self, Diagnose};
 use crate::sys::{On, SysError};
+use crate::userns;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -160,13 +161,19 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// What is kept for a registry.
+/// What is kept for a registry. A helper may want to know who asks, and so is asked outside of any user namespace; one that
+/// fails there must not keep public images from being pulled.
 pub fn find(registry: &str) -> Result<Option<Credential>, CredentialError> {
     let docker = Config::docker()?;
-    if let Some(helper) = docker.helper(registry)
-        && let Some(found) = helper::get(helper, key(registry))?
-    {
-        return Ok(Some(found));
+    if let Some(helper) = docker.helper(registry) {
+        let answer = if userns::is_inside() { userns::ask(registry.as_bytes()) } else { None };
+        let found = match answer {
+            Some(answer) => serde_json::from_slice(&answer).ok().flatten(),
+            None => helper::get(helper, key(registry))?,
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
     }
     if let Some((_, entry)) = docker.entry(registry) {
         return Ok(of_entry(entry));
@@ -177,10 +184,14 @@ pub fn find(registry: &str) -> Result<Option<Credential>, CredentialError> {
     Ok(Config::read(podman)?.entry(registry).and_then(|(_, entry)| of_entry(entry)))
 }
 
-/// A helper keeps the credential of this registry. It may want to know who asks, and so is to be asked outside of any user
-/// namespace.
-pub fn has_helper(registry: &str) -> bool {
-    Config::docker().is_ok_and(|config| config.helper(registry).is_some())
+/// Tells the half of this command that is inside the user namespace what is kept for the registry that it asks for.
+pub fn answer(registry: &[u8]) -> Vec<u8> {
+    let credential = find(&String::from_utf8_lossy(registry)).unwrap_or_else(|error| {
+        diag::report(&error);
+        eprintln!("note: going on without a login");
+        None
+    });
+    serde_json::to_vec(&credential).unwrap_or_default()
 }
 
 fn of_entry(entry: &Value) -> Option<Credential> {

@@ -185,7 +185,7 @@ impl List {
 }
 
 fn members(session: &Session, reference: &Reference) -> Result<Vec<Member>, RegistryError> {
-    let which = which(reference);
+    let which = manifest::which(reference);
     let subject = reference.familiar();
     let document = manifest::get(session, &reference.repository, &which)?;
     let Kind::Index(index) = manifest::parse(&document.bytes, &subject)? else {
@@ -226,15 +226,11 @@ fn described(platform: &Platform) -> Value {
     fields
 }
 
-fn which(reference: &Reference) -> String {
-    reference.digest.map_or_else(|| reference.tag.clone().unwrap_or_default(), |digest| digest.to_string())
-}
-
 /// A manifest or an index as it lies in a registry.
 pub fn fetch(reference: &Reference, settings: &Settings) -> Result<Vec<u8>, RegistryError> {
     let reference = reference.clone().or_latest();
     let session = endpoint::open(&reference, settings)?;
-    let document = manifest::get(&session, &reference.repository, &which(&reference));
+    let document = manifest::get(&session, &reference.repository, &manifest::which(&reference));
     Ok(document.map_err(|error| verdict::explain(error, &session, &reference, Verb::Pull))?.bytes)
 }
 

@@ -7,6 +7,7 @@ use crate::image::digest::Digest;
 use crate::image::layer::Blob;
 use crate::image::manifest::OCI_MANIFEST;
 use crate::image::platform::{self, Platform};
+use crate::image::reference::Reference;
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde_json::Value;
 use ureq::http::Method;
@@ -18,7 +19,7 @@ const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.o
 /// Registries themselves accept no longer ones.
 const LONGEST: u64 = 4 << 20;
 /// Configs hold a whole history.
-const LONGEST_CONFIG: u64 = 16 << 20;
+const LONGEST_DOCUMENT: u64 = 16 << 20;
 
 /// A document as it came.
 pub struct Document {
@@ -57,11 +58,16 @@ pub fn get(session: &Session, repository: &str, which: &str) -> Result<Document,
     }
 }
 
+/// What a reference asks a registry for: a tag or a digest.
+pub fn which(reference: &Reference) -> String {
+    reference.digest.map_or_else(|| reference.tag.clone().unwrap_or_default(), |digest| digest.to_string())
+}
+
 /// As people call it.
 fn subject(session: &Session, repository: &str, which: &str) -> String {
     let joint = if which.contains(':') { '@' } else { ':' };
     let text = format!("{}/{repository}{joint}{which}", session.registry);
-    text.parse().map_or(text, |reference: crate::image::reference::Reference| reference.familiar())
+    text.parse().map_or(text, |reference: Reference| reference.familiar())
 }
 
 pub fn parse(document: &[u8], subject: &str) -> Result<Kind, RegistryError> {
@@ -109,17 +115,27 @@ pub fn media_type(document: &[u8]) -> String {
 
 /// A config, which lies among the blobs.
 pub fn config(session: &Session, repository: &str, descriptor: &Descriptor) -> Result<Vec<u8>, RegistryError> {
+    document(session, repository, descriptor, "config")
+}
+
+/// A blob that is no layer, but something to be read as a whole.
+pub fn document(
+    session: &Session,
+    repository: &str,
+    descriptor: &Descriptor,
+    what: &str,
+) -> Result<Vec<u8>, RegistryError> {
     let expected = digest(descriptor, repository)?;
     let url = session.url(&format!("{repository}/blobs/{expected}"));
     let response = session.get(&url, &[], &Scope::pull(repository))?;
     if response.status() != 200 {
         let refusal: Refusal = answer::refusal(response);
-        return Err(refusal.into_error(&format!("config {expected}")));
+        return Err(refusal.into_error(&format!("{what} {expected}")));
     }
-    let bytes = answer::document(response, &url, LONGEST_CONFIG)?;
+    let bytes = answer::document(response, &url, LONGEST_DOCUMENT)?;
     let found = Digest::of(&bytes);
     if found != expected {
-        return Err(RegistryError::Digest { what: "config".into(), expected, found });
+        return Err(RegistryError::Digest { what: what.into(), expected, found });
     }
     Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! Images from and to registries, by the OCI distribution protocol.
 
 mod answer;
+pub mod artifact;
 mod blob;
 pub mod challenge;
 mod config;
@@ -101,6 +102,8 @@ pub enum RegistryError {
     Ancient { subject: String },
     #[error("{subject} is not an image")]
     NoImage { subject: String },
+    #[error("{subject} is not {wanted}")]
+    NoArtifact { subject: String, wanted: &'static str },
     #[error("{subject} has no end")]
     Endless { subject: String },
     #[error("{subject} is an index of indexes")]

@@ -5,6 +5,7 @@ use super::manifest::{self, Kind};
 use super::session::Session;
 use super::verdict::{self, Verb};
 use super::{Progress, RegistryError, Settings, State, config, endpoint};
+use crate::diag;
 use crate::image::digest::Digest;
 use crate::image::install::{Candidate, Source, install};
 use crate::image::location::{self, Location};
@@ -80,8 +81,7 @@ pub fn pull(
     progress: &dyn Progress,
 ) -> Result<Pulled, RegistryError> {
     let reference = reference.clone().or_latest();
-    let tag = reference.tag.clone().unwrap_or_default();
-    let which = reference.digest.map_or(tag, |digest| digest.to_string());
+    let which = manifest::which(&reference);
     let shown = reference.tag.as_ref().unwrap_or(&which);
     progress.line(&format!("{shown}: Pulling from {}", reference.repository));
     let (mirrors, own) = config::places(&reference)?;
@@ -93,7 +93,9 @@ pub fn pull(
         match pulled {
             // What is wrong here is wrong with any registry.
             Err(error @ RegistryError::Image(_)) => return Err(error),
-            Err(error) => progress.line(&format!("note: the mirror {} does not help: {error}", mirror.host)),
+            Err(error) => {
+                progress.line(&format!("note: the mirror {} does not help: {}", mirror.host, diag::in_one_line(&error)))
+            }
             pulled => return pulled,
         }
     }

@@ -57,12 +57,12 @@ fn push_to(
     compression: Option<Compression>,
     progress: &dyn Progress,
 ) -> Result<Pushed, RegistryError> {
+    let infos = infos(store, &image.layers)?;
     let target = Target { session, repository: &reference.repository, progress };
-    let infos = image.layers.iter().map(|id| layer::known(store, id)).collect::<Result<Vec<_>, _>>()?;
-    let work = Work { store, image, infos: &infos, target, reference, compression };
+    let work = Work { store, infos: &infos, target, reference, compression };
 
     let config = image::config_bytes(store, &image.id)?;
-    let document = match work.kept(name.manifest)? {
+    let document = match work.kept(&image.id, name.manifest)? {
         Some(manifest) => manifest,
         None => made::of_blobs(&config, &work.place_all(vec![Wanted::Any; infos.len()])?),
     };
@@ -74,6 +74,22 @@ fn push_to(
     image::add_manifest(store, &claim, &document)?;
     names::set(store, &claim, reference, digest)?;
     Ok(Pushed { digest, size: document.len() })
+}
+
+fn infos(store: &Store, layers: &[Digest]) -> Result<Vec<Info>, ImageError> {
+    layers.iter().map(|diff_id| layer::known(store, diff_id)).collect()
+}
+
+/// Brings layers of the store into a repository, and gives the form in which each is there now.
+pub(super) fn layers(
+    store: &Store,
+    target: Target,
+    reference: &Reference,
+    layers: &[Digest],
+) -> Result<Vec<Blob>, RegistryError> {
+    let infos = infos(store, layers)?;
+    let wanted = vec![Wanted::Any; infos.len()];
+    Work { store, infos: &infos, target, reference, compression: None }.place_all(wanted)
 }
 
 /// Makes a tag stand for a manifest or an index whose parts are all there.
@@ -97,7 +113,6 @@ pub fn put_manifest(session: &Session, reference: &Reference, document: &[u8]) -
 
 struct Work<'a> {
     store: &'a Store,
-    image: &'a Image,
     infos: &'a [Info],
     target: Target<'a>,
     reference: &'a Reference,
@@ -108,10 +123,10 @@ struct Work<'a> {
 impl Work<'_> {
     /// A manifest that the image came with, if each blob that it names is here or in the registry: it goes as it came. The
     /// one that its name stands for comes first, and then one whose blobs are all here.
-    fn kept(&self, preferred: Digest) -> Result<Option<Vec<u8>>, RegistryError> {
+    fn kept(&self, image: &Digest, preferred: Digest) -> Result<Option<Vec<u8>>, RegistryError> {
         let mut known = Vec::new();
-        for digest in image::manifests(self.store, &self.image.id)? {
-            let bytes = image::manifest_bytes(self.store, &self.image.id, &digest)?;
+        for digest in image::manifests(self.store, image)? {
+            let bytes = image::manifest_bytes(self.store, image, &digest)?;
             let Ok(Kind::Image(manifest)) = manifest::parse(&bytes, &self.reference.familiar()) else { continue };
             let blobs: Option<Vec<Blob>> = manifest.layers().iter().map(manifest::blob).collect();
             let Some(blobs) = blobs.filter(|blobs| blobs.len() == self.infos.len()) else { continue };

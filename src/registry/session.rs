@@ -118,10 +118,11 @@ impl Session {
         scope: &Scope,
     ) -> Result<Response<Body>, RegistryError> {
         let builder = self.authorized(builder(method, url, headers), url, scope)?;
+        let was_told = says_who(&builder);
         let request = builder.body(body).map_err(|e| HttpError::reach(url, e.into()))?;
         let response = self.client(url).send(request)?;
         if response.status() == 401 && self.is_own(url) {
-            self.learn(&response);
+            self.learn(&response, was_told);
         }
         Ok(response)
     }
@@ -164,20 +165,22 @@ impl Session {
             }
             builder
         };
-        let response = self.client(url).send(with_body(self.authorized(again(), url, scope)?)?)?;
-        if response.status() != 401 || !self.is_own(url) || !self.learn(&response) {
+        let first = self.authorized(again(), url, scope)?;
+        let was_told = says_who(&first);
+        let response = self.client(url).send(with_body(first)?)?;
+        if response.status() != 401 || !self.is_own(url) || !self.learn(&response, was_told) {
             return Ok(response);
         }
         Ok(self.client(url).send(with_body(self.authorized(again(), url, scope)?)?)?)
     }
 
-    /// Notes what the registry asks for. `false`: it asks for nothing that we have not given.
-    fn learn(&self, response: &Response<Body>) -> bool {
+    /// Notes what the registry asks for. `false`: it asks for nothing that it was not told.
+    fn learn(&self, response: &Response<Body>, was_told: bool) -> bool {
         let headers: Vec<&str> =
             response.headers().get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok()).collect();
         let Some(challenge) = challenge::choose(&headers) else { return false };
         let mut known = self.known();
-        if challenge == Challenge::Basic && (self.credential.is_none() || known.challenge == Some(Challenge::Basic)) {
+        if challenge == Challenge::Basic && (self.credential.is_none() || was_told) {
             return false;
         }
         known.tokens.clear();
@@ -250,6 +253,10 @@ impl Session {
             }
         }
     }
+}
+
+fn says_who(request: &Builder) -> bool {
+    request.headers_ref().is_some_and(|headers| headers.contains_key("authorization"))
 }
 
 fn builder(method: Method, url: &str, headers: &[(&str, &str)]) -> Builder {

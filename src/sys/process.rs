@@ -294,10 +294,42 @@ pub fn signalfd(signals: &[i32]) -> Result<OwnedFd, SysError> {
 
 /// The next signal told by a [`signalfd`], if any.
 pub fn read_signal(fd: BorrowedFd) -> Option<i32> {
+    read_signal_and_sender(fd).map(|(signal, _)| signal)
+}
+
+/// [`read_signal`], and whether the kernel has sent it: as a terminal's to a whole process group, not some process's to this
+/// one alone.
+pub fn read_signal_and_sender(fd: BorrowedFd) -> Option<(i32, bool)> {
     let mut buffer = [0u8; size_of::<libc::signalfd_siginfo>()];
     let read = rustix::io::read(fd, &mut buffer).ok()?;
-    // The signal's number is the first field.
-    (read == buffer.len()).then(|| i32::from_ne_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]))
+    // Numbers of four bytes: the signal, an errno, the code.
+    let number = |at: usize| i32::from_ne_bytes([buffer[at], buffer[at + 1], buffer[at + 2], buffer[at + 3]]);
+    (read == buffer.len()).then(|| (number(0), number(8) == libc::SI_KERNEL))
+}
+
+/// Signals that a [`signalfd`] would tell do again what they do to any process, as long as this lives.
+pub struct LetThrough(libc::sigset_t);
+
+impl LetThrough {
+    pub fn new(signals: &[i32]) -> Self {
+        // SAFETY: both sets are initialised before use, by sigemptyset and by sigprocmask.
+        unsafe {
+            let (mut set, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+            libc::sigemptyset(&raw mut set);
+            for signal in signals {
+                libc::sigaddset(&raw mut set, *signal);
+            }
+            libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, &raw mut before);
+            Self(before)
+        }
+    }
+}
+
+impl Drop for LetThrough {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that was found in place.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
 }
 
 /// kill(2).
@@ -367,6 +399,16 @@ pub fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), SysError> {
     match unsafe { libc::setrlimit(resource as _, &raw const limit) } {
         0 => Ok(()),
         _ => Err(last("setrlimit", &resource.to_string())),
+    }
+}
+
+/// Waits for threads that have done their work to be gone for the kernel, too: joining one does not.
+pub fn await_threads() {
+    for _ in 0..1000 {
+        if threads() == 1 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(100));
     }
 }
 

@@ -47,7 +47,7 @@ impl ProbeArgs {
         if self.telling.json {
             super::print_json(&rows)?;
         } else {
-            print!("{}", told(&rows, self.telling.language()));
+            print!("{}", told(&rows, self.telling.speech.language()));
         }
         Ok(0)
     }

@@ -1,0 +1,151 @@
+//! What is no image and lies in a registry as one does: documents and layers, each with a name, under one manifest.
+
+use super::blob::Download;
+use super::manifest::{self, Kind as Manifest};
+use super::push::{self, put_manifest};
+use super::session::Session;
+use super::upload::{Bytes, Target};
+use super::verdict::{self, Verb};
+use super::{Progress, RegistryError, Settings, State, endpoint};
+use crate::image::digest::Digest;
+use crate::image::layer::Blob;
+use crate::image::manifest::OCI_MANIFEST;
+use crate::image::reference::Reference;
+use crate::store::Store;
+use oci_spec::image::Descriptor;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Mutex;
+
+/// What an artifact is: how its manifest says so, and how people do.
+pub struct Kind {
+    pub artifact_type: &'static str,
+    pub documents: &'static str,
+    pub words: &'static str,
+}
+
+/// The annotation of a part that holds its name.
+const NAME: &str = "minirun.name";
+/// A manifest has a config, and this one has nothing to say (OCI image specification, "Guidance for an Empty Descriptor").
+const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
+const EMPTY: &[u8] = b"{}";
+
+/// In a registry.
+pub struct Artifact {
+    session: Session,
+    repository: String,
+    parts: HashMap<String, Descriptor>,
+}
+
+impl Artifact {
+    /// Reads what parts there are, and none of them.
+    pub fn open(reference: &Reference, kind: &Kind, settings: &Settings) -> Result<Self, RegistryError> {
+        let session = endpoint::open(reference, settings)?;
+        match parts(&session, reference, kind) {
+            Ok(parts) => Ok(Self { session, repository: reference.repository.clone(), parts }),
+            Err(error) => Err(verdict::explain(error, &session, reference, Verb::Pull)),
+        }
+    }
+
+    pub fn document(&self, name: &str) -> Result<Option<Vec<u8>>, RegistryError> {
+        let Some(descriptor) = self.parts.get(name) else { return Ok(None) };
+        manifest::document(&self.session, &self.repository, descriptor, "document").map(Some)
+    }
+
+    /// The archive of a layer as it arrives. Why it breaks off, `failure` says.
+    pub fn layer<'a>(
+        &'a self,
+        name: &str,
+        progress: &'a dyn Progress,
+        failure: &'a Mutex<Option<RegistryError>>,
+    ) -> Result<Option<impl Read + Send>, RegistryError> {
+        let Some(descriptor) = self.parts.get(name) else { return Ok(None) };
+        let digest = manifest::digest(descriptor, name)?;
+        let (id, size) = (digest.short(), descriptor.size());
+        progress.layer(&id, State::Downloading { done: 0, total: size });
+        let Self { session, repository, .. } = self;
+        Ok(Some(Download { session, repository, digest, size, id, progress, failure }.reader()))
+    }
+}
+
+fn parts(session: &Session, reference: &Reference, kind: &Kind) -> Result<HashMap<String, Descriptor>, RegistryError> {
+    let subject = reference.familiar();
+    let document = manifest::get(session, &reference.repository, &manifest::which(reference))?;
+    let Manifest::Image(found) = manifest::parse(&document.bytes, &subject)? else {
+        return Err(RegistryError::NoArtifact { subject, wanted: kind.words });
+    };
+    if found.artifact_type().as_ref().is_none_or(|found| found.to_string() != kind.artifact_type) {
+        return Err(RegistryError::NoArtifact { subject, wanted: kind.words });
+    }
+    let named = |part: &Descriptor| Some((part.annotations().as_ref()?.get(NAME)?.clone(), part.clone()));
+    Ok(found.layers().iter().filter_map(named).collect())
+}
+
+/// On its way to a registry.
+pub struct Outgoing {
+    pub documents: Vec<(String, Vec<u8>)>,
+    /// Of the store.
+    pub layers: Vec<(String, Digest)>,
+}
+
+impl Outgoing {
+    /// Sends what the registry lacks of it. Inside the user namespace.
+    pub fn push(
+        &self,
+        store: &Store,
+        reference: &Reference,
+        kind: &Kind,
+        settings: &Settings,
+        progress: &dyn Progress,
+    ) -> Result<(), RegistryError> {
+        let session = endpoint::open(reference, settings)?;
+        self.push_to(store, &session, reference, kind, progress)
+            .map_err(|error| verdict::explain(error, &session, reference, Verb::Push))
+    }
+
+    fn push_to(
+        &self,
+        store: &Store,
+        session: &Session,
+        reference: &Reference,
+        kind: &Kind,
+        progress: &dyn Progress,
+    ) -> Result<(), RegistryError> {
+        let target = || Target { session, repository: &reference.repository, progress };
+        let diff_ids: Vec<Digest> = self.layers.iter().map(|(_, diff_id)| *diff_id).collect();
+        let layers = push::layers(store, target(), reference, &diff_ids)?;
+        let names = self.layers.iter().map(|(name, _)| name);
+        let mut parts: Vec<Value> = names.zip(&layers).map(|(name, blob)| part(name, blob)).collect();
+        for (name, bytes) in &self.documents {
+            let blob = send(&target(), name, bytes, kind.documents)?;
+            parts.push(part(name, &blob));
+        }
+        let config = send(&target(), "the config", EMPTY, EMPTY_TYPE)?;
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": kind.artifact_type,
+            "config": { "mediaType": config.media_type, "digest": config.digest, "size": config.size },
+            "layers": parts,
+        });
+        put_manifest(session, reference, manifest.to_string().as_bytes()).map(drop)
+    }
+}
+
+fn send(target: &Target, what: &str, bytes: &[u8], media_type: &str) -> Result<Blob, RegistryError> {
+    let digest = Digest::of(bytes);
+    if target.has(&digest)? {
+        return Ok(Blob { digest, size: bytes.len() as u64, media_type: media_type.to_owned() });
+    }
+    target.send(&Bytes { what, bytes }, media_type)
+}
+
+fn part(name: &str, blob: &Blob) -> Value {
+    json!({
+        "mediaType": blob.media_type,
+        "digest": blob.digest,
+        "size": blob.size,
+        "annotations": { NAME: name },
+    })
+}

@@ -1,0 +1,126 @@
+//! `build --build-context`: files and images that a Dockerfile finds under names of the command line's.
+
+mod common;
+
+use common::http::{Answer, WebServer};
+use common::{Need, Sandbox, require};
+use std::fs;
+
+fn with_assets() -> Sandbox {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.put("../assets/page.html", "page\n");
+    sandbox.put("../assets/sub/deep", "deep\n");
+    sandbox.put("../assets/secret", "left out\n");
+    sandbox.put("../assets/.dockerignore", "secret\n.dockerignore\n");
+    sandbox
+}
+
+#[test]
+fn a_directory_under_a_name() {
+    let sandbox = with_assets();
+    let text = "FROM alpine\nCOPY --from=assets . /srv/\nRUN --mount=from=assets,target=/a,source=sub cat /a/deep > /mounted\n";
+    let assets = ["--build-context", "assets=assets"];
+    sandbox.build(text, &assets);
+    assert_eq!(
+        sandbox.inside("find /srv -type f | sort; cat /mounted; stat -c %u /srv/page.html"),
+        "/srv/page.html\n/srv/sub/deep\ndeep\n0\n"
+    );
+    let said = sandbox.build(text, &assets);
+    assert_eq!(said.matches(" cached").count(), 2, "{said}");
+    sandbox.put("../assets/secret", "other\n");
+    sandbox.put("../assets/page.html", "changed\n");
+    let said = sandbox.build(text, &[&assets[..], &["--explain"]].concat());
+    assert!(said.contains("it ran: page.html changed"), "{said}");
+    sandbox.put("../assets/sub/deep", "deeper\n");
+    sandbox.build(text, &assets);
+    assert_eq!(sandbox.inside("cat /mounted"), "deeper\n");
+
+    // Nothing but its files, as an image of its own.
+    sandbox.build("FROM assets\nCMD [\"ls\"]\n", &assets);
+    assert_eq!(sandbox.look("built", "{{len .RootFS.Layers}}"), "1");
+    sandbox.build("FROM assets\n", &[&assets[..], &["-o", "out"]].concat());
+    assert_eq!(fs::read_to_string(sandbox.file("out/sub/deep")).unwrap(), "deeper\n");
+    assert!(!sandbox.file("out/secret").exists());
+
+    let error = sandbox.try_build("FROM alpine\nCOPY --from=assets nowhere /\n", &assets).fails(1);
+    assert!(error.contains("`nowhere` is not in the build context `assets`"), "{error}");
+    for (wrong, why) in
+        [("assets", "no NAME="), ("a=nowhere", "nowhere is not there"), ("a=oci-layout://x", "no oci-layout://")]
+    {
+        let output = sandbox.try_build(text, &["--build-context", wrong]);
+        assert!(output.code != 0 && output.stderr.contains(why), "{}", output.streams());
+    }
+}
+
+#[test]
+fn an_image_or_files_in_the_place_of_a_stage_or_an_image() {
+    let sandbox = with_assets();
+    sandbox.put("Containerfile.other", "FROM alpine\nRUN echo other > /other\n");
+    sandbox.ok(&["build", "-q", "-t", "other", "-f", "context/Containerfile.other", "context"]);
+    let other = ["--build-context", "docker.io/library/base:latest=docker-image://other"];
+    sandbox.build("FROM base\nCOPY --from=base /other /copied\n", &other);
+    assert_eq!(sandbox.inside("cat /other /copied"), "other\nother\n");
+    // The stage is not built, though the Dockerfile tells how.
+    let text = "FROM alpine AS dependency\nRUN exit 3\nFROM alpine\nCOPY --from=dependency /page.html /\n";
+    sandbox.build(text, &["--build-context", "dependency=assets"]);
+    assert_eq!(sandbox.inside("cat /page.html"), "page\n");
+    let text = "FROM alpine AS dependency\nRUN exit 3\nFROM dependency\nRUN cat /other\n";
+    sandbox.build(text, &["--build-context", "dependency=docker-image://other"]);
+}
+
+#[test]
+fn archives_and_repositories_are_fetched() {
+    let sandbox = with_assets();
+    sandbox.run_other("tar", &["-C", "assets", "-czf", "assets.tar.gz", "."]).ok();
+    let archive = fs::read(sandbox.file("assets.tar.gz")).unwrap();
+    let server = WebServer::start(move |_| Answer::new(200, archive.clone()));
+    let text = "FROM alpine\nCOPY --from=assets page.html /\n";
+    sandbox.build(text, &["--build-context", &format!("assets=http://{}/assets.tar.gz", server.host())]);
+    assert_eq!(sandbox.inside("cat /page.html"), "page\n");
+    let said = sandbox.build(text, &["--build-context", "assets=assets.tar.gz"]);
+    assert_eq!(said.matches(" cached").count(), 1, "{said}");
+    let error = sandbox.try_build(text, &["--build-context", "assets=http://127.0.0.1:1/a.tar"]).fails(1);
+    assert!(error.contains("--build-context assets=http"), "{error}");
+
+    require!(Need::Tool("git"));
+    let git = |arguments: &[&str]| {
+        let who = ["-c", "user.name=a", "-c", "user.email=a@b", "-C", "assets"];
+        common::finish(sandbox.other("git").args([&who[..], arguments].concat())).ok()
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "x"]);
+    sandbox.put("Dockerfile", text);
+    let address = format!("assets=git://localhost{}#main", sandbox.file("assets").display());
+    let mut command = sandbox.command(&["build", "-q", "--build-context", &address, "context"]);
+    command
+        .env("GIT_CONFIG_COUNT", "2")
+        .env("GIT_CONFIG_KEY_0", "url./.insteadOf")
+        .env("GIT_CONFIG_VALUE_0", "git://localhost/")
+        .env("GIT_CONFIG_KEY_1", "safe.directory")
+        .env("GIT_CONFIG_VALUE_1", "*");
+    common::finish(&mut command).ok();
+}
+
+#[test]
+fn a_cache_begins_with_what_it_is_made_from() {
+    let sandbox = with_assets();
+    let text = "FROM alpine AS warm\nRUN mkdir -p /w/sub && echo warm > /w/sub/f && chown 7:7 /w/sub/f\nFROM alpine\n\
+        RUN --mount=type=cache,target=/c,from=warm,source=/w/sub cat /c/f > /seen; stat -c %u /c/f >> /seen; echo more >> /c/f\n\
+        RUN --mount=type=cache,target=/c,from=warm,source=/w/sub cp /c/f /again\n\
+        RUN --mount=type=cache,target=/c ls /c > /plain\n\
+        RUN --mount=type=cache,target=/c,from=assets cat /c/page.html > /assets\n";
+    sandbox.build(text, &["--build-context", "assets=assets"]);
+    assert_eq!(sandbox.inside("cat /seen /again /plain /assets"), "warm\n7\nwarm\nmore\npage\n");
+    // It stays as it is for the next build, and begins anew with another stage.
+    let again = text.replace("/again", "/once-more");
+    sandbox.build(&again, &["--build-context", "assets=assets"]);
+    assert_eq!(sandbox.inside("cat /once-more"), "warm\nmore\n");
+    let other = again.replace("echo warm", "echo other");
+    sandbox.build(&other, &["--build-context", "assets=assets", "--no-cache"]);
+    assert_eq!(sandbox.inside("cat /once-more"), "other\nmore\n");
+    let error = sandbox
+        .try_build("FROM alpine\nRUN --mount=type=cache,target=/c,from=alpine,source=/nowhere true\n", &[])
+        .fails(1);
+    assert!(error.contains("`nowhere` is not in stage or image `alpine`"), "{error}");
+}
