@@ -212,13 +212,10 @@ impl Builder<'_> {
     fn tree_of(&mut self, overlay: &Overlay) -> Result<OwnedFd, BuildError> {
         match self.room()?.layering {
             Layering::Fuse => Ok(overlay.tree_by_fuse()?),
-            Layering::Kernel | Layering::Copy => match overlay.tree() {
+            Layering::Copy => Ok(overlay.tree_by_copy()?),
+            Layering::Kernel => match overlay.tree() {
                 Err(error) if error.errno != libc::ENOSPC && error.errno != libc::ENOENT => {
-                    let layering = Layering::instead(self.store)?;
-                    self.room()?.layering = layering;
-                    if layering == Layering::Copy {
-                        return Err(BuildError::NoOverlay(self.store.root.clone()));
-                    }
+                    self.room()?.layering = Layering::instead(self.store)?;
                     self.tree_of(overlay)
                 }
                 other => Ok(other?),
