@@ -46,7 +46,7 @@ fn a_build_goes_on_without_any_overlay() {
         minirun run --rm --network none built sh -c 'ls /etc/motd 2>&1; stat -c %a /srv/page; ls -d /new /copied'
         minirun history built",
     );
-    for line in ["ls: /etc/motd: No such file", "4755\n", "/copied\n/new\n", " 5B ", " 284B"] {
+    for line in ["ls: /etc/motd: No such file", "4755\n", "/copied\n/new\n", "5B\n", "284B\n"] {
         assert!(output.stdout.contains(line), "{line}: {}", output.streams());
     }
     assert_eq!(output.stderr.matches("copies its image").count(), 1, "{}", output.streams());
