@@ -502,6 +502,17 @@ pub fn is_inside() -> bool {
     outside().is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now != outside))
 }
 
+/// The number that this process's user has where it was started from.
+pub fn uid_outside() -> u32 {
+    let uid = rustix::process::geteuid().as_raw();
+    if !is_inside() {
+        return uid;
+    }
+    let map = parse_map(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default());
+    let range = map.iter().find(|range| (range.inside..range.inside.saturating_add(range.count)).contains(&uid));
+    range.map_or(uid, |range| range.outside + (uid - range.inside))
+}
+
 /// The user namespace that this process came from, as its link in `/proc` names it.
 pub fn outside() -> Option<PathBuf> {
     std::env::var_os("MINIRUN_INSIDE").map(PathBuf::from)

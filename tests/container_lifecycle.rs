@@ -304,7 +304,13 @@ fn containers_are_found_by_name_id_and_beginning() {
     assert_eq!(look(name), named);
 
     let said = sandbox.run(&["start", "1e6229dd21rd"]).stderr;
-    assert!(said.contains("`r` at place 11 is no hexadecimal digit"), "{said}");
+    assert!(said.contains("`r` at place 11 is not a hexadecimal digit"), "{said}");
+    let slip = format!("{}r{}", &ids[0][..10], &ids[0][11..12]);
+    let said = sandbox.run(&["start", &slip]).stderr;
+    assert!(said.contains(&format!("the nearest container is {}", &ids[0][..12])), "{said}");
+    sandbox.ok(&["create", "--name", "webserver", "alpine", "true"]);
+    let said = sandbox.run(&["start", "websrver"]).stderr;
+    assert!(said.contains("did you mean: webserver"), "{said}");
     let said = sandbox.run(&["logs", "no-such-thing"]);
     assert!(
         said.code != 0 && said.stderr.contains("no-such-thing") && said.stderr.contains("minirun ps -a"),

@@ -710,6 +710,14 @@ fn explain_tells_the_steps_in_order_and_changes_nothing() {
         assert!(full.stderr.contains(command), "{command}: {}", full.stderr);
     }
     assert!(full.stderr.lines().count() > 2 * told.stderr.lines().count());
+    // In Russian: every reason.
+    let russian = sandbox.sh(&["--explain", "--lang", "ru"], script);
+    assert_eq!((russian.code, &russian.stdout), (plain.code, &plain.stdout));
+    let reasons = |said: &str| said.lines().filter(|line| line.contains('↳')).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(reasons(&russian.stderr).len(), reasons(&told.stderr).len());
+    for reason in reasons(&russian.stderr) {
+        assert!(reason.chars().any(|c| ('а'..='я').contains(&c)), "{reason}");
+    }
     // A step that fails is told as such, with the same words as without.
     let said = sandbox.sh(&["--explain", "-w", "/etc/passwd"], "true").fails(126);
     assert!(said.contains("hint:") && !said.contains("execve("), "{said}");
@@ -720,30 +728,15 @@ fn explain_tells_what_strace_sees() {
     require!(Need::Tool("strace"));
     let sandbox = Sandbox::with_alpine();
     let trace = sandbox.file("trace");
-    let words = [
-        "-f",
-        "-qq",
-        "-o",
-        trace.to_str().unwrap(),
-        "-e",
-        "trace=pivot_root,sethostname,setresuid,capset,unshare,clone3,fsopen,setsid",
-    ];
+    // Traced, newuidmap would have no privilege: the run joins the user namespace of this one.
+    let id = sandbox.detached(&[], "exec sleep 600");
     let mut command = sandbox.other("strace");
-    command.args(words).arg(Sandbox::binary()).args([
-        "run",
-        "--rm",
-        "--explain",
-        "--network",
-        "none",
-        "alpine",
-        "true",
-    ]);
+    command.args(["-f", "-qq", "-o", trace.to_str().unwrap(), "-e"]);
+    command.arg("trace=pivot_root,sethostname,setresuid,capset,unshare,setns,clone3,fsopen,setsid");
+    command.arg(Sandbox::binary()).args(["run", "--rm", "--explain", "--network", "none", "alpine", "true"]);
     let output = finish(&mut command);
-    if user() == User::Range {
-        // Traced, newuidmap has no privilege.
-        return;
-    }
     assert_eq!(output.code, 0, "{}", output.streams());
+    sandbox.ok(&["rm", "-f", &id]);
     let seen = fs::read_to_string(&trace).unwrap();
     let (mut seen, mut heard) = (seen.as_str(), output.stderr.as_str());
     for (call, told) in [
@@ -798,4 +791,16 @@ fn words_that_are_no_text_are_refused_and_not_fatal() {
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(said.trim(), "ff 00 fe");
+}
+
+#[test]
+fn a_limit_that_cannot_be_given_is_told_and_the_container_runs() {
+    let sandbox = Sandbox::with_alpine();
+    let flags = ["--memory", "32m", "--pids-limit", "20"];
+    let output = sandbox.sh(&flags, "echo runs");
+    assert_eq!(output.stdout, "runs\n", "{}", output.streams());
+    for (controller, flag) in [("memory", "--memory"), ("pids", "--pids-limit")] {
+        let told = output.stderr.contains(flag) || output.stderr.contains("limits have no effect");
+        assert_eq!(told, !Need::Controller(controller).given(), "{flag}: {}", output.stderr);
+    }
 }

@@ -6,7 +6,7 @@ use common::{Need, Sandbox, finish, require};
 
 /// What a process can say of the container that it is in.
 const LOOK: &str = "id; hostname; pwd; echo \"$WORD\"; cat /proc/self/comm; grep Cap /proc/self/status; ls -a / /dev; \
-    awk '{print $5, $6}' /proc/self/mountinfo | sort; echo $$; cat /etc/motd /etc/hosts /changed 2>&1; \
+    awk '{print $5, $6}' /proc/self/mountinfo | sort; echo $$; ulimit -n; cat /etc/motd /etc/hosts /changed 2>&1; \
     touch /try 2>&1; touch /etc/hosts 2>&1; wc -c </proc/interrupts; echo x 2>&1 >/proc/sys/kernel/hostname; true";
 
 #[test]
@@ -18,7 +18,10 @@ fn by_hand_it_is_the_same_container() {
     for (name, flags) in [
         ("plain", &[][..]),
         ("other", &["-h", "other-name", "-w", "/new/place", "-e", "WORD=two words", "--cap-add", "SYS_TIME"]),
-        ("strict", &["--read-only", "--cap-drop", "CHOWN", "-v", &volume, "--tmpfs", "/run"]),
+        (
+            "strict",
+            &["--ulimit", "nofile=100:200", "--read-only", "--cap-drop", "CHOWN", "-v", &volume, "--tmpfs", "/run"],
+        ),
     ] {
         let flags = [&["create", "--network", "none", "--name", name], flags, &["alpine", "sh", "-c", LOOK]].concat();
         sandbox.ok(&flags);
@@ -66,4 +69,37 @@ fn an_image_gives_the_script_of_a_container_to_be() {
     let by_hand = finish(sandbox.other("sh").arg(sandbox.file("script.sh")).env("TMPDIR", sandbox.file("."))).ok();
     assert_eq!(by_hand, sandbox.ok(&["run", "--rm", "looker"]));
     assert_eq!(sandbox.ok(&["ps", "-aq"]).lines().count(), 1, "nothing was created for it");
+}
+
+#[test]
+fn as_json_and_in_russian_it_is_the_same_script() {
+    let sandbox = Sandbox::with_alpine();
+    let flags = ["--network", "none", "--ulimit", "nofile=100:200", "-w", "/srv", "-u", "1:1"];
+    sandbox.ok(&[&["create", "--name", "one"], &flags[..], &["alpine", "true"]].concat());
+    let commands = |script: &str| {
+        let lines = script.lines().filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let english = sandbox.ok(&["script", "one"]);
+    let russian = sandbox.ok(&["script", "--lang", "ru", "one"]);
+    assert_eq!(commands(&english), commands(&russian));
+    for comment in russian.lines().skip(1).filter(|line| line.trim_start().starts_with('#')) {
+        assert!(comment.chars().any(|c| ('а'..='я').contains(&c)), "{comment}");
+    }
+    let parts: Vec<serde_json::Value> = serde_json::from_str(&sandbox.ok(&["script", "--json", "one"])).unwrap();
+    let in_json = parts.iter().flat_map(|part| part["commands"].as_array().unwrap());
+    let in_json: String = in_json.map(|line| format!("{}\n", line.as_str().unwrap())).collect();
+    assert_eq!(commands(&english), commands(&in_json));
+    // What the engine tells of a start it does in the same order here.
+    let calls: Vec<&str> =
+        parts.iter().flat_map(|part| part["calls"].as_array().unwrap()).map(|call| call.as_str().unwrap()).collect();
+    let said = sandbox.run(&[&["run", "--rm", "--explain=json"], &flags[..], &["alpine", "true"]].concat());
+    let told = said.stderr.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let told: Vec<String> = told.map(|step| step["call"].as_str().unwrap().to_owned()).collect();
+    for kind in ["fsopen(proc)", "pivot_root(", "setrlimit(RLIMIT_NOFILE, 100, 200)", "seccomp(", "execve(true)"] {
+        let of = |calls: &[&str]| calls.iter().filter(|call| call.starts_with(kind)).count();
+        let told: Vec<&str> = told.iter().map(String::as_str).collect();
+        assert_eq!(of(&calls), of(&told), "{kind}: {calls:#?} {told:#?}");
+        assert!(of(&calls) > 0, "{kind}");
+    }
 }

@@ -133,10 +133,30 @@ fn compare_tells_an_image_and_a_container_apart() {
         assert_eq!((&numbers["container"], &numbers["host"]), (&inside.into(), &outside.into()), "{kind}");
         assert_eq!(numbers["isItsOwn"], true, "{kind}");
     }
+    let runs = &columns[2];
+    assert_eq!(runs["first_process"].to_string(), sandbox.look("top", "{{.State.Pid}}"));
+    assert_eq!(runs["first_process_inside"], 1);
+    let inside = sandbox.ok(&["exec", "top", "ip", "-o", "address"]);
+    let inside = inside.lines().filter(|line| !line.contains("scope link"));
+    let mut inside: Vec<&str> =
+        inside.map(|line| line.split_whitespace().nth(3).unwrap().split('/').next().unwrap()).collect();
+    inside.sort_unstable();
+    let mut told_addresses: Vec<&str> =
+        runs["addresses"].as_array().unwrap().iter().map(|address| address.as_str().unwrap()).collect();
+    told_addresses.sort_unstable();
+    assert_eq!(told_addresses, inside);
     // Said the other way round it is the same; in Russian it is all there too.
     assert_eq!(&json(&sandbox, &["compare", "--json", "top", "layered"])["kinds"]["frozen"], &told["frozen"]);
     let russian = sandbox.ok(&["compare", "--lang", "ru", "layered", "top"]);
     assert!(russian.contains("ЗАМОРОЖЕНО В ОБРАЗЕ") && !russian.contains("   ?"), "{russian}");
+    let said = sandbox.fails(1, &["compare", "layred", "top"]);
+    assert!(said.contains("did you mean: layered"), "{said}");
+    // Of several names the one that was typed.
+    sandbox.ok(&["tag", "layered", "another"]);
+    for (typed, name) in [("top", "layered:latest"), ("layered", "layered:latest"), ("another", "another:latest")] {
+        let drawn = sandbox.ok(&["explain", typed]);
+        assert!(drawn.contains(&format!("image {name}")), "{typed}: {drawn}");
+    }
     sandbox.ok(&["stop", "-t", "0", "top"]);
     assert!(sandbox.ok(&["compare", "layered", "top"]).contains("nothing: it does not run now"));
 }

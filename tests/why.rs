@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Need, Sandbox, free_port, require, wait_until};
+use common::{Sandbox, free_port, wait_until};
 use serde_json::Value;
 
 /// Catches SIGTERM, so that a server beside it is all that is looked at.
@@ -79,15 +79,6 @@ fn what_ended() {
     assert_eq!(codes(&sandbox, "killed"), ["killed-by-signal"]);
     sandbox.ok(&["create", "--name", "new", "broken", "true"]);
     assert_eq!(codes(&sandbox, "new"), [""; 0]);
-}
-
-#[test]
-fn what_was_out_of_memory() {
-    require!(Need::Controller("memory"));
-    let sandbox = broken();
-    let flags = ["--memory", "20m", "--network", "none", "--name", "greedy"];
-    sandbox.run(&[&["run"], &flags[..], &["broken", "sh", "-c", "tail /dev/zero"]].concat());
-    assert_eq!(codes(&sandbox, "greedy"), ["out-of-memory"]);
 }
 
 #[test]

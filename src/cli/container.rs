@@ -219,7 +219,7 @@ fn each(names: &[String], mut act: impl FnMut(&str) -> Result<u8, Failure>) -> R
 /// Inside the user namespace. `false`: with -f Docker, too, is content when there is nothing to remove.
 fn remove(context: &Context, name: &str, arguments: &RmArgs) -> Result<bool, Failure> {
     let container = match Container::find(&context.store, name) {
-        Err(RecordError::NotFound(_)) if arguments.force => return Ok(false),
+        Err(RecordError::NotFound { .. }) if arguments.force => return Ok(false),
         Err(RecordError::Damaged { id, .. }) if arguments.force => {
             record::remove_damaged(&context.store, &id)?;
             return Ok(true);
@@ -228,7 +228,7 @@ fn remove(context: &Context, name: &str, arguments: &RmArgs) -> Result<bool, Fai
     };
     loop {
         let lock = match container.lock() {
-            Err(RecordError::NotFound(_)) if arguments.force => return Ok(false),
+            Err(RecordError::NotFound { .. }) if arguments.force => return Ok(false),
             other => other?,
         };
         if container.state().phase != Phase::Running {

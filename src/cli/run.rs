@@ -3,7 +3,8 @@
 use super::Context;
 use super::attach::{self, Attachment, Parting};
 use super::registry::{self, PullFlags};
-use super::told::Told;
+use super::see::Speech;
+use super::told::{Explain, Told};
 use crate::container::create;
 use crate::container::exec;
 use crate::container::launch::{self, LaunchError, Listener, Silent};
@@ -13,7 +14,7 @@ use crate::container::request::{self, Limits, Network, Request};
 use crate::diag::{Diagnose, Failure};
 use crate::image::Image;
 use crate::network::ports;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::io::IsTerminal;
 
 /// Flags of `run` and `create`.
@@ -143,15 +144,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "brief")]
     explain: Option<Explain>,
     #[command(flatten)]
+    speech: Speech,
+    #[command(flatten)]
     create: CreateArgs,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub enum Explain {
-    /// The system call and why it is made; like steps in one breath
-    Brief,
-    /// Each step alone, and the commands that do the same by hand
-    Full,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -319,8 +314,9 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     let name = arguments.create.name.get_or_insert_with(|| record::random_name(&context.store));
     let prepared = launch::prepare(&context.store, name)?;
     let container = arguments.create.create(context, &image)?;
-    let full = |how| (how == Explain::Full).then(|| (context.store.root.clone(), container.directory.clone()));
-    let mut told = arguments.explain.map(|how| Told::new(full(how)));
+    let mut told = arguments.explain.map(|how| {
+        Told::new(how, arguments.speech.language(), context.store.root.clone(), container.directory.clone())
+    });
     let listener: &mut dyn Listener = match &mut told {
         Some(told) => told,
         None => &mut Silent,

@@ -1,66 +1,94 @@
 //! `run --explain`: each step as it is carried out, from the plan itself.
 
-use crate::container::by_hand::Surroundings;
 use crate::container::launch::Listener;
 use crate::container::plan::Plan;
 use crate::container::step::{Mount, Step};
+use crate::explain::by_hand::{self, Surroundings};
+use crate::explain::reason;
+use crate::explain::words::{Language, fill};
 use crate::userns::{IdMap, Origin};
+use clap::ValueEnum;
+use serde::Serialize;
 use std::path::PathBuf;
+
+/// How much of a start is told.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Explain {
+    /// The system call and why it is made; like steps in one breath
+    Brief,
+    /// Each step alone, and the commands that do the same by hand
+    Full,
+    /// The same as an object of JSON a line
+    Json,
+}
 
 /// Prints to standard error, which is not the container's output. Neighbours that do the same to several things, such as
 /// the links in /dev, are told in one breath.
 pub struct Told {
+    how: Explain,
+    language: Language,
+    store: PathBuf,
+    /// The container's own.
+    directory: PathBuf,
     number: u32,
     open: Option<Paragraph>,
-    /// For telling all: the store and the container's directory.
-    full: Option<(PathBuf, PathBuf)>,
 }
 
 /// One step, or several of a kind.
 struct Paragraph {
     kind: &'static str,
-    call: String,
     objects: Vec<String>,
+    told: Line,
+}
+
+#[derive(Serialize)]
+struct Line {
+    step: u32,
+    call: String,
     why: String,
-    micros: u32,
-    by_hand: Vec<String>,
+    /// None: it was not measured.
+    micros: Option<u32>,
+    commands: Vec<String>,
 }
 
 const WIDTH: usize = 96;
 
 impl Told {
-    pub fn new(full: Option<(PathBuf, PathBuf)>) -> Self {
-        Self { number: 0, open: None, full }
+    pub fn new(how: Explain, language: Language, store: PathBuf, directory: PathBuf) -> Self {
+        Self { how, language, store, directory, number: 0, open: None }
     }
 
-    fn add(&mut self, kind: &'static str, call: String, object: String, why: String, micros: u32) {
+    fn add(&mut self, kind: &'static str, object: String, line: Line) {
         match &mut self.open {
-            Some(open) if !kind.is_empty() && open.kind == kind && open.why == why => {
+            Some(open) if !kind.is_empty() && open.kind == kind && open.told.why == line.why => {
                 open.objects.push(object);
-                open.micros += micros;
+                open.told.micros = open.told.micros.zip(line.micros).map(|(a, b)| a + b);
             }
             _ => {
                 self.flush();
-                self.open = Some(Paragraph { kind, call, objects: vec![object], why, micros, by_hand: Vec::new() });
+                self.number += 1;
+                self.open = Some(Paragraph { kind, objects: vec![object], told: Line { step: self.number, ..line } });
             }
         }
     }
 
+    /// What no step of the plan does.
+    fn add_call(&mut self, call: String, why: String) {
+        self.add("", String::new(), Line { step: 0, call, why, micros: None, commands: Vec::new() });
+    }
+
     fn flush(&mut self) {
-        let Some(paragraph) = self.open.take() else { return };
-        self.number += 1;
-        let call = match paragraph.objects.len() {
-            1 => paragraph.call,
-            _ => format!("{}({})", paragraph.kind, paragraph.objects.join(", ")),
-        };
-        let mut text = String::new();
-        for (i, line) in wrap(&call).iter().enumerate() {
-            text += &if i == 0 { format!("{:>3}  {line}", self.number) } else { format!("\n         {line}") };
+        let Some(Paragraph { kind, objects, told }) = self.open.take() else { return };
+        if self.how == Explain::Json {
+            eprintln!("{}", serde_json::to_string(&told).unwrap_or_default());
+            return;
         }
-        let why = wrap(&format!("{} ({} µs)", paragraph.why, paragraph.micros)).join("\n       ");
-        eprintln!("{text}\n     ↳ {why}");
-        for line in &paragraph.by_hand {
-            eprintln!("     $ {line}");
+        let call = if objects.len() == 1 { told.call } else { format!("{kind}({})", objects.join(", ")) };
+        eprintln!("{:>3}  {}", told.step, wrap(&call).join("\n         "));
+        let took = told.micros.map(|micros| format!(" ({micros} µs)")).unwrap_or_default();
+        eprintln!("     ↳ {}", wrap(&(told.why + &took)).join("\n       "));
+        for command in &told.commands {
+            eprintln!("     $ {command}");
         }
     }
 }
@@ -83,23 +111,21 @@ fn wrap(text: &str) -> Vec<String> {
 
 impl Listener for Told {
     fn namespace(&mut self, origin: &Origin) {
+        let words = self.language.words();
         match origin {
-            Origin::Joined { monitor } => self.add(
-                "",
+            Origin::Joined { monitor } => self.add_call(
                 format!("setns(/proc/{monitor}/ns/user, CLONE_NEWUSER)"),
-                String::new(),
-                format!("all your containers share one user namespace, which process {monitor} is in already"),
-                0,
+                fill(words.step_user_namespace_joined, &[monitor]),
             ),
             Origin::Made(map) => {
-                self.add("", "unshare(CLONE_NEWUSER)".into(), String::new(), "root inside is you outside".into(), 0);
+                self.add_call("unshare(CLONE_NEWUSER)".into(), words.step_user_namespace_made.into());
                 let program = match map {
                     IdMap::Range { .. } => "newuidmap PID",
                     IdMap::Identity { .. } | IdMap::Single { .. } => "write(/proc/PID/uid_map)",
                 };
                 let ranges = map.uids().into_iter().map(|r| format!("{} {} {}", r.inside, r.outside, r.count));
                 let call = format!("{program} {}", ranges.collect::<Vec<_>>().join(" "));
-                self.add("", call, String::new(), "first id inside, first id outside, how many; and so on".into(), 0);
+                self.add_call(call, words.step_map.into());
             }
         }
     }
@@ -107,20 +133,27 @@ impl Listener for Told {
     fn step(&mut self, plan: &Plan, step: u32, micros: u32) {
         let Some(step) = plan.steps().nth(step as usize) else { return };
         let (kind, object) = match step {
-            _ if self.full.is_some() => ("", String::new()),
+            _ if self.how != Explain::Brief => ("", String::new()),
             Step::Link { path, .. } => ("symlink ", path.clone()),
             Step::Mask { path } => ("move_mount of nothing over ", path.clone()),
             Step::ReadOnly { path } => ("mount_setattr MOUNT_ATTR_RDONLY ", path.clone()),
             Step::Mount(Mount { kind, target, .. }) if kind == "bind" => ("open_tree and move_mount ", target.clone()),
             _ => ("", String::new()),
         };
-        self.add(kind, step.call(), object, step.why(), micros);
-        if let (Some((store, directory)), Some(open)) = (&self.full, &mut self.open) {
+        let mut line = Line {
+            step: 0,
+            call: step.call(),
+            why: reason::of(step, self.language),
+            micros: Some(micros),
+            commands: Vec::new(),
+        };
+        if self.how != Explain::Brief {
             let ids = IdMap::of_caller();
-            let around = Surroundings { name: "", store, upper: None, directory, files: &[], ids: &ids };
-            // What stands in parentheses says that, and why, no command does it.
-            open.by_hand = step.by_hand(&around).into_iter().filter(|line| !line.starts_with('#')).collect();
+            let around =
+                Surroundings { store: &self.store, upper: None, directory: &self.directory, files: &[], ids: &ids };
+            line.commands = by_hand::commands(step, &around);
         }
+        self.add(kind, object, line);
         if matches!(step, Step::Exec { .. }) {
             self.flush();
         }

@@ -7,6 +7,7 @@ use super::request::Limits;
 use crate::sys::{On, SysError};
 use oci_spec::runtime::LinuxResources;
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -163,12 +164,25 @@ pub fn admit(group: &str, monitor: i32) -> bool {
 /// A call of systemd's manager, the user's own or root's.
 fn call_systemd(arguments: &[&str]) -> bool {
     let Some(busctl) = crate::userns::program("busctl") else { return false };
-    let whose = if rustix::process::geteuid().is_root() { "--system" } else { "--user" };
     let manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"];
     let mut command = Command::new(busctl);
-    command.args([whose, "--quiet", "call"]).args(manager).args(arguments);
+    if crate::userns::uid_outside() == 0 {
+        command.arg("--system");
+    } else {
+        let Some(bus) = user_bus() else { return false };
+        command.arg("--user").env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()));
+    }
+    command.args(["--quiet", "call"]).args(manager).args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+/// The bus that the user's own systemd is on: where the session says, else where logind puts it.
+pub fn user_bus() -> Option<PathBuf> {
+    let logind = PathBuf::from(format!("/run/user/{}", crate::userns::uid_outside()));
+    let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let mut buses = session.into_iter().chain([logind]).map(|directory| directory.join("bus"));
+    buses.find(|bus| UnixStream::connect(bus).is_ok())
 }
 
 /// The nearest group above our own, or for root any, that may be divided by the controllers wanted.
@@ -202,10 +216,42 @@ fn divide(parent: &Path, id: &str, enable: &[String]) -> Result<PathBuf, SysErro
     Ok(group)
 }
 
-/// Whether the kernel killed a process of the group for want of memory.
+/// A limit of a group; `None`: it has none.
+pub fn limit(group: &Path, file: &str) -> Option<u64> {
+    fs::read_to_string(group.join(file)).ok()?.trim_end().parse().ok()
+}
+
+/// How often something has happened in a group.
+pub fn events(group: &Path, file: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(group.join(file)).unwrap_or_default();
+    let count = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    count.unwrap_or(0)
+}
+
+/// How many of its processes the kernel has killed for want of memory.
+pub fn killed_for_memory(group: &Path) -> u64 {
+    events(group, "memory.events", "oom_kill")
+}
+
+const PROVOKED: &str = "user.minirun.provoked";
+
+/// Whether the kernel killed a process of the group for want of memory, other than those that were meant to be.
 pub fn was_out_of_memory(group: &Path) -> bool {
-    let events = fs::read_to_string(group.join("memory.events")).unwrap_or_default();
-    events.lines().any(|l| l.strip_prefix("oom_kill ").is_some_and(|n| n != "0"))
+    killed_for_memory(group) > provoked(group)
+}
+
+fn provoked(group: &Path) -> u64 {
+    let mut count = [0; 8];
+    match rustix::fs::getxattr(group, PROVOKED, &mut count) {
+        Ok(8) => u64::from_ne_bytes(count),
+        _ => 0,
+    }
+}
+
+/// Notes that one more process of the group was killed on purpose: its container was not out of memory.
+pub fn provoked_a_kill(group: &Path) {
+    let count = provoked(group) + 1;
+    let _ = rustix::fs::setxattr(group, PROVOKED, &count.to_ne_bytes(), rustix::fs::XattrFlags::empty());
 }
 
 /// Removes the group of a container that ended.

@@ -3,7 +3,6 @@
 //! `Request + Image → OCI specification → Plan → carried out`: [`request`], [`create`] and [`spec`] decide, [`plan`] and
 //! [`step`] say what that means for the kernel, [`launch`] hands it to the [`monitor`], whose child [`init`] walks it.
 
-pub mod by_hand;
 pub mod capability;
 pub mod cgroup;
 pub mod copy;

@@ -9,6 +9,7 @@ use crate::network::egress;
 use crate::sys::SysError;
 use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxSeccomp, Process, Spec};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The monitor walks `outside`, the container's first process walks `inside`, each in one straight loop.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -177,7 +178,9 @@ impl Plan {
         if let Some(name) = spec.hostname() {
             inside.push(Step::Hostname { name: name.clone() });
         }
-        for (key, value) in linux.sysctl().iter().flatten() {
+        // The specification has them in no order; a plan is the same each time.
+        let settings: BTreeMap<_, _> = linux.sysctl().iter().flatten().collect();
+        for (key, value) in settings {
             let step = Step::Sysctl { key: key.clone(), value: value.clone() };
             if key.starts_with("net.") { outside.insert(2, step) } else { inside.push(step) }
         }
@@ -302,11 +305,11 @@ fn namespaces(linux: &Linux) -> Vec<String> {
     linux.namespaces().iter().flatten().map(|n| name(n.typ()).to_owned()).collect()
 }
 
-fn filter_step(why: &str, policy: &LinuxSeccomp) -> Result<Step, PlanError> {
+fn filter_step(answers: bool, policy: &LinuxSeccomp) -> Result<Step, PlanError> {
     let filter = seccomp::compile(policy)?;
     let program = filter.program.iter().map(pack).collect();
     let calls = policy.syscalls().iter().flatten().map(|s| s.names().len()).sum();
-    Ok(Step::Filter { why: why.to_owned(), calls, program, flags: filter.flags })
+    Ok(Step::Filter { answers, calls, program, flags: filter.flags })
 }
 
 struct Filter<'a> {
@@ -342,10 +345,10 @@ fn become_payload(
     // Loaded while this process still has CAP_SYS_ADMIN, so that no_new_privs is not needed for it.
     let answers = filter.single_id.then(seccomp::one_id_answers);
     if let Some(answers) = &answers {
-        steps.push(filter_step("there is one id only: changes of owner and user succeed without effect", answers)?);
+        steps.push(filter_step(true, answers)?);
     }
     if let Some(policy) = filter.policy {
-        steps.push(filter_step("only the system calls that Docker allows too", policy)?);
+        steps.push(filter_step(false, policy)?);
     }
     let user = process.user();
     let groups = (!filter.single_id).then(|| user.additional_gids().clone().unwrap_or_default());

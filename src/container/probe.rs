@@ -13,6 +13,10 @@ pub struct Targets {
     pub layer: PathBuf,
     /// A disk of the host.
     pub disk: PathBuf,
+    /// More births than the container's limit allows, if that is to be tried.
+    pub births: Option<u64>,
+    /// More bytes than the container's limit allows, if that is to be tried.
+    pub bytes: Option<u64>,
 }
 
 /// One operation.
@@ -144,8 +148,18 @@ pub struct Without {
     pub capabilities: bool,
 }
 
-/// Tries all and prints a line for each: its name and an errno.
+/// What goes beyond the limits of the container's control group: names, and the system calls.
+pub const TOO_MANY_PROCESSES: (&str, &str) = ("too_many_processes", "clone");
+pub const TOO_MUCH_MEMORY: (&str, &str) = ("too_much_memory", "mmap");
+
+/// Tries all and prints a line for each: its name and an errno, or the number of the signal that ended it below zero.
 pub fn print(targets: &Targets) {
+    if let Some(most) = targets.births {
+        println!("{} {}", TOO_MANY_PROCESSES.0, forbidden::bear(most));
+    }
+    if let Some(bytes) = targets.bytes {
+        println!("{} {}", TOO_MUCH_MEMORY.0, forbidden::take_memory(bytes));
+    }
     for attempt in ATTEMPTS {
         println!("{} {}", attempt.name, (attempt.act)(targets));
     }

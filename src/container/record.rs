@@ -16,6 +16,7 @@ use super::protocol::End;
 use super::request::Request;
 use crate::diag::Diagnose;
 use crate::image::digest::Digest;
+use crate::image::id;
 use crate::store::{self, Belonging, Lock, Store, StoreError};
 use crate::sys::{On, SysError, process, socket};
 use oci_spec::runtime::Spec;
@@ -30,8 +31,8 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    #[error("no such container: {0}")]
-    NotFound(String),
+    #[error("no such container: {name}")]
+    NotFound { name: String, meant: Option<String> },
     #[error("{prefix} is the beginning of several containers' ids")]
     Ambiguous { prefix: String, found: Vec<String> },
     #[error("the name {name:?} is in use by container {}, {state}", &id[..12])]
@@ -53,20 +54,8 @@ pub enum RecordError {
 impl Diagnose for RecordError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NotFound(text) => {
-                let wrong = text.char_indices().find(|(_, c)| !c.is_ascii_hexdigit());
-                let looks_like_id =
-                    text.len() >= 8 && text.chars().filter(char::is_ascii_hexdigit).count() * 10 >= text.len() * 8;
-                Some(match wrong {
-                    Some((at, c)) if looks_like_id => {
-                        format!(
-                            "`{c}` at place {} is no hexadecimal digit, so this is no id; see: minirun ps -a",
-                            at + 1
-                        )
-                    }
-                    _ => "see which there are: minirun ps -a".into(),
-                })
-            }
+            Self::NotFound { meant: Some(meant), .. } => Some(format!("{meant}; see: minirun ps -a")),
+            Self::NotFound { meant: None, .. } => Some("see which there are: minirun ps -a".into()),
             Self::Ambiguous { found, .. } => {
                 let list: Vec<&str> = found.iter().take(8).map(|id| &id[..12]).collect();
                 Some(format!("give more of one of these: {}", list.join(" ")))
@@ -86,7 +75,7 @@ impl Diagnose for RecordError {
     fn exit_code(&self) -> u8 {
         match self {
             // As Docker answers a name that it does not know.
-            Self::NotFound(_) | Self::Ambiguous { .. } => 1,
+            Self::NotFound { .. } | Self::Ambiguous { .. } => 1,
             _ => crate::diag::ENGINE,
         }
     }
@@ -179,7 +168,7 @@ impl Container {
         let directory = store.path("containers").join(id);
         let path = directory.join("container.json");
         let bytes = fs::read(&path).map_err(|e| match e.kind() {
-            ErrorKind::NotFound => RecordError::NotFound(id.into()),
+            ErrorKind::NotFound => not_found(store, id),
             _ => RecordError::Sys(Err::<(), _>(e).on("open", &path).unwrap_err()),
         })?;
         let record = serde_json::from_slice(&bytes).map_err(|source| RecordError::Damaged { id: id.into(), source })?;
@@ -192,7 +181,7 @@ impl Container {
             return Self::load(store, &id);
         }
         if text.is_empty() || !text.chars().all(|c| c.is_ascii_hexdigit()) {
-            return Err(RecordError::NotFound(text.into()));
+            return Err(not_found(store, text));
         }
         let prefix = text.to_lowercase();
         if prefix.len() == 64 {
@@ -200,7 +189,7 @@ impl Container {
         }
         let mut found: Vec<String> = ids(store).into_iter().filter(|id| id.starts_with(&prefix)).collect();
         match found.len() {
-            0 => Err(RecordError::NotFound(text.into())),
+            0 => Err(not_found(store, text)),
             1 => Self::load(store, &found.remove(0)),
             _ => {
                 found.sort();
@@ -222,7 +211,7 @@ impl Container {
 
     /// Held while a container is started or removed.
     pub fn lock(&self) -> Result<Lock, RecordError> {
-        let gone = || RecordError::NotFound(self.record.name.clone());
+        let gone = || RecordError::NotFound { name: self.record.name.clone(), meant: None };
         let lock = match Lock::exclusive(&self.directory.join("lock")) {
             Err(error) if error.errno == libc::ENOENT => return Err(gone()),
             other => other?,
@@ -321,6 +310,15 @@ impl Container {
     pub fn short_id(&self) -> &str {
         &self.record.id[..12]
     }
+}
+
+fn not_found(store: &Store, text: &str) -> RecordError {
+    let names = fs::read_dir(store.path("container-names")).into_iter().flatten().flatten();
+    let names: Vec<String> = names
+        .filter_map(|e| e.file_name().into_string().ok())
+        .filter(|name| id_of_name(store, name).is_some())
+        .collect();
+    RecordError::NotFound { name: text.into(), meant: id::meant("container", text, &ids(store), &names) }
 }
 
 fn ids(store: &Store) -> Vec<String> {

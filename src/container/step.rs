@@ -1,4 +1,4 @@
-//! A step of a plan: what it does to the kernel, why it is there, how it reads, what its failure means.
+//! A step of a plan: what it does to the kernel, how it reads, what its failure means.
 //!
 //! Running, explaining and the text of an error read this one type, and so cannot drift apart.
 
@@ -103,7 +103,8 @@ pub enum Step {
         keep: Vec<String>,
     },
     Filter {
-        why: String,
+        /// It answers for the kernel where there is one id only; else it forbids.
+        answers: bool,
         calls: usize,
         program: Vec<u64>,
         flags: u64,
@@ -236,68 +237,6 @@ impl Step {
                 probe::print(targets);
                 Ok(())
             }
-        }
-    }
-
-    /// One sentence: why a container needs this.
-    pub fn why(&self) -> String {
-        match self {
-            Self::NetworkNamespace => "its own interfaces, addresses and ports".into(),
-            Self::LoopbackUp => "127.0.0.1 answers inside, too".into(),
-            Self::Address { .. } => "an address of its own, which published ports lead to".into(),
-            Self::Device { .. } => "a way out: what carries its packets is started when the first one comes".into(),
-            Self::Sysctl { key, .. } if key.ends_with("unprivileged_port_start") => {
-                "its processes may listen on ports below 1024: they are its own".into()
-            }
-            Self::Sysctl { key, .. } if key.ends_with("ping_group_range") => "ping works without privileges".into(),
-            Self::Sysctl { .. } => "a setting of its own namespaces".into(),
-            Self::CgroupLimit { .. } => "what it may use of the host, at most".into(),
-            Self::Clone { .. } => {
-                "the container's first process is born into new namespaces: it sees only itself".into()
-            }
-            Self::JoinNamespaces { pid, .. } => format!("a second process in the container of process {pid}"),
-            Self::CgroupNamespace => "it sees its own control group as the root of all".into(),
-            Self::Detach => "its mounts stay its own: none reaches the host".into(),
-            Self::Overlay(overlay) => format!(
-                "{} read-only layer{} below, one writable directory on top; nothing is copied{}",
-                overlay.lower.len(),
-                if overlay.lower.len() == 1 { "" } else { "s" },
-                if overlay.volatile {
-                    ", and nothing waits for the disk, since all of it goes with the container"
-                } else {
-                    ""
-                }
-            ),
-            Self::FuseOverlay(_) => {
-                "the kernel gives no overlay here, but a program does: it answers for every file".into()
-            }
-            Self::CopyLayers(_) => {
-                "this host gives no overlay: the image's files are copied, once for each container".into()
-            }
-            Self::Root { .. } => "the layers as they were laid over each other".into(),
-            Self::FillVolume { .. } => "a new volume starts with what the image has there".into(),
-            Self::Mount(mount) => mount.why(),
-            Self::Link { .. } => "programs expect this name".into(),
-            Self::Terminal { .. } => "a terminal of its own, not yours".into(),
-            Self::Mask { .. } => "it tells of the whole host, not of the container".into(),
-            Self::ReadOnly { .. } => "it sets the whole host, not the container".into(),
-            Self::ReadOnlyRoot => "you asked for --read-only".into(),
-            Self::PivotRoot => "the overlay becomes /, and the host's tree is gone from sight".into(),
-            Self::Hostname { .. } => "its own name, in its own UTS namespace".into(),
-            Self::MakeDirectory { .. } => "the image's working directory must be there".into(),
-            Self::Session { terminal: true } => "its terminal's Ctrl-C reaches its processes".into(),
-            Self::Session { terminal: false } => "signals from your terminal do not reach it by accident".into(),
-            Self::Limit { .. } => "a resource limit".into(),
-            Self::BoundCapabilities { .. } => "no program in it can ever gain more than these".into(),
-            Self::Filter { why, .. } => why.clone(),
-            Self::User { uid: 0, .. } => "root in the container is an ordinary user on the host".into(),
-            Self::User { .. } => "the user that the image or you named".into(),
-            Self::SetCapabilities { .. } => "root here is root over the container only".into(),
-            Self::NoNewPrivileges => "no set-user-ID program can add privileges".into(),
-            Self::Directory { .. } => "where the process starts".into(),
-            Self::ReapingInit => "a small init reaps orphans and passes signals on".into(),
-            Self::Exec { .. } => "this process becomes yours; nothing of minirun stays in it".into(),
-            Self::Probe { .. } => "what a container should not be able to do is tried".into(),
         }
     }
 
@@ -466,24 +405,6 @@ impl Mount {
         on(fsconfig_create(context.as_fd()), "fsconfig", &self.kind)?;
         let mount = on(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags), "fsmount", &self.kind)?;
         root.attach(&mount, &self.target, true)
-    }
-
-    fn why(&self) -> String {
-        match (self.kind.as_str(), self.target.as_str()) {
-            ("proc", _) => "its own processes, as its PID namespace numbers them".into(),
-            ("sysfs", _) => "devices and its own network interfaces, to read".into(),
-            (_, "/dev") => "a few harmless devices instead of the host's".into(),
-            ("devpts", _) => "terminals of its own".into(),
-            (_, "/dev/shm") => "shared memory of its own".into(),
-            ("mqueue", _) => "POSIX message queues of its own IPC namespace".into(),
-            ("cgroup2", _) => "its limits and usage, to read".into(),
-            ("bind", target) if target.starts_with("/dev/") => "the host's device, which is harmless".into(),
-            ("bind", "/etc/resolv.conf") => "where names are asked for".into(),
-            ("bind", "/etc/hosts" | "/etc/hostname") => "its own name".into(),
-            ("bind", _) => "a part of the host's tree that you asked for; it outlives the container".into(),
-            ("tmpfs", _) => "memory that is gone when the container stops".into(),
-            (kind, _) => format!("a file system of kind {kind}"),
-        }
     }
 
     fn call(&self) -> String {

@@ -15,6 +15,7 @@ use crate::userns;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fs;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Serialize)]
@@ -107,7 +108,7 @@ fn decided(container: &Container) -> Result<Map<String, Value>, Failure> {
     let (record, request) = (&container.record, &container.record.request);
     let process = container.spec()?.process().clone().unwrap_or_default();
     let mode = match request.network {
-        Network::Private => "own",
+        Network::Private => "bridge",
         Network::None => "none",
         Network::Host => "host",
     };
@@ -154,12 +155,13 @@ fn while_it_runs(container: &Container) -> Result<Map<String, Value>, Failure> {
     }
     let pids = processes::pids(state.pid);
     Ok(facts([
-        ("first_process", json!(format!("{} on the host, 1 inside", state.pid))),
+        ("first_process", json!(state.pid)),
+        ("first_process_inside", json!(number_inside(state.pid))),
         ("processes", json!(pids.len())),
         ("started", json!(state.started)),
         ("monitor", json!(state.monitor.0)),
         ("namespaces", namespaces(state.pid)),
-        ("addresses", json!(addresses(container))),
+        ("addresses", json!(addresses(state.pid))),
         ("listening", json!(listening(state.pid))),
         ("memory", json!(pids.iter().map(|pid| anonymous(*pid)).sum::<u64>())),
         ("bytes_written", json!(pids.iter().map(|pid| written(*pid)).sum::<u64>())),
@@ -184,12 +186,32 @@ fn namespaces(pid: i32) -> Value {
     Value::Object(all.collect())
 }
 
-fn addresses(container: &Container) -> Vec<String> {
-    match container.record.request.network {
-        Network::Private => vec![crate::network::CONTAINER.v4.to_string(), crate::network::CONTAINER.v6.to_string()],
-        Network::None => vec!["127.0.0.1".into()],
-        Network::Host => Vec::new(),
+/// What a process is in the innermost PID namespace that it is in (proc_pid_status(5), NSpid).
+fn number_inside(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_whitespace().last()?.parse().ok()
+}
+
+/// Of all devices in the network namespace of a process, those of a link alone excepted.
+fn addresses(pid: i32) -> Vec<String> {
+    let table = |name| fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+    // Each local address is a leaf of the routes: its own line, and below it what it is.
+    let routes = table("fib_trie");
+    let mut leaf = None;
+    let mut found: Vec<IpAddr> = Vec::new();
+    for line in routes.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            leaf = address.parse().ok();
+        } else if line.starts_with("/32 host LOCAL") {
+            found.extend(leaf.take().map(IpAddr::V4));
+        }
     }
+    let v6 = table("if_inet6");
+    let digits = v6.lines().filter_map(|line| u128::from_str_radix(line.split_whitespace().next()?, 16).ok());
+    found.extend(digits.map(Ipv6Addr::from).filter(|address| !address.is_unicast_link_local()).map(IpAddr::V6));
+    found.sort();
+    found.dedup();
+    found.iter().map(ToString::to_string).collect()
 }
 
 /// TCP sockets that listen in the network namespace of a process (proc(5), /proc/net/tcp).

@@ -1,11 +1,14 @@
 //! Reads everything, changes nothing.
 
 pub mod anatomy;
+pub mod by_hand;
 pub mod compare;
 pub mod disk;
+mod excess;
 pub mod ghosts;
 pub mod host;
 pub mod probe;
+pub mod reason;
 pub mod sight;
 pub mod subject;
 pub mod watch;

@@ -2,6 +2,7 @@
 //! would try it, and again without the seccomp filter, without the limits on capabilities, and without both. What has to be
 //! taken away before it goes through is what stopped it; what is stopped all the same is told by the kernel's answer.
 
+use super::excess::Excess;
 use super::subject;
 use crate::container::exec::{self, Wanted};
 use crate::container::probe::{ATTEMPTS, Attempt, Targets, Without};
@@ -24,8 +25,29 @@ pub struct Row {
     pub is_allowed: bool,
     /// What stopped it; each of several would have done so alone.
     pub walls: Vec<Wall>,
-    /// What the kernel answered; 0: it is done.
-    pub errno: i32,
+    pub answer: Answer,
+}
+
+/// What the kernel answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    Done,
+    Errno(i32),
+    /// It ended who tried it.
+    Signal(i32),
+    NotTried,
+}
+
+impl Answer {
+    /// As it is printed from inside.
+    pub fn of(number: i32) -> Self {
+        match number {
+            0 => Self::Done,
+            errno @ 1.. => Self::Errno(errno),
+            signal => Self::Signal(-signal),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,6 +63,12 @@ pub enum Wall {
     MountNamespace,
     ReadOnly,
     Masked,
+    /// Of the container's control group: the file and what is in it.
+    Limit(String),
+    /// None was asked for, with this flag.
+    NoLimit(&'static str),
+    /// One was asked for, and this host does not give the controller.
+    NoController(&'static str),
     /// The kernel cannot do it at all.
     NotInThisKernel,
     Other,
@@ -51,14 +79,18 @@ pub enum Wall {
 pub fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Failure> {
     let image = image::find(store, &container.record.image_id.to_string())?;
     let layer = subject::layers(store, &image)?.pop().map(|layer| layer.directory).unwrap_or_default();
+    let excess = Excess::of(container);
     let targets = Targets {
         process: container.state().monitor.0,
         layer: first_file(&layer).unwrap_or(layer),
         disk: disk().unwrap_or_else(|| "/dev/sda".into()),
+        ..Targets::default()
     };
+    let as_it_is = Without { seccomp: false, capabilities: false };
+    let as_it_is = attempt(store, container, &excess.targets(&targets), as_it_is)?;
+    let excess = excess.rows(|name| as_it_is.get(name).copied());
     let answers = |seccomp, capabilities| attempt(store, container, &targets, Without { seccomp, capabilities });
-    let (as_it_is, no_filter, no_bounds, neither) =
-        (answers(false, false)?, answers(true, false)?, answers(false, true)?, answers(true, true)?);
+    let (no_filter, no_bounds, neither) = (answers(true, false)?, answers(false, true)?, answers(true, true)?);
     let row = |attempt: &'static Attempt| {
         let errno = |answers: &BTreeMap<String, i32>| answers.get(attempt.name).copied().unwrap_or(libc::EIO);
         let goes = |answers| errno(answers) == 0 || attempt.through.contains(&errno(answers));
@@ -74,10 +106,10 @@ pub fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Failure> {
         } else {
             vec![last_wall(errno(&neither))]
         };
-        let (is_allowed, errno) = (goes(&as_it_is), errno(&as_it_is));
-        Row { name: attempt.name, call: attempt.call, is_allowed, walls, errno }
+        let (is_allowed, answer) = (goes(&as_it_is), Answer::of(errno(&as_it_is)));
+        Row { name: attempt.name, call: attempt.call, is_allowed, walls, answer }
     };
-    Ok(ATTEMPTS.iter().map(row).collect())
+    Ok(ATTEMPTS.iter().map(row).chain(excess).collect())
 }
 
 /// What is left when neither filter nor bounds stand in the way.

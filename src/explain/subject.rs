@@ -30,12 +30,16 @@ impl Subject {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("no such container or image: {0}")]
-struct NotFound(String);
+#[error("no such container or image: {name}")]
+struct NotFound {
+    name: String,
+    meant: Option<String>,
+}
 
 impl Diagnose for NotFound {
     fn hint(&self) -> Option<String> {
-        Some("see which there are: minirun ps -a, minirun images".into())
+        let meant = self.meant.as_ref().map(|meant| format!("{meant}; ")).unwrap_or_default();
+        Some(format!("{meant}see which there are: minirun ps -a, minirun images"))
     }
 
     fn exit_code(&self) -> u8 {
@@ -48,14 +52,16 @@ impl Diagnose for NotFound {
 /// # Errors
 /// When there is neither, when the beginning of an id is that of several, or when its records are damaged.
 pub fn find(store: &Store, name: &str) -> Result<Subject, Failure> {
-    match Container::find(store, name) {
+    let meant = match Container::find(store, name) {
         Ok(container) => return Ok(Subject::Container(Box::new(container))),
-        Err(RecordError::NotFound(_)) => {}
+        Err(RecordError::NotFound { meant, .. }) => meant,
         Err(error) => return Err(error.into()),
-    }
+    };
     match image::find(store, name) {
         Ok(image) => Ok(Subject::Image(Box::new(image))),
-        Err(ImageError::NotFound { .. }) => Err(NotFound(name.to_owned()).into()),
+        Err(ImageError::NotFound { .. }) => {
+            Err(NotFound { name: name.to_owned(), meant: meant.or_else(|| image::meant(store, name)) }.into())
+        }
         Err(error) => Err(error.into()),
     }
 }

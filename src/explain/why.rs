@@ -263,7 +263,8 @@ fn ended(container: &Container, state: &State, argv: &[(String, Origin)]) -> Opt
     }
 }
 
-fn signal_name(number: i32) -> String {
+/// `SIGKILL`.
+pub fn signal_name(number: i32) -> String {
     nix::sys::signal::Signal::try_from(number).map_or_else(|_| number.to_string(), |signal| signal.as_str().to_owned())
 }
 

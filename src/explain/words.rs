@@ -51,9 +51,11 @@ pub struct Noun {
 
 pub const ENTRIES: Noun =
     Noun { english: &["entry", "entries"], russian: &["запись", "записи", "записей"] };
-pub const IMAGES: Noun = Noun {
-    english: &["other image", "other images"],
-    russian: &["другой образ", "других образа", "других образов"],
+pub const IMAGES: Noun =
+    Noun { english: &["other image", "other images"], russian: &["образ", "образа", "образов"] };
+pub const READ_ONLY_LAYERS: Noun = Noun {
+    english: &["read-only layer", "read-only layers"],
+    russian: &["слой только для чтения", "слоя только для чтения", "слоёв только для чтения"],
 };
 pub const LAYERS: Noun = Noun { english: &["layer", "layers"], russian: &["слой", "слоя", "слоёв"] };
 
@@ -188,6 +190,7 @@ words! {
     allowed: "goes through", "проходит";
     stopped: "stopped", "остановлено";
     done: "done", "сделано";
+    not_tried: "not tried", "не испытано";
     and_also: ", and also: ", ", а также: ";
     wall_seccomp: "seccomp", "фильтр seccomp";
     wall_capability: "{}, which it does not have", "{}, которой у него нет";
@@ -196,8 +199,13 @@ words! {
     wall_mount_namespace: "the mount namespace: there is no such name here", "пространство имён монтирования: такого имени здесь нет";
     wall_read_only: "mounted read-only", "смонтировано только для чтения";
     wall_masked: "masked: an empty file lies over it", "закрыто: поверх лежит пустой файл";
+    wall_limit: "the limit of its control group: {}", "ограничение его контрольной группы: {}";
+    wall_no_limit: "none: no {} is set", "нет: {} не задано";
+    wall_no_controller: "none: {} was asked for, but this host does not give the controller (see: minirun doctor)", "нет: {} задано, но хост не даёт такого контроллера (смотрите: minirun doctor)";
     wall_not_in_this_kernel: "this kernel has none", "в этом ядре такого нет";
     wall_other: "the kernel itself", "само ядро";
+    too_many_processes: "more processes than its limit", "больше процессов, чем его предел";
+    too_much_memory: "more memory than its limit", "больше памяти, чем его предел";
     load_a_module: "load a kernel module", "загрузить модуль ядра";
     boot_another_kernel: "boot another kernel", "загрузить другое ядро";
     reboot: "reboot", "перезагрузить";
@@ -213,6 +221,76 @@ words! {
     raise_a_limit: "raise a resource limit", "поднять ограничение ресурсов";
     load_a_bpf_program: "load a BPF program", "загрузить программу BPF";
     be_root_of_a_namespace: "make a user namespace", "создать пространство имён пользователей";
+
+    step_user_namespace_joined: "all your containers share one user namespace, which process {} is in already", "у всех ваших контейнеров одно пространство имён пользователей, процесс {} уже в нём";
+    step_user_namespace_made: "root inside is you outside", "root внутри — это вы снаружи";
+    step_map: "first id inside, first id outside, how many; and so on", "первый id внутри, первый id снаружи, сколько; и так далее";
+    step_network_namespace: "its own interfaces, addresses and ports", "собственные интерфейсы, адреса и порты";
+    step_loopback_up: "127.0.0.1 answers inside, too", "127.0.0.1 отвечает и внутри";
+    step_address: "an address of its own, which published ports lead to", "собственный адрес, к которому ведут открытые порты";
+    step_device: "a way out: what carries its packets is started when the first one comes", "выход наружу: то, что понесёт пакеты, запускается с первым из них";
+    step_low_ports: "its processes may listen on ports below 1024: they are its own", "его процессы могут слушать порты ниже 1024: эти порты его собственные";
+    step_ping: "ping works without privileges", "ping работает без привилегий";
+    step_sysctl: "a setting of its own namespaces", "настройка его собственных пространств имён";
+    step_cgroup_limit: "what it may use of the host, at most", "сколько ему можно занять у хоста, не больше";
+    step_clone: "the container's first process is born into new namespaces: it sees only itself", "первый процесс контейнера рождается в новых пространствах имён и видит только себя";
+    step_join_namespaces: "a second process in the container of process {}", "ещё один процесс в контейнере процесса {}";
+    step_cgroup_namespace: "it sees its own control group as the root of all", "свою контрольную группу он видит как корень всех";
+    step_detach: "its mounts stay its own: none reaches the host", "его монтирования остаются у него: ни одно не попадёт на хост";
+    step_overlay: "{} below, one writable directory on top; nothing is copied", "{} снизу, один каталог для записи сверху; ничего не копируется";
+    step_volatile_overlay: "{} below, one writable directory on top; nothing is copied, and nothing waits for the disk, since all of it goes with the container", "{} снизу, один каталог для записи сверху; ничего не копируется, и ничто не ждёт диска: всё исчезнет вместе с контейнером";
+    step_fuse_overlay: "the kernel gives no overlay here, but a program does: it answers for every file", "ядро здесь не даёт overlay, его даёт программа: она отвечает за каждый файл";
+    step_copy_layers: "this host gives no overlay: the image's files are copied, once for each container", "этот хост не даёт overlay: файлы образа копируются, по разу на контейнер";
+    step_root: "the layers as they were laid over each other", "слои, уже наложенные друг на друга";
+    step_fill_volume: "a new volume starts with what the image has there", "новый том начинается с того, что на его месте в образе";
+    step_link: "programs expect this name", "программы ждут этого имени";
+    step_terminal: "a terminal of its own, not yours", "собственный терминал, не ваш";
+    step_mask: "it tells of the whole host, not of the container", "это рассказывает обо всём хосте, а не о контейнере";
+    step_read_only: "it sets the whole host, not the container", "это настраивает весь хост, а не контейнер";
+    step_read_only_root: "you asked for --read-only", "вы попросили --read-only";
+    step_pivot_root: "the overlay becomes /, and the host's tree is gone from sight", "overlay становится /, дерево хоста больше не видно";
+    step_hostname: "its own name, in its own UTS namespace", "собственное имя в собственном пространстве имён UTS";
+    step_make_directory: "the image's working directory must be there", "рабочий каталог образа должен существовать";
+    step_session_of_terminal: "its terminal's Ctrl-C reaches its processes", "Ctrl-C его терминала доходит до его процессов";
+    step_session: "signals from your terminal do not reach it by accident", "сигналы вашего терминала не дойдут до него случайно";
+    step_limit: "a resource limit", "ограничение ресурса";
+    step_bound_capabilities: "no program in it can ever gain more than these", "ни одна программа в нём никогда не получит больше этих";
+    step_filter: "only the system calls that Docker allows too", "только те системные вызовы, что разрешает и Docker";
+    step_filter_of_one_id: "there is one id only: changes of owner and user succeed without effect", "id только один: смена владельца и пользователя удаётся без последствий";
+    step_root_user: "root in the container is an ordinary user on the host", "root в контейнере — обычный пользователь на хосте";
+    step_user: "the user that the image or you named", "пользователь, которого назвали образ или вы";
+    step_set_capabilities: "root here is root over the container only", "root здесь — root только над контейнером";
+    step_no_new_privileges: "no set-user-ID program can add privileges", "никакая программа с set-user-ID не добавит привилегий";
+    step_directory: "where the process starts", "здесь начинает процесс";
+    step_reaping_init: "a small init reaps orphans and passes signals on", "маленький init подбирает сирот и передаёт сигналы";
+    step_exec: "this process becomes yours; nothing of minirun stays in it", "этот процесс становится вашим; от minirun в нём ничего не остаётся";
+    step_probe: "what a container should not be able to do is tried", "испытывается то, чего контейнер не должен мочь";
+
+    mount_proc: "its own processes, as its PID namespace numbers them", "его собственные процессы, с номерами его пространства имён PID";
+    mount_sysfs: "devices and its own network interfaces, to read", "устройства и собственные сетевые интерфейсы, для чтения";
+    mount_dev: "a few harmless devices instead of the host's", "несколько безобидных устройств вместо устройств хоста";
+    mount_devpts: "terminals of its own", "собственные терминалы";
+    mount_shm: "shared memory of its own", "собственная разделяемая память";
+    mount_mqueue: "POSIX message queues of its own IPC namespace", "очереди сообщений POSIX собственного пространства имён IPC";
+    mount_cgroup: "its limits and usage, to read", "его ограничения и расход, для чтения";
+    mount_device: "the host's device, which is harmless", "устройство хоста, безобидное";
+    mount_resolv_conf: "where names are asked for", "у кого спрашивать имена";
+    mount_hosts: "its own name", "его собственное имя";
+    mount_bind: "a part of the host's tree that you asked for; it outlives the container", "часть дерева хоста, о которой вы попросили; она переживёт контейнер";
+    mount_tmpfs: "memory that is gone when the container stops", "память, которая исчезнет, когда контейнер остановится";
+    mount_other: "a file system of kind {}", "файловая система вида {}";
+
+    script_head: "{} by hand: what `minirun run` and `minirun start` do, in the same order.", "{} вручную: то, что делают `minirun run` и `minirun start`, в том же порядке.";
+    script_namespaces: "New namespaces: the process sees only itself, and root inside is you outside.", "Новые пространства имён: процесс видит только себя, а root внутри — это вы снаружи.";
+    script_remove: "Only root of the same ids may remove what belongs to them.", "Удалить файлы этих id может только root тех же id.";
+    script_writable: "A writable layer of its own, and the place where all layers are laid over each other.", "Собственный слой для записи и место, где слои накладываются друг на друга.";
+    by_move: "by mount --move and a later chroot: after pivot_root(2) no program of the host could set what follows", "через mount --move и позже chroot: после pivot_root(2) ни одна программа хоста не настроила бы остального";
+    not_by_hand: "not by hand", "не вручную";
+    not_by_hand_filter: "not by hand: setpriv --seccomp-filter, from util-linux 2.40 on", "не вручную: setpriv --seccomp-filter, начиная с util-linux 2.40";
+    not_by_hand_terminal: "it stays on yours: script -c would give it one of its own", "остаётся на вашем: собственный дал бы script -c";
+    not_by_hand_ports: "not by hand: the monitor forwards published ports, and carries packets out", "не вручную: открытые порты и пакеты наружу обслуживает монитор";
+    not_by_hand_session: "left out: so your Ctrl-C reaches it", "опущено: так до него доходит ваш Ctrl-C";
+    not_by_hand_limit: "in the host's tree: echo {} > {}", "в дереве хоста: echo {} > {}";
 
     image_id: "image id", "номер образа";
     image_names: "names", "имена";
@@ -245,7 +323,8 @@ words! {
     goes_when_it_ends: "removed as it ends", "удаляется по окончании";
     writable_directory: "writable layer", "слой для записи";
     writable_on_disk: "its size on disk", "его размер на диске";
-    first_process: "first process", "первый процесс";
+    first_process: "first process, on the host", "первый процесс, на хосте";
+    first_process_inside: "first process, inside", "первый процесс, внутри";
     processes: "processes", "процессов";
     started: "started", "запущен";
     monitor: "its monitor", "его монитор";

@@ -1,5 +1,19 @@
 //! Ids as people type them: a prefix of hexadecimal digits, sometimes with a slip of the finger.
 
+/// What may have been meant by a text that is no id and no name of what there is.
+pub fn meant(kind: &str, text: &str, ids: &[String], names: &[String]) -> Option<String> {
+    if let Some(slip) = not_hexadecimal(text) {
+        return Some(match nearest(text, ids.iter().map(String::as_str)) {
+            Some(near) => format!("{slip}; the nearest {kind} is {}", &near[..12.min(near.len())]),
+            None => slip,
+        });
+    }
+    // With or without a tag.
+    let alike =
+        |name: &&String| distance(text, name) <= 2 || distance(text, name.split(':').next().unwrap_or_default()) <= 1;
+    names.iter().find(alike).map(|near| format!("did you mean: {near}"))
+}
+
 /// What is wrong with `text` as an id, if it looks as if it was meant to be one.
 pub fn not_hexadecimal(text: &str) -> Option<String> {
     let text = text.strip_prefix("sha256:").unwrap_or(text);
@@ -20,7 +34,7 @@ pub fn not_hexadecimal(text: &str) -> Option<String> {
 }
 
 /// The candidate that begins most like `text`, if one does.
-pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.strip_prefix("sha256:").unwrap_or(text);
     let allowed = (text.len() / 3).max(1);
     candidates

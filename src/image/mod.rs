@@ -286,18 +286,9 @@ fn not_found(store: &Store, name: &str) -> ImageError {
 /// What may have been meant by a name or id that no image has.
 pub fn meant(store: &Store, name: &str) -> Option<String> {
     // Looked for only now that there is nothing else to do.
-    if let Some(slip) = id::not_hexadecimal(name) {
-        let ids: Vec<String> = all(store).unwrap_or_default().iter().map(Digest::short).collect();
-        return Some(match id::nearest(name, ids.iter().map(String::as_str)) {
-            Some(near) => format!("{slip}; the nearest image is {near}"),
-            None => slip,
-        });
-    }
+    let ids: Vec<String> = all(store).unwrap_or_default().iter().map(Digest::short).collect();
     let names: Vec<String> = names::all(store).unwrap_or_default().iter().map(|n| n.reference.familiar()).collect();
-    let alike = |other: &&String| {
-        id::distance(name, other) <= 2 || id::distance(name, other.split(':').next().unwrap_or(other)) <= 1
-    };
-    names.iter().find(alike).map(|near| format!("did you mean: {near}"))
+    id::meant("image", name, &ids, &names)
 }
 
 /// Notes that a container uses the image, so that it is not removed from under it.

@@ -2,6 +2,7 @@
 //! is an errno; 0: it succeeded.
 
 use super::netlink;
+use super::process::{self, Fork};
 use std::ffi::CString;
 use std::io;
 use std::path::Path;
@@ -100,6 +101,63 @@ pub fn raise_limit() -> i32 {
     limit.rlim_max += 1;
     // SAFETY: as above.
     answer(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }.into())
+}
+
+/// Children that do nothing, until one is refused or so many are there. All are gone when this returns; that a birth was
+/// refused is noticed by nobody else unless it is tried in that moment.
+pub fn bear(most: u64) -> i32 {
+    let mut born = Vec::new();
+    let mut answer = 0;
+    let parent = rustix::process::getpid();
+    while answer == 0 && (born.len() as u64) < most {
+        match process::fork() {
+            Ok(Fork::Child) => {
+                process::die_with_parent(libc::SIGKILL);
+                while rustix::process::getppid() == Some(parent) {
+                    std::thread::sleep(std::time::Duration::from_secs(1));
+                }
+                process::exit_now(0)
+            }
+            Ok(Fork::Parent(child)) => born.push(child),
+            Err(error) => answer = error.errno,
+        }
+    }
+    for child in born.iter().rev() {
+        let _ = process::kill(*child, libc::SIGKILL);
+    }
+    for child in born {
+        let _ = process::wait(child);
+    }
+    answer
+}
+
+/// So much memory, in a child that is the first to be killed where that is too much. A signal that ended it: below zero.
+pub fn take_memory(bytes: u64) -> i32 {
+    match process::fork() {
+        Ok(Fork::Child) => {
+            process::die_with_parent(libc::SIGKILL);
+            if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "1000") {
+                process::exit_now(error.raw_os_error().unwrap_or(libc::EIO))
+            }
+            const PIECE: usize = 1 << 20;
+            let mut taken = Vec::new();
+            for _ in 0..bytes.div_ceil(PIECE as u64) {
+                let mut piece = Vec::new();
+                if piece.try_reserve_exact(PIECE).is_err() {
+                    process::exit_now(libc::ENOMEM)
+                }
+                piece.resize(PIECE, 1u8);
+                taken.push(std::hint::black_box(piece));
+            }
+            process::exit_now(0)
+        }
+        Ok(Fork::Parent(child)) => match process::wait(child) {
+            Ok(status) if status > 128 => 128 - status,
+            Ok(status) => status,
+            Err(error) => error.errno,
+        },
+        Err(error) => error.errno,
+    }
 }
 
 pub fn open_for_writing(path: &Path) -> i32 {

@@ -61,18 +61,23 @@ impl Need {
     /// Whether the host gives it. If not: says so, counts a skip, and under `MINIRUN_STRICT=1` fails the test, unless
     /// `MINIRUN_LACKS` names it among what this machine cannot give.
     pub fn met(self) -> bool {
-        let given = match self {
-            Self::As(wanted) => return user() == wanted,
+        let given = self.given();
+        if !given && !matches!(self, Self::As(_)) {
+            self.skip();
+        }
+        given
+    }
+
+    /// Whether the host gives it, for a test that has something to assert in both cases.
+    pub fn given(self) -> bool {
+        match self {
+            Self::As(wanted) => user() == wanted,
             Self::Tool(name) => find(name),
             Self::Fuse => fs::OpenOptions::new().read(true).write(true).open("/dev/fuse").is_ok(),
             Self::Tun => fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun").is_ok(),
             Self::Controller(name) => controllers().iter().any(|c| c == name),
             Self::Ipv6 => TcpListener::bind("[::1]:0").is_ok(),
-        };
-        if !given {
-            self.skip();
         }
-        given
     }
 
     fn name(self) -> String {
@@ -109,8 +114,19 @@ impl Need {
     }
 }
 
-/// The controllers of the cgroup that this process may make children in.
+/// The controllers of what systemd gives this user, else of the cgroup that this process may make children in.
 fn controllers() -> Vec<String> {
+    let uid = nix::unistd::getuid().as_raw();
+    let manager = format!("user.slice/user-{uid}.slice/user@{uid}.service");
+    let systemd = match uid {
+        0 if Path::new("/run/systemd/system").exists() => Some(""),
+        _ if Path::new(&format!("/run/user/{uid}/bus")).exists() => Some(manager.as_str()),
+        _ => None,
+    };
+    if let Some(group) = systemd {
+        let given = Path::new("/sys/fs/cgroup").join(group).join("cgroup.controllers");
+        return fs::read_to_string(given).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    }
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::")) else { return Vec::new() };
     let mut directory = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));

@@ -29,7 +29,7 @@ impl CompareArgs {
         if self.telling.json {
             super::print_json(&comparison)?;
         } else {
-            print!("{}", told(&comparison, self.telling.language()));
+            print!("{}", told(&comparison, self.telling.speech.language()));
         }
         Ok(0)
     }

@@ -52,6 +52,12 @@ struct Telling {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    speech: Speech,
+}
+
+#[derive(Args)]
+pub struct Speech {
     /// Speak this language [default: as the locale says]
     #[arg(long, value_name = "LANG")]
     lang: Option<Lang>,
@@ -63,8 +69,8 @@ enum Lang {
     Ru,
 }
 
-impl Telling {
-    fn language(&self) -> Language {
+impl Speech {
+    pub fn language(&self) -> Language {
         match self.lang {
             Some(Lang::En) => Language::English,
             Some(Lang::Ru) => Language::Russian,

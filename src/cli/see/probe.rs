@@ -4,7 +4,8 @@ use super::super::{Context, human};
 use super::Telling;
 use crate::container::record::Container;
 use crate::diag::{Diagnose, Failure};
-use crate::explain::probe::{self, Row, Wall};
+use crate::explain::probe::{self, Answer, Row, Wall};
+use crate::explain::why;
 use crate::explain::words::{Language, Words, fill};
 use crate::userns;
 use clap::Args;
@@ -46,7 +47,7 @@ impl ProbeArgs {
         if self.telling.json {
             super::print_json(&rows)?;
         } else {
-            print!("{}", told(&rows, self.telling.language()));
+            print!("{}", told(&rows, self.telling.speech.language()));
         }
         Ok(0)
     }
@@ -58,9 +59,11 @@ fn told(rows: &[Row], language: Language) -> String {
         let name = words.get(row.name).unwrap_or(row.name);
         let stopped = if row.is_allowed { words.allowed } else { words.stopped };
         let walls: Vec<String> = row.walls.iter().map(|wall| wall_in(wall, words)).collect();
-        let answer = match row.errno {
-            0 => words.done.to_owned(),
-            errno => nix::errno::Errno::from_raw(errno).desc().to_owned(),
+        let answer = match row.answer {
+            Answer::Done => words.done.to_owned(),
+            Answer::Errno(errno) => nix::errno::Errno::from_raw(errno).desc().to_owned(),
+            Answer::Signal(signal) => why::signal_name(signal),
+            Answer::NotTried => words.not_tried.to_owned(),
         };
         vec![name.into(), row.call.into(), stopped.into(), walls.join(words.and_also), answer]
     };
@@ -77,6 +80,9 @@ fn wall_in(wall: &Wall, words: &Words) -> String {
         Wall::MountNamespace => words.wall_mount_namespace.into(),
         Wall::ReadOnly => words.wall_read_only.into(),
         Wall::Masked => words.wall_masked.into(),
+        Wall::Limit(limit) => fill(words.wall_limit, &[limit]),
+        Wall::NoLimit(flag) => fill(words.wall_no_limit, &[flag]),
+        Wall::NoController(flag) => fill(words.wall_no_controller, &[flag]),
         Wall::NotInThisKernel => words.wall_not_in_this_kernel.into(),
         Wall::Other => words.wall_other.into(),
     }

@@ -1,18 +1,21 @@
 //! `script`: a container as commands to type.
 
 use super::super::Context;
-use crate::container::by_hand::{self, Surroundings};
+use super::Telling;
 use crate::container::create::{self, Decided};
 use crate::container::launch;
 use crate::container::layering::Layering;
 use crate::container::request::Request;
 use crate::diag::Failure;
+use crate::explain::by_hand::{self, Surroundings};
 use crate::explain::subject::{self, Subject};
 use crate::userns::IdMap;
 use clap::Args;
 
 #[derive(Args)]
 pub struct ScriptArgs {
+    #[command(flatten)]
+    telling: Telling,
     #[arg(value_name = "IMAGE|CONTAINER")]
     name: String,
 }
@@ -34,14 +37,19 @@ impl ScriptArgs {
         let directory = store.path("containers").join(&decided.record.id);
         let plan = launch::plan_of(&decided.record, &decided.spec, None, Layering::of(store))?;
         let around = Surroundings {
-            name: &self.name,
             store: &store.root,
             upper: upper.as_deref(),
             directory: &directory,
             files: &decided.files(),
             ids: &IdMap::of_caller(),
         };
-        print!("{}", by_hand::script(&plan, &around));
+        let language = self.telling.speech.language();
+        let parts = by_hand::parts(&plan, &around, language);
+        if self.telling.json {
+            super::print_json(&parts)?;
+        } else {
+            print!("{}", by_hand::script(&parts, &self.name, language));
+        }
         Ok(0)
     }
 }

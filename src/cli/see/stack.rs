@@ -6,6 +6,7 @@ use crate::diag::Failure;
 use crate::explain::anatomy::{self, Anatomy, ContainerFacts};
 use crate::explain::subject;
 use crate::explain::words::{ENTRIES, IMAGES, LAYERS, Language, fill};
+use crate::image::reference::Reference;
 use crate::userns;
 use clap::Args;
 
@@ -20,19 +21,24 @@ pub struct ExplainArgs {
 impl ExplainArgs {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         userns::enter(&context.store)?;
-        let anatomy = anatomy::look(&context.store, &subject::find(&context.store, &self.name)?)?;
+        let subject = subject::find(&context.store, &self.name)?;
+        let anatomy = anatomy::look(&context.store, &subject)?;
         if self.telling.json {
             super::print_json(&anatomy)?;
         } else {
-            print!("{}", drawn(&anatomy, self.telling.language()));
+            // Of several names the one that was typed, now or for the container.
+            let typed = subject.container().map_or(&self.name, |container| &container.record.image);
+            let typed = typed.parse().map_or_else(|_| String::new(), |name: Reference| name.or_latest().familiar());
+            let name = anatomy.names.iter().find(|name| **name == typed).or(anatomy.names.first());
+            let name = name.cloned().unwrap_or_else(|| anatomy.image.short());
+            print!("{}", drawn(&anatomy, &name, self.telling.speech.language()));
         }
         Ok(0)
     }
 }
 
-fn drawn(anatomy: &Anatomy, language: Language) -> String {
+fn drawn(anatomy: &Anatomy, image: &str, language: Language) -> String {
     let words = language.words();
-    let image = anatomy.names.first().cloned().unwrap_or_else(|| anatomy.image.hex()[..12].to_owned());
     let mut text = String::new();
     let mut rows = Vec::new();
     if let Some(container) = &anatomy.container {

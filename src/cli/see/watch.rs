@@ -43,7 +43,7 @@ impl WatchArgs {
         if !watch.is_running() {
             return Err(NotRunning(container.record.name).into());
         }
-        let words = self.telling.language().words();
+        let words = self.telling.speech.language().words();
         let mut output = std::io::stdout();
         loop {
             let goes_on = watch.is_running();

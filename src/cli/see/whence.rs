@@ -65,7 +65,7 @@ impl WhereArgs {
         if self.telling.json {
             super::print_json(&sight)?;
         } else if !sight.sightings.is_empty() {
-            print!("{}", told(&sight, &name, self.telling.language()));
+            print!("{}", told(&sight, &name, self.telling.speech.language()));
         }
         if sight.sightings.is_empty() {
             return Err(WhereError::Nowhere { path: sight.resolved, name }.into());

@@ -25,7 +25,7 @@ impl WhyArgs {
         if self.telling.json {
             super::print_json(&reasons)?;
         } else {
-            print!("{}", told(&reasons, &container.record.name, self.telling.language()));
+            print!("{}", told(&reasons, &container.record.name, self.telling.speech.language()));
         }
         Ok(0)
     }

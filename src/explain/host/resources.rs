@@ -1,10 +1,9 @@
 //! Limits: cgroup v2, what of it is ours, and the systemd that gives it.
 
 use super::{Finding, read};
-use crate::container::cgroup::mount_point;
+use crate::container::cgroup::{mount_point, user_bus};
 use crate::userns::user_name;
 use nix::unistd::AccessFlags;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 const WANTED: [&str; 5] = ["cpu", "memory", "pids", "io", "cpuset"];
@@ -72,12 +71,9 @@ fn session(booted: bool) -> Finding {
     if !booted {
         return Finding::note(subject, "no systemd on this host: limits need a cgroup delegated by hand", None);
     }
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| format!("/run/user/{uid}").into(), PathBuf::from);
     let name = user_name(uid).unwrap_or_else(|| uid.to_string());
     let linger = format!("sudo loginctl enable-linger {name}");
-    if UnixStream::connect(runtime.join("bus")).is_err()
-        && UnixStream::connect(runtime.join("systemd/private")).is_err()
-    {
+    if user_bus().is_none() {
         return Finding::note(subject, "the user's systemd does not answer, and limits are asked of it", linger);
     }
     if !Path::new("/var/lib/systemd/linger").join(&name).exists() {

@@ -1,0 +1,117 @@
+//! A container's limits, gone beyond on purpose: whether there is one, whether it can be tried without harm to anybody else,
+//! and what has happened then to its control group.
+
+use super::probe::{Answer, Row, Wall};
+use crate::container::cgroup;
+use crate::container::probe::{TOO_MANY_PROCESSES, TOO_MUCH_MEMORY, Targets};
+use crate::container::record::Container;
+use std::fs;
+use std::path::PathBuf;
+
+/// More than this is not tried: it would take its time, and from the host.
+const MOST_BIRTHS: u64 = 1024;
+const MOST_BYTES: u64 = 1 << 30;
+
+/// Both limits, before anything is tried.
+pub struct Excess {
+    group: Option<PathBuf>,
+    processes: Limit,
+    memory: Limit,
+}
+
+struct Limit {
+    file: &'static str,
+    /// `None`: it has none.
+    value: Option<u64>,
+    is_wanted: bool,
+    /// What is beyond it, if that is little enough.
+    to_try: Option<u64>,
+    /// How often it has been met.
+    met: u64,
+}
+
+impl Excess {
+    pub fn of(container: &Container) -> Self {
+        let group = container.state().cgroup.map(PathBuf::from);
+        let read = |file| group.as_ref().and_then(|group| cgroup::limit(group, file));
+        let wanted = &container.record.request.limits;
+        let births = read("pids.max").map(|most| {
+            // A few may end meanwhile.
+            most.saturating_sub(read("pids.current").unwrap_or(0)) + 8
+        });
+        let bytes = read("memory.max")
+            .map(|most| most + read("memory.swap.max").unwrap_or_else(|| of_host("SwapTotal:")) + (16 << 20));
+        let alone = read("memory.oom.group") == Some(0);
+        let free = of_host("MemAvailable:");
+        let (met_processes, met_memory) = met(group.as_ref());
+        Self {
+            processes: Limit {
+                file: "pids.max",
+                value: read("pids.max"),
+                is_wanted: wanted.pids.is_some_and(|most| most > 0),
+                to_try: births.filter(|births| *births <= MOST_BIRTHS),
+                met: met_processes,
+            },
+            memory: Limit {
+                file: "memory.max",
+                value: read("memory.max"),
+                is_wanted: wanted.memory.is_some(),
+                to_try: bytes.filter(|bytes| alone && *bytes <= MOST_BYTES && *bytes < free / 2),
+                met: met_memory,
+            },
+            group,
+        }
+    }
+
+    /// What the probe is to try.
+    pub fn targets(&self, others: &Targets) -> Targets {
+        Targets { births: self.processes.to_try, bytes: self.memory.to_try, ..others.clone() }
+    }
+
+    /// What has come of it; `answer` gives the number that was printed under a name.
+    pub fn rows(&self, answer: impl Fn(&str) -> Option<i32>) -> [Row; 2] {
+        let (processes, memory) = met(self.group.as_ref());
+        let killed = answer(TOO_MUCH_MEMORY.0) == Some(-libc::SIGKILL) && memory > self.memory.met;
+        if let Some(group) = self.group.as_ref().filter(|_| killed) {
+            cgroup::provoked_a_kill(group);
+        }
+        let refused = answer(TOO_MANY_PROCESSES.0) == Some(libc::EAGAIN) && processes > self.processes.met;
+        [
+            self.processes.row(TOO_MANY_PROCESSES, "--pids-limit", answer(TOO_MANY_PROCESSES.0), refused),
+            self.memory.row(TOO_MUCH_MEMORY, "--memory", answer(TOO_MUCH_MEMORY.0), killed),
+        ]
+    }
+}
+
+impl Limit {
+    fn row(
+        &self,
+        (name, call): (&'static str, &'static str),
+        flag: &'static str,
+        answer: Option<i32>,
+        was_met: bool,
+    ) -> Row {
+        let walls = match (self.value, answer) {
+            (None, _) if self.is_wanted => vec![Wall::NoController(flag)],
+            (None, _) => vec![Wall::NoLimit(flag)],
+            (Some(_), Some(0)) => Vec::new(),
+            (Some(_), Some(_)) if !was_met => vec![Wall::Other],
+            (Some(value), _) => vec![Wall::Limit(format!("{} {value}", self.file))],
+        };
+        let is_allowed = self.value.is_none() || answer == Some(0);
+        Row { name, call, is_allowed, walls, answer: answer.map_or(Answer::NotTried, Answer::of) }
+    }
+}
+
+/// How often each limit has been met so far.
+fn met(group: Option<&PathBuf>) -> (u64, u64) {
+    group.map_or((0, 0), |group| (cgroup::events(group, "pids.events", "max"), cgroup::killed_for_memory(group)))
+}
+
+/// A line of `/proc/meminfo`, in bytes.
+fn of_host(name: &str) -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kibibytes =
+        text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) << 10
+}

@@ -1,0 +1,162 @@
+//! `--memory`, `--cpus`, `--pids-limit`: set where the kernel heeds them, and held. All that needs delegated controllers is
+//! here, so that a machine without them can have it run in another.
+
+mod common;
+
+use common::{Need, Sandbox, require, wait_until};
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+
+const ALL: [&str; 6] = ["--memory", "32m", "--cpus", "0.5", "--pids-limit", "20"];
+
+/// The control group of a container that runs.
+fn group(sandbox: &Sandbox, container: &str) -> PathBuf {
+    let pid = sandbox.look(container, "{{.State.Pid}}");
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap();
+    PathBuf::from("/sys/fs/cgroup").join(path)
+}
+
+fn value(sandbox: &Sandbox, container: &str, file: &str) -> String {
+    fs::read_to_string(group(sandbox, container).join(file)).unwrap().trim_end().to_owned()
+}
+
+/// A number of a file that has a name and a number in each line.
+fn count(sandbox: &Sandbox, container: &str, file: &str, name: &str) -> u64 {
+    let text = value(sandbox, container, file);
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::to_owned);
+    line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
+}
+
+#[test]
+fn they_are_set_and_seen_from_inside() {
+    require!(Need::Controller("memory"), Need::Controller("cpu"), Need::Controller("pids"));
+    let sandbox = Sandbox::with_alpine();
+    let files = "cd /sys/fs/cgroup; cat memory.max memory.swap.max cpu.max pids.max; cat /proc/self/cgroup";
+    let output = sandbox.sh(&ALL, files);
+    assert_eq!(output.stderr, "", "a limit that is given is given without a note");
+    assert_eq!(output.ok(), "33554432\n0\n50000 100000\n20\n0::/\n");
+    // A container that ends and starts again at once has them again.
+    sandbox.ok(&[
+        &["create", "--network", "none", "--name", "again"],
+        &ALL[..],
+        &["alpine", "cat", "/sys/fs/cgroup/pids.max"],
+    ]
+    .concat());
+    for round in 0..4 {
+        let output = sandbox.run(&["start", "-a", "again"]);
+        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("20\n", ""), "round {round}");
+    }
+}
+
+#[test]
+fn more_processes_than_allowed_cannot_be_born() {
+    require!(Need::Controller("pids"));
+    let sandbox = Sandbox::with_alpine();
+    sandbox.detached(
+        &["--name", "crowd", "--pids-limit", "10"],
+        "(for n in $(seq 30); do sleep 600 & done); exec sleep 600",
+    );
+    wait_until("a birth is refused", || count(&sandbox, "crowd", "pids.events", "max") > 0);
+    let born = value(&sandbox, "crowd", "cgroup.procs").lines().count();
+    assert!(born <= 10, "{born}");
+    // `exec` is held by the same limit.
+    let output = sandbox.run(&["exec", "crowd", "sh", "-c", "sleep 0 & sleep 0 & wait"]);
+    assert_ne!(output.code, 0, "{}", output.streams());
+}
+
+#[test]
+fn more_memory_than_allowed_is_death() {
+    require!(Need::Controller("memory"));
+    let sandbox = Sandbox::with_alpine();
+    let greedy = ["--memory", "20m", "--network", "none", "--name", "greedy", "alpine", "tail", "/dev/zero"];
+    assert_eq!(sandbox.run(&[&["run"], &greedy[..]].concat()).code, 137);
+    assert_eq!(sandbox.look("greedy", "{{.State.OOMKilled}}"), "true");
+    let why: Value = serde_json::from_str(&sandbox.ok(&["why", "--json", "greedy"])).unwrap();
+    let verdicts = why["verdicts"].to_string();
+    assert_eq!(verdicts, r#"[{"code":"out-of-memory","found":"20971520","subject":"tail"}]"#);
+    // A child of the first process can be the one that goes.
+    let script = "tail /dev/zero; echo it took $?; exec sleep 600";
+    sandbox.detached(&["--name", "parent", "--memory", "20m"], script);
+    sandbox.wait_for_log("parent", "it took 137");
+    assert!(count(&sandbox, "parent", "memory.events", "oom_kill") > 0);
+    assert_eq!(sandbox.look("parent", "{{.State.Running}}"), "true");
+    // What another process asks for by `exec` is counted with it.
+    assert_eq!(sandbox.run(&["exec", "parent", "tail", "/dev/zero"]).code, 137);
+}
+
+#[test]
+fn a_probe_goes_beyond_each_limit_and_harms_nobody() {
+    require!(Need::Controller("memory"), Need::Controller("pids"));
+    let sandbox = Sandbox::with_alpine();
+    // It holds more memory than is left to the probe: by its size alone it would be the one to go.
+    let hold =
+        "x=$(head -c 24000000 /dev/zero | tr '\\0' x); echo holds; trap 'exit 3' TERM; while :; do sleep 0.1; done";
+    sandbox.detached(&["--name", "held", "--memory", "64m", "--pids-limit", "20"], hold);
+    sandbox.wait_for_log("held", "holds");
+    for round in 1..3 {
+        let rows: Vec<Value> = serde_json::from_str(&sandbox.ok(&["probe", "--json", "held"])).unwrap();
+        let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap().to_string();
+        let of_processes = r#"{"answer":{"errno":11},"call":"clone","is_allowed":false,"name":"too_many_processes","walls":[{"limit":"pids.max 20"}]}"#;
+        assert_eq!(row("too_many_processes"), of_processes);
+        let of_memory = r#"{"answer":{"signal":9},"call":"mmap","is_allowed":false,"name":"too_much_memory","walls":[{"limit":"memory.max 67108864"}]}"#;
+        assert_eq!(row("too_much_memory"), of_memory);
+        assert_eq!(count(&sandbox, "held", "memory.events", "oom_kill"), round, "one child, and nobody else");
+    }
+    assert!(sandbox.ok(&["probe", "held"]).contains("the limit of its control group: pids.max 20"));
+    sandbox.ok(&["stop", "held"]);
+    assert_eq!(sandbox.look("held", "{{.State.ExitCode}} {{.State.OOMKilled}}"), "3 false");
+    // Such a limit is no reason to take a gigabyte from the host.
+    sandbox.detached(&["--name", "wide", "--memory", "4g", "--pids-limit", "100000"], "exec sleep 600");
+    let rows: Vec<Value> = serde_json::from_str(&sandbox.ok(&["probe", "--json", "wide"])).unwrap();
+    let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap()["answer"].to_string();
+    assert_eq!([row("too_many_processes"), row("too_much_memory")], [r#""not-tried""#, r#""not-tried""#]);
+}
+
+#[test]
+fn a_busy_container_waits_for_its_turn() {
+    require!(Need::Controller("cpu"));
+    let sandbox = Sandbox::with_alpine();
+    sandbox.detached(&["--name", "busy", "--cpus", "0.1"], "while :; do :; done");
+    wait_until("it is made to wait", || count(&sandbox, "busy", "cpu.stat", "nr_throttled") > 2);
+}
+
+#[test]
+fn it_is_frozen_whole_while_it_is_committed() {
+    require!(Need::Controller("pids"));
+    let sandbox = Sandbox::with_alpine();
+    sandbox.detached(&["--name", "writer", "--pids-limit", "20"], "while :; do date >/new; mv /new /now; done");
+    wait_until("it writes", || sandbox.run(&["exec", "writer", "cat", "/now"]).code == 0);
+    sandbox.ok(&["commit", "writer", "image"]);
+    assert_eq!(value(&sandbox, "writer", "cgroup.freeze"), "0");
+    assert!(!sandbox.ok(&["run", "--rm", "--network", "none", "image", "cat", "/now"]).is_empty());
+}
+
+#[test]
+fn a_monitor_that_is_killed_leaves_nothing_in_the_way() {
+    require!(Need::Controller("pids"));
+    let sandbox = Sandbox::with_alpine();
+    sandbox.detached(&["--name", "orphan", "--pids-limit", "20"], "echo begun; exec sleep 600");
+    let groups = group(&sandbox, "orphan");
+    let status = fs::read_to_string(format!("/proc/{}/status", sandbox.look("orphan", "{{.State.Pid}}"))).unwrap();
+    let monitor = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim();
+    sandbox.run_other("kill", &["-9", monitor]).ok();
+    sandbox.wait_for_status("orphan", "exited");
+    let output = sandbox.run(&["start", "orphan"]);
+    assert_eq!(output.stderr, "");
+    assert_eq!(value(&sandbox, "orphan", "pids.max"), "20");
+    assert_eq!(group(&sandbox, "orphan"), groups);
+}
+
+#[test]
+fn limits_leave_no_way_into_the_host_s_control_groups() {
+    require!(Need::Controller("pids"));
+    let sandbox = Sandbox::with_alpine();
+    for number in 3..20 {
+        let path = format!("/proc/self/fd/{number}");
+        let words = ["run", "--rm", "--network", "none", "--pids-limit", "50", "-w", &path, "alpine", "ls", "."];
+        let output = sandbox.run(&words);
+        assert!(!output.stdout.contains("cgroup."), "{path}: {}", output.streams());
+    }
+}
