@@ -191,6 +191,62 @@ fn mounts_of_a_run() {
     assert!(error.contains("no type `catch`"), "{error}");
 }
 
+/// A program of the host in the context, with all that it is linked to.
+fn put_program(sandbox: &Sandbox, program: &str) {
+    let linked = sandbox.run_other("ldd", &[program]).ok();
+    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/'));
+    for file in libraries.chain([program]) {
+        let target = sandbox.file("context/host").join(file.trim_start_matches('/'));
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(file, target).unwrap();
+    }
+}
+
+#[test]
+fn a_run_asks_the_agent_of_who_builds() {
+    common::require!(common::Need::Tool("ssh-agent"), common::Need::Tool("ldd"));
+    let sandbox = Sandbox::with_alpine();
+    put_program(&sandbox, "/usr/bin/ssh-add");
+    let key = sandbox.file("key").display().to_string();
+    sandbox.run_other("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "of the test", "-f", &key]).ok();
+    let socket = sandbox.file("agent");
+    let mut agent = sandbox
+        .other("ssh-agent")
+        .arg("-D")
+        .arg("-a")
+        .arg(&socket)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    common::wait_until("the agent listens", || socket.exists());
+    common::finish(sandbox.other("ssh-add").arg(&key).env("SSH_AUTH_SOCK", &socket)).ok();
+
+    let text = "FROM alpine\nCOPY host /\nRUN --mount=type=ssh ssh-add -l > /keys\n\
+        RUN --mount=type=ssh,id=other,target=/a ssh-add -l >> /keys && echo $SSH_AUTH_SOCK >> /keys\nRUN echo $SSH_AUTH_SOCK > /none; find / -xdev -type s > /sockets\n";
+    sandbox.put("Dockerfile", text);
+    let other = format!("other={}", socket.display());
+    let build = ["build", "-t", "built", "--ssh", "default", "--ssh", &other, "context"];
+    let built = common::finish(sandbox.command(&build).env("SSH_AUTH_SOCK", &socket));
+    let without = sandbox.try_build("FROM alpine\nRUN --mount=type=ssh,required=true true\n", &[]);
+    let not_there = sandbox.try_build("FROM alpine\nRUN true\n", &["--ssh", "default"]);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    built.ok();
+    let error = without.fails(1);
+    assert!(error.contains("no agent `default` was given"), "{error}");
+    let error = not_there.fails(125);
+    assert!(error.contains("ssh-agent"), "{error}");
+    sandbox.put("Dockerfile", text);
+    sandbox.ok(&["build", "-q", "-t", "built", "context"]);
+    let said = sandbox.inside("cat /keys");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(
+        lines.len() == 3 && lines[0].contains("of the test (ED25519)") && lines[0] == lines[1] && lines[2] == "/a",
+        "{said}"
+    );
+    assert_eq!(sandbox.inside("cat /none /sockets; ls /a /run/buildkit 2>/dev/null; true"), "\n");
+}
+
 #[test]
 fn settings_that_only_docker_knows_are_kept() {
     let sandbox = Sandbox::with_alpine();
