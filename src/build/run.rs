@@ -8,7 +8,7 @@ use super::state::argv;
 use super::tree::Laying;
 use super::{BuildError, StepError};
 use crate::container::launch::{self, Job, Silent};
-use crate::container::layering::Overlay;
+use crate::container::layering::{Layering, Overlay};
 use crate::container::plan::{Plan, Surroundings};
 use crate::container::protocol::End;
 use crate::container::request::{Network, Request};
@@ -508,7 +508,7 @@ fn stage(
     let tree = builder.view(&layers)?;
     let directory = builder.directory_alone()?;
     let place = builder.store.path(directory).join("rootfs");
-    let tree = if layers.len() > 1 {
+    let tree = if layers.len() > 1 && builder.room()?.layering != Layering::Copy {
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         rustix::mount::move_mount(&tree, "", CWD, &place, flags).on("move_mount", &place)?;
         beside.views.push(place);
