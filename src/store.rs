@@ -315,6 +315,11 @@ pub fn sync_dir(path: &Path) -> Result<(), SysError> {
     File::open(path).and_then(|d| d.sync_all()).on("fsync", path)
 }
 
+/// Nothing is in a directory.
+pub fn is_empty(directory: &Path) -> Result<bool, SysError> {
+    Ok(fs::read_dir(directory).on("opendir", directory)?.next().is_none())
+}
+
 /// Removes a file, or a directory with all that is in it, also where directories forbid it to their owner.
 pub fn remove_tree(path: &Path) -> Result<(), SysError> {
     let Err(first) = fs::remove_dir_all(path).or_else(|e| match e.raw_os_error() {

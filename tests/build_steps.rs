@@ -120,11 +120,11 @@ fn modes_in_letters() {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
         fs::set_permissions(sandbox.file("context/tree").join(name), mode).unwrap();
     }
-    let text = "FROM alpine\nARG MODE=+x\nCOPY --chmod=u=rwX,go=rX tree /shared/\nADD --chmod=a-w,u+s tree /kept/\nCOPY --chmod=$MODE tree/plain /run\n";
+    let text = "FROM alpine\nARG MODE=+x\nCOPY --chmod=u=rwX,go=rX tree /shared/\nADD --chmod=go-w,u+s tree /kept/\nCOPY --chmod=$MODE tree/plain /run\n";
     sandbox.build(text, &[]);
     let shown = |root: &str| sandbox.inside(&format!("cd {root} && stat -c %a plain tool open sub sub/f"));
     assert_eq!(shown("/shared"), "644\n755\n644\n755\n644\n");
-    assert_eq!(shown("/kept"), "4400\n4500\n4444\n4555\n4440\n");
+    assert_eq!(shown("/kept"), "4600\n4700\n4644\n4755\n4640\n");
     assert_eq!(sandbox.inside("stat -c %a /run/plain"), "711\n");
     // What a variable says counts for the cache.
     sandbox.build(text, &["--build-arg", "MODE=o=u"]);
@@ -191,6 +191,62 @@ fn mounts_of_a_run() {
     assert!(error.contains("no type `catch`"), "{error}");
 }
 
+/// A program of the host in the context, with all that it is linked to.
+fn put_program(sandbox: &Sandbox, program: &str) {
+    let linked = sandbox.run_other("ldd", &[program]).ok();
+    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/'));
+    for file in libraries.chain([program]) {
+        let target = sandbox.file("context/host").join(file.trim_start_matches('/'));
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(file, target).unwrap();
+    }
+}
+
+#[test]
+fn a_run_asks_the_agent_of_who_builds() {
+    common::require!(common::Need::Tool("ssh-agent"), common::Need::Tool("ldd"));
+    let sandbox = Sandbox::with_alpine();
+    put_program(&sandbox, "/usr/bin/ssh-add");
+    let key = sandbox.file("key").display().to_string();
+    sandbox.run_other("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "of the test", "-f", &key]).ok();
+    let socket = sandbox.file("agent");
+    let mut agent = sandbox
+        .other("ssh-agent")
+        .arg("-D")
+        .arg("-a")
+        .arg(&socket)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    common::wait_until("the agent listens", || socket.exists());
+    common::finish(sandbox.other("ssh-add").arg(&key).env("SSH_AUTH_SOCK", &socket)).ok();
+
+    let text = "FROM alpine\nCOPY host /\nRUN --mount=type=ssh ssh-add -l > /keys\n\
+        RUN --mount=type=ssh,id=other,target=/a ssh-add -l >> /keys && echo $SSH_AUTH_SOCK >> /keys\nRUN echo $SSH_AUTH_SOCK > /none; find / -xdev -type s > /sockets\n";
+    sandbox.put("Dockerfile", text);
+    let other = format!("other={}", socket.display());
+    let build = ["build", "-t", "built", "--ssh", "default", "--ssh", &other, "context"];
+    let built = common::finish(sandbox.command(&build).env("SSH_AUTH_SOCK", &socket));
+    let without = sandbox.try_build("FROM alpine\nRUN --mount=type=ssh,required=true true\n", &[]);
+    let not_there = sandbox.try_build("FROM alpine\nRUN true\n", &["--ssh", "default"]);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    built.ok();
+    let error = without.fails(1);
+    assert!(error.contains("no agent `default` was given"), "{error}");
+    let error = not_there.fails(125);
+    assert!(error.contains("ssh-agent"), "{error}");
+    sandbox.put("Dockerfile", text);
+    sandbox.ok(&["build", "-q", "-t", "built", "context"]);
+    let said = sandbox.inside("cat /keys");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(
+        lines.len() == 3 && lines[0].contains("of the test (ED25519)") && lines[0] == lines[1] && lines[2] == "/a",
+        "{said}"
+    );
+    assert_eq!(sandbox.inside("cat /none /sockets; ls /a /run/buildkit 2>/dev/null; true"), "\n");
+}
+
 #[test]
 fn settings_that_only_docker_knows_are_kept() {
     let sandbox = Sandbox::with_alpine();
@@ -255,20 +311,47 @@ fn the_same_at_another_time_with_source_date_epoch() {
     assert_eq!(build(), build());
 }
 
+/// Builds where not the kernel lays the layers over each other, and looks at what came of it.
+fn laid_otherwise(how: &str) {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.put("f", "copied");
+    sandbox.put("tool", "tool");
+    let text = "FROM alpine AS a\nRUN mkdir /d && echo made > /d/x && rm /etc/motd && echo tab > /etc/fstab\nCOPY f /d/\n\
+        COPY --chmod=4755 --chown=7:8 tool /d/\nRUN cp /bin/busybox /d/own && chmod 4711 /d/own && chown 5:6 /d/x && mkdir -m 1777 /d/all && touch /root/empty\n\
+        FROM a\nRUN --mount=type=bind,from=a,source=/d,target=/m cat /m/x > /seen\nRUN rm -r /etc/apk && mkdir /etc/apk && mv /d/f /d/moved\n\
+        RUN true\nWORKDIR /new/place\nCOPY --from=a /d/own ./\nRUN rm -r /d && mkdir /d && echo again > /d/x\nRUN chmod 700 /etc/apk\n";
+    let look = "cd /d; cat x; ls -A . /etc/apk; stat -c '%a %u:%g %n' x /new/place/own /etc/apk; cat /seen; ls /etc/motd 2>&1; cat /etc/fstab";
+    let middle = "stat -c '%a %u:%g %n' /d/x /d/tool /d/own /d/all; cat /d/f /etc/fstab";
+    // What the kernel makes of it is what is right.
+    let shown = |how: &str| {
+        fs::write(sandbox.root().join("layering"), how).unwrap();
+        sandbox.build(text, &["--no-cache"]);
+        let built = sandbox.inside(look);
+        let layers = sandbox.look("built", "{{len .RootFS.Layers}}");
+        sandbox.build(text, &["--target", "a"]);
+        let said = sandbox.build(text, &[]);
+        assert_eq!(said.matches(" cached").count(), 11, "{said}");
+        sandbox.build(text, &["--target", "a"]);
+        let middle = sandbox.inside(middle);
+        // Where nothing is hidden as a whole, each layer is the same to the byte.
+        let exact = text.split("RUN rm -r").next().unwrap();
+        sandbox.build(exact, &["--no-cache", "--build-arg", "SOURCE_DATE_EPOCH=1"]);
+        (built, middle, layers, sandbox.look("built", "{{.RootFS.Layers}}"))
+    };
+    let expected = shown("kernel");
+    assert!(expected.1.contains("\n4755 ") && expected.1.contains("\n4711 "), "{}", expected.1);
+    assert_eq!(shown(how), expected);
+}
+
 #[test]
 fn where_a_program_lays_the_layers() {
     common::require!(common::Need::Tool("fuse-overlayfs"), common::Need::Fuse);
-    let sandbox = Sandbox::with_alpine();
-    fs::write(sandbox.root().join("layering"), "fuse").unwrap();
-    sandbox.put("f", "copied");
-    let text = "FROM alpine AS a\nRUN mkdir /d && echo made > /d/x && rm /etc/motd\nCOPY f /d/\nFROM a\nRUN --mount=type=bind,from=a,source=/d,target=/m cat /m/x > /seen\nRUN rm -r /etc/apk && mkdir /etc/apk\n";
-    sandbox.build(text, &["-o", "out"]);
-    let read = |name: &str| fs::read_to_string(sandbox.file("out").join(name)).unwrap();
-    assert_eq!((read("d/x"), read("d/f"), read("seen")), ("made\n".into(), "copied".into(), "made\n".into()));
-    assert!(!sandbox.file("out/etc/motd").exists() && sandbox.file("out/bin/busybox").exists());
-    assert_eq!(fs::read_dir(sandbox.file("out/etc/apk")).unwrap().count(), 0);
-    let said = sandbox.build(text, &["-o", "out2"]);
-    assert_eq!(said.matches(" cached").count(), 4, "{said}");
+    laid_otherwise("fuse");
+}
+
+#[test]
+fn where_layers_are_copied() {
+    laid_otherwise("copy");
 }
 
 #[test]

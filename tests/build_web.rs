@@ -5,6 +5,7 @@ mod common;
 use common::http::{Answer, WebServer};
 use common::registry::Registry;
 use common::{Need, Sandbox, require};
+use std::sync::{Arc, Mutex};
 
 const REGISTRY: Need = Need::Tool("docker-registry");
 
@@ -34,6 +35,50 @@ fn built_on_what_a_registry_has_and_pushed_there() {
     let missing = registry.image("library/missing");
     let error = student.try_build(&format!("FROM {missing}\nRUN true\n"), &[]).fails(1);
     assert!(error.contains(&format!("there is no base image `{missing}`")), "{error}");
+}
+
+#[test]
+fn add_fetches_again_only_what_may_be_another() {
+    let tag = Arc::new(Mutex::new("\"1\"".to_owned()));
+    let served = tag.clone();
+    let server = WebServer::start(move |request| match request.path.as_str() {
+        "/tagged" => {
+            let tag = served.lock().unwrap().clone();
+            Answer::new(200, format!("tagged {tag}\n")).header("ETag", tag)
+        }
+        _ => Answer::new(200, "plain\n"),
+    });
+    let sandbox = Sandbox::with_alpine();
+    let url = |name: &str| format!("http://{}/{name}", server.host());
+    let asked = |method: &str| server.asked().iter().filter(|request| request.method == method).count();
+
+    let digest = "sha256:6f73c0cee3a3ee0ff2dd3d8d0bbf4ae56a9fdc2ad5ff24bfa2a0ff7ff9aa0d1f";
+    let wrong = format!("FROM alpine\nADD --checksum={digest} {} /p\n", url("plain"));
+    let error = sandbox.try_build(&wrong, &[]).fails(1);
+    let right = error.split("has the digest ").nth(1).unwrap().split(',').next().unwrap();
+    let text = format!("FROM alpine\nARG SUM\nADD --checksum=$SUM {} /p\n", url("plain"));
+    let sum = format!("SUM={right}");
+    sandbox.build(&text, &["--build-arg", &sum]);
+    let before = server.asked().len();
+    let said = sandbox.build(&text, &["--build-arg", &sum]);
+    assert!(said.contains(" cached") && server.asked().len() == before, "{said}");
+    let error = sandbox.try_build(&text, &["--build-arg", &format!("SUM={digest}")]).fails(1);
+    assert!(error.contains("--checksum says"), "{error}");
+
+    let text = format!("FROM alpine\nADD {} /t\n", url("tagged"));
+    sandbox.build(&text, &[]);
+    let fetched = asked("GET");
+    let said = sandbox.build(&text, &[]);
+    assert!(said.contains(" cached") && asked("GET") == fetched, "{said}");
+    *tag.lock().unwrap() = "\"2\"".to_owned();
+    sandbox.build(&text, &[]);
+    assert_eq!(sandbox.inside("cat /t"), "tagged \"2\"\n");
+    // A weak tag proves nothing.
+    *tag.lock().unwrap() = "W/\"3\"".to_owned();
+    sandbox.build(&text, &[]);
+    let fetched = asked("GET");
+    sandbox.build(&text, &[]);
+    assert_eq!(asked("GET"), fetched + 1);
 }
 
 #[test]

@@ -35,6 +35,24 @@ fn without_any_overlay_the_image_is_copied_and_that_is_said_once() {
 }
 
 #[test]
+fn a_build_goes_on_without_any_overlay() {
+    let sandbox = Sandbox::new();
+    let output = on_an_overlay(
+        &sandbox,
+        "fuse=$(command -v fuse-overlayfs); [ -z \"$fuse\" ] || mount --bind /dev/null \"$fuse\"
+        mkdir context; echo page >context/page
+        printf 'FROM alpine\\nCOPY page /srv/\\nRUN rm /etc/motd && chmod 4755 /srv/page && mkdir /new\\nCOPY --from=alpine /etc/motd /copied\\n' >context/Dockerfile
+        minirun build -q -t built context >/dev/null
+        minirun run --rm --network none built sh -c 'ls /etc/motd 2>&1; stat -c %a /srv/page; ls -d /new /copied'
+        minirun history built",
+    );
+    for line in ["ls: /etc/motd: No such file", "4755\n", "/copied\n/new\n", "5B\n", "284B\n"] {
+        assert!(output.stdout.contains(line), "{line}: {}", output.streams());
+    }
+    assert_eq!(output.stderr.matches("copies its image").count(), 1, "{}", output.streams());
+}
+
+#[test]
 fn fuse_overlayfs_takes_the_kernels_place_and_commit_still_works() {
     require!(Need::Tool("fuse-overlayfs"), Need::Fuse);
     let sandbox = Sandbox::new();

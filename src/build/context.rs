@@ -262,6 +262,13 @@ pub fn is_git(text: &str) -> bool {
         || (is_url(text) && address.ends_with(".git"))
 }
 
+/// The commit that `ADDRESS#COMMIT[:DIRECTORY]` names, which never becomes another.
+pub fn commit(text: &str) -> Option<&str> {
+    let (_, fragment) = text.split_once('#')?;
+    let commit = fragment.split(':').next()?;
+    (commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit())).then_some(commit)
+}
+
 /// Clones `ADDRESS[#REF[:DIRECTORY]]` into a directory.
 pub fn clone(text: &str, directory: &Path, keep_git_dir: bool) -> Result<(), ContextError> {
     let (address, fragment) = text.split_once('#').unwrap_or((text, ""));

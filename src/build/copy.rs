@@ -11,7 +11,7 @@ use super::{BuildError, StepError, StepName};
 use crate::container::layering::{Layering, Overlay};
 use crate::container::rootfs::Root;
 use crate::container::users::{self, UserError};
-use crate::http::{HttpError, fetch_to, is_url};
+use crate::http::{Fetched, HttpError, fetch_to, is_url, look};
 use crate::image::digest::{Digest, Hashing};
 use crate::image::unpack::{self, Limits, UnpackError};
 use crate::sys::On;
@@ -55,6 +55,9 @@ impl CopyError {
     }
 }
 
+/// What the cache calls what a server said of an address.
+const VERSION: &str = "version";
+
 /// COPY or ADD with its variables replaced.
 struct Wanted {
     sources: Vec<String>,
@@ -63,6 +66,7 @@ struct Wanted {
     from: Option<String>,
     chown: Option<String>,
     chmod: Option<String>,
+    checksum: Option<String>,
     exclude: Ignore,
 }
 
@@ -72,6 +76,8 @@ struct Taken {
     paths: Vec<String>,
     /// ADD unpacks its archives.
     unpacks: bool,
+    /// What a server said of it.
+    version: Option<String>,
 }
 
 impl Builder<'_> {
@@ -83,20 +89,22 @@ impl Builder<'_> {
             // It stands on nothing, so what lies below does not matter.
             inputs.parent = Digest::of(b"");
         }
+        // First by what costs little to know of where the files are; then by the files themselves.
         let mut quick = None;
-        if let Some(from) = wanted.from.as_ref().filter(|from| self.plan.named.files(from).is_none()) {
-            // First by what the other stage is as a whole, which costs nothing to know; then by the files themselves.
-            let chain = self.chain_of(number, from)?;
-            let mut by_stage = inputs.clone();
-            by_stage.values.insert(format!("stage {from}"), chain.to_string());
-            if self.look_up(number, name, &by_stage, &row)? {
+        if let Some((what, is)) = self.origin(number, copy, &wanted)? {
+            let mut by_origin = inputs.clone();
+            by_origin.values.insert(what, is);
+            if self.look_up(number, name, &by_origin, &row)? {
                 return Ok(());
             }
             self.must_be_inside()?;
             self.cache.forget_last(&name.stage_name);
-            quick = Some(by_stage);
+            quick = Some(by_origin);
         }
         let taken = self.take(number, step, copy, &wanted).map_err(|error| self.at(number, step, error))?;
+        // It may have become another between being asked for and being fetched.
+        let is_that = |version: &String| taken.iter().any(|one| one.version.as_ref() == Some(version));
+        let quick = quick.filter(|quick| quick.values.get(VERSION).is_none_or(is_that));
         let mut selected: Vec<(usize, Selected)> = Vec::new();
         for (index, one) in taken.iter().enumerate() {
             for path in &one.paths {
@@ -128,6 +136,33 @@ impl Builder<'_> {
         }
     }
 
+    /// What tells, without any of the files, that they are the same as at another time: another stage as a whole, a digest or
+    /// commit that was asked for, what a server says of an address.
+    fn origin(&mut self, number: usize, copy: &Copy, wanted: &Wanted) -> Result<Option<(String, String)>, BuildError> {
+        if let Some(from) = &wanted.from {
+            let is_stage = self.plan.named.files(from).is_none();
+            return if is_stage {
+                Ok(Some((format!("stage {from}"), self.chain_of(number, from)?.to_string())))
+            } else {
+                Ok(None)
+            };
+        }
+        let [source] = &wanted.sources[..] else { return Ok(None) };
+        let known = |what: &str, is: &str| Ok(Some((what.to_owned(), is.to_owned())));
+        if !copy.adds || self.options.no_cache {
+            Ok(None)
+        } else if context::is_git(source) {
+            context::commit(source).map_or(Ok(None), |commit| known("commit", commit))
+        } else if !is_url(source) {
+            Ok(None)
+        } else if let Some(checksum) = &wanted.checksum {
+            known("checksum", checksum)
+        } else {
+            let found = look(source).ok();
+            found.as_ref().and_then(Fetched::validator).map_or(Ok(None), |validator| known(VERSION, validator))
+        }
+    }
+
     fn wanted(&mut self, number: usize, copy: &Copy) -> Result<Wanted, StepError> {
         let escape = self.plan.source.directives.escape;
         let state = self.state(number);
@@ -152,6 +187,7 @@ impl Builder<'_> {
             from: copy.from.as_ref().map(word).transpose()?,
             chown: copy.chown.as_ref().map(word).transpose()?,
             chmod: copy.chmod.as_ref().map(word).transpose()?,
+            checksum: copy.checksum.as_ref().map(word).transpose()?,
             exclude: Ignore::parse(&copy.exclude.join("\n")),
         })
     }
@@ -212,13 +248,10 @@ impl Builder<'_> {
     fn tree_of(&mut self, overlay: &Overlay) -> Result<OwnedFd, BuildError> {
         match self.room()?.layering {
             Layering::Fuse => Ok(overlay.tree_by_fuse()?),
-            Layering::Kernel | Layering::Copy => match overlay.tree() {
+            Layering::Copy => Ok(overlay.tree_by_copy()?),
+            Layering::Kernel => match overlay.tree() {
                 Err(error) if error.errno != libc::ENOSPC && error.errno != libc::ENOENT => {
-                    let layering = Layering::instead(self.store)?;
-                    self.room()?.layering = layering;
-                    if layering == Layering::Copy {
-                        return Err(BuildError::NoOverlay(self.store.root.clone()));
-                    }
+                    self.room()?.layering = Layering::instead(self.store)?;
                     self.tree_of(overlay)
                 }
                 other => Ok(other?),
@@ -252,7 +285,7 @@ impl Builder<'_> {
     fn take(&mut self, number: usize, step: &Step, copy: &Copy, wanted: &Wanted) -> Result<Vec<Taken>, StepError> {
         if let Some(from) = &wanted.from {
             let tree = self.tree(number, Some(from))?;
-            return Ok(vec![Taken { tree, paths: wanted.sources.clone(), unpacks: false }]);
+            return Ok(vec![Taken { tree, paths: wanted.sources.clone(), unpacks: false, version: None }]);
         }
         let mut all = Vec::new();
         let mut local = Vec::new();
@@ -268,16 +301,16 @@ impl Builder<'_> {
                 context::clone(source, &directory, copy.keep_git_dir).map_err(CopyError::from)?;
                 let mut tree = Tree::context(&directory, Ignore::default())?;
                 tree.name = source.clone();
-                all.push(Taken { tree, paths: vec![String::new()], unpacks: false });
+                all.push(Taken { tree, paths: vec![String::new()], unpacks: false, version: None });
             } else if copy.adds && is_url(source) {
-                all.push(self.download(source, copy)?);
+                all.push(self.download(source, copy.unpack == Some(true), wanted.checksum.as_deref())?);
             } else {
                 local.push(source.clone());
             }
         }
         if !local.is_empty() {
             let tree = self.tree(number, None)?;
-            all.push(Taken { tree, paths: local, unpacks: copy.adds && copy.unpack != Some(false) });
+            all.push(Taken { tree, paths: local, unpacks: copy.adds && copy.unpack != Some(false), version: None });
         }
         Ok(all)
     }
@@ -290,10 +323,10 @@ impl Builder<'_> {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).on("chmod", &path)?;
         let mut tree = Tree::context(&directory, Ignore::default())?;
         tree.name = "the Dockerfile".into();
-        Ok(Taken { tree, paths: vec![name.to_owned()], unpacks: false })
+        Ok(Taken { tree, paths: vec![name.to_owned()], unpacks: false, version: None })
     }
 
-    fn download(&mut self, url: &str, copy: &Copy) -> Result<Taken, StepError> {
+    fn download(&mut self, url: &str, unpacks: bool, checksum: Option<&str>) -> Result<Taken, StepError> {
         let directory = self.new_directory()?;
         let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
         let name = if name.is_empty() { "index.html" } else { name }.to_owned();
@@ -307,15 +340,15 @@ impl Builder<'_> {
         if let Some(time) = fetched.last_modified.as_deref().and_then(modified) {
             file.set_modified(time).on("futimens", &path)?;
         }
-        if let Some(wanted) = copy.checksum.as_ref().filter(|wanted| **wanted != digest.to_string()) {
-            let (url, wanted) = (url.to_owned(), wanted.clone());
+        if let Some(wanted) = checksum.filter(|wanted| *wanted != digest.to_string()) {
+            let (url, wanted) = (url.to_owned(), wanted.to_owned());
             return Err(CopyError::Checksum { url, found: digest.to_string(), wanted }.into());
         }
         // As Docker gives them to what it downloads.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).on("chmod", &path)?;
         let mut tree = Tree::context(&directory, Ignore::default())?;
         tree.name = url.to_owned();
-        Ok(Taken { tree, paths: vec![name], unpacks: copy.unpack == Some(true) })
+        Ok(Taken { tree, paths: vec![name], unpacks, version: fetched.validator().map(str::to_owned) })
     }
 
     /// An empty directory for files that are not part of any layer.
@@ -414,7 +447,7 @@ fn modified(text: &str) -> Option<SystemTime> {
 fn row(word: &str, copy: &Copy, wanted: &Wanted) -> String {
     let mut text = word.to_owned();
     for (name, value) in
-        [("from", &wanted.from), ("chown", &wanted.chown), ("chmod", &wanted.chmod), ("checksum", &copy.checksum)]
+        [("from", &wanted.from), ("chown", &wanted.chown), ("chmod", &wanted.chmod), ("checksum", &wanted.checksum)]
     {
         if let Some(value) = value {
             text += &format!(" --{name}={value}");

@@ -20,6 +20,7 @@ use crate::image::freeze::{self, freeze};
 use crate::image::ingest::Ingested;
 use crate::image::owner::Owners;
 use crate::image::platform::{InvalidPlatform, Platform};
+use crate::image::reduce::reduce;
 use crate::image::{self, Image, claim, config, layer};
 use crate::registry::{self, Policy, Settings};
 use crate::store::{self, Belonging, Scratch, Store};
@@ -429,9 +430,6 @@ impl Builder<'_> {
             // Layers go by short names, relative to here.
             std::env::set_current_dir(&self.store.root).on("chdir", &self.store.root)?;
             let layering = Layering::of(self.store);
-            if layering == Layering::Copy {
-                return Err(BuildError::NoOverlay(self.store.root.clone()));
-            }
             let scratch = self.store.scratch()?;
             hold(self.store, &scratch, self.bases.values())?;
             self.room = Some(Room {
@@ -508,6 +506,13 @@ impl Builder<'_> {
             created: &created,
             latest: self.options.epoch,
         };
+        let (rootfs, upper) = (made.directory.join("rootfs"), made.directory.join("upper"));
+        if self.room()?.layering == Layering::Copy && !store::is_empty(&rootfs)? {
+            // All that lies below was copied there, to be worked on.
+            reduce(&rootfs, &lowers)?;
+            store::remove_tree(&upper)?;
+            std::fs::rename(&rootfs, &upper).on("rename", &rootfs)?;
+        }
         let entry = self.store.path(&made.directory).join("layer");
         let ingested = freeze(&made.directory.join("upper"), entry, &options)?;
         let diff_id = ingested.info.diff_id;
@@ -611,9 +616,6 @@ impl Builder<'_> {
             Err((StepError::Launch(LaunchError::Step { source, .. }), made)) if source.no_overlay => {
                 let layering = Layering::instead(self.store)?;
                 self.room()?.layering = layering;
-                if layering == Layering::Copy {
-                    return Err(BuildError::NoOverlay(self.store.root.clone()));
-                }
                 run::start(self, number, &prepared, *made)
             }
             other => other,

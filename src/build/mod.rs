@@ -78,8 +78,6 @@ pub enum BuildError {
         #[source]
         source: Box<RegistryError>,
     },
-    #[error("no overlay can be mounted at {}, so layers cannot be told apart", .0.display())]
-    NoOverlay(PathBuf),
     #[error("the result cannot be written to {}", target.display())]
     Export {
         target: PathBuf,
@@ -145,9 +143,6 @@ impl Diagnose for BuildError {
             Self::Step { source, .. } => source.hint(),
             Self::NeedsNamespace => None,
             Self::NoBase { source, .. } | Self::Carry { source, .. } => source.hint(),
-            Self::NoOverlay(_) => {
-                Some("install fuse-overlayfs, or keep the store elsewhere: minirun --root DIR …".into())
-            }
             Self::Interrupted | Self::Export { .. } | Self::Warnings(_) => None,
             Self::Context(error) => error.hint(),
             Self::Image(error) => error.hint(),

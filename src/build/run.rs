@@ -8,7 +8,7 @@ use super::state::argv;
 use super::tree::Laying;
 use super::{BuildError, StepError};
 use crate::container::launch::{self, Job, Silent};
-use crate::container::layering::Overlay;
+use crate::container::layering::{Layering, Overlay};
 use crate::container::plan::{Plan, Surroundings};
 use crate::container::protocol::End;
 use crate::container::request::{Network, Request};
@@ -17,7 +17,6 @@ use crate::container::spec::{self, Facts};
 use crate::container::{capability, create};
 use crate::image::digest::Digest;
 use crate::image::owner::Stat;
-use crate::network::resolv;
 use crate::store::{self, Lock};
 use crate::sys::{On, process};
 use crate::userns::IdMap;
@@ -323,15 +322,10 @@ fn launch(
         capabilities: &capabilities,
         binds: &beside.binds,
         ids: &IdMap::of_caller(),
+        has_apt: create::has_apt(builder.store, &layers),
     };
     let spec = spec::build(&request, image.config(), &facts).map_err(create::CreateError::from)?;
-    let hostname = spec.hostname().clone().unwrap_or_default();
-    let host = request.network == Network::Host;
-    for (name, text) in [
-        ("hostname", format!("{hostname}\n")),
-        ("hosts", resolv::hosts(&hostname, &request.hosts, host)),
-        ("resolv.conf", resolv::resolv_conf(&request.dns, host)),
-    ] {
+    for (name, text) in create::own_files(&spec, &request) {
         fs::write(directory.join(name), text).on("write", directory.join(name))?;
         let mode = fs::Permissions::from_mode(0o644);
         fs::set_permissions(directory.join(name), mode).on("chmod", directory.join(name))?;
@@ -514,7 +508,7 @@ fn stage(
     let tree = builder.view(&layers)?;
     let directory = builder.directory_alone()?;
     let place = builder.store.path(directory).join("rootfs");
-    let tree = if layers.len() > 1 {
+    let tree = if layers.len() > 1 && builder.room()?.layering != Layering::Copy {
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         rustix::mount::move_mount(&tree, "", CWD, &place, flags).on("move_mount", &place)?;
         beside.views.push(place);

@@ -2,12 +2,13 @@
 
 use super::BuildError;
 use super::engine::Builder;
+use crate::container::copy;
 use crate::image::freeze::{self, freeze};
 use crate::store;
 use crate::sys::{On, SysError};
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
+use rustix::fs::XattrFlags;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 const OPAQUE: &str = "user.overlay.opaque";
@@ -40,7 +41,7 @@ fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
         let (source, target) = (from.join(&name), to.join(&name));
         let meta = fs::symlink_metadata(&source).on("stat", &source)?;
         let there = fs::symlink_metadata(&target).ok();
-        let opaque = meta.is_dir() && attribute(&source, OPAQUE.as_bytes()).is_some();
+        let opaque = meta.is_dir() && copy::is_opaque(&source);
         if !meta.is_dir() {
             if there.is_some() {
                 store::remove_tree(&target)?;
@@ -50,8 +51,7 @@ fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
         }
         // In the place of what was hidden, it goes on hiding that.
         let hides = there.as_ref().is_some_and(|t| t.file_type().is_char_device() && t.rdev() == 0);
-        let was_opaque =
-            there.as_ref().is_some_and(fs::Metadata::is_dir) && attribute(&target, OPAQUE.as_bytes()).is_some();
+        let was_opaque = there.as_ref().is_some_and(fs::Metadata::is_dir) && copy::is_opaque(&target);
         if there.is_some_and(|t| !t.is_dir()) || opaque {
             store::remove_tree(&target)?;
         }
@@ -60,33 +60,11 @@ fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
             other => other.on("mkdir", &target)?,
         }
         lay_over(&source, &target)?;
-        like(&source, &meta, &target)?;
+        copy::like(&source, &meta, &target)?;
         if hides || opaque || was_opaque {
             let set = rustix::fs::lsetxattr(&target, OPAQUE, b"y", XattrFlags::empty());
             set.on("lsetxattr", &target)?;
         }
     }
     Ok(())
-}
-
-fn like(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<(), SysError> {
-    lchown(target, Some(meta.uid()), Some(meta.gid())).on("lchown", target)?;
-    let mut names = vec![0; 4096];
-    let length = rustix::fs::llistxattr(source, &mut names[..]).unwrap_or(0);
-    for name in names[..length].split(|b| *b == 0).filter(|name| !name.is_empty()) {
-        if let Some(value) = attribute(source, name) {
-            rustix::fs::lsetxattr(target, name, &value, XattrFlags::empty()).on("lsetxattr", target)?;
-        }
-    }
-    fs::set_permissions(target, fs::Permissions::from_mode(meta.permissions().mode())).on("chmod", target)?;
-    let time = Timespec { tv_sec: meta.mtime(), tv_nsec: meta.mtime_nsec() as _ };
-    let times = Timestamps { last_access: time, last_modification: time };
-    rustix::fs::utimensat(CWD, target, &times, AtFlags::SYMLINK_NOFOLLOW).on("utimensat", target)
-}
-
-fn attribute(path: &Path, name: &[u8]) -> Option<Vec<u8>> {
-    let mut value = vec![0; 64 << 10];
-    let length = rustix::fs::lgetxattr(path, name, &mut value[..]).ok()?;
-    value.truncate(length);
-    Some(value)
 }

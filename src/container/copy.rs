@@ -1,8 +1,10 @@
 //! One tree laid over another by copying: for a volume that starts with what the image has, and for hosts without overlay.
 
+use crate::image::unpack::is_overlays;
 use crate::store;
 use crate::sys::{On, SysError};
-use rustix::fs::{AtFlags, CWD};
+use rustix::fs::{AtFlags, CWD, XattrFlags};
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -33,29 +35,43 @@ pub fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
             lay_over(&source, &target)?;
         } else if meta.is_symlink() {
             symlink(fs::read_link(&source).on("readlink", &source)?, &target).on("symlink", &target)?;
-            like(&meta, &target)?;
+            like(&source, &meta, &target)?;
         } else if meta.is_file() {
             // Shares the blocks where the file system can.
             fs::copy(&source, &target).on("copy_file_range", &target)?;
-            like(&meta, &target)?;
+            like(&source, &meta, &target)?;
         } else if meta.file_type().is_fifo() {
             rustix::fs::mknodat(CWD, &target, rustix::fs::FileType::Fifo, 0o600.into(), 0).on("mknod", &target)?;
-            like(&meta, &target)?;
+            like(&source, &meta, &target)?;
         }
     }
-    like(&fs::metadata(from).on("stat", from)?, to)
+    like(from, &fs::metadata(from).on("stat", from)?, to)
 }
 
-fn is_opaque(directory: &Path) -> bool {
+/// It hides what the layers below have in it.
+pub fn is_opaque(directory: &Path) -> bool {
     let mut value = [0u8; 1];
     rustix::fs::lgetxattr(directory, "user.overlay.opaque", &mut value).is_ok_and(|n| n == 1 && value == *b"y")
 }
 
-fn like(meta: &fs::Metadata, target: &Path) -> Result<(), SysError> {
+/// Owner, attributes, mode and times of what was copied; of those attributes that say what an overlay has done, none.
+pub fn like(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<(), SysError> {
     match lchown(target, Some(meta.uid()), Some(meta.gid())) {
         // An id that is not mapped here stands for nobody, and nothing can be given to nobody.
         Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {}
         other => other.on("lchown", target)?,
+    }
+    let mut names = vec![0; 4096];
+    let length = rustix::fs::llistxattr(source, &mut names[..]).unwrap_or(0);
+    let names = names[..length].split(|b| *b == 0).filter(|name| !name.is_empty());
+    for name in names.filter(|name| !is_overlays(name)) {
+        let mut value = vec![0; 64 << 10];
+        let Ok(length) = rustix::fs::lgetxattr(source, name, &mut value[..]) else { continue };
+        match rustix::fs::lsetxattr(target, name, &value[..length], XattrFlags::empty()) {
+            // Some are for the host's root alone to give.
+            Err(Errno::PERM | Errno::OPNOTSUPP) => {}
+            other => other.on("lsetxattr", target)?,
+        }
     }
     if !meta.is_symlink() {
         fs::set_permissions(target, meta.permissions()).on("chmod", target)?;

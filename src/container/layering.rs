@@ -3,6 +3,7 @@
 use super::copy;
 use crate::store::{self, Store};
 use crate::sys::{On, SysError};
+use rustix::fs::OFlags;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
     fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
@@ -134,6 +135,21 @@ impl Overlay {
         if status.success() { Ok(()) } else { Err(SysError { call: "mount", subject: FUSE.into(), errno: libc::EIO }) }
     }
 
+    /// [`Overlay::tree`] as a copy of what is laid over each other; what is written to it stays in the target alone.
+    pub fn tree_by_copy(&self) -> Result<OwnedFd, SysError> {
+        let root = Path::new(&self.target);
+        self.fill(root)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(root, flags, rustix::fs::Mode::empty()).on("open", root)
+    }
+
+    fn fill(&self, root: &Path) -> Result<(), SysError> {
+        if store::is_empty(root)? {
+            self.lower.iter().try_for_each(|layer| copy::lay_over(Path::new(layer), root))?;
+        }
+        Ok(())
+    }
+
     pub fn fuse_call(&self) -> String {
         format!("execve({FUSE} -o {} {})", self.options(), self.target)
     }
@@ -141,9 +157,7 @@ impl Overlay {
     /// Fills the root with the image's files, the first time, and makes it a mount that can become `/`.
     pub fn copy(&self) -> Result<(), SysError> {
         let root = Path::new(&self.target);
-        if fs::read_dir(root).on("opendir", root)?.next().is_none() {
-            self.lower.iter().try_for_each(|layer| copy::lay_over(Path::new(layer), root))?;
-        }
+        self.fill(root)?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         attach(&open_tree(rustix::fs::CWD, root, flags).on("open_tree", root)?, &self.target)
     }

@@ -298,6 +298,7 @@ words! {
     mount_mqueue: "POSIX message queues of its own IPC namespace", "очереди сообщений POSIX собственного пространства имён IPC";
     mount_cgroup: "its limits and usage, to read", "его ограничения и расход, для чтения";
     mount_device: "the host's device, which is harmless", "устройство хоста, безобидное";
+    mount_apt_config: "for apt, which else would become another user, and here is one id only", "для apt: иначе он сменил бы пользователя, а id здесь только один";
     mount_resolv_conf: "where names are asked for", "у кого спрашивать имена";
     mount_hosts: "its own name", "его собственное имя";
     mount_bind: "a part of the host's tree that you asked for; it outlives the container", "часть дерева хоста, о которой вы попросили; она переживёт контейнер";

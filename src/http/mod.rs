@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
-use ureq::http::{Request, Response, Uri};
+use ureq::http::{Method, Request, Response, Uri};
 use ureq::tls::{ClientCert, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, AsSendBody, Body};
@@ -199,14 +199,35 @@ pub struct Fetched {
     pub etag: Option<String>,
 }
 
+impl Fetched {
+    /// What is another when what the address leads to is another, if the server gives such a thing. A weak tag is not: it
+    /// stands for what only means the same.
+    pub fn validator(&self) -> Option<&str> {
+        self.etag.as_deref().filter(|tag| !tag.starts_with("W/")).or(self.last_modified.as_deref())
+    }
+}
+
 const MOST_REDIRECTS: usize = 10;
 
 /// GET, by way of any redirects.
 pub fn fetch(url: &str) -> Result<Fetched, HttpError> {
+    request(Method::GET, url)
+}
+
+/// [`fetch`], but for the body.
+pub fn look(url: &str) -> Result<Fetched, HttpError> {
+    request(Method::HEAD, url)
+}
+
+fn request(method: Method, url: &str) -> Result<Fetched, HttpError> {
     let client = Client::new(&Trust::default());
     let mut url = url.to_owned();
     for _ in 0..MOST_REDIRECTS {
-        let request = Request::get(&url).body(()).map_err(|e| HttpError::reach(&url, e.into()))?;
+        let request = Request::builder()
+            .method(method.clone())
+            .uri(&url)
+            .body(())
+            .map_err(|e| HttpError::reach(&url, e.into()))?;
         let response = client.send(request)?;
         match redirect(&url, &response) {
             Some(next) => url = next,

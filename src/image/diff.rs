@@ -184,13 +184,14 @@ impl Walk<'_> {
 }
 
 /// What makes a directory the same as the one it was copied from.
-struct Attributes {
+#[derive(PartialEq, Eq)]
+pub(super) struct Attributes {
     stat: Stat,
     time: (i64, i64),
 }
 
 impl Attributes {
-    fn of(file: &impl AsFd) -> Result<Self, Errno> {
+    pub fn of(file: &impl AsFd) -> Result<Self, Errno> {
         let found = rustix::fs::fstat(file)?;
         let noted = sys::fgetxattr(file, owner::STAT.as_bytes())?;
         let stat = Stat::of_file(found.st_uid, found.st_gid, found.st_mode, noted.as_deref());
@@ -249,21 +250,26 @@ pub fn was_copied_up(file: &Path) -> bool {
 }
 
 /// What the layers below show under a name.
-struct Below {
-    exists: bool,
+pub(super) struct Below {
+    pub exists: bool,
     /// Where it is a directory: what it is merged of, top first.
-    directories: Vec<PathBuf>,
+    pub directories: Vec<PathBuf>,
+    /// Where it is anything else.
+    pub other: Option<PathBuf>,
 }
 
-fn below(lowers: &[PathBuf], name: &[u8]) -> Result<Below, ImageError> {
-    let mut below = Below { exists: false, directories: Vec::new() };
+pub(super) fn below(lowers: &[PathBuf], name: &[u8]) -> Result<Below, ImageError> {
+    let mut below = Below { exists: false, directories: Vec::new(), other: None };
     for lower in lowers {
         let name = OsStr::from_bytes(name);
         match mark(lower, name)? {
             Mark::Nothing => {}
             Mark::Whiteout => break,
             Mark::Other(_) => {
-                below.exists |= below.directories.is_empty();
+                if below.directories.is_empty() {
+                    below.exists = true;
+                    below.other = Some(lower.join(name));
+                }
                 break;
             }
             Mark::Directory { opaque } => {
@@ -278,7 +284,7 @@ fn below(lowers: &[PathBuf], name: &[u8]) -> Result<Below, ImageError> {
     Ok(below)
 }
 
-fn merged_names(lowers: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>, ImageError> {
+pub(super) fn merged_names(lowers: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>, ImageError> {
     let mut candidates = BTreeSet::new();
     for lower in lowers {
         for entry in fs::read_dir(lower).on("opendir", lower)? {

@@ -9,6 +9,7 @@ use super::pack::{self, Sink};
 use super::record::{self, Recorder};
 use super::tape::Record;
 use super::tree::OPAQUE;
+use super::unpack::is_overlays;
 use crate::store;
 use crate::sys::{On, SysError};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT};
@@ -119,7 +120,7 @@ fn strip(path: &Path, opaque: bool) -> Result<(), SysError> {
         Ok(0) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::RANGE) => return Ok(()),
         other => other.on("llistxattr", path)?,
     };
-    for name in names[..length].split(|b| *b == 0).filter(|name| name.starts_with(b"user.overlay.")) {
+    for name in names[..length].split(|b| *b == 0).filter(|name| is_overlays(name)) {
         if !(opaque && name == OPAQUE.as_bytes()) {
             rustix::fs::lremovexattr(path, name).on("lremovexattr", path)?;
         }

@@ -27,6 +27,7 @@ pub mod owner;
 mod pack;
 pub mod platform;
 mod record;
+pub mod reduce;
 pub mod reference;
 pub mod remove;
 pub mod save;

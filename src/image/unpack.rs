@@ -430,11 +430,16 @@ fn times(entry: &Entry) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
+/// The attribute says what an overlay has done: the kernel's, or fuse-overlayfs's.
+pub fn is_overlays(name: &[u8]) -> bool {
+    let all: [&[u8]; 3] = [b"user.overlay.", b"trusted.overlay.", b"user.fuseoverlayfs."];
+    all.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// What means something to overlayfs, to the engine or to this host alone is not an archive's to say.
 pub fn is_applied(name: &[u8]) -> bool {
-    let foreign: [&[u8]; 5] =
-        [b"user.overlay.", b"trusted.overlay.", b"user.minirun.", b"security.selinux", b"security.ima"];
-    !name.contains(&0) && !foreign.iter().any(|prefix| name.starts_with(prefix))
+    let foreign: [&[u8]; 3] = [b"user.minirun.", b"security.selinux", b"security.ima"];
+    !name.contains(&0) && !is_overlays(name) && !foreign.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
