@@ -119,6 +119,7 @@ fn what_is_kept_is_chosen() {
         ["--log-opt", "max-file=0"],
         ["--log-opt", "colour=red"],
         ["--log-opt", "max-size=x"],
+        ["--log-opt", "max-size=0"],
     ] {
         sandbox.fails(125, &["create", wrong[0], wrong[1], "alpine"]);
     }

@@ -62,6 +62,8 @@ impl Log {
                 None => lines.iter().position(is_newline).map_or(lines.len(), |end| end + 1),
             };
             if self.file.write_all(&lines[..length]).is_err() {
+                // No half entry stays before the next one.
+                let _ = self.file.set_len(self.size);
                 return;
             }
             self.size += length as u64;

@@ -218,7 +218,7 @@ pub fn log(driver: Option<&str>, options: &[String]) -> Result<LogOptions, Reque
         let wrong = || RequestError::LogOption(text.clone());
         match text.split_once('=').ok_or_else(wrong)? {
             ("max-size", "-1") => log.max_size = None,
-            ("max-size", most) => log.max_size = Some(size(most)?).filter(|most| *most > 0),
+            ("max-size", most) => log.max_size = Some(size(most).ok().filter(|most| *most > 0).ok_or_else(wrong)?),
             ("max-file", most) => log.max_files = most.parse().ok().filter(|most| *most > 0).ok_or_else(wrong)?,
             _ => return Err(wrong()),
         }
