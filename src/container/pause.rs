@@ -14,8 +14,17 @@ pub struct Paused(#[allow(dead_code)] End);
 impl Paused {
     /// `None`: it does not run.
     pub fn new(container: &Container) -> Result<Option<Self>, SysError> {
+        Self::hold(container, false)
+    }
+
+    /// Only what runs in it now, by SIGSTOP.
+    pub fn by_signals(container: &Container) -> Result<Option<Self>, SysError> {
+        Self::hold(container, true)
+    }
+
+    fn hold(container: &Container, by_signals: bool) -> Result<Option<Self>, SysError> {
         let Some(end) = container.reach()? else { return Ok(None) };
-        end.tell(&Message::Pause)?;
+        end.tell(&Message::Pause { by_signals })?;
         loop {
             match end.receive()? {
                 Some((Message::Paused, _)) => return Ok(Some(Self(end))),

@@ -69,8 +69,11 @@ pub enum Message {
     },
     /// The client goes in good order, its terminal as it was before.
     Detach,
-    /// Hold the container still as long as this connection lasts; answered by `Paused`.
-    Pause,
+    /// Hold the container still as long as this connection lasts; answered by `Paused`. `by_signals`: what is born later into
+    /// its control group runs.
+    Pause {
+        by_signals: bool,
+    },
     Paused,
 }
 
@@ -142,7 +145,7 @@ impl Message {
             Self::Output { stream: Stream::Stderr, bytes } => text(17, bytes),
             Self::Exited { code } => numbers(18, &[*code]),
             Self::Detach => vec![19],
-            Self::Pause => vec![20],
+            Self::Pause { by_signals } => numbers(20, &[(*by_signals).into()]),
             Self::Paused => vec![21],
         }
     }
@@ -174,7 +177,7 @@ impl Message {
             17 => Self::Output { stream: Stream::Stderr, bytes: rest.to_vec() },
             18 => Self::Exited { code: number(0)? },
             19 => Self::Detach,
-            20 => Self::Pause,
+            20 => Self::Pause { by_signals: number(0)? != 0 },
             21 => Self::Paused,
             _ => return None,
         })
@@ -262,7 +265,7 @@ mod tests {
             Message::Output { stream: Stream::Stderr, bytes: vec![] },
             Message::Exited { code: 137 },
             Message::Detach,
-            Message::Pause,
+            Message::Pause { by_signals: true },
             Message::Paused,
         ];
         for message in all {

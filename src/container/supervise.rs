@@ -273,8 +273,8 @@ pub fn supervise(this: &mut Supervised, first: Option<End>, mut ended: impl FnMu
                                     deadline = Some(Instant::now() + Duration::from_millis(grace.into()));
                                 }
                             }
-                            Message::Pause => {
-                                pause::freeze(this.pid, this.cgroup.as_deref());
+                            Message::Pause { by_signals } => {
+                                pause::freeze(this.pid, this.cgroup.as_deref().filter(|_| !by_signals));
                                 connection.pauses = true;
                                 let _ = connection.end.send(&Message::Paused);
                             }

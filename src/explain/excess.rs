@@ -63,6 +63,10 @@ impl Excess {
         }
     }
 
+    pub fn is_tried(&self) -> bool {
+        self.processes.to_try.is_some() || self.memory.to_try.is_some()
+    }
+
     /// What the probe is to try.
     pub fn targets(&self, others: &Targets) -> Targets {
         Targets { births: self.processes.to_try, bytes: self.memory.to_try, ..others.clone() }

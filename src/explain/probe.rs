@@ -5,6 +5,7 @@
 use super::excess::Excess;
 use super::subject;
 use crate::container::exec::{self, Wanted};
+use crate::container::pause::Paused;
 use crate::container::probe::{ATTEMPTS, Attempt, Targets, Without};
 use crate::container::protocol::Message;
 use crate::container::record::Container;
@@ -87,7 +88,10 @@ pub fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Failure> {
         ..Targets::default()
     };
     let as_it_is = Without { seccomp: false, capabilities: false };
+    // While there is no room for anybody, nobody else must want any.
+    let held = if excess.is_tried() { Paused::by_signals(container)? } else { None };
     let as_it_is = attempt(store, container, &excess.targets(&targets), as_it_is)?;
+    drop(held);
     let excess = excess.rows(|name| as_it_is.get(name).copied());
     let answers = |seccomp, capabilities| attempt(store, container, &targets, Without { seccomp, capabilities });
     let (no_filter, no_bounds, neither) = (answers(true, false)?, answers(false, true)?, answers(true, true)?);
