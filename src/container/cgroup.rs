@@ -132,9 +132,9 @@ fn scope(mount: &Path, id: &str, monitor: i32) -> Option<PathBuf> {
     if !call_systemd(&method) {
         return None;
     }
-    // The answer is a job that systemd has yet to do.
+    // The answer is a job that systemd has yet to do, which takes it long on a machine that is busy.
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(5) {
+    while begun.elapsed() < Duration::from_secs(30) {
         let group = group_of(monitor)?;
         if group.ends_with(&unit) {
             let scope = mount.join(group.trim_start_matches('/'));
