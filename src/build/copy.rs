@@ -89,6 +89,9 @@ impl Builder<'_> {
             // It stands on nothing, so what lies below does not matter.
             inputs.parent = Digest::of(b"");
         }
+        if self.options.no_cache {
+            self.must_be_inside()?;
+        }
         // First by what costs little to know of where the files are; then by the files themselves.
         let mut quick = None;
         if let Some((what, is)) = self.origin(number, copy, &wanted)? {
