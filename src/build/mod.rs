@@ -1,7 +1,7 @@
 //! A Dockerfile becomes an image: its stages are walked step by step, each step done or found done before.
 //!
 //! [`parse`] and [`instruction`] read it, [`stage`] says what is needed, the [`engine`] walks the stages, [`cache`] knows
-//! what was done before. A RUN is a container of the engine itself ([`run`]) whose upper directory becomes the layer as it
+//! what was done before, [`layers`] makes what was not. A RUN is a container of the engine itself ([`run`]) whose upper directory becomes the layer as it
 //! stands; COPY and ADD ([`copy`]) write into such a directory themselves.
 
 pub mod cache;
@@ -14,6 +14,7 @@ mod engine;
 mod finish;
 pub mod glob;
 pub mod instruction;
+mod layers;
 mod memo;
 mod mode;
 pub mod named;
