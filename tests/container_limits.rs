@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Need, Sandbox, require, wait_until};
+use common::{Need, Sandbox, User, require, user, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -112,6 +112,33 @@ fn a_probe_goes_beyond_each_limit_and_harms_nobody() {
     let rows: Vec<Value> = serde_json::from_str(&sandbox.ok(&["probe", "--json", "wide"])).unwrap();
     let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap()["answer"].to_string();
     assert_eq!([row("too_many_processes"), row("too_much_memory")], [r#""not-tried""#, r#""not-tried""#]);
+}
+
+/// One with limits lives in the user's systemd, which ends after the last session unless it lingers.
+#[test]
+fn what_a_log_out_would_end_is_told() {
+    require!(Need::Controller("pids"));
+    let sandbox = Sandbox::with_alpine();
+    let lingers = user() == User::Root || fs::read_dir("/var/lib/systemd/linger").unwrap().next().is_some();
+    let run = |name: &str, flags: &[&str]| {
+        let words = [&["run", "-d", "--network", "none", "--name", name], flags, &["alpine", "sleep", "600"]].concat();
+        sandbox.run(&words).stderr
+    };
+    assert_eq!(run("unlimited", &[]), "");
+    let told = run("limited", &["--pids-limit", "20"]);
+    let doctor = sandbox.run(&["doctor"]).stdout;
+    if lingers {
+        assert_eq!(told, "");
+        assert!(!doctor.contains("enable-linger"), "{doctor}");
+    } else {
+        assert!(
+            told.contains("ends when you log out for the last time; to keep it: loginctl enable-linger "),
+            "{told}"
+        );
+        assert!(doctor.contains("sudo loginctl enable-linger "), "{doctor}");
+        sandbox.ok(&["stop", "-t", "0", "limited"]);
+        assert_eq!(sandbox.run(&["start", "limited"]).stderr, told);
+    }
 }
 
 #[test]

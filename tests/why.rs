@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{Sandbox, free_port, wait_until};
+use common::{Sandbox, User, free_port, user, wait_until};
 use serde_json::Value;
+use std::path::Path;
 
 /// Catches SIGTERM, so that a server beside it is all that is looked at.
 const CALM: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
@@ -24,6 +25,7 @@ fn broken() -> Sandbox {
     let script = r"printf '#!/bin/no-such\n' >/no-interpreter; printf '#!/bin/sh\r\necho hello\r\n' >/crlf
         cp /bin/busybox /other; printf '\x16\x00' | dd of=/other bs=1 seek=18 conv=notrunc 2>/dev/null
         mkdir /made; printf '#!/bin/sh\nsleep 0.1 &\n' >/made/nginx; echo text >/text
+        echo 'echo server: no such word in /etc/server.conf:3 >&2; exit 1' >/server; touch /etc/server.conf
         chmod 755 /no-interpreter /crlf /other /made/nginx";
     sandbox.ok(&["run", "--network", "none", "--name", "breaker", "alpine", "sh", "-c", script]);
     sandbox.ok(&["commit", "-c", "EXPOSE 80", "breaker", "broken"]);
@@ -77,8 +79,80 @@ fn what_ended() {
     sandbox.ok(&["kill", &id]);
     sandbox.ok(&["wait", &id]);
     assert_eq!(codes(&sandbox, "killed"), ["killed-by-signal"]);
+    assert_eq!(run("crash", &["sh", "-c", "sh -c 'kill -SEGV $$'; exit $?"]), ["crashed"]);
     sandbox.ok(&["create", "--name", "new", "broken", "true"]);
     assert_eq!(codes(&sandbox, "new"), [""; 0]);
+}
+
+#[test]
+fn what_its_last_words_tell() {
+    let sandbox = broken();
+    let taken = "nc -l -p 80 & sleep 0.3; exec nc -l -p 80";
+    for (name, flags, script, code) in [
+        ("nameless", &[][..], "no-such-command", "shell-found-no-command"),
+        ("unexecutable", &[], "/text", "shell-could-not-execute"),
+        ("frozen", &["--read-only"], "touch /file", "read-only-file-system"),
+        ("full", &["--tmpfs", "/small:size=64k"], "dd if=/dev/zero of=/small/file bs=1k count=1000", "no-space-left"),
+        ("second", &[], taken, "address-in-use"),
+        ("forbidden", &[], "/text; exit 1", "permission-denied"),
+        ("misconfigured", &[], ". /server", "configuration-rejected"),
+        // A file that the container does not have is none of its configuration.
+        ("other", &[], "echo /etc/no-such.conf:1 >&2; exit 1", "program-failed"),
+        // What was said long before tells nothing.
+        ("long-ago", &[], "/text; seq 10 >&2; exit 1", "program-failed"),
+        ("well", &["--read-only"], "touch /file; exit 0", ""),
+    ] {
+        sandbox.run(&[&["run", "--network", "none", "--name", name], flags, &["broken", "sh", "-c", script]].concat());
+        let expected: Vec<&str> = Some(code).filter(|code| !code.is_empty()).into_iter().collect();
+        assert_eq!(codes(&sandbox, name), expected, "{name}: {}", sandbox.run(&["logs", name]).streams());
+    }
+    let text = sandbox.ok(&["why", "misconfigured"]);
+    assert!(
+        text.contains("its last words name a file of its configuration: server: no such word in /etc/server.conf:3"),
+        "{text}"
+    );
+    assert_eq!(json(&sandbox, "nameless")["exit_code"], 127);
+}
+
+#[test]
+fn a_library_that_is_missing() {
+    const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+    if !Path::new(LOADER).exists() {
+        return;
+    }
+    let sandbox = broken();
+    let (loader, program) = (format!("{LOADER}:{LOADER}:ro"), "/bin/ls:/from-host:ro");
+    sandbox.run(&["run", "--network", "none", "--name", "poor", "-v", &loader, "-v", program, "broken", "/from-host"]);
+    assert_eq!(codes(&sandbox, "poor"), ["library-missing"]);
+}
+
+#[test]
+fn a_monitor_that_was_killed() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.detached(&["--name", "orphan"], CALM);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", sandbox.look("orphan", "{{.State.Pid}}"))).unwrap();
+    let monitor = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim();
+    sandbox.run_other("kill", &["-9", monitor]).ok();
+    sandbox.wait_for_status("orphan", "exited");
+    assert_eq!(codes(&sandbox, "orphan"), ["monitor-killed"]);
+}
+
+#[test]
+fn why_a_port_could_not_be_opened() {
+    let sandbox = Sandbox::with_alpine();
+    let holder = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let publish = format!("{port}:80");
+    sandbox.fails(125, &["run", "-d", "--name", "late", "-p", &publish, "alpine", "sleep", "1000"]);
+    assert_eq!(codes(&sandbox, "late"), ["port-taken"]);
+    assert_eq!(json(&sandbox, "late")["verdicts"][0]["subject"], port.to_string());
+    drop(holder);
+    assert_eq!(codes(&sandbox, "late"), ["could-not-start"], "now it is free");
+    let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    if user() != User::Root && first.trim() != "0" {
+        sandbox.fails(125, &["run", "-d", "--name", "low", "-p", "1:80", "alpine", "sleep", "1000"]);
+        assert_eq!(codes(&sandbox, "low"), ["port-privileged"]);
+    }
 }
 
 #[test]
@@ -86,12 +160,13 @@ fn why_a_port_does_not_answer() {
     let sandbox = broken();
     let port = free_port();
     let publish = format!("{port}:80");
+    let publish_udp = format!("{port}:80/udp");
     let run = |name: &str, flags: &[&str], server: &str| {
         let script = format!("{server} {CALM}");
         sandbox.ok(&[&["run", "-d", "--name", name], flags, &["broken", "sh", "-c", &script]].concat());
         // The server needs a moment.
         let listens =
-            || sandbox.run(&["exec", name, "sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 | grep -q ' 0A '"]).code == 0;
+            || sandbox.run(&["exec", name, "sh", "-c", "cat /proc/net/[tu][cd]p* | grep -q ' 0[7A] '"]).code == 0;
         if !server.is_empty() {
             wait_until("it listens", listens);
         }
@@ -104,6 +179,12 @@ fn why_a_port_does_not_answer() {
     assert_eq!(run("local", &publish, "nc -lk -s 127.0.0.1 -p 80 &"), ["listens-on-localhost"]);
     assert_eq!(run("elsewhere", &publish, "nc -lk -p 81 &"), ["listens-elsewhere"]);
     assert_eq!(run("sound", &publish, "nc -lk -p 80 &"), [""; 0]);
+    let publish_udp = ["-p", publish_udp.as_str()];
+    assert_eq!(run("silent-udp", &publish_udp, ""), ["nothing-listens"]);
+    assert_eq!(run("local-udp", &publish_udp, "nc -luk -s 127.0.0.1 -p 80 &"), ["listens-on-localhost"]);
+    assert_eq!(run("elsewhere-udp", &publish_udp, "nc -luk -p 81 &"), ["listens-elsewhere"]);
+    assert_eq!(run("other-protocol", &publish_udp, "nc -lk -p 80 &"), ["listens-elsewhere"]);
+    assert_eq!(run("sound-udp", &publish_udp, "nc -luk -p 80 &"), [""; 0]);
     assert_eq!(run("exposed", &[], "nc -lk -p 80 &"), ["exposed-not-published"]);
 }
 

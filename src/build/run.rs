@@ -18,7 +18,6 @@ use crate::container::spec::{self, Facts};
 use crate::container::{capability, create};
 use crate::image::digest::Digest;
 use crate::image::owner::Stat;
-use crate::network::resolv;
 use crate::store::{self, Lock};
 use crate::sys::{On, process};
 use crate::userns::IdMap;
@@ -324,15 +323,10 @@ fn launch(
         capabilities: &capabilities,
         binds: &beside.binds,
         ids: &IdMap::of_caller(),
+        has_apt: create::has_apt(builder.store, &layers),
     };
     let spec = spec::build(&request, image.config(), &facts).map_err(create::CreateError::from)?;
-    let hostname = spec.hostname().clone().unwrap_or_default();
-    let host = request.network == Network::Host;
-    for (name, text) in [
-        ("hostname", format!("{hostname}\n")),
-        ("hosts", resolv::hosts(&hostname, &request.hosts, host)),
-        ("resolv.conf", resolv::resolv_conf(&request.dns, host)),
-    ] {
+    for (name, text) in create::own_files(&spec, &request) {
         fs::write(directory.join(name), text).on("write", directory.join(name))?;
         let mode = fs::Permissions::from_mode(0o644);
         fs::set_permissions(directory.join(name), mode).on("chmod", directory.join(name))?;

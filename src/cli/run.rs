@@ -11,6 +11,7 @@ use crate::container::launch::{self, LaunchError, Listener, Silent};
 use crate::container::protocol::End;
 use crate::container::record::{self, Container, Phase};
 use crate::container::request::{self, Limits, Network, Request};
+use crate::container::session::Ending;
 use crate::diag::{Diagnose, Failure};
 use crate::image::Image;
 use crate::network::ports;
@@ -334,6 +335,7 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     };
     if arguments.detach {
         println!("{}", container.record.id);
+        tell_ending(&container);
         return Ok(0);
     }
     stay(&end, &attachment, &container.record.name)
@@ -394,6 +396,7 @@ fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8,
     };
     if !arguments.attach && !arguments.interactive {
         println!("{name}");
+        tell_ending(&container);
         return Ok(0);
     }
     let request = &container.record.request;
@@ -404,6 +407,13 @@ fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8,
         detach_keys: attach::DETACH_KEYS.to_vec(),
     };
     stay(&end, &attachment, name)
+}
+
+/// Whether a container that was left behind will be there after the next log-in.
+fn tell_ending(container: &Container) {
+    if let Some(ending) = Ending::of(container.state().monitor.0) {
+        eprintln!("note: {}; to keep it: {}", ending.note(), ending.mend());
+    }
 }
 
 #[derive(Args)]

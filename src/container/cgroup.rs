@@ -106,7 +106,8 @@ pub fn mount_point() -> Option<PathBuf> {
     })
 }
 
-fn group_of(pid: i32) -> Option<String> {
+/// The group that a process is in.
+pub fn group_of(pid: i32) -> Option<String> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     groups.lines().find_map(|l| l.strip_prefix("0::")).map(str::to_owned)
 }

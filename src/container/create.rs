@@ -54,17 +54,24 @@ pub struct Decided {
 }
 
 impl Decided {
-    /// The files of its own that every container gets: their names in its directory, and what is in them.
-    pub fn files(&self) -> [(&'static str, String); 3] {
-        let hostname = self.spec.hostname().clone().unwrap_or_default();
-        let request = &self.record.request;
-        let host_network = request.network == Network::Host;
-        [
-            ("hostname", format!("{hostname}\n")),
-            ("hosts", resolv::hosts(&hostname, &request.hosts, host_network)),
-            ("resolv.conf", resolv::resolv_conf(&request.dns, host_network)),
-        ]
+    pub fn files(&self) -> Vec<(&'static str, String)> {
+        own_files(&self.spec, &self.record.request)
     }
+}
+
+/// The files of its own that every container gets: their names in its directory, and what is in them.
+pub fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, String)> {
+    let hostname = spec.hostname().clone().unwrap_or_default();
+    let host_network = request.network == Network::Host;
+    let mut files = vec![
+        ("hostname", format!("{hostname}\n")),
+        ("hosts", resolv::hosts(&hostname, &request.hosts, host_network)),
+        ("resolv.conf", resolv::resolv_conf(&request.dns, host_network)),
+    ];
+    if spec.mounts().iter().flatten().any(|mount| mount.destination() == Path::new(spec::APT_CONFIG)) {
+        files.push(("apt.conf", "APT::Sandbox::User \"root\";\n".to_owned()));
+    }
+    files
 }
 
 /// Decides what a container of this image will be.
@@ -89,6 +96,7 @@ pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Deci
         capabilities: &capabilities,
         binds: &binds,
         ids: &IdMap::of_caller(),
+        has_apt: has_apt(store, &layers),
     };
     let spec = spec::build(&request, config, &facts)?;
     request.name = Some(name.clone());
@@ -138,6 +146,11 @@ pub fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
     let mode =
         layers.last().and_then(|l| fs::metadata(store.path(l)).ok()).map_or(0o755, |m| m.permissions().mode() & 0o7777);
     let _ = fs::set_permissions(upper, fs::Permissions::from_mode(mode));
+}
+
+/// Whether one of the layers has the place of apt's settings.
+pub fn has_apt(store: &Store, layers: &[String]) -> bool {
+    layers.iter().any(|layer| store.path(layer).join("etc/apt/apt.conf.d").is_dir())
 }
 
 /// The user that its process runs as.

@@ -162,13 +162,22 @@ pub fn start(
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
     let lock = container.lock()?;
-    match attempt(container, &lock, prepared, Layering::of(store), listener) {
+    let started = match attempt(container, &lock, prepared, Layering::of(store), listener) {
         Err(LaunchError::Step { source, .. }) if source.no_overlay => {
             let layering = Layering::instead(store)?;
             attempt(container, &lock, prepare(store, &container.record.name)?, layering, listener)
         }
         other => other,
+    };
+    // A monitor that was killed is seen by whoever asks.
+    if let Err(error) = &started
+        && !matches!(error, LaunchError::Lost(_) | LaunchError::Running(_))
+    {
+        let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        let state = State { error: cause, exit_code: error.exit_code().into(), ..container.state() };
+        let _ = container.write_state(&state);
     }
+    started
 }
 
 fn attempt(
@@ -216,14 +225,6 @@ fn attempt(
     let started = converse(prepared, &job, descriptors, name, &container.runtime, listener);
     if started.is_err() {
         let _ = crate::store::remove_tree(&container.runtime);
-    }
-    // A monitor that was killed is seen by whoever asks.
-    if let Err(error) = &started
-        && !matches!(error, LaunchError::Lost(_))
-    {
-        let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-        let state = State { error: cause, exit_code: error.exit_code().into(), ..container.state() };
-        let _ = container.write_state(&state);
     }
     started
 }

@@ -4,7 +4,7 @@ use super::protocol::Stream;
 use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,6 +60,19 @@ impl Log {
         }
         let _ = self.file.write_all(&lines);
     }
+}
+
+/// The last entries of a log.
+pub fn last(path: &Path, most: usize) -> Vec<Entry> {
+    const ENOUGH: u64 = 64 * 1024;
+    let Ok(mut file) = File::open(path) else { return Vec::new() };
+    let length = file.seek(SeekFrom::End(0)).unwrap_or(0);
+    let mut text = Vec::new();
+    let _ = file.seek(SeekFrom::Start(length.saturating_sub(ENOUGH))).and_then(|_| file.read_to_end(&mut text));
+    let entries = text.split(|byte| *byte == b'\n').rev().filter_map(|line| serde_json::from_slice(line).ok());
+    let mut last: Vec<Entry> = entries.take(most).collect();
+    last.reverse();
+    last
 }
 
 /// How much of a piece may be cut off without cutting a character of UTF-8 in two.

@@ -23,6 +23,7 @@ pub mod record;
 pub mod request;
 pub mod rootfs;
 pub mod seccomp;
+pub mod session;
 pub mod spec;
 pub mod step;
 pub mod stop_all;

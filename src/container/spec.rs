@@ -42,6 +42,17 @@ pub struct Facts<'a> {
     /// Host directories, targets and whether read-only: volumes as they were found or made.
     pub binds: &'a [(String, String, bool)],
     pub ids: &'a crate::userns::IdMap,
+    pub has_apt: bool,
+}
+
+/// Where a container with one id has its settings for apt, which would else become another user to fetch something, and
+/// look whether it has. In /dev, so that no layer gets it.
+pub const APT_CONFIG: &str = "/dev/apt.conf";
+
+impl Facts<'_> {
+    fn sets_apt(&self) -> bool {
+        self.ids.is_single() && self.has_apt
+    }
 }
 
 /// Where a word of the command comes from.
@@ -85,6 +96,9 @@ fn environment(request: &Request, image: &ImageConfiguration, facts: &Facts, hos
         set("TERM", "xterm");
     }
     set("HOME", &facts.user.home);
+    if facts.sets_apt() {
+        set("APT_CONFIG", APT_CONFIG);
+    }
     let of_image = image.config().as_ref().and_then(|c| c.env().clone()).unwrap_or_default();
     for entry in of_image.iter().chain(&request.env) {
         if let Some((name, value)) = entry.split_once('=') {
@@ -125,6 +139,9 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
         if !facts.binds.iter().any(|(_, t, _)| *t == target) {
             mounts.push(mount("bind", &format!("{}/{file}", facts.directory), &target, &["rbind", "private"]));
         }
+    }
+    if facts.sets_apt() {
+        mounts.push(mount("bind", &format!("{}/apt.conf", facts.directory), APT_CONFIG, &["rbind", "private"]));
     }
     for (target, options) in &request.tmpfs {
         let given: Vec<&str> = options.split(',').filter(|o| !o.is_empty()).collect();

@@ -447,6 +447,16 @@ fn unpack(number: u64) -> libc::sock_filter {
     }
 }
 
+/// As the kernel has it in memory.
+pub fn bytes(number: u64) -> [u8; 8] {
+    let libc::sock_filter { code, jt, jf, k } = unpack(number);
+    let mut bytes = [0; 8];
+    bytes[..2].copy_from_slice(&code.to_ne_bytes());
+    bytes[2..4].copy_from_slice(&[jt, jf]);
+    bytes[4..].copy_from_slice(&k.to_ne_bytes());
+    bytes
+}
+
 const NAMESPACES: [(&str, i32, &str); 7] = [
     ("user", libc::CLONE_NEWUSER, "CLONE_NEWUSER"),
     ("mount", libc::CLONE_NEWNS, "CLONE_NEWNS"),

@@ -4,8 +4,9 @@
 use super::reason;
 use super::words::{Language, fill};
 use crate::container::plan::Plan;
-use crate::container::step::{Mount, Step};
+use crate::container::step::{self, Mount, Step};
 use crate::userns::IdMap;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Serialize;
 use std::path::Path;
 
@@ -45,7 +46,18 @@ pub fn parts(plan: &Plan, around: &Surroundings, language: Language) -> Vec<Part
         let mut part = Part::default();
         part.add_step(step, language);
         part.why.extend(note(step, language).map(|note| format!("({note})")));
-        part.commands = commands(step, around);
+        part.commands = match step {
+            // It would forbid what is still to be done.
+            Step::Filter { .. } if !keeps(plan, ROOT_CHANGE) => {
+                part.why.push(format!("({})", language.words().not_by_hand_filter));
+                Vec::new()
+            }
+            Step::Filter { program, .. } => {
+                part.why.push(format!("({})", language.words().by_hand_filter));
+                load_filter(filter_name(step), program, language)
+            }
+            _ => commands(step, around),
+        };
         parts.push(part);
     }
     parts.push(payload(plan, around, language));
@@ -82,6 +94,41 @@ fn is_of_last(step: &Step) -> bool {
     )
 }
 
+/// The capability to change the root, as `setpriv` names it.
+const ROOT_CHANGE: &str = "sys_chroot";
+
+/// Whether the payload may have this capability.
+fn keeps(plan: &Plan, capability: &str) -> bool {
+    plan.steps().any(|step| match step {
+        Step::BoundCapabilities { keep } => keep.iter().any(|name| short(name) == capability),
+        _ => false,
+    })
+}
+
+fn short(capability: &str) -> String {
+    capability.trim_start_matches("CAP_").to_lowercase()
+}
+
+/// The variable that names a filter's file in the script.
+fn filter_name(step: &Step) -> &'static str {
+    if matches!(step, Step::Filter { answers: true, .. }) { "answers" } else { "filter" }
+}
+
+/// The filter's instructions (seccomp(2), struct sock_filter) as a file that `setpriv` loads, if it can.
+fn load_filter(name: &str, program: &[u64], language: Language) -> Vec<String> {
+    let bytes: Vec<u8> = program.iter().flat_map(|packed| step::bytes(*packed)).collect();
+    let text = BASE64_STANDARD.encode(bytes);
+    let mut lines = vec![
+        format!("{name}="),
+        "if setpriv --help | grep -q seccomp-filter; then".into(),
+        format!("{name}=$work/{name}; base64 -d > \"${name}\" <<END"),
+    ];
+    lines.extend(text.as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line).into_owned()));
+    lines.push("END".into());
+    lines.push(format!("else echo {} >&2; fi", quoted(language.words().no_filter_option)));
+    lines
+}
+
 /// The script once more, in namespaces of its own.
 fn namespaces(plan: &Plan, around: &Surroundings, language: Language) -> Part {
     let ids: &[&str] = match around.ids {
@@ -107,6 +154,9 @@ fn namespaces(plan: &Plan, around: &Surroundings, language: Language) -> Part {
             "cgroup" => &["--cgroup"],
             _ => &[],
         }));
+    }
+    if matches!(around.ids, IdMap::Identity { .. }) {
+        part.why.push(format!("({})", language.words().not_by_hand_as_root));
     }
     let (flags, ids) = (flags.join(" "), ids.join(" "));
     part.commands = vec![
@@ -137,7 +187,6 @@ fn note(step: &Step, language: Language) -> Option<String> {
     let words = language.words();
     let text = match step {
         Step::PivotRoot => words.by_move,
-        Step::Filter { .. } => words.not_by_hand_filter,
         Step::Terminal { .. } => words.not_by_hand_terminal,
         Step::Session { .. } => words.not_by_hand_session,
         Step::Address { .. } | Step::Device { .. } => words.not_by_hand_ports,
@@ -223,47 +272,60 @@ fn by_mount(mount: &Mount, around: &Surroundings) -> Vec<String> {
     lines
 }
 
-/// The last line: what only takes rights away, and the payload.
+/// The last line: what only takes rights away, and the payload. `setpriv` takes them, `nsenter` changes the root and then the
+/// user, which needs some: there are no programs of the host beyond that root to do it in the other order.
 fn payload(plan: &Plan, around: &Surroundings, language: Language) -> Part {
     let mut part = Part::default();
-    let mut setpriv = Vec::new();
-    let (mut directory, mut command, mut environment) = ("/", Vec::new(), Vec::new());
+    let (mut setpriv, mut nsenter) = (Vec::new(), vec!["--root=.".to_owned()]);
+    let mut needed = vec![ROOT_CHANGE];
+    let filters = plan.steps().filter(|step| matches!(step, Step::Filter { .. }) && keeps(plan, ROOT_CHANGE));
+    let filters: Vec<&str> = filters.map(filter_name).collect();
+    let mut line = String::new();
     for step in plan.steps().filter(|step| is_of_last(step)) {
         part.add_step(step, language);
         match step {
             Step::BoundCapabilities { keep } => {
-                let keep: Vec<String> =
-                    keep.iter().map(|name| format!(",+{}", name.trim_start_matches("CAP_").to_lowercase())).collect();
-                setpriv.push(format!("--bounding-set=-all{}", keep.concat()));
-                setpriv.push("--inh-caps=-all".into());
+                let kept: String = keep.iter().map(|name| format!(",+{}", short(name))).collect();
+                setpriv.push(format!("--bounding-set=-all{kept}"));
             }
-            Step::User { uid, gid, groups } => {
-                setpriv.extend([format!("--reuid={uid}"), format!("--regid={gid}")]);
-                setpriv.push(match groups {
-                    Some(groups) if !groups.is_empty() && !around.ids.is_single() => {
-                        format!("--groups={}", groups.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
-                    }
-                    Some(_) if !around.ids.is_single() => "--clear-groups".into(),
-                    _ => "--keep-groups".into(),
-                });
+            Step::User { uid, gid, groups } if !around.ids.is_single() => {
+                let groups = groups.iter().flatten().map(ToString::to_string).collect::<Vec<_>>().join(",");
+                setpriv.push(format!("--regid={gid}"));
+                setpriv.push(if groups.is_empty() { "--clear-groups".into() } else { format!("--groups={groups}") });
+                if *uid != 0 {
+                    nsenter.push(format!("--setuid={uid}"));
+                    needed.push("setuid");
+                }
             }
             Step::NoNewPrivileges => setpriv.push("--no-new-privs".into()),
-            Step::Directory { path } => directory = path,
+            Step::Directory { path } => nsenter.push(format!("--wdns={}", quoted(path))),
             Step::Exec { argv, env } => {
-                command = argv.iter().map(|word| quoted(word)).collect();
-                environment = env.iter().map(|variable| quoted(variable)).collect();
+                let quote = |words: &[String]| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+                let missing: Vec<&str> = needed.iter().filter(|name| !keeps(plan, name)).copied().collect();
+                // Nothing can become inheritable any more that the bounding set lacks.
+                let mut first: String = filters
+                    .iter()
+                    .map(|name| format!("${{{name}:+\"$setpriv\" --seccomp-filter=\"${name}\"}} "))
+                    .collect();
+                if missing.is_empty() {
+                    setpriv.push("--inh-caps=-all".into());
+                } else {
+                    let inherited: String = missing.iter().map(|name| format!(",+{name}")).collect();
+                    first += &format!("\"$setpriv\" --inh-caps=-all{inherited} ");
+                    part.why.push(format!("({})", fill(language.words().by_hand_inherits, &[&missing.join(", ")])));
+                }
+                line = format!(
+                    "exec env -i {} {first}\"$setpriv\" {} \"$nsenter\" {} -- {}",
+                    quote(env),
+                    setpriv.join(" "),
+                    nsenter.join(" "),
+                    quote(argv)
+                );
             }
             _ => {}
         }
     }
-    let go = match directory {
-        "/" => command.join(" "),
-        other => format!("sh -c 'cd \"$1\" && shift && exec \"$@\"' sh {} {}", quoted(other), command.join(" ")),
-    };
-    part.commands = vec![
-        "setpriv=$(command -v setpriv) chroot=$(command -v chroot)".into(),
-        format!("exec env -i {} \"$setpriv\" {} \"$chroot\" . {go}", environment.join(" "), setpriv.join(" ")),
-    ];
+    part.commands = vec!["setpriv=$(command -v setpriv) nsenter=$(command -v nsenter)".into(), line];
     part
 }
 

@@ -214,15 +214,25 @@ fn addresses(pid: i32) -> Vec<String> {
     found.iter().map(ToString::to_string).collect()
 }
 
-/// TCP sockets that listen in the network namespace of a process (proc(5), /proc/net/tcp).
+/// Sockets that listen in the network namespace of a process (proc(5), /proc/net/tcp): of UDP those that talk to nobody in
+/// particular.
 pub fn listening(pid: i32) -> Vec<String> {
-    const LISTEN: &str = "0A";
+    const TCP_LISTEN: &str = "0A";
+    const UDP_UNCONNECTED: &str = "07";
     let mut found = Vec::new();
-    for table in ["tcp", "tcp6"] {
+    for (table, protocol, state) in [
+        ("tcp", "tcp", TCP_LISTEN),
+        ("tcp6", "tcp", TCP_LISTEN),
+        ("udp", "udp", UDP_UNCONNECTED),
+        ("udp6", "udp", UDP_UNCONNECTED),
+    ] {
         let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
         for line in text.lines().skip(1) {
             let fields: Vec<&str> = line.split_whitespace().collect();
-            let [_, local, _, LISTEN, ..] = fields[..] else { continue };
+            let [_, local, _, found_state, ..] = fields[..] else { continue };
+            if found_state != state {
+                continue;
+            }
             let Some((address, port)) = local.split_once(':') else { continue };
             let Ok(port) = u16::from_str_radix(port, 16) else { continue };
             let everywhere = address.chars().all(|c| c == '0');
@@ -234,7 +244,7 @@ pub fn listening(pid: i32) -> Vec<String> {
             } else {
                 address
             };
-            let socket = format!("{address}:{port}/tcp");
+            let socket = format!("{address}:{port}/{protocol}");
             if !found.contains(&socket) {
                 found.push(socket);
             }

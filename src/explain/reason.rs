@@ -1,6 +1,7 @@
 //! Why a container needs a step of its start, in one sentence.
 
 use super::words::{Language, READ_ONLY_LAYERS, fill};
+use crate::container::spec::APT_CONFIG;
 use crate::container::step::{Mount, Step};
 
 pub fn of(step: &Step, language: Language) -> String {
@@ -64,6 +65,7 @@ fn of_mount(mount: &Mount, language: Language) -> String {
         (_, "/dev/shm") => words.mount_shm,
         ("mqueue", _) => words.mount_mqueue,
         ("cgroup2", _) => words.mount_cgroup,
+        ("bind", APT_CONFIG) => words.mount_apt_config,
         ("bind", target) if target.starts_with("/dev/") => words.mount_device,
         ("bind", "/etc/resolv.conf") => words.mount_resolv_conf,
         ("bind", "/etc/hosts" | "/etc/hostname") => words.mount_hosts,

@@ -2,7 +2,7 @@
 
 use super::{Finding, read};
 use crate::container::cgroup::{mount_point, user_bus};
-use crate::userns::user_name;
+use crate::container::session::{self, Ending};
 use nix::unistd::AccessFlags;
 use std::path::{Path, PathBuf};
 
@@ -71,14 +71,17 @@ fn session(booted: bool) -> Finding {
     if !booted {
         return Finding::note(subject, "no systemd on this host: limits need a cgroup delegated by hand", None);
     }
-    let name = user_name(uid).unwrap_or_else(|| uid.to_string());
-    let linger = format!("sudo loginctl enable-linger {name}");
+    let linger = format!("sudo {}", Ending::WithLastSession.mend());
     if user_bus().is_none() {
         return Finding::note(subject, "the user's systemd does not answer, and limits are asked of it", linger);
     }
-    if !Path::new("/var/lib/systemd/linger").join(&name).exists() {
-        let found = "the user's systemd answers; it ends, and containers with it, at the last log-out";
-        return Finding::note(subject, found, format!("loginctl enable-linger   # or {linger}"));
+    if session::kills(uid) {
+        let found = "logind ends what a session leaves behind, containers too (KillUserProcesses=yes in logind.conf)";
+        return Finding::note(subject, found, Ending::WithEachSession.mend());
+    }
+    if !session::lingers(uid) {
+        let found = "the user's systemd answers; it ends at the last log-out, and containers that have limits with it";
+        return Finding::note(subject, found, linger);
     }
     Finding::ok(subject, "the user's systemd answers, and lingers after the last log-out")
 }
