@@ -112,6 +112,23 @@ fn copy_follows_dockers_rules() {
 }
 
 #[test]
+fn flags_of_a_build() {
+    let sandbox = Sandbox::with_alpine();
+    let text = "FROM alpine AS a\nRUN ulimit -n > /limits; df -k /dev/shm | tail -n 1 | awk '{ print $2 }' >> /limits\nRUN true\nFROM a\nRUN cat /limits\n";
+    sandbox.build(text, &["--ulimit", "nofile=77:88", "--shm-size", "8m", "--rm", "--force-rm", "--pull=false"]);
+    assert_eq!(sandbox.inside("cat /limits"), "77\n8192\n");
+    let said = sandbox.build(text, &["--no-cache-filter", "a", "--provenance=false", "--sbom=true", "--explain"]);
+    assert_eq!(said.matches("it ran: --no-cache").count(), 2, "{said}");
+    assert!(said.contains("note: --sbom has no effect") && !said.contains("--provenance"), "{said}");
+    let said = sandbox.build(text, &["--no-cache=false"]);
+    assert_eq!(said.matches(" cached").count(), 3, "{said}");
+    assert!(sandbox.try_build(text, &["--call", "check"]).stdout.contains("no warnings found"));
+    for wrong in [["--ulimit", "nofile"], ["--shm-size", "much"]] {
+        sandbox.try_build(text, &wrong).fails(125);
+    }
+}
+
+#[test]
 fn modes_in_letters() {
     let sandbox = Sandbox::with_alpine();
     let modes = [("plain", 0o600), ("tool", 0o700), ("open", 0o666), ("sub/f", 0o640)];

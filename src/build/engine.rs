@@ -61,7 +61,7 @@ pub(super) struct Builder<'a> {
 
 /// What interrupts a build. What is done by then is kept; but while something is on its way from or to another host, they end
 /// it at once.
-pub(super) const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+pub const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
 /// How far a stage came.
 enum Went {

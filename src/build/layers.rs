@@ -56,7 +56,7 @@ impl Builder<'_> {
     pub fn look_up(&mut self, number: usize, name: &StepName, inputs: &Inputs, row: &str) -> Result<bool, BuildError> {
         let key = inputs.key();
         self.cache.passed(&name.stage_name, key);
-        if self.options.no_cache {
+        if self.is_done_again(&name.stage_name) {
             return Ok(false);
         }
         // Another stage may have come to the same a moment ago.
@@ -80,6 +80,11 @@ impl Builder<'_> {
         Ok(true)
     }
 
+    /// Whatever was done before.
+    pub fn is_done_again(&self, stage: &str) -> bool {
+        self.options.no_cache || self.options.no_cache_stages.iter().any(|name| name == stage)
+    }
+
     /// The result of one key is found under another too.
     pub fn alias(&mut self, quick: &Inputs, key: &Digest) -> Result<(), BuildError> {
         let pending = self.pending.values().find(|pending| pending.key == *key).map(outcome);
@@ -96,7 +101,7 @@ impl Builder<'_> {
     /// Before a step is really done.
     pub fn begin(&mut self, number: usize, name: &StepName, inputs: &Inputs) -> Result<String, BuildError> {
         self.must_be_inside()?;
-        let reason = if self.options.no_cache {
+        let reason = if self.is_done_again(&name.stage_name) {
             "--no-cache".into()
         } else {
             let before = self.work[number].ran.clone();

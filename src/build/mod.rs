@@ -26,7 +26,7 @@ mod state;
 mod tree;
 pub mod variable;
 
-pub use engine::build;
+pub use engine::{SIGNALS, build};
 
 use crate::container::create::CreateError;
 use crate::container::launch::LaunchError;
@@ -205,6 +205,11 @@ pub struct Options {
     pub labels: Vec<(String, String)>,
     pub names: Vec<Reference>,
     pub no_cache: bool,
+    /// Stages, by their names, of which every step is done again.
+    pub no_cache_stages: Vec<String>,
+    /// Of every RUN.
+    pub ulimits: Vec<(String, u64, u64)>,
+    pub shm_size: Option<u64>,
     /// Base images are asked for again.
     pub pull: bool,
     /// Hears of layers that are pulled or pushed.

@@ -304,6 +304,8 @@ fn launch(
         tmpfs: std::mem::take(&mut beside.tmpfs),
         network,
         hosts: builder.options.hosts.clone(),
+        ulimits: builder.options.ulimits.clone(),
+        shm_size: builder.options.shm_size,
         ..Request::default()
     };
     let mut layers = builder.layer_directories(&state.layers);
