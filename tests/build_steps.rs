@@ -13,7 +13,7 @@ fn the_homework() {
     let text = "FROM alpine\nARG VERSION=1.0\nENV GREETING=hi\nRUN adduser -D web && echo $GREETING $VERSION > /made\n\
         COPY default.conf /etc/nginx/conf.d/\nCOPY www /usr/share/nginx/html\nEXPOSE 8888\nCMD [\"cat\", \"/made\"]\n";
     let said = sandbox.build(text, &[]);
-    assert!(said.contains("named built:latest"), "{said}");
+    assert!(said.contains("named built:latest") && said.contains(" from 2 files of the context, 25B\n"), "{said}");
     assert_eq!(sandbox.ok(&["run", "--rm", "--network", "none", "built"]), "hi 1.0\n");
     assert_eq!(
         sandbox.inside("cat /etc/nginx/conf.d/default.conf /usr/share/nginx/html/index.html; id -u web"),
@@ -108,6 +108,23 @@ fn copy_follows_dockers_rules() {
     ] {
         let error = sandbox.try_build(&format!("FROM alpine\n{wrong}\n"), &[]).fails(1);
         assert!(error.contains(reason), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn flags_of_a_build() {
+    let sandbox = Sandbox::with_alpine();
+    let text = "FROM alpine AS a\nRUN ulimit -n > /limits; df -k /dev/shm | tail -n 1 | awk '{ print $2 }' >> /limits\nRUN true\nFROM a\nRUN cat /limits\n";
+    sandbox.build(text, &["--ulimit", "nofile=77:88", "--shm-size", "8m", "--rm", "--force-rm", "--pull=false"]);
+    assert_eq!(sandbox.inside("cat /limits"), "77\n8192\n");
+    let said = sandbox.build(text, &["--no-cache-filter", "a", "--provenance=false", "--sbom=true", "--explain"]);
+    assert_eq!(said.matches("it ran: --no-cache").count(), 2, "{said}");
+    assert!(said.contains("note: --sbom has no effect") && !said.contains("--provenance"), "{said}");
+    let said = sandbox.build(text, &["--no-cache=false"]);
+    assert_eq!(said.matches(" cached").count(), 3, "{said}");
+    assert!(sandbox.try_build(text, &["--call", "check"]).stdout.contains("no warnings found"));
+    for wrong in [["--ulimit", "nofile"], ["--shm-size", "much"]] {
+        sandbox.try_build(text, &wrong).fails(125);
     }
 }
 

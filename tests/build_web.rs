@@ -32,6 +32,15 @@ fn built_on_what_a_registry_has_and_pushed_there() {
     let said = student.build(&text, &["--pull"]);
     assert!(said.contains("Pulling from library/alpine") && said.matches(" cached").count() == 2, "{said}");
 
+    // Built and pushed at once.
+    let other = registry.image("ann/at-once:1");
+    student.put("Dockerfile", &text);
+    let said = student.ok(&["build", "-t", &other, "--push", "--load", "context"]);
+    assert!(said.contains("The push refers to repository") && said.contains("1: digest: sha256:"), "{said}");
+    friend.ok(&["pull", "-q", &other]);
+    let error = student.run(&["build", "--push", "context"]).fails(125);
+    assert!(error.contains("--tag"), "{error}");
+
     let missing = registry.image("library/missing");
     let error = student.try_build(&format!("FROM {missing}\nRUN true\n"), &[]).fails(1);
     assert!(error.contains(&format!("there is no base image `{missing}`")), "{error}");

@@ -10,7 +10,8 @@
 
 use super::BuildError;
 use super::cache::{Inputs, Outcome};
-use super::engine::{Builder, Pending, SIGNALS, outcome};
+use super::engine::{Builder, SIGNALS};
+use super::layers::{Pending, outcome};
 use crate::diag;
 use crate::image::digest::Digest;
 use crate::image::ingest::ingest;

@@ -1,9 +1,10 @@
 //! COPY and ADD: where their files come from, what the cache is asked, and how they get into a layer.
 
 use super::context;
-use super::engine::{Builder, Made, SIGNALS};
+use super::engine::{Builder, SIGNALS};
 use super::glob::{Ignore, clean};
 use super::instruction::{Copy, Step};
+use super::layers::Made;
 use super::mode::Chmod;
 use super::parse::heredoc;
 use super::tree::{Laying, Selected, Tree, TreeError};
@@ -88,6 +89,9 @@ impl Builder<'_> {
         if copy.link {
             // It stands on nothing, so what lies below does not matter.
             inputs.parent = Digest::of(b"");
+        }
+        if self.options.no_cache {
+            self.must_be_inside()?;
         }
         // First by what costs little to know of where the files are; then by the files themselves.
         let mut quick = None;

@@ -1,56 +1,43 @@
 //! Walks the stages: one loop, no threads. RUNs of stages that do not wait for each other go on at the same time.
 
-use super::cache::{self, Cache, Inputs, Outcome};
+use super::cache::{self, Cache};
 use super::carried::Source as Carried;
 use super::check;
 use super::copy;
 use super::instruction::{Instruction, Step};
+use super::layers::{Made, Pending, Room, store_directory};
 use super::memo::Memo;
 use super::parse::Source;
 use super::run::{self, Running};
 use super::stage::{Base, Plan};
 use super::state::State;
 use super::{BuildError, Built, BuiltLayer, Done, Listener, Options, StepError, StepName, finish, squash};
-use crate::container::create;
 use crate::container::launch::LaunchError;
 use crate::container::layering::Layering;
 use crate::container::protocol::Message;
 use crate::image::digest::Digest;
-use crate::image::freeze::{self, freeze};
-use crate::image::ingest::Ingested;
-use crate::image::owner::Owners;
 use crate::image::platform::{InvalidPlatform, Platform};
-use crate::image::reduce::reduce;
-use crate::image::{self, Image, claim, config, layer};
+use crate::image::{Image, layer};
 use crate::registry::{self, Policy, Settings};
-use crate::store::{self, Belonging, Scratch, Store};
+use crate::store::Store;
 use crate::sys::process::LetThrough;
 use crate::sys::{On, process};
 use crate::userns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::collections::{BTreeMap, HashMap};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// A layer that is not in the store yet, and the entry of the cache that it will have.
-pub(super) struct Pending {
-    pub ingested: Ingested,
-    pub key: Digest,
-    pub inputs: Inputs,
-}
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+use std::time::Instant;
 
 /// A stage being built.
-struct Work {
+pub(super) struct Work {
     state: Option<State>,
     steps: Vec<Step>,
     at: usize,
     running: Option<Running>,
     /// What the step before says to those that come after, if it was not cached.
-    ran: Option<String>,
+    pub ran: Option<String>,
     /// The steps that made layers: what the cache calls them.
-    keys: Vec<(Digest, Digest)>,
+    pub keys: Vec<(Digest, Digest)>,
     finished: bool,
 }
 
@@ -62,28 +49,19 @@ pub(super) struct Builder<'a> {
     pub memo: Memo,
     pub cache: Cache,
     /// Of the stages, by name and platform.
-    bases: HashMap<(String, String), Image>,
-    work: Vec<Work>,
-    room: Option<Room>,
+    pub bases: HashMap<(String, String), Image>,
+    pub work: Vec<Work>,
+    pub room: Option<Room>,
     pub pending: HashMap<Digest, Pending>,
     /// Where what other machines have done is looked for.
     pub sources: Vec<Carried>,
     /// When layers were last made to last.
-    settled: Instant,
-}
-
-/// What a build that does something needs, and one that finds everything done does not.
-pub(super) struct Room {
-    pub scratch: Scratch,
-    pub owners: Owners,
-    pub layering: Layering,
-    signals: OwnedFd,
-    made: usize,
+    pub settled: Instant,
 }
 
 /// What interrupts a build. What is done by then is kept; but while something is on its way from or to another host, they end
 /// it at once.
-pub(super) const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+pub const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
 /// How far a stage came.
 enum Went {
@@ -359,188 +337,12 @@ impl Builder<'_> {
         }
     }
 
-    /// The result of a step, if it was done before; noted in the stage.
-    pub fn look_up(&mut self, number: usize, name: &StepName, inputs: &Inputs, row: &str) -> Result<bool, BuildError> {
-        let key = inputs.key();
-        self.cache.passed(&name.stage_name, key);
-        if self.options.no_cache {
-            return Ok(false);
-        }
-        // Another stage may have come to the same a moment ago.
-        let pending = self.pending.values().find(|pending| pending.key == key).map(outcome);
-        let found = match pending {
-            Some(outcome) => Some(outcome),
-            None => match self.cache.find(self.store, &key)? {
-                None => self.carried(&key)?,
-                found => found,
-            },
-        };
-        let Some(outcome) = found else { return Ok(false) };
-        if let Some(slow) = outcome.is {
-            self.cache.renamed(&name.stage_name, slow);
-        }
-        let done = Done::Cached { size: outcome.size, entries: outcome.entries };
-        self.state(number).note(row.to_owned(), Some((outcome.diff_id, outcome.created)));
-        self.work[number].keys.push((outcome.diff_id, outcome.is.unwrap_or(key)));
-        self.work[number].ran = None;
-        self.listener.done(name, &done);
-        Ok(true)
-    }
-
-    /// The result of one key is found under another too.
-    pub fn alias(&mut self, quick: &Inputs, key: &Digest) -> Result<(), BuildError> {
-        let pending = self.pending.values().find(|pending| pending.key == *key).map(outcome);
-        let found = match pending {
-            Some(found) => Some(found),
-            None => self.cache.find(self.store, key)?,
-        };
-        match found {
-            Some(found) => Ok(self.cache.record(&quick.key(), quick, &Outcome { is: Some(*key), ..found })?),
-            None => Ok(()),
-        }
-    }
-
-    /// Before a step is really done.
-    pub fn begin(&mut self, number: usize, name: &StepName, inputs: &Inputs) -> Result<String, BuildError> {
-        self.must_be_inside()?;
-        let reason = if self.options.no_cache {
-            "--no-cache".into()
-        } else {
-            let before = self.work[number].ran.clone();
-            let base = match &self.plan.stages[number].base {
-                Base::Image(name) => format!("base image {name} is another digest"),
-                _ => "what it stands on is another".into(),
-            };
-            self.cache.reason(&name.stage_name, inputs, Some(before.as_deref().unwrap_or(&base)))
-        };
-        self.listener.begins(name);
-        Ok(reason)
-    }
-
-    /// Room to work in; made when the first step needs it.
-    pub fn room(&mut self) -> Result<&mut Room, BuildError> {
-        if self.room.is_none() {
-            claim::recover(self.store)?;
-            cache::sweep(self.store)?;
-            // Files that a RUN makes have the modes that they would have with Docker, whatever the caller's umask is.
-            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-            process::unshare(libc::CLONE_NEWNS, "CLONE_NEWNS")?;
-            let private = rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
-            rustix::mount::mount_change("/", private).on("mount", "/")?;
-            // Layers go by short names, relative to here.
-            std::env::set_current_dir(&self.store.root).on("chdir", &self.store.root)?;
-            let layering = Layering::of(self.store);
-            let scratch = self.store.scratch()?;
-            hold(self.store, &scratch, self.bases.values())?;
-            self.room = Some(Room {
-                scratch,
-                owners: Owners::here()?,
-                layering,
-                signals: process::signalfd(&SIGNALS)?,
-                made: 0,
-            });
-        }
-        match &mut self.room {
-            Some(room) => Ok(room),
-            None => Err(BuildError::NeedsNamespace),
-        }
-    }
-
     fn is_interrupted(&self) -> bool {
         self.room.as_ref().is_some_and(|room| process::read_signal(room.signals.as_fd()).is_some())
     }
 
     pub fn must_be_inside(&self) -> Result<(), BuildError> {
         if userns::is_inside() { Ok(()) } else { Err(BuildError::NeedsNamespace) }
-    }
-
-    /// A new directory with an empty `upper` and `work` in it, relative to the store; its root is as the stage's.
-    pub fn directory(&mut self, number: usize) -> Result<PathBuf, BuildError> {
-        let layers = self.state(number).layers.clone();
-        let directory = self.directory_alone()?;
-        create::like_lowest_root(self.store, &self.layer_directories(&layers), &directory.join("upper"));
-        Ok(directory)
-    }
-
-    pub fn directory_alone(&mut self) -> Result<PathBuf, BuildError> {
-        let root = self.store.root.clone();
-        let room = self.room()?;
-        room.made += 1;
-        let path = room.scratch.path().join(room.made.to_string());
-        for part in ["", "upper", "work", "rootfs"] {
-            store_directory(&path.join(part))?;
-        }
-        Ok(path.strip_prefix(&root).map(Path::to_owned).unwrap_or(path))
-    }
-
-    /// Where a layer lies, relative to the store.
-    pub fn layer_directory(&self, diff_id: &Digest) -> String {
-        let path = match self.pending.get(diff_id) {
-            Some(pending) => pending.ingested.entry.join("fs"),
-            None => layer::relative(diff_id).join("fs"),
-        };
-        path.strip_prefix(&self.store.root).unwrap_or(&path).to_string_lossy().into_owned()
-    }
-
-    /// Bottom first, each once.
-    pub fn layer_directories(&self, layers: &[Digest]) -> Vec<String> {
-        let shown = layers.iter().enumerate().filter(|(i, layer)| !layers[i + 1..].contains(layer));
-        shown.map(|(_, layer)| self.layer_directory(layer)).collect()
-    }
-
-    /// An upper directory becomes the stage's next layer.
-    pub fn layer(&mut self, number: usize, made: Made) -> Result<(), BuildError> {
-        let layers = self.state(number).layers.clone();
-        let lowers: Vec<PathBuf> = if made.alone {
-            Vec::new()
-        } else {
-            self.layer_directories(&layers).into_iter().map(PathBuf::from).collect()
-        };
-        let created = match self.options.epoch.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok()) {
-            Some(time) => time.to_string(),
-            None => config::now(),
-        };
-        let options = freeze::Options {
-            lowers: &lowers,
-            leave_out: &made.leave_out,
-            created: &created,
-            latest: self.options.epoch,
-        };
-        let (rootfs, upper) = (made.directory.join("rootfs"), made.directory.join("upper"));
-        if self.room()?.layering == Layering::Copy && !store::is_empty(&rootfs)? {
-            // All that lies below was copied there, to be worked on.
-            reduce(&rootfs, &lowers)?;
-            store::remove_tree(&upper)?;
-            std::fs::rename(&rootfs, &upper).on("rename", &rootfs)?;
-        }
-        let entry = self.store.path(&made.directory).join("layer");
-        let ingested = freeze(&made.directory.join("upper"), entry, &options)?;
-        let diff_id = ingested.info.diff_id;
-        let done = Done::Ran {
-            size: ingested.info.size,
-            entries: ingested.info.entries,
-            reason: made.reason,
-            took: made.begun.elapsed(),
-        };
-        let key = made.inputs.key();
-        let known = self.pending.contains_key(&diff_id) || layer::info(self.store, &diff_id)?.is_some();
-        let pending = Pending { ingested, key, inputs: made.inputs };
-        if known {
-            // The same as one that is there: nothing but the entry is new.
-            self.cache.record(&key, &pending.inputs, &outcome(&pending))?;
-        } else {
-            self.pending.insert(diff_id, pending);
-        }
-        let name = self.name(number);
-        self.state(number).note(made.row, Some((diff_id, created)));
-        self.work[number].keys.push((diff_id, key));
-        self.work[number].ran = Some(format!("because step {} ran again", name.number));
-        self.listener.done(&name, &done);
-        // A step that took long is not to be lost with the next; a quick one is done again as quickly.
-        if self.settled.elapsed() > Duration::from_secs(2) {
-            self.settle()?;
-        }
-        Ok(())
     }
 
     fn workdir(&mut self, number: usize, step: &Step, name: &StepName) -> Result<(), BuildError> {
@@ -560,34 +362,6 @@ impl Builder<'_> {
         let directory = self.directory(number)?;
         copy::make_directory(self, number, &directory, &path).map_err(|error| self.at(number, step, error))?;
         self.layer(number, Made { directory, alone: false, leave_out: Vec::new(), inputs, row, reason, begun })
-    }
-
-    /// A layer that takes the place of the last `count` of a stage.
-    pub fn replace(
-        &mut self,
-        number: usize,
-        count: usize,
-        ingested: Ingested,
-        inputs: Inputs,
-    ) -> Result<(), BuildError> {
-        let (diff_id, created) = (ingested.info.diff_id, ingested.info.created.clone());
-        let key = inputs.key();
-        if layer::info(self.store, &diff_id)?.is_none() {
-            self.pending.insert(diff_id, Pending { ingested, key, inputs });
-        }
-        self.work[number].keys.push((diff_id, key));
-        self.state(number).squash(count, (diff_id, created));
-        Ok(())
-    }
-
-    /// What every step's inputs begin with.
-    pub fn inputs(&mut self, number: usize, what: String) -> Inputs {
-        let parent = self.state(number).chain();
-        let mut values = BTreeMap::new();
-        if let Some(epoch) = self.options.epoch {
-            values.insert("SOURCE_DATE_EPOCH".to_owned(), epoch.to_string());
-        }
-        Inputs { parent, what, values, files: Vec::new() }
     }
 
     fn run(
@@ -680,28 +454,6 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Layers made so far come into the store, each held by its entry.
-    fn settle(&mut self) -> Result<(), BuildError> {
-        self.settled = Instant::now();
-        let Some(room) = &self.room else { return Ok(()) };
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        for pending in self.pending.values() {
-            self.cache.record(&pending.key, &pending.inputs, &outcome(pending))?;
-            layer::prepare(&pending.ingested.entry, &pending.key)?;
-        }
-        image::sync(self.store)?;
-        for (diff_id, pending) in self.pending.drain() {
-            layer::publish(self.store, &room.scratch, &pending.ingested.entry, &diff_id, &pending.key)?;
-            // Somebody has pruned meanwhile: nothing would ever let go of the layer.
-            if !self.cache.has(&pending.key) {
-                self.cache.record(&pending.key, &pending.inputs, &outcome(&pending))?;
-            }
-        }
-        Ok(())
-    }
-
     fn keep(&mut self) -> Result<(), BuildError> {
         self.settle()?;
         self.memo.save().or_else(|error| {
@@ -752,7 +504,7 @@ impl Builder<'_> {
         }
         let exports_files = self.options.outputs.iter().any(|output| !output.is_image());
         if exports_files && self.options.names.is_empty() {
-            return Ok(Built { image: None, layers });
+            return Ok(Built { image: None, layers, from_context: self.memo.used() });
         }
         let state = self.state(target).clone();
         let keys = self.work[target].keys.clone();
@@ -760,7 +512,7 @@ impl Builder<'_> {
         for output in self.options.outputs.iter().filter(|output| output.is_image()) {
             finish::save(self.store, &id, &self.options.names, output)?;
         }
-        Ok(Built { image: Some(id), layers })
+        Ok(Built { image: Some(id), layers, from_context: self.memo.used() })
     }
 
     /// The state before the step that failed.
@@ -773,37 +525,4 @@ impl Builder<'_> {
         let state = self.state(number).clone();
         Ok(Some(finish::store(self.store, &state, &[], &[])?))
     }
-}
-
-/// An upper directory that is to become a layer.
-pub(super) struct Made {
-    /// Its own, relative to the store.
-    pub directory: PathBuf,
-    /// It stands on nothing.
-    pub alone: bool,
-    pub leave_out: Vec<PathBuf>,
-    pub inputs: Inputs,
-    /// What the history says of it.
-    pub row: String,
-    pub reason: String,
-    pub begun: Instant,
-}
-
-pub(super) fn outcome(pending: &Pending) -> Outcome {
-    let info = &pending.ingested.info;
-    Outcome { diff_id: info.diff_id, size: info.size, entries: info.entries, created: info.created.clone(), is: None }
-}
-
-/// Keeps images from being removed as long as this build goes on, or until what it left is swept.
-fn hold<'a>(store: &Store, scratch: &Scratch, images: impl Iterator<Item = &'a Image>) -> Result<(), BuildError> {
-    let images: Vec<&Image> = images.collect();
-    let id = store::random_hex(32);
-    let holds = images.iter().map(|base| Belonging::Tree(image::hold_path(&base.id, &id)));
-    store::note_belongings(scratch.path(), "belongings.json", &holds.collect::<Vec<_>>())?;
-    Ok(images.iter().try_for_each(|base| image::hold(store, base, &id))?)
-}
-
-/// For all to enter, whatever the umask is.
-fn store_directory(path: &Path) -> Result<(), crate::sys::SysError> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path).on("mkdir", path)
 }

@@ -1,7 +1,7 @@
 //! A Dockerfile becomes an image: its stages are walked step by step, each step done or found done before.
 //!
 //! [`parse`] and [`instruction`] read it, [`stage`] says what is needed, the [`engine`] walks the stages, [`cache`] knows
-//! what was done before. A RUN is a container of the engine itself ([`run`]) whose upper directory becomes the layer as it
+//! what was done before, [`layers`] makes what was not. A RUN is a container of the engine itself ([`run`]) whose upper directory becomes the layer as it
 //! stands; COPY and ADD ([`copy`]) write into such a directory themselves.
 
 pub mod cache;
@@ -14,6 +14,7 @@ mod engine;
 mod finish;
 pub mod glob;
 pub mod instruction;
+mod layers;
 mod memo;
 mod mode;
 pub mod named;
@@ -25,7 +26,7 @@ mod state;
 mod tree;
 pub mod variable;
 
-pub use engine::build;
+pub use engine::{SIGNALS, build};
 
 use crate::container::create::CreateError;
 use crate::container::launch::LaunchError;
@@ -204,6 +205,11 @@ pub struct Options {
     pub labels: Vec<(String, String)>,
     pub names: Vec<Reference>,
     pub no_cache: bool,
+    /// Stages, by their names, of which every step is done again.
+    pub no_cache_stages: Vec<String>,
+    /// Of every RUN.
+    pub ulimits: Vec<(String, u64, u64)>,
+    pub shm_size: Option<u64>,
     /// Base images are asked for again.
     pub pull: bool,
     /// Hears of layers that are pulled or pushed.
@@ -282,6 +288,8 @@ pub struct Built {
     pub image: Option<Digest>,
     /// The layers that this build added to its base, bottom first.
     pub layers: Vec<BuiltLayer>,
+    /// How many files of its contexts went into it, and their bytes.
+    pub from_context: (u64, u64),
 }
 
 pub struct BuiltLayer {

@@ -1,9 +1,10 @@
 //! RUN: a container of the engine itself, whose process this build follows and whose upper directory it keeps.
 
 use super::cache::{self, Inputs};
-use super::engine::{Builder, Made};
+use super::engine::Builder;
 use super::glob::{Ignore, clean};
 use super::instruction::Run;
+use super::layers::Made;
 use super::state::argv;
 use super::tree::Laying;
 use super::{BuildError, StepError};
@@ -303,6 +304,8 @@ fn launch(
         tmpfs: std::mem::take(&mut beside.tmpfs),
         network,
         hosts: builder.options.hosts.clone(),
+        ulimits: builder.options.ulimits.clone(),
+        shm_size: builder.options.shm_size,
         ..Request::default()
     };
     let mut layers = builder.layer_directories(&state.layers);

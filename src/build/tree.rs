@@ -12,8 +12,9 @@ use crate::sys::{On, SysError, fs as sys};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -68,7 +69,8 @@ struct Entry {
     stat: Stat,
     seen: Seen,
     time: Timespec,
-    links: u64,
+    /// It has other names, too.
+    has_links: bool,
     device: u64,
 }
 
@@ -173,12 +175,7 @@ impl Tree {
             if left_out && self.ignore.is_final() && exclude.is_final() {
                 continue;
             }
-            let found = match rustix::fs::openat(directory, &name, PATH | OFlags::NOFOLLOW, Mode::empty()) {
-                // It was removed while we look.
-                Err(Errno::NOENT) => continue,
-                other => other.on("openat", &path)?,
-            };
-            let entry = self.entry(&found, path.clone(), &full)?;
+            let Some(entry) = self.entry_in(directory, &name, path.clone(), &full)? else { continue };
             let kind = entry.kind;
             if kind == FileType::Directory {
                 let at = entries.len();
@@ -198,6 +195,26 @@ impl Tree {
         Ok(any)
     }
 
+    /// `None`: it was removed while we look.
+    fn entry_in(
+        &self,
+        directory: &OwnedFd,
+        name: &OsStr,
+        path: PathBuf,
+        shown: &str,
+    ) -> Result<Option<Entry>, TreeError> {
+        if !self.owned {
+            return match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => Ok(None),
+                found => Ok(Some(Entry::new(path, &found.on("fstatat", shown)?, None))),
+            };
+        }
+        match rustix::fs::openat(directory, name, PATH | OFlags::NOFOLLOW, Mode::empty()) {
+            Err(Errno::NOENT) => Ok(None),
+            found => self.entry(&found.on("openat", shown)?, path, shown).map(Some),
+        }
+    }
+
     fn entry(&self, found: &OwnedFd, path: PathBuf, shown: &str) -> Result<Entry, TreeError> {
         let stat = rustix::fs::fstat(found).on("fstat", shown)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
@@ -205,21 +222,27 @@ impl Tree {
             // An attribute is not read through a mere path.
             let opened = reopen(found, OFlags::RDONLY | OFlags::NONBLOCK);
             let noted = opened.and_then(|file| sys::fgetxattr(&file, owner::STAT.as_bytes())).ok().flatten();
-            Stat::of_file(stat.st_uid, stat.st_gid, stat.st_mode, noted.as_deref())
-        } else if self.owned {
-            Stat::of_file(stat.st_uid, stat.st_gid, stat.st_mode, None)
+            Some(Stat::of_file(stat.st_uid, stat.st_gid, stat.st_mode, noted.as_deref()))
         } else {
-            Stat { uid: 0, gid: 0, mode: stat.st_mode & 0o7777 }
+            self.owned.then(|| Stat::of_file(stat.st_uid, stat.st_gid, stat.st_mode, None))
         };
-        Ok(Entry {
+        Ok(Entry::new(path, &stat, owner))
+    }
+}
+
+impl Entry {
+    /// `owner`: what an image says of it. A context's files come to belong to root.
+    fn new(path: PathBuf, found: &rustix::fs::Stat, owner: Option<Stat>) -> Self {
+        Self {
             path,
-            kind,
-            stat: owner,
-            seen: Seen::of(&stat),
-            time: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as _ },
-            links: stat.st_nlink as u64,
-            device: stat.st_rdev,
-        })
+            kind: FileType::from_raw_mode(found.st_mode),
+            stat: owner.unwrap_or(Stat { uid: 0, gid: 0, mode: found.st_mode & 0o7777 }),
+            seen: Seen::of(found),
+            // As layers have it: then it need not be set once more.
+            time: Timespec { tv_sec: found.st_mtime, tv_nsec: 0 },
+            has_links: found.st_nlink > 1,
+            device: found.st_rdev,
+        }
     }
 }
 
@@ -465,14 +488,13 @@ impl Laying<'_> {
         name: &Path,
         links: Option<&mut Links>,
     ) -> Result<(), TreeError> {
-        match rustix::fs::unlinkat(into, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::ISDIR) => return Err(TreeError::OverDirectory(name.display().to_string())),
-            other => other.on("unlinkat", name)?,
+        if entry.kind == FileType::RegularFile && !entry.has_links {
+            return self.file(source, entry, into, name);
         }
+        clear(into, name)?;
         match entry.kind {
             FileType::RegularFile => {
-                let Some(links) = links.filter(|_| entry.links > 1) else {
+                let Some(links) = links else {
                     return self.file(source, entry, into, name);
                 };
                 if let Some(first) = links.first.get(&entry.seen) {
@@ -506,10 +528,17 @@ impl Laying<'_> {
     fn file(&self, source: &Selected, entry: &Entry, into: &OwnedFd, name: &Path) -> Result<(), TreeError> {
         let from = source.open(entry, OFlags::RDONLY).on("open", &entry.path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let to = rustix::fs::openat(into, name, flags, Mode::from_raw_mode(0o600)).on("openat", name)?;
-        let (from, to) = (File::from(from), File::from(to));
-        // Shares the blocks where the file system can.
-        std::io::copy(&mut &from, &mut &to).on("copy_file_range", name)?;
+        let make = || rustix::fs::openat(into, name, flags, Mode::from_raw_mode(0o600));
+        let to = match make() {
+            // Mostly there is nothing in the way.
+            Err(Errno::EXIST) => {
+                clear(into, name)?;
+                make()
+            }
+            made => made,
+        };
+        let (from, to) = (File::from(from), File::from(to.on("openat", name)?));
+        copy_contents(&from, &to, entry.seen.size).on("copy_file_range", name)?;
         self.attributes_from(&from, entry, &to)?;
         Ok(date(&to, entry.time).on("futimens", name)?)
     }
@@ -546,6 +575,31 @@ impl Laying<'_> {
         let times = Timestamps { last_access: entry.time, last_modification: entry.time };
         Ok(rustix::fs::utimensat(into, name, &times, AtFlags::SYMLINK_NOFOLLOW).on("utimensat", name)?)
     }
+}
+
+/// What has the name that something else is to have.
+fn clear(into: &OwnedFd, name: &Path) -> Result<(), TreeError> {
+    match rustix::fs::unlinkat(into, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::ISDIR) => Err(TreeError::OverDirectory(name.display().to_string())),
+        other => Ok(other.on("unlinkat", name)?),
+    }
+}
+
+/// Of a file that is so long, as it seems.
+fn copy_contents(from: &File, to: &File, size: u64) -> std::io::Result<()> {
+    const AT_ONCE: u64 = 64 << 10;
+    if size < AT_ONCE {
+        // One call that reads, one that writes: half of what the kernel's own way costs. A byte more tells the end.
+        let mut bytes = Vec::with_capacity(size as usize + 1);
+        rustix::io::read(from, rustix::buffer::spare_capacity(&mut bytes))?;
+        (&mut &*to).write_all(&bytes)?;
+        if bytes.len() as u64 == size {
+            return Ok(());
+        }
+    }
+    // Shares the blocks where the file system can.
+    std::io::copy(&mut &*from, &mut &*to).map(drop)
 }
 
 /// Files of several names: the first of them, below the directory that the source became.

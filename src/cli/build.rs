@@ -9,12 +9,14 @@ use crate::build::{
     self, BuildError, Export, Listener, Options, Output, OutputKind, Place, RunNetwork, Secret, cache, check, context,
     parse,
 };
+use crate::container::request;
 use crate::diag::{Diagnose, Failure};
 use crate::image;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
-use crate::registry::credentials;
+use crate::registry::{Settings, credentials};
+use crate::sys::process::LetThrough;
 use crate::userns;
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
@@ -40,11 +42,17 @@ pub struct BuildArgs {
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
     /// Do every step again
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", default_value = "false", hide_default_value = true, hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     no_cache: bool,
+    /// Do every step of this stage again; may be given several times
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    no_cache_filter: Vec<String>,
     /// Fetch newer base images
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", default_value = "false", hide_default_value = true, hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pull: bool,
+    /// Push the image under its names once it is built
+    #[arg(long, requires = "tag")]
+    push: bool,
     /// Attach a label
     #[arg(long, value_name = "NAME=VALUE")]
     label: Vec<String>,
@@ -72,6 +80,12 @@ pub struct BuildArgs {
     /// Add a line to /etc/hosts of RUN
     #[arg(long, value_name = "NAME:IP")]
     add_host: Vec<String>,
+    /// Size of /dev/shm in RUN
+    #[arg(long, value_name = "BYTES")]
+    shm_size: Option<String>,
+    /// A resource limit in RUN
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    ulimit: Vec<String>,
     /// auto, tty, plain or quiet
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: Kind,
@@ -90,12 +104,53 @@ pub struct BuildArgs {
     /// Only read the Dockerfile and say what could be better
     #[arg(long)]
     check: bool,
+    /// check: the same as --check
+    #[arg(long, value_name = "METHOD", default_value = "build", hide = true)]
+    call: Call,
+    #[command(flatten)]
+    idle: Idle,
     /// Open a shell in the state before a step that fails
     #[arg(long)]
     debug: bool,
     /// A directory, an archive, a git repository, an address, or - for standard input
     #[arg(value_name = "CONTEXT")]
     context: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Call {
+    Build,
+    Check,
+    Lint,
+}
+
+/// Flags of other builders that change nothing here: their users need not leave them out.
+#[derive(Args)]
+struct Idle {
+    /// The image is in the store anyway
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    load: Option<bool>,
+    /// No container is left of a step
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    rm: Option<bool>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    force_rm: Option<bool>,
+    /// Nothing is sent to a daemon
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    compress: Option<bool>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    provenance: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    sbom: Option<String>,
+}
+
+impl Idle {
+    /// What somebody may count on in vain.
+    fn notes(&self) -> impl Iterator<Item = String> {
+        let wanted = [("provenance", &self.provenance), ("sbom", &self.sbom)];
+        let wanted = wanted.into_iter().filter(|(_, value)| value.as_ref().is_some_and(|value| value != "false"));
+        wanted.map(|(name, _)| format!("--{name} has no effect: nothing but the image itself is made here"))
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +198,7 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
     // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
     let is_plain = context::is_plain(&arguments.context, arguments.file.as_deref());
-    if arguments.explain || !is_plain || !Contexts::are_plain(&arguments.build_context) {
+    if arguments.explain || arguments.push || !is_plain || !Contexts::are_plain(&arguments.build_context) {
         userns::enter_and_answer(store, credentials::answer)?;
     }
     let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
@@ -155,7 +210,8 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
         other => other,
     };
     let mut progress = Progress::new(kind, arguments.explain, userns::is_inside());
-    if arguments.check {
+    arguments.idle.notes().for_each(|note| progress.note(&note));
+    if arguments.check || arguments.call != Call::Build {
         return lint(source, &opened, context, &mut progress);
     }
     let options =
@@ -184,6 +240,12 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     }
     let names: Vec<String> = arguments.tag.iter().map(|name| name.clone().or_latest().familiar()).collect();
     progress.finish(store, &built, &names, begun.elapsed())?;
+    if arguments.push {
+        let names: Vec<Reference> = arguments.tag.iter().map(|name| name.clone().or_latest()).collect();
+        let printer = Printer::new(arguments.quiet, arguments.quiet);
+        let _ends_at_once = LetThrough::new(&build::SIGNALS);
+        super::registry::push_all(store, &names, None, &Settings::default(), &printer)?;
+    }
     Ok(0)
 }
 
@@ -217,6 +279,9 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         labels: arguments.label.iter().map(pair).collect::<Result<_, _>>()?,
         names: arguments.tag.iter().map(|name| name.clone().or_latest()).collect(),
         no_cache: arguments.no_cache,
+        no_cache_stages: arguments.no_cache_filter.clone(),
+        ulimits: arguments.ulimit.iter().map(|text| request::ulimit(text)).collect::<Result<_, _>>()?,
+        shm_size: arguments.shm_size.as_deref().map(request::size).transpose()?,
         pull: arguments.pull,
         transfers: Box::new(Printer::new(arguments.quiet, true)),
         network: match arguments.network.as_deref() {

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::container::logs::{Entry, Reader};
 use crate::container::record::{Container, Phase};
-use crate::diag::Failure;
+use crate::diag::{Diagnose, Failure};
 use crate::sys::On;
 use clap::Args;
 use rustix::fs::inotify;
@@ -32,42 +32,33 @@ pub struct LogsArgs {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no time")]
-struct BadTime(String);
-
-impl crate::diag::Diagnose for BadTime {
-    fn hint(&self) -> Option<String> {
-        Some("a time as 2026-01-31T12:00:00Z, seconds since 1970, or how long ago: 90s, 10m, 2h".into())
-    }
+enum LogsError {
+    #[error("{0:?} is no time")]
+    Time(String),
+    #[error("{0:?} is no number of lines")]
+    Count(String),
+    #[error("nothing of what {0} printed was kept")]
+    NothingKept(String),
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no number of lines")]
-struct BadCount(String);
-
-impl crate::diag::Diagnose for BadCount {
+impl Diagnose for LogsError {
     fn hint(&self) -> Option<String> {
-        Some("a number, or all: minirun logs --tail 20 NAME".into())
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("nothing of what {0} printed was kept")]
-struct NothingKept(String);
-
-impl crate::diag::Diagnose for NothingKept {
-    fn hint(&self) -> Option<String> {
-        Some("it was made with --log-driver none; see it as it comes: minirun attach".into())
+        let hint = match self {
+            Self::Time(_) => "a time as 2026-01-31T12:00:00Z, seconds since 1970, or how long ago: 90s, 10m, 2h",
+            Self::Count(_) => "a number, or all: minirun logs --tail 20 NAME",
+            Self::NothingKept(_) => "it was made with --log-driver none; see it as it comes: minirun attach",
+        };
+        Some(hint.into())
     }
 
     fn exit_code(&self) -> u8 {
-        1
+        if matches!(self, Self::NothingKept(_)) { 1 } else { crate::diag::ENGINE }
     }
 }
 
 /// A moment: RFC 3339, seconds since 1970, or how long ago.
-fn moment(text: &str) -> Result<jiff::Timestamp, BadTime> {
-    let wrong = || BadTime(text.to_owned());
+fn moment(text: &str) -> Result<jiff::Timestamp, LogsError> {
+    let wrong = || LogsError::Time(text.to_owned());
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
@@ -91,7 +82,7 @@ pub fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
     let since = arguments.since.as_deref().map(moment).transpose()?;
     let until = arguments.until.as_deref().map(moment).transpose()?;
     if container.record.request.log.is_off {
-        return Err(NothingKept(container.record.name).into());
+        return Err(LogsError::NothingKept(container.record.name).into());
     }
     let path = container.log();
     let mut reader = Reader::new(&path);
@@ -113,7 +104,7 @@ pub fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
 
     let keep = match arguments.tail.as_str() {
         "all" => None,
-        number => Some(number.parse::<usize>().map_err(|_| BadCount(number.to_owned()))?),
+        number => Some(number.parse::<usize>().map_err(|_| LogsError::Count(number.to_owned()))?),
     };
     let mut last = VecDeque::new();
     while let Some(entry) = reader.entry().on("read", &path)? {

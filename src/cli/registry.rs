@@ -8,6 +8,7 @@ use crate::image::reference::Reference;
 use crate::image::stream::Compression;
 use crate::image::{Image, names};
 use crate::registry::{self, Policy, Pulled, RegistryError, Settings, credentials, list};
+use crate::store::Store;
 use crate::userns;
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
@@ -189,16 +190,32 @@ fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
     if references.is_empty() {
         return Err(RegistryError::NotHere { reference: arguments.image }.into());
     }
-    printer.say(&format!("The push refers to repository [{}]", arguments.image.name()));
-    for reference in &references {
-        let pushed = registry::push(&context.store, reference, compression, &settings, &printer)?;
-        let tag = reference.tag.as_deref().unwrap_or_default();
-        printer.say(&format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size));
-        if arguments.quiet {
-            println!("{reference}");
-        }
+    push_all(&context.store, &references, compression, &settings, &printer)?;
+    if arguments.quiet {
+        references.iter().for_each(|reference| println!("{reference}"));
     }
     Ok(0)
+}
+
+/// Pushes images one after another, and says so as Docker does.
+pub fn push_all(
+    store: &Store,
+    references: &[Reference],
+    compression: Option<Compression>,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<(), RegistryError> {
+    let mut repository = String::new();
+    for reference in references {
+        if repository != reference.name() {
+            repository = reference.name();
+            printer.say(&format!("The push refers to repository [{repository}]"));
+        }
+        let pushed = registry::push(store, reference, compression, settings, printer)?;
+        let tag = reference.tag.as_deref().unwrap_or_default();
+        printer.say(&format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size));
+    }
+    Ok(())
 }
 
 /// When `run` and `create` pull, and how.

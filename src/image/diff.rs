@@ -56,6 +56,8 @@ pub(super) struct Item {
     pub opaque: bool,
     /// Deleted by way of the opaque directory above.
     pub implied: bool,
+    /// A regular file, when it was looked at.
+    pub is_file: bool,
 }
 
 /// Directories come before what is in them, and names in order.
@@ -106,7 +108,7 @@ impl Walk<'_> {
         if opaque {
             for name in merged_names(lowers)?.difference(&names) {
                 let path = path.join(OsStr::from_bytes(name));
-                self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: true });
+                self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: true, is_file: false });
             }
         }
         Ok(found)
@@ -117,7 +119,7 @@ impl Walk<'_> {
         let hidden = &name[MARK.len()..];
         if name != OPAQUE_MARK && below(lowers, hidden)?.exists {
             let path = path.join(OsStr::from_bytes(hidden));
-            self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: false });
+            self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: false, is_file: false });
         }
         Ok(())
     }
@@ -139,7 +141,7 @@ impl Walk<'_> {
         let below = below(lowers, name)?;
         if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
             if below.exists {
-                self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: false });
+                self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: false, is_file: false });
             }
             return Ok(false);
         }
@@ -149,8 +151,9 @@ impl Walk<'_> {
             if left_out && !below.exists && stat.st_size == 0 {
                 return Ok(true);
             }
+            let is_file = kind == FileType::RegularFile;
             let kind = if below.exists { Kind::Changed } else { Kind::Added };
-            self.items.push(Item { path, kind, opaque: false, implied: false });
+            self.items.push(Item { path, kind, opaque: false, implied: false, is_file });
             return Ok(false);
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -161,7 +164,7 @@ impl Walk<'_> {
         let opaque = is_opaque(&child).on("fgetxattr", &path)? && !below.directories.is_empty();
         let place = self.items.len();
         let kind = if below.exists { Kind::Changed } else { Kind::Added };
-        self.items.push(Item { path: path.clone(), kind, opaque, implied: false });
+        self.items.push(Item { path: path.clone(), kind, opaque, implied: false, is_file: false });
         let found = self.directory(&child, &path, &below.directories, opaque)?;
         let alone = self.items.len() == place + 1;
         if alone && left_out | found.left_out && !below.exists {

@@ -58,6 +58,9 @@ impl<W: Sink> Packer<'_, W> {
             // Hidden with its directory, that is.
             return if item.implied { Ok(()) } else { self.whiteout(&beside(name, b".wh.")) };
         }
+        if item.is_file && self.file(name, item)? {
+            return Ok(());
+        }
         let found = match self.open(name, OFlags::PATH | OFlags::NOFOLLOW) {
             // The container goes on while we look.
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
@@ -65,10 +68,11 @@ impl<W: Sink> Packer<'_, W> {
         };
         let stat = rustix::fs::fstat(&found).on("fstat", &item.path)?;
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => self.file(name, item),
+            FileType::RegularFile => self.file(name, item).map(drop),
             FileType::Directory => {
                 let directory = self.open(name, OFlags::RDONLY | OFlags::DIRECTORY).on("openat2", &item.path)?;
-                let entry = Entry::of(&directory, EntryType::Directory).on("fstat", &item.path)?;
+                let stat = rustix::fs::fstat(&directory).on("fstat", &item.path)?;
+                let entry = Entry::of(&directory, &stat, EntryType::Directory).on("fgetxattr", &item.path)?;
                 self.header(&[name, b"/"].concat(), b"", 0, entry)?;
                 if item.opaque { self.whiteout(&[name, b"/.wh..wh..opq"].concat()) } else { Ok(()) }
             }
@@ -89,21 +93,30 @@ impl<W: Sink> Packer<'_, W> {
         rustix::fs::openat2(&self.root, name, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
     }
 
-    fn file(&mut self, name: &[u8], item: &Item) -> Result<(), ImageError> {
-        let file = File::from(self.open(name, OFlags::RDONLY | OFlags::NONBLOCK).on("openat2", &item.path)?);
+    /// `false`: it is none any more.
+    fn file(&mut self, name: &[u8], item: &Item) -> Result<bool, ImageError> {
+        let file = match self.open(name, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return Ok(false),
+            other => File::from(other.on("openat2", &item.path)?),
+        };
         let stat = rustix::fs::fstat(&file).on("fstat", &item.path)?;
-        let entry = Entry::of(&file, EntryType::Regular).on("fstat", &item.path)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(false);
+        }
+        let entry = Entry::of(&file, &stat, EntryType::Regular).on("fgetxattr", &item.path)?;
         if stat.st_nlink > 1 {
             let inode = (stat.st_dev, stat.st_ino);
             if let Some(first) = self.links.get(&inode).cloned() {
-                return self.header(name, &first, 0, Entry { kind: EntryType::Link, xattrs: Vec::new(), ..entry });
+                self.header(name, &first, 0, Entry { kind: EntryType::Link, xattrs: Vec::new(), ..entry })?;
+                return Ok(true);
             }
             self.links.insert(inode, name.to_vec());
         }
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         self.header(name, b"", size, entry)?;
         // As long as the header says, though the container may write on.
-        self.contents(&file, name, size).map_err(ImageError::Pack)
+        self.contents(&file, name, size).map_err(ImageError::Pack)?;
+        Ok(true)
     }
 
     fn contents(&mut self, file: &File, name: &[u8], size: u64) -> io::Result<()> {
@@ -175,10 +188,10 @@ struct Entry {
 
 impl Entry {
     /// With its extended attributes.
-    fn of(file: &impl AsFd, kind: EntryType) -> Result<Self, Errno> {
-        let found = rustix::fs::fstat(file)?;
-        let noted = sys::fgetxattr(file, owner::STAT.as_bytes())?;
+    fn of(file: &impl AsFd, found: &rustix::fs::Stat, kind: EntryType) -> Result<Self, Errno> {
         let mut names = sys::flistxattr(file)?;
+        let is_noted = names.iter().any(|name| name == owner::STAT.as_bytes());
+        let noted = if is_noted { sys::fgetxattr(file, owner::STAT.as_bytes())? } else { None };
         names.retain(|name| is_applied(name));
         names.sort();
         let mut xattrs = Vec::new();
