@@ -90,21 +90,22 @@ fn more_memory_than_allowed_is_death() {
 fn a_probe_goes_beyond_each_limit_and_harms_nobody() {
     require!(Need::Controller("memory"), Need::Controller("pids"));
     let sandbox = Sandbox::with_alpine();
-    // It holds more memory than is left to the probe: by its size alone it would be the one to go. And it is for ever giving
-    // birth, which a shell does not survive if it fails.
-    let hold =
-        "x=$(head -c 24000000 /dev/zero | tr '\\0' x); echo holds; trap 'exit 3' TERM; while :; do /bin/true; done";
-    sandbox.detached(&["--name", "held", "--memory", "64m", "--pids-limit", "20"], hold);
-    sandbox.wait_for_log("held", "holds");
+    // One holds more memory than is left to the probe: by its size alone it would be the one to go. And the first is for ever
+    // giving birth, which a shell does not survive if it fails.
+    let hold = "dd if=/dev/zero bs=14M | sleep 600 & trap 'exit 3' TERM; while :; do /bin/true; done";
+    sandbox.detached(&["--name", "held", "--memory", "24m", "--pids-limit", "20"], hold);
+    let current = || value(&sandbox, "held", "memory.current").parse::<u64>().unwrap();
+    wait_until("it holds its memory", || current() > 14 << 20);
     for round in 1..3 {
         let rows: Vec<Value> = serde_json::from_str(&sandbox.ok(&["probe", "--json", "held"])).unwrap();
         let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap().to_string();
         let of_processes = r#"{"answer":{"errno":11},"call":"clone","is_allowed":false,"name":"too_many_processes","walls":[{"limit":"pids.max 20"}]}"#;
         assert_eq!(row("too_many_processes"), of_processes);
-        let of_memory = r#"{"answer":{"signal":9},"call":"mmap","is_allowed":false,"name":"too_much_memory","walls":[{"limit":"memory.max 67108864"}]}"#;
+        let of_memory = r#"{"answer":{"signal":9},"call":"mmap","is_allowed":false,"name":"too_much_memory","walls":[{"limit":"memory.max 25165824"}]}"#;
         assert_eq!(row("too_much_memory"), of_memory);
         assert_eq!(count(&sandbox, "held", "memory.events", "oom_kill"), round, "one child, and nobody else");
     }
+    assert_ne!(sandbox.ok(&["exec", "held", "pidof", "dd"]), "");
     assert!(sandbox.ok(&["probe", "held"]).contains("the limit of its control group: pids.max 20"));
     sandbox.ok(&["stop", "held"]);
     assert_eq!(sandbox.look("held", "{{.State.ExitCode}} {{.State.OOMKilled}}"), "3 false");
