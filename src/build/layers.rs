@@ -118,6 +118,7 @@ impl Builder<'_> {
     /// Room to work in; made when the first step needs it.
     pub fn room(&mut self) -> Result<&mut Room, BuildError> {
         if self.room.is_none() {
+            self.must_be_inside()?;
             claim::recover(self.store)?;
             cache::sweep(self.store)?;
             // Files that a RUN makes have the modes that they would have with Docker, whatever the caller's umask is.
