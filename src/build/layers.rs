@@ -123,6 +123,8 @@ impl Builder<'_> {
             cache::sweep(self.store)?;
             // Files that a RUN makes have the modes that they would have with Docker, whatever the caller's umask is.
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+            // Those that have hashed the context, or unpacked a base image.
+            process::await_threads();
             process::unshare(libc::CLONE_NEWNS, "CLONE_NEWNS")?;
             let private = rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
             rustix::mount::mount_change("/", private).on("mount", "/")?;
