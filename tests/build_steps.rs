@@ -13,7 +13,7 @@ fn the_homework() {
     let text = "FROM alpine\nARG VERSION=1.0\nENV GREETING=hi\nRUN adduser -D web && echo $GREETING $VERSION > /made\n\
         COPY default.conf /etc/nginx/conf.d/\nCOPY www /usr/share/nginx/html\nEXPOSE 8888\nCMD [\"cat\", \"/made\"]\n";
     let said = sandbox.build(text, &[]);
-    assert!(said.contains("named built:latest"), "{said}");
+    assert!(said.contains("named built:latest") && said.contains(" from 2 files of the context, 25B\n"), "{said}");
     assert_eq!(sandbox.ok(&["run", "--rm", "--network", "none", "built"]), "hi 1.0\n");
     assert_eq!(
         sandbox.inside("cat /etc/nginx/conf.d/default.conf /usr/share/nginx/html/index.html; id -u web"),

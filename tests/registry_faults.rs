@@ -44,6 +44,14 @@ fn with_layers() -> Sandbox {
     sandbox
 }
 
+/// [`with_layers`], and its `big` in the registry under the name that is given, too.
+fn with_pushed_layers(registry: &Registry) -> (Sandbox, String) {
+    let (sandbox, name) = (with_layers(), registry.image("ann/big"));
+    sandbox.ok(&["tag", "big", &name]);
+    sandbox.ok(&["push", "-q", &name]);
+    (sandbox, name)
+}
+
 fn id(sandbox: &Sandbox, image: &str) -> String {
     sandbox.look(image, "{{.Id}}")
 }
@@ -168,10 +176,7 @@ fn a_slow_line_is_waited_for() {
 fn connections_that_always_break_are_given_up() {
     require!(REGISTRY);
     let registry = Registry::open();
-    let sandbox = with_layers();
-    let name = registry.image("ann/big");
-    sandbox.ok(&["tag", "big", &name]);
-    sandbox.ok(&["push", &name]);
+    let (sandbox, _) = with_pushed_layers(&registry);
     let cutter = Cutter::start(registry.port, |_| 20_000);
     let fresh = Sandbox::new();
     let said = fresh.fails(1, &["pull", &format!("{}/ann/big", cutter.host())]);
@@ -355,10 +360,7 @@ fn another_host_is_not_told_the_password() {
 fn killed_while_it_pulls_it_leaves_nothing_that_hurts() {
     require!(REGISTRY);
     let registry = Registry::open();
-    let sandbox = with_layers();
-    let name = registry.image("ann/big");
-    sandbox.ok(&["tag", "big", &name]);
-    sandbox.ok(&["push", &name]);
+    let (sandbox, name) = with_pushed_layers(&registry);
     let fresh = Sandbox::new();
     for delay in [20, 60, 120, 200, 300, 450] {
         let mut child = fresh.command(&["pull", &name]).spawn().unwrap();
@@ -379,12 +381,9 @@ fn killed_while_it_pulls_it_leaves_nothing_that_hurts() {
 fn a_signal_to_the_command_that_was_typed_ends_all_of_it() {
     require!(REGISTRY);
     let registry = Registry::open();
-    let sandbox = with_layers();
-    let name = registry.image("big");
-    sandbox.ok(&["tag", "big", &name]);
-    sandbox.ok(&["push", "-q", &name]);
+    with_pushed_layers(&registry);
     let line = Cutter::slow(registry.port, Duration::from_millis(100), |_| u64::MAX);
-    let name = format!("{}/big", line.host());
+    let name = format!("{}/ann/big", line.host());
     let fresh = Sandbox::new();
     fresh.put("Dockerfile", &format!("FROM {name}\n"));
     for command in [vec!["pull", &name], vec!["build", "context"]] {

@@ -229,6 +229,14 @@ fn watch_tells_within_a_second_what_is_written_where() {
     expect("rm /new", &[("/new", "remove")]);
     expect("rm /etc/issue", &[("/etc/issue", "delete")]);
     expect("echo volume >/mnt/file", &[("/mnt/file", "volume-write")]);
+    expect("echo brief >/brief; rm /brief", &[("/brief", "came-and-went")]);
+    expect("mkdir -p /made/below", &[("/made", "create"), ("/made/below", "create")]);
+    expect("echo deep >/made/below/file", &[("/made/below/file", "create")]);
+    expect("echo more >>/made/below/file", &[("/made/below/file", "write")]);
+    // A directory that went and came again is listened to as before.
+    expect("rm -r /made", &[("/made", "remove"), ("/made/below", "remove"), ("/made/below/file", "remove")]);
+    expect("mkdir /made", &[("/made", "create")]);
+    expect("echo again >/made/file; rm /made/file", &[("/made/file", "came-and-went")]);
     // Who writes is told while the file is open.
     sandbox.ok(&["exec", "-d", "top", "sh", "-c", "exec 3>/held; exec sleep 600"]);
     let held = told.recv_timeout(Duration::from_secs(2)).unwrap();

@@ -87,7 +87,7 @@ fn what_ended() {
 #[test]
 fn what_its_last_words_tell() {
     let sandbox = broken();
-    let taken = "nc -l -p 80 & sleep 0.3; exec nc -l -p 80";
+    let taken = "nc -l -p 80 & until grep -q :0050 /proc/net/tcp*; do sleep 0.05; done; exec nc -l -p 80";
     for (name, flags, script, code) in [
         ("nameless", &[][..], "no-such-command", "shell-found-no-command"),
         ("unexecutable", &[], "/text", "shell-could-not-execute"),

@@ -516,7 +516,7 @@ impl Builder<'_> {
         }
         let exports_files = self.options.outputs.iter().any(|output| !output.is_image());
         if exports_files && self.options.names.is_empty() {
-            return Ok(Built { image: None, layers });
+            return Ok(Built { image: None, layers, from_context: self.memo.used() });
         }
         let state = self.state(target).clone();
         let keys = self.work[target].keys.clone();
@@ -524,7 +524,7 @@ impl Builder<'_> {
         for output in self.options.outputs.iter().filter(|output| output.is_image()) {
             finish::save(self.store, &id, &self.options.names, output)?;
         }
-        Ok(Built { image: Some(id), layers })
+        Ok(Built { image: Some(id), layers, from_context: self.memo.used() })
     }
 
     /// The state before the step that failed.

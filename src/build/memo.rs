@@ -86,6 +86,11 @@ impl Memo {
         self.grown = true;
     }
 
+    /// How many files this build has used, and their bytes.
+    pub fn used(&self) -> (u64, u64) {
+        (self.used.len() as u64, self.used.keys().map(|seen| seen.size).sum())
+    }
+
     /// A file could change again, within the clock's grain, without its times telling: one that changed just before this
     /// build began is not noted.
     fn is_settled(&self, seen: &Seen) -> bool {

@@ -288,6 +288,8 @@ pub struct Built {
     pub image: Option<Digest>,
     /// The layers that this build added to its base, bottom first.
     pub layers: Vec<BuiltLayer>,
+    /// How many files of its contexts went into it, and their bytes.
+    pub from_context: (u64, u64),
 }
 
 pub struct BuiltLayer {

@@ -344,7 +344,7 @@ fn launch(
         capabilities: &capabilities,
         binds: &beside.binds,
         ids: &IdMap::of_caller(),
-        has_apt: create::has_apt(builder.store, &layers),
+        sets_apt: create::sets_apt(builder.store, &layers),
     };
     let spec = spec::build(&request, image.config(), &facts).map_err(create::CreateError::from)?;
     for (name, text) in create::own_files(&spec, &request) {

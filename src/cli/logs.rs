@@ -1,14 +1,14 @@
 //! `logs`: what a container printed, and what it goes on to print.
 
 use super::Context;
-use crate::container::logs::Entry;
+use crate::container::logs::{Entry, Reader};
 use crate::container::record::{Container, Phase};
-use crate::diag::Failure;
+use crate::diag::{Diagnose, Failure};
 use crate::sys::On;
 use clap::Args;
 use rustix::fs::inotify;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::collections::VecDeque;
+use std::io::Write;
 use std::time::Duration;
 
 #[derive(Args)]
@@ -32,28 +32,33 @@ pub struct LogsArgs {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no time")]
-struct BadTime(String);
-
-impl crate::diag::Diagnose for BadTime {
-    fn hint(&self) -> Option<String> {
-        Some("a time as 2026-01-31T12:00:00Z, seconds since 1970, or how long ago: 90s, 10m, 2h".into())
-    }
+enum LogsError {
+    #[error("{0:?} is no time")]
+    Time(String),
+    #[error("{0:?} is no number of lines")]
+    Count(String),
+    #[error("nothing of what {0} printed was kept")]
+    NothingKept(String),
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no number of lines")]
-struct BadCount(String);
-
-impl crate::diag::Diagnose for BadCount {
+impl Diagnose for LogsError {
     fn hint(&self) -> Option<String> {
-        Some("a number, or all: minirun logs --tail 20 NAME".into())
+        let hint = match self {
+            Self::Time(_) => "a time as 2026-01-31T12:00:00Z, seconds since 1970, or how long ago: 90s, 10m, 2h",
+            Self::Count(_) => "a number, or all: minirun logs --tail 20 NAME",
+            Self::NothingKept(_) => "it was made with --log-driver none; see it as it comes: minirun attach",
+        };
+        Some(hint.into())
+    }
+
+    fn exit_code(&self) -> u8 {
+        if matches!(self, Self::NothingKept(_)) { 1 } else { crate::diag::ENGINE }
     }
 }
 
 /// A moment: RFC 3339, seconds since 1970, or how long ago.
-fn moment(text: &str) -> Result<jiff::Timestamp, BadTime> {
-    let wrong = || BadTime(text.to_owned());
+fn moment(text: &str) -> Result<jiff::Timestamp, LogsError> {
+    let wrong = || LogsError::Time(text.to_owned());
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
@@ -76,13 +81,11 @@ pub fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
     let container = Container::find(&context.store, &arguments.container)?;
     let since = arguments.since.as_deref().map(moment).transpose()?;
     let until = arguments.until.as_deref().map(moment).transpose()?;
+    if container.record.request.log.is_off {
+        return Err(LogsError::NothingKept(container.record.name).into());
+    }
     let path = container.log();
-    let mut reader = match File::open(&path) {
-        Ok(file) => BufReader::new(file),
-        // It was never started.
-        Err(_) if !arguments.follow => return Ok(0),
-        other => BufReader::new(other.on("open", &path)?),
-    };
+    let mut reader = Reader::new(&path);
     let print = |entry: &Entry| -> bool {
         let time = entry.time.parse::<jiff::Timestamp>().ok();
         if time.is_some_and(|t| since.is_some_and(|s| t < s) || until.is_some_and(|u| t > u)) {
@@ -99,52 +102,36 @@ pub fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
         written.is_ok()
     };
 
-    let mut entries = Vec::new();
     let keep = match arguments.tail.as_str() {
         "all" => None,
-        number => Some(number.parse::<usize>().map_err(|_| BadCount(number.to_owned()))?),
+        number => Some(number.parse::<usize>().map_err(|_| LogsError::Count(number.to_owned()))?),
     };
-    let mut line = String::new();
-    while reader.read_line(&mut line).on("read", &path)? > 0 {
-        if let Ok(entry) = serde_json::from_str::<Entry>(&line) {
-            if keep.is_none() {
-                if !print(&entry) {
-                    return Ok(0);
-                }
-            } else {
-                entries.push(entry);
+    let mut last = VecDeque::new();
+    while let Some(entry) = reader.entry().on("read", &path)? {
+        match keep {
+            None if !print(&entry) => return Ok(0),
+            None | Some(0) => {}
+            Some(most) => {
+                last.push_back(entry);
+                last.drain(..last.len().saturating_sub(most));
             }
         }
-        line.clear();
     }
-    let skipped = entries.len().saturating_sub(keep.unwrap_or(0));
-    if !entries[skipped..].iter().all(&print) {
-        return Ok(0);
-    }
-    if !arguments.follow {
+    if !last.iter().all(&print) || !arguments.follow {
         return Ok(0);
     }
     let watch =
         inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).on("inotify_init1", "")?;
-    inotify::add_watch(&watch, &path, inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE_SELF)
-        .on("inotify_add_watch", &path)?;
+    // The directory, since the file may become another.
+    inotify::add_watch(&watch, &container.directory, inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE_SELF)
+        .on("inotify_add_watch", &container.directory)?;
     loop {
         // Asked before reading: what is written until then is read yet.
         let running = container.state().phase == Phase::Running;
-        loop {
-            if reader.read_line(&mut line).on("read", &path)? == 0 {
-                break;
-            }
-            // A line that is still being written comes whole the next time.
-            if !line.ends_with('\n') {
-                break;
-            }
-            if let Ok(entry) = serde_json::from_str::<Entry>(&line)
-                && !print(&entry)
-            {
+        while let Some(entry) = reader.entry().on("read", &path)? {
+            if !print(&entry) {
                 return Ok(0);
             }
-            line.clear();
         }
         if !running {
             return Ok(0);

@@ -124,9 +124,14 @@ impl Progress {
         if self.explained {
             self.ghosts(store, built)?;
         }
+        let context = match built.from_context {
+            (0, _) => String::new(),
+            (1, bytes) => format!(" from 1 file of the context, {}", human::size(bytes)),
+            (number, bytes) => format!(" from {number} files of the context, {}", human::size(bytes)),
+        };
         let Some(image) = built.image else {
             if self.kind != Kind::Quiet {
-                eprintln!("built in {}", seconds(took));
+                eprintln!("built in {}{context}", seconds(took));
             }
             return Ok(());
         };
@@ -134,7 +139,7 @@ impl Progress {
             println!("{image}");
             return Ok(());
         }
-        eprintln!("built {} in {}", image.short(), seconds(took));
+        eprintln!("built {} in {}{context}", image.short(), seconds(took));
         for name in names {
             eprintln!("named {name}");
         }

@@ -119,6 +119,12 @@ pub struct CreateArgs {
     /// Seconds that `stop` waits
     #[arg(long, value_name = "SECONDS")]
     stop_timeout: Option<u32>,
+    /// json-file (the default), local or none
+    #[arg(long, value_name = "DRIVER")]
+    log_driver: Option<String>,
+    /// max-size=20m, max-file=5: how much of the log is kept
+    #[arg(long, value_name = "NAME=VALUE")]
+    log_opt: Vec<String>,
     /// Write the id to a file
     #[arg(long, value_name = "FILE")]
     cidfile: Option<std::path::PathBuf>,
@@ -236,6 +242,7 @@ impl CreateArgs {
             ulimits: self.ulimit.iter().map(|u| request::ulimit(u)).collect::<Result<_, _>>()?,
             shm_size: self.shm_size.as_deref().map(request::size).transpose()?,
             stop_timeout: self.stop_timeout,
+            log: request::log(self.log_driver.as_deref(), &self.log_opt)?,
             ..Request::default()
         };
         if let Some(signal) = self.stop_signal {

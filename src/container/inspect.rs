@@ -1,7 +1,7 @@
 //! A container as Docker's `inspect` shows it: recipes and programs read these names.
 
 use super::record::{Container, Phase, RecordError};
-use super::request::{Network, Source};
+use super::request::{LogOptions, Network, Source};
 use crate::network::egress::COMPLAINT;
 use crate::network::ports::PortSpec;
 use crate::store::Store;
@@ -92,6 +92,7 @@ pub fn json(store: &Store, container: &Container) -> Result<Value, RecordError> 
         "HostConfig": {
             "Binds": binds,
             "NetworkMode": mode,
+            "LogConfig": log_config(&request.log),
             "PortBindings": bindings(&request.ports),
             "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
             "AutoRemove": request.auto_remove,
@@ -168,4 +169,12 @@ fn bindings(ports: &[PortSpec]) -> Value {
         }
     }
     Value::Object(all)
+}
+
+fn log_config(log: &LogOptions) -> Value {
+    if log.is_off {
+        return json!({"Type": "none", "Config": {}});
+    }
+    let size = log.max_size.map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string());
+    json!({"Type": "json-file", "Config": {"max-size": size, "max-file": log.max_files.to_string()}})
 }

@@ -1,11 +1,18 @@
-//! A container's log: one JSON object a line, as Docker's json-file driver writes it.
+//! A container's log: one JSON object a line, as Docker's json-file driver writes it. It is `log.json`, and what came before
+//! is `log.json.1`, `log.json.2`, …: a bounded number of files of a bounded size.
+
+mod read;
+
+pub use read::{Reader, last};
 
 use super::protocol::Stream;
+use super::request::LogOptions;
 use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Entry {
@@ -20,14 +27,68 @@ const LONGEST: usize = 16 * 1024;
 
 /// The writing side.
 pub struct Log {
+    path: PathBuf,
     file: File,
+    /// Of the file.
+    size: u64,
+    options: LogOptions,
     partial: [Vec<u8>; 2],
 }
 
 impl Log {
-    pub fn append_to(path: &Path) -> Result<Self, SysError> {
-        let file = OpenOptions::new().append(true).create(true).open(path).on("open", path)?;
-        Ok(Self { file, partial: [Vec::new(), Vec::new()] })
+    pub fn append_to(path: PathBuf, options: LogOptions) -> Result<Self, SysError> {
+        let file = OpenOptions::new().append(true).create(true).open(&path).on("open", &path)?;
+        let size = file.metadata().on("fstat", &path)?.len();
+        let mut log = Self { path, file, size, options, partial: [Vec::new(), Vec::new()] };
+        // A monitor that was killed may have left half an entry, which must not spoil the next one.
+        let mut end = [b'\n'];
+        let read = File::open(&log.path).and_then(|file| file.read_at(&mut end, size.saturating_sub(1)));
+        if read.is_ok() && end != [b'\n'] {
+            log.write(b"\n");
+        }
+        Ok(log)
+    }
+
+    /// Whole entries, as many into each file as fit. A full disk must not stop the container.
+    fn write(&mut self, mut lines: &[u8]) {
+        while !lines.is_empty() {
+            let room = self.options.max_size.map_or(u64::MAX, |most| most.saturating_sub(self.size));
+            let fitting = lines.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+            let is_newline = |byte: &u8| *byte == b'\n';
+            let length = match lines[..fitting].iter().rposition(is_newline) {
+                Some(end) => end + 1,
+                None if self.size > 0 && self.rotate() => continue,
+                // Too long for any file, or the old file goes on.
+                None => lines.iter().position(is_newline).map_or(lines.len(), |end| end + 1),
+            };
+            if self.file.write_all(&lines[..length]).is_err() {
+                return;
+            }
+            self.size += length as u64;
+            lines = &lines[length..];
+        }
+    }
+
+    /// Begins a new file. Between any two of its steps there is a log that can be read; where one fails, the old file goes on.
+    fn rotate(&mut self) -> bool {
+        let oldest = self.options.max_files.saturating_sub(1);
+        for number in (1..oldest).rev() {
+            let _ = fs::rename(rotated(&self.path, number), rotated(&self.path, number + 1));
+        }
+        let away = match oldest {
+            0 => fs::remove_file(&self.path),
+            _ => fs::rename(&self.path, rotated(&self.path, 1)),
+        };
+        // One that was taken away already, when the new one could not be made.
+        if away.is_err_and(|error| error.kind() != ErrorKind::NotFound) {
+            return false;
+        }
+        let new = OpenOptions::new().append(true).create(true).open(&self.path);
+        let begun = new.is_ok();
+        if let Ok(file) = new {
+            (self.file, self.size) = (file, 0);
+        }
+        begun
     }
 
     pub fn append(&mut self, stream: Stream, bytes: &[u8]) {
@@ -45,8 +106,7 @@ impl Log {
             begin = end;
         }
         partial.drain(..begin);
-        // A full disk must not stop the container.
-        let _ = self.file.write_all(&lines);
+        self.write(&lines);
     }
 
     /// Writes what has no newline yet.
@@ -58,21 +118,17 @@ impl Log {
                 entry(&mut lines, stream, &rest);
             }
         }
-        let _ = self.file.write_all(&lines);
+        self.write(&lines);
     }
 }
 
-/// The last entries of a log.
-pub fn last(path: &Path, most: usize) -> Vec<Entry> {
-    const ENOUGH: u64 = 64 * 1024;
-    let Ok(mut file) = File::open(path) else { return Vec::new() };
-    let length = file.seek(SeekFrom::End(0)).unwrap_or(0);
-    let mut text = Vec::new();
-    let _ = file.seek(SeekFrom::Start(length.saturating_sub(ENOUGH))).and_then(|_| file.read_to_end(&mut text));
-    let entries = text.split(|byte| *byte == b'\n').rev().filter_map(|line| serde_json::from_slice(line).ok());
-    let mut last: Vec<Entry> = entries.take(most).collect();
-    last.reverse();
-    last
+/// The name of the file that is so many files back.
+fn rotated(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    if number > 0 {
+        name.push(format!(".{number}"));
+    }
+    name.into()
 }
 
 /// How much of a piece may be cut off without cutting a character of UTF-8 in two.

@@ -102,7 +102,10 @@ fn serve(client: End) -> Result<i32, SysError> {
         }
     };
     supervised.proxy = if listeners.is_empty() { None } else { Proxy::new(listeners, crate::network::CONTAINER).ok() };
-    supervised.log = container.as_ref().and_then(|c| Log::append_to(&c.log()).ok());
+    supervised.log = container
+        .as_ref()
+        .map(|c| (c.log(), c.record.request.log.clone()))
+        .and_then(|(path, options)| if options.is_off { None } else { Log::append_to(path, options).ok() });
     let pid = state.pid.unsigned_abs();
     let fuse = job.plan.outside.iter().find_map(|step| match step {
         Step::FuseOverlay(overlay) => Some(overlay.target.clone()),

@@ -6,7 +6,7 @@
 //!                 state.json       written by the monitor while there is one
 //!                 upper/ work/     the writable layer
 //!                 rootfs/          where the overlay is mounted, in the container's own mount namespace only
-//!                 hostname hosts resolv.conf log.json lock
+//!                 hostname hosts resolv.conf log.json log.json.1 … lock
 //!                 belongings.json volumes.json   what goes with it: its name, its hold on the image, its own volumes
 //! container-names/<name>           the id
 //! RUNTIME/run/<id>/control         the monitor's socket; the directory is there only while it runs

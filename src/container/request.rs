@@ -38,6 +38,25 @@ pub struct Request {
     pub shm_size: Option<u64>,
     pub stop_signal: Option<String>,
     pub stop_timeout: Option<u32>,
+    #[serde(default)]
+    pub log: LogOptions,
+}
+
+/// `--log-driver`, `--log-opt`: what is kept of what it prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogOptions {
+    /// `--log-driver none`.
+    pub is_off: bool,
+    /// Bytes of a file; `None`: as many as there are.
+    pub max_size: Option<u64>,
+    pub max_files: u32,
+}
+
+impl Default for LogOptions {
+    /// As Docker's driver `local`: its `json-file` fills the disk.
+    fn default() -> Self {
+        Self { is_off: false, max_size: Some(20 << 20), max_files: 5 }
+    }
 }
 
 /// `-v SOURCE:TARGET[:ro]`.
@@ -95,6 +114,10 @@ pub enum RequestError {
     Network(String),
     #[error("{0:?} is no signal")]
     Signal(String),
+    #[error("there is no log driver {0:?}")]
+    LogDriver(String),
+    #[error("{0:?} is no option of a log")]
+    LogOption(String),
     #[error("{0:?} is no variable: its name is empty")]
     Variable(String),
 }
@@ -111,6 +134,10 @@ impl crate::diag::Diagnose for RequestError {
             }
             Self::Network(_) => "networks: bridge (the default), none, host".into(),
             Self::Signal(_) => "a name or a number, as in signal(7): TERM, SIGKILL, 9".into(),
+            Self::LogDriver(_) => {
+                "drivers: json-file (the default) and local, which are the same here, and none".into()
+            }
+            Self::LogOption(_) => "options: max-size=20m (or -1: no limit), max-file=5".into(),
             Self::Variable(_) => "forms: -e NAME=VALUE, or -e NAME to pass on your own".into(),
         })
     }
@@ -177,6 +204,26 @@ pub fn size(text: &str) -> Result<u64, RequestError> {
     };
     let number: f64 = digits.parse().map_err(|_| wrong())?;
     if number.is_finite() && number >= 0.0 { Ok((number * factor as f64) as u64) } else { Err(wrong()) }
+}
+
+/// `--log-driver`'s argument, and those of `--log-opt`.
+pub fn log(driver: Option<&str>, options: &[String]) -> Result<LogOptions, RequestError> {
+    let mut log = LogOptions::default();
+    match driver {
+        None | Some("json-file" | "local") => {}
+        Some("none") => log.is_off = true,
+        Some(other) => return Err(RequestError::LogDriver(other.into())),
+    }
+    for text in options {
+        let wrong = || RequestError::LogOption(text.clone());
+        match text.split_once('=').ok_or_else(wrong)? {
+            ("max-size", "-1") => log.max_size = None,
+            ("max-size", most) => log.max_size = Some(size(most)?).filter(|most| *most > 0),
+            ("max-file", most) => log.max_files = most.parse().ok().filter(|most| *most > 0).ok_or_else(wrong)?,
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(log)
 }
 
 /// `nofile=1024:2048`.

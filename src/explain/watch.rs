@@ -1,8 +1,9 @@
 //! Copy-on-write, live: what appears, changes and vanishes in a container's writable layer and volumes.
 //!
-//! Two looks at the directories are held against each other; nothing is asked of the kernel while nobody watches. What comes
-//! and goes between two looks is not seen.
+//! Two looks at the directories are held against each other, the second when the kernel says that there is something to see,
+//! and now and then for what it does not tell, as writes through a mapping. Nothing is asked of it while nobody watches.
 
+use super::notice::Notice;
 use super::subject::{self, Layer};
 use crate::container::processes;
 use crate::container::record::{Container, Phase};
@@ -10,10 +11,11 @@ use crate::diag::Failure;
 use crate::image::{self, diff};
 use crate::store::Store;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
@@ -39,6 +41,8 @@ pub enum What {
     Delete,
     /// Nothing of it is left, since no layer has it.
     Remove,
+    /// It was there between two looks only.
+    CameAndWent,
     /// In a volume, or a directory of the host: not in the layer.
     VolumeWrite,
 }
@@ -50,7 +54,18 @@ pub struct Watch<'a> {
     seen: BTreeMap<PathBuf, Seen>,
     /// Each volume: where it lies, where it is mounted, what was in it.
     volumes: Vec<(PathBuf, PathBuf, BTreeMap<PathBuf, Seen>)>,
+    /// `None`: only looking tells.
+    notice: Option<Notice>,
+    came: BTreeSet<PathBuf>,
+    looked: Instant,
+    /// How long looking takes.
+    cost: Duration,
 }
+
+/// The longest time between two looks: a change is told within a second.
+const UNTOLD: Duration = Duration::from_millis(800);
+/// The same where the kernel tells nothing.
+const UNHEARD: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seen {
@@ -72,13 +87,57 @@ impl<'a> Watch<'a> {
             let seen = snapshot(&source);
             (source, PathBuf::from(&volume.target), seen)
         });
-        Ok(Self {
+        let mut watch = Self {
             layers: subject::layers(store, &image)?,
             seen: snapshot(&upper),
             volumes: volumes.collect(),
             container,
             upper,
-        })
+            notice: None,
+            came: BTreeSet::new(),
+            looked: Instant::now(),
+            cost: Duration::ZERO,
+        };
+        watch.notice = Notice::new();
+        watch.listen();
+        Ok(watch)
+    }
+
+    /// To every directory that it has seen.
+    fn listen(&mut self) {
+        let Some(notice) = &mut self.notice else { return };
+        let merged = PathBuf::from(format!("/proc/{}/root", self.container.state().pid));
+        let beneath = |above: &Path, path: &Path| above.join(path.strip_prefix("/").unwrap_or(path));
+        let root = Path::new("/");
+        let directories = |seen: &'_ BTreeMap<PathBuf, Seen>| {
+            let found = seen.iter().filter(|(_, seen)| seen.is_directory).map(|(path, _)| path.clone());
+            found.chain([root.to_owned()]).collect::<Vec<_>>()
+        };
+        let layer = directories(&self.seen);
+        let mut can = layer.iter().all(|path| notice.layer(path, &beneath(&self.upper, path), &beneath(&merged, path)));
+        for (source, _, seen) in &self.volumes {
+            can = can && directories(seen).iter().all(|path| notice.volume(&beneath(source, path)));
+        }
+        if !can {
+            self.notice = None;
+        }
+    }
+
+    /// Until there is something to look for, or it is time to see whether the container still runs. Whether to look.
+    pub fn wait(&mut self) -> bool {
+        // A look that takes long must not follow upon the other.
+        std::thread::sleep((self.cost * 4).saturating_sub(self.looked.elapsed()));
+        let Some(notice) = &mut self.notice else {
+            std::thread::sleep(UNHEARD);
+            return true;
+        };
+        match notice.wait(UNHEARD) {
+            Some(came) => {
+                self.came.extend(came);
+                true
+            }
+            None => self.looked.elapsed() >= UNTOLD,
+        }
     }
 
     pub fn is_running(&self) -> bool {
@@ -92,8 +151,14 @@ impl<'a> Watch<'a> {
 
     /// What has happened since the last look.
     pub fn look(&mut self) -> Vec<Event> {
+        let begun = Instant::now();
         let mut events = Vec::new();
         let now = snapshot(&self.upper);
+        for path in std::mem::take(&mut self.came) {
+            if !now.contains_key(&path) && !self.seen.contains_key(&path) {
+                events.push(Event { what: What::CameAndWent, path, size: 0, by: None });
+            }
+        }
         for (path, seen) in &now {
             let before = self.seen.get(path);
             let what = match before {
@@ -122,6 +187,8 @@ impl<'a> Watch<'a> {
             *before = now;
         }
         self.volumes = volumes;
+        self.listen();
+        (self.looked, self.cost) = (Instant::now(), begun.elapsed());
         events
     }
 

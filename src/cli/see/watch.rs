@@ -9,7 +9,6 @@ use crate::explain::words::{Words, fill};
 use crate::userns;
 use clap::Args;
 use std::io::Write;
-use std::time::Duration;
 
 #[derive(Args)]
 pub struct WatchArgs {
@@ -32,8 +31,6 @@ impl Diagnose for NotRunning {
     }
 }
 
-const PAUSE: Duration = Duration::from_millis(200);
-
 impl WatchArgs {
     /// Until the container ends, or somebody has seen enough.
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
@@ -45,9 +42,11 @@ impl WatchArgs {
         }
         let words = self.telling.speech.language().words();
         let mut output = std::io::stdout();
+        let mut is_due = true;
         loop {
             let goes_on = watch.is_running();
-            for event in watch.look() {
+            let events = if is_due || !goes_on { watch.look() } else { Vec::new() };
+            for event in events {
                 let line = match self.telling.json {
                     true => serde_json::to_string(&event).map_err(super::Unwritable)?,
                     false => told(&event, watch.size(), words),
@@ -59,7 +58,7 @@ impl WatchArgs {
             if !goes_on {
                 return Ok(0);
             }
-            std::thread::sleep(PAUSE);
+            is_due = watch.wait();
         }
     }
 }
@@ -72,6 +71,7 @@ fn told(event: &Event, layer: u64, words: &Words) -> String {
         What::Write => ("WRITE", size),
         What::Delete => ("DELETE", words.whiteout_in_layer.into()),
         What::Remove => ("REMOVE", words.nothing_is_left.into()),
+        What::CameAndWent => ("CAME, WENT", words.nothing_is_left.into()),
         What::VolumeWrite => ("VOLUME WRITE", fill(words.not_in_the_layer, &[&size])),
     };
     let by = event.by.as_ref().map(|by| format!("   {by}")).unwrap_or_default();
