@@ -103,6 +103,26 @@ fn archives_and_repositories_are_fetched() {
 }
 
 #[test]
+fn a_cache_that_is_locked_is_waited_for() {
+    let sandbox = Sandbox::with_alpine();
+    let step = "RUN --mount=type=cache,target=/c,sharing=HOW [ ! -e /c/in-use ] || touch /collision; touch /c/in-use; sleep 0.4; rm -f /c/in-use; echo NAME >> /c/used; cp /c/used /NAME\n";
+    let stages = |how: &str| {
+        let step = step.replace("HOW", how);
+        let stage = |name: &str| format!("FROM alpine AS {name}\n{}", step.replace("NAME", name));
+        format!("{}{}FROM alpine\nCOPY --from=one / /1\nCOPY --from=two / /2\n", stage("one"), stage("two"))
+    };
+    let said = sandbox.build(&stages("locked"), &[]);
+    assert!(said.contains("waits for a cache"), "{said}");
+    assert_eq!(sandbox.inside("cat /1/one /2/two; ls /1/collision /2/collision 2>/dev/null; true"), "one\none\ntwo\n");
+    // Nobody waits for what is each one's own.
+    let said = sandbox.build(&stages("private").replace("target=/c", "target=/c,id=p"), &[]);
+    assert!(!said.contains("waits for"), "{said}");
+    assert_eq!(sandbox.inside("cat /1/one /2/two; ls /1/collision /2/collision 2>/dev/null; true"), "one\ntwo\n");
+    let error = sandbox.try_build("FROM alpine\nRUN --mount=type=cache,target=/c,sharing=often true\n", &[]).fails(1);
+    assert!(error.contains("`sharing` is no setting of it"), "{error}");
+}
+
+#[test]
 fn a_cache_begins_with_what_it_is_made_from() {
     let sandbox = with_assets();
     let text = "FROM alpine AS warm\nRUN mkdir -p /w/sub && echo warm > /w/sub/f\nFROM alpine\n\

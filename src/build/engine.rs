@@ -36,6 +36,8 @@ pub(super) struct Work {
     running: Option<Running>,
     /// What the step before says to those that come after, if it was not cached.
     pub ran: Option<String>,
+    /// That was said.
+    waits_for_cache: bool,
     /// The steps that made layers: what the cache calls them.
     pub keys: Vec<(Digest, Digest)>,
     finished: bool,
@@ -88,6 +90,7 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
         at: 0,
         running: None,
         ran: None,
+        waits_for_cache: false,
         keys: Vec::new(),
         finished: false,
     });
@@ -380,17 +383,26 @@ impl Builder<'_> {
             self.work[number].at += 1;
             return Ok(Went::On);
         }
+        self.room()?;
+        let locks = run::lock(self, number, &prepared).map_err(|error| self.at(number, step, error))?;
+        let Some(mut locks) = locks else {
+            self.cache.forget_last(&name.stage_name);
+            if !std::mem::replace(&mut self.work[number].waits_for_cache, true) {
+                self.listener.note(&format!("{} waits for a cache that another RUN uses", self.told(number, step)));
+            }
+            return Ok(Went::Waits);
+        };
         let reason = self.begin(number, name, &inputs)?;
         let begun = Instant::now();
         let directory = self.directory(number)?;
         let made =
             Made { directory, alone: false, leave_out: Vec::new(), inputs, row: prepared.row.clone(), reason, begun };
-        let running = match run::start(self, number, &prepared, made) {
+        let running = match run::start(self, number, &prepared, made, &mut locks) {
             // The first container of this store finds out.
             Err((StepError::Launch(LaunchError::Step { source, .. }), made)) if source.no_overlay => {
                 let layering = Layering::instead(self.store)?;
                 self.room()?.layering = layering;
-                run::start(self, number, &prepared, *made)
+                run::start(self, number, &prepared, *made, &mut locks)
             }
             other => other,
         };

@@ -118,10 +118,13 @@ impl Builder<'_> {
     /// Room to work in; made when the first step needs it.
     pub fn room(&mut self) -> Result<&mut Room, BuildError> {
         if self.room.is_none() {
+            self.must_be_inside()?;
             claim::recover(self.store)?;
             cache::sweep(self.store)?;
             // Files that a RUN makes have the modes that they would have with Docker, whatever the caller's umask is.
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+            // Those that have hashed the context, or unpacked a base image.
+            process::await_threads();
             process::unshare(libc::CLONE_NEWNS, "CLONE_NEWNS")?;
             let private = rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
             rustix::mount::mount_change("/", private).on("mount", "/")?;

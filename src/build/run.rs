@@ -75,6 +75,16 @@ enum Kind {
     Ssh,
 }
 
+/// What becomes of a cache that another RUN uses already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Shared,
+    /// A new one.
+    Private,
+    /// It is waited for.
+    Locked,
+}
+
 /// `RUN --mount`
 #[derive(Debug, Clone)]
 pub struct Mount {
@@ -84,7 +94,7 @@ pub struct Mount {
     pub from: Option<String>,
     id: Option<String>,
     writable: bool,
-    sharing: String,
+    sharing: Sharing,
     mode: Option<u32>,
     owner: (u64, u64),
     required: bool,
@@ -135,7 +145,7 @@ fn mount(text: &str) -> Result<Mount, InvalidMount> {
         from: None,
         id: None,
         writable: false,
-        sharing: "shared".into(),
+        sharing: Sharing::Shared,
         mode: None,
         owner: (0, 0),
         required: false,
@@ -173,7 +183,14 @@ fn mount(text: &str) -> Result<Mount, InvalidMount> {
             "ro" | "readonly" => mount.writable = !on()?,
             "rw" | "readwrite" => mount.writable = on()?,
             "required" => mount.required = on()?,
-            "sharing" => mount.sharing = value()?,
+            "sharing" => {
+                mount.sharing = match value()?.as_str() {
+                    "shared" => Sharing::Shared,
+                    "private" => Sharing::Private,
+                    "locked" => Sharing::Locked,
+                    _ => return Err(wrong()),
+                }
+            }
             "env" => mount.env = Some(value()?),
             "size" => mount.size = Some(value()?),
             "mode" => mount.mode = Some(u32::from_str_radix(&value()?, 8).map_err(|_| wrong())?),
@@ -234,6 +251,7 @@ pub struct Running {
     pub end: End,
     pub made: Made,
     _beside: Beside,
+    _locks: Vec<Lock>,
 }
 
 /// What a RUN sees beside the stage's files.
@@ -262,9 +280,10 @@ pub fn start(
     number: usize,
     prepared: &Prepared,
     mut made: Made,
+    locks: &mut Vec<Lock>,
 ) -> Result<Running, (StepError, Box<Made>)> {
     match launch(builder, number, prepared, &mut made) {
-        Ok((end, beside)) => Ok(Running { end, made, _beside: beside }),
+        Ok((end, beside)) => Ok(Running { end, made, _beside: beside, _locks: std::mem::take(locks) }),
         Err(error) => Err((error, Box::new(made))),
     }
 }
@@ -325,7 +344,7 @@ fn launch(
         capabilities: &capabilities,
         binds: &beside.binds,
         ids: &IdMap::of_caller(),
-        has_apt: create::has_apt(builder.store, &layers),
+        sets_apt: create::sets_apt(builder.store, &layers),
     };
     let spec = spec::build(&request, image.config(), &facts).map_err(create::CreateError::from)?;
     for (name, text) in create::own_files(&spec, &request) {
@@ -375,10 +394,7 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
         Some(target) => target.clone(),
         None => default,
     };
-    let absolute = |builder: &mut Builder, target: &str| {
-        let whole = Path::new(builder.state(number).working_directory()).join(target);
-        format!("/{}", clean(&whole.to_string_lossy()))
-    };
+    let absolute = |builder: &mut Builder, target: &str| absolute(builder, number, target);
     match mount.kind {
         Kind::Tmpfs => {
             let target = absolute(builder, &target(String::new()));
@@ -387,8 +403,7 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
         }
         Kind::Cache => {
             let target = absolute(builder, &target(String::new()));
-            let id = mount.id.clone().unwrap_or_else(|| target.clone());
-            let source = shared(builder, number, mount, &id, beside)?;
+            let source = shared(builder, number, mount, &target, beside)?;
             beside.binds.push((source, target, !mount.writable));
         }
         Kind::Secret => {
@@ -443,22 +458,22 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
     Ok(())
 }
 
+fn absolute(builder: &mut Builder, number: usize, target: &str) -> String {
+    let whole = Path::new(builder.state(number).working_directory()).join(target);
+    format!("/{}", clean(&whole.to_string_lossy()))
+}
+
 fn give(builder: &mut Builder, path: &Path, stat: Stat, is_directory: bool) -> Result<(), StepError> {
     let owners = builder.room()?.owners.clone();
     let file = File::open(path).on("open", path)?;
     owners.give(&file, stat, is_directory).map_err(|error| super::tree::not_given(error, path).into())
 }
 
-/// A directory that later builds find as this one leaves it.
-fn shared(
-    builder: &mut Builder,
-    number: usize,
-    mount: &Mount,
-    id: &str,
-    beside: &mut Beside,
-) -> Result<String, StepError> {
+/// Where a cache lies that later builds find as this one leaves it.
+fn place(builder: &mut Builder, number: usize, mount: &Mount, target: &str) -> Result<PathBuf, StepError> {
     let mounts = builder.store.path(cache::DIRECTORY).join("mounts");
     fs::create_dir_all(&mounts).on("mkdir", &mounts)?;
+    let id = mount.id.as_deref().unwrap_or(target);
     // What began as something else is another directory.
     let origin = match &mount.from {
         None => String::new(),
@@ -467,16 +482,38 @@ fn shared(
             None => format!("\n{}\n{}", builder.chain_of(number, from)?, clean(&mount.source)),
         },
     };
-    let name = Digest::of(format!("{id}{origin}").as_bytes()).hex();
-    if mount.sharing != "shared" {
-        let path = mounts.join(format!("{name}.lock"));
-        match Lock::attempt(&path)? {
+    Ok(mounts.join(Digest::of(format!("{id}{origin}").as_bytes()).hex()))
+}
+
+/// Takes all caches that one RUN at a time may use. `None`: another has one of them.
+pub fn lock(builder: &mut Builder, number: usize, prepared: &Prepared) -> Result<Option<Vec<Lock>>, StepError> {
+    let mut locks = Vec::new();
+    for mount in prepared.mounts.iter().filter(|mount| mount.kind == Kind::Cache && mount.sharing == Sharing::Locked) {
+        let target = absolute(builder, number, mount.target.as_deref().unwrap_or_default());
+        match Lock::attempt(&place(builder, number, mount, &target)?.with_extension("lock"))? {
+            Some(lock) => locks.push(lock),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(locks))
+}
+
+/// The directory of a cache, made if nobody has used it yet.
+fn shared(
+    builder: &mut Builder,
+    number: usize,
+    mount: &Mount,
+    target: &str,
+    beside: &mut Beside,
+) -> Result<String, StepError> {
+    let directory = place(builder, number, mount, target)?;
+    if mount.sharing == Sharing::Private {
+        match Lock::attempt(&directory.with_extension("lock"))? {
             Some(lock) => beside.locks.push(lock),
             // Nobody else may see what is in it while it is used.
             None => return begun(builder, number, mount),
         }
     }
-    let directory = mounts.join(name);
     if !directory.exists() {
         let made = begun(builder, number, mount)?;
         match fs::rename(&made, &directory) {

@@ -96,7 +96,7 @@ pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Deci
         capabilities: &capabilities,
         binds: &binds,
         ids: &IdMap::of_caller(),
-        has_apt: has_apt(store, &layers),
+        sets_apt: sets_apt(store, &layers),
     };
     let spec = spec::build(&request, config, &facts)?;
     request.name = Some(name.clone());
@@ -148,9 +148,9 @@ pub fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
     let _ = fs::set_permissions(upper, fs::Permissions::from_mode(mode));
 }
 
-/// Whether one of the layers has the place of apt's settings.
-pub fn has_apt(store: &Store, layers: &[String]) -> bool {
-    layers.iter().any(|layer| store.path(layer).join("etc/apt/apt.conf.d").is_dir())
+/// Whether apt must be told that there is one id only: where there is, and a layer has the place of apt's settings.
+pub fn sets_apt(store: &Store, layers: &[String]) -> bool {
+    IdMap::of_caller().is_single() && layers.iter().any(|layer| store.path(layer).join("etc/apt/apt.conf.d").is_dir())
 }
 
 /// The user that its process runs as.

@@ -42,18 +42,12 @@ pub struct Facts<'a> {
     /// Host directories, targets and whether read-only: volumes as they were found or made.
     pub binds: &'a [(String, String, bool)],
     pub ids: &'a crate::userns::IdMap,
-    pub has_apt: bool,
+    pub sets_apt: bool,
 }
 
 /// Where a container with one id has its settings for apt, which would else become another user to fetch something, and
 /// look whether it has. In /dev, so that no layer gets it.
 pub const APT_CONFIG: &str = "/dev/apt.conf";
-
-impl Facts<'_> {
-    fn sets_apt(&self) -> bool {
-        self.ids.is_single() && self.has_apt
-    }
-}
 
 /// Where a word of the command comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -96,7 +90,7 @@ fn environment(request: &Request, image: &ImageConfiguration, facts: &Facts, hos
         set("TERM", "xterm");
     }
     set("HOME", &facts.user.home);
-    if facts.sets_apt() {
+    if facts.sets_apt {
         set("APT_CONFIG", APT_CONFIG);
     }
     let of_image = image.config().as_ref().and_then(|c| c.env().clone()).unwrap_or_default();
@@ -140,7 +134,7 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
             mounts.push(mount("bind", &format!("{}/{file}", facts.directory), &target, &["rbind", "private"]));
         }
     }
-    if facts.sets_apt() {
+    if facts.sets_apt {
         mounts.push(mount("bind", &format!("{}/apt.conf", facts.directory), APT_CONFIG, &["rbind", "private"]));
     }
     for (target, options) in &request.tmpfs {
