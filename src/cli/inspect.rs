@@ -21,9 +21,16 @@ pub struct InspectArgs {
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Kind {
+pub enum Kind {
     Container,
     Image,
+}
+
+impl InspectArgs {
+    /// Of this kind only.
+    pub fn of(self, kind: Kind) -> Self {
+        Self { r#type: Some(kind), ..self }
+    }
 }
 
 pub fn inspect(arguments: &InspectArgs, context: &Context) -> Result<u8, Failure> {

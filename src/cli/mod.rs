@@ -6,6 +6,7 @@ mod commit;
 mod container;
 mod doctor;
 mod format;
+mod group;
 mod human;
 mod image;
 mod inspect;
@@ -57,6 +58,12 @@ enum Command {
     Registry(registry::Command),
     #[command(flatten)]
     See(see::Command),
+    /// The commands of images: ls, inspect, rm, …
+    #[command(subcommand, name = "image")]
+    Images(group::ImageGroup),
+    /// The commands of containers: ls, inspect, rm, …
+    #[command(subcommand, name = "container")]
+    Containers(group::ContainerGroup),
     /// Say what this host gives and lacks, and what mends it
     Doctor(doctor::Doctor),
     /// All of minirun: df, reset, info
@@ -116,6 +123,8 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Builder(command) => build::builder(&command, &context),
         Command::Registry(command) => command.run(&context),
         Command::See(command) => command.run(&context),
+        Command::Images(command) => command.run(&context),
+        Command::Containers(command) => command.run(&context),
         Command::Doctor(command) => command.run(&context),
         Command::System(command) => command.run(&context),
         Command::Info => system::info(&context.store),
