@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::container::logs::{Entry, Reader};
-use crate::container::record::{Container, Phase};
+use crate::container::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::sys::On;
 use clap::Args;
@@ -126,21 +126,22 @@ pub fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
     inotify::add_watch(&watch, &container.directory, inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE_SELF)
         .on("inotify_add_watch", &container.directory)?;
     loop {
-        // Asked before reading: what is written until then is read yet.
-        let running = container.state().phase == Phase::Running;
+        // Asked before reading: what is written until then is read yet. The container has ended before its monitor has
+        // written down all that it printed.
+        let goes_on = container.written_state().monitor_lives();
         while let Some(entry) = reader.entry().on("read", &path)? {
             if !print(&entry) {
                 return Ok(0);
             }
         }
-        if !running {
+        if !goes_on {
             return Ok(0);
         }
         wait_for_more(&watch);
     }
 }
 
-/// Until the file grows, or it is time to look whether the container still runs.
+/// Until the file grows, or it is time to look whether the monitor still lives.
 fn wait_for_more(watch: &impl std::os::fd::AsFd) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let limit = Duration::from_millis(100);
