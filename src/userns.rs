@@ -284,6 +284,8 @@ pub struct Inside<'a> {
     /// It outlives this command, and others may join its namespace through it. It starts while its ids are being mapped:
     /// what needs them must wait until it is told something.
     pub is_monitor: bool,
+    /// The process whose user namespace it joins. `None`: that of any monitor that lives.
+    pub beside: Option<i32>,
 }
 
 /// How a process came into its user namespace; what `run --explain` tells of it.
@@ -323,7 +325,11 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
 
     // Two that find no namespace must not make one each.
     let lock = Lock::exclusive(&registry.with_extension("lock"))?;
-    let joined = if here { None } else { live_monitor(&registry) };
+    let joined = match inside.beside {
+        Some(pid) if !is_of_own_namespace(pid) => Some((pid, process::namespace(pid, "user")?)),
+        _ if here => None,
+        _ => live_monitor(&registry),
+    };
     let (ours, theirs) = socket::pair()?;
     let pid = match process::fork()? {
         Fork::Parent(pid) => pid,
@@ -502,6 +508,11 @@ pub fn is_inside() -> bool {
     outside().is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now != outside))
 }
 
+fn is_of_own_namespace(pid: i32) -> bool {
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/user")).ok();
+    namespace("self").is_some_and(|own| namespace(&pid.to_string()) == Some(own))
+}
+
 /// The number that this process's user has where it was started from.
 pub fn uid_outside() -> u32 {
     let uid = rustix::process::geteuid().as_raw();
@@ -568,7 +579,7 @@ pub fn run_inside(
     use rustix::event::{PollFd, PollFlags, poll};
     let arguments = arguments.into_iter().filter_map(|a| CString::new(a.into_vec()).ok()).collect();
     let (ours, theirs) = socket::pair()?;
-    let inside = Inside { arguments, socket: Some(&theirs), enters_containers: false, is_monitor: false };
+    let inside = Inside { arguments, socket: Some(&theirs), enters_containers: false, is_monitor: false, beside: None };
     let (pid, _) = begin(store, &inside)?.finish()?;
     drop(theirs);
     let mut ours = Some(ours);

@@ -119,6 +119,7 @@ pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Deci
 pub fn create(store: &Store, image: &Image, request: Request) -> Result<Container, CreateError> {
     let decided = decide(store, image, request)?;
     let record = &decided.record;
+    let _mask = crate::sys::fs::Umask::set(0o022);
     let scratch = store.scratch()?;
     let new = scratch.path();
     for part in ["upper", "work", "rootfs"] {

@@ -68,9 +68,10 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         };
         return Err(ExecError::NotRunning { name: name.clone(), state });
     }
-    let prepared = launch::prepare(store, name)?;
+    let prepared = launch::prepare_beside(store, name, state.pid)?;
     let spec = container.spec().map_err(LaunchError::from)?;
     let mut process = spec.process().clone().unwrap_or_default();
+    let mut capabilities = process.capabilities().clone().unwrap_or_default();
     let mut env = process.env().clone().unwrap_or_default();
     if let Some(text) = &wanted.user {
         let root = format!("/proc/{}/root", state.pid);
@@ -95,11 +96,13 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
     }
     if wanted.privileged {
         let all = capability::choose(&["ALL".into()], &[], true)?;
-        let set = capability::of_spec(&all);
-        let mut capabilities = process.capabilities().clone().unwrap_or_default();
-        capabilities.set_bounding(Some(set.clone())).set_effective(Some(set.clone())).set_permitted(Some(set));
-        process.set_capabilities(Some(capabilities));
+        capabilities.set_bounding(Some(capability::of_spec(&all)));
     }
+    // Root has them all at once, whoever the container's own process runs as.
+    let bounding = capabilities.bounding().clone();
+    let effective = if process.user().uid() == 0 { bounding } else { Some(Default::default()) };
+    capabilities.set_effective(effective.clone()).set_permitted(effective);
+    process.set_capabilities(Some(capabilities));
     let mut plan =
         Plan::of_exec(state.pid, spec, &process, IdMap::of_caller().is_single()).map_err(LaunchError::from)?;
     if let Some((targets, without)) = wanted.probe {

@@ -31,6 +31,11 @@ pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: boo
             let _ = monitor.send(&Message::Failed { step: number, errno: error.errno.unsigned_abs() });
             process::exit_now(125);
         }
+        if let Some(pid) = walk.successor {
+            // It says the rest.
+            let _ = monitor.send(&Message::Born { pid: pid.unsigned_abs() });
+            process::exit_now(0);
+        }
         if told {
             let micros = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX);
             let _ = monitor.send(&Message::Did { step: number, micros });

@@ -148,9 +148,18 @@ impl Prepared {
 
 /// Starts a monitor; `name` is what `ps` shows it with.
 pub fn prepare(store: &Store, name: &str) -> Result<Prepared, LaunchError> {
+    prepare_in(store, name, None)
+}
+
+/// Starts a monitor in the user namespace of a container's process.
+pub fn prepare_beside(store: &Store, name: &str, pid: i32) -> Result<Prepared, LaunchError> {
+    prepare_in(store, name, Some(pid))
+}
+
+fn prepare_in(store: &Store, name: &str, beside: Option<i32>) -> Result<Prepared, LaunchError> {
     let (ours, theirs) = End::pair()?;
     let arguments = [monitor::NAME, name].iter().filter_map(|a| CString::new(*a).ok()).collect();
-    let inside = Inside { arguments, socket: Some(theirs.socket()), enters_containers: true, is_monitor: true };
+    let inside = Inside { arguments, socket: Some(theirs.socket()), enters_containers: true, is_monitor: true, beside };
     Ok(Prepared { spawning: userns::begin(store, &inside)?, end: ours })
 }
 

@@ -52,6 +52,8 @@ pub fn main() -> ! {
 fn serve(client: End) -> Result<i32, SysError> {
     let Some((Message::Job, mut descriptors)) = client.receive()? else { return Ok(125) };
     crate::userns::inherit_nothing()?;
+    // The payload's too, as with Docker, whatever the caller's is.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let _ = rustix::process::setsid();
     let null = File::options().read(true).write(true).open("/dev/null").on("open", "/dev/null")?;
     (0..3).try_for_each(|number| process::dup_to(null.as_fd(), number))?;
@@ -284,6 +286,11 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
             Some((Message::Did { step, micros }, _)) => {
                 reached = step + 1;
                 let _ = client.send(&Message::Did { step, micros });
+            }
+            Some((Message::Born { pid }, _)) => {
+                let ended = std::mem::replace(&mut supervised.pid, pid as i32);
+                supervised.pidfd = process::pidfd_open(supervised.pid).map_err(|e| lost(e.errno))?;
+                process::wait(ended).map_err(|e| lost(e.errno))?;
             }
             Some((Message::Terminal, mut descriptors)) => {
                 supervised.terminal = descriptors.pop();

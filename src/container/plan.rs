@@ -135,7 +135,7 @@ impl Plan {
         let born: Vec<String> = namespaces.iter().filter(|n| !here.contains(&n.as_str())).cloned().collect();
         outside.push(Step::Clone { namespaces: born });
 
-        let mut inside = Vec::new();
+        let mut inside = vec![Step::SessionKeyring { required: linux.seccomp().is_none() }];
         if namespaces.iter().any(|n| n == "cgroup") {
             inside.push(Step::CgroupNamespace);
         }
@@ -160,7 +160,8 @@ impl Plan {
             if target == "/dev" {
                 for name in DEVICES {
                     let device = format!("/dev/{name}");
-                    let (kind, options) = ("bind".into(), vec!["bind".into()]);
+                    // What is written goes to the device all the same; but its owner, mode and times are the host's.
+                    let (kind, options) = ("bind".into(), vec!["bind".into(), "ro".into()]);
                     inside.push(Step::Mount(Mount { kind, source: device.clone(), target: device, options }));
                 }
                 for (path, to) in LINKS {
@@ -189,26 +190,33 @@ impl Plan {
             inside.push(Step::ReadOnlyRoot);
         }
         let filter = Filter { policy: linux.seccomp().as_ref(), single_id: around.single_id };
-        become_payload(&mut inside, process, &filter, around.reaping_init)?;
+        inside.push(Step::Session { terminal });
+        confine(&mut inside, process, &filter)?;
+        if around.reaping_init {
+            inside.push(Step::ReapingInit);
+        }
+        inside.push(exec(process)?);
         Ok(Self { outside, inside })
     }
 
     /// The plan of another process in a container that runs.
     pub fn of_exec(pid: i32, spec: &Spec, process: &Process, single_id: bool) -> Result<Self, PlanError> {
         let linux = spec.linux().as_ref().ok_or(PlanError::Lacks("its linux part"))?;
-        let (cgroup, others): (Vec<_>, _) =
-            namespaces(linux).into_iter().filter(|n| n != "user").partition(|n| n == "cgroup");
-        let outside = vec![Step::JoinNamespaces { pid, namespaces: others }, Step::Clone { namespaces: Vec::new() }];
-        let mut inside = Vec::new();
-        if !cgroup.is_empty() {
-            // Only now: from inside that namespace nobody could be born into a group that it shows. Process 1 is the
-            // container's own by now.
-            inside.push(Step::JoinNamespaces { pid: 1, namespaces: cgroup });
-        }
-        if process.terminal().unwrap_or(false) {
+        // From inside the cgroup namespace nobody could be born into a group that it shows; and of the PID namespace only
+        // the next child is a part.
+        let (later, now): (Vec<_>, _) = namespaces(linux)
+            .into_iter()
+            .filter(|n| n != "user")
+            .partition(|n| matches!(n.as_str(), "cgroup" | "pid"));
+        let outside = vec![Step::JoinNamespaces { pid, namespaces: now }, Step::Clone { namespaces: Vec::new() }];
+        let required = linux.seccomp().is_none();
+        let mut inside = vec![Step::SessionKeyring { required }, Step::JoinNamespaces { pid, namespaces: later }];
+        let terminal = process.terminal().unwrap_or(false);
+        if terminal {
             inside.push(Step::Terminal { console: false });
         }
-        become_payload(&mut inside, process, &Filter { policy: linux.seccomp().as_ref(), single_id }, false)?;
+        confine(&mut inside, process, &Filter { policy: linux.seccomp().as_ref(), single_id })?;
+        inside.extend([Step::Sibling, Step::Session { terminal }, exec(process)?]);
         Ok(Self { outside, inside })
     }
 
@@ -270,6 +278,8 @@ impl Plan {
             "prctl",
             "seccomp",
             "fork",
+            "clone",
+            "keyctl",
             "open",
         ];
         let call = known.into_iter().find(|k| *k == name).unwrap_or("system call");
@@ -317,24 +327,21 @@ struct Filter<'a> {
     single_id: bool,
 }
 
-/// From a finished root to the payload: what it may do is taken away in the one order that the kernel allows.
-fn become_payload(
-    steps: &mut Vec<Step>,
-    process: &Process,
-    filter: &Filter,
-    reaping_init: bool,
-) -> Result<(), PlanError> {
-    let argv = process.args().clone().unwrap_or_default();
-    if argv.is_empty() {
-        return Err(PlanError::NoCommand);
-    }
-    steps.push(Step::Session { terminal: process.terminal().unwrap_or(false) });
+/// Takes away what the payload may not do, in the one order that the kernel allows.
+fn confine(steps: &mut Vec<Step>, process: &Process, filter: &Filter) -> Result<(), PlanError> {
     for limit in process.rlimits().iter().flatten() {
         steps.push(Step::Limit { name: limit.typ().to_string(), soft: limit.soft(), hard: limit.hard() });
     }
+    let user = process.user();
+    // With one id every user is root to the kernel, which a program that is executed would make capable again.
+    let is_powerless = filter.single_id && user.uid() != 0;
     let names = |set: &Option<oci_spec::runtime::Capabilities>| -> Vec<String> {
-        let mut names: Vec<String> =
-            set.iter().flatten().map(|c| format!("CAP_{}", c.to_string().trim_start_matches("CAP_"))).collect();
+        let mut names: Vec<String> = set
+            .iter()
+            .flatten()
+            .filter(|_| !is_powerless)
+            .map(|c| format!("CAP_{}", c.to_string().trim_start_matches("CAP_")))
+            .collect();
         names.sort();
         names
     };
@@ -350,23 +357,27 @@ fn become_payload(
     if let Some(policy) = filter.policy {
         steps.push(filter_step(false, policy)?);
     }
-    let user = process.user();
     let groups = (!filter.single_id).then(|| user.additional_gids().clone().unwrap_or_default());
     steps.push(Step::User { uid: user.uid(), gid: user.gid(), groups });
     steps.push(Step::Directory { path: process.cwd().to_string_lossy().into_owned() });
-    if user.uid() == 0 {
+    if user.uid() == 0 || is_powerless {
         steps.push(Step::SetCapabilities { keep: effective });
     }
     if process.no_new_privileges().unwrap_or(false) {
         steps.push(Step::NoNewPrivileges);
     }
-    if reaping_init {
-        steps.push(Step::ReapingInit);
+    Ok(())
+}
+
+/// The last step: the payload.
+fn exec(process: &Process) -> Result<Step, PlanError> {
+    let argv = process.args().clone().unwrap_or_default();
+    if argv.is_empty() {
+        return Err(PlanError::NoCommand);
     }
     let mut env = process.env().clone().unwrap_or_default();
     if !env.iter().any(|e| e.starts_with("PATH=")) {
         env.push(format!("PATH={}", spec::DEFAULT_PATH));
     }
-    steps.push(Step::Exec { argv, env });
-    Ok(())
+    Ok(Step::Exec { argv, env })
 }

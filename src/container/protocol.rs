@@ -4,7 +4,7 @@
 //! client → monitor   Job (a memory file, stdio and listeners ride along)    first, once
 //! monitor → client   WantEgress                only if the plan has a way out of the network namespace
 //! client → monitor   EgressUp
-//! init → monitor     Terminal (the pty rides along), Did…, Ready
+//! init → monitor     Terminal (the pty rides along), Did…, Born (of an exec), Ready
 //! monitor → init     Go                        only if it waits for the way out: become the payload
 //! monitor → client   Did…, Started
 //! either → upward    Failed { step, errno }    terminal; whoever holds the plan renders the sentence
@@ -35,6 +35,10 @@ pub enum Message {
     },
     Ready,
     Go,
+    /// Another process goes on in the sender's place, which ends.
+    Born {
+        pid: u32,
+    },
     Started {
         pid: u32,
     },
@@ -147,6 +151,7 @@ impl Message {
             Self::Detach => vec![19],
             Self::Pause { by_signals } => numbers(20, &[(*by_signals).into()]),
             Self::Paused => vec![21],
+            Self::Born { pid } => numbers(22, &[*pid]),
         }
     }
 
@@ -179,6 +184,7 @@ impl Message {
             19 => Self::Detach,
             20 => Self::Pause { by_signals: number(0)? != 0 },
             21 => Self::Paused,
+            22 => Self::Born { pid: number(0)? },
             _ => return None,
         })
     }

@@ -5,7 +5,8 @@
 use super::layering::Overlay;
 use super::probe::{self, Targets};
 use super::rootfs::Root;
-use crate::sys::{SysError, mount, netlink, process};
+use crate::sys::process::{self, Fork};
+use crate::sys::{SysError, keyring, mount, netlink};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, OpenTreeFlags, fsconfig_create,
@@ -56,6 +57,10 @@ pub enum Step {
     },
 
     // Inside, by the container's first process.
+    /// `required`: nothing else keeps the payload from the caller's keys.
+    SessionKeyring {
+        required: bool,
+    },
     CgroupNamespace,
     Detach,
     Overlay(Overlay),
@@ -121,6 +126,9 @@ pub enum Step {
     Directory {
         path: String,
     },
+    /// Born into the container's PID namespace with nothing left to take away, for a process that is seen there can be traced
+    /// there.
+    Sibling,
     ReapingInit,
     Exec {
         argv: Vec<String>,
@@ -142,6 +150,10 @@ pub struct Walk {
     pub size: Option<(u16, u16)>,
     /// The other side of the device that leads out, the monitor's.
     pub device: Option<OwnedFd>,
+    /// The process whose namespaces are joined.
+    pub joined: Option<OwnedFd>,
+    /// The process that goes on in this one's place.
+    pub successor: Option<i32>,
 }
 
 const LAYER_FLAGS: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
@@ -162,9 +174,19 @@ impl Step {
             // The monitor does this one itself: it needs the child's pid.
             Self::Clone { .. } => Ok(()),
             Self::JoinNamespaces { pid, namespaces } => {
-                let target = process::pidfd_open(*pid)?;
-                process::setns(target, namespace_flags(namespaces), &format!("the namespaces of process {pid}"))
+                let joined = match walk.joined.take() {
+                    Some(joined) => joined,
+                    None => process::pidfd_open(*pid)?,
+                };
+                let joined = walk.joined.insert(joined);
+                process::setns(joined, namespace_flags(namespaces), &format!("the namespaces of process {pid}"))
             }
+            Self::SessionKeyring { required } => match keyring::join_new_session() {
+                // Where there are no keys, or none may be used, the payload has none of the caller's either.
+                Err(error) if matches!(error.errno, libc::ENOSYS | libc::EPERM | libc::EACCES) => Ok(()),
+                Err(_) if !required => Ok(()),
+                other => other,
+            },
             Self::CgroupNamespace => process::unshare(libc::CLONE_NEWCGROUP, "CLONE_NEWCGROUP"),
             Self::Detach => {
                 on(mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC), "mount", "/")
@@ -231,6 +253,14 @@ impl Step {
             Self::SetCapabilities { keep } => super::capability::set(keep),
             Self::NoNewPrivileges => process::no_new_privileges(),
             Self::Directory { path } => work_in(path),
+            Self::Sibling => {
+                // A change of user may have made it dumpable again.
+                process::set_dumpable(false);
+                if let Fork::Parent(pid) = process::fork_sibling()? {
+                    walk.successor = Some(pid);
+                }
+                Ok(())
+            }
             Self::ReapingInit => super::init::reap_for_child(),
             Self::Exec { argv, env } => Err(exec(argv, env)),
             Self::Probe { targets } => {
@@ -251,6 +281,7 @@ impl Step {
             Self::CgroupLimit { file, value } => format!("write({file}, {value})"),
             Self::Clone { namespaces } => format!("clone3({})", flag_names(namespaces)),
             Self::JoinNamespaces { pid, namespaces } => format!("setns(pidfd of {pid}, {})", flag_names(namespaces)),
+            Self::SessionKeyring { .. } => "keyctl(KEYCTL_JOIN_SESSION_KEYRING)".into(),
             Self::CgroupNamespace => "unshare(CLONE_NEWCGROUP)".into(),
             Self::Detach => "mount(/, MS_REC|MS_PRIVATE)".into(),
             Self::Overlay(overlay) => overlay.call(),
@@ -284,6 +315,7 @@ impl Step {
             Self::SetCapabilities { keep } => format!("capset({})", short_capabilities(keep)),
             Self::NoNewPrivileges => "prctl(PR_SET_NO_NEW_PRIVS)".into(),
             Self::Directory { path } => format!("chdir({path})"),
+            Self::Sibling => "clone(CLONE_PARENT)".into(),
             Self::ReapingInit => "fork()".into(),
             Self::Exec { argv, .. } => format!("execve({})", argv.join(" ")),
             Self::Probe { .. } => probe::ATTEMPTS.iter().map(|attempt| attempt.call).collect::<Vec<_>>().join(" "),
@@ -321,6 +353,9 @@ impl Step {
             (Self::Clone { .. }, libc::ENOSPC | libc::EUSERS) => said("too many namespaces; see: sysctl user"),
             (Self::Clone { .. } | Self::NetworkNamespace, libc::EPERM) => {
                 said("see what this host forbids: minirun doctor")
+            }
+            (Self::SessionKeyring { .. }, libc::EDQUOT) => {
+                said("your keyrings are as many as you may have; see /proc/key-users, and as root: sysctl kernel.keys.maxkeys")
             }
             (Self::JoinNamespaces { .. }, libc::ESRCH) => said("the container ended meanwhile"),
             _ => None,

@@ -17,6 +17,8 @@ pub fn of(step: &Step, language: Language) -> String {
         Step::CgroupLimit { .. } => words.step_cgroup_limit,
         Step::Clone { .. } => words.step_clone,
         Step::JoinNamespaces { pid, .. } => return fill(words.step_join_namespaces, &[pid]),
+        Step::SessionKeyring { .. } => words.step_session_keyring,
+        Step::Sibling => words.step_sibling,
         Step::CgroupNamespace => words.step_cgroup_namespace,
         Step::Detach => words.step_detach,
         Step::Overlay(overlay) => {

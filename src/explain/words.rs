@@ -259,6 +259,8 @@ words! {
     step_cgroup_limit: "what it may use of the host, at most", "сколько ему можно занять у хоста, не больше";
     step_clone: "the container's first process is born into new namespaces: it sees only itself", "первый процесс контейнера рождается в новых пространствах имён и видит только себя";
     step_join_namespaces: "a second process in the container of process {}", "ещё один процесс в контейнере процесса {}";
+    step_session_keyring: "it gets an empty session keyring: it can neither read nor replace the keys of who started it", "он получает пустую связку ключей сеанса: ключи того, кто его запустил, ему не прочесть и не заменить";
+    step_sibling: "it is born into the container's PID namespace only now, when nothing is left that could be taken from it", "он рождается в пространстве PID контейнера только теперь, когда у него уже нечего отнять";
     step_cgroup_namespace: "it sees its own control group as the root of all", "свою контрольную группу он видит как корень всех";
     step_detach: "its mounts stay its own: none reaches the host", "его монтирования остаются у него: ни одно не попадёт на хост";
     step_overlay: "{} below, one writable directory on top; nothing is copied", "{} снизу, один каталог для записи сверху; ничего не копируется";

@@ -4,6 +4,21 @@ use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, AsRawFd};
 
+/// What this process makes has modes as under this mask, whatever the caller's is, as long as this lives.
+pub struct Umask(rustix::fs::Mode);
+
+impl Umask {
+    pub fn set(mask: u32) -> Self {
+        Self(rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask)))
+    }
+}
+
+impl Drop for Umask {
+    fn drop(&mut self) {
+        rustix::process::umask(self.0);
+    }
+}
+
 /// The names of a file's extended attributes; none where the file system has none.
 pub fn flistxattr(file: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
     let list = grown(|buffer| rustix::fs::flistxattr(&file, buffer));

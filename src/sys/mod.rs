@@ -4,6 +4,7 @@
 pub mod forbidden;
 pub mod fs;
 pub mod inet;
+pub mod keyring;
 pub mod memory;
 pub mod mount;
 pub mod netlink;

@@ -25,6 +25,20 @@ pub fn fork() -> Result<Fork, SysError> {
     }
 }
 
+/// fork(2), but the child's parent is this process's own (CLONE_PARENT): who waits for this process waits for the child
+/// too. By clone(2), for a container's filter lets nobody call clone3. The caller must have one thread only.
+pub fn fork_sibling() -> Result<Fork, SysError> {
+    debug_assert_eq!(threads(), 1, "clone with more than one thread");
+    let flags = libc::CLONE_PARENT | libc::SIGCHLD;
+    // SAFETY: without CLONE_VM and with no stack of its own the child has a copy of this single thread's memory, as after
+    // fork.
+    match unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0usize, 0usize, 0usize, 0usize) } {
+        -1 => Err(last("clone", "CLONE_PARENT")),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid as i32)),
+    }
+}
+
 /// A child born by [`clone3`], seen from its parent.
 pub struct Cloned {
     pub pid: i32,
