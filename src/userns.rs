@@ -4,12 +4,15 @@
 //! networks. Nothing keeps it alive but the monitors in it: each leaves a name in `userns/`, `PID-STARTTIME`, and whoever
 //! comes next joins through the first one that still lives, or makes a new namespace with the same map of ids.
 
+pub mod shift;
+
 use crate::diag::Diagnose;
 use crate::store::{Lock, Store};
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError, mount, socket};
 use caps::CapSet;
 use caps::errors::CapsError;
+use rustix::mount::{MountPropagationFlags, OpenTreeFlags, mount_change, open_tree};
 use serde::{Deserialize, Serialize};
 use std::ffi::{CString, OsString};
 use std::fs::{self, File};
@@ -77,6 +80,8 @@ pub struct IdRange {
 pub enum IdMap {
     /// The caller is the container's root, and a subordinate range follows: `newuidmap` and `newgidmap`.
     Range { uids: Vec<IdRange>, gids: Vec<IdRange> },
+    /// Root's containers: ids that nobody else has; owners on disk stay what they are, through idmapped mounts.
+    Shifted { uids: IdRange, gids: IdRange },
     /// Root: every id is itself.
     Identity { uids: Vec<IdRange>, gids: Vec<IdRange> },
     /// The caller is the container's root, and there is no other id.
@@ -127,7 +132,7 @@ impl IdMap {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Range { .. } => "subordinate range",
-            Self::Identity { .. } => "root",
+            Self::Identity { .. } | Self::Shifted { .. } => "root",
             Self::Single { .. } => "single id",
         }
     }
@@ -135,6 +140,7 @@ impl IdMap {
     pub fn uids(&self) -> Vec<IdRange> {
         match self {
             Self::Range { uids, .. } | Self::Identity { uids, .. } => uids.clone(),
+            Self::Shifted { uids, .. } => vec![*uids],
             Self::Single { uid, .. } => vec![IdRange { inside: 0, outside: *uid, count: 1 }],
         }
     }
@@ -142,12 +148,17 @@ impl IdMap {
     pub fn gids(&self) -> Vec<IdRange> {
         match self {
             Self::Range { gids, .. } | Self::Identity { gids, .. } => gids.clone(),
+            Self::Shifted { gids, .. } => vec![*gids],
             Self::Single { gid, .. } => vec![IdRange { inside: 0, outside: *gid, count: 1 }],
         }
     }
 
     pub fn is_single(&self) -> bool {
         matches!(self, Self::Single { .. })
+    }
+
+    pub fn is_shifted(&self) -> bool {
+        matches!(self, Self::Shifted { .. })
     }
 
     /// Gives the process, which has just unshared its user namespace, its ids.
@@ -161,9 +172,9 @@ impl IdMap {
             fs::write(&path, text).on("write", path).map_err(UsernsError::Map)
         };
         match self {
-            Self::Identity { uids, gids } => {
-                proc("uid_map", &map_text(uids))?;
-                proc("gid_map", &map_text(gids))?;
+            Self::Identity { .. } | Self::Shifted { .. } => {
+                proc("uid_map", &map_text(&self.uids()))?;
+                proc("gid_map", &map_text(&self.gids()))?;
                 Ok(Mapping::Done)
             }
             Self::Single { .. } => {
@@ -284,6 +295,8 @@ pub struct Inside<'a> {
     /// It outlives this command, and others may join its namespace through it. It starts while its ids are being mapped:
     /// what needs them must wait until it is told something.
     pub is_monitor: bool,
+    /// The ids that the namespace has if it is made.
+    pub ids: IdMap,
     /// The process whose user namespace it joins. `None`: that of any monitor that lives.
     pub beside: Option<i32>,
 }
@@ -312,12 +325,13 @@ pub struct Spawning {
 /// Starts this program inside the user's namespace, or once more there. The programs that map subordinate ids work on
 /// while the caller does.
 pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
-    let map = IdMap::of_caller();
+    let map = inside.ids.clone();
     let here = is_inside();
     if !here {
         check_map(store, &map)?;
     }
-    let registry = store.runtime.parent().unwrap_or(&store.runtime).join("userns");
+    let [registry, shifted] = registries(store);
+    let registry = if map.is_shifted() { shifted } else { registry };
     fs::create_dir_all(&registry).on("mkdir", &registry)?;
     let executable = fs::read_link("/proc/self/exe").on("readlink", "/proc/self/exe")?;
     let program = File::open(&executable).on("open", &executable)?;
@@ -359,6 +373,12 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
         spawning.mapping = spawning.map.begin(pid)?;
     }
     Ok(spawning)
+}
+
+/// Where the monitors that live leave their names: of the namespace for all that the caller does, and of root's containers
+/// with ids of their own.
+fn registries(store: &Store) -> [PathBuf; 2] {
+    ["userns", "userns-shifted"].map(|name| store.runtime.parent().unwrap_or(&store.runtime).join(name))
 }
 
 impl Spawning {
@@ -428,8 +448,16 @@ fn become_inside(
         if !inside.enters_containers {
             process::die_with_parent(libc::SIGKILL);
         }
+        // While it may still look everywhere.
+        let is_shifted = inside.ids.is_shifted();
+        let reached = if is_shifted { Some(unwritable_copy(executable)?) } else { None };
         match joined {
-            Some(namespace) => process::setns(namespace, libc::CLONE_NEWUSER, "the user namespace of a monitor")?,
+            Some(namespace) => {
+                process::setns(namespace, libc::CLONE_NEWUSER, "the user namespace of a monitor")?;
+                if is_shifted {
+                    keep_capabilities()?;
+                }
+            }
             None if here => {}
             None => {
                 process::unshare(libc::CLONE_NEWUSER, "CLONE_NEWUSER")?;
@@ -446,7 +474,10 @@ fn become_inside(
         }
         let unwritable = if inside.enters_containers {
             process::unshare(libc::CLONE_NEWNS, "CLONE_NEWNS")?;
-            Some(unwritable_copy(executable)?)
+            // Mounts and unmounts of the host still reach us, ours never reach the host.
+            let propagation = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+            mount_change("/", propagation).on("mount", "/")?;
+            Some(reached.map_or_else(|| unwritable_copy(executable), Ok)?)
         } else {
             None
         };
@@ -479,9 +510,6 @@ pub fn inherit_nothing() -> Result<(), SysError> {
 /// The binary on a read-only mount of its own, which belongs to no mount namespace once the descriptor is closed, and so
 /// can never be made writable again (CVE-2019-5736).
 fn unwritable_copy(executable: &Path) -> Result<OwnedFd, SysError> {
-    use rustix::mount::{MountPropagationFlags, OpenTreeFlags, mount_change, open_tree};
-    // Mounts and unmounts of the host still reach us, ours never reach the host.
-    mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC).on("mount", "/")?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let copy = open_tree(rustix::fs::CWD, executable, flags).on("open_tree", executable)?;
     mount::mount_setattr(copy.as_fd(), libc::MOUNT_ATTR_RDONLY, 0, false)?;
@@ -524,6 +552,17 @@ pub fn uid_outside() -> u32 {
     range.map_or(uid, |range| range.outside + (uid - range.inside))
 }
 
+/// Whether the ids of an image are real ids to this process: it went inside, or is the host's root and need not.
+pub fn has_ids(store: &Store) -> bool {
+    is_inside() || is_above(store)
+}
+
+/// The caller is root, whose containers have ids of their own and whose store has the real ones.
+fn is_above(store: &Store) -> bool {
+    matches!(IdMap::of_caller(), IdMap::Identity { .. })
+        && matches!(shift::Finding::recorded(store), Some(shift::Finding::Shifted { .. }))
+}
+
 /// The user namespace that this process came from, as its link in `/proc` names it.
 pub fn outside() -> Option<PathBuf> {
     std::env::var_os("MINIRUN_INSIDE").map(PathBuf::from)
@@ -540,7 +579,7 @@ pub fn enter(store: &Store) -> Result<(), UsernsError> {
 
 /// [`enter`], where the half that stays outside answers what the inner one asks it ([`ask`]).
 pub fn enter_and_answer(store: &Store, answer: impl FnMut(&[u8]) -> Vec<u8>) -> Result<(), UsernsError> {
-    if !is_inside() {
+    if !has_ids(store) {
         std::process::exit(run_inside(store, std::env::args_os().collect(), answer)?);
     }
     Ok(())
@@ -579,7 +618,14 @@ pub fn run_inside(
     use rustix::event::{PollFd, PollFlags, poll};
     let arguments = arguments.into_iter().filter_map(|a| CString::new(a.into_vec()).ok()).collect();
     let (ours, theirs) = socket::pair()?;
-    let inside = Inside { arguments, socket: Some(&theirs), enters_containers: false, is_monitor: false, beside: None };
+    let inside = Inside {
+        arguments,
+        socket: Some(&theirs),
+        enters_containers: false,
+        is_monitor: false,
+        ids: IdMap::of_caller(),
+        beside: None,
+    };
     let (pid, _) = begin(store, &inside)?.finish()?;
     drop(theirs);
     let mut ours = Some(ours);
@@ -618,8 +664,10 @@ fn converse(socket: &OwnedFd, answer: &mut impl FnMut(&[u8]) -> Vec<u8>) -> bool
 /// Forgets a monitor that ends.
 pub fn leave(store: &Store) {
     let pid = outer_pid();
-    let registry = store.runtime.parent().unwrap_or(&store.runtime).join("userns");
-    let _ = fs::remove_file(registry.join(format!("{pid}-{}", process::start_time(pid).unwrap_or_default())));
+    let name = format!("{pid}-{}", process::start_time(pid).unwrap_or_default());
+    for registry in registries(store) {
+        let _ = fs::remove_file(registry.join(&name));
+    }
 }
 
 fn outer_pid() -> i32 {

@@ -15,12 +15,11 @@ use crate::container::protocol::End;
 use crate::container::request::{Network, Request};
 use crate::container::rootfs::Root;
 use crate::container::spec::{self, Facts};
-use crate::container::{capability, create};
+use crate::container::{capability, create, shift};
 use crate::image::digest::Digest;
 use crate::image::owner::Stat;
 use crate::store::{self, Lock};
 use crate::sys::{On, process};
-use crate::userns::IdMap;
 use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags};
 use std::fs::{self, File};
@@ -337,13 +336,14 @@ fn launch(
     let capabilities = capability::choose(&[], &[], false).map_err(create::CreateError::from)?;
     let directory = builder.store.path(&made.directory);
     let id = store::random_hex(32);
+    let ids = shift::ids(builder.store, false)?;
     let facts = Facts {
         id: &id,
         directory: &directory.to_string_lossy(),
         user: &user,
         capabilities: &capabilities,
         binds: &beside.binds,
-        ids: &IdMap::of_caller(),
+        ids: &ids,
         sets_apt: create::sets_apt(builder.store, &layers),
     };
     let spec = spec::build(&request, image.config(), &facts).map_err(create::CreateError::from)?;
@@ -366,7 +366,8 @@ fn launch(
         layering: builder.room()?.layering,
         new_volumes: Vec::new(),
         cgroup: None,
-        single_id: IdMap::of_caller().is_single(),
+        single_id: ids.is_single(),
+        shifted: launch::shifted(builder.store, &ids),
         reaping_init: false,
     };
     let plan = Plan::of_container(&spec, &around).map_err(launch::LaunchError::from)?;
@@ -384,7 +385,7 @@ fn launch(
     };
     // Those that have hashed and unpacked.
     process::await_threads();
-    let monitor = launch::prepare(builder.store, "build")?;
+    let monitor = launch::prepare(builder.store, "build", ids)?;
     let end = launch::converse(monitor, &job, Vec::new(), "build", &directory, &mut Silent)?;
     Ok((end, beside))
 }

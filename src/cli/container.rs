@@ -149,7 +149,7 @@ impl Command {
             Self::Restart(arguments) => each(&arguments.containers, |name| {
                 let container = Container::find(&context.store, name)?;
                 stop(&container, arguments.signal.as_deref(), arguments.time)?;
-                let prepared = launch::prepare(&context.store, &container.record.name)?;
+                let prepared = launch::prepare_for(&context.store, &container.record)?;
                 launch::start(&context.store, &container, prepared, &mut launch::Silent)?;
                 println!("{name}");
                 Ok(0)

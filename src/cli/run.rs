@@ -12,6 +12,7 @@ use crate::container::protocol::End;
 use crate::container::record::{self, Container, Phase};
 use crate::container::request::{self, Limits, Network, Request};
 use crate::container::session::Ending;
+use crate::container::shift;
 use crate::diag::{Diagnose, Failure};
 use crate::image::Image;
 use crate::network::ports;
@@ -53,6 +54,9 @@ pub struct CreateArgs {
     /// Mount a host directory, a named volume or a new one
     #[arg(short, long, value_name = "[SOURCE:]TARGET[:ro]")]
     volume: Vec<String>,
+    /// Give root's container the host's own ids instead of ids that nobody else has
+    #[arg(long, value_name = "host", value_parser = ["host"])]
+    userns: Option<String>,
     /// Mount memory that is gone when the container stops
     #[arg(long, value_name = "TARGET[:OPTIONS]")]
     tmpfs: Vec<String>,
@@ -202,6 +206,7 @@ impl CreateArgs {
         }
         env.extend(self.env);
         let mut request = Request {
+            host_ids: self.userns.is_some(),
             image: self.image_and_command[0].clone(),
             name: self.name,
             command: self.image_and_command[1..].to_vec(),
@@ -320,7 +325,8 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     let image = registry::image(context, &arguments.create.image_and_command[0], &arguments.create.pull)?;
     // Its monitor sets out while the container is being made.
     let name = arguments.create.name.get_or_insert_with(|| record::random_name(&context.store));
-    let prepared = launch::prepare(&context.store, name)?;
+    let ids = shift::ids(&context.store, arguments.create.userns.is_some())?;
+    let prepared = launch::prepare(&context.store, name, ids)?;
     let container = arguments.create.create(context, &image)?;
     let mut told = arguments.explain.map(|how| {
         Told::new(how, arguments.speech.language(), context.store.root.clone(), container.directory.clone())
@@ -393,7 +399,7 @@ fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8,
         println!("{name}");
         return Ok(0);
     }
-    let prepared = launch::prepare(&context.store, &container.record.name)?;
+    let prepared = launch::prepare_for(&context.store, &container.record)?;
     let end = match launch::start(&context.store, &container, prepared, &mut Silent) {
         Err(LaunchError::Running(_)) => {
             println!("{name}");

@@ -121,7 +121,7 @@ impl Listener for Told {
                 self.add_call("unshare(CLONE_NEWUSER)".into(), words.step_user_namespace_made.into());
                 let program = match map {
                     IdMap::Range { .. } => "newuidmap PID",
-                    IdMap::Identity { .. } | IdMap::Single { .. } => "write(/proc/PID/uid_map)",
+                    IdMap::Shifted { .. } | IdMap::Identity { .. } | IdMap::Single { .. } => "write(/proc/PID/uid_map)",
                 };
                 let ranges = map.uids().into_iter().map(|r| format!("{} {} {}", r.inside, r.outside, r.count));
                 let call = format!("{program} {}", ranges.collect::<Vec<_>>().join(" "));

@@ -3,6 +3,7 @@
 use super::capability::{self, UnknownCapability};
 use super::record::{self, Container, MountedVolume, Record, RecordError};
 use super::request::{self, Network, Request, Source, Volume};
+use super::shift;
 use super::spec::{self, Facts};
 use super::users::{self, UserError};
 use crate::diag::Diagnose;
@@ -95,7 +96,7 @@ pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Deci
         user: &user,
         capabilities: &capabilities,
         binds: &binds,
-        ids: &IdMap::of_caller(),
+        ids: &shift::ids(store, request.host_ids)?,
         sets_apt: sets_apt(store, &layers),
     };
     let spec = spec::build(&request, config, &facts)?;

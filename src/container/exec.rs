@@ -9,7 +9,6 @@ use super::users;
 use super::{capability, capability::UnknownCapability, cgroup};
 use crate::diag::Diagnose;
 use crate::store::Store;
-use crate::userns::IdMap;
 use std::path::Path;
 
 /// What was asked for.
@@ -103,8 +102,7 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
     let effective = if process.user().uid() == 0 { bounding } else { Some(Default::default()) };
     capabilities.set_effective(effective.clone()).set_permitted(effective);
     process.set_capabilities(Some(capabilities));
-    let mut plan =
-        Plan::of_exec(state.pid, spec, &process, IdMap::of_caller().is_single()).map_err(LaunchError::from)?;
+    let mut plan = Plan::of_exec(state.pid, spec, &process, prepared.ids()).map_err(LaunchError::from)?;
     if let Some((targets, without)) = wanted.probe {
         plan.probe(targets, without);
     }

@@ -5,13 +5,13 @@ use super::plan::{Plan, PlanError, StepFailed, Surroundings};
 use super::protocol::{End, Message};
 use super::record::{Container, Record, RecordError, State};
 use super::request::Network;
-use super::{cgroup, monitor};
+use super::{cgroup, monitor, shift};
 use crate::diag::Diagnose;
 use crate::network::egress;
 use crate::network::ports::{self, PortError, PortSpec};
 use crate::store::{Lock, Store};
 use crate::sys::{On, SysError, process};
-use crate::userns::{self, IdMap, Inside, Origin, Spawning, UsernsError};
+use crate::userns::{self, IdMap, IdRange, Inside, Origin, Spawning, UsernsError};
 use oci_spec::runtime::Spec;
 use rustix::termios::tcgetwinsize;
 use serde::{Deserialize, Serialize};
@@ -101,15 +101,20 @@ pub struct Silent;
 
 impl Listener for Silent {}
 
-/// The plan that starts this container now.
-pub fn plan(container: &Container, cgroup: Option<String>, layering: Layering) -> Result<Plan, LaunchError> {
-    plan_of(&container.record, container.spec()?, cgroup, layering)
-}
-
-/// The plan that starts what was decided.
-pub fn plan_of(record: &Record, spec: &Spec, cgroup: Option<String>, layering: Layering) -> Result<Plan, LaunchError> {
+/// The plan that starts what was decided, with these ids.
+pub fn plan(
+    store: &Store,
+    record: &Record,
+    spec: &Spec,
+    ids: &IdMap,
+    cgroup: Option<String>,
+    layering: Layering,
+) -> Result<Plan, LaunchError> {
     let directory = format!("containers/{}", record.id);
-    let new_volumes = record.volumes.iter().filter(|v| v.name.is_some()).map(|v| (v.source.clone(), v.target.clone()));
+    // As the store's other parts relative to it: shifted ids know no other way there.
+    let inside = |source: &str| Path::new(source).strip_prefix(&store.root).map_or(source.into(), Path::to_owned);
+    let new_volumes = record.volumes.iter().filter(|v| v.name.is_some());
+    let new_volumes = new_volumes.map(|v| (inside(&v.source).to_string_lossy().into_owned(), v.target.clone()));
     let around = Surroundings {
         overlay: Overlay {
             lower: record.layers.clone(),
@@ -121,10 +126,17 @@ pub fn plan_of(record: &Record, spec: &Spec, cgroup: Option<String>, layering: L
         layering,
         new_volumes: new_volumes.collect(),
         cgroup,
-        single_id: IdMap::of_caller().is_single(),
+        single_id: ids.is_single(),
+        shifted: shifted(store, ids),
         reaping_init: record.request.init,
     };
     Ok(Plan::of_container(spec, &around)?)
+}
+
+/// What a plan must know of ids that are not those on disk.
+pub fn shifted(store: &Store, ids: &IdMap) -> Option<(String, IdRange)> {
+    let range = ids.uids().first().copied().filter(|_| ids.is_shifted())?;
+    Some((store.root.to_string_lossy().into_owned(), range))
 }
 
 /// Rows and columns of the terminal that we are on.
@@ -137,6 +149,7 @@ pub fn terminal_size() -> Option<(u16, u16)> {
 pub struct Prepared {
     spawning: Spawning,
     end: End,
+    ids: IdMap,
 }
 
 impl Prepared {
@@ -144,23 +157,34 @@ impl Prepared {
     pub fn pid(&self) -> i32 {
         self.spawning.pid()
     }
+
+    pub fn ids(&self) -> &IdMap {
+        &self.ids
+    }
 }
 
-/// Starts a monitor; `name` is what `ps` shows it with.
-pub fn prepare(store: &Store, name: &str) -> Result<Prepared, LaunchError> {
-    prepare_in(store, name, None)
+/// Starts a monitor for a container that is there already.
+pub fn prepare_for(store: &Store, record: &Record) -> Result<Prepared, LaunchError> {
+    prepare(store, &record.name, shift::ids(store, record.request.host_ids)?)
+}
+
+/// Starts a monitor for a container with these ids; `name` is what `ps` shows it with.
+pub fn prepare(store: &Store, name: &str, ids: IdMap) -> Result<Prepared, LaunchError> {
+    prepare_in(store, name, ids, None)
 }
 
 /// Starts a monitor in the user namespace of a container's process.
 pub fn prepare_beside(store: &Store, name: &str, pid: i32) -> Result<Prepared, LaunchError> {
-    prepare_in(store, name, Some(pid))
+    let ids = shift::of_process(pid).unwrap_or_else(IdMap::of_caller);
+    prepare_in(store, name, ids, Some(pid))
 }
 
-fn prepare_in(store: &Store, name: &str, beside: Option<i32>) -> Result<Prepared, LaunchError> {
+fn prepare_in(store: &Store, name: &str, ids: IdMap, beside: Option<i32>) -> Result<Prepared, LaunchError> {
     let (ours, theirs) = End::pair()?;
     let arguments = [monitor::NAME, name].iter().filter_map(|a| CString::new(*a).ok()).collect();
-    let inside = Inside { arguments, socket: Some(theirs.socket()), enters_containers: true, is_monitor: true, beside };
-    Ok(Prepared { spawning: userns::begin(store, &inside)?, end: ours })
+    let inside =
+        Inside { arguments, socket: Some(theirs.socket()), enters_containers: true, is_monitor: true, ids, beside };
+    Ok(Prepared { spawning: userns::begin(store, &inside)?, end: ours, ids: inside.ids })
 }
 
 /// Starts a container that was created or has ended. Returns the client's end of the conversation, which is attached.
@@ -171,10 +195,11 @@ pub fn start(
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
     let lock = container.lock()?;
-    let started = match attempt(container, &lock, prepared, Layering::of(store), listener) {
+    let started = match attempt(store, container, &lock, prepared, Layering::of(store), listener) {
         Err(LaunchError::Step { source, .. }) if source.no_overlay => {
             let layering = Layering::instead(store)?;
-            attempt(container, &lock, prepare(store, &container.record.name)?, layering, listener)
+            let prepared = prepare(store, &container.record.name, IdMap::of_caller())?;
+            attempt(store, container, &lock, prepared, layering, listener)
         }
         other => other,
     };
@@ -190,6 +215,7 @@ pub fn start(
 }
 
 fn attempt(
+    store: &Store,
     container: &Container,
     lock: &Lock,
     prepared: Prepared,
@@ -204,7 +230,7 @@ fn attempt(
     let placed = cgroup::place(&request.limits, &container.record.id, prepared.pid());
     placed.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let group = placed.group.map(|g| g.to_string_lossy().into_owned());
-    let mut plan = plan(container, group.clone(), layering)?;
+    let mut plan = plan(store, &container.record, container.spec()?, &prepared.ids, group.clone(), layering)?;
     let listeners = if request.network == Network::Private { ports::open(&request.ports)? } else { Vec::new() };
     // What an earlier monitor left when it was killed.
     let _ = crate::store::remove_tree(&container.runtime);
@@ -252,12 +278,28 @@ pub fn converse(
     let mut memory = File::from(memory);
     let text = serde_json::to_vec(job).unwrap_or_default();
     memory.write_all(&text).on("write", "job")?;
-    let numbers: Vec<_> =
+    let mut numbers: Vec<_> =
         std::iter::once(memory.as_raw_fd()).chain(descriptors.iter().map(AsRawFd::as_raw_fd)).collect();
     let (monitor_pid, origin) = prepared.spawning.finish()?;
     let lost = || LaunchError::Lost(name.to_owned());
+    let failed = |step: u32, errno: i32| {
+        let what = match &job.container {
+            Some(_) => format!("start container {name}"),
+            None => format!("run a command in container {name}"),
+        };
+        LaunchError::Step { what, source: job.plan.failure(step, errno) }
+    };
+    let trees = match shift::trees(&job.plan, monitor_pid) {
+        Ok(trees) => trees,
+        Err((step, error)) => {
+            drop(ours);
+            let _ = process::wait(monitor_pid);
+            return Err(failed(step, error.errno));
+        }
+    };
+    numbers.extend(trees.iter().map(AsRawFd::as_raw_fd));
     ours.send_with(&Message::Job, &numbers).map_err(|_| lost())?;
-    drop(descriptors);
+    drop((descriptors, trees));
     listener.namespace(&origin);
     loop {
         match ours.receive()?.map(|(message, _)| message) {
@@ -275,12 +317,7 @@ pub fn converse(
             Some(Message::Failed { step, errno }) => {
                 // It has cleaned up before it spoke.
                 let _ = process::wait(monitor_pid);
-                let source = job.plan.failure(step, errno as i32);
-                let what = match &job.container {
-                    Some(_) => format!("start container {name}"),
-                    None => format!("run a command in container {name}"),
-                };
-                return Err(LaunchError::Step { what, source });
+                return Err(failed(step, errno as i32));
             }
             Some(_) => {}
             None => return Err(lost()),

@@ -24,6 +24,7 @@ pub mod request;
 pub mod rootfs;
 pub mod seccomp;
 pub mod session;
+pub mod shift;
 pub mod spec;
 pub mod step;
 pub mod stop_all;

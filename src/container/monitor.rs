@@ -12,13 +12,14 @@ use super::record::{self, Container, Phase, State};
 use super::rootfs::Root;
 use super::step::{Step, Walk, namespace_flags};
 use super::supervise::{Connection, Supervised, supervise};
-use super::{cgroup, init};
+use super::{cgroup, init, shift};
 use crate::network::egress::{StandIn, Way};
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
 use crate::store::{self, Store};
 use crate::sys::{On, SysError, process, socket};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
@@ -58,8 +59,15 @@ fn serve(client: End) -> Result<i32, SysError> {
     let null = File::options().read(true).write(true).open("/dev/null").on("open", "/dev/null")?;
     (0..3).try_for_each(|number| process::dup_to(null.as_fd(), number))?;
     let job = read_job(File::from(descriptors.remove(0)))?;
-    let Ok(store) = Store::open(None) else { return Ok(125) };
+    let Ok(mut store) = Store::open(None) else { return Ok(125) };
     std::env::set_current_dir(&store.root).on("chdir", &store.root)?;
+    let trees = VecDeque::from(descriptors.split_off(descriptors.len().saturating_sub(job.plan.brought())));
+    // Whose files are not root's on disk, root alone without a user namespace could remove; or its own root, through this.
+    let mapped = trees.front().filter(|_| job.plan.is_shifted()).map(|tree| tree.try_clone().on("dup", "the store"));
+    let mapped = mapped.transpose()?;
+    if mapped.is_some() {
+        store.root = ".".into();
+    }
     let container = job.container.as_ref().and_then(|id| Container::load(&store, id).ok());
 
     // The client's lock on the container: it may die before us.
@@ -67,7 +75,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     let listeners: Vec<Listener> =
         job.ports.iter().cloned().zip(descriptors).map(|(spec, fd)| Listener::from_parts(spec, fd)).collect();
     let mut state = State::default();
-    let begun = begin(&job, &client, container.as_ref()).and_then(|(supervised, pid)| {
+    let begun = begin(&job, trees, &client, container.as_ref()).and_then(|(supervised, pid)| {
         state = State {
             phase: Phase::Running,
             pid,
@@ -90,15 +98,16 @@ fn serve(client: End) -> Result<i32, SysError> {
     let mut supervised = match begun {
         Ok(begun) => begun,
         Err(failed) => {
+            crate::userns::leave(&store);
             if let Some(container) = &container {
                 let _ = store::remove_tree(&container.runtime);
                 // Where the kernel gives no overlay, the client tries again.
                 let again = job.plan.failure(failed.step, failed.errno).no_overlay;
                 if container.record.request.auto_remove && !again {
+                    enter(mapped.as_ref());
                     let _ = record::remove(&store, container, true);
                 }
             }
-            crate::userns::leave(&store);
             client.send(&Message::Failed { step: failed.step, errno: failed.errno.unsigned_abs() })?;
             return Ok(125);
         }
@@ -140,7 +149,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     // Free for the next container at once; the device, which the kernel takes its time to take away, as this process ends.
     supervised.proxy = None;
     // Its files go last too: nobody has to wait for that.
-    let _withdrawn = container.filter(|c| c.record.request.auto_remove).and_then(|container| {
+    let withdrawn = container.filter(|c| c.record.request.auto_remove).and_then(|container| {
         let _lock = container.lock().ok()?;
         let still_ours = container.written_state().monitor == state.monitor;
         still_ours.then(|| record::withdraw(&store, &container, true).ok()).flatten().flatten()
@@ -154,7 +163,17 @@ fn serve(client: End) -> Result<i32, SysError> {
         let _ = connection.end.wait_and_send(&last);
     }
     drop(waiting);
+    enter(mapped.as_ref());
+    drop(withdrawn);
     Ok(0)
+}
+
+/// Goes on as the root to whom all files of the store's mapped tree belong.
+fn enter(mapped: Option<&OwnedFd>) {
+    if let Some(tree) = mapped {
+        let _ = rustix::process::fchdir(tree);
+        let _ = shift::become_root();
+    }
 }
 
 fn own_pid() -> i32 {
@@ -192,7 +211,12 @@ fn streams(wants_stdin: bool) -> Result<Streams, SysError> {
 }
 
 /// Carries out the plan until its last step has become the payload.
-fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supervised, i32), Failed> {
+fn begin(
+    job: &Job,
+    trees: VecDeque<OwnedFd>,
+    client: &End,
+    container: Option<&Container>,
+) -> Result<(Supervised, i32), Failed> {
     let plan = &job.plan;
     let clone_step = plan.outside.len() as u32 - 1;
     let here = |error: SysError| Failed { step: clone_step, errno: error.errno };
@@ -204,7 +228,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
         _ => None,
     };
     let awaits_egress = matches!(job.egress, Some(Way::Pasta(_)));
-    let mut walk = Walk { size: job.size, ..Walk::default() };
+    let mut walk = Walk { size: job.size, trees, ..Walk::default() };
     for (index, step) in plan.outside.iter().enumerate() {
         let begun = std::time::Instant::now();
         step.apply(&mut walk).map_err(|error| Failed { step: index as u32, errno: error.errno })?;
@@ -240,7 +264,8 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
     if job.told {
         did(client, clone_step, begun.elapsed());
     }
-    drop(theirs);
+    // No mount of the host is held for longer than the container needs it.
+    drop((theirs, walk));
     let control = match container {
         Some(container) => Some(socket::listen(&container.control()).map_err(here)?),
         None => None,

@@ -3,10 +3,11 @@
 use super::layering::{Layering, Overlay};
 use super::probe::{Targets, Without};
 use super::step::{Mount, Step, pack};
-use super::{seccomp, spec};
+use super::{seccomp, shift, spec};
 use crate::diag::Diagnose;
 use crate::network::egress;
 use crate::sys::SysError;
+use crate::userns::{IdMap, IdRange};
 use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxSeccomp, Process, Spec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -69,12 +70,10 @@ pub struct Surroundings {
     /// The cgroup that this container's limits are set in, if there is one.
     pub cgroup: Option<String>,
     pub single_id: bool,
+    /// The store, where the container's ids are not those on disk.
+    pub shifted: Option<(String, IdRange)>,
     pub reaping_init: bool,
 }
-
-/// Devices that every container has, as the OCI specification demands; bound from the host, for a user namespace may not
-/// make any.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 const LINKS: [(&str, &str); 5] = [
     ("/dev/ptmx", "pts/ptmx"),
@@ -139,7 +138,11 @@ impl Plan {
         if namespaces.iter().any(|n| n == "cgroup") {
             inside.push(Step::CgroupNamespace);
         }
-        inside.extend([Step::Detach, laid]);
+        inside.push(Step::Detach);
+        if let Some((store, ids)) = &around.shifted {
+            inside.push(Step::ShiftedStore { store: store.clone(), ids: *ids });
+        }
+        inside.push(laid);
         for (volume, target) in &around.new_volumes {
             inside.push(Step::FillVolume { volume: volume.clone(), target: target.clone() });
         }
@@ -151,18 +154,22 @@ impl Plan {
                 None => "bind",
             };
             let target = mount.destination().to_string_lossy().into_owned();
+            let is_brought = around.shifted.is_some() && (kind == "bind" || target == "/dev");
             inside.push(Step::Mount(Mount {
+                is_brought,
                 kind: kind.into(),
                 source: mount.source().as_ref().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
                 options: mount.options().clone().unwrap_or_default(),
                 target: target.clone(),
             }));
             if target == "/dev" {
-                for name in DEVICES {
+                // A user namespace may make no nodes: the host's are bound.
+                for (name, ..) in shift::DEVICES.iter().filter(|_| !is_brought) {
                     let device = format!("/dev/{name}");
                     // What is written goes to the device all the same; but its owner, mode and times are the host's.
                     let (kind, options) = ("bind".into(), vec!["bind".into(), "ro".into()]);
-                    inside.push(Step::Mount(Mount { kind, source: device.clone(), target: device, options }));
+                    let (source, target) = (device.clone(), device);
+                    inside.push(Step::Mount(Mount { kind, source, target, options, is_brought: false }));
                 }
                 for (path, to) in LINKS {
                     inside.push(Step::Link { path: path.into(), to: to.into() });
@@ -200,22 +207,24 @@ impl Plan {
     }
 
     /// The plan of another process in a container that runs.
-    pub fn of_exec(pid: i32, spec: &Spec, process: &Process, single_id: bool) -> Result<Self, PlanError> {
+    pub fn of_exec(pid: i32, spec: &Spec, process: &Process, ids: &IdMap) -> Result<Self, PlanError> {
         let linux = spec.linux().as_ref().ok_or(PlanError::Lacks("its linux part"))?;
         // From inside the cgroup namespace nobody could be born into a group that it shows; and of the PID namespace only
         // the next child is a part.
-        let (later, now): (Vec<_>, _) = namespaces(linux)
-            .into_iter()
-            .filter(|n| n != "user")
-            .partition(|n| matches!(n.as_str(), "cgroup" | "pid"));
+        let (later, now): (Vec<_>, _) =
+            namespaces(linux).into_iter().filter(|n| n != "user").partition(|n| matches!(n.as_str(), "cgroup" | "pid"));
         let outside = vec![Step::JoinNamespaces { pid, namespaces: now }, Step::Clone { namespaces: Vec::new() }];
         let required = linux.seccomp().is_none();
-        let mut inside = vec![Step::SessionKeyring { required }, Step::JoinNamespaces { pid, namespaces: later }];
+        let mut inside = vec![Step::SessionKeyring { required }];
+        if ids.is_shifted() {
+            inside.push(Step::ShiftedRoot);
+        }
+        inside.push(Step::JoinNamespaces { pid, namespaces: later });
         let terminal = process.terminal().unwrap_or(false);
         if terminal {
             inside.push(Step::Terminal { console: false });
         }
-        confine(&mut inside, process, &Filter { policy: linux.seccomp().as_ref(), single_id })?;
+        confine(&mut inside, process, &Filter { policy: linux.seccomp().as_ref(), single_id: ids.is_single() })?;
         inside.extend([Step::Sibling, Step::Session { terminal }, exec(process)?]);
         Ok(Self { outside, inside })
     }
@@ -233,6 +242,15 @@ impl Plan {
 
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.outside.iter().chain(&self.inside)
+    }
+
+    /// How many trees the host's root must have mounted for it.
+    pub fn brought(&self) -> usize {
+        self.steps().filter(|step| step.wants_tree()).count()
+    }
+
+    pub fn is_shifted(&self) -> bool {
+        self.inside.iter().any(|step| matches!(step, Step::ShiftedStore { .. }))
     }
 
     /// The sentence for a failure that crossed a process boundary as two numbers.

@@ -40,6 +40,9 @@ pub struct Request {
     pub stop_timeout: Option<u32>,
     #[serde(default)]
     pub log: LogOptions,
+    /// `--userns=host`: root's containers have root's ids.
+    #[serde(default)]
+    pub host_ids: bool,
 }
 
 /// `--log-driver`, `--log-opt`: what is kept of what it prints.

@@ -5,16 +5,20 @@
 use super::layering::Overlay;
 use super::probe::{self, Targets};
 use super::rootfs::Root;
+use super::shift;
 use crate::sys::process::{self, Fork};
 use crate::sys::{SysError, keyring, mount, netlink};
+use crate::userns::IdRange;
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, OpenTreeFlags, fsconfig_create,
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, open_tree,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 /// One mount, as a line of fstab would say it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,6 +30,9 @@ pub struct Mount {
     pub target: String,
     /// `ro`, `nosuid`, …, and the file system's own `size=64m`.
     pub options: Vec<String>,
+    /// It comes made by the host's root, for the container's could not make it.
+    #[serde(default)]
+    pub is_brought: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,6 +70,13 @@ pub enum Step {
     },
     CgroupNamespace,
     Detach,
+    /// From here on as the root of shifted ids, to whom the store's files belong through this mount.
+    ShiftedStore {
+        store: String,
+        ids: IdRange,
+    },
+    /// The same where nothing of the store is needed.
+    ShiftedRoot,
     Overlay(Overlay),
     CopyLayers(Overlay),
     /// What `FuseOverlay` has mounted outside.
@@ -154,6 +168,8 @@ pub struct Walk {
     pub joined: Option<OwnedFd>,
     /// The process that goes on in this one's place.
     pub successor: Option<i32>,
+    /// What the host's root has mounted for steps that cannot, in their order.
+    pub trees: VecDeque<OwnedFd>,
 }
 
 const LAYER_FLAGS: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
@@ -202,6 +218,12 @@ impl Step {
             Self::Root { target } => walk.enter(target),
             Self::FuseOverlay(overlay) => overlay.mount_by_fuse(),
             Self::FillVolume { volume, target } => walk.root()?.copy_out(target, volume),
+            Self::ShiftedStore { store, .. } => shift::settle(&walk.tree()?, Path::new(store)),
+            Self::ShiftedRoot => shift::become_root(),
+            Self::Mount(mount) if mount.is_brought => {
+                let tree = walk.tree()?;
+                mount.attach(&tree, walk.root()?)
+            }
             Self::Mount(mount) => mount.apply(walk.root()?),
             Self::Link { path, to } => walk.root()?.link(path, to),
             Self::Terminal { console } => {
@@ -270,6 +292,11 @@ impl Step {
         }
     }
 
+    /// The host's root must have mounted something for it.
+    pub fn wants_tree(&self) -> bool {
+        matches!(self, Self::ShiftedStore { .. } | Self::Mount(Mount { is_brought: true, .. }))
+    }
+
     /// The system call and its arguments.
     pub fn call(&self) -> String {
         match self {
@@ -283,6 +310,10 @@ impl Step {
             Self::JoinNamespaces { pid, namespaces } => format!("setns(pidfd of {pid}, {})", flag_names(namespaces)),
             Self::SessionKeyring { .. } => "keyctl(KEYCTL_JOIN_SESSION_KEYRING)".into(),
             Self::CgroupNamespace => "unshare(CLONE_NEWCGROUP)".into(),
+            Self::ShiftedStore { store, .. } => {
+                format!("open_tree({store}) mount_setattr(MOUNT_ATTR_IDMAP) move_mount({store}) setresuid(0)")
+            }
+            Self::ShiftedRoot => "setgroups([]) setresgid(0) setresuid(0)".into(),
             Self::Detach => "mount(/, MS_REC|MS_PRIVATE)".into(),
             Self::Overlay(overlay) => overlay.call(),
             Self::FuseOverlay(overlay) => overlay.fuse_call(),
@@ -354,9 +385,9 @@ impl Step {
             (Self::Clone { .. } | Self::NetworkNamespace, libc::EPERM) => {
                 said("see what this host forbids: minirun doctor")
             }
-            (Self::SessionKeyring { .. }, libc::EDQUOT) => {
-                said("your keyrings are as many as you may have; see /proc/key-users, and as root: sysctl kernel.keys.maxkeys")
-            }
+            (Self::SessionKeyring { .. }, libc::EDQUOT) => said(
+                "your keyrings are as many as you may have; see /proc/key-users, and as root: sysctl kernel.keys.maxkeys",
+            ),
             (Self::JoinNamespaces { .. }, libc::ESRCH) => said("the container ended meanwhile"),
             _ => None,
         }
@@ -384,13 +415,18 @@ impl Walk {
         Ok(())
     }
 
+    fn tree(&mut self) -> Result<OwnedFd, SysError> {
+        let missing = || SysError { call: "open_tree", subject: "what was brought".into(), errno: libc::EBADF };
+        self.trees.pop_front().ok_or_else(missing)
+    }
+
     fn root(&self) -> Result<&Root, SysError> {
         self.root.as_ref().ok_or(SysError { call: "open", subject: "the container's root".into(), errno: libc::EBADF })
     }
 }
 
 /// Splits fstab's options into the flags of a mount and the settings of a file system.
-fn split_options(options: &[String]) -> (MountAttrFlags, bool, Vec<&str>) {
+pub fn split_options(options: &[String]) -> (MountAttrFlags, bool, Vec<&str>) {
     let (mut flags, mut recursive, mut settings) = (MountAttrFlags::empty(), false, Vec::new());
     for option in options {
         match option.as_str() {
@@ -426,9 +462,7 @@ impl Mount {
                 // What a host's mount forbids stays forbidden: flags are added, never cleared.
                 mount::mount_setattr(tree.as_fd(), u64::from(flags.bits()), 0, recursive)?;
             }
-            let is_directory =
-                on(rustix::fs::fstat(&tree), "fstat", &self.source)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
-            return root.attach(&tree, &self.target, is_directory);
+            return self.attach(&tree, root);
         }
         let context = on(fsopen(self.kind.as_str(), FsOpenFlags::FSOPEN_CLOEXEC), "fsopen", &self.kind)?;
         for setting in settings {
@@ -442,9 +476,18 @@ impl Mount {
         root.attach(&mount, &self.target, true)
     }
 
+    fn attach(&self, tree: &OwnedFd, root: &Root) -> Result<(), SysError> {
+        let is_directory = on(rustix::fs::fstat(tree), "fstat", &self.source)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+        root.attach(tree, &self.target, is_directory)
+    }
+
     fn call(&self) -> String {
         let options = self.options.join(",");
-        if self.kind == "bind" {
+        if self.is_brought && self.kind == "bind" {
+            format!("open_tree({}) mount_setattr(MOUNT_ATTR_IDMAP) move_mount({}) {options}", self.source, self.target)
+        } else if self.is_brought {
+            format!("fsopen({}) fsmount({options}) mknodat(device nodes) move_mount({})", self.kind, self.target)
+        } else if self.kind == "bind" {
             format!("open_tree({}, OPEN_TREE_CLONE) move_mount({}) {options}", self.source, self.target)
         } else {
             format!("fsopen({}) fsmount({options}) move_mount({})", self.kind, self.target)

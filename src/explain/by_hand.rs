@@ -134,7 +134,7 @@ fn namespaces(plan: &Plan, around: &Surroundings, language: Language) -> Part {
     let ids: &[&str] = match around.ids {
         IdMap::Range { .. } => &["--user", "--map-root-user", "--map-auto"],
         IdMap::Single { .. } => &["--user", "--map-root-user"],
-        IdMap::Identity { .. } => &[],
+        IdMap::Shifted { .. } | IdMap::Identity { .. } => &[],
     };
     let mut flags = ids.to_vec();
     let mut part = Part::default();
@@ -197,6 +197,8 @@ fn note(step: &Step, language: Language) -> Option<String> {
         | Step::Root { .. }
         | Step::ReapingInit
         | Step::JoinNamespaces { .. }
+        | Step::ShiftedStore { .. }
+        | Step::ShiftedRoot
         | Step::Probe { .. } => words.not_by_hand,
         _ => return None,
     };

@@ -19,6 +19,8 @@ pub fn of(step: &Step, language: Language) -> String {
         Step::JoinNamespaces { pid, .. } => return fill(words.step_join_namespaces, &[pid]),
         Step::SessionKeyring { .. } => words.step_session_keyring,
         Step::Sibling => words.step_sibling,
+        Step::ShiftedStore { ids, .. } => return fill(words.step_shifted_store, &[&ids.outside]),
+        Step::ShiftedRoot => words.step_shifted_root,
         Step::CgroupNamespace => words.step_cgroup_namespace,
         Step::Detach => words.step_detach,
         Step::Overlay(overlay) => {

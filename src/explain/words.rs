@@ -261,6 +261,8 @@ words! {
     step_join_namespaces: "a second process in the container of process {}", "ещё один процесс в контейнере процесса {}";
     step_session_keyring: "it gets an empty session keyring: it can neither read nor replace the keys of who started it", "он получает пустую связку ключей сеанса: ключи того, кто его запустил, ему не прочесть и не заменить";
     step_sibling: "it is born into the container's PID namespace only now, when nothing is left that could be taken from it", "он рождается в пространстве PID контейнера только теперь, когда у него уже нечего отнять";
+    step_shifted_store: "its root is id {} of the host, which owns nothing there; through an idmapped mount the files of layers, which are root's on disk, are its own", "его root — идентификатор {} хоста, которому там ничего не принадлежит; через монтирование с отображением идентификаторов файлы слоёв, принадлежащие на диске root, становятся его";
+    step_shifted_root: "it becomes the container's root, which is nobody on the host", "он становится root контейнера, который на хосте никто";
     step_cgroup_namespace: "it sees its own control group as the root of all", "свою контрольную группу он видит как корень всех";
     step_detach: "its mounts stay its own: none reaches the host", "его монтирования остаются у него: ни одно не попадёт на хост";
     step_overlay: "{} below, one writable directory on top; nothing is copied", "{} снизу, один каталог для записи сверху; ничего не копируется";

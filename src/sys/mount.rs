@@ -5,7 +5,17 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// mount_setattr(2) on the mount that `mount` is, and with `recursive` on all below it.
 pub fn mount_setattr(mount: BorrowedFd, set: u64, clear: u64, recursive: bool) -> Result<(), SysError> {
-    let attributes = libc::mount_attr { attr_set: set, attr_clr: clear, propagation: 0, userns_fd: 0 };
+    change(mount, &libc::mount_attr { attr_set: set, attr_clr: clear, propagation: 0, userns_fd: 0 }, recursive)
+}
+
+/// The same with MOUNT_ATTR_IDMAP: a file's owner on disk is seen as that id of the user namespace.
+pub fn set_idmap(mount: BorrowedFd, namespace: BorrowedFd, recursive: bool) -> Result<(), SysError> {
+    let userns_fd = namespace.as_raw_fd() as u64;
+    let attributes = libc::mount_attr { attr_set: libc::MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd };
+    change(mount, &attributes, recursive)
+}
+
+fn change(mount: BorrowedFd, attributes: &libc::mount_attr, recursive: bool) -> Result<(), SysError> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: `attributes` outlives the call and its size is given; the empty path means the descriptor itself.
     let result = unsafe {
@@ -14,8 +24,8 @@ pub fn mount_setattr(mount: BorrowedFd, set: u64, clear: u64, recursive: bool) -
             mount.as_raw_fd(),
             c"".as_ptr(),
             flags,
-            &raw const attributes,
-            size_of_val(&attributes),
+            std::ptr::from_ref(attributes),
+            size_of_val(attributes),
         )
     };
     match result {

@@ -35,7 +35,7 @@ impl ScriptArgs {
             }
         };
         let directory = store.path("containers").join(&decided.record.id);
-        let plan = launch::plan_of(&decided.record, &decided.spec, None, Layering::of(store))?;
+        let plan = launch::plan(store, &decided.record, &decided.spec, &IdMap::of_caller(), None, Layering::of(store))?;
         let around = Surroundings {
             store: &store.root,
             upper: upper.as_deref(),

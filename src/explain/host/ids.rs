@@ -2,7 +2,9 @@
 
 use super::attempt::with_namespace;
 use super::{Finding, status};
+use crate::container::shift;
 use crate::diag::Diagnose;
+use crate::store::Store;
 use crate::userns::{IdMap, UsernsError, program, subordinate, user_name};
 use std::error::Error;
 use std::fs;
@@ -13,12 +15,12 @@ use std::path::Path;
 const FIRST: u32 = 100_000;
 const COUNT: u32 = 65_536;
 
-pub fn look(namespaces_usable: bool) -> Finding {
+pub fn look(store: &Store, namespaces_usable: bool) -> Finding {
     let subject = "ids";
     let map = IdMap::of_caller();
     let count: u64 = map.uids().iter().map(|range| u64::from(range.count)).sum();
     match &map {
-        IdMap::Identity { .. } => Finding::ok(subject, format!("all {count} that root has here")),
+        IdMap::Shifted { .. } | IdMap::Identity { .. } => of_root(subject, store),
         IdMap::Single { .. } => {
             let (why, mend) = why_single();
             Finding::note(subject, format!("one, your own: {why}; owners of files in images are kept on record"), mend)
@@ -33,6 +35,28 @@ pub fn look(namespaces_usable: bool) -> Finding {
                 Finding::lacks(subject, said, mend_helper().or_else(|| error.hint()))
             }
         },
+    }
+}
+
+/// Tried anew, for a host that refused may give it now.
+fn of_root(subject: &'static str, store: &Store) -> Finding {
+    match shift::find_out(store) {
+        Ok(shift::Finding::Shifted { uids, .. }) => {
+            let last = uids.outside.saturating_add(uids.count - 1);
+            Finding::ok(
+                subject,
+                format!("{} to {last} of the host for containers; -v and the store keep theirs", uids.outside),
+            )
+        }
+        Ok(shift::Finding::Refused(said)) => {
+            let found = format!("the host's own, so a container's root is the host's: {said}");
+            Finding::note(
+                subject,
+                found,
+                "keep the store on ext4, xfs, btrfs or tmpfs, and use a kernel from 5.19 on".to_owned(),
+            )
+        }
+        Err(error) => Finding::note(subject, error.to_string(), None),
     }
 }
 

@@ -52,7 +52,7 @@ pub fn look(store: &Store) -> Vec<Finding> {
     // Without a user namespace every other attempt would fail for the same reason and hide it.
     let usable = namespaces.iter().all(|finding| finding.verdict != Verdict::Lacks);
     findings.extend(namespaces);
-    findings.push(ids::look(usable));
+    findings.push(ids::look(store, usable));
     if usable {
         findings.push(namespaces::proc());
         findings.push(namespaces::overlay(store));

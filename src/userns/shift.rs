@@ -1,0 +1,105 @@
+//! The ids that root's containers have instead of the host's own: which, and that this host can give them, as the store
+//! has it written down.
+
+use super::{IdMap, IdRange, subordinate, user_name};
+use crate::store::{self, Store};
+use crate::sys::SysError;
+use serde::{Deserialize, Serialize};
+use std::fs;
+
+/// The file of the store.
+const FILE: &str = "shift";
+
+/// Beyond all ids that distributions, systemd and directory services give away (systemd's "Users, Groups, UIDs and GIDs"),
+/// and below those that some programs take for negative.
+const FREE: IdRange = IdRange { inside: 0, outside: 0x7000_0000, count: 0x0ffe_0000 };
+
+/// What was found out by trying.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Finding {
+    Shifted {
+        uids: IdRange,
+        gids: IdRange,
+    },
+    /// What the kernel said.
+    Refused(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    /// Another kernel may answer otherwise.
+    kernel: String,
+    finding: Finding,
+}
+
+fn kernel() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+impl Finding {
+    /// What was written down under this kernel. `None`: nothing, or nothing that can be read, and so it is to be found out.
+    pub fn recorded(store: &Store) -> Option<Self> {
+        let record: Record = serde_json::from_slice(&fs::read(store.path(FILE)).ok()?).ok()?;
+        (record.kernel == kernel()).then_some(record.finding)
+    }
+
+    pub fn write_down(&self, store: &Store) -> Result<(), SysError> {
+        let record = Record { kernel: kernel(), finding: self.clone() };
+        store::write_durably(&store.path(FILE), &serde_json::to_vec(&record).unwrap_or_default())
+    }
+
+    /// `None`: containers have the ids of their caller.
+    pub fn map(self) -> Option<IdMap> {
+        match self {
+            Self::Shifted { uids, gids } => Some(IdMap::Shifted { uids, gids }),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+/// The ids to try: those that the host gives to root, else such as nobody has.
+pub fn choose() -> IdMap {
+    let of_root = |file: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        subordinate(&text, user_name(0).as_deref(), 0).first().map(|(outside, count)| IdRange {
+            inside: 0,
+            outside: *outside,
+            count: *count,
+        })
+    };
+    match (of_root("/etc/subuid"), of_root("/etc/subgid")) {
+        (Some(uids), Some(gids)) => IdMap::Shifted { uids, gids },
+        _ => {
+            let given = ["/etc/subuid", "/etc/subgid"].map(|file| fs::read_to_string(file).unwrap_or_default());
+            let free = beyond(&given.concat());
+            IdMap::Shifted { uids: free, gids: free }
+        }
+    }
+}
+
+/// What of [`FREE`] lies beyond every range in these files' text.
+fn beyond(text: &str) -> IdRange {
+    let end = FREE.outside + FREE.count;
+    let ends = text.lines().filter_map(|line| {
+        let mut numbers = line.split(':').skip(1).map(|n| n.trim().parse::<u32>().ok());
+        let (first, count) = (numbers.next()??, numbers.next()??);
+        Some(first.saturating_add(count)).filter(|last| first < end && *last > FREE.outside)
+    });
+    let outside = ends.max().unwrap_or(FREE.outside).min(end - 1);
+    IdRange { inside: 0, outside, count: end - outside }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_others_have_are_left_alone() {
+        assert_eq!(beyond("ann:100000:65536\nbob:bad:1\n"), FREE);
+        let last = FREE.outside + FREE.count;
+        let next = beyond(&format!("ann:{}:65536\n", FREE.outside));
+        assert_eq!((next.outside, next.outside + next.count), (FREE.outside + 65536, last));
+        assert_eq!(beyond(&format!("ann:{last}:65536\n")), FREE);
+        assert_eq!(beyond("ann:1:4294967294\n").count, 1);
+    }
+}
