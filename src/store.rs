@@ -35,7 +35,7 @@ impl crate::diag::Diagnose for StoreError {
 const PARTS: [&str; 7] = ["images", "names", "layers", "containers", "container-names", "volumes", "tmp"];
 
 /// What else may lie beside them.
-const OTHERS: [&str; 4] = ["pending", "ids", "manifest-lists", "builds"];
+const OTHERS: [&str; 5] = ["pending", "ids", "shift", "manifest-lists", "builds"];
 
 /// The two directories everything lies in.
 #[derive(Debug, Clone)]

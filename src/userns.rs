@@ -490,9 +490,9 @@ fn become_inside(
     result.map_err(|error| (socket, error))
 }
 
-/// Lets a program start while its ids are still being mapped: until then it is not root, and would lose all capabilities
-/// as it is executed (capabilities(7), "Ambient capability set").
-fn keep_capabilities() -> Result<(), SysError> {
+/// Lets a program start that is not root here, as while its ids are still being mapped: it would lose all capabilities as
+/// it is executed (capabilities(7), "Ambient capability set").
+pub fn keep_capabilities() -> Result<(), SysError> {
     let kept = (|| {
         let all = caps::read(None, CapSet::Permitted)?;
         caps::set(None, CapSet::Inheritable, &all)?;
@@ -566,6 +566,11 @@ fn is_above(store: &Store) -> bool {
 /// The user namespace that this process came from, as its link in `/proc` names it.
 pub fn outside() -> Option<PathBuf> {
     std::env::var_os("MINIRUN_INSIDE").map(PathBuf::from)
+}
+
+/// The user namespace that the host is seen from: the one that this command was typed in.
+pub fn of_host() -> Option<PathBuf> {
+    outside().or_else(|| fs::read_link("/proc/self/ns/user").ok())
 }
 
 /// Goes on inside the user's namespace, where the ids of an image are real ids: outside it, this runs the same

@@ -345,7 +345,7 @@ impl Builder<'_> {
     }
 
     pub fn must_be_inside(&self) -> Result<(), BuildError> {
-        if userns::is_inside() { Ok(()) } else { Err(BuildError::NeedsNamespace) }
+        if userns::has_ids(self.store) { Ok(()) } else { Err(BuildError::NeedsNamespace) }
     }
 
     fn workdir(&mut self, number: usize, step: &Step, name: &StepName) -> Result<(), BuildError> {

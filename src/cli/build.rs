@@ -10,6 +10,7 @@ use crate::build::{
     parse,
 };
 use crate::container::request;
+use crate::container::shift;
 use crate::diag::{Diagnose, Failure};
 use crate::image;
 use crate::image::digest::Digest;
@@ -196,6 +197,8 @@ impl Diagnose for BuildArgsError {
 
 pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
+    // Root's containers, and so the RUNs, may have ids of their own; then root stays where it is.
+    shift::ids(store, false)?;
     // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
     let is_plain = context::is_plain(&arguments.context, arguments.file.as_deref());
     if arguments.explain || arguments.push || !is_plain || !Contexts::are_plain(&arguments.build_context) {
@@ -209,7 +212,7 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
         Kind::Auto => Kind::Plain,
         other => other,
     };
-    let mut progress = Progress::new(kind, arguments.explain, userns::is_inside());
+    let mut progress = Progress::new(kind, arguments.explain, userns::has_ids(store));
     arguments.idle.notes().for_each(|note| progress.note(&note));
     if arguments.check || arguments.call != Call::Build {
         return lint(source, &opened, context, &mut progress);

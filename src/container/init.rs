@@ -26,6 +26,10 @@ pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: boo
             }
         }
         let result = step.apply(&mut walk);
+        if matches!(step, Step::ShiftedStore { .. } | Step::ShiftedRoot) {
+            // It has changed its user.
+            process::die_with_parent(libc::SIGKILL);
+        }
         let result = result.and_then(|()| hand_over_terminal(&mut walk, monitor));
         if let Err(error) = result {
             let _ = monitor.send(&Message::Failed { step: number, errno: error.errno.unsigned_abs() });

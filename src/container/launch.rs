@@ -5,6 +5,7 @@ use super::plan::{Plan, PlanError, StepFailed, Surroundings};
 use super::protocol::{End, Message};
 use super::record::{Container, Record, RecordError, State};
 use super::request::Network;
+use super::streams::Streams;
 use super::{cgroup, monitor, shift};
 use crate::diag::Diagnose;
 use crate::network::egress;
@@ -278,8 +279,11 @@ pub fn converse(
     let mut memory = File::from(memory);
     let text = serde_json::to_vec(job).unwrap_or_default();
     memory.write_all(&text).on("write", "job")?;
-    let mut numbers: Vec<_> =
-        std::iter::once(memory.as_raw_fd()).chain(descriptors.iter().map(AsRawFd::as_raw_fd)).collect();
+    let streams = if job.terminal { None } else { Some(Streams::new(job.stdin, &prepared.ids)?) };
+    let mut numbers: Vec<_> = std::iter::once(memory.as_raw_fd())
+        .chain(streams.iter().flat_map(Streams::descriptors))
+        .chain(descriptors.iter().map(AsRawFd::as_raw_fd))
+        .collect();
     let (monitor_pid, origin) = prepared.spawning.finish()?;
     let lost = || LaunchError::Lost(name.to_owned());
     let failed = |step: u32, errno: i32| {
@@ -299,7 +303,7 @@ pub fn converse(
     };
     numbers.extend(trees.iter().map(AsRawFd::as_raw_fd));
     ours.send_with(&Message::Job, &numbers).map_err(|_| lost())?;
-    drop((descriptors, trees));
+    drop((streams, descriptors, trees));
     listener.namespace(&origin);
     loop {
         match ours.receive()?.map(|(message, _)| message) {

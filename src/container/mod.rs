@@ -28,5 +28,6 @@ pub mod shift;
 pub mod spec;
 pub mod step;
 pub mod stop_all;
+pub mod streams;
 pub mod supervise;
 pub mod users;

@@ -7,10 +7,11 @@
 use super::launch::Job;
 use super::logs::Log;
 use super::plan::Plan;
-use super::protocol::{End, Message, Stream};
+use super::protocol::{End, Message};
 use super::record::{self, Container, Phase, State};
 use super::rootfs::Root;
 use super::step::{Step, Walk, namespace_flags};
+use super::streams::Streams;
 use super::supervise::{Connection, Supervised, supervise};
 use super::{cgroup, init, shift};
 use crate::network::egress::{StandIn, Way};
@@ -61,6 +62,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     let job = read_job(File::from(descriptors.remove(0)))?;
     let Ok(mut store) = Store::open(None) else { return Ok(125) };
     std::env::set_current_dir(&store.root).on("chdir", &store.root)?;
+    let streams = if job.terminal { None } else { Some(Streams::from_parts(&mut descriptors, job.stdin)?) };
     let trees = VecDeque::from(descriptors.split_off(descriptors.len().saturating_sub(job.plan.brought())));
     // Whose files are not root's on disk, root alone without a user namespace could remove; or its own root, through this.
     let mapped = trees.front().filter(|_| job.plan.is_shifted()).map(|tree| tree.try_clone().on("dup", "the store"));
@@ -75,7 +77,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     let listeners: Vec<Listener> =
         job.ports.iter().cloned().zip(descriptors).map(|(spec, fd)| Listener::from_parts(spec, fd)).collect();
     let mut state = State::default();
-    let begun = begin(&job, trees, &client, container.as_ref()).and_then(|(supervised, pid)| {
+    let begun = begin(&job, (streams, trees), &client, container.as_ref()).and_then(|(supervised, pid)| {
         state = State {
             phase: Phase::Running,
             pid,
@@ -187,33 +189,10 @@ fn read_job(mut file: File) -> Result<Job, SysError> {
     serde_json::from_slice(&text).map_err(|_| SysError { call: "read", subject: "job".into(), errno: libc::EPROTO })
 }
 
-/// The streams of a process: what it gets, and our sides of them.
-struct Streams {
-    theirs: [OwnedFd; 3],
-    stdin: Option<OwnedFd>,
-    outputs: Vec<(OwnedFd, Stream)>,
-}
-
-fn streams(wants_stdin: bool) -> Result<Streams, SysError> {
-    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).on("pipe2", "");
-    let (read_stdin, stdin) = if wants_stdin {
-        let (read, write) = pipe()?;
-        (read, Some(write))
-    } else {
-        (File::open("/dev/null").on("open", "/dev/null")?.into(), None)
-    };
-    let ((stdout, write_stdout), (stderr, write_stderr)) = (pipe()?, pipe()?);
-    Ok(Streams {
-        theirs: [read_stdin, write_stdout, write_stderr],
-        stdin,
-        outputs: vec![(stdout, Stream::Stdout), (stderr, Stream::Stderr)],
-    })
-}
-
 /// Carries out the plan until its last step has become the payload.
 fn begin(
     job: &Job,
-    trees: VecDeque<OwnedFd>,
+    (streams, trees): (Option<Streams>, VecDeque<OwnedFd>),
     client: &End,
     container: Option<&Container>,
 ) -> Result<(Supervised, i32), Failed> {
@@ -246,7 +225,6 @@ fn begin(
         return Err(Failed { step: clone_step, errno: libc::EINVAL });
     };
     let uplink = walk.device.take().zip(stand_in).and_then(|(device, stand_in)| Uplink::new(device, stand_in).ok());
-    let streams = if job.terminal { None } else { Some(streams(job.stdin).map_err(here)?) };
     let (ours, theirs) = End::pair().map_err(here)?;
     let begun = std::time::Instant::now();
     let born = process::clone3(namespace_flags(namespaces), group.as_ref().map(AsFd::as_fd)).map_err(here)?;

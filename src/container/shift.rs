@@ -132,9 +132,8 @@ pub fn become_root() -> Result<(), SysError> {
     process::setgroups(&[])?;
     process::setresgid(0)?;
     process::setresuid(0)?;
-    // A change of user takes both back.
+    // A change of user may take it back.
     process::set_dumpable(false);
-    process::die_with_parent(libc::SIGKILL);
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 use super::layering::Overlay;
 use super::probe::{self, Targets};
 use super::rootfs::Root;
-use super::shift;
+use super::{shift, streams};
 use crate::sys::process::{self, Fork};
 use crate::sys::{SysError, keyring, mount, netlink};
 use crate::userns::IdRange;
@@ -266,6 +266,9 @@ impl Step {
                 crate::sys::seccomp::set_mode_filter(&program, *flags)
             }
             Self::User { uid, gid, groups } => {
+                if *uid != 0 {
+                    streams::give_to(*uid);
+                }
                 if let Some(groups) = groups {
                     process::setgroups(groups)?;
                 }

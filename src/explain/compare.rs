@@ -179,7 +179,7 @@ fn namespaces(pid: i32) -> Value {
     let all = NAMESPACES.iter().map(|kind| {
         let own = of(&pid.to_string(), kind);
         // This process has left none of the host's but the user namespace.
-        let host = if *kind == "user" { userns::outside().and_then(number) } else { of("self", kind) };
+        let host = if *kind == "user" { userns::of_host().and_then(number) } else { of("self", kind) };
         let is_own = own != host;
         ((*kind).to_owned(), json!({"container": own, "host": host, "isItsOwn": is_own}))
     });

@@ -174,6 +174,10 @@ fn stand_in(socket: &OwnedFd, slirp: &Path, directory: &Path) {
     if !matches!(socket::receive(socket.as_fd(), &mut byte), Ok(Some(_))) {
         return;
     }
+    if !rustix::process::geteuid().is_root() {
+        // With shifted ids it is the host's root, who is nobody here, and could not lock itself in.
+        let _ = userns::keep_capabilities();
+    }
     match start_slirp(slirp, directory) {
         Ok(carrier) => {
             let _ = socket::send(socket.as_fd(), b"c", &[carrier.frames.as_raw_fd(), carrier.held.as_raw_fd()]);
