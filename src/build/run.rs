@@ -336,7 +336,9 @@ fn launch(
     let capabilities = capability::choose(&[], &[], false).map_err(create::CreateError::from)?;
     let directory = builder.store.path(&made.directory);
     let id = store::random_hex(32);
-    let ids = shift::ids(builder.store, false)?;
+    // An agent answers its own user only, and knows him by the id that the host sees.
+    let asks_agent = prepared.mounts.iter().any(|mount| mount.kind == Kind::Ssh);
+    let ids = shift::ids(builder.store, asks_agent)?;
     let facts = Facts {
         id: &id,
         directory: &directory.to_string_lossy(),
