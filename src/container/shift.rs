@@ -172,7 +172,7 @@ pub fn of_process(pid: i32) -> Option<IdMap> {
         userns::parse_map(&text).first().copied()
     };
     let (uids, gids) = (first("uid_map")?, first("gid_map")?);
-    let is_root = matches!(IdMap::of_caller(), IdMap::Identity { .. });
+    let is_root = matches!(IdMap::of_caller(), IdMap::Identity { .. }) && !userns::is_inside();
     (is_root && uids.outside != uids.inside).then_some(IdMap::Shifted { uids, gids })
 }
 
