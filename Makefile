@@ -1,9 +1,9 @@
 # make          one static release binary, ./minirun
 # make demo     nginx in a container, from nothing to a second image
-# make test     the tests; as root also as the users that .ci/run makes
+# make test     the tests; as root also as two other kinds of user, which it makes
 # make check    formatting and lints
 # make bench    minirun beside the engines installed here
-# make install  PREFIX=/usr/local
+# make install  PREFIX=/usr/local; with the manual's pages and completions for bash, zsh and fish
 
 PREFIX ?= /usr/local
 
@@ -19,7 +19,8 @@ demo: all
 	@sh demo/run
 
 test:
-	@sh .ci/need cargo:cargo cc:gcc /usr/include/stdlib.h:libc6-dev newuidmap:uidmap curl:curl
+	@sh .ci/need cargo:cargo $$(cat .ci/tools)
+	@sh .ci/users
 	@tests/run
 
 check:
@@ -31,6 +32,14 @@ bench: all
 
 install: all
 	install -D -m 755 minirun "$(DESTDIR)$(PREFIX)/bin/minirun"
+	install -d "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" \
+	  "$(DESTDIR)$(PREFIX)/share/zsh/site-functions" "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
+	./minirun manual "$(DESTDIR)$(PREFIX)/share/man/man1"
+	./minirun completion bash >"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/minirun"
+	./minirun completion zsh >"$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_minirun"
+	./minirun completion fish >"$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/minirun.fish"
+	@case :$$PATH: in *:"$(PREFIX)/bin":*) ;; *) \
+	  echo "note: $(PREFIX)/bin is not in PATH; for this shell: export PATH=\"$(PREFIX)/bin:\$$PATH\"" ;; esac
 
 clean:
 	cargo clean

@@ -13,6 +13,7 @@ mod inspect;
 mod login;
 mod logs;
 mod manifest;
+mod manual;
 mod progress;
 mod published;
 mod registry;
@@ -73,6 +74,11 @@ enum Command {
     Info,
     /// Show the version
     Version,
+    /// Print a script that completes commands and flags in a shell
+    Completion(manual::Completion),
+    /// Write the manual's pages
+    #[command(hide = true)]
+    Manual(manual::Manual),
 }
 
 /// A failure that another process of ours has told the user of already.
@@ -115,19 +121,23 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<u8, Failure> {
-    let context = Context { store: Store::open(arguments.root.as_deref())? };
+    let root = arguments.root.as_deref();
+    let context = || Ok::<_, Failure>(Context { store: Store::open(root)? });
     match arguments.command {
-        Command::Container(command) => command.run(&context),
-        Command::Image(command) => command.run(&context),
-        Command::Build(arguments) => build::build(arguments, &context),
-        Command::Builder(command) => build::builder(&command, &context),
-        Command::Registry(command) => command.run(&context),
-        Command::See(command) => command.run(&context),
-        Command::Images(command) => command.run(&context),
-        Command::Containers(command) => command.run(&context),
-        Command::Doctor(command) => command.run(&context),
-        Command::System(command) => command.run(&context),
-        Command::Info => system::info(&context.store),
+        // These need no store, and make none.
+        Command::Completion(command) => Ok(command.run()),
+        Command::Manual(command) => command.run(),
+        Command::Container(command) => command.run(&context()?),
+        Command::Image(command) => command.run(&context()?),
+        Command::Build(arguments) => build::build(arguments, &context()?),
+        Command::Builder(command) => build::builder(&command, &context()?),
+        Command::Registry(command) => command.run(&context()?),
+        Command::See(command) => command.run(&context()?),
+        Command::Images(command) => command.run(&context()?),
+        Command::Containers(command) => command.run(&context()?),
+        Command::Doctor(command) => command.run(&context()?),
+        Command::System(command) => command.run(&context()?),
+        Command::Info => system::info(&context()?.store),
         Command::Version => Ok(system::version()),
     }
 }
