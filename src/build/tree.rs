@@ -112,7 +112,7 @@ impl Tree {
                 }
                 let place = if directory.is_empty() { "." } else { &directory };
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let Ok(opened) = rustix::fs::openat2(&self.root, place, flags, Mode::empty(), WITHIN) else { continue };
+                let Ok(opened) = sys::openat2(&self.root, place, flags, WITHIN) else { continue };
                 let names = names(&opened, Path::new(place))?;
                 next.extend(names.iter().filter_map(|n| n.to_str()).filter(|n| glob.matches(n)).map(join));
             }
@@ -132,7 +132,7 @@ impl Tree {
     fn select_one(&self, path: &str, exclude: &Ignore) -> Result<Selected, TreeError> {
         let tree = || self.name.clone();
         let place = if path.is_empty() { "." } else { path };
-        let base = match rustix::fs::openat2(&self.root, place, PATH, Mode::empty(), WITHIN) {
+        let base = match sys::openat2(&self.root, place, PATH, WITHIN) {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                 return Err(TreeError::Missing { path: path.to_owned(), tree: tree() });
             }
@@ -274,7 +274,7 @@ impl Selected {
             return reopen(&self.base, flags);
         }
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat2(&self.base, &entry.path, flags, Mode::empty(), BENEATH)
+        sys::openat2(&self.base, &entry.path, flags, BENEATH)
     }
 
     /// What each thing in it is, as far as it matters to an image: not when it was written.
@@ -339,7 +339,7 @@ impl Selected {
         let found = if entry.path.as_os_str().is_empty() {
             rustix::fs::readlinkat(&self.base, "", Vec::new())
         } else {
-            let link = rustix::fs::openat2(&self.base, &entry.path, PATH | OFlags::NOFOLLOW, Mode::empty(), BENEATH);
+            let link = sys::openat2(&self.base, &entry.path, PATH | OFlags::NOFOLLOW, BENEATH);
             link.and_then(|link| rustix::fs::readlinkat(&link, "", Vec::new()))
         };
         found.map(std::ffi::CString::into_bytes).on("readlinkat", &entry.path)
@@ -420,7 +420,7 @@ impl Laying<'_> {
         let upper = self.upper.as_ref()?;
         let path = rustix::fs::readlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new()).ok()?;
         let below = path.to_bytes().strip_prefix(b"/").filter(|below| !below.is_empty())?;
-        rustix::fs::openat2(upper, below, DIRECTORY, Mode::empty(), BENEATH).ok()
+        sys::openat2(upper, below, DIRECTORY, BENEATH).ok()
     }
 
     fn contents(
