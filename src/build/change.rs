@@ -138,7 +138,7 @@ pub fn changes(texts: &[String]) -> Result<Vec<Change>, InvalidChange> {
         let mut source = Source::parse("--change", text).map_err(InvalidChange::Text)?;
         for step in instruction::steps(&mut source).map_err(InvalidChange::Text)? {
             let cmd_is_own = all.iter().any(|change| matches!(change, Change::Cmd(_)));
-            let lexer = Lexer { escape: '\\', lookup: &|_| None };
+            let lexer = Lexer::new('\\', &|_| None);
             let around = Around { lexer, shell: &shell, cmd_is_own };
             let found = change(&step.instruction, &around);
             let found = found.map_err(|source| InvalidChange::Argument(text.trim().to_owned(), source))?;

@@ -123,7 +123,7 @@ impl Walk<'_> {
             }
             None
         };
-        let _ = Lexer { escape: self.plan.source.directives.escape, lookup: &lookup }.word(text);
+        let _ = Lexer::new(self.plan.source.directives.escape, &lookup).word(text);
         // One with a default of its own is meant to be unset.
         let missing = missing
             .into_inner()

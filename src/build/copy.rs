@@ -167,23 +167,36 @@ impl Builder<'_> {
         }
     }
 
+    /// Finds what is wrong with a COPY without any of its files.
+    pub(super) fn read_copy(&mut self, number: usize, step: &Step, copy: &Copy) -> Result<(), StepError> {
+        let wanted = self.wanted(number, copy)?;
+        wanted.chmod.as_deref().map(chmod).transpose()?;
+        let escape = self.plan.source.directives.escape;
+        for heredoc in step.node.heredocs.iter().filter(|heredoc| heredoc.expands) {
+            self.state(number).text(escape, &heredoc.content)?;
+        }
+        let row = row(&step.node.word, copy, &wanted);
+        self.state(number).note(row, None);
+        Ok(())
+    }
+
     fn wanted(&mut self, number: usize, copy: &Copy) -> Result<Wanted, StepError> {
         let escape = self.plan.source.directives.escape;
         let state = self.state(number);
         let word = |text: &String| state.word(escape, text);
-        let mut sources = Vec::new();
-        for source in &copy.sources {
-            sources.push(if heredoc(source).is_some() { source.clone() } else { word(source)? });
-        }
+        let expanding = || copy.sources.iter().filter(|source| heredoc(source).is_none());
+        let mut words = state.words(escape, &mut expanding().map(String::as_str))?.into_iter();
+        let sources: Vec<String> = copy
+            .sources
+            .iter()
+            .filter_map(|source| if heredoc(source).is_some() { Some(source.clone()) } else { words.next() })
+            .collect();
         let given = word(&copy.target)?;
         let is_directory = given.ends_with('/') || given == "." || given.ends_with("/.");
         let whole = Path::new(state.working_directory()).join(&given);
         let mut target = format!("/{}", clean(&whole.to_string_lossy()));
         if is_directory && target != "/" {
             target.push('/');
-        }
-        if sources.len() > 1 && !target.ends_with('/') {
-            return Err(CopyError::NoDirectory(given).into());
         }
         Ok(Wanted {
             sources,
@@ -204,7 +217,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn layers_of(&mut self, number: usize, from: &str) -> Result<Vec<Digest>, BuildError> {
-        match self.plan.earlier(number, from) {
+        match self.plan.stage_named(number, from) {
             Some(stage) => Ok(self.state(stage).layers.clone()),
             None => Ok(self.find_image(&self.plan.named.image(from), &self.options.platform.clone())?.layers),
         }
@@ -372,8 +385,7 @@ impl Builder<'_> {
         directory: &Path,
     ) -> Result<(), StepError> {
         let owner = wanted.chown.as_ref().map(|text| self.owner(number, text)).transpose()?;
-        let chmod = wanted.chmod.as_ref();
-        let chmod = chmod.map(|text| Chmod::parse(text).ok_or_else(|| CopyError::Mode(text.clone()))).transpose()?;
+        let chmod = wanted.chmod.as_deref().map(chmod).transpose()?;
         let root = self.writable(number, directory, copy.link)?;
         let now = self.now();
         let owners = self.room()?.owners.clone();
@@ -398,6 +410,9 @@ impl Builder<'_> {
                 let below =
                     if one.is_directory { below } else { below.rsplit_once('/').map_or("", |(parent, _)| parent) };
                 target = format!("{}/{below}/", target.trim_end_matches('/'));
+            }
+            if selected.len() > 1 && !one.is_directory && !target.ends_with('/') && !root.is_directory(&target) {
+                return Err(CopyError::NoDirectory(target).into());
             }
             laying.lay(&root, one, &target)?;
         }
@@ -424,6 +439,10 @@ impl Builder<'_> {
         let user = user.map_err(|error: UserError| TreeError::Owner(text.to_owned(), error))?;
         Ok((user.uid.into(), user.gid.into()))
     }
+}
+
+fn chmod(text: &str) -> Result<Chmod, CopyError> {
+    Chmod::parse(text).ok_or_else(|| CopyError::Mode(text.to_owned()))
 }
 
 /// WORKDIR's directory.

@@ -287,7 +287,7 @@ impl Reader<'_> {
 
     fn arg(&mut self) -> Result<Instruction, Fault> {
         let mut all = Vec::new();
-        for word in Lexer::raw_words_escaped(&self.node.rest, self.source.directives.escape) {
+        for word in Lexer::raw_words(&self.node.rest, self.source.directives.escape) {
             let (name, value) = match word.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
                 None => (word.clone(), None),
@@ -319,7 +319,7 @@ impl Reader<'_> {
     /// `a=1 b="2 3"`, or the old form `a 1 2 3`; quotes are still on.
     fn pairs(&mut self) -> Result<Vec<(String, String)>, Fault> {
         let (word, rest) = (self.node.word.clone(), self.node.rest.clone());
-        let words = Lexer::raw_words_escaped(&rest, self.source.directives.escape);
+        let words = Lexer::raw_words(&rest, self.source.directives.escape);
         if words.first().is_some_and(|first| !first.contains('=')) {
             let Some((name, value)) = rest.split_once(is_blank) else {
                 return Err(self.fault(&rest, &format!("`{rest}` has no value"), example(&word)));

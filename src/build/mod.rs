@@ -122,6 +122,12 @@ pub enum StepError {
     Launch(#[from] LaunchError),
     #[error("the process that watched it was killed")]
     Lost,
+    #[error("the settings and variables up to here come to more text than any image can have")]
+    TooLong,
+    #[error("a stage cannot copy from itself")]
+    Itself,
+    #[error("stage {0} waits for this one, and this one for it")]
+    Circle(String),
     /// Of the build as a whole.
     #[error(transparent)]
     Whole(Box<BuildError>),
@@ -184,7 +190,7 @@ impl StepError {
             Self::Sys(error) => error.hint(),
             Self::Copy(error) => error.hint(),
             Self::Whole(error) => error.hint(),
-            Self::Argument(_) | Self::Tree(_) | Self::Mount(_) | Self::Lost => None,
+            Self::Argument(_) | Self::Tree(_) | Self::Mount(_) | Self::Lost | Self::TooLong | Self::Itself | Self::Circle(_) => None,
         }
     }
 }

@@ -277,7 +277,7 @@ impl Source {
         if !matches!(directive.as_str(), "RUN" | "COPY" | "ADD") || rest.starts_with('[') {
             return Vec::new();
         }
-        Lexer::raw_words(joined).iter().filter_map(|word| heredoc(word)).collect()
+        Lexer::raw_words(joined, self.directives.escape).iter().filter_map(|word| heredoc(word)).collect()
     }
 
     pub fn fault(&self, place: Place, message: &str, hint: Option<&str>) -> Fault {

@@ -23,6 +23,7 @@ use crate::sys::{On, process};
 use crate::userns::IdMap;
 use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -41,6 +42,16 @@ pub const PROXIES: [&str; 10] = [
     "ALL_PROXY",
     "all_proxy",
 ];
+
+/// Programs read one spelling or the other: whichever is given counts for both.
+fn proxy<'a>(build_args: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    let other = if name.starts_with(|c: char| c.is_ascii_uppercase()) {
+        name.to_ascii_lowercase()
+    } else {
+        name.to_ascii_uppercase()
+    };
+    build_args.get(name).or_else(|| build_args.get(&other)).map(String::as_str)
+}
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RunNetwork {
@@ -128,9 +139,7 @@ pub fn prepare(builder: &mut Builder, number: usize, run: &Run) -> Result<Prepar
     }
     let argv = argv(&run.command, &state.shell());
     // As Docker counts them: those that the command sees.
-    let env = state.env();
-    let seen = state.args.iter().filter(|(name, _)| env.iter().all(|(n, _)| n != name));
-    let seen: Vec<String> = seen.map(|(name, value)| format!("{name}={value}")).collect();
+    let seen: Vec<String> = state.args().map(|(name, value)| format!("{name}={value}")).collect();
     let arguments = if seen.is_empty() { String::new() } else { format!("|{} {} ", seen.len(), seen.join(" ")) };
     let mounted: String = run.mounts.iter().map(|mount| format!("--mount={mount} ")).collect();
     let row = format!("RUN {arguments}{mounted}{}", argv.join(" "));
@@ -217,11 +226,8 @@ pub fn inputs(builder: &mut Builder, number: usize, prepared: &Prepared) -> Resu
     }
     let mut inputs = builder.inputs(number, what);
     let state = builder.state(number);
-    let env = state.env();
-    for (name, value) in state.args.iter().filter(|(name, _)| env.iter().all(|(n, _)| n != name)) {
-        inputs.values.insert(format!("ARG {name}"), value.clone());
-    }
-    inputs.values.extend(env.into_iter().map(|(name, value)| (format!("ENV {name}"), value)));
+    inputs.values.extend(state.args().map(|(name, value)| (format!("ARG {name}"), value.to_owned())));
+    inputs.values.extend(state.env().map(|(name, value)| (format!("ENV {name}"), value.to_owned())));
     for (name, value) in [("USER", state.user()), ("WORKDIR", state.working_directory())] {
         inputs.values.insert(name.to_owned(), value.to_owned());
     }
@@ -306,11 +312,8 @@ fn launch(
     }
     let state = builder.state(number).clone();
     let image = state.as_image()?;
-    let mut env: Vec<String> =
-        PROXIES.iter().filter_map(|name| Some(format!("{name}={}", builder.options.build_args.get(*name)?))).collect();
-    let own = state.env();
-    let arguments = state.args.iter().filter(|(name, _)| own.iter().all(|(n, _)| n != name));
-    env.extend(arguments.map(|(name, value)| format!("{name}={value}")));
+    let proxies = PROXIES.iter().filter_map(|name| Some((*name, proxy(&builder.options.build_args, name)?)));
+    let mut env: Vec<String> = proxies.chain(state.args()).map(|(name, value)| format!("{name}={value}")).collect();
     env.append(&mut beside.env);
     let network = match prepared.network {
         RunNetwork::Host => Network::Host,

@@ -405,7 +405,7 @@ impl Laying<'_> {
         let mut target = Path::new(target).to_owned();
         let names_directory = target.as_os_str().as_encoded_bytes().ends_with(b"/");
         let shown = target.to_string_lossy().into_owned();
-        let is_directory = names_directory || root.resolve(&shown, PATH | OFlags::DIRECTORY).is_ok();
+        let is_directory = names_directory || root.is_directory(&shown);
         if is_directory {
             target.push(&source.name);
         }

@@ -37,6 +37,10 @@ impl Root {
         openat2(&self.0, path, flags | OFlags::CLOEXEC, ResolveFlags::IN_ROOT).on("openat2", path)
     }
 
+    pub fn is_directory(&self, path: &str) -> bool {
+        self.resolve(path, HANDLE | OFlags::DIRECTORY).is_ok()
+    }
+
     /// The directory or file to mount on, made if missing.
     fn mount_point(&self, path: &str, is_directory: bool) -> Result<OwnedFd, SysError> {
         self.make(path, is_directory, &mut |_, _| Ok(()))
