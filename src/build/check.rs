@@ -130,7 +130,12 @@ impl Walk<'_> {
             .into_iter()
             .filter(|name| !text.contains(&format!("${{{name}:")) && !text.contains(&format!("${{{name}-")));
         let missing: Vec<String> = missing.collect();
-        let names: Vec<String> = known.iter().chain(&self.args).cloned().collect();
+        if missing.is_empty() {
+            return;
+        }
+        // Nobody has mistyped one of so many.
+        let is_short = known.len() + self.args.len() <= 500;
+        let names: Vec<String> = if is_short { known.iter().chain(&self.args).cloned().collect() } else { Vec::new() };
         for name in missing {
             let near = instruction::guess(&name, names.iter().map(String::as_str));
             let near = near.map(|near| format!("; did you mean ${near}?")).unwrap_or_default();

@@ -324,12 +324,7 @@ impl Builder<'_> {
         Ok(Went::On)
     }
 
-    fn arguments(
-        &mut self,
-        number: usize,
-        step: &Step,
-        all: &[(String, Option<String>)],
-    ) -> Result<(), BuildError> {
+    fn arguments(&mut self, number: usize, step: &Step, all: &[(String, Option<String>)]) -> Result<(), BuildError> {
         for (argument, default) in all {
             let value = self.argument(number, argument, default.as_deref());
             let value = value.map_err(|error| self.at(number, step, error))?;
@@ -495,7 +490,11 @@ impl Builder<'_> {
             self.listener.done(name, &Done::Metadata);
             return Ok(());
         }
-        let inputs = self.inputs(number, row.clone());
+        let mut inputs = self.inputs(number, row.clone());
+        let user = self.state(number).user().to_owned();
+        if !user.is_empty() {
+            inputs.values.insert("USER".into(), user);
+        }
         if self.look_up(number, name, &inputs, &row)? {
             return Ok(());
         }

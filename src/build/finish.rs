@@ -107,7 +107,7 @@ pub fn export(builder: &mut Builder, number: usize, output: &Output) -> Result<(
     let laying = Laying { upper: None, owners: &owners, owner: Some((0, 0)), chmod: None, now };
     let tree = Tree::of(view, "the result".into());
     let export = || -> Result<(), TreeError> {
-        for one in tree.select("", &Ignore::default())? {
+        for one in tree.select("", &Ignore::default(), false)? {
             laying.lay(&root, &one, "/")?;
         }
         Ok(())

@@ -190,7 +190,13 @@ impl StepError {
             Self::Sys(error) => error.hint(),
             Self::Copy(error) => error.hint(),
             Self::Whole(error) => error.hint(),
-            Self::Argument(_) | Self::Tree(_) | Self::Mount(_) | Self::Lost | Self::TooLong | Self::Itself | Self::Circle(_) => None,
+            Self::Argument(_)
+            | Self::Tree(_)
+            | Self::Mount(_)
+            | Self::Lost
+            | Self::TooLong
+            | Self::Itself
+            | Self::Circle(_) => None,
         }
     }
 }

@@ -239,7 +239,7 @@ pub fn inputs(builder: &mut Builder, number: usize, prepared: &Prepared) -> Resu
             }
             from => {
                 let found = builder.tree(number, from.as_deref());
-                let found = found.and_then(|tree| Ok(tree.select(&mount.source, &Ignore::default())?));
+                let found = found.and_then(|tree| Ok(tree.select(&mount.source, &Ignore::default(), false)?));
                 // What is missing, the mount itself will tell.
                 for one in found.into_iter().flatten() {
                     if let Ok(digests) = one.digests(&mut builder.memo) {
@@ -592,7 +592,7 @@ fn copied(builder: &mut Builder, number: usize, mount: &Mount) -> Result<String,
     let owners = builder.room()?.owners.clone();
     let laying = Laying { upper: None, owners: &owners, owner: None, chmod: None, now };
     let mut result = upper.clone();
-    for one in tree.select(&mount.source, &Ignore::default())? {
+    for one in tree.select(&mount.source, &Ignore::default(), false)? {
         if !one.is_directory {
             result = upper.join(&one.name);
         }

@@ -245,6 +245,9 @@ mod tests {
         let all = plan(text, None);
         assert_eq!(all.stages[0].base, Base::Image("alpine".into()));
         assert_eq!((all.target, plan(text, Some("A")).target, plan(text, Some("3")).target), (4, 0, 3));
-        assert_eq!((all.stage_named(4, "C"), all.stage_named(1, "c"), all.stage_named(0, "5")), (Some(2), Some(2), None));
+        assert_eq!(
+            (all.stage_named(4, "C"), all.stage_named(1, "c"), all.stage_named(0, "5")),
+            (Some(2), Some(2), None)
+        );
     }
 }

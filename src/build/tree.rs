@@ -16,6 +16,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,8 @@ struct Entry {
     device: u64,
 }
 
+/// As the kernel follows them.
+const MOST_LINKS: usize = 40;
 const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const WITHIN: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
@@ -89,19 +92,31 @@ impl Tree {
         Self { root, name, ignore: Ignore::default(), owned: true }
     }
 
-    /// What a source names: one thing, or all that match it.
-    pub fn select(&self, source: &str, exclude: &Ignore) -> Result<Vec<Selected>, TreeError> {
+    /// What a source names: one thing, or all that match it, which may be nothing. `deep`: `**` stands for any number of
+    /// directories.
+    pub fn select(&self, source: &str, exclude: &Ignore, deep: bool) -> Result<Vec<Selected>, TreeError> {
         let source = clean(source);
         if !is_pattern(&source) {
             return Ok(vec![self.select_one(&source, exclude)?]);
         }
-        let no_match = || TreeError::NoMatch { pattern: source.clone(), tree: self.name.clone() };
         // A file may really be called so.
         if let Ok(found) = self.select_one(&source, exclude) {
             return Ok(vec![found]);
         }
         let mut reached = vec![String::new()];
-        for part in source.split('/') {
+        let mut parts = source.split('/');
+        let mut rest = &*source;
+        while let Some(part) = parts.next() {
+            if deep && part.contains("**") {
+                let glob = Glob::new(rest).ok_or_else(|| TreeError::Pattern(source.clone()))?;
+                let mut next = Vec::new();
+                for directory in reached {
+                    self.search(&directory, &directory, &glob, &mut next)?;
+                }
+                reached = next;
+                break;
+            }
+            rest = rest.get(part.len() + 1..).unwrap_or_default();
             let mut next = Vec::new();
             let glob = Glob::new(part).ok_or_else(|| TreeError::Pattern(source.clone()))?;
             for directory in reached {
@@ -118,15 +133,46 @@ impl Tree {
             }
             reached = next;
         }
-        let found: Vec<Selected> = reached
-            .into_iter()
-            .filter(|path| !self.ignore.ignores(path) && !exclude.ignores(path))
-            .filter_map(|path| match self.select_one(&path, exclude) {
-                Err(TreeError::Missing { .. }) => None,
+        let found = reached.into_iter().filter(|path| !exclude.ignores(path)).filter_map(|path| {
+            match self.select_one(&path, exclude) {
+                Err(TreeError::Missing { .. } | TreeError::Ignored { .. }) => None,
                 other => Some(other),
-            })
-            .collect::<Result<_, _>>()?;
-        if found.is_empty() { Err(no_match()) } else { Ok(found) }
+            }
+        });
+        found.collect()
+    }
+
+    /// All below a directory that matches. What lies in a directory that does comes with it.
+    fn search(&self, from: &str, directory: &str, glob: &Glob, found: &mut Vec<String>) -> Result<(), TreeError> {
+        let place = if directory.is_empty() { "." } else { directory };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Ok(opened) = sys::openat2(&self.root, place, flags, WITHIN) else { return Ok(()) };
+        for name in names(&opened, Path::new(place))?.iter().filter_map(|name| name.to_str()) {
+            let path = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
+            if self.ignore.ignores(&path) && self.ignore.is_final() {
+                continue;
+            }
+            let below = path.strip_prefix(from).map_or(path.as_str(), |below| below.trim_start_matches('/'));
+            if glob.matches(below) {
+                found.push(path);
+                continue;
+            }
+            // A link is not a way to search.
+            let entry = rustix::fs::statat(&opened, name, AtFlags::SYMLINK_NOFOLLOW);
+            if entry.is_ok_and(|entry| FileType::from_raw_mode(entry.st_mode) == FileType::Directory) {
+                self.search(from, &path, glob, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A directory without what is in it.
+    pub fn directory(&self, path: &str) -> Result<Selected, TreeError> {
+        let base = sys::openat2(&self.root, if path.is_empty() { "." } else { path }, PATH | OFlags::DIRECTORY, WITHIN);
+        let base = base.on("openat2", path)?;
+        let entry = self.entry(&base, PathBuf::new(), path)?;
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        Ok(Selected { name, path: path.to_owned(), is_directory: true, base, entries: vec![entry] })
     }
 
     fn select_one(&self, path: &str, exclude: &Ignore) -> Result<Selected, TreeError> {
@@ -140,8 +186,10 @@ impl Tree {
         };
         let first = self.entry(&base, PathBuf::new(), "")?;
         let is_directory = first.kind == FileType::Directory;
-        if self.ignore.ignores(path) && (!is_directory || self.ignore.is_final()) {
-            return Err(TreeError::Ignored { path: path.to_owned(), tree: tree() });
+        let is_ignored = self.ignore.ignores(path);
+        let ignored = || TreeError::Ignored { path: path.to_owned(), tree: tree() };
+        if is_ignored && (!is_directory || self.ignore.is_final()) {
+            return Err(ignored());
         }
         let mut selected = Selected {
             name: path.rsplit('/').next().unwrap_or_default().to_owned(),
@@ -152,7 +200,10 @@ impl Tree {
         };
         if is_directory {
             let opened = rustix::fs::openat(&selected.base, ".", DIRECTORY, Mode::empty()).on("openat", path)?;
-            self.walk(&opened, Path::new(""), path, exclude, &mut selected.entries)?;
+            let any = self.walk(&opened, Path::new(""), path, exclude, &mut selected.entries)?;
+            if is_ignored && !any {
+                return Err(ignored());
+            }
         }
         Ok(selected)
     }
@@ -409,10 +460,36 @@ impl Laying<'_> {
         if is_directory {
             target.push(&source.name);
         }
-        let parent = target.parent().unwrap_or(Path::new("/"));
-        let parent = self.directory(root, &parent.to_string_lossy())?;
-        let name = target.file_name().map(PathBuf::from).unwrap_or_default();
+        let (mut parent, mut name) = self.place(root, &target)?;
+        // A link in the place of the file is followed, as it is when a program writes to it.
+        for _ in 0..MOST_LINKS {
+            if is_directory {
+                break;
+            }
+            let Ok(link) = rustix::fs::readlinkat(&parent, &name, Vec::new()) else { break };
+            target.set_file_name(OsStr::from_bytes(link.as_bytes()));
+            (parent, name) = self.place(root, &target)?;
+        }
         self.put(source, &source.entries[0], &parent, &name, None)
+    }
+
+    /// The directory that a path lies in, made if missing, and its last name.
+    fn place(&self, root: &Root, path: &Path) -> Result<(OwnedFd, PathBuf), TreeError> {
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+        Ok((self.directory(root, &parent.to_string_lossy())?, name))
+    }
+
+    /// A directory that becomes one like the source's, without what is in that; one that is there stays as it is.
+    pub fn parent(&self, root: &Root, source: &Selected, target: &str) -> Result<(), TreeError> {
+        let (directory, is_new) = self.directory_new(root, target)?;
+        if is_new {
+            let entry = &source.entries[0];
+            let opened = reopen(&directory, OFlags::RDONLY | OFlags::DIRECTORY).on("open", target)?;
+            self.attributes(source, entry, &opened)?;
+            date(&opened, entry.time).on("futimens", target)?;
+        }
+        Ok(())
     }
 
     /// What a directory of the overlay is in the writable one, if it is there at all.

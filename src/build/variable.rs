@@ -28,7 +28,7 @@ const LONGEST: usize = 1 << 20;
 /// What those of a heredoc may come to.
 const LONGEST_TEXT: usize = 16 << 20;
 /// How many characters may be held against the pieces of one pattern.
-const MOST_COMPARISONS: usize = 1 << 26;
+const MOST_COMPARISONS: usize = 1 << 24;
 
 /// Reads words; `lookup` gives the value of a variable that is set.
 pub struct Lexer<'a> {
