@@ -47,6 +47,10 @@ pub enum ContextError {
     Git { url: String, said: String },
     #[error("{0} is no part of the repository")]
     NoPart(String),
+    #[error("{url} is at commit {found}, and --checksum says {wanted}")]
+    Commit { url: String, found: String, wanted: String },
+    #[error("--checksum={0} is no commit; of a git repository it is one, in at least 7 hexadecimal digits")]
+    NoCommit(String),
     #[error(transparent)]
     Fetch(#[from] HttpError),
     #[error(transparent)]
@@ -125,7 +129,7 @@ pub fn open(store: &Store, context: &str, file: Option<&str>) -> Result<Context,
     if is_git(context) {
         let scratch = store.scratch()?;
         let directory = scratch.path().join("context");
-        clone(context, &directory, false)?;
+        clone(context, &directory, false, None)?;
         return in_directory(&directory, file, context, Some(scratch));
     }
     if is_url(context) {
@@ -187,7 +191,7 @@ pub fn files(store: &Store, text: &str) -> Result<Files, ContextError> {
     if is_git(text) {
         let scratch = store.scratch()?;
         let directory = scratch.path().join("context");
-        clone(text, &directory, false)?;
+        clone(text, &directory, false, None)?;
         return of(directory, Some(scratch));
     }
     if is_url(text) {
@@ -372,8 +376,12 @@ pub fn commit(text: &str) -> Option<&str> {
     (commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit())).then_some(commit)
 }
 
-/// Clones `ADDRESS[#REF[:DIRECTORY]]` into a directory.
-pub fn clone(text: &str, directory: &Path, keep_git_dir: bool) -> Result<(), ContextError> {
+/// Clones `ADDRESS[#REF[:DIRECTORY]]` into a directory; the commit must be the one that `checksum` names.
+pub fn clone(text: &str, directory: &Path, keep_git_dir: bool, checksum: Option<&str>) -> Result<(), ContextError> {
+    let is_commit = |text: &&str| (7..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if let Some(wrong) = checksum.filter(|text| !is_commit(text)) {
+        return Err(ContextError::NoCommit(wrong.to_owned()));
+    }
     let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
     let (reference, part) = fragment.split_once(':').unwrap_or((fragment, ""));
     let address = if address.starts_with("github.com/") { format!("https://{address}") } else { address.to_owned() };
@@ -382,7 +390,7 @@ pub fn clone(text: &str, directory: &Path, keep_git_dir: bool) -> Result<(), Con
         let output = Command::new(&git).args(arguments).current_dir(into).env("GIT_TERMINAL_PROMPT", "0").output();
         let output = output.on("execve", &git)?;
         if output.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
         let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
         Err(ContextError::Git { url: text.to_owned(), said })
@@ -393,8 +401,18 @@ pub fn clone(text: &str, directory: &Path, keep_git_dir: bool) -> Result<(), Con
     run(&["init", "-q"], &repository)?;
     let wanted = if reference.is_empty() { "HEAD" } else { reference };
     // What begins with a dash would be an option.
-    run(&["fetch", "-q", "--depth", "1", "--", &address, wanted], &repository)?;
+    match run(&["fetch", "-q", "--depth", "1", "--", &address, wanted], &repository) {
+        // A plain file server can give nothing but all of the history.
+        Err(ContextError::Git { said, .. }) if said.contains("shallow") => {
+            run(&["fetch", "-q", "--", &address, wanted], &repository)?
+        }
+        other => other?,
+    };
     run(&["checkout", "-q", "FETCH_HEAD"], &repository)?;
+    let found = run(&["rev-parse", "FETCH_HEAD^{commit}"], &repository)?;
+    if let Some(wanted) = checksum.filter(|wanted| !found.starts_with(&wanted.to_ascii_lowercase())) {
+        return Err(ContextError::Commit { url: text.to_owned(), found, wanted: wanted.to_owned() });
+    }
     if !keep_git_dir {
         crate::store::remove_tree(&repository.join(".git"))?;
     }

@@ -322,7 +322,8 @@ impl Builder<'_> {
                 all.push(self.inline(&found.name, text.as_bytes())?);
             } else if copy.adds && context::is_git(source) {
                 let directory = self.new_directory()?;
-                context::clone(source, &directory, copy.keep_git_dir).map_err(CopyError::from)?;
+                let checksum = wanted.checksum.as_deref();
+                context::clone(source, &directory, copy.keep_git_dir, checksum).map_err(CopyError::from)?;
                 let mut tree = Tree::context(&directory, Ignore::default())?;
                 tree.name = source.clone();
                 all.push(Taken { tree, paths: vec![String::new()], unpacks: false, version: None });

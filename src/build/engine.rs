@@ -16,7 +16,8 @@ use crate::container::launch::LaunchError;
 use crate::container::layering::Layering;
 use crate::container::protocol::Message;
 use crate::image::digest::Digest;
-use crate::image::platform::{InvalidPlatform, Platform};
+use crate::image::platform::{self, InvalidPlatform, Platform};
+use crate::image::reference::Reference;
 use crate::image::{Image, layer};
 use crate::registry::{self, Policy, Settings};
 use crate::store::Store;
@@ -70,6 +71,9 @@ pub(super) struct Builder<'a> {
 /// What interrupts a build. What is done by then is kept; but while something is on its way from or to another host, they end
 /// it at once.
 pub const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+/// As many digits of an id as listings show.
+const SHORT_ID: usize = 12;
 
 /// What the states of all stages may come to: each is a copy of the one that it goes on from.
 const MOST_REMEMBERED: usize = 256 << 20;
@@ -274,7 +278,8 @@ impl Builder<'_> {
         let bases = &self.bases;
         let known = |name: &str| {
             let image = bases.iter().find(|((base, _), _)| base == name)?.1;
-            Some(State::of_image(image).env().map(|(name, _)| name.to_owned()).collect())
+            let variables = State::of_image(image).env().map(|(name, _)| name.to_owned()).collect();
+            Some(check::Known { variables, platform: platform::of_config(image.config()) })
         };
         let mut warnings = check::check(&self.plan, &self.options.ignore, &known);
         warnings.append(&mut self.plan.source.warnings);
@@ -449,9 +454,9 @@ impl Builder<'_> {
     }
 
     pub fn find_image(&mut self, reference: &str, platform: &Platform) -> Result<Image, BuildError> {
-        let platform = Some(platform);
+        let (platform, wanted) = (Some(platform), unambiguous(reference));
         if !self.options.pull
-            && let Some(image) = registry::local(self.store, reference, platform)?
+            && let Some(image) = registry::local(self.store, &wanted, platform)?
         {
             return Ok(image);
         }
@@ -459,7 +464,7 @@ impl Builder<'_> {
         let policy = if self.options.pull { Policy::Always } else { Policy::Missing };
         let (settings, progress) = (Settings::default(), self.options.transfers.as_ref());
         let _ends_at_once = LetThrough::new(&SIGNALS);
-        let found = registry::ensure(self.store, reference, platform, policy, &settings, progress);
+        let found = registry::ensure(self.store, &wanted, platform, policy, &settings, progress);
         found.map_err(|source| BuildError::NoBase { name: reference.to_owned(), source: Box::new(source) })
     }
 
@@ -674,5 +679,14 @@ impl Builder<'_> {
         };
         let state = self.state(number).clone();
         Ok(Some(finish::store(self.store, &state, &[], &[])?))
+    }
+}
+
+/// A few hexadecimal digits in a Dockerfile are a name, not the beginning of whatever id begins so.
+fn unambiguous(reference: &str) -> String {
+    let is_short = reference.len() < SHORT_ID && reference.bytes().all(|b| b.is_ascii_hexdigit());
+    match reference.parse::<Reference>() {
+        Ok(name) if is_short => name.or_latest().to_string(),
+        _ => reference.to_owned(),
     }
 }

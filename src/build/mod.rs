@@ -139,16 +139,36 @@ pub enum StepError {
     Sys(#[from] SysError),
 }
 
+/// Whether no packet of this machine finds its way out.
+fn is_offline() -> bool {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let (v4, v6) = (read("/proc/net/route"), read("/proc/net/ipv6_route"));
+    let has_v4 = v4.lines().skip(1).any(|line| line.split_whitespace().nth(1) == Some("00000000"));
+    let zero = |line: &str| line.split_whitespace().take(2).eq(["00000000000000000000000000000000", "00"]);
+    // The kernel has one of its own that leads nowhere, on `lo`.
+    let has_v6 = v6.lines().any(|line| zero(line) && !line.ends_with(" lo"));
+    !v4.is_empty() && !has_v4 && !has_v6
+}
+
 impl Diagnose for BuildError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Fault(fault) => fault.hint.clone(),
             Self::NoStage { hint, .. } => Some(hint.clone()),
             Self::Failed { .. } => {
-                Some("look inside, as it was before this step: the same command with --debug".into())
+                let look = "look inside, as it was before this step: the same command with --debug";
+                Some(if is_offline() {
+                    format!("this machine has no network (no default route): nothing can be fetched by a RUN\n{look}")
+                } else {
+                    look.into()
+                })
             }
             Self::Step { source, .. } => source.hint(),
             Self::NeedsNamespace => None,
+            Self::NoBase { name, source } if is_offline() && source.is_unreachable() => Some(format!(
+                "this machine has no network (no default route); an image can come from a file, under that name:\n\
+                 minirun load -i FILE, or minirun import FILE {name}"
+            )),
             Self::NoBase { source, .. } | Self::Carry { source, .. } => source.hint(),
             Self::Interrupted | Self::Export { .. } | Self::Warnings(_) => None,
             Self::Context(error) => error.hint(),

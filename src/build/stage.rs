@@ -41,6 +41,11 @@ pub struct Plan {
     /// ARGs before the first FROM, and those that are always there.
     pub globals: BTreeMap<String, String>,
     pub named: Contexts,
+    /// What the ARGs before the first FROM have without the command line; all of their names.
+    pub defaults: BTreeMap<String, String>,
+    pub declared: BTreeSet<String>,
+    /// That the build is for.
+    pub platform: Platform,
     /// The stages that have a name, in order.
     aliases: HashMap<String, Vec<usize>>,
     /// Build arguments that some ARG names.
@@ -75,6 +80,7 @@ impl Plan {
     ) -> Result<Self, BuildError> {
         let steps = instruction::steps(&mut source)?;
         let mut globals = platform_arguments(platform);
+        let (mut defaults, mut declared) = (globals.clone(), globals.keys().cloned().collect::<BTreeSet<String>>());
         let mut consumed = BTreeSet::new();
         let mut stages: Vec<Stage> = Vec::new();
         let mut aliases: HashMap<String, Vec<usize>> = HashMap::new();
@@ -90,6 +96,10 @@ impl Plan {
                 }
                 (Instruction::Arg(all), None) => {
                     for (name, default) in all {
+                        // Whether that is a word, the value itself will tell.
+                        let by_default = default.as_ref().and_then(|text| word(&source, &step, text, &defaults).ok());
+                        defaults.extend(by_default.map(|value| (name.clone(), value)));
+                        declared.insert(name.clone());
                         let value = match (build_args.get(name), default) {
                             (Some(given), _) => Some(given.clone()),
                             (None, Some(text)) => Some(word(&source, &step, text, &globals)?),
@@ -124,7 +134,9 @@ impl Plan {
             let place = super::parse::Place { line: 1, column: 1 };
             return Err(source.fault(place, "there is no FROM in this file", Some(hint)).into());
         };
-        let mut plan = Self { source, stages, target: last, globals, named, aliases, consumed };
+        let platform = platform.clone();
+        let mut plan =
+            Self { source, stages, target: last, globals, defaults, declared, platform, named, aliases, consumed };
         plan.check_froms()?;
         if let Some(name) = target {
             plan.target = plan.before(plan.stages.len(), name).ok_or_else(|| {

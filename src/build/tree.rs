@@ -328,6 +328,16 @@ impl Selected {
         sys::openat2(&self.base, &entry.path, flags, BENEATH)
     }
 
+    /// Where something in it is, for messages.
+    fn shown(&self, entry: &Entry) -> PathBuf {
+        let path = Path::new(&self.path);
+        match entry.path.as_os_str().is_empty() {
+            true if self.path.is_empty() => PathBuf::from("."),
+            true => path.to_owned(),
+            false => path.join(&entry.path),
+        }
+    }
+
     /// What each thing in it is, as far as it matters to an image: not when it was written.
     pub fn digests(&self, memo: &mut Memo) -> Result<Vec<(String, String)>, TreeError> {
         let unknown: Vec<&Entry> = self
@@ -372,10 +382,10 @@ impl Selected {
         let mut buffer = vec![0; 128 << 10];
         let mut all = Vec::with_capacity(part.len());
         for entry in part {
-            let mut file = File::from(self.open(entry, OFlags::RDONLY).on("open", &entry.path)?);
+            let mut file = File::from(self.open(entry, OFlags::RDONLY).on("open", self.shown(entry))?);
             let mut hasher = Hasher::default();
             loop {
-                let n = file.read(&mut buffer).on("read", &entry.path)?;
+                let n = file.read(&mut buffer).on("read", self.shown(entry))?;
                 if n == 0 {
                     break;
                 }
@@ -393,7 +403,7 @@ impl Selected {
             let link = sys::openat2(&self.base, &entry.path, PATH | OFlags::NOFOLLOW, BENEATH);
             link.and_then(|link| rustix::fs::readlinkat(&link, "", Vec::new()))
         };
-        found.map(std::ffi::CString::into_bytes).on("readlinkat", &entry.path)
+        found.map(std::ffi::CString::into_bytes).on("readlinkat", self.shown(entry))
     }
 }
 
@@ -603,7 +613,7 @@ impl Laying<'_> {
     }
 
     fn file(&self, source: &Selected, entry: &Entry, into: &OwnedFd, name: &Path) -> Result<(), TreeError> {
-        let from = source.open(entry, OFlags::RDONLY).on("open", &entry.path)?;
+        let from = source.open(entry, OFlags::RDONLY).on("open", source.shown(entry))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let make = || rustix::fs::openat(into, name, flags, Mode::from_raw_mode(0o600));
         let to = match make() {
@@ -621,7 +631,7 @@ impl Laying<'_> {
     }
 
     fn attributes(&self, source: &Selected, entry: &Entry, made: &OwnedFd) -> Result<(), TreeError> {
-        let from = source.open(entry, OFlags::RDONLY | OFlags::DIRECTORY).on("open", &entry.path)?;
+        let from = source.open(entry, OFlags::RDONLY | OFlags::DIRECTORY).on("open", source.shown(entry))?;
         self.attributes_from(&from, entry, made)
     }
 

@@ -57,8 +57,8 @@ pub struct BuildArgs {
     #[arg(long, value_name = "NAME=VALUE")]
     label: Vec<String>,
     /// Build for this platform
-    #[arg(long, value_name = "OS/ARCH")]
-    platform: Option<Platform>,
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
+    platform: Vec<Platform>,
     /// A secret for RUN --mount=type=secret
     #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
     secret: Vec<String>,
@@ -167,6 +167,8 @@ enum BuildArgsError {
     Output(String, &'static str),
     #[error("--{flag} {text}: {why}")]
     Cache { flag: &'static str, text: String, why: String },
+    #[error("--platform {0}: one build makes an image of one platform")]
+    Platforms(String),
     #[error("--label {0}: it has no name")]
     Label(String),
     #[error("{} cannot be read", .0.display())]
@@ -179,6 +181,13 @@ impl Diagnose for BuildArgsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Secret(..) => Some("as in: --secret id=token,src=token.txt or --secret id=token,env=TOKEN".into()),
+            Self::Platforms(text) => {
+                let first = text.split(',').next().unwrap_or_default();
+                Some(format!(
+                    "build each under a name of its own, with --platform {first} and so on; then put them together: \
+                     minirun manifest create LIST NAME NAME"
+                ))
+            }
             Self::Ssh(_) => Some("start an agent first: eval $(ssh-agent) && ssh-add".into()),
             Self::Cache { flag: "cache-to", .. } => {
                 Some("as in: --cache-to type=registry,ref=NAME, or --cache-to type=local,dest=DIR".into())
@@ -275,7 +284,14 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         project: Digest::of(opened.project.as_bytes()),
         build_args,
         target: arguments.target.clone(),
-        platform: arguments.platform.clone().unwrap_or_else(Platform::here),
+        platform: match &arguments.platform[..] {
+            [] => Platform::here(),
+            [one] => one.clone(),
+            several => {
+                let text: Vec<String> = several.iter().map(Platform::to_string).collect();
+                return Err(BuildArgsError::Platforms(text.join(",")).into());
+            }
+        },
         labels: arguments.label.iter().map(pair).collect::<Result<_, _>>()?,
         names: arguments.tag.iter().map(|name| name.clone().or_latest()).collect(),
         no_cache: arguments.no_cache,
@@ -369,6 +385,9 @@ fn output(text: &str) -> Result<Output, BuildArgsError> {
         let kind = if text == "-" { OutputKind::Tar } else { OutputKind::Local };
         return Ok(Output { kind, target: path(text) });
     }
+    if text.split(',').any(|part| !matches!(part.split_once('='), Some(("type" | "dest", _)))) {
+        return Err(wrong("it has type=… and dest=…, and nothing else"));
+    }
     let kind = match field(text, "type").ok_or_else(|| wrong("it has no type=…"))? {
         "local" => OutputKind::Local,
         "tar" => OutputKind::Tar,
@@ -454,7 +473,8 @@ fn lint(
     let known = |name: &str| {
         let image = image::find(&context.store, name).ok()?;
         let env = image.config().config().as_ref()?.env().clone().unwrap_or_default();
-        Some(env.iter().filter_map(|entry| Some(entry.split_once('=')?.0.to_owned())).collect())
+        let variables = env.iter().filter_map(|entry| Some(entry.split_once('=')?.0.to_owned())).collect();
+        Some(check::Known { variables, platform: image::platform::of_config(image.config()) })
     };
     let mut warnings = check::check(&plan, &opened.ignore, &known);
     warnings.append(&mut plan.source.warnings);

@@ -25,6 +25,8 @@ pub enum Kind {
 
 /// Lines that a failed step shows again.
 const TAIL: usize = 12;
+/// Bytes after which a line counts as one, although it goes on.
+const LONGEST_LINE: usize = 64 << 10;
 /// Characters of a step in a line.
 const WIDTH: usize = 72;
 
@@ -176,6 +178,35 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// A line that a step has said.
+    fn line(&mut self, step: &StepName, bytes: &[u8], since: Duration) {
+        let line = String::from_utf8_lossy(bytes);
+        if line.is_empty() {
+            return;
+        }
+        let plain: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        if let Some(shown) = self.running.get_mut(&step.stage) {
+            shown.last.clone_from(&plain);
+            shown.tail.push_back(plain);
+            if shown.tail.len() > TAIL {
+                shown.tail.pop_front();
+            }
+        }
+        if self.kind == Kind::Plain {
+            self.say(&format!("{} {:>6} {line}", head(step), seconds(since)));
+        }
+    }
+
+    /// What a step has said last, without a newline.
+    fn last_line(&mut self, step: &StepName) {
+        if let Some(shown) = self.running.get_mut(&step.stage) {
+            let (rest, since) = (std::mem::take(&mut shown.partial), shown.begun.elapsed());
+            self.line(step, &rest, since);
+        }
+    }
+}
+
 fn seconds(took: Duration) -> String {
     format!("{:.1}s", took.as_secs_f64())
 }
@@ -236,27 +267,18 @@ impl Listener for Progress {
         while let Some(end) = shown.partial.iter().position(|b| matches!(b, b'\n' | b'\r')) {
             let rest = shown.partial.split_off(end + 1);
             let line = std::mem::replace(&mut shown.partial, rest);
-            let line = String::from_utf8_lossy(&line[..end]).into_owned();
-            if !line.is_empty() {
-                lines.push(line);
-            }
+            lines.push(line[..end].to_vec());
+        }
+        if shown.partial.len() > LONGEST_LINE {
+            lines.push(std::mem::take(&mut shown.partial));
         }
         for line in lines {
-            let plain: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
-            if let Some(shown) = self.running.get_mut(&step.stage) {
-                shown.last.clone_from(&plain);
-                shown.tail.push_back(plain);
-                if shown.tail.len() > TAIL {
-                    shown.tail.pop_front();
-                }
-            }
-            if self.kind == Kind::Plain {
-                self.say(&format!("{} {:>6} {line}", head(step), seconds(since)));
-            }
+            self.line(step, &line, since);
         }
     }
 
     fn done(&mut self, step: &StepName, done: &Done) {
+        self.last_line(step);
         self.erase();
         self.running.remove(&step.stage);
         let (end, more) = match done {
@@ -281,16 +303,10 @@ impl Listener for Progress {
     }
 
     fn failed(&mut self, step: &StepName) {
+        self.last_line(step);
         self.erase();
         if let Some(shown) = self.running.remove(&step.stage) {
             self.tail = shown.tail;
-            let rest = String::from_utf8_lossy(&shown.partial).into_owned();
-            if !rest.is_empty() {
-                if self.kind == Kind::Plain {
-                    self.say(&format!("{} {:>6} {rest}", head(step), seconds(shown.begun.elapsed())));
-                }
-                self.tail.push_back(rest);
-            }
         }
         self.say(line(step, "failed").trim_end());
     }
