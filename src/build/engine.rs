@@ -11,7 +11,9 @@ use super::parse::Source;
 use super::run::{self, Running};
 use super::stage::{Base, Plan};
 use super::state::State;
-use super::{BuildError, Built, BuiltLayer, Done, Listener, Options, StepError, StepName, finish, squash};
+use super::{
+    BuildError, Built, BuiltLayer, Done, Listener, Options, Output, OutputKind, StepError, StepName, finish, squash,
+};
 use crate::container::launch::LaunchError;
 use crate::container::layering::Layering;
 use crate::container::protocol::Message;
@@ -657,14 +659,15 @@ impl Builder<'_> {
             let size = layer::known(self.store, &diff_id)?.size;
             layers.push(BuiltLayer { diff_id, size, row });
         }
-        let exports_files = self.options.outputs.iter().any(|output| !output.is_image());
-        if exports_files && self.options.names.is_empty() {
+        let outputs = &self.options.outputs;
+        let is_elsewhere = outputs.iter().any(Output::needs_no_image) && self.options.names.is_empty();
+        if is_elsewhere || outputs.iter().any(|output| output.kind == OutputKind::Nothing) {
             return Ok(Built { image: None, layers, from_context: self.memo.used() });
         }
         let state = self.state(target).clone();
         let keys = self.work[target].keys.clone();
         let id = finish::store(self.store, &state, &keys, &self.options.names)?;
-        for output in self.options.outputs.iter().filter(|output| output.is_image()) {
+        for output in self.options.outputs.iter().filter(|output| output.is_archive()) {
             finish::save(self.store, &id, &self.options.names, output)?;
         }
         Ok(Built { image: Some(id), layers, from_context: self.memo.used() })

@@ -64,6 +64,9 @@ pub struct Output {
     pub kind: Kind,
     /// None is standard output.
     pub target: Option<PathBuf>,
+    /// What the image is called beside its other names, and whether it is pushed under them.
+    pub names: Vec<Reference>,
+    pub pushes: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,17 +77,30 @@ pub enum Kind {
     Tar,
     Oci,
     Docker,
+    /// An image in the store.
+    Image,
+    /// Nothing but what the cache remembers.
+    Nothing,
 }
 
 impl Output {
-    pub fn is_image(&self) -> bool {
+    fn is_files(&self) -> bool {
+        matches!(self.kind, Kind::Local | Kind::Tar)
+    }
+
+    pub fn is_archive(&self) -> bool {
         matches!(self.kind, Kind::Oci | Kind::Docker)
+    }
+
+    /// Whether there is no image in the store afterwards, unless it is to have a name.
+    pub fn needs_no_image(&self) -> bool {
+        self.is_files() || self.kind == Kind::Nothing
     }
 }
 
 /// Writes the files of a stage.
 pub fn export(builder: &mut Builder, number: usize, output: &Output) -> Result<(), BuildError> {
-    if output.is_image() {
+    if !output.is_files() {
         return Ok(());
     }
     builder.must_be_inside()?;

@@ -195,7 +195,7 @@ impl From<BuildError> for StepError {
 impl StepError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Tree(tree::TreeError::Missing { .. }) => {
+            Self::Tree(tree::TreeError::Missing { tree, .. }) if tree == tree::CONTEXT => {
                 Some("paths are read from the build context, the last argument of the command".into())
             }
             Self::Tree(tree::TreeError::Ignored { .. }) => {

@@ -75,6 +75,9 @@ struct Entry {
     device: u64,
 }
 
+/// What the build's own context is called in messages.
+pub const CONTEXT: &str = "the build context";
+
 /// As the kernel follows them.
 const MOST_LINKS: usize = 40;
 const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
@@ -85,7 +88,7 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLI
 impl Tree {
     pub fn context(path: &Path, ignore: Ignore) -> Result<Self, SysError> {
         let root = rustix::fs::open(path, PATH | OFlags::DIRECTORY, Mode::empty()).on("open", path)?;
-        Ok(Self { root, name: "the build context".into(), ignore, owned: false })
+        Ok(Self { root, name: CONTEXT.into(), ignore, owned: false })
     }
 
     pub fn of(root: OwnedFd, name: String) -> Self {

@@ -19,6 +19,7 @@ use crate::registry::{Settings, credentials};
 use crate::sys::process::LetThrough;
 use crate::userns;
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -74,6 +75,9 @@ pub struct BuildArgs {
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
+    /// Write what was built to a file, as JSON: digests and names
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
     /// Network of RUN: host (the default) or none
     #[arg(long, value_name = "NETWORK")]
     network: Option<String>,
@@ -95,8 +99,9 @@ pub struct BuildArgs {
     /// Make one layer of all that is new
     #[arg(long)]
     squash: bool,
-    /// Write the result: a directory, - for an archive, or type=local|tar|oci|docker,dest=PATH
-    #[arg(short, long, value_name = "PATH|type=…,dest=…")]
+    /// Write the result: a directory, - for an archive, type=local|tar|oci|docker,dest=PATH, type=image|registry,name=NAME, or
+    /// type=cacheonly
+    #[arg(short, long, value_name = "PATH|type=…[,dest=…][,name=…]")]
     output: Vec<String>,
     /// Say of each step what it adds, and why it ran again
     #[arg(long)]
@@ -164,9 +169,11 @@ enum BuildArgsError {
     #[error("--network {0}: a build has host and none")]
     Network(String),
     #[error("--output {0}: {1}")]
-    Output(String, &'static str),
+    Output(String, String),
     #[error("--{flag} {text}: {why}")]
     Cache { flag: &'static str, text: String, why: String },
+    #[error("an image without a name cannot be pushed")]
+    NoName,
     #[error("--platform {0}: one build makes an image of one platform")]
     Platforms(String),
     #[error("--label {0}: it has no name")]
@@ -188,6 +195,7 @@ impl Diagnose for BuildArgsError {
                      minirun manifest create LIST NAME NAME"
                 ))
             }
+            Self::NoName => Some("give it one: --tag NAME, or -o type=registry,name=NAME".into()),
             Self::Ssh(_) => Some("start an agent first: eval $(ssh-agent) && ssh-add".into()),
             Self::Cache { flag: "cache-to", .. } => {
                 Some("as in: --cache-to type=registry,ref=NAME, or --cache-to type=local,dest=DIR".into())
@@ -196,7 +204,8 @@ impl Diagnose for BuildArgsError {
                 Some("as in: --cache-from type=registry,ref=NAME, or --cache-from type=local,src=DIR".into())
             }
             Self::Output(..) => {
-                Some("as in: -o DIR, -o - for an archive, -o type=tar,dest=FILE; types: local, tar, oci, docker".into())
+                let types = "local, tar, oci, docker, image, registry, cacheonly";
+                Some(format!("as in: -o DIR, -o - for an archive, -o type=tar,dest=FILE; types: {types}"))
             }
             _ => None,
         }
@@ -207,11 +216,17 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
     // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
     let is_plain = context::is_plain(&arguments.context, arguments.file.as_deref());
-    if arguments.explain || arguments.push || !is_plain || !Contexts::are_plain(&arguments.build_context) {
+    let outputs: Vec<Output> = arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
+    let pushes = arguments.push || outputs.iter().any(|output| output.pushes);
+    if arguments.explain || pushes || !is_plain || !Contexts::are_plain(&arguments.build_context) {
         userns::enter_and_answer(store, credentials::answer)?;
     }
     let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
-    let source = parse::Source::parse(&opened.file, &opened.text).map_err(BuildError::from)?;
+    let mut source = parse::Source::parse(&opened.file, &opened.text).map_err(BuildError::from)?;
+    let checks = arguments.build_arg.iter().filter_map(|text| text.strip_prefix(CHECKS)?.strip_prefix('='));
+    if let Some(checks) = checks.last() {
+        source.directives.check = Some(checks.to_owned());
+    }
     let kind = match arguments.progress {
         _ if arguments.quiet => Kind::Quiet,
         Kind::Auto if std::io::stderr().is_terminal() => Kind::Tty,
@@ -223,11 +238,28 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     if arguments.check || arguments.call != Call::Build {
         return lint(source, &opened, context, &mut progress);
     }
-    let options =
-        Options { named: Contexts::open(store, &arguments.build_context)?, ..options(&arguments, source, &opened)? };
+    let options = Options {
+        named: Contexts::open(store, &arguments.build_context)?,
+        ..options(&arguments, source, &opened, outputs)?
+    };
     let debugs = arguments.debug;
+    let names = options.names.clone();
+    if pushes && names.is_empty() {
+        return Err(BuildArgsError::NoName.into());
+    }
     // The build works elsewhere.
-    let iidfile = arguments.iidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let (iidfile, metadata_file) =
+        (arguments.iidfile.as_ref().map(absolute), arguments.metadata_file.as_ref().map(absolute));
+    // What an earlier build said is no longer true.
+    for file in [&iidfile, &metadata_file].into_iter().flatten() {
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(BuildArgsError::Write(file.clone(), error).into());
+            }
+            _ => {}
+        }
+    }
     let begun = std::time::Instant::now();
     let built = match build::build(store, options, &mut progress) {
         Err(BuildError::NeedsNamespace) => {
@@ -247,21 +279,35 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     if let (Some(file), Some(image)) = (&iidfile, built.image) {
         std::fs::write(file, image.to_string()).map_err(|e| BuildArgsError::Write(file.clone(), e))?;
     }
-    let names: Vec<String> = arguments.tag.iter().map(|name| name.clone().or_latest().familiar()).collect();
-    progress.finish(store, &built, &names, begun.elapsed())?;
-    if arguments.push {
-        let names: Vec<Reference> = arguments.tag.iter().map(|name| name.clone().or_latest()).collect();
+    let shown: Vec<String> = names.iter().map(Reference::familiar).collect();
+    progress.finish(store, &built, &shown, begun.elapsed())?;
+    let mut pushed = None;
+    if pushes {
         let printer = Printer::new(arguments.quiet, arguments.quiet);
         let _ends_at_once = LetThrough::new(&build::SIGNALS);
-        super::registry::push_all(store, &names, None, &Settings::default(), &printer)?;
+        pushed = super::registry::push_all(store, &names, None, &Settings::default(), &printer)?;
+    }
+    if let Some(file) = &metadata_file {
+        let told = built.image.map_or(Ok(json!({})), |image| metadata(store, &image, &names, pushed))?;
+        let text = serde_json::to_string_pretty(&told).unwrap_or_default();
+        std::fs::write(file, text + "\n").map_err(|e| BuildArgsError::Write(file.clone(), e))?;
     }
     Ok(0)
 }
 
-fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Context) -> Result<Options, Failure> {
+/// The build argument that takes the place of `# check=…`.
+const CHECKS: &str = "BUILDKIT_DOCKERFILE_CHECK";
+
+fn options(
+    arguments: &BuildArgs,
+    source: parse::Source,
+    opened: &context::Context,
+    outputs: Vec<Output>,
+) -> Result<Options, Failure> {
     let mut build_args = BTreeMap::new();
     for text in &arguments.build_arg {
         match text.split_once('=') {
+            Some((CHECKS, _)) => {}
             Some((name, value)) => drop(build_args.insert(name.to_owned(), value.to_owned())),
             None => build_args.extend(std::env::var(text).ok().map(|value| (text.clone(), value))),
         }
@@ -293,7 +339,10 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
             }
         },
         labels: arguments.label.iter().map(pair).collect::<Result<_, _>>()?,
-        names: arguments.tag.iter().map(|name| name.clone().or_latest()).collect(),
+        names: {
+            let tagged = arguments.tag.iter().map(|name| name.clone().or_latest());
+            tagged.chain(outputs.iter().flat_map(|output| output.names.clone())).collect()
+        },
         no_cache: arguments.no_cache,
         no_cache_stages: arguments.no_cache_filter.clone(),
         ulimits: arguments.ulimit.iter().map(|text| request::ulimit(text)).collect::<Result<_, _>>()?,
@@ -311,7 +360,7 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         squash: arguments.squash,
         cache_from: arguments.cache_from.iter().map(|text| cache_from(text)).collect::<Result<_, _>>()?,
         cache_to: arguments.cache_to.iter().map(|text| cache_to(text)).collect::<Result<_, _>>()?,
-        outputs: arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?,
+        outputs,
         keep_failed: arguments.debug,
         epoch: epoch.and_then(|text| text.trim().parse().ok()),
     })
@@ -376,33 +425,103 @@ fn cache_to(text: &str) -> Result<Export, BuildArgsError> {
 
 /// `-o`, a path alone or its fields.
 fn output(text: &str) -> Result<Output, BuildArgsError> {
-    let wrong = |why| BuildArgsError::Output(text.to_owned(), why);
+    let wrong = |why: String| BuildArgsError::Output(text.to_owned(), why);
     let path = |text: &str| match text {
         "-" => None,
         path => Some(std::path::absolute(path).unwrap_or_else(|_| path.into())),
     };
+    let mut output = Output { kind: OutputKind::Local, target: None, names: Vec::new(), pushes: false };
     if !text.contains('=') {
-        let kind = if text == "-" { OutputKind::Tar } else { OutputKind::Local };
-        return Ok(Output { kind, target: path(text) });
+        output.kind = if text == "-" { OutputKind::Tar } else { OutputKind::Local };
+        output.target = path(text);
+        return Ok(output);
     }
-    if text.split(',').any(|part| !matches!(part.split_once('='), Some(("type" | "dest", _)))) {
-        return Err(wrong("it has type=… and dest=…, and nothing else"));
+    let (mut kind, mut dest) = (None, None);
+    for (key, value) in csv(text) {
+        match key.as_str() {
+            "type" => kind = Some(value),
+            "dest" => dest = Some(value),
+            "name" => {
+                for name in value.split(',') {
+                    let name: Reference = name.parse().map_err(|error| wrong(format!("{error}")))?;
+                    output.names.push(name.or_latest());
+                }
+            }
+            "push" => output.pushes = value != "false",
+            other => return Err(wrong(format!("there is no setting `{other}`; there are type, dest, name and push"))),
+        }
     }
-    let kind = match field(text, "type").ok_or_else(|| wrong("it has no type=…"))? {
+    output.kind = match kind.as_deref().ok_or_else(|| wrong("it has no type=…".into()))? {
         "local" => OutputKind::Local,
         "tar" => OutputKind::Tar,
         "oci" => OutputKind::Oci,
+        // Without a file it goes where the daemon would put it.
+        "docker" if dest.is_none() => OutputKind::Image,
         "docker" => OutputKind::Docker,
-        _ => return Err(wrong("that type is not known")),
-    };
-    let target = field(text, "dest").and_then(path);
-    match (kind, &target) {
-        (OutputKind::Local, None) => Err(wrong("it has no dest=DIR")),
-        (_, None) if std::io::stdout().is_terminal() => {
-            Err(wrong("an archive is nothing for a terminal; add dest=FILE"))
+        "image" => OutputKind::Image,
+        "registry" => {
+            output.pushes = true;
+            OutputKind::Image
         }
-        _ => Ok(Output { kind, target }),
+        "cacheonly" => OutputKind::Nothing,
+        _ => return Err(wrong("that type is not known".into())),
+    };
+    let is_elsewhere = matches!(output.kind, OutputKind::Image | OutputKind::Nothing);
+    if is_elsewhere && dest.is_some() {
+        return Err(wrong("this type has no dest".into()));
     }
+    if output.kind != OutputKind::Image && (output.pushes || !output.names.is_empty()) {
+        return Err(wrong("name and push are settings of type=image and type=registry".into()));
+    }
+    output.target = dest.as_deref().and_then(path);
+    match (output.kind, &output.target) {
+        (OutputKind::Local, None) => Err(wrong("it has no dest=DIR".into())),
+        (_, None) if !is_elsewhere && std::io::stdout().is_terminal() => {
+            Err(wrong("an archive is nothing for a terminal; add dest=FILE".into()))
+        }
+        _ => Ok(output),
+    }
+}
+
+/// `a=1,b=2`, where a field in quotes may have commas of its own.
+fn csv(text: &str) -> Vec<(String, String)> {
+    let mut fields = vec![String::new()];
+    let mut is_quoted = false;
+    for c in text.chars() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => fields.push(String::new()),
+            c => fields.last_mut().into_iter().for_each(|field| field.push(c)),
+        }
+    }
+    let pair = |field: String| match field.split_once('=') {
+        Some((key, value)) => (key.trim().to_owned(), value.to_owned()),
+        None => (field, "true".to_owned()),
+    };
+    fields.into_iter().map(pair).collect()
+}
+
+/// What `--metadata-file` tells of an image, in buildx's words.
+fn metadata(
+    store: &crate::store::Store,
+    id: &Digest,
+    names: &[Reference],
+    pushed: Option<Digest>,
+) -> Result<Value, Failure> {
+    let known = names.first().and_then(|name| image::names::resolve(store, name).ok()?).map(|name| name.manifest);
+    let manifest = known.or(image::manifests(store, id)?.first().copied()).unwrap_or(*id);
+    let bytes = image::manifest_bytes(store, id, &manifest)?;
+    let fields: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut all = json!({ "containerimage.config.digest": id, "containerimage.digest": pushed.unwrap_or(manifest) });
+    // What a registry has is another manifest, of compressed layers.
+    if pushed.is_none_or(|pushed| pushed == manifest) {
+        all["containerimage.descriptor"] =
+            json!({ "mediaType": fields["mediaType"], "digest": manifest, "size": bytes.len() });
+    }
+    if !names.is_empty() {
+        all["image.name"] = json!(names.iter().map(Reference::to_string).collect::<Vec<_>>().join(","));
+    }
+    Ok(all)
 }
 
 fn agent(text: &str) -> Result<(String, PathBuf), BuildArgsError> {
