@@ -666,7 +666,7 @@ impl Builder<'_> {
         }
         let state = self.state(target).clone();
         let keys = self.work[target].keys.clone();
-        let id = finish::store(self.store, &state, &keys, &self.options.names)?;
+        let id = finish::store(self.store, &state, &keys, &self.options.names, &self.options.annotations)?;
         for output in self.options.outputs.iter().filter(|output| output.is_archive()) {
             finish::save(self.store, &id, &self.options.names, output)?;
         }
@@ -681,7 +681,7 @@ impl Builder<'_> {
             return Ok(None);
         };
         let state = self.state(number).clone();
-        Ok(Some(finish::store(self.store, &state, &[], &[])?))
+        Ok(Some(finish::store(self.store, &state, &[], &[], &[])?))
     }
 }
 

@@ -13,9 +13,10 @@ use crate::image::digest::Digest;
 use crate::image::owner::Owners;
 use crate::image::reference::Reference;
 use crate::image::save::Format;
-use crate::image::{self, ImageError, freeze, layer, manifests, names};
+use crate::image::{self, ImageError, freeze, layer, manifest, manifests, names};
 use crate::store::Store;
 use crate::sys::On;
+use serde_json::json;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -28,15 +29,31 @@ pub fn store(
     state: &State,
     keys: &[(Digest, Digest)],
     wanted: &[Reference],
+    annotations: &[(String, String)],
 ) -> Result<Digest, BuildError> {
     let config = state.finish().to_string().into_bytes();
     let id = Digest::of(&config);
     let mut claim = ImageClaim::take(store, id)?;
+    let annotated = match annotations {
+        [] => None,
+        pairs => {
+            let infos = state.layers.iter().map(|one| layer::known(store, one)).collect::<Result<Vec<_>, _>>()?;
+            let pairs = pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            Some(manifest::annotate(manifest::make(&config, &infos), pairs))
+        }
+    };
     if image::directory(store, &id).exists() {
-        let manifest = manifests(store, &id)?.first().copied().unwrap_or(id);
+        let manifest = match &annotated {
+            Some(manifest) => {
+                image::add_manifest(store, &claim, manifest)?;
+                Digest::of(manifest)
+            }
+            None => manifests(store, &id)?.first().copied().unwrap_or(id),
+        };
         for name in wanted {
             let known = names::resolve(store, name)?;
-            if known.is_none_or(|known| known.image != id) {
+            let is_other = |known: &names::Name| annotated.is_some() && known.manifest != manifest;
+            if known.is_none_or(|known| known.image != id || is_other(&known)) {
                 names::set(store, &claim, name, manifest)?;
             }
         }
@@ -48,7 +65,8 @@ pub fn store(
             }
         }
         let scratch = store.scratch()?;
-        let parts = Parts { config: &config, layers: &state.layers, new: Vec::new(), manifest: None, names: wanted };
+        let parts =
+            Parts { config: &config, layers: &state.layers, new: Vec::new(), manifest: annotated, names: wanted };
         assemble(store, &scratch, &claim, parts)?;
     }
     drop(claim);
@@ -67,6 +85,7 @@ pub struct Output {
     /// What the image is called beside its other names, and whether it is pushed under them.
     pub names: Vec<Reference>,
     pub pushes: bool,
+    pub annotations: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -236,6 +236,8 @@ pub struct Options {
     pub platform: Platform,
     pub labels: Vec<(String, String)>,
     pub names: Vec<Reference>,
+    /// Of the image's manifest.
+    pub annotations: Vec<(String, String)>,
     pub no_cache: bool,
     /// Stages, by their names, of which every step is done again.
     pub no_cache_stages: Vec<String>,

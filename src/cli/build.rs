@@ -57,6 +57,9 @@ pub struct BuildArgs {
     /// Attach a label
     #[arg(long, value_name = "NAME=VALUE")]
     label: Vec<String>,
+    /// Note something in the image's manifest
+    #[arg(long, value_name = "NAME=VALUE")]
+    annotation: Vec<String>,
     /// Build for this platform
     #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
     platform: Vec<Platform>,
@@ -90,7 +93,7 @@ pub struct BuildArgs {
     /// A resource limit in RUN
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     ulimit: Vec<String>,
-    /// auto, tty, plain or quiet
+    /// auto, tty, plain, quiet or rawjson
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: Kind,
     /// Print nothing but the image's id
@@ -172,6 +175,8 @@ enum BuildArgsError {
     Output(String, String),
     #[error("--{flag} {text}: {why}")]
     Cache { flag: &'static str, text: String, why: String },
+    #[error("--annotation {0}: {1}")]
+    Annotation(String, String),
     #[error("an image without a name cannot be pushed")]
     NoName,
     #[error("--platform {0}: one build makes an image of one platform")]
@@ -360,6 +365,10 @@ fn options(
         squash: arguments.squash,
         cache_from: arguments.cache_from.iter().map(|text| cache_from(text)).collect::<Result<_, _>>()?,
         cache_to: arguments.cache_to.iter().map(|text| cache_to(text)).collect::<Result<_, _>>()?,
+        annotations: {
+            let given: Vec<_> = arguments.annotation.iter().map(|text| annotation(text)).collect::<Result<_, _>>()?;
+            given.into_iter().chain(outputs.iter().flat_map(|output| output.annotations.clone())).collect()
+        },
         outputs,
         keep_failed: arguments.debug,
         epoch: epoch.and_then(|text| text.trim().parse().ok()),
@@ -430,7 +439,8 @@ fn output(text: &str) -> Result<Output, BuildArgsError> {
         "-" => None,
         path => Some(std::path::absolute(path).unwrap_or_else(|_| path.into())),
     };
-    let mut output = Output { kind: OutputKind::Local, target: None, names: Vec::new(), pushes: false };
+    let mut output =
+        Output { kind: OutputKind::Local, target: None, names: Vec::new(), pushes: false, annotations: Vec::new() };
     if !text.contains('=') {
         output.kind = if text == "-" { OutputKind::Tar } else { OutputKind::Local };
         output.target = path(text);
@@ -447,8 +457,16 @@ fn output(text: &str) -> Result<Output, BuildArgsError> {
                     output.names.push(name.or_latest());
                 }
             }
+            _ if key.starts_with("annotation.") || key.starts_with("annotation-manifest.") => {
+                let name = key.split_once('.').map(|(_, name)| name).unwrap_or_default();
+                output.annotations.push((name.to_owned(), value));
+            }
             "push" => output.pushes = value != "false",
-            other => return Err(wrong(format!("there is no setting `{other}`; there are type, dest, name and push"))),
+            other => {
+                return Err(wrong(format!(
+                    "there is no setting `{other}`; there are type, dest, name, push and annotation.NAME"
+                )));
+            }
         }
     }
     output.kind = match kind.as_deref().ok_or_else(|| wrong("it has no type=…".into()))? {
@@ -481,6 +499,17 @@ fn output(text: &str) -> Result<Output, BuildArgsError> {
         }
         _ => Ok(output),
     }
+}
+
+/// `[TYPE:]NAME=VALUE`
+fn annotation(text: &str) -> Result<(String, String), BuildArgsError> {
+    let wrong = |why: &str| BuildArgsError::Annotation(text.to_owned(), why.to_owned());
+    let (name, value) = text.split_once('=').ok_or_else(|| wrong("it has no NAME=VALUE"))?;
+    let (kind, name) = name.split_once(':').unwrap_or(("manifest", name));
+    if kind != "manifest" {
+        return Err(wrong("only a manifest is made here, so manifest: is the only type"));
+    }
+    if name.is_empty() { Err(wrong("it has no name")) } else { Ok((name.to_owned(), value.to_owned())) }
 }
 
 /// `a=1,b=2`, where a field in quotes may have commas of its own.

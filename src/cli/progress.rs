@@ -1,5 +1,7 @@
 //! What is seen of a build as it goes on.
 
+mod raw;
+
 use super::human;
 use crate::build::parse::Warning;
 use crate::build::{Built, Done, Listener, StepName};
@@ -21,6 +23,9 @@ pub enum Kind {
     /// Everything as it comes
     Plain,
     Quiet,
+    /// Each event as a line of JSON
+    #[value(name = "rawjson")]
+    RawJson,
 }
 
 /// Lines that a failed step shows again.
@@ -56,8 +61,16 @@ impl Progress {
         Self { kind, explained, speaks, held: String::new(), running: HashMap::new(), tail: VecDeque::new(), drawn: 0 }
     }
 
+    /// An event for a program.
+    fn event(&mut self, event: &serde_json::Value) {
+        self.held += &format!("{event}\n");
+        if self.speaks {
+            self.flush_held();
+        }
+    }
+
     fn say(&mut self, text: &str) {
-        if self.kind == Kind::Quiet {
+        if matches!(self.kind, Kind::Quiet | Kind::RawJson) {
             return;
         }
         self.erase();
@@ -114,7 +127,7 @@ impl Progress {
 
     /// The last lines of the step that failed; in plain, all of them were shown.
     pub fn tail(&self) {
-        if self.kind != Kind::Plain {
+        if !matches!(self.kind, Kind::Plain | Kind::RawJson) {
             for line in &self.tail {
                 eprintln!("      {line}");
             }
@@ -123,6 +136,9 @@ impl Progress {
 
     pub fn finish(&mut self, store: &Store, built: &Built, names: &[String], took: Duration) -> Result<(), Failure> {
         self.flush();
+        if self.kind == Kind::RawJson {
+            return Ok(());
+        }
         if self.explained {
             self.ghosts(store, built)?;
         }
@@ -235,6 +251,9 @@ fn files(entries: u64) -> String {
 
 impl Listener for Progress {
     fn warning(&mut self, warning: &Warning) {
+        if self.kind == Kind::RawJson {
+            return self.event(&raw::warning(warning));
+        }
         let place = if warning.line == 0 { String::new() } else { format!(" (line {})", warning.line) };
         self.say(&format!("warning: {}: {}{place}", warning.rule, warning.message));
     }
@@ -244,6 +263,9 @@ impl Listener for Progress {
     }
 
     fn begins(&mut self, step: &StepName) {
+        if self.kind == Kind::RawJson {
+            return self.event(&raw::begins(step, &head(step)));
+        }
         if self.kind == Kind::Plain {
             self.say(&format!("{} {}", head(step), step.text));
         }
@@ -260,6 +282,9 @@ impl Listener for Progress {
     }
 
     fn output(&mut self, step: &StepName, bytes: &[u8]) {
+        if self.kind == Kind::RawJson {
+            return self.event(&raw::output(step, bytes));
+        }
         let Some(shown) = self.running.get_mut(&step.stage) else { return };
         let since = shown.begun.elapsed();
         shown.partial.extend_from_slice(bytes);
@@ -278,6 +303,9 @@ impl Listener for Progress {
     }
 
     fn done(&mut self, step: &StepName, done: &Done) {
+        if self.kind == Kind::RawJson {
+            return self.event(&raw::done(step, &head(step), done));
+        }
         self.last_line(step);
         self.erase();
         self.running.remove(&step.stage);
@@ -303,6 +331,9 @@ impl Listener for Progress {
     }
 
     fn failed(&mut self, step: &StepName) {
+        if self.kind == Kind::RawJson {
+            return self.event(&raw::failed(step, &head(step)));
+        }
         self.last_line(step);
         self.erase();
         if let Some(shown) = self.running.remove(&step.stage) {
