@@ -114,22 +114,8 @@ fn a_link_out_of_a_repository_is_not_followed() {
     let sandbox = Sandbox::with_alpine();
     fs::write(sandbox.file("host-secret"), "LINE OF THE HOST\n").unwrap();
     hostile_context(&sandbox, "Dockerfile", sandbox.file("host-secret").to_str().unwrap());
-    let git = |arguments: &[&str]| {
-        let who = ["-c", "user.name=a", "-c", "user.email=a@b", "-C", "hostile"];
-        common::finish(sandbox.other("git").args([&who[..], arguments].concat())).ok()
-    };
-    git(&["init", "-q", "-b", "main"]);
-    git(&["add", "."]);
-    git(&["commit", "-q", "-m", "x"]);
-    let address = format!("git://localhost{}", sandbox.file("hostile").display());
-    let mut command = sandbox.command(&["build", &address]);
-    command
-        .env("GIT_CONFIG_COUNT", "2")
-        .env("GIT_CONFIG_KEY_0", "url./.insteadOf")
-        .env("GIT_CONFIG_VALUE_0", "git://localhost/")
-        .env("GIT_CONFIG_KEY_1", "safe.directory")
-        .env("GIT_CONFIG_VALUE_1", "*");
-    let error = common::finish(&mut command).fails(1);
+    sandbox.repository("hostile");
+    let error = sandbox.run_with_git(&["build", &sandbox.git_address("hostile")]).fails(1);
     assert!(error.contains("`Dockerfile` is a link to ") && !error.contains("LINE"), "{error}");
 }
 
@@ -177,23 +163,10 @@ fn archives_and_repositories_are_fetched() {
     assert!(error.contains("--build-context assets=http"), "{error}");
 
     require!(Need::Tool("git"));
-    let git = |arguments: &[&str]| {
-        let who = ["-c", "user.name=a", "-c", "user.email=a@b", "-C", "assets"];
-        common::finish(sandbox.other("git").args([&who[..], arguments].concat())).ok()
-    };
-    git(&["init", "-q", "-b", "main"]);
-    git(&["add", "."]);
-    git(&["commit", "-q", "-m", "x"]);
+    sandbox.repository("assets");
     sandbox.put("Dockerfile", text);
-    let address = format!("assets=git://localhost{}#main", sandbox.file("assets").display());
-    let mut command = sandbox.command(&["build", "-q", "--build-context", &address, "context"]);
-    command
-        .env("GIT_CONFIG_COUNT", "2")
-        .env("GIT_CONFIG_KEY_0", "url./.insteadOf")
-        .env("GIT_CONFIG_VALUE_0", "git://localhost/")
-        .env("GIT_CONFIG_KEY_1", "safe.directory")
-        .env("GIT_CONFIG_VALUE_1", "*");
-    common::finish(&mut command).ok();
+    let address = format!("assets={}#main", sandbox.git_address("assets"));
+    sandbox.run_with_git(&["build", "-q", "--build-context", &address, "context"]).ok();
 }
 
 #[test]

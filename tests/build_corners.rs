@@ -156,25 +156,11 @@ fn a_commit_that_is_not_the_one_asked_for() {
     require!(Need::Tool("git"));
     let sandbox = Sandbox::with_alpine();
     sandbox.put("../repository/file", "of the repository\n");
-    let git = |arguments: &[&str]| {
-        let who = ["-c", "user.name=a", "-c", "user.email=a@b", "-C", "repository"];
-        common::finish(sandbox.other("git").args([&who[..], arguments].concat())).ok()
-    };
-    git(&["init", "-q", "-b", "main"]);
-    git(&["add", "."]);
-    git(&["commit", "-q", "-m", "x"]);
-    let commit = git(&["rev-parse", "HEAD"]).trim().to_owned();
+    let commit = sandbox.repository("repository");
     let build = |checksum: &str| {
-        let address = format!("git://localhost{}#main", sandbox.file("repository").display());
+        let address = format!("{}#main", sandbox.git_address("repository"));
         sandbox.put("Dockerfile", &format!("FROM alpine\nADD --checksum={checksum} {address} /r/\n"));
-        let mut command = sandbox.command(&["build", "-t", "built", "context"]);
-        command
-            .env("GIT_CONFIG_COUNT", "2")
-            .env("GIT_CONFIG_KEY_0", "url./.insteadOf")
-            .env("GIT_CONFIG_VALUE_0", "git://localhost/")
-            .env("GIT_CONFIG_KEY_1", "safe.directory")
-            .env("GIT_CONFIG_VALUE_1", "*");
-        common::finish(&mut command)
+        sandbox.run_with_git(&["build", "-t", "built", "context"])
     };
     let wrong = "0123456789012345678901234567890123456789";
     let error = build(wrong).fails(1);
@@ -190,15 +176,9 @@ fn a_repository_behind_a_plain_file_server() {
     require!(Need::Tool("git"));
     let sandbox = Sandbox::with_alpine();
     sandbox.put("../repository/file", "served\n");
-    let git = |arguments: &[&str]| {
-        let who = ["-c", "user.name=a", "-c", "user.email=a@b"];
-        common::finish(sandbox.other("git").args([&who[..], arguments].concat())).ok()
-    };
-    git(&["-C", "repository", "init", "-q", "-b", "main"]);
-    git(&["-C", "repository", "add", "."]);
-    git(&["-C", "repository", "commit", "-q", "-m", "x"]);
-    git(&["clone", "-q", "--bare", "repository", "bare.git"]);
-    git(&["-C", "bare.git", "update-server-info"]);
+    sandbox.repository("repository");
+    sandbox.run_other("git", &["clone", "-q", "--bare", "repository", "bare.git"]).ok();
+    sandbox.run_other("git", &["-C", "bare.git", "update-server-info"]).ok();
     let root = sandbox.file("");
     let server = common::http::WebServer::start(move |request| {
         let path = request.path.split('?').next().unwrap_or_default().trim_start_matches('/').to_owned();

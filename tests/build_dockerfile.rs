@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::Sandbox;
+use common::{Need, Sandbox, User, require};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 /// Each mistake comes after a RUN that takes its time, and is told without it.
@@ -197,4 +198,36 @@ fn a_base_image_of_another_platform() {
         said.contains("InvalidBaseImagePlatform: base image foreign is for linux/s390x, and this build for"),
         "{said}"
     );
+}
+
+#[test]
+fn without_a_network_it_says_so() {
+    // Another user's new network namespace would come with a user namespace.
+    require!(Need::As(User::Root), Need::Tool("unshare"));
+    let sandbox = Sandbox::with_alpine();
+    let build = |text: &str| {
+        sandbox.put("Dockerfile", text);
+        sandbox.run_other("unshare", &["--net", &Sandbox::binary(), "build", "context"]).fails(1)
+    };
+    let error = build("FROM nginx:alpine\n");
+    assert!(error.contains("there is no base image `nginx:alpine`"), "{error}");
+    assert!(error.contains("no network (no default route)") && error.contains("minirun load -i FILE"), "{error}");
+    let error = build("FROM alpine\nRUN wget -q http://192.0.2.1/\n");
+    assert!(error.contains("no network (no default route)"), "{error}");
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_named() {
+    if common::user() == User::Root {
+        return;
+    }
+    let sandbox = Sandbox::with_alpine();
+    for name in ["alone", "dir/inner"] {
+        sandbox.put(name, "x");
+        std::fs::set_permissions(sandbox.file("context").join(name), PermissionsExt::from_mode(0)).unwrap();
+    }
+    for (source, path) in [("alone", "alone"), ("dir", "dir/inner")] {
+        let error = sandbox.try_build(&format!("FROM alpine\nCOPY {source} /x/\n"), &[]).fails(1);
+        assert!(error.contains(&format!("open {path}: permission denied")), "{error}");
+    }
 }

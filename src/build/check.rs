@@ -144,7 +144,7 @@ fn descriptions(plan: &Plan, stage: &Stage, found: &mut Vec<Warning>) {
         let comment = plan.source.comment_above(&step.node);
         let describes =
             |name: &&str| comment.iter().any(|line| line.strip_prefix(*name).is_some_and(|r| r.starts_with(' ')));
-        if !comment.is_empty() && !names.is_empty() && !names.iter().any(|name| describes(name)) {
+        if !comment.is_empty() && !names.is_empty() && !names.iter().any(describes) {
             let message = format!("the comment above should be `# {} DESCRIPTION`, or stand apart", names[0]);
             found.push(Warning { rule: "InvalidDefinitionDescription", line: step.node.first, message });
         }

@@ -1,7 +1,7 @@
 //! Walks the stages: one loop, no threads. RUNs of stages that do not wait for each other go on at the same time.
 
 use super::cache::{self, Cache};
-use super::carried::Source as Carried;
+use super::carried::{self, Source as Carried};
 use super::check;
 use super::copy;
 use super::instruction::{Instruction, Step};
@@ -664,7 +664,10 @@ impl Builder<'_> {
         if is_elsewhere || outputs.iter().any(|output| output.kind == OutputKind::Nothing) {
             return Ok(Built { image: None, layers, from_context: self.memo.used() });
         }
-        let state = self.state(target).clone();
+        let mut state = self.state(target).clone();
+        if self.options.cache_inline {
+            state.attach(carried::INLINE, self.inline_cache()?);
+        }
         let keys = self.work[target].keys.clone();
         let id = finish::store(self.store, &state, &keys, &self.options.names, &self.options.annotations)?;
         for output in self.options.outputs.iter().filter(|output| output.is_archive()) {

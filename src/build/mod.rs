@@ -258,6 +258,8 @@ pub struct Options {
     /// What other machines have done.
     pub cache_from: Vec<Place>,
     pub cache_to: Vec<Export>,
+    /// The image's config tells of its steps.
+    pub cache_inline: bool,
     /// An image of the state before a step that fails is kept.
     pub keep_failed: bool,
     /// The build is to come out the same at any time: no file is newer.

@@ -53,8 +53,8 @@ impl State {
 
     pub fn of_image(image: &Image) -> Self {
         let mut config = image.raw_config().clone();
-        // What a daemon noted of the container that the image was made in.
-        for key in ["container", "container_config", "docker_version", "id", "parent"] {
+        // What a daemon noted of the container that the image was made in, and a build of its steps.
+        for key in ["container", "container_config", "docker_version", "id", "parent", super::carried::INLINE] {
             config.as_object_mut().map(|all| all.remove(key));
         }
         Self::new(config, image.layers.clone())
@@ -164,6 +164,11 @@ impl State {
             self.note(told(&change), None);
         }
         Ok(true)
+    }
+
+    /// Something in the config that is no setting of a container.
+    pub fn attach(&mut self, key: &str, value: Value) {
+        self.config[key] = value;
     }
 
     pub fn label(&mut self, pairs: &[(String, String)]) {

@@ -107,9 +107,8 @@ impl Tree {
             return Ok(vec![found]);
         }
         let mut reached = vec![String::new()];
-        let mut parts = source.split('/');
         let mut rest = &*source;
-        while let Some(part) = parts.next() {
+        for part in source.split('/') {
             if deep && part.contains("**") {
                 let glob = Glob::new(rest).ok_or_else(|| TreeError::Pattern(source.clone()))?;
                 let mut next = Vec::new();

@@ -73,7 +73,7 @@ pub struct BuildArgs {
     #[arg(long, value_name = "NAME|type=registry,ref=NAME|type=local,src=DIR")]
     cache_from: Vec<String>,
     /// Carry what this build has done to a registry or a directory; with mode=max, helper stages too
-    #[arg(long, value_name = "NAME|type=registry,ref=NAME[,mode=max]|type=local,dest=DIR[,mode=max]")]
+    #[arg(long, value_name = "NAME|type=registry,ref=NAME[,mode=max]|type=local,dest=DIR[,mode=max]|type=inline")]
     cache_to: Vec<String>,
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]
@@ -228,8 +228,8 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     }
     let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
     let mut source = parse::Source::parse(&opened.file, &opened.text).map_err(BuildError::from)?;
-    let checks = arguments.build_arg.iter().filter_map(|text| text.strip_prefix(CHECKS)?.strip_prefix('='));
-    if let Some(checks) = checks.last() {
+    let mut checks = arguments.build_arg.iter().rev().filter_map(|text| text.strip_prefix(CHECKS)?.strip_prefix('='));
+    if let Some(checks) = checks.next() {
         source.directives.check = Some(checks.to_owned());
     }
     let kind = match arguments.progress {
@@ -364,7 +364,11 @@ fn options(
         agents: arguments.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
         squash: arguments.squash,
         cache_from: arguments.cache_from.iter().map(|text| cache_from(text)).collect::<Result<_, _>>()?,
-        cache_to: arguments.cache_to.iter().map(|text| cache_to(text)).collect::<Result<_, _>>()?,
+        cache_to: {
+            let elsewhere = arguments.cache_to.iter().filter(|text| !is_inline(text));
+            elsewhere.map(|text| cache_to(text)).collect::<Result<_, _>>()?
+        },
+        cache_inline: arguments.cache_to.iter().any(|text| is_inline(text)),
         annotations: {
             let given: Vec<_> = arguments.annotation.iter().map(|text| annotation(text)).collect::<Result<_, _>>()?;
             given.into_iter().chain(outputs.iter().flat_map(|output| output.annotations.clone())).collect()
@@ -412,12 +416,17 @@ fn place(flag: &'static str, key: &str, text: &str) -> Result<Place, BuildArgsEr
             let path = field(text, key).ok_or_else(|| wrong(&format!("it has no {key}=DIR")))?;
             Ok(Place::Directory(std::path::absolute(path).unwrap_or_else(|_| path.into())))
         }
-        Some(_) => Err(wrong("that type is not known; there are registry and local")),
+        Some(_) => Err(wrong("that type is not known; there are registry and local, and inline for --cache-to")),
     }
 }
 
 fn cache_from(text: &str) -> Result<Place, BuildArgsError> {
     place("cache-from", "src", text)
+}
+
+/// The image itself carries what was done.
+fn is_inline(text: &str) -> bool {
+    field(text, "type") == Some("inline")
 }
 
 fn cache_to(text: &str) -> Result<Export, BuildArgsError> {
