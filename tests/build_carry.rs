@@ -208,3 +208,30 @@ fn a_directory_carries_steps() {
         assert!(error.contains("type=registry,ref=NAME"), "{error}");
     }
 }
+
+#[test]
+fn an_image_carries_its_own_steps() {
+    require!(REGISTRY);
+    let registry = Registry::open();
+    let base = base(&registry);
+    let text = format!("FROM {base}\nRUN echo $RANDOM > /made\nRUN cat /made > /again\nCMD [\"cat\", \"/made\"]\n");
+    let name = registry.image("me/inline:1");
+    let first = machine(&base);
+    first.build(&text, &["-t", &name, "--cache-to", "type=inline", "--push"]);
+
+    let second = machine(&base);
+    let said = second.build(&text, &["--cache-from", &format!("type=registry,ref={name}")]);
+    assert_eq!(cached(&said), 2, "{said}");
+    assert_eq!(second.inside("cat /again"), first.inside("cat /again"));
+    // An image on top of it tells of its own steps, or of none.
+    second.ok(&["pull", "-q", &name]);
+    second.build(&format!("FROM {name}\nRUN true\n"), &[]);
+    second.ok(&["save", "--format", "oci-dir", "-o", "out", "built"]);
+    let blobs = second.run_other("grep", &["-lr", "build-cache", "out"]);
+    assert_eq!(blobs.stdout, "", "{}", blobs.streams());
+    // One that tells of none is no cache.
+    let plain = registry.image("me/plain:1");
+    first.build(&text, &["-t", &plain, "--push"]);
+    let said = machine(&base).build(&text, &["--cache-from", &plain]);
+    assert!(said.contains("going on without the cache from") && said.contains("is not a build cache"), "{said}");
+}

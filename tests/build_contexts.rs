@@ -52,6 +52,86 @@ fn a_directory_under_a_name() {
     }
 }
 
+/// A link to a file of the host, under each name that a build reads by itself.
+fn hostile_context(sandbox: &Sandbox, name: &str, target: &str) {
+    let _ = fs::remove_dir_all(sandbox.file("hostile"));
+    sandbox.put("../hostile/sub/file", "x");
+    if name == ".dockerignore" {
+        sandbox.put("../hostile/Dockerfile", "FROM alpine\nCOPY . /all/\n");
+    }
+    std::os::unix::fs::symlink(target, sandbox.file("hostile").join(name)).unwrap();
+}
+
+#[test]
+fn a_link_out_of_the_context_is_not_followed() {
+    let sandbox = Sandbox::with_alpine();
+    fs::write(sandbox.file("host-secret"), "LINE OF THE HOST\nsub\n").unwrap();
+    let secret = sandbox.file("host-secret");
+    let up = format!("../../../../../../../../../..{}", secret.display());
+    let refuses = |arguments: &[&str], name: &str| {
+        let output = sandbox.run(arguments);
+        assert_eq!(output.code, 1, "{}", output.streams());
+        let said = output.streams();
+        assert!(said.contains(&format!("`{name}` is a link to ")), "{said}");
+        assert!(!said.contains("LINE OF THE HOST") && !said.contains("PATH="), "{said}");
+    };
+    for target in [secret.to_str().unwrap(), "../host-secret", &up, "/proc/self/environ"] {
+        for name in ["Dockerfile", "mine", ".dockerignore"] {
+            hostile_context(&sandbox, name, target);
+            let file: &[&str] = if name == "mine" { &["-f", "mine"] } else { &[] };
+            sandbox.run_other("tar", &["-C", "hostile", "-cf", "hostile.tar", "."]).ok();
+            refuses(&[&["build"], file, &["hostile.tar"]].concat(), name);
+            let archive = fs::read(sandbox.file("hostile.tar")).unwrap();
+            let server = WebServer::start(move |_| Answer::new(200, archive.clone()));
+            refuses(&[&["build"], file, &[&format!("http://{}/c.tar", server.host())]].concat(), name);
+            // A directory of one's own may have come from a stranger too.
+            let file: &[&str] = if name == "mine" { &["-f", "hostile/mine"] } else { &[] };
+            refuses(&[&["build"], file, &["hostile"]].concat(), name);
+        }
+    }
+    // Of a context that was fetched, -f is a path in it.
+    hostile_context(&sandbox, "other", "/nowhere");
+    sandbox.run_other("tar", &["-C", "hostile", "-cf", "hostile.tar", "."]).ok();
+    let error = sandbox.fails(1, &["build", "-f", secret.to_str().unwrap(), "hostile.tar"]);
+    assert!(error.contains("there is no Dockerfile in") && !error.contains("LINE"), "{error}");
+
+    // Within the context, links are followed, and -f may name a file elsewhere.
+    sandbox.put("real/Dockerfile", "FROM alpine\nCOPY file /\n");
+    sandbox.put("file", "text");
+    sandbox.put("../elsewhere", "FROM alpine\nCOPY file /other\n");
+    std::os::unix::fs::symlink("/real/Dockerfile", sandbox.file("context/linked")).unwrap();
+    sandbox.ok(&["build", "-q", "-f", "context/linked", "-t", "built", "context"]);
+    sandbox.run_other("tar", &["-C", "context", "-cf", "good.tar", "."]).ok();
+    sandbox.ok(&["build", "-q", "-f", "linked", "-t", "built", "good.tar"]);
+    assert_eq!(sandbox.inside("cat /file"), "text");
+    sandbox.ok(&["build", "-q", "-f", "elsewhere", "-t", "built", "context"]);
+    assert_eq!(sandbox.inside("cat /other"), "text");
+}
+
+#[test]
+fn a_link_out_of_a_repository_is_not_followed() {
+    require!(Need::Tool("git"));
+    let sandbox = Sandbox::with_alpine();
+    fs::write(sandbox.file("host-secret"), "LINE OF THE HOST\n").unwrap();
+    hostile_context(&sandbox, "Dockerfile", sandbox.file("host-secret").to_str().unwrap());
+    sandbox.repository("hostile");
+    let error = sandbox.run_with_git(&["build", &sandbox.git_address("hostile")]).fails(1);
+    assert!(error.contains("`Dockerfile` is a link to ") && !error.contains("LINE"), "{error}");
+}
+
+#[test]
+fn what_is_no_context_says_so() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.put("Dockerfile", "FROM alpine\n");
+    let error = sandbox.fails(1, &["build", "context/Dockerfile"]);
+    assert!(error.contains("is neither a directory nor an archive"), "{error}");
+    assert!(error.contains("minirun build -f context/Dockerfile context"), "{error}");
+    let error = sandbox.fails(1, &["build", "-f", "context", "context"]);
+    assert!(error.contains("is a directory, not a Dockerfile"), "{error}");
+    let error = sandbox.fails(1, &["build", "-f", "/dev/zero", "context"]);
+    assert!(error.contains("has more than 16 MiB"), "{error}");
+}
+
 #[test]
 fn an_image_or_files_in_the_place_of_a_stage_or_an_image() {
     let sandbox = with_assets();
@@ -83,23 +163,10 @@ fn archives_and_repositories_are_fetched() {
     assert!(error.contains("--build-context assets=http"), "{error}");
 
     require!(Need::Tool("git"));
-    let git = |arguments: &[&str]| {
-        let who = ["-c", "user.name=a", "-c", "user.email=a@b", "-C", "assets"];
-        common::finish(sandbox.other("git").args([&who[..], arguments].concat())).ok()
-    };
-    git(&["init", "-q", "-b", "main"]);
-    git(&["add", "."]);
-    git(&["commit", "-q", "-m", "x"]);
+    sandbox.repository("assets");
     sandbox.put("Dockerfile", text);
-    let address = format!("assets=git://localhost{}#main", sandbox.file("assets").display());
-    let mut command = sandbox.command(&["build", "-q", "--build-context", &address, "context"]);
-    command
-        .env("GIT_CONFIG_COUNT", "2")
-        .env("GIT_CONFIG_KEY_0", "url./.insteadOf")
-        .env("GIT_CONFIG_VALUE_0", "git://localhost/")
-        .env("GIT_CONFIG_KEY_1", "safe.directory")
-        .env("GIT_CONFIG_VALUE_1", "*");
-    common::finish(&mut command).ok();
+    let address = format!("assets={}#main", sandbox.git_address("assets"));
+    sandbox.run_with_git(&["build", "-q", "--build-context", &address, "context"]).ok();
 }
 
 #[test]

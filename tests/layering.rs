@@ -61,6 +61,20 @@ fn unsafe_stands_only_in_sys() {
 }
 
 #[test]
+fn openat2_is_called_where_it_is_tried_again() {
+    let mut wrong = Vec::new();
+    for file in sources().into_iter().filter(|file| !file.ends_with("sys/fs.rs")) {
+        for (number, line) in code_of(&file).lines().enumerate() {
+            let imports = line.trim_start().starts_with("use rustix::") && words(line).any(|word| word == "openat2");
+            if imports || line.contains("rustix::fs::openat2") || line.contains("SYS_openat2") {
+                wrong.push(format!("{}:{}: use sys::fs::openat2, which tries again", file.display(), number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn the_reader_of_imports_sees_them_all() {
     let code = "use crate::image::{self, Layer};\nuse crate::{\n    store::Store,\n    sys::{On, fs},\n};\n\
                 let x = crate::cli::ui::print();\nuse super::network::Ports;";

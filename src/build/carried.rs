@@ -25,6 +25,8 @@ use crate::store::{self, Store};
 use crate::sys::process::LetThrough;
 use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -61,8 +63,11 @@ const ARTIFACT: artifact::Kind = artifact::Kind {
     words: "a build cache; --cache-to type=registry makes one",
 };
 
-#[derive(Serialize, Deserialize)]
-struct Step {
+/// Where an image's config has the steps that made its layers (`--cache-to type=inline`).
+pub(super) const INLINE: &str = "minirun.build-cache.v1";
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Step {
     inputs: Inputs,
     outcome: Outcome,
 }
@@ -95,16 +100,34 @@ pub(super) enum Source {
     Unopened(Place),
     Directory(PathBuf),
     Registry(Artifact),
+    /// An image that tells of its own steps.
+    Image(Artifact, HashMap<Digest, Step>),
     Useless,
 }
 
 impl Source {
+    /// A cache in a registry, or else an image of this name.
+    fn in_registry(reference: &Reference) -> Result<Self, RegistryError> {
+        let settings = Settings::default();
+        let none = match Artifact::open(reference, &ARTIFACT, &settings) {
+            Err(error @ RegistryError::NoArtifact { .. }) => error,
+            opened => return opened.map(Self::Registry),
+        };
+        let (artifact, config) = Artifact::of_image(reference, layer_name, &settings)?;
+        let config: Value = serde_json::from_slice(&config).unwrap_or_default();
+        let Ok(steps) = serde_json::from_value::<Vec<Step>>(config[INLINE].clone()) else { return Err(none) };
+        Ok(Self::Image(artifact, steps.into_iter().map(|step| (step.inputs.key(), step)).collect()))
+    }
+
     /// The step of this key. `None`: it was not carried.
     fn step(&self, key: &Digest) -> Result<Option<Step>, Useless> {
+        if let Self::Image(_, steps) = self {
+            return Ok(steps.get(key).filter(|step| step.outcome.is_whole()).cloned());
+        }
         let text = match self {
             Self::Directory(directory) => fs::read(directory.join(step_name(key))).ok(),
             Self::Registry(artifact) => artifact.document(&step_name(key))?,
-            Self::Unopened(_) | Self::Useless => None,
+            Self::Unopened(_) | Self::Image(..) | Self::Useless => None,
         };
         let Some(text) = text else { return Ok(None) };
         match serde_json::from_slice::<Step>(&text) {
@@ -130,7 +153,7 @@ impl Source {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 opened => Box::new(opened.on("open", directory)?),
             },
-            Self::Registry(artifact) => match artifact.layer(&name, progress, &failure)? {
+            Self::Registry(artifact) | Self::Image(artifact, _) => match artifact.layer(&name, progress, &failure)? {
                 Some(stream) => Box::new(stream),
                 None => return Ok(None),
             },
@@ -159,7 +182,7 @@ impl Builder<'_> {
                     Place::Directory(path) => Ok(Source::Directory(path)),
                     Place::Registry(reference) => {
                         self.must_be_inside()?;
-                        Artifact::open(&reference, &ARTIFACT, &Settings::default()).map(Source::Registry)
+                        Source::in_registry(&reference)
                     }
                 };
                 match opened {
@@ -202,17 +225,28 @@ impl Builder<'_> {
         self.listener.note(&format!("going on without the cache from {place}: {}", diag::in_one_line(error)));
     }
 
+    fn steps(&self, keys: Vec<Digest>) -> Result<Vec<(Digest, Step)>, BuildError> {
+        let mut steps = Vec::new();
+        for key in keys {
+            let outcome = self.cache.find(self.store, &key)?;
+            if let Some((inputs, outcome)) = self.cache.inputs(&key).zip(outcome) {
+                steps.push((key, Step { inputs, outcome }));
+            }
+        }
+        Ok(steps)
+    }
+
+    /// What the image's own config tells of its steps.
+    pub(super) fn inline_cache(&self) -> Result<Value, BuildError> {
+        let steps = self.steps(self.keys(self.plan.target))?;
+        Ok(steps.into_iter().map(|(_, step)| json!(step)).collect())
+    }
+
     /// Carries what this build came by to where other machines find it.
     pub(super) fn carry(&mut self) -> Result<(), BuildError> {
         for export in &self.options.cache_to {
             let keys = if export.all_stages { self.cache.keys() } else { self.keys(self.plan.target) };
-            let mut steps = Vec::new();
-            for key in keys {
-                let outcome = self.cache.find(self.store, &key)?;
-                if let Some((inputs, outcome)) = self.cache.inputs(&key).zip(outcome) {
-                    steps.push((key, Step { inputs, outcome }));
-                }
-            }
+            let steps = self.steps(keys)?;
             match &export.place {
                 Place::Directory(directory) => {
                     steps.iter().try_for_each(|(key, step)| put(self.store, directory, key, step))?;

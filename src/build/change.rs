@@ -3,6 +3,7 @@
 use super::instruction::{self, Command, Healthcheck, Instruction};
 use super::parse::{Fault, Source};
 use super::variable::{InvalidWord, Lexer};
+use crate::container::request;
 use crate::diag::Diagnose;
 use crate::image::config::Change;
 use serde_json::json;
@@ -19,6 +20,10 @@ pub enum InvalidArgument {
     NoName,
     #[error("{0} needs an argument")]
     Empty(&'static str),
+    #[error("there is no signal `{0}`")]
+    Signal(String),
+    #[error("`{0}` is no path for a volume; write it absolutely: /data")]
+    Volume(String),
 }
 
 /// What surrounds the instruction.
@@ -51,13 +56,13 @@ pub fn change(instruction: &Instruction, around: &Around) -> Result<Option<Chang
             }
             Change::Expose(found)
         }
-        Instruction::Volume(all) => Change::Volume(all.iter().map(|v| word(v)).collect::<Result<_, _>>()?),
+        Instruction::Volume(all) => Change::Volume(all.iter().map(|v| volume(word(v)?)).collect::<Result<_, _>>()?),
         Instruction::User(user) => Change::User(not_empty("USER", word(user)?)?),
         Instruction::Workdir(path) => Change::Workdir(not_empty("WORKDIR", word(path)?)?),
         Instruction::Cmd(command) => Change::Cmd(argv(command)),
         Instruction::Entrypoint(command) => Change::Entrypoint { argv: argv(command), keeps_cmd: around.cmd_is_own },
         Instruction::Shell(argv) => Change::Shell(argv.clone()),
-        Instruction::Stopsignal(signal) => Change::StopSignal(not_empty("STOPSIGNAL", word(signal)?)?),
+        Instruction::Stopsignal(signal) => Change::StopSignal(stop_signal(not_empty("STOPSIGNAL", word(signal)?)?)?),
         Instruction::Onbuild(trigger) => Change::OnBuild(trigger.clone()),
         Instruction::Healthcheck(Healthcheck::None) => Change::Healthcheck(json!({ "Test": ["NONE"] })),
         Instruction::Healthcheck(Healthcheck::Test { command, settings }) => {
@@ -91,8 +96,22 @@ fn not_empty(word: &'static str, text: String) -> Result<String, InvalidArgument
     if text.is_empty() { Err(InvalidArgument::Empty(word)) } else { Ok(text) }
 }
 
-/// `80`, `80/udp`, `8000-8010/tcp`.
+fn stop_signal(text: String) -> Result<String, InvalidArgument> {
+    if request::signal(&text).is_ok() { Ok(text) } else { Err(InvalidArgument::Signal(text)) }
+}
+
+/// No container could start with a volume of no name, or over all of its files.
+fn volume(text: String) -> Result<String, InvalidArgument> {
+    if text.trim_matches('/').is_empty() { Err(InvalidArgument::Volume(text)) } else { Ok(text) }
+}
+
+/// `80`, `80/udp`, `8000-8010/tcp`; what stands before a colon is the host's, and counts for nothing.
 fn ports(text: &str) -> Result<Vec<String>, InvalidArgument> {
+    let (before, inner) = text.rsplit_once(':').unwrap_or(("", text));
+    if !before.chars().all(|c| c.is_ascii_hexdigit() || ".:-[]".contains(c)) {
+        return Err(InvalidArgument::Port(text.to_owned()));
+    }
+    let text = inner;
     let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = protocol.to_ascii_lowercase();
     if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
@@ -138,7 +157,7 @@ pub fn changes(texts: &[String]) -> Result<Vec<Change>, InvalidChange> {
         let mut source = Source::parse("--change", text).map_err(InvalidChange::Text)?;
         for step in instruction::steps(&mut source).map_err(InvalidChange::Text)? {
             let cmd_is_own = all.iter().any(|change| matches!(change, Change::Cmd(_)));
-            let lexer = Lexer { escape: '\\', lookup: &|_| None };
+            let lexer = Lexer::new('\\', &|_| None);
             let around = Around { lexer, shell: &shell, cmd_is_own };
             let found = change(&step.instruction, &around);
             let found = found.map_err(|source| InvalidChange::Argument(text.trim().to_owned(), source))?;

@@ -1,30 +1,44 @@
 //! What could be better in a Dockerfile that is not wrong: warnings under the names that Docker's own checks have.
 
 use super::glob::{Ignore, clean, is_pattern};
-use super::instruction::{self, Copy, Instruction, Step};
-use super::parse::{Source, Warning};
-use super::stage::{Base, Plan};
+use super::instruction::{self, Copy, From, Instruction, Step};
+use super::parse::{Node, Source, Warning};
+use super::stage::{Base, Plan, Stage};
 use super::variable::Lexer;
+use crate::image::platform::Platform;
+use crate::image::reference::Reference;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Rules that count only where `# check=experimental=…` asks for them.
+const EXPERIMENTAL: [&str; 1] = ["InvalidDefinitionDescription"];
+
 /// Warnings that `# check=skip=…` does not take away; and whether `error=true` makes them errors.
 pub fn selected(source: &Source, warnings: Vec<Warning>) -> (Vec<Warning>, bool) {
-    let mut skipped = BTreeSet::new();
+    let (mut skipped, mut asked) = (BTreeSet::new(), BTreeSet::new());
     let mut fails = false;
     for setting in source.directives.check.iter().flat_map(|text| text.split(';')) {
         match setting.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
             Some(("skip", list)) => skipped.extend(list.split(',').map(|rule| rule.trim().to_owned())),
+            Some(("experimental", list)) => asked.extend(list.split(',').map(|rule| rule.trim().to_owned())),
             Some(("error", value)) => fails = value.eq_ignore_ascii_case("true"),
             _ => {}
         }
     }
     let kept = warnings.into_iter().filter(|w| !skipped.contains("all") && !skipped.contains(w.rule));
+    let kept = kept.filter(|w| !EXPERIMENTAL.contains(&w.rule) || asked.contains("all") || asked.contains(w.rule));
     (kept.collect(), fails)
 }
 
-/// `known`: the variables that a base image sets, where that is known.
-pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Vec<String>>) -> Vec<Warning> {
+/// What is known of a base image.
+pub struct Known {
+    /// The names of its variables.
+    pub variables: Vec<String>,
+    pub platform: Platform,
+}
+
+/// `known`: what a base image is, where that is known.
+pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Known>) -> Vec<Warning> {
     let mut found = Vec::new();
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     // Per stage, what a stage that goes on from it begins with; `None`: nobody knows all of its variables.
@@ -40,8 +54,19 @@ pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Vec<St
         let begin = match &stage.base {
             Base::Scratch | Base::Files(_) => Some(BTreeSet::new()),
             Base::Stage(number) => variables[*number].clone(),
-            Base::Image(name) => known(name).map(|names| names.into_iter().collect()),
+            Base::Image(name) => {
+                let known = known(name);
+                if let Some(Known { platform, .. }) = &known {
+                    base_platform(plan, stage, name, platform, &mut found);
+                }
+                known.map(|known| known.variables.into_iter().collect())
+            }
         };
+        if let Some(Step { instruction: Instruction::From(from), node }) = stage.steps.first() {
+            base_name(plan, from, node, &mut found);
+            platform_flag(plan, from, node, &mut found);
+        }
+        descriptions(plan, stage, &mut found);
         let mut walk =
             Walk { plan, ignore, known: begin, args: BTreeSet::new(), has_directory: false, found: &mut found };
         walk.known.iter_mut().for_each(|known| known.extend(["PATH".to_owned()]));
@@ -51,6 +76,79 @@ pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Vec<St
     }
     found.sort_by_key(|warning| warning.line);
     found
+}
+
+/// The variables of a text.
+fn variables(plan: &Plan, text: &str) -> BTreeSet<String> {
+    let names = RefCell::new(BTreeSet::new());
+    let lookup = |name: &str| {
+        names.borrow_mut().insert(name.to_owned());
+        None
+    };
+    let _ = Lexer::new(plan.source.directives.escape, &lookup).word(text);
+    names.into_inner()
+}
+
+/// What a FROM names through variables.
+fn base_name(plan: &Plan, from: &From, node: &Node, found: &mut Vec<Warning>) {
+    let mut warn = |rule, message| found.push(Warning { rule, line: node.first, message });
+    for text in [Some(&from.image), from.platform.as_ref()].into_iter().flatten() {
+        for name in variables(plan, text).difference(&plan.declared) {
+            let near = instruction::guess(name, plan.declared.iter().map(String::as_str));
+            let near = near.map(|near| format!("; did you mean ${near}?")).unwrap_or_default();
+            warn("UndefinedArgInFrom", format!("no ARG before the first FROM names ${name}{near}"));
+        }
+    }
+    if from.image.contains('$') {
+        let lookup = |name: &str| plan.defaults.get(name).cloned();
+        let name = Lexer::new(plan.source.directives.escape, &lookup).word(&from.image).unwrap_or_default();
+        if name.parse::<Reference>().is_err() {
+            let message = format!("without --build-arg, `{}` is `{name}`, which is no name of an image", from.image);
+            warn("InvalidDefaultArgInFrom", message);
+        }
+    }
+}
+
+fn platform_flag(plan: &Plan, from: &From, node: &Node, found: &mut Vec<Warning>) {
+    let Some(text) = &from.platform else { return };
+    let mut warn = |rule, message| found.push(Warning { rule, line: node.first, message });
+    if matches!(text.as_str(), "$TARGETPLATFORM" | "${TARGETPLATFORM}") {
+        let message = format!("--platform={text} is what it is without this flag");
+        warn("RedundantTargetPlatform", message);
+    }
+    // A stage that is named after its platform is meant for it.
+    let says_so = |alias: &String| text.split('/').any(|part| alias.contains(part));
+    if variables(plan, text).is_empty() && !from.alias.as_ref().is_some_and(says_so) {
+        let message = format!("--platform={text} builds for that one only; a variable leaves the choice to --platform");
+        warn("FromPlatformFlagConstDisallowed", message);
+    }
+}
+
+fn base_platform(plan: &Plan, stage: &Stage, name: &str, is: &Platform, found: &mut Vec<Warning>) {
+    let wanted = stage.platform.as_ref().and_then(|text| text.parse().ok()).unwrap_or_else(|| plan.platform.clone());
+    if !wanted.takes(is) {
+        let line = stage.steps.first().map_or(0, |step| step.node.first);
+        let message = format!("base image {name} is for {is}, and this build for {wanted}");
+        found.push(Warning { rule: "InvalidBaseImagePlatform", line, message });
+    }
+}
+
+/// A comment right above a FROM or ARG is taken for its description.
+fn descriptions(plan: &Plan, stage: &Stage, found: &mut Vec<Warning>) {
+    for step in &stage.steps {
+        let names: Vec<&str> = match &step.instruction {
+            Instruction::From(from) => from.alias.as_deref().into_iter().collect(),
+            Instruction::Arg(all) => all.iter().map(|(name, _)| name.as_str()).collect(),
+            _ => continue,
+        };
+        let comment = plan.source.comment_above(&step.node);
+        let describes =
+            |name: &&str| comment.iter().any(|line| line.strip_prefix(*name).is_some_and(|r| r.starts_with(' ')));
+        if !comment.is_empty() && !names.is_empty() && !names.iter().any(describes) {
+            let message = format!("the comment above should be `# {} DESCRIPTION`, or stand apart", names[0]);
+            found.push(Warning { rule: "InvalidDefinitionDescription", line: step.node.first, message });
+        }
+    }
 }
 
 /// Of several, the last alone counts.
@@ -123,14 +221,19 @@ impl Walk<'_> {
             }
             None
         };
-        let _ = Lexer { escape: self.plan.source.directives.escape, lookup: &lookup }.word(text);
+        let _ = Lexer::new(self.plan.source.directives.escape, &lookup).word(text);
         // One with a default of its own is meant to be unset.
         let missing = missing
             .into_inner()
             .into_iter()
             .filter(|name| !text.contains(&format!("${{{name}:")) && !text.contains(&format!("${{{name}-")));
         let missing: Vec<String> = missing.collect();
-        let names: Vec<String> = known.iter().chain(&self.args).cloned().collect();
+        if missing.is_empty() {
+            return;
+        }
+        // Nobody has mistyped one of so many.
+        let is_short = known.len() + self.args.len() <= 500;
+        let names: Vec<String> = if is_short { known.iter().chain(&self.args).cloned().collect() } else { Vec::new() };
         for name in missing {
             let near = instruction::guess(&name, names.iter().map(String::as_str));
             let near = near.map(|near| format!("; did you mean ${near}?")).unwrap_or_default();
@@ -163,7 +266,11 @@ mod tests {
     fn rules(text: &str) -> Vec<String> {
         let source = Source::parse("Dockerfile", text).unwrap();
         let plan = Plan::new(source, &BTreeMap::new(), None, &Platform::here(), Contexts::default()).unwrap();
-        let known = |name: &str| (name == "alpine").then(|| vec!["BASE".to_owned()]);
+        let known = |name: &str| {
+            let platform = if name == "foreign" { "linux/s390x".parse().unwrap() } else { Platform::here() };
+            let is_known = name == "alpine" || name == "foreign";
+            is_known.then(|| Known { variables: vec!["BASE".to_owned()], platform })
+        };
         let found = check(&plan, &Ignore::parse("secret\n"), &known);
         found.iter().map(|w| format!("{} {}", w.line, w.rule)).collect()
     }

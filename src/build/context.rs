@@ -6,9 +6,14 @@ use crate::http::{HttpError, fetch, is_url};
 use crate::image::owner::Owners;
 use crate::image::unpack::{self, Limits, UnpackError};
 use crate::store::{Scratch, Store, StoreError};
+use crate::sys::fs::openat2;
 use crate::sys::{On, SysError};
+use rustix::fs::{OFlags, ResolveFlags};
+use rustix::io::Errno;
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, Read, Seek};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,6 +25,14 @@ pub enum ContextError {
     NoDockerfile(PathBuf),
     #[error("{} cannot be read as text", .0.display())]
     NotText(PathBuf),
+    #[error("`{name}` is a link to {}, which is not in the context", target.display())]
+    LeadsOut { name: String, target: PathBuf },
+    #[error("{} is a directory, not a Dockerfile", .0.display())]
+    IsDirectory(PathBuf),
+    #[error("{} has more than 16 MiB, and so is no text for a build", .0.display())]
+    TooLarge(PathBuf),
+    #[error("{} is neither a directory nor an archive", .0.display())]
+    NoArchive(PathBuf),
     #[error("the Dockerfile and the context cannot both come from standard input")]
     BothStdin,
     #[error("standard input cannot be read")]
@@ -34,6 +47,10 @@ pub enum ContextError {
     Git { url: String, said: String },
     #[error("{0} is no part of the repository")]
     NoPart(String),
+    #[error("{url} is at commit {found}, and --checksum says {wanted}")]
+    Commit { url: String, found: String, wanted: String },
+    #[error("--checksum={0} is no commit; of a git repository it is one, in at least 7 hexadecimal digits")]
+    NoCommit(String),
     #[error(transparent)]
     Fetch(#[from] HttpError),
     #[error(transparent)]
@@ -47,6 +64,14 @@ impl Diagnose for ContextError {
         match self {
             Self::NoContext(_) => Some("the last argument is the directory with your files: minirun build .".into()),
             Self::NoDockerfile(_) => Some("it is called Dockerfile (or Containerfile); another name: -f FILE".into()),
+            Self::LeadsOut { .. } => {
+                Some("a link that leads out of the context is not followed; put the file itself there".into())
+            }
+            Self::IsDirectory(path) => Some(format!("name the file in it: -f {}", path.join("Dockerfile").display())),
+            Self::NoArchive(path) => {
+                let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                Some(format!("a Dockerfile goes with -f: minirun build -f {} {}", path.display(), directory.display()))
+            }
             Self::BothStdin => Some("give one of them by name".into()),
             Self::Unpack(error) => error.hint(),
             Self::NoGit(_) => Some("install git, or clone it elsewhere and build the directory".into()),
@@ -84,6 +109,8 @@ pub struct Files {
     _scratch: Option<Scratch>,
 }
 
+/// Of a Dockerfile and of a `.dockerignore`, as BuildKit's messages bound them.
+const LARGEST_TEXT: u64 = 16 << 20;
 const NAMES: [&str; 3] = ["Dockerfile", "Containerfile", "dockerfile"];
 
 /// What is to be opened can be looked at without unpacking anything.
@@ -97,49 +124,25 @@ pub fn open(store: &Store, context: &str, file: Option<&str>) -> Result<Context,
         if file == Some("-") {
             return Err(ContextError::BothStdin);
         }
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map_err(ContextError::Stdin)?;
-        if !unpack::is_archive(Cursor::new(&bytes)) {
-            let text = text(bytes, Path::new("-"))?;
-            return Ok(Context {
-                directory: None,
-                file: "-".into(),
-                text,
-                ignore: Ignore::default(),
-                project: "-".into(),
-                _scratch: None,
-            });
-        }
-        return unpacked(store, Cursor::new(bytes), file, "-");
+        return from_stream(store, io::stdin(), file, "-");
     }
     if is_git(context) {
         let scratch = store.scratch()?;
         let directory = scratch.path().join("context");
-        clone(context, &directory, false)?;
+        clone(context, &directory, false, None)?;
         return in_directory(&directory, file, context, Some(scratch));
     }
     if is_url(context) {
-        let mut bytes = Vec::new();
-        fetch(context)?
-            .reader
-            .read_to_end(&mut bytes)
-            .map_err(|error| ContextError::Body(context.to_owned(), error))?;
-        if unpack::is_archive(Cursor::new(&bytes)) {
-            return unpacked(store, Cursor::new(bytes), file, context);
-        }
-        let text = text(bytes, Path::new(context))?;
-        return Ok(Context {
-            directory: None,
-            file: context.to_owned(),
-            text,
-            ignore: Ignore::default(),
-            project: context.to_owned(),
-            _scratch: None,
-        });
+        return from_stream(store, fetch(context)?.reader, file, context);
     }
     let path = Path::new(context);
     if path.is_file() {
-        return unpacked(store, File::open(path).on("open", path)?, file, context);
+        let archive = File::open(path).on("open", path)?;
+        if !unpack::is_archive(&archive) {
+            return Err(ContextError::NoArchive(path.to_owned()));
+        }
+        (&archive).rewind().on("lseek", path)?;
+        return unpacked(store, archive, file, context);
     }
     if !path.is_dir() {
         return Err(ContextError::NoContext(path.to_owned()));
@@ -148,31 +151,61 @@ pub fn open(store: &Store, context: &str, file: Option<&str>) -> Result<Context,
     in_directory(&path, file, &path.to_string_lossy(), None)
 }
 
+/// An archive, or a Dockerfile alone.
+fn from_stream(
+    store: &Store,
+    mut stream: impl Read + Send,
+    file: Option<&str>,
+    name: &str,
+) -> Result<Context, ContextError> {
+    let broken = |error| match name {
+        "-" => ContextError::Stdin(error),
+        name => ContextError::Body(name.to_owned(), error),
+    };
+    // Enough to tell one from the other, or all of it.
+    let mut begin = Vec::new();
+    stream.by_ref().take(LARGEST_TEXT + 1).read_to_end(&mut begin).map_err(broken)?;
+    if unpack::is_archive(Cursor::new(&begin)) {
+        return unpacked(store, Cursor::new(begin).chain(stream), file, name);
+    }
+    if begin.len() as u64 > LARGEST_TEXT {
+        return Err(ContextError::TooLarge(name.into()));
+    }
+    Ok(Context {
+        directory: None,
+        file: name.to_owned(),
+        text: text(begin, Path::new(name))?,
+        ignore: Ignore::default(),
+        project: name.to_owned(),
+        _scratch: None,
+    })
+}
+
 /// The files of a directory, an archive, an address or a git repository.
 pub fn files(store: &Store, text: &str) -> Result<Files, ContextError> {
     let of = |directory: PathBuf, scratch: Option<Scratch>| {
-        let ignore = ignore(&directory, None);
-        Files { directory, ignore, _scratch: scratch }
+        let ignore = ignore(&directory, None)?;
+        Ok(Files { directory, ignore, _scratch: scratch })
     };
     let path = Path::new(text);
     if is_git(text) {
         let scratch = store.scratch()?;
         let directory = scratch.path().join("context");
-        clone(text, &directory, false)?;
-        return Ok(of(directory, Some(scratch)));
+        clone(text, &directory, false, None)?;
+        return of(directory, Some(scratch));
     }
     if is_url(text) {
         let (scratch, directory) = unpack(store, fetch(text)?.reader)?;
-        return Ok(of(directory, Some(scratch)));
+        return of(directory, Some(scratch));
     }
     if path.is_file() {
         let (scratch, directory) = unpack(store, File::open(path).on("open", path)?)?;
-        return Ok(of(directory, Some(scratch)));
+        return of(directory, Some(scratch));
     }
     if !path.is_dir() {
         return Err(ContextError::NoContext(path.to_owned()));
     }
-    Ok(of(fs::canonicalize(path).on("realpath", path)?, None))
+    of(fs::canonicalize(path).on("realpath", path)?, None)
 }
 
 fn unpacked(
@@ -196,11 +229,27 @@ fn unpack(store: &Store, archive: impl Read + Send) -> Result<(Scratch, PathBuf)
 }
 
 /// What `.dockerignore` leaves out, or the file of a Dockerfile's own.
-fn ignore(directory: &Path, dockerfile: Option<&Path>) -> Ignore {
-    let own = dockerfile.map(|path| PathBuf::from(format!("{}.dockerignore", path.display())));
-    let all = own.into_iter().chain([".dockerignore", ".containerignore"].map(|name| directory.join(name)));
-    let text = all.into_iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
-    Ignore::parse(&String::from_utf8_lossy(&text))
+fn ignore(directory: &Path, dockerfile: Option<&Found>) -> Result<Ignore, ContextError> {
+    let own = match dockerfile {
+        Some(Found::Within(name)) => read_within(directory, &format!("{name}.dockerignore"))?,
+        Some(Found::Elsewhere(path)) => read_anywhere(Path::new(&format!("{}.dockerignore", path.display())))?,
+        None => None,
+    };
+    let mut text = own;
+    for name in [".dockerignore", ".containerignore"] {
+        if text.is_none() {
+            text = read_within(directory, name)?;
+        }
+    }
+    Ok(Ignore::parse(&String::from_utf8_lossy(&text.unwrap_or_default())))
+}
+
+/// Where a Dockerfile is.
+enum Found {
+    /// In the context: whoever made that may have made it a link, which leads nowhere else.
+    Within(String),
+    /// Somewhere that the command line names.
+    Elsewhere(PathBuf),
 }
 
 fn in_directory(
@@ -209,43 +258,101 @@ fn in_directory(
     project: &str,
     scratch: Option<Scratch>,
 ) -> Result<Context, ContextError> {
-    let (name, text, path) = match file {
-        Some("-") => {
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes).map_err(ContextError::Stdin)?;
-            ("-".to_owned(), text(bytes, Path::new("-"))?, None)
-        }
+    let (name, text, found) = match file {
+        Some("-") => ("-".to_owned(), text(read_bounded(io::stdin().lock(), Path::new("-"))?, Path::new("-"))?, None),
         Some(file) => {
-            // Where one stands, as Docker reads it; within the context, if it is not there.
-            let here = std::path::absolute(file).on("open", file)?;
-            let path = if here.exists() && scratch.is_none() { here } else { directory.join(file) };
-            let bytes = fs::read(&path).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => ContextError::NoDockerfile(path.clone()),
-                _ => SysError {
-                    call: "read",
-                    subject: file.to_owned(),
-                    errno: error.raw_os_error().unwrap_or(libc::EIO),
-                }
-                .into(),
-            })?;
-            (file.to_owned(), text(bytes, &path)?, Some(path))
+            let (found, bytes) = named(directory, file, scratch.is_some())?;
+            (file.to_owned(), text(bytes, Path::new(file))?, Some(found))
         }
         None => {
-            let found = NAMES.iter().map(|name| directory.join(name)).find(|path| path.is_file());
-            let path = found.ok_or_else(|| ContextError::NoDockerfile(directory.to_owned()))?;
-            let bytes = fs::read(&path).on("read", &path)?;
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            (name, text(bytes, &path)?, Some(path))
+            let mut found = None;
+            for name in NAMES {
+                if found.is_none() {
+                    found = read_within(directory, name)?.map(|bytes| (name, bytes));
+                }
+            }
+            let (name, bytes) = found.ok_or_else(|| ContextError::NoDockerfile(directory.to_owned()))?;
+            (name.to_owned(), text(bytes, Path::new(name))?, Some(Found::Within(name.to_owned())))
         }
     };
+    let path = match &found {
+        None => PathBuf::new(),
+        Some(Found::Within(name)) => directory.join(name),
+        Some(Found::Elsewhere(path)) => path.clone(),
+    };
     Ok(Context {
-        ignore: ignore(directory, path.as_deref()),
+        ignore: ignore(directory, found.as_ref())?,
         directory: Some(directory.to_owned()),
-        project: format!("{project}\n{}", path.map(|p| p.to_string_lossy().into_owned()).unwrap_or_default()),
+        project: format!("{project}\n{}", path.display()),
         file: name,
         text,
         _scratch: scratch,
     })
+}
+
+/// The Dockerfile that `-f` names: seen from where the caller stands, as Docker reads it, else from the context; of a
+/// context that was fetched, only from the context.
+fn named(directory: &Path, file: &str, is_fetched: bool) -> Result<(Found, Vec<u8>), ContextError> {
+    let missing = || ContextError::NoDockerfile(directory.join(file));
+    if !is_fetched {
+        let here = std::path::absolute(file).on("open", file)?;
+        // Its directory as it really is, for comparison with the context; the file itself may be a link.
+        let real = here.parent().and_then(|parent| fs::canonicalize(parent).ok()).zip(here.file_name());
+        let real = real.map(|(parent, name)| parent.join(name));
+        let below = real.as_deref().and_then(|real| real.strip_prefix(directory).ok()).and_then(Path::to_str);
+        if let Some(below) = below {
+            let below = if below.is_empty() { "." } else { below };
+            if let Some(bytes) = read_within(directory, below)? {
+                return Ok((Found::Within(below.to_owned()), bytes));
+            }
+        } else if let Some(bytes) = read_anywhere(&here)? {
+            return Ok((Found::Elsewhere(here), bytes));
+        }
+    }
+    let bytes = read_within(directory, file)?.ok_or_else(missing)?;
+    Ok((Found::Within(file.to_owned()), bytes))
+}
+
+/// A file of the context; no link leads out of it. `None`: it is not there.
+fn read_within(directory: &Path, name: &str) -> Result<Option<Vec<u8>>, ContextError> {
+    let root = File::open(directory).on("open", directory)?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let path = directory.join(name.trim_start_matches('/'));
+    let open = |flags| openat2(&root, name, flags, ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS);
+    match open(flags) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+            let link = open(OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW);
+            match link.and_then(|link| rustix::fs::readlinkat(&link, "", Vec::new())) {
+                Ok(target) => Err(ContextError::LeadsOut {
+                    name: name.to_owned(),
+                    target: OsStr::from_bytes(target.as_bytes()).into(),
+                }),
+                Err(_) => Ok(None),
+            }
+        }
+        opened => read_file(File::from(opened.on("open", &path)?), &path).map(Some),
+    }
+}
+
+/// A file that the command line names, or one beside it.
+fn read_anywhere(path: &Path) -> Result<Option<Vec<u8>>, ContextError> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => read_file(opened.on("open", path)?, path).map(Some),
+    }
+}
+
+fn read_file(file: File, path: &Path) -> Result<Vec<u8>, ContextError> {
+    if file.metadata().on("fstat", path)?.is_dir() {
+        return Err(ContextError::IsDirectory(path.to_owned()));
+    }
+    read_bounded(file, path)
+}
+
+fn read_bounded(source: impl Read, path: &Path) -> Result<Vec<u8>, ContextError> {
+    let mut bytes = Vec::new();
+    source.take(LARGEST_TEXT + 1).read_to_end(&mut bytes).on("read", path)?;
+    if bytes.len() as u64 > LARGEST_TEXT { Err(ContextError::TooLarge(path.to_owned())) } else { Ok(bytes) }
 }
 
 fn text(bytes: Vec<u8>, path: &Path) -> Result<String, ContextError> {
@@ -269,8 +376,12 @@ pub fn commit(text: &str) -> Option<&str> {
     (commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit())).then_some(commit)
 }
 
-/// Clones `ADDRESS[#REF[:DIRECTORY]]` into a directory.
-pub fn clone(text: &str, directory: &Path, keep_git_dir: bool) -> Result<(), ContextError> {
+/// Clones `ADDRESS[#REF[:DIRECTORY]]` into a directory; the commit must be the one that `checksum` names.
+pub fn clone(text: &str, directory: &Path, keep_git_dir: bool, checksum: Option<&str>) -> Result<(), ContextError> {
+    let is_commit = |text: &&str| (7..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if let Some(wrong) = checksum.filter(|text| !is_commit(text)) {
+        return Err(ContextError::NoCommit(wrong.to_owned()));
+    }
     let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
     let (reference, part) = fragment.split_once(':').unwrap_or((fragment, ""));
     let address = if address.starts_with("github.com/") { format!("https://{address}") } else { address.to_owned() };
@@ -279,7 +390,7 @@ pub fn clone(text: &str, directory: &Path, keep_git_dir: bool) -> Result<(), Con
         let output = Command::new(&git).args(arguments).current_dir(into).env("GIT_TERMINAL_PROMPT", "0").output();
         let output = output.on("execve", &git)?;
         if output.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
         let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
         Err(ContextError::Git { url: text.to_owned(), said })
@@ -290,8 +401,18 @@ pub fn clone(text: &str, directory: &Path, keep_git_dir: bool) -> Result<(), Con
     run(&["init", "-q"], &repository)?;
     let wanted = if reference.is_empty() { "HEAD" } else { reference };
     // What begins with a dash would be an option.
-    run(&["fetch", "-q", "--depth", "1", "--", &address, wanted], &repository)?;
+    match run(&["fetch", "-q", "--depth", "1", "--", &address, wanted], &repository) {
+        // A plain file server can give nothing but all of the history.
+        Err(ContextError::Git { said, .. }) if said.contains("shallow") => {
+            run(&["fetch", "-q", "--", &address, wanted], &repository)?
+        }
+        other => other?,
+    };
     run(&["checkout", "-q", "FETCH_HEAD"], &repository)?;
+    let found = run(&["rev-parse", "FETCH_HEAD^{commit}"], &repository)?;
+    if let Some(wanted) = checksum.filter(|wanted| !found.starts_with(&wanted.to_ascii_lowercase())) {
+        return Err(ContextError::Commit { url: text.to_owned(), found, wanted: wanted.to_owned() });
+    }
     if !keep_git_dir {
         crate::store::remove_tree(&repository.join(".git"))?;
     }

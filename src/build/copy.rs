@@ -14,6 +14,7 @@ use crate::container::rootfs::Root;
 use crate::container::users::{self, UserError};
 use crate::http::{Fetched, HttpError, fetch_to, is_url, look};
 use crate::image::digest::{Digest, Hashing};
+use crate::image::owner::Owners;
 use crate::image::unpack::{self, Limits, UnpackError};
 use crate::sys::On;
 use crate::sys::process::LetThrough;
@@ -112,9 +113,15 @@ impl Builder<'_> {
         let mut selected: Vec<(usize, Selected)> = Vec::new();
         for (index, one) in taken.iter().enumerate() {
             for path in &one.paths {
-                let found = one.tree.select(path, &wanted.exclude).map_err(|e| self.at(number, step, e.into()))?;
+                let found = one.tree.select(path, &wanted.exclude, copy.parents);
+                let found = found.map_err(|e| self.at(number, step, e.into()))?;
                 selected.extend(found.into_iter().map(|found| (index, found)));
             }
+        }
+        if selected.is_empty() {
+            let (tree, pattern) =
+                taken.first().map_or_else(Default::default, |one| (one.tree.name.clone(), wanted.sources.join(" ")));
+            return Err(self.at(number, step, TreeError::NoMatch { pattern, tree }.into()));
         }
         for (_, one) in &selected {
             let digests = one.digests(&mut self.memo).map_err(|e| self.at(number, step, e.into()))?;
@@ -143,7 +150,8 @@ impl Builder<'_> {
     /// What tells, without any of the files, that they are the same as at another time: another stage as a whole, a digest or
     /// commit that was asked for, what a server says of an address.
     fn origin(&mut self, number: usize, copy: &Copy, wanted: &Wanted) -> Result<Option<(String, String)>, BuildError> {
-        if let Some(from) = &wanted.from {
+        let is_inline = wanted.sources.iter().any(|source| heredoc(source).is_some());
+        if let Some(from) = wanted.from.as_ref().filter(|_| !is_inline) {
             let is_stage = self.plan.named.files(from).is_none();
             return if is_stage {
                 Ok(Some((format!("stage {from}"), self.chain_of(number, from)?.to_string())))
@@ -152,6 +160,9 @@ impl Builder<'_> {
             };
         }
         let [source] = &wanted.sources[..] else { return Ok(None) };
+        if heredoc(source).is_some() {
+            return Ok(None);
+        }
         let known = |what: &str, is: &str| Ok(Some((what.to_owned(), is.to_owned())));
         if !copy.adds || self.options.no_cache {
             Ok(None)
@@ -167,23 +178,36 @@ impl Builder<'_> {
         }
     }
 
+    /// Finds what is wrong with a COPY without any of its files.
+    pub(super) fn read_copy(&mut self, number: usize, step: &Step, copy: &Copy) -> Result<(), StepError> {
+        let wanted = self.wanted(number, copy)?;
+        wanted.chmod.as_deref().map(chmod).transpose()?;
+        let escape = self.plan.source.directives.escape;
+        for heredoc in step.node.heredocs.iter().filter(|heredoc| heredoc.expands) {
+            self.state(number).text(escape, &heredoc.content)?;
+        }
+        let row = row(&step.node.word, copy, &wanted);
+        self.state(number).note(row, None);
+        Ok(())
+    }
+
     fn wanted(&mut self, number: usize, copy: &Copy) -> Result<Wanted, StepError> {
         let escape = self.plan.source.directives.escape;
         let state = self.state(number);
         let word = |text: &String| state.word(escape, text);
-        let mut sources = Vec::new();
-        for source in &copy.sources {
-            sources.push(if heredoc(source).is_some() { source.clone() } else { word(source)? });
-        }
+        let expanding = || copy.sources.iter().filter(|source| heredoc(source).is_none());
+        let mut words = state.words(escape, &mut expanding().map(String::as_str))?.into_iter();
+        let sources: Vec<String> = copy
+            .sources
+            .iter()
+            .filter_map(|source| if heredoc(source).is_some() { Some(source.clone()) } else { words.next() })
+            .collect();
         let given = word(&copy.target)?;
         let is_directory = given.ends_with('/') || given == "." || given.ends_with("/.");
         let whole = Path::new(state.working_directory()).join(&given);
         let mut target = format!("/{}", clean(&whole.to_string_lossy()));
         if is_directory && target != "/" {
             target.push('/');
-        }
-        if sources.len() > 1 && !target.ends_with('/') {
-            return Err(CopyError::NoDirectory(given).into());
         }
         Ok(Wanted {
             sources,
@@ -204,7 +228,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn layers_of(&mut self, number: usize, from: &str) -> Result<Vec<Digest>, BuildError> {
-        match self.plan.earlier(number, from) {
+        match self.plan.stage_named(number, from) {
             Some(stage) => Ok(self.state(stage).layers.clone()),
             None => Ok(self.find_image(&self.plan.named.image(from), &self.options.platform.clone())?.layers),
         }
@@ -287,10 +311,6 @@ impl Builder<'_> {
 
     /// Where the sources are.
     fn take(&mut self, number: usize, step: &Step, copy: &Copy, wanted: &Wanted) -> Result<Vec<Taken>, StepError> {
-        if let Some(from) = &wanted.from {
-            let tree = self.tree(number, Some(from))?;
-            return Ok(vec![Taken { tree, paths: wanted.sources.clone(), unpacks: false, version: None }]);
-        }
         let mut all = Vec::new();
         let mut local = Vec::new();
         for source in &wanted.sources {
@@ -302,7 +322,8 @@ impl Builder<'_> {
                 all.push(self.inline(&found.name, text.as_bytes())?);
             } else if copy.adds && context::is_git(source) {
                 let directory = self.new_directory()?;
-                context::clone(source, &directory, copy.keep_git_dir).map_err(CopyError::from)?;
+                let checksum = wanted.checksum.as_deref();
+                context::clone(source, &directory, copy.keep_git_dir, checksum).map_err(CopyError::from)?;
                 let mut tree = Tree::context(&directory, Ignore::default())?;
                 tree.name = source.clone();
                 all.push(Taken { tree, paths: vec![String::new()], unpacks: false, version: None });
@@ -313,7 +334,7 @@ impl Builder<'_> {
             }
         }
         if !local.is_empty() {
-            let tree = self.tree(number, None)?;
+            let tree = self.tree(number, wanted.from.as_deref())?;
             all.push(Taken { tree, paths: local, unpacks: copy.adds && copy.unpack != Some(false), version: None });
         }
         Ok(all)
@@ -372,8 +393,7 @@ impl Builder<'_> {
         directory: &Path,
     ) -> Result<(), StepError> {
         let owner = wanted.chown.as_ref().map(|text| self.owner(number, text)).transpose()?;
-        let chmod = wanted.chmod.as_ref();
-        let chmod = chmod.map(|text| Chmod::parse(text).ok_or_else(|| CopyError::Mode(text.clone()))).transpose()?;
+        let chmod = wanted.chmod.as_deref().map(chmod).transpose()?;
         let root = self.writable(number, directory, copy.link)?;
         let now = self.now();
         let owners = self.room()?.owners.clone();
@@ -386,6 +406,7 @@ impl Builder<'_> {
             if taken[*index].unpacks && !one.is_directory && unpack::is_archive(one.file()?) {
                 let into = laying.directory(&root, &wanted.target)?;
                 let path = PathBuf::from(format!("/proc/self/fd/{}/.", into.as_raw_fd()));
+                let owners = Owners { always: owner, ..owners.clone() };
                 let unpacked = unpack::extract(&path, one.file()?, &owners, Limits::from_env());
                 unpacked.map_err(|error| CopyError::Unpack(one.path.clone(), error))?;
                 continue;
@@ -395,9 +416,19 @@ impl Builder<'_> {
                 // After a `/./` in it, if there is one.
                 let source = wanted.sources.iter().find_map(|s| s.split_once("/./")).map(|(before, _)| clean(before));
                 let below = source.and_then(|before| one.path.strip_prefix(&format!("{before}/"))).unwrap_or(&one.path);
+                let kept = one.path.strip_suffix(below).unwrap_or_default();
                 let below =
                     if one.is_directory { below } else { below.rsplit_once('/').map_or("", |(parent, _)| parent) };
-                target = format!("{}/{below}/", target.trim_end_matches('/'));
+                let top = target.trim_end_matches('/').to_owned();
+                // Each as it is where it comes from.
+                for end in below.match_indices('/').map(|(at, _)| at).chain([below.len()]).filter(|end| *end > 0) {
+                    let parent = taken[*index].tree.directory(&format!("{kept}{}", &below[..end]))?;
+                    laying.parent(&root, &parent, &format!("{top}/{}", &below[..end]))?;
+                }
+                target = format!("{top}/{below}/");
+            }
+            if selected.len() > 1 && !one.is_directory && !target.ends_with('/') && !root.is_directory(&target) {
+                return Err(CopyError::NoDirectory(target).into());
             }
             laying.lay(&root, one, &target)?;
         }
@@ -426,6 +457,10 @@ impl Builder<'_> {
     }
 }
 
+fn chmod(text: &str) -> Result<Chmod, CopyError> {
+    Chmod::parse(text).ok_or_else(|| CopyError::Mode(text.to_owned()))
+}
+
 /// WORKDIR's directory.
 pub(super) fn make_directory(
     builder: &mut Builder,
@@ -436,7 +471,9 @@ pub(super) fn make_directory(
     let root = builder.writable(number, directory, false)?;
     let now = builder.now();
     let owners = builder.room()?.owners.clone();
-    Laying { upper: None, owners: &owners, owner: None, chmod: None, now }.directory(&root, path)?;
+    let user = builder.state(number).user().to_owned();
+    let owner = if user.is_empty() { None } else { Some(builder.owner(number, &user)?) };
+    Laying { upper: None, owners: &owners, owner, chmod: None, now }.directory(&root, path)?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Walks the stages: one loop, no threads. RUNs of stages that do not wait for each other go on at the same time.
 
 use super::cache::{self, Cache};
-use super::carried::Source as Carried;
+use super::carried::{self, Source as Carried};
 use super::check;
 use super::copy;
 use super::instruction::{Instruction, Step};
@@ -11,12 +11,15 @@ use super::parse::Source;
 use super::run::{self, Running};
 use super::stage::{Base, Plan};
 use super::state::State;
-use super::{BuildError, Built, BuiltLayer, Done, Listener, Options, StepError, StepName, finish, squash};
+use super::{
+    BuildError, Built, BuiltLayer, Done, Listener, Options, Output, OutputKind, StepError, StepName, finish, squash,
+};
 use crate::container::launch::LaunchError;
 use crate::container::layering::Layering;
 use crate::container::protocol::Message;
 use crate::image::digest::Digest;
-use crate::image::platform::{InvalidPlatform, Platform};
+use crate::image::platform::{self, InvalidPlatform, Platform};
+use crate::image::reference::Reference;
 use crate::image::{Image, layer};
 use crate::registry::{self, Policy, Settings};
 use crate::store::Store;
@@ -24,7 +27,7 @@ use crate::sys::process::LetThrough;
 use crate::sys::{On, process};
 use crate::userns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
@@ -53,6 +56,12 @@ pub(super) struct Builder<'a> {
     /// Of the stages, by name and platform.
     pub bases: HashMap<(String, String), Image>,
     pub work: Vec<Work>,
+    /// The stages that the target needs.
+    needed: Vec<bool>,
+    /// Only one is.
+    is_alone: bool,
+    /// What the states of all stages so far come to, in bytes of text.
+    remembered: usize,
     pub room: Option<Room>,
     pub pending: HashMap<Digest, Pending>,
     /// Where what other machines have done is looked for.
@@ -64,6 +73,12 @@ pub(super) struct Builder<'a> {
 /// What interrupts a build. What is done by then is kept; but while something is on its way from or to another host, they end
 /// it at once.
 pub const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+/// As many digits of an id as listings show.
+const SHORT_ID: usize = 12;
+
+/// What the states of all stages may come to: each is a copy of the one that it goes on from.
+const MOST_REMEMBERED: usize = 256 << 20;
 
 /// How far a stage came.
 enum Went {
@@ -99,6 +114,9 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
         cache: Cache::of(store, &options.project),
         bases: HashMap::new(),
         work: work.collect(),
+        needed: vec![false; plan.stages.len()],
+        is_alone: false,
+        remembered: 0,
         options: &options,
         plan,
         listener,
@@ -123,15 +141,8 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
 
 impl Builder<'_> {
     fn walk(&mut self) -> Result<(), BuildError> {
-        let needed = self.plan.needed();
-        // All at once, before any step runs that could then not be interrupted.
-        for number in (0..self.work.len()).filter(|number| needed[*number]) {
-            if let Base::Image(name) = self.plan.stages[number].base.clone() {
-                let platform = self.platform(number)?;
-                let image = self.find_image(&name, &platform)?;
-                self.bases.insert((name, platform.to_string()), image);
-            }
-        }
+        self.rehearse()?;
+        let needed = self.needed.clone();
         self.warn()?;
         loop {
             let mut moved = true;
@@ -159,12 +170,118 @@ impl Builder<'_> {
         }
     }
 
+    /// Finds the base images, and the stages that are needed for the target; reads every instruction with its variables, so
+    /// that a mistake is told before the first step runs.
+    fn rehearse(&mut self) -> Result<(), BuildError> {
+        let mut open = BTreeSet::from([self.plan.target]);
+        // What a stage stands on comes before it in the file, so its state is there.
+        while let Some(number) = open.pop_first() {
+            if let Base::Stage(base) = self.plan.stages[number].base
+                && !self.needed[base]
+            {
+                open.extend([base, number]);
+                continue;
+            }
+            if std::mem::replace(&mut self.needed[number], true) {
+                continue;
+            }
+            if let Base::Image(name) = self.plan.stages[number].base.clone() {
+                let platform = self.platform(number)?;
+                let image = self.find_image(&name, &platform)?;
+                self.bases.insert((name, platform.to_string()), image);
+            }
+            self.is_alone = open.is_empty() && self.needed.iter().filter(|needed| **needed).count() == 1;
+            let Some(from) = self.work[number].steps.first().cloned() else { continue };
+            let state = self.first_state(number)?;
+            if self.remembered > MOST_REMEMBERED {
+                return Err(self.at(number, &from, StepError::TooLong));
+            }
+            self.work[number].state = Some(state);
+            self.add_triggers(number, &from)?;
+            for at in 1..self.work[number].steps.len() {
+                self.work[number].at = at;
+                let step = self.work[number].steps[at].clone();
+                self.rehearse_step(number, &step)?;
+                open.extend(self.needs(number, &step).into_iter().filter(|other| !self.needed[*other]));
+            }
+        }
+        for work in &mut self.work {
+            (work.at, work.state) = (0, None);
+        }
+        self.remembered = 0;
+        self.find_circle()
+    }
+
+    fn rehearse_step(&mut self, number: usize, step: &Step) -> Result<(), BuildError> {
+        match &step.instruction {
+            Instruction::From(_) => {}
+            Instruction::Arg(all) => self.arguments(number, step, all)?,
+            Instruction::Copy(copy) => self.read_copy(number, step, copy).map_err(|e| self.at(number, step, e))?,
+            Instruction::Run(run) => {
+                let prepared = run::prepare(self, number, run).map_err(|error| self.at(number, step, error))?;
+                self.state(number).note(prepared.row, None);
+            }
+            other => self.setting(number, step, other)?,
+        }
+        if self.state(number).is_too_long() { Err(self.at(number, step, StepError::TooLong)) } else { Ok(()) }
+    }
+
+    /// The stages that a step takes from.
+    fn needs(&self, number: usize, step: &Step) -> Vec<usize> {
+        let froms = super::stage::froms(&step.instruction);
+        froms.iter().filter_map(|from| self.plan.stage_named(number, from)).collect()
+    }
+
+    /// Stages that wait for each other would wait for ever.
+    fn find_circle(&self) -> Result<(), BuildError> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Seen {
+            Not,
+            Above,
+            Whole,
+        }
+        let mut seen = vec![Seen::Not; self.work.len()];
+        let mut path = vec![self.plan.target];
+        while let Some(number) = path.last().copied() {
+            if seen[number] == Seen::Whole {
+                path.pop();
+                continue;
+            }
+            let is_left = std::mem::replace(&mut seen[number], Seen::Above) == Seen::Above;
+            if is_left {
+                seen[number] = Seen::Whole;
+                path.pop();
+                continue;
+            }
+            for step in &self.work[number].steps {
+                for other in self.needs(number, step) {
+                    if other == number {
+                        return Err(self.at(number, step, StepError::Itself));
+                    }
+                    if seen[other] == Seen::Above {
+                        return Err(self.at(number, step, StepError::Circle(self.plan.stages[other].name())));
+                    }
+                    path.push(other);
+                }
+            }
+            if let Base::Stage(base) = self.plan.stages[number].base {
+                if seen[base] == Seen::Above {
+                    let (stage, step) = (self.plan.stages[base].name(), &self.work[number].steps[0]);
+                    return Err(self.at(number, step, StepError::Circle(stage)));
+                }
+                path.push(base);
+            }
+        }
+        Ok(())
+    }
+
     /// What could be better in the Dockerfile.
     fn warn(&mut self) -> Result<(), BuildError> {
         let bases = &self.bases;
         let known = |name: &str| {
             let image = bases.iter().find(|((base, _), _)| base == name)?.1;
-            Some(State::of_image(image).env().into_iter().map(|(name, _)| name).collect())
+            let variables = State::of_image(image).env().map(|(name, _)| name.to_owned()).collect();
+            Some(check::Known { variables, platform: platform::of_config(image.config()) })
         };
         let mut warnings = check::check(&self.plan, &self.options.ignore, &known);
         warnings.append(&mut self.plan.source.warnings);
@@ -188,21 +305,14 @@ impl Builder<'_> {
         let work = &self.work[number];
         let Some(step) = work.steps.get(work.at).cloned() else { return Ok(Went::Finished) };
         let name = self.name(number);
-        let escape = self.plan.source.directives.escape;
         match &step.instruction {
-            Instruction::From(_) => return self.from(number, &step, &name),
+            Instruction::From(_) => return self.from(number, &name),
             Instruction::Arg(all) => {
-                for (argument, default) in all {
-                    let value = self.argument(number, argument, default.as_deref());
-                    let value = value.map_err(|error| self.at(number, &step, error))?;
-                    self.plan.consumed.push(argument.clone());
-                    self.state(number).argument(argument, value);
-                }
+                self.arguments(number, &step, all)?;
                 self.listener.done(&name, &Done::Metadata);
             }
             Instruction::Workdir(_) => {
-                let applied = self.state(number).apply(&step.instruction, escape);
-                applied.map_err(|error| self.at(number, &step, error.into()))?;
+                self.setting(number, &step, &step.instruction)?;
                 self.workdir(number, &step, &name)?;
             }
             Instruction::Copy(copy) => {
@@ -213,8 +323,7 @@ impl Builder<'_> {
             }
             Instruction::Run(run) => return self.run(number, &step, run, &name),
             other => {
-                let applied = self.state(number).apply(other, escape);
-                applied.map_err(|error| self.at(number, &step, error.into()))?;
+                self.setting(number, &step, other)?;
                 self.listener.done(&name, &Done::Metadata);
             }
         }
@@ -222,14 +331,29 @@ impl Builder<'_> {
         Ok(Went::On)
     }
 
+    fn arguments(&mut self, number: usize, step: &Step, all: &[(String, Option<String>)]) -> Result<(), BuildError> {
+        for (argument, default) in all {
+            let value = self.argument(number, argument, default.as_deref());
+            let value = value.map_err(|error| self.at(number, step, error))?;
+            self.plan.consumed.insert(argument.clone());
+            self.state(number).argument(argument, value);
+        }
+        Ok(())
+    }
+
+    fn setting(&mut self, number: usize, step: &Step, instruction: &Instruction) -> Result<(), BuildError> {
+        let escape = self.plan.source.directives.escape;
+        let applied = self.state(number).apply(instruction, escape);
+        applied.map(drop).map_err(|error| self.at(number, step, error.into()))
+    }
+
     pub fn name(&self, number: usize) -> StepName {
         let work = &self.work[number];
-        let needed = self.plan.needed().iter().filter(|needed| **needed).count();
         let text = work.steps.get(work.at).map(|step| self.plan.source.text(&step.node)).unwrap_or_default();
         StepName {
             stage: number,
             stage_name: self.plan.stages[number].name(),
-            alone: needed == 1,
+            alone: self.is_alone,
             number: work.at + 1,
             of: work.steps.len(),
             text,
@@ -246,7 +370,7 @@ impl Builder<'_> {
     }
 
     pub fn waits_for(&self, number: usize, from: &str) -> bool {
-        self.plan.earlier(number, from).is_some_and(|stage| !self.work[stage].finished)
+        self.plan.stage_named(number, from).is_some_and(|stage| !self.work[stage].finished)
     }
 
     /// A step in a message.
@@ -265,18 +389,34 @@ impl Builder<'_> {
         BuildError::Step { step: self.told(number, step), source: Box::new(error) }
     }
 
-    fn from(&mut self, number: usize, step: &Step, name: &StepName) -> Result<Went, BuildError> {
+    fn from(&mut self, number: usize, name: &StepName) -> Result<Went, BuildError> {
+        if let Base::Stage(base) = self.plan.stages[number].base {
+            if !self.work[base].finished {
+                return Ok(Went::Waits);
+            }
+            self.work[number].ran = self.work[base]
+                .ran
+                .as_ref()
+                .map(|_| format!("because stage {} was built again", self.plan.stages[base].name()));
+            self.work[number].keys = self.work[base].keys.clone();
+        }
+        let mut state = self.first_state(number)?;
+        let triggers = state.take_triggers().len();
+        if triggers > 0 {
+            self.listener.note(&format!("{triggers} instructions that the base image left for its users"));
+        }
+        self.work[number].state = Some(state);
+        self.listener.done(name, &Done::Metadata);
+        self.work[number].at += 1;
+        Ok(Went::On)
+    }
+
+    /// What a stage begins with.
+    fn first_state(&mut self, number: usize) -> Result<State, BuildError> {
         let platform = self.platform(number)?;
-        let stage = &self.plan.stages[number];
-        let state = match stage.base.clone() {
+        let state = match self.plan.stages[number].base.clone() {
             Base::Scratch | Base::Files(_) => State::scratch(&platform),
-            Base::Stage(base) if !self.work[base].finished => return Ok(Went::Waits),
             Base::Stage(base) => {
-                self.work[number].ran = self.work[base]
-                    .ran
-                    .as_ref()
-                    .map(|_| format!("because stage {} was built again", self.plan.stages[base].name()));
-                self.work[number].keys = self.work[base].keys.clone();
                 self.work[base].state.as_ref().map_or_else(|| State::scratch(&platform), State::next_stage)
             }
             Base::Image(reference) => match self.bases.get(&(reference.clone(), platform.to_string())) {
@@ -284,23 +424,24 @@ impl Builder<'_> {
                 None => State::of_image(&self.find_image(&reference, &platform)?),
             },
         };
-        self.work[number].state = Some(state);
-        let triggers = self.state(number).take_triggers();
-        if !triggers.is_empty() {
-            let steps = self.insert(number, step, "ONBUILD", &triggers)?;
-            self.listener.note(&format!("{steps} instructions that the base image left for its users"));
-        }
-        if let Base::Files(name) = &self.plan.stages[number].base {
-            let copy = format!("COPY --from={name} / /");
-            self.insert(number, step, "--build-context", &[copy])?;
-        }
-        self.listener.done(name, &Done::Metadata);
-        self.work[number].at += 1;
-        Ok(Went::On)
+        self.remembered += state.size();
+        Ok(state)
     }
 
-    /// Instructions that nobody has written come after the current one; says how many.
-    fn insert(&mut self, number: usize, after: &Step, origin: &str, texts: &[String]) -> Result<usize, BuildError> {
+    /// What the base leaves for its users to do comes first in a stage.
+    fn add_triggers(&mut self, number: usize, from: &Step) -> Result<(), BuildError> {
+        let triggers = self.state(number).take_triggers();
+        self.work[number].at = 0;
+        self.insert(number, from, "ONBUILD", &triggers)?;
+        if let Base::Files(name) = &self.plan.stages[number].base {
+            let copy = format!("COPY --from={name} / /");
+            self.insert(number, from, "--build-context", &[copy])?;
+        }
+        Ok(())
+    }
+
+    /// Instructions that nobody has written here come after the current one.
+    fn insert(&mut self, number: usize, after: &Step, origin: &str, texts: &[String]) -> Result<(), BuildError> {
         let mut steps = Vec::new();
         for text in texts {
             let mut source = Source::parse(origin, text)?;
@@ -309,15 +450,15 @@ impl Builder<'_> {
                 steps.push(one);
             }
         }
-        let (at, count) = (self.work[number].at + 1, steps.len());
+        let at = self.work[number].at + 1;
         self.work[number].steps.splice(at..at, steps);
-        Ok(count)
+        Ok(())
     }
 
     pub fn find_image(&mut self, reference: &str, platform: &Platform) -> Result<Image, BuildError> {
-        let platform = Some(platform);
+        let (platform, wanted) = (Some(platform), unambiguous(reference));
         if !self.options.pull
-            && let Some(image) = registry::local(self.store, reference, platform)?
+            && let Some(image) = registry::local(self.store, &wanted, platform)?
         {
             return Ok(image);
         }
@@ -325,7 +466,7 @@ impl Builder<'_> {
         let policy = if self.options.pull { Policy::Always } else { Policy::Missing };
         let (settings, progress) = (Settings::default(), self.options.transfers.as_ref());
         let _ends_at_once = LetThrough::new(&SIGNALS);
-        let found = registry::ensure(self.store, reference, platform, policy, &settings, progress);
+        let found = registry::ensure(self.store, &wanted, platform, policy, &settings, progress);
         found.map_err(|source| BuildError::NoBase { name: reference.to_owned(), source: Box::new(source) })
     }
 
@@ -356,7 +497,11 @@ impl Builder<'_> {
             self.listener.done(name, &Done::Metadata);
             return Ok(());
         }
-        let inputs = self.inputs(number, row.clone());
+        let mut inputs = self.inputs(number, row.clone());
+        let user = self.state(number).user().to_owned();
+        if !user.is_empty() {
+            inputs.values.insert("USER".into(), user);
+        }
         if self.look_up(number, name, &inputs, &row)? {
             return Ok(());
         }
@@ -486,7 +631,7 @@ impl Builder<'_> {
             .options
             .build_args
             .keys()
-            .filter(|name| !self.plan.consumed.contains(name) && !run::PROXIES.contains(&name.as_str()))
+            .filter(|name| !self.plan.consumed.contains(*name) && !run::PROXIES.contains(&name.as_str()))
             .collect();
         for name in unused {
             let warning = super::parse::Warning {
@@ -514,14 +659,18 @@ impl Builder<'_> {
             let size = layer::known(self.store, &diff_id)?.size;
             layers.push(BuiltLayer { diff_id, size, row });
         }
-        let exports_files = self.options.outputs.iter().any(|output| !output.is_image());
-        if exports_files && self.options.names.is_empty() {
+        let outputs = &self.options.outputs;
+        let is_elsewhere = outputs.iter().any(Output::needs_no_image) && self.options.names.is_empty();
+        if is_elsewhere || outputs.iter().any(|output| output.kind == OutputKind::Nothing) {
             return Ok(Built { image: None, layers, from_context: self.memo.used() });
         }
-        let state = self.state(target).clone();
+        let mut state = self.state(target).clone();
+        if self.options.cache_inline {
+            state.attach(carried::INLINE, self.inline_cache()?);
+        }
         let keys = self.work[target].keys.clone();
-        let id = finish::store(self.store, &state, &keys, &self.options.names)?;
-        for output in self.options.outputs.iter().filter(|output| output.is_image()) {
+        let id = finish::store(self.store, &state, &keys, &self.options.names, &self.options.annotations)?;
+        for output in self.options.outputs.iter().filter(|output| output.is_archive()) {
             finish::save(self.store, &id, &self.options.names, output)?;
         }
         Ok(Built { image: Some(id), layers, from_context: self.memo.used() })
@@ -535,6 +684,15 @@ impl Builder<'_> {
             return Ok(None);
         };
         let state = self.state(number).clone();
-        Ok(Some(finish::store(self.store, &state, &[], &[])?))
+        Ok(Some(finish::store(self.store, &state, &[], &[], &[])?))
+    }
+}
+
+/// A few hexadecimal digits in a Dockerfile are a name, not the beginning of whatever id begins so.
+fn unambiguous(reference: &str) -> String {
+    let is_short = reference.len() < SHORT_ID && reference.bytes().all(|b| b.is_ascii_hexdigit());
+    match reference.parse::<Reference>() {
+        Ok(name) if is_short => name.or_latest().to_string(),
+        _ => reference.to_owned(),
     }
 }

@@ -13,9 +13,10 @@ use crate::image::digest::Digest;
 use crate::image::owner::Owners;
 use crate::image::reference::Reference;
 use crate::image::save::Format;
-use crate::image::{self, ImageError, freeze, layer, manifests, names};
+use crate::image::{self, ImageError, freeze, layer, manifest, manifests, names};
 use crate::store::Store;
 use crate::sys::On;
+use serde_json::json;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -28,15 +29,31 @@ pub fn store(
     state: &State,
     keys: &[(Digest, Digest)],
     wanted: &[Reference],
+    annotations: &[(String, String)],
 ) -> Result<Digest, BuildError> {
     let config = state.finish().to_string().into_bytes();
     let id = Digest::of(&config);
     let mut claim = ImageClaim::take(store, id)?;
+    let annotated = match annotations {
+        [] => None,
+        pairs => {
+            let infos = state.layers.iter().map(|one| layer::known(store, one)).collect::<Result<Vec<_>, _>>()?;
+            let pairs = pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            Some(manifest::annotate(manifest::make(&config, &infos), pairs))
+        }
+    };
     if image::directory(store, &id).exists() {
-        let manifest = manifests(store, &id)?.first().copied().unwrap_or(id);
+        let manifest = match &annotated {
+            Some(manifest) => {
+                image::add_manifest(store, &claim, manifest)?;
+                Digest::of(manifest)
+            }
+            None => manifests(store, &id)?.first().copied().unwrap_or(id),
+        };
         for name in wanted {
             let known = names::resolve(store, name)?;
-            if known.is_none_or(|known| known.image != id) {
+            let is_other = |known: &names::Name| annotated.is_some() && known.manifest != manifest;
+            if known.is_none_or(|known| known.image != id || is_other(&known)) {
                 names::set(store, &claim, name, manifest)?;
             }
         }
@@ -48,7 +65,8 @@ pub fn store(
             }
         }
         let scratch = store.scratch()?;
-        let parts = Parts { config: &config, layers: &state.layers, new: Vec::new(), manifest: None, names: wanted };
+        let parts =
+            Parts { config: &config, layers: &state.layers, new: Vec::new(), manifest: annotated, names: wanted };
         assemble(store, &scratch, &claim, parts)?;
     }
     drop(claim);
@@ -64,6 +82,10 @@ pub struct Output {
     pub kind: Kind,
     /// None is standard output.
     pub target: Option<PathBuf>,
+    /// What the image is called beside its other names, and whether it is pushed under them.
+    pub names: Vec<Reference>,
+    pub pushes: bool,
+    pub annotations: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,17 +96,30 @@ pub enum Kind {
     Tar,
     Oci,
     Docker,
+    /// An image in the store.
+    Image,
+    /// Nothing but what the cache remembers.
+    Nothing,
 }
 
 impl Output {
-    pub fn is_image(&self) -> bool {
+    fn is_files(&self) -> bool {
+        matches!(self.kind, Kind::Local | Kind::Tar)
+    }
+
+    pub fn is_archive(&self) -> bool {
         matches!(self.kind, Kind::Oci | Kind::Docker)
+    }
+
+    /// Whether there is no image in the store afterwards, unless it is to have a name.
+    pub fn needs_no_image(&self) -> bool {
+        self.is_files() || self.kind == Kind::Nothing
     }
 }
 
 /// Writes the files of a stage.
 pub fn export(builder: &mut Builder, number: usize, output: &Output) -> Result<(), BuildError> {
-    if output.is_image() {
+    if !output.is_files() {
         return Ok(());
     }
     builder.must_be_inside()?;
@@ -107,7 +142,7 @@ pub fn export(builder: &mut Builder, number: usize, output: &Output) -> Result<(
     let laying = Laying { upper: None, owners: &owners, owner: Some((0, 0)), chmod: None, now };
     let tree = Tree::of(view, "the result".into());
     let export = || -> Result<(), TreeError> {
-        for one in tree.select("", &Ignore::default())? {
+        for one in tree.select("", &Ignore::default(), false)? {
             laying.lay(&root, &one, "/")?;
         }
         Ok(())

@@ -1,24 +1,33 @@
 //! Patterns of paths: those of COPY (as Go's `filepath.Match`) and those of `.dockerignore`, which know `**` too.
 
-/// A pattern, compiled.
+/// A pattern, as it is written: it is read anew for each path, and so takes no more room than its text.
 #[derive(Debug, Clone)]
-pub struct Glob(Vec<Piece>);
+pub struct Glob {
+    text: Box<str>,
+    kind: Kind,
+}
 
-#[derive(Debug, Clone)]
-enum Piece {
-    /// `**`: anything.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    /// No sign in it means anything but itself.
+    Plain,
+    /// `**` and plain text: as moby has it, any end of a path, also of a name.
+    End,
+    Pattern,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Piece<'a> {
+    /// `**` at the end: anything.
     Deep,
-    /// `**/`: nothing, or any number of directories.
+    /// `**/`, or `**` before something else: nothing, or any number of directories.
     Directories,
     /// `*`: anything within a name.
     Any,
     /// `?`
     One,
-    /// `[a-z]`
-    Set {
-        ranges: Vec<(char, char)>,
-        negated: bool,
-    },
+    /// `[a-z]`, without the brackets.
+    Set(&'a str),
     Exactly(char),
 }
 
@@ -30,48 +39,43 @@ pub fn is_pattern(path: &str) -> bool {
 impl Glob {
     /// `None`: a `[` is never closed.
     pub fn new(text: &str) -> Option<Self> {
-        let mut chars = text.chars().peekable();
-        let mut pieces = Vec::new();
-        while let Some(c) = chars.next() {
-            pieces.push(match c {
-                '*' if chars.peek() == Some(&'*') => {
-                    while chars.next_if_eq(&'*').is_some() {}
-                    if chars.next_if_eq(&'/').is_some() { Piece::Directories } else { Piece::Deep }
-                }
-                '*' => Piece::Any,
-                '?' => Piece::One,
-                '[' => {
-                    let negated = chars.next_if(|c| matches!(c, '^' | '!')).is_some();
-                    let mut ranges = Vec::new();
-                    loop {
-                        let mut low = chars.next()?;
-                        if low == ']' && !ranges.is_empty() {
-                            break;
-                        }
-                        if low == '\\' {
-                            low = chars.next()?;
-                        }
-                        let mut high = low;
-                        if chars.next_if_eq(&'-').is_some() {
-                            high = chars.next()?;
-                        }
-                        ranges.push((low, high));
-                    }
-                    Piece::Set { ranges, negated }
-                }
-                '\\' => Piece::Exactly(chars.next().unwrap_or('\\')),
-                c => Piece::Exactly(c),
-            });
+        let mut rest = text;
+        while !rest.is_empty() {
+            rest = next_piece(rest)?.1;
         }
-        Some(Self(pieces))
+        let is_plain = |text: &str| !text.contains(['*', '?', '[', '\\']);
+        let kind = match text.strip_prefix("**") {
+            _ if is_plain(text) => Kind::Plain,
+            Some(end) if is_plain(end) => Kind::End,
+            _ => Kind::Pattern,
+        };
+        Some(Self { text: text.into(), kind })
     }
 
-    pub fn matches(&self, text: &str) -> bool {
-        let text: Vec<char> = text.chars().collect();
+    pub fn matches(&self, path: &str) -> bool {
+        match self.kind {
+            Kind::Plain => *self.text == *path,
+            Kind::End => {
+                let end = self.text.strip_prefix("**").unwrap_or_default();
+                path.ends_with(end) || end.strip_prefix('/') == Some(path)
+            }
+            Kind::Pattern => self.matches_pattern(path),
+        }
+    }
+
+    fn matches_pattern(&self, path: &str) -> bool {
+        // Most patterns part from most paths at the first character.
+        let first = self.text.chars().next().filter(|c| !matches!(c, '*' | '?' | '[' | '\\'));
+        if first.is_some_and(|first| !path.starts_with(first)) {
+            return false;
+        }
+        let text: Vec<char> = path.chars().collect();
         // Which beginnings of the text the pieces so far match.
         let mut reached = vec![false; text.len() + 1];
         reached[0] = true;
-        for piece in &self.0 {
+        let mut pattern = &*self.text;
+        while let Some((piece, rest)) = next_piece(pattern) {
+            pattern = rest;
             let mut next = vec![false; text.len() + 1];
             let mut behind = false;
             for at in 0..=text.len() {
@@ -85,16 +89,76 @@ impl Glob {
                     }
                     Piece::Any => reached[at] || (at > 0 && next[at - 1] && text[at - 1] != '/'),
                     Piece::One => one(&|c| c != '/'),
-                    Piece::Set { ranges, negated } => {
-                        one(&|c| c != '/' && ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated)
-                    }
-                    Piece::Exactly(wanted) => one(&|c| c == *wanted),
+                    Piece::Set(set) => one(&|c| c != '/' && is_in(set, c)),
+                    Piece::Exactly(wanted) => one(&|c| c == wanted),
                 };
+            }
+            if !next.contains(&true) {
+                return false;
             }
             reached = next;
         }
         reached[text.len()]
     }
+}
+
+/// The first piece of a pattern, and what comes after it. `None`: there is none, or a `[` is never closed.
+fn next_piece(text: &str) -> Option<(Piece<'_>, &str)> {
+    let mut chars = text.chars();
+    let piece = match chars.next()? {
+        '*' if chars.as_str().starts_with('*') => {
+            let rest = chars.as_str().trim_start_matches('*');
+            let rest = rest.strip_prefix('/').unwrap_or(rest);
+            return Some((if rest.is_empty() { Piece::Deep } else { Piece::Directories }, rest));
+        }
+        '*' => Piece::Any,
+        '?' => Piece::One,
+        '[' => {
+            let begin = chars.as_str();
+            chars = begin.strip_prefix(['^', '!']).unwrap_or(begin).chars();
+            let mut is_empty = true;
+            loop {
+                let at = chars.as_str().len();
+                match next_range(&mut chars)? {
+                    None if !is_empty => return Some((Piece::Set(&begin[..begin.len() - at]), chars.as_str())),
+                    _ => is_empty = false,
+                }
+            }
+        }
+        '\\' => Piece::Exactly(chars.next().unwrap_or('\\')),
+        c => Piece::Exactly(c),
+    };
+    Some((piece, chars.as_str()))
+}
+
+/// A character of a set, or a range of them; `Some(None)`: its closing bracket, which the first place takes for itself.
+fn next_range(chars: &mut std::str::Chars) -> Option<Option<(char, char)>> {
+    let mut low = chars.next()?;
+    if low == ']' {
+        return Some(None);
+    }
+    if low == '\\' {
+        low = chars.next()?;
+    }
+    let Some(rest) = chars.as_str().strip_prefix('-') else { return Some(Some((low, low))) };
+    *chars = rest.chars();
+    let mut high = chars.next()?;
+    if high == '\\' {
+        high = chars.next()?;
+    }
+    Some(Some((low, high)))
+}
+
+fn is_in(set: &str, c: char) -> bool {
+    let ranges = set.strip_prefix(['^', '!']);
+    let is_negated = ranges.is_some();
+    let mut chars = ranges.unwrap_or(set).chars();
+    let mut found = false;
+    while let Some(range) = next_range(&mut chars) {
+        let (low, high) = range.unwrap_or((']', ']'));
+        found |= (low..=high).contains(&c);
+    }
+    found != is_negated
 }
 
 /// A path without `.`, `..` and doubled slashes, relative to where it begins; `..` never leads above that.
@@ -126,10 +190,9 @@ impl Ignore {
                 Some(rest) => (true, rest.trim()),
                 None => (false, line),
             };
-            let cleaned = clean(line);
-            // `.` alone means everything.
-            let pattern = if cleaned.is_empty() && !line.is_empty() { "**" } else { &cleaned };
-            Some((Glob::new(pattern).filter(|_| !pattern.is_empty())?, brings_back))
+            // `.` and what lies above stand for no path of the context.
+            let pattern = lexically_beneath(line).filter(|pattern| !pattern.is_empty())?;
+            Some((Glob::new(&pattern)?, brings_back))
         };
         Self { rules: lines.filter_map(rule).collect() }
     }
@@ -163,6 +226,20 @@ impl Ignore {
     }
 }
 
+/// A path as [`clean`] gives it. `None`: it leads above where it begins.
+fn lexically_beneath(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if path.starts_with('/') => drop(parts.pop()),
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +255,14 @@ mod tests {
             ("**/*.o", "c.o"),
             ("a/**", "a/b/c"),
             ("**", "x/y"),
-            (".", "x"),
+            ("**/*.md", "a/b/README.md"),
+            ("**foo", "a/xfoo"),
+            ("a**b", "ax/b"),
+            ("**/x/**", "a/x/b/c"),
+            ("[]a]x", "]x"),
+            ("[a\\-c]x", "-x"),
+            ("[^a]x", "bx"),
+            ("/a", "a"),
             ("a/*/c", "a/b/c"),
             ("[a-c]?z", "bxz"),
             ("*\n!keep", "other"),
@@ -198,6 +282,14 @@ mod tests {
             ("a", "ab"),
             ("a?c", "a/c"),
             ("", "x"),
+            (".", "x"),
+            ("/", "x"),
+            ("..", "x"),
+            ("../x", "x"),
+            ("a/..", "x"),
+            ("a**b", "axb"),
+            ("[a", "[a"),
+            ("[^a]x", "ax"),
         ] {
             assert!(!ignores(text, path), "{text:?} must not ignore {path}");
         }

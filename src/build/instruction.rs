@@ -117,16 +117,34 @@ pub fn guess<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option
 pub fn steps(source: &mut Source) -> Result<Vec<Step>, Fault> {
     let nodes = std::mem::take(&mut source.nodes);
     let mut steps = Vec::with_capacity(nodes.len());
+    let mut has_shell = false;
     for node in nodes {
-        let instruction = Reader { source, node: &node }.instruction()?;
+        has_shell = (has_shell || node.word == "SHELL") && node.word != "FROM";
+        let instruction = Reader { source, node: &node, has_shell }.instruction()?;
         steps.push(Step { instruction, node });
     }
+    check_casing(source, &steps);
     Ok(steps)
+}
+
+/// Instructions are all in capitals, or none is.
+fn check_casing(source: &mut Source, steps: &[Step]) {
+    let is = |step: &Step, fits: fn(&char) -> bool| step.node.written.chars().all(|c| fits(&c));
+    let count = |fits: fn(&char) -> bool| steps.iter().filter(|step| is(step, fits)).count();
+    let is_lower = count(char::is_ascii_lowercase) > count(char::is_ascii_uppercase);
+    let (fits, majority): (fn(&char) -> bool, _) =
+        if is_lower { (char::is_ascii_lowercase, "lowercase") } else { (char::is_ascii_uppercase, "uppercase") };
+    for step in steps.iter().filter(|step| !is(step, fits)) {
+        let message = format!("`{}` is not written as most instructions here are, in {majority}", step.node.written);
+        source.warnings.push(Warning { rule: "ConsistentInstructionCasing", line: step.node.first, message });
+    }
 }
 
 struct Reader<'a> {
     source: &'a mut Source,
     node: &'a Node,
+    /// SHELL has chosen what the shell form runs in.
+    has_shell: bool,
 }
 
 impl Reader<'_> {
@@ -142,10 +160,10 @@ impl Reader<'_> {
         let node = self.node;
         let word = node.word.as_str();
         if !WORDS.contains(&word) {
-            let written = self.written_word();
+            let written = &node.written;
             let hint = guess(word, WORDS).map(|near| format!("did you mean {near}?"));
             let hint = hint.unwrap_or_else(|| format!("there are {}", WORDS.join(", ")));
-            return Err(self.fault(&written, &format!("`{written}` is no instruction"), Some(&hint)));
+            return Err(self.fault(written, &format!("`{written}` is no instruction"), Some(&hint)));
         }
         let known: &[&str] = match word {
             "FROM" => &["platform"],
@@ -181,7 +199,7 @@ impl Reader<'_> {
                 );
                 Ok(Instruction::Maintainer(node.rest.clone()))
             }
-            "EXPOSE" => Ok(Instruction::Expose(split(&node.rest))),
+            "EXPOSE" => Ok(Instruction::Expose(self.ports())),
             "VOLUME" => {
                 let list = self.list()?;
                 if list.iter().any(String::is_empty) {
@@ -203,11 +221,19 @@ impl Reader<'_> {
         }
     }
 
-    /// As it is spelled in the file.
-    fn written_word(&self) -> String {
-        let line = self.source.find(self.node, "");
-        let shown = self.source.fault(line, "", None).shown;
-        shown.split_whitespace().next().unwrap_or_default().to_owned()
+    fn ports(&mut self) -> Vec<String> {
+        let all = split(&self.node.rest);
+        for port in &all {
+            if port.contains(':') && !port.contains('$') {
+                let message = format!("`{port}`: EXPOSE has no address and no port of the host; that is for run -p");
+                self.warn("ExposeInvalidFormat", message);
+            }
+            let protocol = port.split_once('/').map_or("", |(_, protocol)| protocol);
+            if !protocol.contains('$') && protocol.chars().any(|c| c.is_ascii_uppercase()) {
+                self.warn("ExposeProtoCasing", format!("the protocol of `{port}` should be in lower case"));
+            }
+        }
+        all
     }
 
     fn flag(&self, name: &str) -> Option<&Option<String>> {
@@ -245,7 +271,7 @@ impl Reader<'_> {
         let (image, alias) = match words[..] {
             [image] => (image, None),
             [image, r#as, alias] if r#as.eq_ignore_ascii_case("as") => {
-                let written = self.written_word();
+                let written = self.node.written.clone();
                 let capitals = |word: &str| word.chars().all(|c| c.is_ascii_uppercase());
                 if capitals(&written) != capitals(r#as) {
                     self.warn("FromAsCasing", format!("`{written}` and `{as}` are written in different cases"));
@@ -287,7 +313,7 @@ impl Reader<'_> {
 
     fn arg(&mut self) -> Result<Instruction, Fault> {
         let mut all = Vec::new();
-        for word in Lexer::raw_words_escaped(&self.node.rest, self.source.directives.escape) {
+        for word in Lexer::raw_words(&self.node.rest, self.source.directives.escape) {
             let (name, value) = match word.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
                 None => (word.clone(), None),
@@ -319,7 +345,7 @@ impl Reader<'_> {
     /// `a=1 b="2 3"`, or the old form `a 1 2 3`; quotes are still on.
     fn pairs(&mut self) -> Result<Vec<(String, String)>, Fault> {
         let (word, rest) = (self.node.word.clone(), self.node.rest.clone());
-        let words = Lexer::raw_words_escaped(&rest, self.source.directives.escape);
+        let words = Lexer::raw_words(&rest, self.source.directives.escape);
         if words.first().is_some_and(|first| !first.contains('=')) {
             let Some((name, value)) = rest.split_once(is_blank) else {
                 return Err(self.fault(&rest, &format!("`{rest}` has no value"), example(&word)));
@@ -377,7 +403,8 @@ impl Reader<'_> {
         match self.json(text)? {
             Some(list) => Ok(Command::Exec(list)),
             None => {
-                if matches!(word.as_str(), "CMD" | "ENTRYPOINT") && !text.is_empty() && !text.starts_with('[') {
+                let is_plain = !text.is_empty() && !text.starts_with('[') && !self.has_shell;
+                if matches!(word.as_str(), "CMD" | "ENTRYPOINT") && is_plain {
                     self.warn(
                         "JSONArgsRecommended",
                         format!("{word} as a JSON list gets signals itself; as text, a shell stands before it"),
@@ -452,7 +479,7 @@ impl Reader<'_> {
         let rest = self.node.rest.clone();
         let (kind, argument) = rest.split_once(is_blank).unwrap_or((&rest, ""));
         match kind.to_ascii_uppercase().as_str() {
-            "NONE" => Ok(Instruction::Healthcheck(Healthcheck::None)),
+            "NONE" if argument.trim().is_empty() => Ok(Instruction::Healthcheck(Healthcheck::None)),
             "CMD" if !argument.trim().is_empty() => {
                 let mut settings = Vec::new();
                 for (flag, key) in [
@@ -466,6 +493,10 @@ impl Reader<'_> {
                             let hint = "a number with its unit: 30s, 1m30s, 500ms";
                             self.fault(&text, &format!("`{text}` is no time"), Some(hint))
                         })?;
+                        if (1..SHORTEST_INTERVAL).contains(&nanoseconds) {
+                            let message = format!("--{flag} is at least 1ms, not {text}");
+                            return Err(self.fault(&text, &message, None));
+                        }
                         settings.push((key, nanoseconds));
                     }
                 }
@@ -475,6 +506,9 @@ impl Reader<'_> {
                     settings.push(("Retries", number.into()));
                 }
                 let command = match self.json(argument.trim())? {
+                    Some(list) if list.is_empty() => {
+                        return Err(self.fault(argument, "HEALTHCHECK CMD needs a command", example("HEALTHCHECK")));
+                    }
                     Some(list) => Command::Exec(list),
                     None => Command::Shell(argument.trim().to_owned()),
                 };
@@ -527,9 +561,16 @@ fn example(word: &str) -> Option<&'static str> {
     })
 }
 
+/// Of a health check, in nanoseconds: Docker knows no shorter one.
+const SHORTEST_INTERVAL: i64 = 1_000_000;
+
 /// Go's way of writing a time, in nanoseconds.
 fn duration(text: &str) -> Option<i64> {
-    let mut rest = text;
+    // Zero needs no unit.
+    if text == "0" {
+        return Some(0);
+    }
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
     let mut sum = 0.0;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|at| *at > 0)?;

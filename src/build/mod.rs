@@ -122,6 +122,12 @@ pub enum StepError {
     Launch(#[from] LaunchError),
     #[error("the process that watched it was killed")]
     Lost,
+    #[error("the settings and variables up to here come to more text than any image can have")]
+    TooLong,
+    #[error("a stage cannot copy from itself")]
+    Itself,
+    #[error("stage {0} waits for this one, and this one for it")]
+    Circle(String),
     /// Of the build as a whole.
     #[error(transparent)]
     Whole(Box<BuildError>),
@@ -133,16 +139,36 @@ pub enum StepError {
     Sys(#[from] SysError),
 }
 
+/// Whether no packet of this machine finds its way out.
+fn is_offline() -> bool {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let (v4, v6) = (read("/proc/net/route"), read("/proc/net/ipv6_route"));
+    let has_v4 = v4.lines().skip(1).any(|line| line.split_whitespace().nth(1) == Some("00000000"));
+    let zero = |line: &str| line.split_whitespace().take(2).eq(["00000000000000000000000000000000", "00"]);
+    // The kernel has one of its own that leads nowhere, on `lo`.
+    let has_v6 = v6.lines().any(|line| zero(line) && !line.ends_with(" lo"));
+    !v4.is_empty() && !has_v4 && !has_v6
+}
+
 impl Diagnose for BuildError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Fault(fault) => fault.hint.clone(),
             Self::NoStage { hint, .. } => Some(hint.clone()),
             Self::Failed { .. } => {
-                Some("look inside, as it was before this step: the same command with --debug".into())
+                let look = "look inside, as it was before this step: the same command with --debug";
+                Some(if is_offline() {
+                    format!("this machine has no network (no default route): nothing can be fetched by a RUN\n{look}")
+                } else {
+                    look.into()
+                })
             }
             Self::Step { source, .. } => source.hint(),
             Self::NeedsNamespace => None,
+            Self::NoBase { name, source } if is_offline() && source.is_unreachable() => Some(format!(
+                "this machine has no network (no default route); an image can come from a file, under that name:\n\
+                 minirun load -i FILE, or minirun import FILE {name}"
+            )),
             Self::NoBase { source, .. } | Self::Carry { source, .. } => source.hint(),
             Self::Interrupted | Self::Export { .. } | Self::Warnings(_) => None,
             Self::Context(error) => error.hint(),
@@ -169,7 +195,7 @@ impl From<BuildError> for StepError {
 impl StepError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Tree(tree::TreeError::Missing { .. }) => {
+            Self::Tree(tree::TreeError::Missing { tree, .. }) if tree == tree::CONTEXT => {
                 Some("paths are read from the build context, the last argument of the command".into())
             }
             Self::Tree(tree::TreeError::Ignored { .. }) => {
@@ -184,7 +210,13 @@ impl StepError {
             Self::Sys(error) => error.hint(),
             Self::Copy(error) => error.hint(),
             Self::Whole(error) => error.hint(),
-            Self::Argument(_) | Self::Tree(_) | Self::Mount(_) | Self::Lost => None,
+            Self::Argument(_)
+            | Self::Tree(_)
+            | Self::Mount(_)
+            | Self::Lost
+            | Self::TooLong
+            | Self::Itself
+            | Self::Circle(_) => None,
         }
     }
 }
@@ -204,6 +236,8 @@ pub struct Options {
     pub platform: Platform,
     pub labels: Vec<(String, String)>,
     pub names: Vec<Reference>,
+    /// Of the image's manifest.
+    pub annotations: Vec<(String, String)>,
     pub no_cache: bool,
     /// Stages, by their names, of which every step is done again.
     pub no_cache_stages: Vec<String>,
@@ -224,6 +258,8 @@ pub struct Options {
     /// What other machines have done.
     pub cache_from: Vec<Place>,
     pub cache_to: Vec<Export>,
+    /// The image's config tells of its steps.
+    pub cache_inline: bool,
     /// An image of the state before a step that fails is kept.
     pub keep_failed: bool,
     /// The build is to come out the same at any time: no file is newer.

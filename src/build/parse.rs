@@ -56,6 +56,8 @@ pub struct Heredoc {
 pub struct Node {
     /// In capitals.
     pub word: String,
+    /// As it stands in the file.
+    pub written: String,
     /// `--name` and its value.
     pub flags: Vec<(String, Option<String>)>,
     pub rest: String,
@@ -76,7 +78,11 @@ pub struct Source {
     /// What it is called in messages.
     pub name: String,
     lines: Vec<String>,
+    /// Which of them end with CR and LF.
+    crlf: Vec<bool>,
     pub directives: Directives,
+    /// How many lines at the top are directives.
+    pub directive_lines: usize,
     pub nodes: Vec<Node>,
     pub warnings: Vec<Warning>,
 }
@@ -93,7 +99,9 @@ impl Source {
         let mut source = Self {
             name: name.to_owned(),
             directives: Directives { escape: '\\', ..Directives::default() },
+            crlf: text.split_inclusive('\n').map(|line| line.ends_with("\r\n")).collect(),
             lines,
+            directive_lines: 0,
             nodes: Vec::new(),
             warnings: Vec::new(),
         };
@@ -108,7 +116,15 @@ impl Source {
     /// Of no line at all.
     pub fn empty() -> Self {
         let directives = Directives { escape: '\\', ..Directives::default() };
-        Self { name: String::new(), lines: Vec::new(), directives, nodes: Vec::new(), warnings: Vec::new() }
+        Self {
+            name: String::new(),
+            lines: Vec::new(),
+            crlf: Vec::new(),
+            directives,
+            directive_lines: 0,
+            nodes: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     /// An instruction on one line.
@@ -150,6 +166,7 @@ impl Source {
                 }
             }
             seen.push(key);
+            self.directive_lines = number + 1;
         }
         Ok(())
     }
@@ -202,7 +219,8 @@ impl Source {
                         break;
                     }
                     heredoc.content.push_str(line);
-                    heredoc.content.push('\n');
+                    // A file is as it is written; a shell would take the CR for a part of its words.
+                    heredoc.content.push_str(if self.crlf[at - 1] && node.word != "RUN" { "\r\n" } else { "\n" });
                 }
                 if !ended {
                     let place = self.find(&node, &heredoc.name);
@@ -231,8 +249,8 @@ impl Source {
         let joined = joined.trim();
         let (word, rest) = joined.split_once(is_blank).unwrap_or((joined, ""));
         let (flags, rest) = self.split_flags(rest.trim_start_matches(is_blank));
-        let word = word.to_ascii_uppercase();
-        Ok(Node { word, flags, rest: rest.trim().to_owned(), heredocs: Vec::new(), first, last })
+        let (written, word) = (word.to_owned(), word.to_ascii_uppercase());
+        Ok(Node { word, written, flags, rest: rest.trim().to_owned(), heredocs: Vec::new(), first, last })
     }
 
     /// Words that begin with two dashes, up to the first that does not.
@@ -277,7 +295,15 @@ impl Source {
         if !matches!(directive.as_str(), "RUN" | "COPY" | "ADD") || rest.starts_with('[') {
             return Vec::new();
         }
-        Lexer::raw_words(joined).iter().filter_map(|word| heredoc(word)).collect()
+        Lexer::raw_words(joined, self.directives.escape).iter().filter_map(|word| heredoc(word)).collect()
+    }
+
+    /// The comment right above an instruction, its lines from the top.
+    pub fn comment_above(&self, node: &Node) -> Vec<&str> {
+        let above = self.lines.iter().take(node.first - 1).skip(self.directive_lines).rev();
+        let mut lines: Vec<&str> = above.map_while(|line| line.trim().strip_prefix('#')).map(str::trim).collect();
+        lines.reverse();
+        lines
     }
 
     pub fn fault(&self, place: Place, message: &str, hint: Option<&str>) -> Fault {

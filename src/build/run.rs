@@ -22,6 +22,7 @@ use crate::store::{self, Lock};
 use crate::sys::{On, process};
 use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -40,6 +41,30 @@ pub const PROXIES: [&str; 10] = [
     "ALL_PROXY",
     "all_proxy",
 ];
+
+/// What a RUN's machine is called, as with BuildKit: the host's name is none of its business.
+const HOSTNAME: &str = "buildkitsandbox";
+
+/// A RUN's `/etc/hosts`, which has nothing of the host's.
+fn hosts(request: &Request) -> String {
+    let mut text = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    for (name, address) in &request.hosts {
+        // In the host's own network the way to the host is short.
+        let address = if address == "host-gateway" { "127.0.0.1" } else { address };
+        text += &format!("{address}\t{name}\n");
+    }
+    text
+}
+
+/// Programs read one spelling or the other: whichever is given counts for both.
+fn proxy<'a>(build_args: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    let other = if name.starts_with(|c: char| c.is_ascii_uppercase()) {
+        name.to_ascii_lowercase()
+    } else {
+        name.to_ascii_uppercase()
+    };
+    build_args.get(name).or_else(|| build_args.get(&other)).map(String::as_str)
+}
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RunNetwork {
@@ -122,18 +147,31 @@ pub fn prepare(builder: &mut Builder, number: usize, run: &Run) -> Result<Prepar
     };
     let state = builder.state(number);
     let mut mounts = Vec::new();
-    for text in &run.mounts {
-        mounts.push(mount(&state.word(escape, text)?)?);
+    for text in state.words(escape, &mut run.mounts.iter().map(String::as_str))? {
+        mounts.push(mount(&text)?);
     }
     let argv = argv(&run.command, &state.shell());
     // As Docker counts them: those that the command sees.
-    let env = state.env();
-    let seen = state.args.iter().filter(|(name, _)| env.iter().all(|(n, _)| n != name));
-    let seen: Vec<String> = seen.map(|(name, value)| format!("{name}={value}")).collect();
+    let seen: Vec<String> = state.args().map(|(name, value)| format!("{name}={value}")).collect();
     let arguments = if seen.is_empty() { String::new() } else { format!("|{} {} ", seen.len(), seen.join(" ")) };
     let mounted: String = run.mounts.iter().map(|mount| format!("--mount={mount} ")).collect();
     let row = format!("RUN {arguments}{mounted}{}", argv.join(" "));
     Ok(Prepared { argv, script: run.script.clone(), mounts, network, row })
+}
+
+impl Mount {
+    /// What a secret or an agent goes by on the command line.
+    fn id(&self) -> Result<String, InvalidMount> {
+        if let Some(id) = &self.id {
+            return Ok(id.clone());
+        }
+        if self.kind == Kind::Ssh {
+            return Ok("default".into());
+        }
+        let name = if self.source.is_empty() { self.target.as_deref() } else { Some(self.source.as_str()) };
+        let name = name.and_then(|path| path.rsplit('/').next()).map(str::to_owned);
+        name.ok_or_else(|| InvalidMount::NoTarget(self.text.clone()))
+    }
 }
 
 fn mount(text: &str) -> Result<Mount, InvalidMount> {
@@ -216,11 +254,8 @@ pub fn inputs(builder: &mut Builder, number: usize, prepared: &Prepared) -> Resu
     }
     let mut inputs = builder.inputs(number, what);
     let state = builder.state(number);
-    let env = state.env();
-    for (name, value) in state.args.iter().filter(|(name, _)| env.iter().all(|(n, _)| n != name)) {
-        inputs.values.insert(format!("ARG {name}"), value.clone());
-    }
-    inputs.values.extend(env.into_iter().map(|(name, value)| (format!("ENV {name}"), value)));
+    inputs.values.extend(state.args().map(|(name, value)| (format!("ARG {name}"), value.to_owned())));
+    inputs.values.extend(state.env().map(|(name, value)| (format!("ENV {name}"), value.to_owned())));
     for (name, value) in [("USER", state.user()), ("WORKDIR", state.working_directory())] {
         inputs.values.insert(name.to_owned(), value.to_owned());
     }
@@ -232,7 +267,7 @@ pub fn inputs(builder: &mut Builder, number: usize, prepared: &Prepared) -> Resu
             }
             from => {
                 let found = builder.tree(number, from.as_deref());
-                let found = found.and_then(|tree| Ok(tree.select(&mount.source, &Ignore::default())?));
+                let found = found.and_then(|tree| Ok(tree.select(&mount.source, &Ignore::default(), false)?));
                 // What is missing, the mount itself will tell.
                 for one in found.into_iter().flatten() {
                     if let Ok(digests) = one.digests(&mut builder.memo) {
@@ -305,17 +340,15 @@ fn launch(
     }
     let state = builder.state(number).clone();
     let image = state.as_image()?;
-    let mut env: Vec<String> =
-        PROXIES.iter().filter_map(|name| Some(format!("{name}={}", builder.options.build_args.get(*name)?))).collect();
-    let own = state.env();
-    let arguments = state.args.iter().filter(|(name, _)| own.iter().all(|(n, _)| n != name));
-    env.extend(arguments.map(|(name, value)| format!("{name}={value}")));
+    let proxies = PROXIES.iter().filter_map(|name| Some((*name, proxy(&builder.options.build_args, name)?)));
+    let mut env: Vec<String> = proxies.chain(state.args()).map(|(name, value)| format!("{name}={value}")).collect();
     env.append(&mut beside.env);
     let network = match prepared.network {
         RunNetwork::Host => Network::Host,
         RunNetwork::None => Network::None,
     };
     let request = Request {
+        hostname: Some(HOSTNAME.into()),
         command: prepared.argv.clone(),
         entrypoint: Some(String::new()),
         env,
@@ -350,6 +383,7 @@ fn launch(
     };
     let spec = spec::build(&request, image.config(), &facts).map_err(create::CreateError::from)?;
     for (name, text) in create::own_files(&spec, &request) {
+        let text = if name == "hosts" { hosts(&request) } else { text };
         fs::write(directory.join(name), text).on("write", directory.join(name))?;
         let mode = fs::Permissions::from_mode(0o644);
         fs::set_permissions(directory.join(name), mode).on("chmod", directory.join(name))?;
@@ -410,11 +444,7 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
             beside.binds.push((source, target, !mount.writable));
         }
         Kind::Secret => {
-            let id = mount.id.clone().or_else(|| {
-                let name = if mount.source.is_empty() { mount.target.as_deref() } else { Some(mount.source.as_str()) };
-                name.and_then(|path| path.rsplit('/').next()).map(str::to_owned)
-            });
-            let id = id.ok_or_else(|| InvalidMount::NoTarget(mount.text.clone()))?;
+            let id = mount.id()?;
             let Some(secret) = builder.options.secrets.iter().find(|secret| secret.id == id) else {
                 return if mount.required { Err(InvalidMount::NoSecret(id).into()) } else { Ok(()) };
             };
@@ -435,7 +465,7 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
             beside.binds.push((file.to_string_lossy().into_owned(), target, true));
         }
         Kind::Ssh => {
-            let id = mount.id.clone().unwrap_or_else(|| "default".into());
+            let id = mount.id()?;
             let Some((_, socket)) = builder.options.agents.iter().find(|(name, _)| *name == id) else {
                 return if mount.required { Err(InvalidMount::NoAgent(id).into()) } else { Ok(()) };
             };
@@ -485,7 +515,13 @@ fn place(builder: &mut Builder, number: usize, mount: &Mount, target: &str) -> R
             None => format!("\n{}\n{}", builder.chain_of(number, from)?, clean(&mount.source)),
         },
     };
-    Ok(mounts.join(Digest::of(format!("{id}{origin}").as_bytes()).hex()))
+    // Whoever it was made for must be able to write there.
+    let Mount { owner: (uid, gid), mode, .. } = mount;
+    let made = match (uid, gid, mode) {
+        (0, 0, None) => String::new(),
+        (uid, gid, mode) => format!("\n{uid}:{gid}:{:o}", mode.unwrap_or(0o755)),
+    };
+    Ok(mounts.join(Digest::of(format!("{id}{origin}{made}").as_bytes()).hex()))
 }
 
 /// Takes all caches that one RUN at a time may use. `None`: another has one of them.
@@ -592,7 +628,7 @@ fn copied(builder: &mut Builder, number: usize, mount: &Mount) -> Result<String,
     let owners = builder.room()?.owners.clone();
     let laying = Laying { upper: None, owners: &owners, owner: None, chmod: None, now };
     let mut result = upper.clone();
-    for one in tree.select(&mount.source, &Ignore::default())? {
+    for one in tree.select(&mount.source, &Ignore::default(), false)? {
         if !one.is_directory {
             result = upper.join(&one.name);
         }

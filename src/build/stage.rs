@@ -6,7 +6,7 @@ use super::named::Contexts;
 use super::parse::{Fault, Source};
 use super::variable::Lexer;
 use crate::image::platform::Platform;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {
@@ -41,9 +41,19 @@ pub struct Plan {
     /// ARGs before the first FROM, and those that are always there.
     pub globals: BTreeMap<String, String>,
     pub named: Contexts,
+    /// What the ARGs before the first FROM have without the command line; all of their names.
+    pub defaults: BTreeMap<String, String>,
+    pub declared: BTreeSet<String>,
+    /// That the build is for.
+    pub platform: Platform,
+    /// The stages that have a name, in order.
+    aliases: HashMap<String, Vec<usize>>,
     /// Build arguments that some ARG names.
-    pub consumed: Vec<String>,
+    pub consumed: BTreeSet<String>,
 }
+
+/// What the values of the ARGs before the first FROM may come to.
+const MOST_GLOBAL: usize = 32 << 20;
 
 /// What every build knows of platforms.
 pub fn platform_arguments(target: &Platform) -> BTreeMap<String, String> {
@@ -70,22 +80,37 @@ impl Plan {
     ) -> Result<Self, BuildError> {
         let steps = instruction::steps(&mut source)?;
         let mut globals = platform_arguments(platform);
-        let mut consumed = Vec::new();
+        let (mut defaults, mut declared) = (globals.clone(), globals.keys().cloned().collect::<BTreeSet<String>>());
+        let mut consumed = BTreeSet::new();
         let mut stages: Vec<Stage> = Vec::new();
+        let mut aliases: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut size = 0;
         for step in steps {
             match (&step.instruction, stages.last_mut()) {
                 (Instruction::From(from), _) => {
-                    let stage = stage(&source, &step, from, &stages, &globals, &named)?;
+                    let stage = stage(&source, &step, from, stages.len(), &aliases, &globals, &named)?;
+                    if let Some(alias) = &stage.alias {
+                        aliases.entry(alias.clone()).or_default().push(stage.number);
+                    }
                     stages.push(Stage { steps: vec![step], ..stage });
                 }
                 (Instruction::Arg(all), None) => {
                     for (name, default) in all {
+                        // Whether that is a word, the value itself will tell.
+                        let by_default = default.as_ref().and_then(|text| word(&source, &step, text, &defaults).ok());
+                        defaults.extend(by_default.map(|value| (name.clone(), value)));
+                        declared.insert(name.clone());
                         let value = match (build_args.get(name), default) {
                             (Some(given), _) => Some(given.clone()),
                             (None, Some(text)) => Some(word(&source, &step, text, &globals)?),
                             (None, None) => None,
                         };
-                        consumed.push(name.clone());
+                        consumed.insert(name.clone());
+                        size += value.as_ref().map_or(0, String::len);
+                        if size > MOST_GLOBAL {
+                            let message = "the ARGs up to here come to more text than any image can have";
+                            return Err(source.fault_at(&step.node, "", message, None).into());
+                        }
                         globals.extend(value.map(|value| (name.clone(), value)));
                     }
                 }
@@ -109,54 +134,64 @@ impl Plan {
             let place = super::parse::Place { line: 1, column: 1 };
             return Err(source.fault(place, "there is no FROM in this file", Some(hint)).into());
         };
-        let target = match target {
-            None => last,
-            Some(name) => find(&stages, name).ok_or_else(|| {
-                let names: Vec<String> = stages.iter().map(Stage::name).collect();
+        let platform = platform.clone();
+        let mut plan =
+            Self { source, stages, target: last, globals, defaults, declared, platform, named, aliases, consumed };
+        plan.check_froms()?;
+        if let Some(name) = target {
+            plan.target = plan.before(plan.stages.len(), name).ok_or_else(|| {
+                let names: Vec<String> = plan.stages.iter().map(Stage::name).collect();
                 let near = instruction::guess(name, names.iter().map(String::as_str));
                 let hint = match near {
                     Some(near) => format!("did you mean --target {near}?"),
                     None => format!("the stages are {}", names.join(", ")),
                 };
                 BuildError::NoStage { name: name.to_owned(), hint }
-            })?,
-        };
-        Ok(Self { source, stages, target, globals, named, consumed })
+            })?;
+        }
+        Ok(plan)
     }
 
-    /// The stages that the target needs, itself included.
-    pub fn needed(&self) -> Vec<bool> {
-        let mut needed = vec![false; self.stages.len()];
-        let mut open = vec![self.target];
-        while let Some(number) = open.pop() {
-            if !std::mem::replace(&mut needed[number], true) {
-                open.extend(self.needs(number));
+    /// The stage that goes by a name or a number, as `number` sees it: one that comes before it first.
+    pub fn stage_named(&self, number: usize, name: &str) -> Option<usize> {
+        if self.named.has(name) {
+            return None;
+        }
+        self.before(number, name).or_else(|| self.before(self.stages.len(), name))
+    }
+
+    fn before(&self, number: usize, name: &str) -> Option<usize> {
+        let lower = name.to_ascii_lowercase();
+        let named = self.aliases.get(&lower).and_then(|all| {
+            let before = all.partition_point(|stage| *stage < number);
+            before.checked_sub(1).map(|last| all[last])
+        });
+        named.or_else(|| lower.parse().ok().filter(|stage| *stage < number))
+    }
+
+    /// What takes from a stage that cannot be.
+    fn check_froms(&self) -> Result<(), Fault> {
+        for step in self.stages.iter().flat_map(|stage| &stage.steps) {
+            for from in froms(&step.instruction) {
+                let fault = |message: &str, hint: &str| {
+                    Err(self.source.fault_at(&step.node, &format!("from={from}"), message, Some(hint)))
+                };
+                if from.contains('$') {
+                    let message = format!("`{from}`: no variable is replaced here");
+                    return fault(&message, "give it a stage's name: FROM IMAGE:$TAG AS NAME, then --from=NAME");
+                }
+                if from.parse::<usize>().is_ok() && self.stage_named(0, &from).is_none() && !self.named.has(&from) {
+                    let message = format!("there is no stage {from}");
+                    return fault(&message, &format!("the stages are 0 to {}", self.stages.len() - 1));
+                }
             }
         }
-        needed
-    }
-
-    /// The stages that one stands on or takes from.
-    pub fn needs(&self, number: usize) -> Vec<usize> {
-        let stage = &self.stages[number];
-        let mut all: Vec<usize> = match stage.base {
-            Base::Stage(base) => vec![base],
-            _ => Vec::new(),
-        };
-        for step in &stage.steps {
-            all.extend(froms(&step.instruction).iter().filter_map(|from| self.earlier(number, from)));
-        }
-        all
-    }
-
-    /// The stage before `number` that goes by a name or a number.
-    pub fn earlier(&self, number: usize, name: &str) -> Option<usize> {
-        if self.named.has(name) { None } else { find(&self.stages[..number], name) }
+        Ok(())
     }
 }
 
 /// Stages or images that an instruction takes from.
-fn froms(instruction: &Instruction) -> Vec<String> {
+pub fn froms(instruction: &Instruction) -> Vec<String> {
     match instruction {
         Instruction::Copy(copy) => copy.from.iter().cloned().collect(),
         Instruction::Run(run) => {
@@ -167,14 +202,9 @@ fn froms(instruction: &Instruction) -> Vec<String> {
     }
 }
 
-fn find(stages: &[Stage], name: &str) -> Option<usize> {
-    let lower = name.to_ascii_lowercase();
-    let by_name = stages.iter().rposition(|stage| stage.alias.as_deref() == Some(lower.as_str()));
-    by_name.or_else(|| lower.parse().ok().filter(|number| *number < stages.len()))
-}
-
 fn word(source: &Source, step: &Step, text: &str, values: &BTreeMap<String, String>) -> Result<String, Fault> {
-    let lexer = Lexer { escape: source.directives.escape, lookup: &|name| values.get(name).cloned() };
+    let lookup = |name: &str| values.get(name).cloned();
+    let lexer = Lexer::new(source.directives.escape, &lookup);
     lexer.word(text).map_err(|error| source.fault_at(&step.node, text, &error.to_string(), None))
 }
 
@@ -182,7 +212,8 @@ fn stage(
     source: &Source,
     step: &Step,
     from: &From,
-    before: &[Stage],
+    number: usize,
+    aliases: &HashMap<String, Vec<usize>>,
     globals: &BTreeMap<String, String>,
     named: &Contexts,
 ) -> Result<Stage, Fault> {
@@ -194,7 +225,7 @@ fn stage(
     }
     let platform = from.platform.as_ref().map(|text| word(source, step, text, globals)).transpose()?;
     // By its name only: a number would be an image's.
-    let stage = before.iter().rposition(|stage| stage.alias.as_deref() == Some(image.to_ascii_lowercase().as_str()));
+    let stage = aliases.get(&image.to_ascii_lowercase()).and_then(|all| all.last().copied());
     let base = match (named.base(&image), stage) {
         (Some(base), _) => base,
         (None, Some(number)) => Base::Stage(number),
@@ -202,7 +233,7 @@ fn stage(
         (None, None) => Base::Image(image),
     };
     Ok(Stage {
-        number: before.len(),
+        number,
         alias: from.alias.clone(),
         base,
         platform: platform.filter(|p| !p.is_empty()),
@@ -221,12 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_target_needs() {
+    fn stages_have_names_and_numbers() {
         let text = "ARG BASE=x\nFROM $BASE AS a\nFROM scratch AS b\nFROM a AS c\nCOPY --from=1 / /\nFROM c\nFROM a\nRUN --mount=from=c,target=/x true";
         let all = plan(text, None);
         assert_eq!(all.stages[0].base, Base::Image("alpine".into()));
-        assert_eq!(all.needed(), [true, true, true, false, true]);
-        assert_eq!(plan(text, Some("A")).needed(), [true, false, false, false, false]);
-        assert_eq!(plan(text, Some("3")).needed(), [true, true, true, true, false]);
+        assert_eq!((all.target, plan(text, Some("A")).target, plan(text, Some("3")).target), (4, 0, 3));
+        assert_eq!(
+            (all.stage_named(4, "C"), all.stage_named(1, "c"), all.stage_named(0, "5")),
+            (Some(2), Some(2), None)
+        );
     }
 }

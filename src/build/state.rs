@@ -7,6 +7,7 @@ use crate::image::config::{self, Change};
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::{Image, ImageError};
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 #[derive(Debug, Clone)]
@@ -15,11 +16,25 @@ pub struct State {
     config: Value,
     /// Bottom first.
     pub layers: Vec<Digest>,
-    /// ARGs of this stage that have a value, in order.
-    pub args: Vec<(String, String)>,
+    /// What `config` has as Env in the end.
+    env: IndexMap<String, String>,
+    /// ARGs that have a value, in order.
+    args: IndexMap<String, Argument>,
     history: Vec<Row>,
+    /// What the base and the rows of this history come to, in bytes.
+    told: usize,
     cmd_is_own: bool,
 }
+
+#[derive(Debug, Clone)]
+struct Argument {
+    value: String,
+    /// An ENV that came later has taken its name.
+    is_hidden: bool,
+}
+
+/// What the rows of a stage's history may come to, and with them all settings: registries refuse much smaller configs.
+const LONGEST_HISTORY: usize = 32 << 20;
 
 #[derive(Debug, Clone)]
 struct Row {
@@ -32,29 +47,31 @@ impl State {
     pub fn scratch(platform: &Platform) -> Self {
         let mut config = config::new();
         platform.describe(&mut config);
-        config["config"] =
-            json!({ "Env": [format!("PATH={}", crate::container::spec::DEFAULT_PATH)], "WorkingDir": "/" });
-        Self { config, layers: Vec::new(), args: Vec::new(), history: Vec::new(), cmd_is_own: false }
+        config["config"] = json!({ "WorkingDir": "/" });
+        Self::new(config, Vec::new())
     }
 
     pub fn of_image(image: &Image) -> Self {
         let mut config = image.raw_config().clone();
-        // What a daemon noted of the container that the image was made in.
-        for key in ["container", "container_config", "docker_version", "id", "parent"] {
+        // What a daemon noted of the container that the image was made in, and a build of its steps.
+        for key in ["container", "container_config", "docker_version", "id", "parent", super::carried::INLINE] {
             config.as_object_mut().map(|all| all.remove(key));
         }
-        let mut state =
-            Self { config, layers: image.layers.clone(), args: Vec::new(), history: Vec::new(), cmd_is_own: false };
-        if state.env().iter().all(|(name, _)| name != "PATH") {
-            let path = ("PATH".to_owned(), crate::container::spec::DEFAULT_PATH.to_owned());
-            config::apply(&mut state.config, &[Change::Env(vec![path])]);
-        }
-        state
+        Self::new(config, image.layers.clone())
     }
 
-    /// A stage that goes on from this one: its ARGs are its own.
+    fn new(config: Value, layers: Vec<Digest>) -> Self {
+        let list = config["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let pairs = list.filter_map(|entry| entry.split_once('='));
+        let mut env: IndexMap<String, String> = pairs.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        env.entry("PATH".into()).or_insert_with(|| crate::container::spec::DEFAULT_PATH.into());
+        let told = config.to_string().len();
+        Self { config, layers, env, args: IndexMap::new(), history: Vec::new(), told, cmd_is_own: false }
+    }
+
+    /// A stage that goes on from this one: it has its ARGs too, but a CMD of this one is a base's.
     pub fn next_stage(&self) -> Self {
-        Self { args: Vec::new(), ..self.clone() }
+        Self { cmd_is_own: false, ..self.clone() }
     }
 
     /// The triggers that the base image leaves, which are due now.
@@ -69,15 +86,20 @@ impl State {
         Digest::of(text.as_bytes())
     }
 
-    pub fn env(&self) -> Vec<(String, String)> {
-        let list = self.config["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        list.filter_map(|entry| entry.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+    pub fn env(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The ARGs that a command sees.
+    pub fn args(&self) -> impl Iterator<Item = (&str, &str)> {
+        let seen = self.args.iter().filter(|(_, argument)| !argument.is_hidden);
+        seen.map(|(name, argument)| (name.as_str(), argument.value.as_str()))
+    }
+
+    /// Of ENV and ARG, the one that was given last counts.
     pub fn lookup(&self, name: &str) -> Option<String> {
-        let env = self.env().into_iter().find(|(n, _)| n == name);
-        // ENV stands above ARG.
-        env.or_else(|| self.args.iter().rev().find(|(n, _)| n == name).cloned()).map(|(_, value)| value)
+        let argument = self.args.get(name).filter(|argument| !argument.is_hidden);
+        argument.map(|argument| &argument.value).or_else(|| self.env.get(name)).cloned()
     }
 
     fn setting(&self, key: &str) -> Option<&str> {
@@ -97,35 +119,56 @@ impl State {
         own.ok().filter(|shell| !shell.is_empty()).unwrap_or_else(super::default_shell)
     }
 
+    /// Words of one instruction, their variables replaced.
+    pub fn words(&self, escape: char, texts: &mut dyn Iterator<Item = &str>) -> Result<Vec<String>, InvalidArgument> {
+        let lookup = |name: &str| self.lookup(name);
+        let lexer = Lexer::new(escape, &lookup);
+        Ok(texts.map(|text| lexer.word(text)).collect::<Result<_, _>>()?)
+    }
+
     pub fn word(&self, escape: char, text: &str) -> Result<String, InvalidArgument> {
-        Ok(Lexer { escape, lookup: &|name| self.lookup(name) }.word(text)?)
+        Ok(Lexer::new(escape, &|name| self.lookup(name)).word(text)?)
     }
 
     /// The text of a heredoc: variables are replaced, quotes stay.
     pub fn text(&self, escape: char, text: &str) -> Result<String, InvalidArgument> {
-        Ok(Lexer { escape, lookup: &|name| self.lookup(name) }.text(text)?)
+        Ok(Lexer::new(escape, &|name| self.lookup(name)).text(text)?)
     }
 
     pub fn argument(&mut self, name: &str, value: Option<String>) {
-        self.args.retain(|(n, _)| n != name);
         let shown = value.as_ref().map_or_else(|| format!("ARG {name}"), |value| format!("ARG {name}={value}"));
-        self.args.extend(value.map(|value| (name.to_owned(), value)));
+        if let Some(value) = value {
+            self.args.insert(name.to_owned(), Argument { value, is_hidden: false });
+        }
         self.note(shown, None);
     }
 
     /// Carries out an instruction that changes settings only. `false`: it is another one.
     pub fn apply(&mut self, instruction: &Instruction, escape: char) -> Result<bool, InvalidArgument> {
         let shell = self.shell();
-        let lexer = Lexer { escape, lookup: &|name| self.lookup(name) };
+        let lookup = |name: &str| self.lookup(name);
+        let lexer = Lexer::new(escape, &lookup);
         let Some(change) = change(instruction, &Around { lexer, shell: &shell, cmd_is_own: self.cmd_is_own })? else {
             return Ok(false);
         };
         self.cmd_is_own |= matches!(change, Change::Cmd(_));
-        config::apply(&mut self.config, std::slice::from_ref(&change));
+        if let Change::Env(pairs) = &change {
+            for (name, value) in pairs {
+                self.env.insert(name.clone(), value.clone());
+                self.args.entry(name.clone()).and_modify(|argument| argument.is_hidden = true);
+            }
+        } else {
+            config::apply(&mut self.config, std::slice::from_ref(&change));
+        }
         if !matches!(change, Change::Workdir(_)) {
             self.note(told(&change), None);
         }
         Ok(true)
+    }
+
+    /// Something in the config that is no setting of a container.
+    pub fn attach(&mut self, key: &str, value: Value) {
+        self.config[key] = value;
     }
 
     pub fn label(&mut self, pairs: &[(String, String)]) {
@@ -135,7 +178,17 @@ impl State {
     /// One more row of the history; with a layer, if it made one.
     pub fn note(&mut self, created_by: String, layer: Option<(Digest, String)>) {
         self.layers.extend(layer.as_ref().map(|(diff_id, _)| *diff_id));
+        self.told += created_by.len() + std::mem::size_of::<Row>();
         self.history.push(Row { created_by, layer });
+    }
+
+    /// Whether the variables of its instructions have made it grow beyond what an image can have.
+    pub fn is_too_long(&self) -> bool {
+        self.told > LONGEST_HISTORY
+    }
+
+    pub fn size(&self) -> usize {
+        self.told
     }
 
     /// The layers that are not the base image's, and what made them.
@@ -163,6 +216,7 @@ impl State {
     /// layers make the same image.
     pub fn finish(&self) -> Value {
         let mut image = self.config.clone();
+        image["config"]["Env"] = self.env().map(|(name, value)| format!("{name}={value}")).collect();
         let base =
             image["history"].as_array().and_then(|rows| rows.iter().rev().find_map(|row| row["created"].as_str()));
         let base = base.or(image["created"].as_str()).map(str::to_owned);

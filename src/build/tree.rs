@@ -16,6 +16,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,11 @@ struct Entry {
     device: u64,
 }
 
+/// What the build's own context is called in messages.
+pub const CONTEXT: &str = "the build context";
+
+/// As the kernel follows them.
+const MOST_LINKS: usize = 40;
 const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const WITHIN: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
@@ -82,26 +88,37 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLI
 impl Tree {
     pub fn context(path: &Path, ignore: Ignore) -> Result<Self, SysError> {
         let root = rustix::fs::open(path, PATH | OFlags::DIRECTORY, Mode::empty()).on("open", path)?;
-        Ok(Self { root, name: "the build context".into(), ignore, owned: false })
+        Ok(Self { root, name: CONTEXT.into(), ignore, owned: false })
     }
 
     pub fn of(root: OwnedFd, name: String) -> Self {
         Self { root, name, ignore: Ignore::default(), owned: true }
     }
 
-    /// What a source names: one thing, or all that match it.
-    pub fn select(&self, source: &str, exclude: &Ignore) -> Result<Vec<Selected>, TreeError> {
+    /// What a source names: one thing, or all that match it, which may be nothing. `deep`: `**` stands for any number of
+    /// directories.
+    pub fn select(&self, source: &str, exclude: &Ignore, deep: bool) -> Result<Vec<Selected>, TreeError> {
         let source = clean(source);
         if !is_pattern(&source) {
             return Ok(vec![self.select_one(&source, exclude)?]);
         }
-        let no_match = || TreeError::NoMatch { pattern: source.clone(), tree: self.name.clone() };
         // A file may really be called so.
         if let Ok(found) = self.select_one(&source, exclude) {
             return Ok(vec![found]);
         }
         let mut reached = vec![String::new()];
+        let mut rest = &*source;
         for part in source.split('/') {
+            if deep && part.contains("**") {
+                let glob = Glob::new(rest).ok_or_else(|| TreeError::Pattern(source.clone()))?;
+                let mut next = Vec::new();
+                for directory in reached {
+                    self.search(&directory, &directory, &glob, &mut next)?;
+                }
+                reached = next;
+                break;
+            }
+            rest = rest.get(part.len() + 1..).unwrap_or_default();
             let mut next = Vec::new();
             let glob = Glob::new(part).ok_or_else(|| TreeError::Pattern(source.clone()))?;
             for directory in reached {
@@ -112,27 +129,58 @@ impl Tree {
                 }
                 let place = if directory.is_empty() { "." } else { &directory };
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let Ok(opened) = rustix::fs::openat2(&self.root, place, flags, Mode::empty(), WITHIN) else { continue };
+                let Ok(opened) = sys::openat2(&self.root, place, flags, WITHIN) else { continue };
                 let names = names(&opened, Path::new(place))?;
                 next.extend(names.iter().filter_map(|n| n.to_str()).filter(|n| glob.matches(n)).map(join));
             }
             reached = next;
         }
-        let found: Vec<Selected> = reached
-            .into_iter()
-            .filter(|path| !self.ignore.ignores(path) && !exclude.ignores(path))
-            .filter_map(|path| match self.select_one(&path, exclude) {
-                Err(TreeError::Missing { .. }) => None,
+        let found = reached.into_iter().filter(|path| !exclude.ignores(path)).filter_map(|path| {
+            match self.select_one(&path, exclude) {
+                Err(TreeError::Missing { .. } | TreeError::Ignored { .. }) => None,
                 other => Some(other),
-            })
-            .collect::<Result<_, _>>()?;
-        if found.is_empty() { Err(no_match()) } else { Ok(found) }
+            }
+        });
+        found.collect()
+    }
+
+    /// All below a directory that matches. What lies in a directory that does comes with it.
+    fn search(&self, from: &str, directory: &str, glob: &Glob, found: &mut Vec<String>) -> Result<(), TreeError> {
+        let place = if directory.is_empty() { "." } else { directory };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Ok(opened) = sys::openat2(&self.root, place, flags, WITHIN) else { return Ok(()) };
+        for name in names(&opened, Path::new(place))?.iter().filter_map(|name| name.to_str()) {
+            let path = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
+            if self.ignore.ignores(&path) && self.ignore.is_final() {
+                continue;
+            }
+            let below = path.strip_prefix(from).map_or(path.as_str(), |below| below.trim_start_matches('/'));
+            if glob.matches(below) {
+                found.push(path);
+                continue;
+            }
+            // A link is not a way to search.
+            let entry = rustix::fs::statat(&opened, name, AtFlags::SYMLINK_NOFOLLOW);
+            if entry.is_ok_and(|entry| FileType::from_raw_mode(entry.st_mode) == FileType::Directory) {
+                self.search(from, &path, glob, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A directory without what is in it.
+    pub fn directory(&self, path: &str) -> Result<Selected, TreeError> {
+        let base = sys::openat2(&self.root, if path.is_empty() { "." } else { path }, PATH | OFlags::DIRECTORY, WITHIN);
+        let base = base.on("openat2", path)?;
+        let entry = self.entry(&base, PathBuf::new(), path)?;
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        Ok(Selected { name, path: path.to_owned(), is_directory: true, base, entries: vec![entry] })
     }
 
     fn select_one(&self, path: &str, exclude: &Ignore) -> Result<Selected, TreeError> {
         let tree = || self.name.clone();
         let place = if path.is_empty() { "." } else { path };
-        let base = match rustix::fs::openat2(&self.root, place, PATH, Mode::empty(), WITHIN) {
+        let base = match sys::openat2(&self.root, place, PATH, WITHIN) {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                 return Err(TreeError::Missing { path: path.to_owned(), tree: tree() });
             }
@@ -140,8 +188,10 @@ impl Tree {
         };
         let first = self.entry(&base, PathBuf::new(), "")?;
         let is_directory = first.kind == FileType::Directory;
-        if self.ignore.ignores(path) && (!is_directory || self.ignore.is_final()) {
-            return Err(TreeError::Ignored { path: path.to_owned(), tree: tree() });
+        let is_ignored = self.ignore.ignores(path);
+        let ignored = || TreeError::Ignored { path: path.to_owned(), tree: tree() };
+        if is_ignored && (!is_directory || self.ignore.is_final()) {
+            return Err(ignored());
         }
         let mut selected = Selected {
             name: path.rsplit('/').next().unwrap_or_default().to_owned(),
@@ -152,7 +202,10 @@ impl Tree {
         };
         if is_directory {
             let opened = rustix::fs::openat(&selected.base, ".", DIRECTORY, Mode::empty()).on("openat", path)?;
-            self.walk(&opened, Path::new(""), path, exclude, &mut selected.entries)?;
+            let any = self.walk(&opened, Path::new(""), path, exclude, &mut selected.entries)?;
+            if is_ignored && !any {
+                return Err(ignored());
+            }
         }
         Ok(selected)
     }
@@ -274,7 +327,17 @@ impl Selected {
             return reopen(&self.base, flags);
         }
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat2(&self.base, &entry.path, flags, Mode::empty(), BENEATH)
+        sys::openat2(&self.base, &entry.path, flags, BENEATH)
+    }
+
+    /// Where something in it is, for messages.
+    fn shown(&self, entry: &Entry) -> PathBuf {
+        let path = Path::new(&self.path);
+        match entry.path.as_os_str().is_empty() {
+            true if self.path.is_empty() => PathBuf::from("."),
+            true => path.to_owned(),
+            false => path.join(&entry.path),
+        }
     }
 
     /// What each thing in it is, as far as it matters to an image: not when it was written.
@@ -321,10 +384,10 @@ impl Selected {
         let mut buffer = vec![0; 128 << 10];
         let mut all = Vec::with_capacity(part.len());
         for entry in part {
-            let mut file = File::from(self.open(entry, OFlags::RDONLY).on("open", &entry.path)?);
+            let mut file = File::from(self.open(entry, OFlags::RDONLY).on("open", self.shown(entry))?);
             let mut hasher = Hasher::default();
             loop {
-                let n = file.read(&mut buffer).on("read", &entry.path)?;
+                let n = file.read(&mut buffer).on("read", self.shown(entry))?;
                 if n == 0 {
                     break;
                 }
@@ -339,10 +402,10 @@ impl Selected {
         let found = if entry.path.as_os_str().is_empty() {
             rustix::fs::readlinkat(&self.base, "", Vec::new())
         } else {
-            let link = rustix::fs::openat2(&self.base, &entry.path, PATH | OFlags::NOFOLLOW, Mode::empty(), BENEATH);
+            let link = sys::openat2(&self.base, &entry.path, PATH | OFlags::NOFOLLOW, BENEATH);
             link.and_then(|link| rustix::fs::readlinkat(&link, "", Vec::new()))
         };
-        found.map(std::ffi::CString::into_bytes).on("readlinkat", &entry.path)
+        found.map(std::ffi::CString::into_bytes).on("readlinkat", self.shown(entry))
     }
 }
 
@@ -405,14 +468,40 @@ impl Laying<'_> {
         let mut target = Path::new(target).to_owned();
         let names_directory = target.as_os_str().as_encoded_bytes().ends_with(b"/");
         let shown = target.to_string_lossy().into_owned();
-        let is_directory = names_directory || root.resolve(&shown, PATH | OFlags::DIRECTORY).is_ok();
+        let is_directory = names_directory || root.is_directory(&shown);
         if is_directory {
             target.push(&source.name);
         }
-        let parent = target.parent().unwrap_or(Path::new("/"));
-        let parent = self.directory(root, &parent.to_string_lossy())?;
-        let name = target.file_name().map(PathBuf::from).unwrap_or_default();
+        let (mut parent, mut name) = self.place(root, &target)?;
+        // A link in the place of the file is followed, as it is when a program writes to it.
+        for _ in 0..MOST_LINKS {
+            if is_directory {
+                break;
+            }
+            let Ok(link) = rustix::fs::readlinkat(&parent, &name, Vec::new()) else { break };
+            target.set_file_name(OsStr::from_bytes(link.as_bytes()));
+            (parent, name) = self.place(root, &target)?;
+        }
         self.put(source, &source.entries[0], &parent, &name, None)
+    }
+
+    /// The directory that a path lies in, made if missing, and its last name.
+    fn place(&self, root: &Root, path: &Path) -> Result<(OwnedFd, PathBuf), TreeError> {
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+        Ok((self.directory(root, &parent.to_string_lossy())?, name))
+    }
+
+    /// A directory that becomes one like the source's, without what is in that; one that is there stays as it is.
+    pub fn parent(&self, root: &Root, source: &Selected, target: &str) -> Result<(), TreeError> {
+        let (directory, is_new) = self.directory_new(root, target)?;
+        if is_new {
+            let entry = &source.entries[0];
+            let opened = reopen(&directory, OFlags::RDONLY | OFlags::DIRECTORY).on("open", target)?;
+            self.attributes(source, entry, &opened)?;
+            date(&opened, entry.time).on("futimens", target)?;
+        }
+        Ok(())
     }
 
     /// What a directory of the overlay is in the writable one, if it is there at all.
@@ -420,7 +509,7 @@ impl Laying<'_> {
         let upper = self.upper.as_ref()?;
         let path = rustix::fs::readlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new()).ok()?;
         let below = path.to_bytes().strip_prefix(b"/").filter(|below| !below.is_empty())?;
-        rustix::fs::openat2(upper, below, DIRECTORY, Mode::empty(), BENEATH).ok()
+        sys::openat2(upper, below, DIRECTORY, BENEATH).ok()
     }
 
     fn contents(
@@ -526,7 +615,7 @@ impl Laying<'_> {
     }
 
     fn file(&self, source: &Selected, entry: &Entry, into: &OwnedFd, name: &Path) -> Result<(), TreeError> {
-        let from = source.open(entry, OFlags::RDONLY).on("open", &entry.path)?;
+        let from = source.open(entry, OFlags::RDONLY).on("open", source.shown(entry))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let make = || rustix::fs::openat(into, name, flags, Mode::from_raw_mode(0o600));
         let to = match make() {
@@ -544,7 +633,7 @@ impl Laying<'_> {
     }
 
     fn attributes(&self, source: &Selected, entry: &Entry, made: &OwnedFd) -> Result<(), TreeError> {
-        let from = source.open(entry, OFlags::RDONLY | OFlags::DIRECTORY).on("open", &entry.path)?;
+        let from = source.open(entry, OFlags::RDONLY | OFlags::DIRECTORY).on("open", source.shown(entry))?;
         self.attributes_from(&from, entry, made)
     }
 

@@ -1,6 +1,7 @@
 //! Words as Docker's own small shell reads them: quotes, escapes, and the forms of `${…}`.
 
 use super::parse::is_blank;
+use std::cell::Cell;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidWord {
@@ -12,12 +13,29 @@ pub enum InvalidWord {
     Form(String),
     #[error("{name}: {message}")]
     Required { name: String, message: String },
+    #[error("`${{` within `${{` is more than {} deep", DEEPEST)]
+    Deep,
+    #[error("its variables come to more than {} KiB of text", .0 >> 10)]
+    Long(usize),
+    #[error("the pattern `{0}` takes too long on a value of this length")]
+    Pattern(String),
 }
+
+/// How far `${A:-${B:-…}}` may nest.
+const DEEPEST: usize = 100;
+/// What the variables of one instruction may come to: more than a command line can have.
+const LONGEST: usize = 1 << 20;
+/// What those of a heredoc may come to.
+const LONGEST_TEXT: usize = 16 << 20;
+/// How many characters may be held against the pieces of one pattern.
+const MOST_COMPARISONS: usize = 1 << 24;
 
 /// Reads words; `lookup` gives the value of a variable that is set.
 pub struct Lexer<'a> {
-    pub escape: char,
-    pub lookup: &'a dyn Fn(&str) -> Option<String>,
+    escape: char,
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// How much text variables have given so far, over all words.
+    given: Cell<usize>,
 }
 
 struct Reader<'a> {
@@ -25,10 +43,15 @@ struct Reader<'a> {
     at: usize,
     /// Quotes are characters as any other.
     quotes_stay: bool,
+    depth: usize,
     lexer: &'a Lexer<'a>,
 }
 
-impl Lexer<'_> {
+impl<'a> Lexer<'a> {
+    pub fn new(escape: char, lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { escape, lookup, given: Cell::new(0) }
+    }
+
     /// The text as one word.
     pub fn word(&self, text: &str) -> Result<String, InvalidWord> {
         Ok(self.reader(text, false).until(None, false)?.0)
@@ -40,7 +63,7 @@ impl Lexer<'_> {
     }
 
     fn reader(&self, text: &str, quotes_stay: bool) -> Reader<'_> {
-        Reader { text: text.chars().collect(), at: 0, quotes_stay, lexer: self }
+        Reader { text: text.chars().collect(), at: 0, quotes_stay, depth: 0, lexer: self }
     }
 
     /// The text as words: split at blanks that are neither quoted nor from a variable within quotes.
@@ -49,11 +72,7 @@ impl Lexer<'_> {
     }
 
     /// Words between blanks, with their quotes and escapes still on them.
-    pub fn raw_words(text: &str) -> Vec<String> {
-        Self::raw_words_escaped(text, '\\')
-    }
-
-    pub fn raw_words_escaped(text: &str, escape: char) -> Vec<String> {
+    pub fn raw_words(text: &str, escape: char) -> Vec<String> {
         let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
         let mut chars = text.chars();
         while let Some(c) = chars.next() {
@@ -210,6 +229,19 @@ impl Reader<'_> {
 
     /// What comes after a dollar sign.
     fn dollar(&mut self) -> Result<String, InvalidWord> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(InvalidWord::Deep);
+        }
+        let text = self.variable()?;
+        self.depth -= 1;
+        let most = if self.quotes_stay { LONGEST_TEXT } else { LONGEST };
+        let given = self.lexer.given.get() + text.len();
+        self.lexer.given.set(given);
+        if given > most { Err(InvalidWord::Long(most)) } else { Ok(text) }
+    }
+
+    fn variable(&mut self) -> Result<String, InvalidWord> {
         if self.peek() != Some('{') {
             let name = self.name();
             return Ok(if name.is_empty() { "$".into() } else { self.value(&name).unwrap_or_default() });
@@ -239,14 +271,14 @@ impl Reader<'_> {
                 let greedy = self.peek() == Some(end);
                 self.at += usize::from(greedy);
                 let (pattern, _) = self.until(Some('}'), true)?;
-                Ok(cut(&value.unwrap_or_default(), &pattern, end == '#', greedy))
+                cut(&value.unwrap_or_default(), &pattern, end == '#', greedy)
             }
             '/' => {
                 let all = self.peek() == Some('/');
                 self.at += usize::from(all);
                 let (pattern, _) = self.until(Some('/'), true)?;
                 let (replacement, _) = self.until(Some('}'), true)?;
-                Ok(replace(&value.unwrap_or_default(), &pattern, &replacement, all))
+                replace(&value.unwrap_or_default(), &pattern, &replacement, all)
             }
             _ => Err(self.unknown_form(begin)),
         }
@@ -293,49 +325,53 @@ fn choose(name: &str, operator: char, value: Option<String>, word: String) -> Re
 }
 
 /// Takes the shortest (or longest) beginning or end that matches away.
-fn cut(value: &str, pattern: &str, from_front: bool, greedy: bool) -> String {
-    let pattern = Pattern::new(pattern);
-    let mut ends: Vec<usize> = value.char_indices().map(|(at, _)| at).chain([value.len()]).collect();
-    if from_front == greedy {
-        ends.reverse();
+fn cut(value: &str, pattern: &str, from_front: bool, greedy: bool) -> Result<String, InvalidWord> {
+    let mut chars: Vec<char> = value.chars().collect();
+    let mut pattern = Pattern::new(pattern);
+    if !from_front {
+        chars.reverse();
+        pattern.pieces.reverse();
     }
-    for at in ends {
-        let (front, back) = value.split_at(at);
-        let (tried, kept) = if from_front { (front, back) } else { (back, front) };
-        if pattern.matches(tried) {
-            return kept.to_owned();
-        }
-    }
-    value.to_owned()
+    let matched = if greedy { pattern.longest(&chars)? } else { pattern.shortest(&chars)? };
+    let Some(length) = matched else { return Ok(value.to_owned()) };
+    let kept = chars.split_off(length);
+    Ok(if from_front { kept.into_iter().collect() } else { kept.into_iter().rev().collect() })
 }
 
-fn replace(value: &str, pattern: &str, replacement: &str, all: bool) -> String {
-    let pattern = Pattern::new(pattern);
+fn replace(value: &str, pattern: &str, replacement: &str, all: bool) -> Result<String, InvalidWord> {
+    let mut pattern = Pattern::new(pattern);
+    let chars: Vec<char> = value.chars().collect();
     let mut result = String::new();
-    let mut rest = value;
-    while !rest.is_empty() {
-        let ends: Vec<usize> = rest.char_indices().map(|(at, _)| at).chain([rest.len()]).skip(1).collect();
-        // The longest match here.
-        match ends.into_iter().rev().find(|end| pattern.matches(&rest[..*end])) {
-            Some(end) => {
+    let mut at = 0;
+    while at < chars.len() {
+        // Nothing is replaced by nothing.
+        match pattern.longest(&chars[at..])?.filter(|length| *length > 0) {
+            Some(length) => {
                 result.push_str(replacement);
-                rest = &rest[end..];
+                at += length;
                 if !all {
                     break;
                 }
             }
             None => {
-                let next = rest.chars().next().map_or(rest.len(), char::len_utf8);
-                result.push_str(&rest[..next]);
-                rest = &rest[next..];
+                result.push(chars[at]);
+                at += 1;
             }
         }
+        if result.len() > LONGEST_TEXT {
+            return Err(InvalidWord::Long(LONGEST_TEXT));
+        }
     }
-    result + rest
+    result.extend(&chars[at..]);
+    Ok(result)
 }
 
 /// `*`, `?` and escaped characters, as the forms with `#`, `%` and `/` know them.
-struct Pattern(Vec<Piece>);
+struct Pattern {
+    text: String,
+    pieces: Vec<Piece>,
+    comparisons: usize,
+}
 
 #[derive(PartialEq)]
 enum Piece {
@@ -356,26 +392,59 @@ impl Pattern {
                 c => Piece::Exactly(c),
             });
         }
-        Self(pieces)
+        Self { text: text.to_owned(), pieces, comparisons: 0 }
     }
 
-    fn matches(&self, text: &str) -> bool {
-        let text: Vec<char> = text.chars().collect();
-        // Which prefixes of the text the pieces so far match.
-        let mut reached = vec![false; text.len() + 1];
+    fn longest(&mut self, text: &[char]) -> Result<Option<usize>, InvalidWord> {
+        self.prefix(text, false)
+    }
+
+    fn shortest(&mut self, text: &[char]) -> Result<Option<usize>, InvalidWord> {
+        self.prefix(text, true)
+    }
+
+    /// The length of a beginning of the text that matches as a whole.
+    fn prefix(&mut self, text: &[char], shortest: bool) -> Result<Option<usize>, InvalidWord> {
+        let last = self.pieces.len();
+        // How many of the pieces the text so far may have matched.
+        let mut reached = vec![false; last + 1];
         reached[0] = true;
-        for piece in &self.0 {
-            let mut next = vec![false; text.len() + 1];
-            for at in 0..=text.len() {
-                next[at] = match piece {
-                    Piece::Any => reached[at] || (at > 0 && next[at - 1]),
-                    Piece::One => at > 0 && reached[at - 1],
-                    Piece::Exactly(c) => at > 0 && reached[at - 1] && text[at - 1] == *c,
-                };
+        self.skip(&mut reached);
+        let mut found = None;
+        for at in 0..=text.len() {
+            if reached[last] {
+                found = Some(at);
+                if shortest {
+                    break;
+                }
             }
+            let Some(c) = text.get(at).filter(|_| reached.contains(&true)) else { break };
+            self.comparisons += last + 1;
+            if self.comparisons > MOST_COMPARISONS {
+                return Err(InvalidWord::Pattern(self.text.clone()));
+            }
+            let mut next = vec![false; last + 1];
+            for (number, piece) in self.pieces.iter().enumerate().filter(|(number, _)| reached[*number]) {
+                match piece {
+                    Piece::Any => next[number] = true,
+                    Piece::One => next[number + 1] = true,
+                    Piece::Exactly(wanted) if wanted == c => next[number + 1] = true,
+                    Piece::Exactly(_) => {}
+                }
+            }
+            self.skip(&mut next);
             reached = next;
         }
-        reached[text.len()]
+        Ok(found)
+    }
+
+    /// A `*` may stand for nothing.
+    fn skip(&self, reached: &mut [bool]) {
+        for (number, piece) in self.pieces.iter().enumerate() {
+            if reached[number] && *piece == Piece::Any {
+                reached[number + 1] = true;
+            }
+        }
     }
 }
 
@@ -394,7 +463,7 @@ mod tests {
     }
 
     fn word(text: &str) -> Result<String, InvalidWord> {
-        Lexer { escape: '\\', lookup: &lookup }.word(text)
+        Lexer::new('\\', &lookup).word(text)
     }
 
     #[test]
@@ -430,9 +499,25 @@ mod tests {
     }
 
     #[test]
+    fn what_grows_without_end_is_refused() {
+        let nested = |depth: usize| format!("{}x{}", "${NONE:-".repeat(depth), "}".repeat(depth));
+        assert_eq!(word(&nested(50)).as_deref(), Ok("x"));
+        assert_eq!(word(&nested(20_000)), Err(InvalidWord::Deep));
+        let long = |name: &str| (name == "L").then(|| "ab".repeat(200_000));
+        let lexer = Lexer::new('\\', &long);
+        assert!(lexer.word("$L").is_ok_and(|text| text.len() == 400_000));
+        assert_eq!(lexer.word("$L$L"), Err(InvalidWord::Long(LONGEST)));
+        let fresh = |text: &str| Lexer::new('\\', &long).word(text);
+        assert_eq!(fresh("${L##*b}").as_deref(), Ok(""));
+        assert_eq!(fresh("${L//a/}").map(|text| text.len()), Ok(200_000));
+        assert_eq!(fresh("${L//a*c/x}"), Err(InvalidWord::Pattern("a*c".into())));
+        assert!(matches!(fresh("${L//a/aaaaaaaaaaaaaaaa}"), Err(InvalidWord::Long(_))));
+    }
+
+    #[test]
     fn blanks_of_a_loose_variable_part_words() {
-        let lexer = Lexer { escape: '\\', lookup: &lookup };
+        let lexer = Lexer::new('\\', &lookup);
         assert_eq!(lexer.words("x$A \"$A\" '' c\\ d").unwrap(), ["xa", "b", "a b", "", "c d"]);
-        assert_eq!(Lexer::raw_words("a='b c' d\\ e \"f\"g"), ["a='b c'", "d\\ e", "\"f\"g"]);
+        assert_eq!(Lexer::raw_words("a='b c' d\\ e \"f\"g", '\\'), ["a='b c'", "d\\ e", "\"f\"g"]);
     }
 }

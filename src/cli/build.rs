@@ -20,6 +20,7 @@ use crate::registry::{Settings, credentials};
 use crate::sys::process::LetThrough;
 use crate::userns;
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -57,9 +58,12 @@ pub struct BuildArgs {
     /// Attach a label
     #[arg(long, value_name = "NAME=VALUE")]
     label: Vec<String>,
+    /// Note something in the image's manifest
+    #[arg(long, value_name = "NAME=VALUE")]
+    annotation: Vec<String>,
     /// Build for this platform
-    #[arg(long, value_name = "OS/ARCH")]
-    platform: Option<Platform>,
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
+    platform: Vec<Platform>,
     /// A secret for RUN --mount=type=secret
     #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
     secret: Vec<String>,
@@ -70,11 +74,14 @@ pub struct BuildArgs {
     #[arg(long, value_name = "NAME|type=registry,ref=NAME|type=local,src=DIR")]
     cache_from: Vec<String>,
     /// Carry what this build has done to a registry or a directory; with mode=max, helper stages too
-    #[arg(long, value_name = "NAME|type=registry,ref=NAME[,mode=max]|type=local,dest=DIR[,mode=max]")]
+    #[arg(long, value_name = "NAME|type=registry,ref=NAME[,mode=max]|type=local,dest=DIR[,mode=max]|type=inline")]
     cache_to: Vec<String>,
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
+    /// Write what was built to a file, as JSON: digests and names
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
     /// Network of RUN: host (the default) or none
     #[arg(long, value_name = "NETWORK")]
     network: Option<String>,
@@ -87,7 +94,7 @@ pub struct BuildArgs {
     /// A resource limit in RUN
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     ulimit: Vec<String>,
-    /// auto, tty, plain or quiet
+    /// auto, tty, plain, quiet or rawjson
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: Kind,
     /// Print nothing but the image's id
@@ -96,8 +103,9 @@ pub struct BuildArgs {
     /// Make one layer of all that is new
     #[arg(long)]
     squash: bool,
-    /// Write the result: a directory, - for an archive, or type=local|tar|oci|docker,dest=PATH
-    #[arg(short, long, value_name = "PATH|type=…,dest=…")]
+    /// Write the result: a directory, - for an archive, type=local|tar|oci|docker,dest=PATH, type=image|registry,name=NAME, or
+    /// type=cacheonly
+    #[arg(short, long, value_name = "PATH|type=…[,dest=…][,name=…]")]
     output: Vec<String>,
     /// Say of each step what it adds, and why it ran again
     #[arg(long)]
@@ -165,9 +173,15 @@ enum BuildArgsError {
     #[error("--network {0}: a build has host and none")]
     Network(String),
     #[error("--output {0}: {1}")]
-    Output(String, &'static str),
+    Output(String, String),
     #[error("--{flag} {text}: {why}")]
     Cache { flag: &'static str, text: String, why: String },
+    #[error("--annotation {0}: {1}")]
+    Annotation(String, String),
+    #[error("an image without a name cannot be pushed")]
+    NoName,
+    #[error("--platform {0}: one build makes an image of one platform")]
+    Platforms(String),
     #[error("--label {0}: it has no name")]
     Label(String),
     #[error("{} cannot be read", .0.display())]
@@ -180,6 +194,14 @@ impl Diagnose for BuildArgsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Secret(..) => Some("as in: --secret id=token,src=token.txt or --secret id=token,env=TOKEN".into()),
+            Self::Platforms(text) => {
+                let first = text.split(',').next().unwrap_or_default();
+                Some(format!(
+                    "build each under a name of its own, with --platform {first} and so on; then put them together: \
+                     minirun manifest create LIST NAME NAME"
+                ))
+            }
+            Self::NoName => Some("give it one: --tag NAME, or -o type=registry,name=NAME".into()),
             Self::Ssh(_) => Some("start an agent first: eval $(ssh-agent) && ssh-add".into()),
             Self::Cache { flag: "cache-to", .. } => {
                 Some("as in: --cache-to type=registry,ref=NAME, or --cache-to type=local,dest=DIR".into())
@@ -188,7 +210,8 @@ impl Diagnose for BuildArgsError {
                 Some("as in: --cache-from type=registry,ref=NAME, or --cache-from type=local,src=DIR".into())
             }
             Self::Output(..) => {
-                Some("as in: -o DIR, -o - for an archive, -o type=tar,dest=FILE; types: local, tar, oci, docker".into())
+                let types = "local, tar, oci, docker, image, registry, cacheonly";
+                Some(format!("as in: -o DIR, -o - for an archive, -o type=tar,dest=FILE; types: {types}"))
             }
             _ => None,
         }
@@ -201,11 +224,17 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     shift::ids(store, false)?;
     // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
     let is_plain = context::is_plain(&arguments.context, arguments.file.as_deref());
-    if arguments.explain || arguments.push || !is_plain || !Contexts::are_plain(&arguments.build_context) {
+    let outputs: Vec<Output> = arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
+    let pushes = arguments.push || outputs.iter().any(|output| output.pushes);
+    if arguments.explain || pushes || !is_plain || !Contexts::are_plain(&arguments.build_context) {
         userns::enter_and_answer(store, credentials::answer)?;
     }
     let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
-    let source = parse::Source::parse(&opened.file, &opened.text).map_err(BuildError::from)?;
+    let mut source = parse::Source::parse(&opened.file, &opened.text).map_err(BuildError::from)?;
+    let mut checks = arguments.build_arg.iter().rev().filter_map(|text| text.strip_prefix(CHECKS)?.strip_prefix('='));
+    if let Some(checks) = checks.next() {
+        source.directives.check = Some(checks.to_owned());
+    }
     let kind = match arguments.progress {
         _ if arguments.quiet => Kind::Quiet,
         Kind::Auto if std::io::stderr().is_terminal() => Kind::Tty,
@@ -217,11 +246,28 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     if arguments.check || arguments.call != Call::Build {
         return lint(source, &opened, context, &mut progress);
     }
-    let options =
-        Options { named: Contexts::open(store, &arguments.build_context)?, ..options(&arguments, source, &opened)? };
+    let options = Options {
+        named: Contexts::open(store, &arguments.build_context)?,
+        ..options(&arguments, source, &opened, outputs)?
+    };
     let debugs = arguments.debug;
+    let names = options.names.clone();
+    if pushes && names.is_empty() {
+        return Err(BuildArgsError::NoName.into());
+    }
     // The build works elsewhere.
-    let iidfile = arguments.iidfile.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let (iidfile, metadata_file) =
+        (arguments.iidfile.as_ref().map(absolute), arguments.metadata_file.as_ref().map(absolute));
+    // What an earlier build said is no longer true.
+    for file in [&iidfile, &metadata_file].into_iter().flatten() {
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(BuildArgsError::Write(file.clone(), error).into());
+            }
+            _ => {}
+        }
+    }
     let begun = std::time::Instant::now();
     let built = match build::build(store, options, &mut progress) {
         Err(BuildError::NeedsNamespace) => {
@@ -241,21 +287,35 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     if let (Some(file), Some(image)) = (&iidfile, built.image) {
         std::fs::write(file, image.to_string()).map_err(|e| BuildArgsError::Write(file.clone(), e))?;
     }
-    let names: Vec<String> = arguments.tag.iter().map(|name| name.clone().or_latest().familiar()).collect();
-    progress.finish(store, &built, &names, begun.elapsed())?;
-    if arguments.push {
-        let names: Vec<Reference> = arguments.tag.iter().map(|name| name.clone().or_latest()).collect();
+    let shown: Vec<String> = names.iter().map(Reference::familiar).collect();
+    progress.finish(store, &built, &shown, begun.elapsed())?;
+    let mut pushed = None;
+    if pushes {
         let printer = Printer::new(arguments.quiet, arguments.quiet);
         let _ends_at_once = LetThrough::new(&build::SIGNALS);
-        super::registry::push_all(store, &names, None, &Settings::default(), &printer)?;
+        pushed = super::registry::push_all(store, &names, None, &Settings::default(), &printer)?;
+    }
+    if let Some(file) = &metadata_file {
+        let told = built.image.map_or(Ok(json!({})), |image| metadata(store, &image, &names, pushed))?;
+        let text = serde_json::to_string_pretty(&told).unwrap_or_default();
+        std::fs::write(file, text + "\n").map_err(|e| BuildArgsError::Write(file.clone(), e))?;
     }
     Ok(0)
 }
 
-fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Context) -> Result<Options, Failure> {
+/// The build argument that takes the place of `# check=…`.
+const CHECKS: &str = "BUILDKIT_DOCKERFILE_CHECK";
+
+fn options(
+    arguments: &BuildArgs,
+    source: parse::Source,
+    opened: &context::Context,
+    outputs: Vec<Output>,
+) -> Result<Options, Failure> {
     let mut build_args = BTreeMap::new();
     for text in &arguments.build_arg {
         match text.split_once('=') {
+            Some((CHECKS, _)) => {}
             Some((name, value)) => drop(build_args.insert(name.to_owned(), value.to_owned())),
             None => build_args.extend(std::env::var(text).ok().map(|value| (text.clone(), value))),
         }
@@ -278,9 +338,19 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         project: Digest::of(opened.project.as_bytes()),
         build_args,
         target: arguments.target.clone(),
-        platform: arguments.platform.clone().unwrap_or_else(Platform::here),
+        platform: match &arguments.platform[..] {
+            [] => Platform::here(),
+            [one] => one.clone(),
+            several => {
+                let text: Vec<String> = several.iter().map(Platform::to_string).collect();
+                return Err(BuildArgsError::Platforms(text.join(",")).into());
+            }
+        },
         labels: arguments.label.iter().map(pair).collect::<Result<_, _>>()?,
-        names: arguments.tag.iter().map(|name| name.clone().or_latest()).collect(),
+        names: {
+            let tagged = arguments.tag.iter().map(|name| name.clone().or_latest());
+            tagged.chain(outputs.iter().flat_map(|output| output.names.clone())).collect()
+        },
         no_cache: arguments.no_cache,
         no_cache_stages: arguments.no_cache_filter.clone(),
         ulimits: arguments.ulimit.iter().map(|text| request::ulimit(text)).collect::<Result<_, _>>()?,
@@ -297,8 +367,16 @@ fn options(arguments: &BuildArgs, source: parse::Source, opened: &context::Conte
         agents: arguments.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
         squash: arguments.squash,
         cache_from: arguments.cache_from.iter().map(|text| cache_from(text)).collect::<Result<_, _>>()?,
-        cache_to: arguments.cache_to.iter().map(|text| cache_to(text)).collect::<Result<_, _>>()?,
-        outputs: arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?,
+        cache_to: {
+            let elsewhere = arguments.cache_to.iter().filter(|text| !is_inline(text));
+            elsewhere.map(|text| cache_to(text)).collect::<Result<_, _>>()?
+        },
+        cache_inline: arguments.cache_to.iter().any(|text| is_inline(text)),
+        annotations: {
+            let given: Vec<_> = arguments.annotation.iter().map(|text| annotation(text)).collect::<Result<_, _>>()?;
+            given.into_iter().chain(outputs.iter().flat_map(|output| output.annotations.clone())).collect()
+        },
+        outputs,
         keep_failed: arguments.debug,
         epoch: epoch.and_then(|text| text.trim().parse().ok()),
     })
@@ -341,12 +419,17 @@ fn place(flag: &'static str, key: &str, text: &str) -> Result<Place, BuildArgsEr
             let path = field(text, key).ok_or_else(|| wrong(&format!("it has no {key}=DIR")))?;
             Ok(Place::Directory(std::path::absolute(path).unwrap_or_else(|_| path.into())))
         }
-        Some(_) => Err(wrong("that type is not known; there are registry and local")),
+        Some(_) => Err(wrong("that type is not known; there are registry and local, and inline for --cache-to")),
     }
 }
 
 fn cache_from(text: &str) -> Result<Place, BuildArgsError> {
     place("cache-from", "src", text)
+}
+
+/// The image itself carries what was done.
+fn is_inline(text: &str) -> bool {
+    field(text, "type") == Some("inline")
 }
 
 fn cache_to(text: &str) -> Result<Export, BuildArgsError> {
@@ -363,30 +446,123 @@ fn cache_to(text: &str) -> Result<Export, BuildArgsError> {
 
 /// `-o`, a path alone or its fields.
 fn output(text: &str) -> Result<Output, BuildArgsError> {
-    let wrong = |why| BuildArgsError::Output(text.to_owned(), why);
+    let wrong = |why: String| BuildArgsError::Output(text.to_owned(), why);
     let path = |text: &str| match text {
         "-" => None,
         path => Some(std::path::absolute(path).unwrap_or_else(|_| path.into())),
     };
+    let mut output =
+        Output { kind: OutputKind::Local, target: None, names: Vec::new(), pushes: false, annotations: Vec::new() };
     if !text.contains('=') {
-        let kind = if text == "-" { OutputKind::Tar } else { OutputKind::Local };
-        return Ok(Output { kind, target: path(text) });
+        output.kind = if text == "-" { OutputKind::Tar } else { OutputKind::Local };
+        output.target = path(text);
+        return Ok(output);
     }
-    let kind = match field(text, "type").ok_or_else(|| wrong("it has no type=…"))? {
+    let (mut kind, mut dest) = (None, None);
+    for (key, value) in csv(text) {
+        match key.as_str() {
+            "type" => kind = Some(value),
+            "dest" => dest = Some(value),
+            "name" => {
+                for name in value.split(',') {
+                    let name: Reference = name.parse().map_err(|error| wrong(format!("{error}")))?;
+                    output.names.push(name.or_latest());
+                }
+            }
+            _ if key.starts_with("annotation.") || key.starts_with("annotation-manifest.") => {
+                let name = key.split_once('.').map(|(_, name)| name).unwrap_or_default();
+                output.annotations.push((name.to_owned(), value));
+            }
+            "push" => output.pushes = value != "false",
+            other => {
+                return Err(wrong(format!(
+                    "there is no setting `{other}`; there are type, dest, name, push and annotation.NAME"
+                )));
+            }
+        }
+    }
+    output.kind = match kind.as_deref().ok_or_else(|| wrong("it has no type=…".into()))? {
         "local" => OutputKind::Local,
         "tar" => OutputKind::Tar,
         "oci" => OutputKind::Oci,
+        // Without a file it goes where the daemon would put it.
+        "docker" if dest.is_none() => OutputKind::Image,
         "docker" => OutputKind::Docker,
-        _ => return Err(wrong("that type is not known")),
-    };
-    let target = field(text, "dest").and_then(path);
-    match (kind, &target) {
-        (OutputKind::Local, None) => Err(wrong("it has no dest=DIR")),
-        (_, None) if std::io::stdout().is_terminal() => {
-            Err(wrong("an archive is nothing for a terminal; add dest=FILE"))
+        "image" => OutputKind::Image,
+        "registry" => {
+            output.pushes = true;
+            OutputKind::Image
         }
-        _ => Ok(Output { kind, target }),
+        "cacheonly" => OutputKind::Nothing,
+        _ => return Err(wrong("that type is not known".into())),
+    };
+    let is_elsewhere = matches!(output.kind, OutputKind::Image | OutputKind::Nothing);
+    if is_elsewhere && dest.is_some() {
+        return Err(wrong("this type has no dest".into()));
     }
+    if output.kind != OutputKind::Image && (output.pushes || !output.names.is_empty()) {
+        return Err(wrong("name and push are settings of type=image and type=registry".into()));
+    }
+    output.target = dest.as_deref().and_then(path);
+    match (output.kind, &output.target) {
+        (OutputKind::Local, None) => Err(wrong("it has no dest=DIR".into())),
+        (_, None) if !is_elsewhere && std::io::stdout().is_terminal() => {
+            Err(wrong("an archive is nothing for a terminal; add dest=FILE".into()))
+        }
+        _ => Ok(output),
+    }
+}
+
+/// `[TYPE:]NAME=VALUE`
+fn annotation(text: &str) -> Result<(String, String), BuildArgsError> {
+    let wrong = |why: &str| BuildArgsError::Annotation(text.to_owned(), why.to_owned());
+    let (name, value) = text.split_once('=').ok_or_else(|| wrong("it has no NAME=VALUE"))?;
+    let (kind, name) = name.split_once(':').unwrap_or(("manifest", name));
+    if kind != "manifest" {
+        return Err(wrong("only a manifest is made here, so manifest: is the only type"));
+    }
+    if name.is_empty() { Err(wrong("it has no name")) } else { Ok((name.to_owned(), value.to_owned())) }
+}
+
+/// `a=1,b=2`, where a field in quotes may have commas of its own.
+fn csv(text: &str) -> Vec<(String, String)> {
+    let mut fields = vec![String::new()];
+    let mut is_quoted = false;
+    for c in text.chars() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => fields.push(String::new()),
+            c => fields.last_mut().into_iter().for_each(|field| field.push(c)),
+        }
+    }
+    let pair = |field: String| match field.split_once('=') {
+        Some((key, value)) => (key.trim().to_owned(), value.to_owned()),
+        None => (field, "true".to_owned()),
+    };
+    fields.into_iter().map(pair).collect()
+}
+
+/// What `--metadata-file` tells of an image, in buildx's words.
+fn metadata(
+    store: &crate::store::Store,
+    id: &Digest,
+    names: &[Reference],
+    pushed: Option<Digest>,
+) -> Result<Value, Failure> {
+    let known = names.first().and_then(|name| image::names::resolve(store, name).ok()?).map(|name| name.manifest);
+    let manifest = known.or(image::manifests(store, id)?.first().copied()).unwrap_or(*id);
+    let bytes = image::manifest_bytes(store, id, &manifest)?;
+    let fields: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut all = json!({ "containerimage.config.digest": id, "containerimage.digest": pushed.unwrap_or(manifest) });
+    // What a registry has is another manifest, of compressed layers.
+    if pushed.is_none_or(|pushed| pushed == manifest) {
+        all["containerimage.descriptor"] =
+            json!({ "mediaType": fields["mediaType"], "digest": manifest, "size": bytes.len() });
+    }
+    if !names.is_empty() {
+        all["image.name"] = json!(names.iter().map(Reference::to_string).collect::<Vec<_>>().join(","));
+    }
+    Ok(all)
 }
 
 fn agent(text: &str) -> Result<(String, PathBuf), BuildArgsError> {
@@ -457,7 +633,8 @@ fn lint(
     let known = |name: &str| {
         let image = image::find(&context.store, name).ok()?;
         let env = image.config().config().as_ref()?.env().clone().unwrap_or_default();
-        Some(env.iter().filter_map(|entry| Some(entry.split_once('=')?.0.to_owned())).collect())
+        let variables = env.iter().filter_map(|entry| Some(entry.split_once('=')?.0.to_owned())).collect();
+        Some(check::Known { variables, platform: image::platform::of_config(image.config()) })
     };
     let mut warnings = check::check(&plan, &opened.ignore, &known);
     warnings.append(&mut plan.source.warnings);

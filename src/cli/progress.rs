@@ -1,5 +1,7 @@
 //! What is seen of a build as it goes on.
 
+mod raw;
+
 use super::human;
 use crate::build::parse::Warning;
 use crate::build::{Built, Done, Listener, StepName};
@@ -21,10 +23,15 @@ pub enum Kind {
     /// Everything as it comes
     Plain,
     Quiet,
+    /// Each event as a line of JSON
+    #[value(name = "rawjson")]
+    RawJson,
 }
 
 /// Lines that a failed step shows again.
 const TAIL: usize = 12;
+/// Bytes after which a line counts as one, although it goes on.
+const LONGEST_LINE: usize = 64 << 10;
 /// Characters of a step in a line.
 const WIDTH: usize = 72;
 
@@ -54,8 +61,16 @@ impl Progress {
         Self { kind, explained, speaks, held: String::new(), running: HashMap::new(), tail: VecDeque::new(), drawn: 0 }
     }
 
+    /// An event for a program.
+    fn event(&mut self, event: &serde_json::Value) {
+        self.held += &format!("{event}\n");
+        if self.speaks {
+            self.flush_held();
+        }
+    }
+
     fn say(&mut self, text: &str) {
-        if self.kind == Kind::Quiet {
+        if matches!(self.kind, Kind::Quiet | Kind::RawJson) {
             return;
         }
         self.erase();
@@ -112,7 +127,7 @@ impl Progress {
 
     /// The last lines of the step that failed; in plain, all of them were shown.
     pub fn tail(&self) {
-        if self.kind != Kind::Plain {
+        if !matches!(self.kind, Kind::Plain | Kind::RawJson) {
             for line in &self.tail {
                 eprintln!("      {line}");
             }
@@ -121,6 +136,9 @@ impl Progress {
 
     pub fn finish(&mut self, store: &Store, built: &Built, names: &[String], took: Duration) -> Result<(), Failure> {
         self.flush();
+        if self.kind == Kind::RawJson {
+            return Ok(());
+        }
         if self.explained {
             self.ghosts(store, built)?;
         }
@@ -176,6 +194,35 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// A line that a step has said.
+    fn line(&mut self, step: &StepName, bytes: &[u8], since: Duration) {
+        let line = String::from_utf8_lossy(bytes);
+        if line.is_empty() {
+            return;
+        }
+        let plain: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        if let Some(shown) = self.running.get_mut(&step.stage) {
+            shown.last.clone_from(&plain);
+            shown.tail.push_back(plain);
+            if shown.tail.len() > TAIL {
+                shown.tail.pop_front();
+            }
+        }
+        if self.kind == Kind::Plain {
+            self.say(&format!("{} {:>6} {line}", head(step), seconds(since)));
+        }
+    }
+
+    /// What a step has said last, without a newline.
+    fn last_line(&mut self, step: &StepName) {
+        if let Some(shown) = self.running.get_mut(&step.stage) {
+            let (rest, since) = (std::mem::take(&mut shown.partial), shown.begun.elapsed());
+            self.line(step, &rest, since);
+        }
+    }
+}
+
 fn seconds(took: Duration) -> String {
     format!("{:.1}s", took.as_secs_f64())
 }
@@ -204,6 +251,9 @@ fn files(entries: u64) -> String {
 
 impl Listener for Progress {
     fn warning(&mut self, warning: &Warning) {
+        if self.kind == Kind::RawJson {
+            return self.event(&raw::warning(warning));
+        }
         let place = if warning.line == 0 { String::new() } else { format!(" (line {})", warning.line) };
         self.say(&format!("warning: {}: {}{place}", warning.rule, warning.message));
     }
@@ -213,6 +263,9 @@ impl Listener for Progress {
     }
 
     fn begins(&mut self, step: &StepName) {
+        if self.kind == Kind::RawJson {
+            return self.event(&raw::begins(step, &head(step)));
+        }
         if self.kind == Kind::Plain {
             self.say(&format!("{} {}", head(step), step.text));
         }
@@ -229,6 +282,9 @@ impl Listener for Progress {
     }
 
     fn output(&mut self, step: &StepName, bytes: &[u8]) {
+        if self.kind == Kind::RawJson {
+            return self.event(&raw::output(step, bytes));
+        }
         let Some(shown) = self.running.get_mut(&step.stage) else { return };
         let since = shown.begun.elapsed();
         shown.partial.extend_from_slice(bytes);
@@ -236,27 +292,21 @@ impl Listener for Progress {
         while let Some(end) = shown.partial.iter().position(|b| matches!(b, b'\n' | b'\r')) {
             let rest = shown.partial.split_off(end + 1);
             let line = std::mem::replace(&mut shown.partial, rest);
-            let line = String::from_utf8_lossy(&line[..end]).into_owned();
-            if !line.is_empty() {
-                lines.push(line);
-            }
+            lines.push(line[..end].to_vec());
+        }
+        if shown.partial.len() > LONGEST_LINE {
+            lines.push(std::mem::take(&mut shown.partial));
         }
         for line in lines {
-            let plain: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
-            if let Some(shown) = self.running.get_mut(&step.stage) {
-                shown.last.clone_from(&plain);
-                shown.tail.push_back(plain);
-                if shown.tail.len() > TAIL {
-                    shown.tail.pop_front();
-                }
-            }
-            if self.kind == Kind::Plain {
-                self.say(&format!("{} {:>6} {line}", head(step), seconds(since)));
-            }
+            self.line(step, &line, since);
         }
     }
 
     fn done(&mut self, step: &StepName, done: &Done) {
+        if self.kind == Kind::RawJson {
+            return self.event(&raw::done(step, &head(step), done));
+        }
+        self.last_line(step);
         self.erase();
         self.running.remove(&step.stage);
         let (end, more) = match done {
@@ -281,16 +331,13 @@ impl Listener for Progress {
     }
 
     fn failed(&mut self, step: &StepName) {
+        if self.kind == Kind::RawJson {
+            return self.event(&raw::failed(step, &head(step)));
+        }
+        self.last_line(step);
         self.erase();
         if let Some(shown) = self.running.remove(&step.stage) {
             self.tail = shown.tail;
-            let rest = String::from_utf8_lossy(&shown.partial).into_owned();
-            if !rest.is_empty() {
-                if self.kind == Kind::Plain {
-                    self.say(&format!("{} {:>6} {rest}", head(step), seconds(shown.begun.elapsed())));
-                }
-                self.tail.push_back(rest);
-            }
         }
         self.say(line(step, "failed").trim_end());
     }

@@ -204,8 +204,9 @@ pub fn push_all(
     compression: Option<Compression>,
     settings: &Settings,
     printer: &Printer,
-) -> Result<(), RegistryError> {
+) -> Result<Option<crate::image::digest::Digest>, RegistryError> {
     let mut repository = String::new();
+    let mut last = None;
     for reference in references {
         if repository != reference.name() {
             repository = reference.name();
@@ -214,8 +215,9 @@ pub fn push_all(
         let pushed = registry::push(store, reference, compression, settings, printer)?;
         let tag = reference.tag.as_deref().unwrap_or_default();
         printer.say(&format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size));
+        last = Some(pushed.digest);
     }
-    Ok(())
+    Ok(last)
 }
 
 /// When `run` and `create` pull, and how.

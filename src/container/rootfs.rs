@@ -3,6 +3,7 @@
 
 use super::copy;
 use crate::store::Lock;
+use crate::sys::fs::openat2;
 use crate::sys::{On, SysError, mount};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags};
@@ -33,8 +34,11 @@ impl Root {
     }
 
     pub fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, SysError> {
-        rustix::fs::openat2(&self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
-            .on("openat2", path)
+        openat2(&self.0, path, flags | OFlags::CLOEXEC, ResolveFlags::IN_ROOT).on("openat2", path)
+    }
+
+    pub fn is_directory(&self, path: &str) -> bool {
+        self.resolve(path, HANDLE | OFlags::DIRECTORY).is_ok()
     }
 
     /// The directory or file to mount on, made if missing.

@@ -69,10 +69,10 @@ pub fn resolve(spec: &str, read: impl Fn(&str) -> Option<String>) -> Result<User
 
 /// The text of a file beneath a directory, whatever links lead there: none leads out.
 pub fn read_beneath(root: &Path, path: &str) -> Option<String> {
-    use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+    use rustix::fs::{Mode, OFlags, ResolveFlags, open};
     let root = open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = openat2(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
+    let file = crate::sys::fs::openat2(&root, path, flags, ResolveFlags::IN_ROOT).ok()?;
     let mut text = String::new();
     // An image may hold anything under this name; nobody's user list is longer.
     std::fs::File::from(file).take(4 << 20).read_to_string(&mut text).ok()?;

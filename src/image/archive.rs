@@ -4,8 +4,9 @@ use super::stream::{self, Compression};
 use super::tape::{Kind, Tape, TapeError};
 use super::tree;
 use crate::store::Scratch;
+use crate::sys::fs::openat2;
 use crate::sys::{On, SysError};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{OFlags, ResolveFlags};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -143,7 +144,7 @@ impl Archive {
                 let directory = File::open(path).on("open", path)?;
                 // Names come from documents in the directory, which may come from anybody.
                 let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-                let opened = rustix::fs::openat2(&directory, name, flags, Mode::empty(), ResolveFlags::BENEATH);
+                let opened = openat2(&directory, name, flags, ResolveFlags::BENEATH);
                 let file = match opened {
                     Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Err(missing()),
                     other => File::from(other.on("openat2", path.join(name))?),

@@ -3,7 +3,7 @@
 use super::digest::Digest;
 use super::layer::{Blob, Info};
 use super::stream::Compression;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -33,4 +33,23 @@ pub fn of_blobs(config: &[u8], layers: &[Blob]) -> Vec<u8> {
         "layers": layers,
     });
     manifest.to_string().into_bytes()
+}
+
+/// What a manifest says of its image beside what that is.
+pub fn annotations(manifest: &[u8]) -> Map<String, Value> {
+    let fields: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    fields["annotations"].as_object().cloned().unwrap_or_default()
+}
+
+/// The manifest with these annotations too.
+pub fn annotate(manifest: Vec<u8>, annotations: Map<String, Value>) -> Vec<u8> {
+    match serde_json::from_slice::<Value>(&manifest) {
+        Ok(mut fields @ Value::Object(_)) if !annotations.is_empty() => {
+            let mut all = self::annotations(&manifest);
+            all.extend(annotations);
+            fields["annotations"] = Value::Object(all);
+            fields.to_string().into_bytes()
+        }
+        _ => manifest,
+    }
 }

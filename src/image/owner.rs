@@ -96,6 +96,8 @@ pub struct Owners {
     pub gids: Ids,
     /// One-id mode: nothing can be given to anybody else, so the owner is noted instead.
     pub only_one: bool,
+    /// Who gets everything, whoever it is said to belong to.
+    pub always: Option<(u64, u64)>,
 }
 
 /// Why a file could not be given an owner.
@@ -109,12 +111,14 @@ impl Owners {
     pub fn here() -> Result<Self, SysError> {
         let (uids, gids) = (Ids::read("/proc/self/uid_map")?, Ids::read("/proc/self/gid_map")?);
         let only_one = uids.count() == 1;
-        Ok(Self { uids, gids, only_one })
+        Ok(Self { uids, gids, only_one, always: None })
     }
 
     /// Gives a file its owner and its mode, or notes them with it.
     pub fn give(&self, file: &impl AsFd, stat: Stat, is_directory: bool) -> Result<(), NotGiven> {
         let failed = |call| move |errno| NotGiven::Call { call, errno };
+        let (uid, gid) = self.always.unwrap_or((stat.uid, stat.gid));
+        let stat = Stat { uid, gid, ..stat };
         let mut mode = stat.mode;
         if self.only_one {
             mode |= Stat::needed(is_directory);
@@ -133,6 +137,7 @@ impl Owners {
         if self.only_one {
             return Ok(());
         }
+        let (uid, gid) = self.always.unwrap_or((uid, gid));
         let (uid, gid) = self.real(uid, gid)?;
         let given = rustix::fs::chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
         given.map_err(|errno| NotGiven::Call { call: "fchownat", errno })

@@ -90,7 +90,7 @@ impl<W: Sink> Packer<'_, W> {
 
     fn open(&self, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        rustix::fs::openat2(&self.root, name, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+        sys::openat2(&self.root, name, flags | OFlags::CLOEXEC, resolve)
     }
 
     /// `false`: it is none any more.

@@ -32,7 +32,12 @@ impl Platform {
         }
     }
 
-    fn takes(&self, os: &str, architecture: &str, variant: Option<&str>) -> bool {
+    /// Whether what is for the other runs here.
+    pub fn takes(&self, other: &Self) -> bool {
+        self.takes_parts(&other.os, &other.architecture, other.variant.as_deref())
+    }
+
+    fn takes_parts(&self, os: &str, architecture: &str, variant: Option<&str>) -> bool {
         self.os == os && self.architecture == architecture && self.takes_variant(variant.filter(|v| !v.is_empty()))
     }
 
@@ -58,12 +63,12 @@ impl Platform {
 
     pub fn takes_offered(&self, offered: &Offered) -> bool {
         let variant = offered.variant().as_deref();
-        self.takes(&offered.os().to_string(), &offered.architecture().to_string(), variant)
+        self.takes_parts(&offered.os().to_string(), &offered.architecture().to_string(), variant)
     }
 
     pub fn takes_config(&self, config: &ImageConfiguration) -> bool {
         let variant = config.variant().as_deref();
-        self.takes(&config.os().to_string(), &config.architecture().to_string(), variant)
+        self.takes_parts(&config.os().to_string(), &config.architecture().to_string(), variant)
     }
 }
 
@@ -100,7 +105,9 @@ impl FromStr for Platform {
         let mut parts = text.split('/').map(str::to_ascii_lowercase);
         let (os, architecture) = (parts.next().ok_or_else(invalid)?, parts.next().ok_or_else(invalid)?);
         let variant = parts.next();
-        if os.is_empty() || architecture.is_empty() || parts.next().is_some() {
+        let is_word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        let all_words = is_word(&os) && is_word(&architecture) && variant.as_deref().is_none_or(is_word);
+        if os.is_empty() || architecture.is_empty() || parts.next().is_some() || !all_words {
             return Err(invalid());
         }
         // What uname calls them is what many type.
@@ -120,7 +127,7 @@ mod tests {
     #[test]
     fn a_platform_takes_its_own_base_variant() {
         let takes = |wanted: &str, os: &str, architecture: &str, variant| {
-            wanted.parse::<Platform>().unwrap().takes(os, architecture, variant)
+            wanted.parse::<Platform>().unwrap().takes_parts(os, architecture, variant)
         };
         assert!(takes("linux/amd64", "linux", "amd64", None));
         assert!(takes("linux/x86_64", "linux", "amd64", Some("v1")));
@@ -130,5 +137,6 @@ mod tests {
         assert!(!takes("linux/arm/v6", "linux", "arm", None));
         assert!(!takes("linux/arm64", "linux", "amd64", None));
         assert!("linux".parse::<Platform>().is_err());
+        assert!("linux/amd64,linux/arm64".parse::<Platform>().is_err());
     }
 }

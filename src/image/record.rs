@@ -118,7 +118,7 @@ impl Replay {
                 let path = locate(&self.displaced, &path, entry);
                 let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
                 let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-                let file = File::from(rustix::fs::openat2(&self.layer, path, flags, Mode::empty(), resolve)?);
+                let file = File::from(crate::sys::fs::openat2(&self.layer, &path, flags, resolve)?);
                 if file.metadata()?.len() != size {
                     return Err(io::Error::other("a file in it was changed"));
                 }

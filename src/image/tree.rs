@@ -200,13 +200,7 @@ impl Tree {
     fn resolve(&self, directory: &[Vec<u8>]) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let path = join(directory);
-        rustix::fs::openat2(
-            &self.root,
-            path.as_slice(),
-            flags,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-        )
+        sys::openat2(&self.root, path.as_slice(), flags, ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
     }
 
     /// The parent of something that must be there, such as the target of a hard link. Nothing is made.
@@ -222,7 +216,7 @@ impl Tree {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let path = if path.is_empty() { b"." } else { path };
-        rustix::fs::openat2(&self.root, path, flags, Mode::empty(), resolve).ok()
+        sys::openat2(&self.root, path, flags, resolve).ok()
     }
 
     /// Makes way for an entry: what has its name is removed, or put aside. `entry` is the number of the newcomer.

@@ -7,6 +7,7 @@ use super::session::Session;
 use super::upload::{Bytes, Target};
 use super::verdict::{self, Verb};
 use super::{Progress, RegistryError, Settings, State, endpoint};
+use crate::image::Image;
 use crate::image::digest::Digest;
 use crate::image::layer::Blob;
 use crate::image::manifest::OCI_MANIFEST;
@@ -44,6 +45,31 @@ impl Artifact {
         let session = endpoint::open(reference, settings)?;
         match parts(&session, reference, kind) {
             Ok(parts) => Ok(Self { session, repository: reference.repository.clone(), parts }),
+            Err(error) => Err(verdict::explain(error, &session, reference, Verb::Pull)),
+        }
+    }
+
+    /// An image's parts: its config, and its layers under the names that `layer` gives them.
+    pub fn of_image(
+        reference: &Reference,
+        layer: impl Fn(&Digest) -> String,
+        settings: &Settings,
+    ) -> Result<(Self, Vec<u8>), RegistryError> {
+        let session = endpoint::open(reference, settings)?;
+        let repository = reference.repository.clone();
+        let read = || {
+            let subject = reference.familiar();
+            let document = manifest::get(&session, &repository, &manifest::which(reference))?;
+            let Manifest::Image(found) = manifest::parse(&document.bytes, &subject)? else {
+                return Err(RegistryError::NoImage { subject });
+            };
+            let config = manifest::config(&session, &repository, found.config())?;
+            let image = Image::parse(Digest::of(&config), &config)?;
+            let parts = image.layers.iter().map(&layer).zip(found.layers().iter().cloned()).collect();
+            Ok((parts, config))
+        };
+        match read() {
+            Ok((parts, config)) => Ok((Self { session, repository, parts }, config)),
             Err(error) => Err(verdict::explain(error, &session, reference, Verb::Pull)),
         }
     }

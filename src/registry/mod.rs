@@ -132,6 +132,13 @@ pub enum RegistryError {
     Credential(#[from] CredentialError),
 }
 
+impl RegistryError {
+    /// Its host could not be spoken to at all.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Http(HttpError::Reach { .. }))
+    }
+}
+
 fn refused(user: Option<&str>) -> String {
     user.map_or_else(|| "who is not logged in".to_owned(), |user| format!("{user}: incorrect username or password"))
 }

@@ -64,7 +64,10 @@ fn push_to(
     let config = image::config_bytes(store, &image.id)?;
     let document = match work.kept(&image.id, name.manifest)? {
         Some(manifest) => manifest,
-        None => made::of_blobs(&config, &work.place_all(vec![Wanted::Any; infos.len()])?),
+        None => {
+            let made = made::of_blobs(&config, &work.place_all(vec![Wanted::Any; infos.len()])?);
+            made::annotate(made, made::annotations(&image::manifest_bytes(store, &image.id, &name.manifest)?))
+        }
     };
     if !work.target.has(&image.id)? {
         work.target.send(&Bytes { what: "the config", bytes: &config }, "")?;

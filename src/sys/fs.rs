@@ -1,8 +1,32 @@
 //! Files: what std lacks.
 
-use rustix::fs::XattrFlags;
+use rustix::fs::{Mode, OFlags, ResolveFlags, XattrFlags};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, AsRawFd};
+use rustix::path::Arg;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+/// Opens a path as seen from a directory, within the bounds of `resolve`; never creates.
+///
+/// The kernel answers EAGAIN when a path with `..` in it cannot be shown to stay inside, because something on the host
+/// was renamed or mounted meanwhile; openat2(2) says to try again.
+pub fn openat2(
+    directory: impl AsFd,
+    path: impl Arg + Copy,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> Result<OwnedFd, Errno> {
+    const TRIES: u32 = 2000;
+    const QUICK_TRIES: u32 = 50;
+    for attempt in 0..TRIES {
+        match rustix::fs::openat2(&directory, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN) if attempt > QUICK_TRIES => std::thread::sleep(Duration::from_micros(50)),
+            Err(Errno::AGAIN) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::AGAIN)
+}
 
 /// What this process makes has modes as under this mask, whatever the caller's is, as long as this lives.
 pub struct Umask(rustix::fs::Mode);
@@ -63,4 +87,34 @@ pub fn in_page_cache(file: impl AsFd) -> Option<u64> {
     // SAFETY: both structs are live and as large as the kernel's.
     let result = unsafe { libc::syscall(CACHESTAT, fd, range.as_ptr(), found.as_mut_ptr(), 0) };
     (result == 0).then(|| found[0] * rustix::param::page_size() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn renames_elsewhere_do_not_disturb_openat2() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        std::fs::create_dir(place("sub")).unwrap();
+        for name in ["wanted", "one"] {
+            std::fs::write(place(name), "").unwrap();
+        }
+        let root = std::fs::File::open(directory.path()).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::fs::rename(place("one"), place("two")).unwrap();
+                    std::fs::rename(place("two"), place("one")).unwrap();
+                }
+            });
+            let opened = |_| openat2(&root, "sub/../sub/../wanted", OFlags::PATH, ResolveFlags::IN_ROOT).err();
+            let failed: Vec<Errno> = (0..20_000).filter_map(opened).collect();
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(failed, []);
+        });
+    }
 }

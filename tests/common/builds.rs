@@ -1,6 +1,6 @@
 //! A build context of a sandbox, and builds of it.
 
-use super::{Output, Sandbox};
+use super::{Output, Sandbox, finish};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -25,6 +25,35 @@ impl Sandbox {
     pub fn try_build(&self, text: &str, flags: &[&str]) -> Output {
         self.put("Dockerfile", text);
         self.run(&[&["build", "-t", "built"], flags, &["context"]].concat())
+    }
+
+    /// Makes a git repository of a directory; gives its commit.
+    #[track_caller]
+    pub fn repository(&self, directory: &str) -> String {
+        let git = |arguments: &[&str]| {
+            let who = ["-c", "user.name=a", "-c", "user.email=a@b", "-C", directory];
+            finish(self.other("git").args([&who[..], arguments].concat())).ok()
+        };
+        git(&["init", "-q", "-b", "main"]);
+        git(&["add", "."]);
+        git(&["commit", "-q", "-m", "x"]);
+        git(&["rev-parse", "HEAD"]).trim().to_owned()
+    }
+
+    /// The address under which [`Sandbox::run_with_git`] finds a repository of this sandbox.
+    pub fn git_address(&self, directory: &str) -> String {
+        format!("git://localhost{}", self.file(directory).display())
+    }
+
+    pub fn run_with_git(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        command
+            .env("GIT_CONFIG_COUNT", "2")
+            .env("GIT_CONFIG_KEY_0", "url./.insteadOf")
+            .env("GIT_CONFIG_VALUE_0", "git://localhost/")
+            .env("GIT_CONFIG_KEY_1", "safe.directory")
+            .env("GIT_CONFIG_VALUE_1", "*");
+        finish(&mut command)
     }
 
     /// What a script prints in a container of the image `built`.
