@@ -15,11 +15,8 @@ pub fn make(config: &[u8], layers: &[Info]) -> Vec<u8> {
 
 /// The form in which a layer is here.
 pub fn stored(layer: &Info) -> Blob {
-    let plain = || Blob {
-        digest: layer.diff_id,
-        size: layer.archive,
-        media_type: Compression::None.media_type().unwrap_or_default().to_owned(),
-    };
+    let plain =
+        || Blob { digest: layer.diff_id, size: layer.archive, media_type: Compression::None.media_type().to_owned() };
     layer.blob.clone().unwrap_or_else(plain)
 }
 

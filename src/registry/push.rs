@@ -240,7 +240,7 @@ impl Work<'_> {
         };
         let media_type = match &form {
             Form::Kept(blob) => blob.media_type.clone(),
-            Form::Compressed(compression) => compression.media_type().unwrap_or_default().to_owned(),
+            Form::Compressed(compression) => compression.media_type().to_owned(),
         };
         let outgoing = Outgoing { store: self.store, info, id: &id, form, threads };
         self.target.progress.layer(&id, State::Pushing { done: 0, total: outgoing.total() });
