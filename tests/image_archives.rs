@@ -462,3 +462,36 @@ fn what_holds_no_image_says_so() {
     assert!(said.contains("ends in the middle"), "{said}");
     assert_empty(&sandbox);
 }
+
+/// A docker-archive of one image with these layers, and the id that it will have.
+fn docker_archive(layers: &[Vec<u8>], name: &str) -> (Tape, String) {
+    let ids: Vec<Digest> = layers.iter().map(|layer| Digest::of(layer)).collect();
+    let config = json!({ "architecture": here(), "os": "linux", "rootfs": { "type": "layers", "diff_ids": ids } });
+    let files: Vec<String> = (0..layers.len()).map(|n| format!("{n}.tar")).collect();
+    let manifest = json!([{ "Config": "config.json", "RepoTags": [name], "Layers": files }]);
+    let tape = Tape::new().file("manifest.json", manifest.to_string()).file("config.json", config.to_string());
+    let tape = files.iter().zip(layers).fold(tape, |tape, (name, layer)| tape.file(name, layer));
+    (tape, Digest::of(config.to_string().as_bytes()).to_string())
+}
+
+#[test]
+fn an_image_of_more_layers_than_can_run_is_refused() {
+    let sandbox = Sandbox::new();
+    let mut layers = vec![fs::read(common::alpine_tar()).unwrap()];
+    layers.extend((1..=500).map(|n| Tape::new().file(format!("{n}"), n.to_string()).end()));
+    let (archive, _) = docker_archive(&layers, "many:501");
+    let said = sandbox.run_with_input(&["load"], &archive.end()).fails(125);
+    assert!(said.contains("has 501 layers, but the kernel lays no more than 500"), "{said}");
+    assert_empty(&sandbox);
+    layers.pop();
+    let (archive, _) = docker_archive(&layers, "many:500");
+    sandbox.run_with_input(&["load"], &archive.end()).ok();
+    let listed =
+        sandbox.run(&["run", "--name", "top", "--network", "none", "many:500", "sh", "-c", "echo x >/new; cat /499"]);
+    assert_eq!(listed.ok(), "499");
+    let said = sandbox.fails(125, &["commit", "top", "many:501"]);
+    assert!(said.contains("has 501 layers"), "{said}");
+    sandbox.put("Dockerfile", "FROM many:500\nRUN touch /x\n");
+    let said = sandbox.run(&["build", "-t", "many:501", "context"]);
+    assert!(said.code != 0 && said.stderr.contains("has 501 layers"), "{}", said.streams());
+}

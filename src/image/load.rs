@@ -4,6 +4,7 @@ use super::ImageError;
 use super::archive::{Archive, ArchiveError};
 use super::digest::Digest;
 use super::install::{Candidate, InstallError, Source, install};
+use super::nature::{self, Nature};
 use super::platform::{self, Platform};
 use super::reference::Reference;
 use crate::diag::Diagnose;
@@ -31,6 +32,8 @@ pub enum LoadError {
     Algorithm { archive: String, digest: String },
     #[error("{archive} has no image for {wanted}; it has {}", offered.join(", "))]
     Platform { archive: String, wanted: String, offered: Vec<String> },
+    #[error("{archive} holds {}", nature.what)]
+    Other { archive: String, nature: Nature },
     #[error("indexes in {archive} refer to each other without end")]
     Nested { archive: String },
 }
@@ -40,6 +43,7 @@ impl Diagnose for LoadError {
         match self {
             Self::NoImages { .. } => Some("a root file system is made an image by: minirun import FILE NAME".into()),
             Self::Install(error) => error.hint(),
+            Self::Other { nature, .. } => nature.hint.map(str::to_owned),
             Self::Archive(ArchiveError::Tape { source: super::tape::TapeError::Truncated(_), .. }) => {
                 Some("the archive is damaged or incomplete: fetch it again".into())
             }
@@ -167,13 +171,22 @@ fn oci(
     let index: ImageIndex = parse(archive, "index.json", &archive.document("index.json")?)?;
     let mut found: Vec<Found> = Vec::new();
     let mut others = Vec::new();
+    let mut nature = None;
     for descriptor in index.manifests() {
         let Some((manifest, document)) = choose(archive, descriptor, wanted, &mut others)? else { continue };
+        let fields: Value = parse(archive, "a manifest", &document)?;
+        if let Some(other) = nature::of(&fields) {
+            nature = Some(other);
+            continue;
+        }
         let config_name = blob_name(archive, manifest.config())?;
         let config = archive.document(&config_name)?;
         check(archive, "config", manifest.config(), &config)?;
-        // Something else that registries carry too, such as an attestation or a chart.
-        let Ok(known) = serde_json::from_slice(&config) else { continue };
+        // Something else that registries carry too.
+        let Ok(known) = serde_json::from_slice(&config) else {
+            nature = nature.or_else(|| nature::otherwise(&fields));
+            continue;
+        };
         let matches = wanted.cloned().unwrap_or_else(Platform::here).takes_config(&known);
         if !matches && (wanted.is_some() || index.manifests().len() > 1 && descriptor.platform().is_some()) {
             others.push(platform::of_config(&known).to_string());
@@ -199,7 +212,12 @@ fn oci(
         one.image.names.sort();
         one.image.names.dedup();
     }
-    refuse_if_none(archive, wanted, found, others)
+    match nature {
+        Some(nature) if found.is_empty() && others.is_empty() => {
+            Err(LoadError::Other { archive: archive.name.clone(), nature })
+        }
+        _ => refuse_if_none(archive, wanted, found, others),
+    }
 }
 
 /// The manifest behind a descriptor, by way of any indexes. `None`: it is not for this platform, or not in the archive.
@@ -226,15 +244,13 @@ fn choose(
         }
         let index: ImageIndex = parse(archive, &name, &document)?;
         // An index may name platforms that were left out of the archive.
-        let present = index.manifests().iter().filter(|d| blob_name(archive, d).is_ok_and(|name| archive.has(&name)));
-        let present: Vec<&Descriptor> = present.collect();
-        let wanted = wanted.unwrap_or(&here);
-        let fits = |d: &&&Descriptor| d.platform().as_ref().is_none_or(|offered| wanted.takes_offered(offered));
-        let Some(chosen) = present.iter().find(fits) else {
-            others.extend(present.into_iter().filter_map(platform::of_descriptor).map(|p| p.to_string()));
+        let is_here = |d: &&Descriptor| blob_name(archive, d).is_ok_and(|name| archive.has(&name));
+        let candidates = platform::candidates(&index, wanted.unwrap_or(&here));
+        let Some(chosen) = candidates.into_iter().find(is_here) else {
+            others.extend(platform::offered(index.manifests().iter().filter(is_here)));
             return Ok(None);
         };
-        descriptor = (*chosen).clone();
+        descriptor = chosen.clone();
     }
     Err(LoadError::Nested { archive: archive.name.clone() })
 }

@@ -28,6 +28,7 @@ use crate::diag::Diagnose;
 use crate::http::HttpError;
 use crate::image::ImageError;
 use crate::image::digest::Digest;
+use crate::image::nature::Nature;
 use crate::image::reference::Reference;
 use credentials::{Credential, CredentialError};
 
@@ -86,6 +87,14 @@ pub enum RegistryError {
     Verdict(#[from] verdict::Verdict),
     #[error("{realm} refuses {}", refused(user.as_deref()))]
     Login { realm: String, user: Option<String> },
+    #[error("{realm} refuses the identity token that is kept as a login")]
+    Identity { realm: String },
+    #[error("no token can be had from {realm}")]
+    Token { realm: String, source: HttpError },
+    #[error("{subject} is longer than {longest} bytes, which no registry allows")]
+    Long { subject: String, longest: u64 },
+    #[error("{url} sends us on and on: {times} redirects did not lead to an end")]
+    Redirects { url: String, times: usize },
     #[error("the registry names `{realm}` for tokens, which gives none")]
     Realm { realm: String },
     #[error("{what} {expected} came with the digest {found}")]
@@ -102,15 +111,17 @@ pub enum RegistryError {
     Ancient { subject: String },
     #[error("{subject} is not an image")]
     NoImage { subject: String },
+    #[error("{subject} is {}", nature.what)]
+    Other { subject: String, nature: Nature },
     #[error("{subject} is not {wanted}")]
     NoArtifact { subject: String, wanted: &'static str },
     #[error("{subject} has no end")]
     Endless { subject: String },
-    #[error("{subject} is an index of indexes")]
+    #[error("{subject} lists more manifests than are looked at for one image")]
     Nested { subject: String },
     #[error("{subject} names `{digest}`, which is no SHA-256 digest")]
     Algorithm { subject: String, digest: String },
-    #[error("no image for {wanted} in {subject}; it is there for {}", offered.join(", "))]
+    #[error("no image for {wanted} in {subject}; it is there for {}", listed(offered))]
     Platform { subject: String, wanted: String, offered: Vec<String> },
     #[error("{subject} cannot be read")]
     Content { subject: String, source: std::io::Error },
@@ -132,6 +143,10 @@ pub enum RegistryError {
     Credential(#[from] CredentialError),
 }
 
+fn listed(platforms: &[String]) -> String {
+    if platforms.is_empty() { "no platform at all".to_owned() } else { platforms.join(", ") }
+}
+
 fn refused(user: Option<&str>) -> String {
     user.map_or_else(|| "who is not logged in".to_owned(), |user| format!("{user}: incorrect username or password"))
 }
@@ -141,6 +156,9 @@ impl Diagnose for RegistryError {
         match self {
             Self::Verdict(verdict) => verdict.hint(),
             Self::Login { user: Some(user), .. } => Some(format!("type the password again: minirun login -u {user}")),
+            Self::Other { nature, .. } => nature.hint.map(str::to_owned),
+            Self::Identity { .. } => Some("it may have expired: log in again with minirun login".into()),
+            Self::Token { source, .. } => source.hint(),
             Self::Platform { offered, .. } => offered.first().map(|one| format!("choose one: --platform {one}")),
             Self::NotHere { reference } => {
                 Some(format!("give it this name first: minirun tag IMAGE {}", reference.familiar()))
