@@ -314,7 +314,7 @@ fn a_document_that_broke_off_is_read_again() {
     require!(REGISTRY);
     let count = AtomicU32::new(0);
     let registry = Copied::start(Box::new(move |request, mut answer| {
-        let first = count.fetch_add(1, Ordering::SeqCst) % 2 == 0;
+        let first = count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
         if request.path != "/v2/" && !is_layer(&answer) && first {
             answer.cut = Some(answer.body.len() / 2);
         }

@@ -244,7 +244,7 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
         let names: Vec<Reference> = arguments.tag.iter().map(|name| name.clone().or_latest()).collect();
         let printer = Printer::new(arguments.quiet, arguments.quiet);
         let _ends_at_once = LetThrough::new(&build::SIGNALS);
-        super::registry::push_all(store, &names, None, &Settings::default(), &printer)?;
+        super::registry::push_all(store, &names, crate::registry::Form::default(), &Settings::default(), &printer)?;
     }
     Ok(0)
 }

@@ -3,7 +3,7 @@
 use super::answer;
 use super::session::{ATTEMPTS, Scope, Session, pause};
 use super::{Progress, RegistryError, State};
-use crate::http::HttpError;
+use crate::http::{HttpError, is_url};
 use crate::image::digest::Digest;
 use std::io::{self, Read};
 use std::sync::Mutex;
@@ -18,6 +18,8 @@ pub struct Download<'a> {
     pub repository: &'a str,
     pub digest: Digest,
     pub size: u64,
+    /// Where else it is, as the manifest says.
+    pub urls: &'a [String],
     /// How the progress calls it.
     pub id: String,
     pub progress: &'a dyn Progress,
@@ -50,7 +52,13 @@ impl Stream<'_> {
         let range = format!("bytes={}-", self.at);
         let headers = [("range", range.as_str())];
         let headers = if self.at == 0 || !self.ranges { &[][..] } else { &headers[..] };
-        let response = session.get(&url, headers, &Scope::pull(repository))?;
+        let mut response = session.get(&url, headers, &Scope::pull(repository))?;
+        for other in self.download.urls.iter().filter(|url| is_url(url)) {
+            if response.status().is_success() || response.status() == 416 {
+                break;
+            }
+            response = session.get(other, headers, &Scope::none())?;
+        }
         let (skip, whole) = match response.status().as_u16() {
             // Of a server that knows no ranges, the part that is here is read once more.
             200 => (self.at, answer::header(&response, "content-length").and_then(|n| n.parse().ok())),

@@ -13,6 +13,7 @@ pub mod login;
 pub mod manifest;
 mod pull;
 mod push;
+mod referrers;
 pub mod search;
 mod session;
 mod token;
@@ -22,7 +23,7 @@ mod verdict;
 pub use answer::Refusal;
 use answer::text;
 pub use pull::{Policy, Pulled, ensure, local, pull};
-pub use push::{Pushed, push};
+pub use push::{Form, Pushed, push};
 
 use crate::diag::Diagnose;
 use crate::http::HttpError;
@@ -71,11 +72,21 @@ impl Progress for Silent {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     AlreadyExists,
-    Downloading { done: u64, total: u64 },
+    Downloading {
+        done: u64,
+        total: u64,
+    },
     PullComplete,
     LayerExists,
-    Mounted { from: String },
-    Pushing { done: u64, total: u64 },
+    /// Not the registry's to have.
+    Foreign,
+    Mounted {
+        from: String,
+    },
+    Pushing {
+        done: u64,
+        total: u64,
+    },
     Pushed,
 }
 

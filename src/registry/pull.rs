@@ -283,8 +283,9 @@ impl Source for Layers<'_> {
         let (digest, size) = (self.blobs[number], self.descriptors[number].size());
         let id = digest.short();
         self.progress.layer(&id, State::Downloading { done: 0, total: size });
-        let (session, repository, progress, failure) = (self.session, self.repository, self.progress, self.failure);
-        Ok(Box::new(Download { session, repository, digest, size, id, progress, failure }.reader()))
+        let Self { session, repository, progress, failure, .. } = *self;
+        let urls = self.descriptors[number].urls().as_deref().unwrap_or_default();
+        Ok(Box::new(Download { session, repository, digest, size, urls, id, progress, failure }.reader()))
     }
 
     fn present(&self, number: usize) {

@@ -3,6 +3,7 @@
 use super::challenge::{self, Challenge};
 use super::credentials::Credential;
 use super::token::{self, Token};
+use super::upload::Way;
 use super::{RegistryError, answer};
 use crate::http::{Client, HttpError, redirect};
 use jiff::Timestamp;
@@ -44,6 +45,8 @@ struct Known {
     tokens: HashMap<String, Token>,
     /// The saved credential was refused, so one goes on as nobody.
     anonymous: bool,
+    /// How it takes blobs.
+    way: Way,
 }
 
 /// Which rights a request needs: `repository:library/alpine:pull`.
@@ -301,6 +304,18 @@ impl Session {
                 token::get(http, realm, service, scopes, None)
             }
             other => other,
+        }
+    }
+
+    pub fn way(&self) -> Way {
+        self.known().way
+    }
+
+    /// Notes that one way of sending blobs is of no use, unless another thread has done so.
+    pub fn change_way(&self, from: Way, to: Way) {
+        let mut known = self.known();
+        if known.way == from {
+            known.way = to;
         }
     }
 
