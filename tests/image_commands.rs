@@ -303,3 +303,32 @@ fn dockers_longer_spelling_says_the_same() {
     sandbox.ok(&["container", "rm", "alpine"]);
     assert_eq!(sandbox.ok(&["images"]).lines().count(), 2);
 }
+
+#[test]
+fn names_may_be_pasted() {
+    let sandbox = Sandbox::new();
+    let archive = archive("hello");
+    sandbox.run_with_input(&["import", "-", "docker.io/library/tiny"], &archive).ok();
+    assert_eq!(sandbox.ok(&["images", "-q", "tiny"]), sandbox.ok(&["images", "-q"]));
+    sandbox.ok(&["tag", "docker://tiny", "docker://ann/tiny:1"]);
+    assert!(sandbox.ok(&["images", "ann/tiny"]).contains("ann/tiny"));
+    for command in ["pull", "push", "run", "create"] {
+        let said = sandbox.run(&[command, "https://hub.docker.com/r/ann/tiny"]);
+        assert!(said.code != 0 && said.stderr.contains("did you mean: ann/tiny"), "{command}\n{}", said.streams());
+    }
+}
+
+#[test]
+fn an_image_for_another_machine_is_warned_of() {
+    let sandbox = Sandbox::new();
+    let other = if cfg!(target_arch = "aarch64") { "linux/amd64" } else { "linux/arm64" };
+    sandbox.run_with_input(&["import", "--platform", other, "-c", "CMD [\"/x\"]", "-", "other"], &archive("x")).ok();
+    sandbox.run_with_input(&["import", "-c", "CMD [\"/x\"]", "-", "own"], &archive("x")).ok();
+    let warning =
+        format!("WARNING: The requested image's platform ({other}) does not match the detected host platform");
+    let warned = |arguments: &[&str]| sandbox.run(arguments).stderr.contains(&warning);
+    assert!(warned(&["create", "--pull", "never", "other"]));
+    assert!(warned(&["run", "--rm", "--network", "none", "other"]));
+    assert!(!warned(&["create", "--platform", other, "other"]));
+    assert!(!warned(&["create", "own"]));
+}

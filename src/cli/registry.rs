@@ -4,7 +4,7 @@ use super::Context;
 use super::transfer::Printer;
 use crate::diag::{Diagnose, Failure};
 use crate::image::manifest::Format;
-use crate::image::platform::Platform;
+use crate::image::platform::{self, Platform};
 use crate::image::reference::Reference;
 use crate::image::stream::Compression;
 use crate::image::{Image, names};
@@ -280,6 +280,20 @@ impl From<When> for Policy {
 
 /// The image to make a container of, pulled if need be: by this program itself, inside the user namespace.
 pub fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
+    let image = found_or_pulled(context, name, flags)?;
+    let here = Platform::here();
+    if flags.platform.is_none() && !here.takes_config(image.config()) {
+        // Docker's own words, which people look for.
+        eprintln!(
+            "WARNING: The requested image's platform ({}) does not match the detected host platform ({here}) and no specific \
+             platform was requested",
+            platform::of_config(image.config())
+        );
+    }
+    Ok(image)
+}
+
+fn found_or_pulled(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
     let store = &context.store;
     let platform = flags.platform.as_ref();
     let policy = Policy::from(flags.pull);
