@@ -32,6 +32,7 @@ pub mod reduce;
 pub mod reference;
 pub mod remove;
 pub mod save;
+mod sparse;
 pub mod stream;
 mod tape;
 mod tree;

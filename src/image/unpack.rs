@@ -2,6 +2,7 @@
 
 use super::owner::{NotGiven, Owners, Stat};
 use super::record::Recorder;
+use super::sparse;
 use super::stream::{self, Compression};
 use super::tape::{Entry, Kind, Run, Tape, TapeError, printable};
 use super::tree::{self, Components, Tree, TreeError};
@@ -11,7 +12,7 @@ use crate::sys::{On, SysError, fs as sys};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -229,7 +230,7 @@ impl<'a> Unpacker<'a> {
     fn contents<R: BufRead>(
         &self,
         tape: &mut Tape<R, Option<Recorder>>,
-        mut file: &File,
+        file: &File,
         size: u64,
         components: &Components,
     ) -> Result<(), UnpackError> {
@@ -240,13 +241,14 @@ impl<'a> Unpacker<'a> {
             Some(_) => false,
             None => true,
         };
+        let mut writer = sparse::Writer::new(file);
         loop {
             let bytes = tape.contents()?;
             if bytes.is_empty() {
-                return Ok(());
+                return writer.finish().map_err(|e| self.failed("ftruncate", components, e));
             }
             let n = bytes.len();
-            file.write_all(bytes).map_err(|e| self.failed("write", components, e))?;
+            writer.write(bytes).map_err(|e| self.failed("pwrite", components, e))?;
             if referred { tape.consume(n) } else { tape.consume_recorded(n)? }
         }
     }
