@@ -329,3 +329,37 @@ fn manifests_of_any_size_are_read_in_a_moment() {
     assert!(said.contains("layers") && said.len() < 2000, "{said}");
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
 }
+
+#[test]
+fn what_lies_beside_images_is_in_nobodys_way() {
+    let layer = vec![0; 1024];
+    let config = config(&[sha256(&layer)]);
+    let image = typed((IMAGE_CONFIG, &config), (LAYER, &layer), None);
+    let signature = typed((IMAGE_CONFIG, &config), ("application/vnd.dev.cosign.simplesigning.v1+json", b"{}"), None);
+    let chart = typed(("application/vnd.cncf.helm.config.v1+json", b"{}"), (LAYER, &layer), None);
+    let list = index(&[entry(&image, ""), entry(&chart, "")]);
+    let others = [layer, config, image.clone(), chart.clone()];
+    let server = WebServer::start(move |request| {
+        let wanted = request.path.rsplit('/').next().unwrap();
+        match wanted {
+            "list" if request.path.ends_with("tags/list") => Answer::new(200, r#"{"tags":["1","1.sig","2"]}"#),
+            "1" | "2" => Answer::new(200, image.clone()),
+            "1.sig" => Answer::new(200, signature.clone()),
+            "all" => Answer::new(200, list.clone()),
+            _ => others
+                .iter()
+                .find(|bytes| sha256(bytes) == wanted)
+                .map_or(Answer::new(200, "{}"), |bytes| Answer::new(200, bytes.clone())),
+        }
+    });
+    let sandbox = Sandbox::new();
+    let name = format!("{}/x/y", server.host());
+    let said = sandbox.ok(&["pull", "-a", &name]);
+    assert!(said.contains("is a signature, not an image"), "{said}");
+    assert_eq!(sandbox.ok(&["images", "--no-trunc", &name]).lines().count(), 3);
+    sandbox.ok(&["manifest", "create", "list", &format!("{name}:all")]);
+    let shown: serde_json::Value = serde_json::from_str(&sandbox.ok(&["manifest", "inspect", "list"])).unwrap();
+    assert_eq!(shown["manifests"][0]["platform"]["os"], "linux");
+    assert_eq!(shown["manifests"][1]["digest"], sha256(&chart));
+    assert!(shown["manifests"][1].get("platform").is_none(), "{shown}");
+}

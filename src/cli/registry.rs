@@ -93,7 +93,11 @@ fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
         }
         for tag in list::tags(&arguments.image, &settings)? {
             let reference = Reference { tag: Some(tag), ..arguments.image.clone() };
-            report(&printer, &registry::pull(store, &reference, platform, &settings, &printer)?);
+            match registry::pull(store, &reference, platform, &settings, &printer) {
+                // Signatures lie under tags of their own beside what they are for.
+                Err(error @ RegistryError::Other { .. }) => printer.say(&format!("note: passed over: {error}")),
+                pulled => report(&printer, &pulled?),
+            }
         }
         println!("{}", arguments.image.name());
         return Ok(0);

@@ -34,7 +34,7 @@ pub mod remove;
 pub mod save;
 mod sparse;
 pub mod stream;
-mod tape;
+pub mod tape;
 mod tree;
 pub mod unpack;
 pub mod usage;

@@ -1,6 +1,6 @@
 //! Images from and to registries, by the OCI distribution protocol.
 
-mod answer;
+pub mod answer;
 pub mod artifact;
 mod blob;
 pub mod challenge;
@@ -16,7 +16,7 @@ mod push;
 mod referrers;
 pub mod search;
 mod session;
-mod token;
+pub mod token;
 mod upload;
 mod verdict;
 
