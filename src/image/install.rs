@@ -66,7 +66,7 @@ pub fn install(
     claim::recover(store)?;
     let id = Digest::of(&candidate.config);
     let image = Image::parse(id, &candidate.config)?;
-    super::check_layers(id, image.layers.len())?;
+    super::check_layers(&format!("image {id}"), image.layers.len())?;
     if candidate.layers.len() != image.layers.len() {
         let (layers, diff_ids) = (candidate.layers.len(), image.layers.len());
         return Err(InstallError::Layers { image: id, layers, diff_ids }.into());

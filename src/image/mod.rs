@@ -72,8 +72,8 @@ pub enum ImageError {
     LayerArchive { layer: Digest, source: std::io::Error },
     #[error("layers {wanted} and {found} begin with the same digits")]
     Collision { wanted: Digest, found: Digest },
-    #[error("image {image} has {count} layers, but the kernel lays no more than {MOST_LAYERS} on top of each other")]
-    ManyLayers { image: Digest, count: usize },
+    #[error("{subject} has {count} layers, but the kernel lays no more than {MOST_LAYERS} on top of each other")]
+    ManyLayers { subject: String, count: usize },
     #[error("cannot unpack {subject}")]
     Unpack { subject: String, source: UnpackError },
     #[error("cannot pack the changes")]
@@ -210,8 +210,9 @@ impl Image {
     }
 }
 
-fn check_layers(image: Digest, count: usize) -> Result<(), ImageError> {
-    if count > MOST_LAYERS { Err(ImageError::ManyLayers { image, count }) } else { Ok(()) }
+/// What cannot run is not made.
+pub fn check_layers(subject: &str, count: usize) -> Result<(), ImageError> {
+    if count > MOST_LAYERS { Err(ImageError::ManyLayers { subject: subject.to_owned(), count }) } else { Ok(()) }
 }
 
 pub fn directory(store: &Store, id: &Digest) -> PathBuf {
