@@ -259,7 +259,7 @@ fn load(store: &Store, arguments: &LoadArguments) -> Result<u8, Failure> {
         }
         for name in &loaded.nameless {
             eprintln!(
-                "note: the archive calls {} `{name}`, which is no name for an image; give it one: minirun tag {} NAME",
+                "note: invalid name `{name}` in the archive: image {} is loaded without it; give it one: minirun tag {} NAME",
                 loaded.id.short(),
                 loaded.id.short()
             );

@@ -67,7 +67,7 @@ impl Diagnose for LoadError {
 pub struct Loaded {
     pub id: Digest,
     pub names: Vec<Reference>,
-    /// What the archive calls it, and is no name for an image.
+    /// Names in the archive that are not valid.
     pub nameless: Vec<String>,
 }
 
@@ -92,7 +92,7 @@ struct Found {
     nameless: Vec<String>,
 }
 
-/// What an archive calls an image: names, and what is none.
+/// The names of an image in an archive, valid and invalid ones.
 #[derive(Default, Clone)]
 struct Names {
     good: Vec<Reference>,
@@ -192,7 +192,7 @@ fn refuse_if_none(
 }
 
 impl Found {
-    /// With nothing but the config to say what its layers should be.
+    /// An image without a manifest: only its config tells the digests of the layers.
     fn of_files(config: Vec<u8>, files: Vec<String>, names: Names) -> Self {
         let layers = vec![None; files.len()];
         let image = Candidate { config, manifest: None, index: None, layers, names: names.good };

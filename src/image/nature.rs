@@ -1,15 +1,16 @@
-//! What lies in a registry or an archive as an image does, but is none: told by the types that its manifest names.
+//! Recognizes artifacts that are stored like images but are not: charts, signatures, caches and others, by the media types in
+//! their manifests.
 
 use serde_json::Value;
 
-/// What a document is, in words that follow "is", and who can use it.
+/// Describes an artifact, in words that follow "is", and says which program can use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nature {
     pub what: String,
     pub hint: Option<&'static str>,
 }
 
-/// The beginning of a type, of the config or of the artifact, and what that makes of the whole.
+/// Prefixes of config and artifact types, and what such an artifact is.
 const TYPES: [(&str, &str, Option<&str>); 10] = [
     (
         "application/vnd.cncf.helm.",
@@ -30,7 +31,7 @@ const TYPES: [(&str, &str, Option<&str>); 10] = [
     ("application/spdx", "a list of components (SBOM)", None),
     ("application/vnd.cyclonedx", "a list of components (SBOM)", None),
 ];
-/// The same for a layer, under a config that looks like an image's.
+/// Prefixes of layer types, for artifacts whose config looks like that of an image.
 const LAYERS: [(&str, &str); 5] = [
     ("application/vnd.dev.cosign.simplesigning.", "a signature"),
     ("application/vnd.dsse.envelope.", "an attestation (provenance or SBOM)"),
@@ -42,7 +43,7 @@ const IMAGE_CONFIGS: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
-/// `None`: it may well be an image.
+/// Returns `None` for what may be an image.
 pub fn of(manifest: &Value) -> Option<Nature> {
     let config = manifest["config"]["mediaType"].as_str().unwrap_or_default();
     let artifact = manifest["artifactType"].as_str().unwrap_or_default();
@@ -67,7 +68,7 @@ pub fn of(manifest: &Value) -> Option<Nature> {
     (!artifact.is_empty() || config == EMPTY).then(|| artifact_of(artifact))
 }
 
-/// What a document is whose config could not be read as an image's. `None`: its type says that it should be one.
+/// Describes an artifact whose config is not that of an image. `None`: the media type says that it should be one.
 pub fn otherwise(manifest: &Value) -> Option<Nature> {
     let config = manifest["config"]["mediaType"].as_str().unwrap_or_default();
     (config.contains('/') && !IMAGE_CONFIGS.contains(&config)).then(|| artifact_of(config))

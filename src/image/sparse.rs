@@ -1,37 +1,37 @@
-//! Files with holes: read without reading the holes, and written without writing them.
+//! Sparse files: reads them without reading their holes, and writes holes in place of zeros.
 
 use rustix::fs::SeekFrom;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-/// What file systems give room in. A shorter run of zeros saves none.
+/// The block size of file systems. A shorter run of zeros saves no space.
 const BLOCK: usize = 4096;
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
-/// The first `size` bytes of a file. It ends early if the file does.
+/// Reads the first `size` bytes of a file, or fewer if the file was truncated.
 pub struct Reader {
     file: File,
     at: u64,
     size: u64,
-    /// Up to here lies what lies at `at`: bytes, or a hole.
+    /// The end of the data or of the hole at `at`.
     until: u64,
     is_hole: bool,
 }
 
 impl Reader {
     pub fn new(file: File, size: u64) -> io::Result<Self> {
-        // One that takes as much room as it is long has no holes, and need not be asked for them.
+        // A file that occupies as much space as it is long has no holes.
         let has_holes = file.metadata()?.blocks() * 512 < size;
         Ok(Self { file, at: 0, size, until: if has_holes { 0 } else { size }, is_hole: false })
     }
 
-    /// How much of it has not been read.
+    /// How many bytes have not been read.
     pub fn left(&self) -> u64 {
         self.size - self.at
     }
 
-    /// Finds out what comes next. A file system that knows no holes says that all of it is data.
+    /// Looks up what comes next. A file system without sparse files reports everything as data.
     fn look(&mut self) {
         self.until = match rustix::fs::seek(&self.file, SeekFrom::Data(self.at)) {
             Ok(data) if data > self.at => data,
@@ -75,7 +75,7 @@ impl Read for Reader {
 pub struct Writer<'a> {
     file: &'a File,
     at: u64,
-    /// It ends with a hole, and so is shorter than it should be.
+    /// It ends with a hole, so its length must still be set.
     short: bool,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Writer<'a> {
 
     pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            // What is left out of a block is zeros all the same, however its bytes come.
+            // Bytes that are never written read as zeros, so a block may arrive in several pieces.
             let mut n = (BLOCK - (self.at % BLOCK as u64) as usize).min(bytes.len());
             let is_hole = is_zeros(&bytes[..n]);
             while n < bytes.len() {
@@ -111,7 +111,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Of one block at most.
+/// Takes one block at most.
 fn is_zeros(bytes: &[u8]) -> bool {
     bytes == &ZEROS[..bytes.len()]
 }

@@ -62,7 +62,7 @@ pub fn refusal(response: Response<Body>) -> Refusal {
     let body = text(response, LONGEST).ok().flatten().unwrap_or_default();
     let (code, mut message) = words(&body);
     if let Some(target) = elsewhere.flatten() {
-        message = plain(format!("it sends us on to `{target}`, where we do not go"));
+        message = plain(format!("it redirects to `{target}`, which is not followed"));
     }
     Refusal { status, code, message, limit }
 }

@@ -114,7 +114,8 @@ impl Config {
         auths.get_key_value(key(registry)).or_else(|| auths.iter().find(|(key, _)| place(key) == (registry, "")))
     }
 
-    /// The entry that says most about a repository, and how much: Podman's keys may name part of a registry.
+    /// Returns the credential with the longest key that fits a repository, and the length of its namespace: Podman's keys may
+    /// name part of a registry.
     fn closest(&self, registry: &str, repository: &str) -> Option<(usize, Credential)> {
         let auths = self.fields.get("auths")?.as_object()?;
         let parts = auths.iter().filter_map(|(key, entry)| match place(key) {
@@ -170,8 +171,8 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// The host and the part of it that a key of `auths` is for: `https://index.docker.io/v1/` is the Hub, `quay.io/team` what
-/// lies below.
+/// Splits a key of `auths` into the host and a namespace on it: `https://index.docker.io/v1/` is the whole Hub, `quay.io/team`
+/// a namespace.
 fn place(key: &str) -> (&str, &str) {
     let place = key.split_once("://").map_or(key, |(_, rest)| rest);
     let (host, part) = place.split_once('/').unwrap_or((place, ""));

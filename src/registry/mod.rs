@@ -78,7 +78,7 @@ pub enum State {
     },
     PullComplete,
     LayerExists,
-    /// Not the registry's to have.
+    /// It lies elsewhere, and is not pushed.
     Foreign,
     Mounted {
         from: String,
@@ -100,11 +100,11 @@ pub enum RegistryError {
     Login { realm: String, user: Option<String> },
     #[error("{realm} refuses the identity token that is kept as a login")]
     Identity { realm: String },
-    #[error("no token can be had from {realm}")]
+    #[error("cannot get a token from {realm}")]
     Token { realm: String, source: HttpError },
-    #[error("{subject} is longer than {longest} bytes, which no registry allows")]
+    #[error("{subject} is longer than {longest} bytes, the most that is accepted")]
     Long { subject: String, longest: u64 },
-    #[error("{url} sends us on and on: {times} redirects did not lead to an end")]
+    #[error("{url} still redirects after {times} redirects")]
     Redirects { url: String, times: usize },
     #[error("the registry names `{realm}` for tokens, which gives none")]
     Realm { realm: String },
@@ -128,7 +128,7 @@ pub enum RegistryError {
     NoArtifact { subject: String, wanted: &'static str },
     #[error("{subject} has no end")]
     Endless { subject: String },
-    #[error("{subject} lists more manifests than are looked at for one image")]
+    #[error("cannot find the image in {subject}: too many manifests to look at")]
     Nested { subject: String },
     #[error("{subject} names `{digest}`, which is no SHA-256 digest")]
     Algorithm { subject: String, digest: String },

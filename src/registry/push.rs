@@ -34,8 +34,8 @@ pub struct Pushed {
     pub size: usize,
 }
 
-/// In which form an image goes, where somebody has said so: layers go as they are here, else by gzip, and a manifest as it
-/// came, else as OCI's.
+/// The form that the user asked for. By default layers go as they are here, else compressed by gzip, and the manifest goes as
+/// it came, else as an OCI manifest.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Form {
     pub compression: Option<Compression>,
@@ -195,8 +195,8 @@ impl Work<'_> {
         })
     }
 
-    /// Blobs that a manifest names and that are not here in this form, a registry must have: this one, or one that the layer
-    /// came from or went to. `Err`: none has this layer.
+    /// Finds a registry for each blob that is not here in the form that the manifest names: this registry, or one that the
+    /// layer came from or went to. `Err`: no registry has this layer.
     fn place_what_is_not_here(&self, blobs: Vec<Named>) -> Result<Result<Vec<Wanted>, String>, RegistryError> {
         let mut wanted = Vec::new();
         for (Named { blob, foreign }, info) in blobs.into_iter().zip(self.infos) {
@@ -255,7 +255,7 @@ impl Work<'_> {
         location::of(self.store, &info.diff_id).into_iter().filter(move |l| l.registry == registry)
     }
 
-    /// [`Self::place_all`] in whatever form.
+    /// [`Self::place_all`], in any form.
     fn place_any(&self) -> Result<Vec<Blob>, RegistryError> {
         self.place_all(vec![Wanted::Any; self.infos.len()])
     }
@@ -364,7 +364,7 @@ struct Origin {
 /// A layer as a manifest names it.
 struct Named {
     blob: Blob,
-    /// It is to be had from where the manifest says, and no registry's to pass on (Windows' base layers).
+    /// The manifest says where to get it, and registries may not distribute it (base layers of Windows).
     foreign: bool,
 }
 

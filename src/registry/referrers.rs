@@ -1,5 +1,5 @@
-//! What refers to a manifest (signatures, attestations), for registries that keep no list of it themselves: the client keeps
-//! it, as an index under a tag made of the digest (OCI distribution specification, "Referrers Tag Schema").
+//! Lists of referrers (signatures, attestations) for registries without the referrers API: the client keeps such a list
+//! itself, as an index under a tag made of the digest (OCI distribution specification, "Referrers Tag Schema").
 
 use super::RegistryError;
 use super::manifest::{self, OCI_INDEX};
@@ -9,7 +9,7 @@ use crate::image::digest::Digest;
 use crate::image::reference::Reference;
 use serde_json::{Value, json};
 
-/// Adds a manifest to the list of its subject, if it has one. To be done where the registry has not said that it does.
+/// Adds a manifest to the list of its subject, if it has one. Called if the registry has not said that it does so itself.
 pub fn note(session: &Session, reference: &Reference, document: &[u8], digest: &Digest) -> Result<(), RegistryError> {
     let fields: Value = serde_json::from_slice(document).unwrap_or_default();
     let Some(subject) = fields["subject"]["digest"].as_str().and_then(|text| text.parse::<Digest>().ok()) else {

@@ -17,11 +17,11 @@ use ureq::{AsSendBody, Body, SendBody};
 /// How often a request is made that fails by chance.
 pub const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// Where a registry sets a limit and does not say until when.
+/// The first pause after a 429 without `Retry-After`.
 const FIRST_LIMITED_PAUSE: Duration = Duration::from_secs(1);
 /// Nobody waits longer for a registry that says when to come back.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-/// A wait that is worth a word.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A wait of this length is announced.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 const MOST_REDIRECTS: usize = 10;
 
@@ -45,7 +45,7 @@ struct Known {
     tokens: HashMap<String, Token>,
     /// The saved credential was refused, so one goes on as nobody.
     anonymous: bool,
-    /// How it takes blobs.
+    /// How it accepts blobs.
     way: Way,
 }
 
@@ -150,7 +150,7 @@ impl Session {
         }
     }
 
-    /// What GET gives, as a whole. Asked for again where it breaks off.
+    /// Reads a whole document with GET, again from the beginning if the connection breaks off.
     pub fn document(
         &self,
         url: &str,
@@ -220,7 +220,7 @@ impl Session {
         Ok(self.client(url).send(with_body(second)?)?)
     }
 
-    /// A token for another host that a redirect has led to. It hears of no login: anybody can get a redirect written.
+    /// Gets a token for another host, to which a redirect led. No login is sent: anybody could have written the redirect.
     fn token_elsewhere(&self, url: &str, response: &Response<Body>) -> Result<Option<Token>, RegistryError> {
         match challenge::choose(&asked_for(response)) {
             Some(Challenge::Bearer { realm, service, scope })
@@ -311,7 +311,7 @@ impl Session {
         self.known().way
     }
 
-    /// Notes that one way of sending blobs is of no use, unless another thread has done so.
+    /// Goes over to another way of sending blobs, unless another thread has already done so.
     pub fn change_way(&self, from: Way, to: Way) {
         let mut known = self.known();
         if known.way == from {
@@ -319,13 +319,13 @@ impl Session {
         }
     }
 
-    /// There is a login, but it was refused.
+    /// Whether there is a login that was refused.
     pub fn is_login_refused(&self) -> bool {
         self.known().anonymous
     }
 }
 
-/// What an answer with status 401 asks for.
+/// The challenges of an answer with status 401.
 fn asked_for(response: &Response<Body>) -> Vec<&str> {
     response.headers().get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok()).collect()
 }
@@ -352,7 +352,7 @@ fn retry_after(result: &Result<Response<Body>, RegistryError>, attempt: u32) -> 
     }
 }
 
-/// How long an answer bids to wait before the next attempt. `None`: another attempt is of no use, or not soon.
+/// How long to wait before the next attempt. `None`: the answer is final, or the wait would be too long.
 pub fn pause_of(response: &Response<Body>, attempt: u32) -> Option<Duration> {
     let status = response.status().as_u16();
     if !matches!(status, 408 | 429 | 500 | 502 | 503 | 504) {
@@ -366,10 +366,10 @@ pub fn pause_of(response: &Response<Body>, attempt: u32) -> Option<Duration> {
     }
 }
 
-/// Waits, and says so where somebody may wonder.
+/// Waits, and says so if the wait is long.
 pub fn wait(host: &str, pause: Duration) {
     if pause >= LONG_PAUSE {
-        eprintln!("note: {host} bids us wait {} s", pause.as_secs());
+        eprintln!("note: {host} asks us to wait {} s", pause.as_secs());
     }
     std::thread::sleep(pause);
 }

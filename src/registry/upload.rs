@@ -4,7 +4,7 @@
 
 use super::answer::{self, header};
 use super::blob::HEADWAY;
-use super::session::{ATTEMPTS, Scope, Session, pause};
+use super::session::{ATTEMPTS, LONGEST_PAUSE, Scope, Session, pause};
 use super::{Progress, RegistryError, State};
 use crate::http::{HttpError, resolve};
 use crate::image::digest::{Digest, Hasher};
@@ -17,12 +17,10 @@ use ureq::{Body, SendBody};
 const REPORT: u64 = 256 << 10;
 /// A chunk is in memory while it is sent.
 const CHUNK: u64 = 8 << 20;
-/// Where a registry wants longer chunks than this, blobs are sent as a whole.
+/// If a registry wants longer chunks than this, blobs are sent as a whole.
 const LONGEST_CHUNK: u64 = 64 << 20;
-/// Where it wants shorter ones, too.
+/// The same if it wants shorter chunks than this.
 const SHORTEST_CHUNK: u64 = 16 << 10;
-/// Longer than this nobody waits for a limit to pass.
-const LONGEST_LIMIT: u64 = 20;
 
 /// A repository that is written to.
 pub struct Target<'a> {
@@ -49,7 +47,7 @@ pub trait Content: Sync {
     fn with(&self, use_it: &mut dyn FnMut(&mut dyn Read)) -> Result<(), RegistryError>;
 }
 
-/// How a registry takes blobs. All of them take the first, says the specification; not all of them do.
+/// How a registry accepts blobs. The specification wants every registry to accept the first way, but some do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Way {
     /// One PATCH of unknown length.
@@ -62,7 +60,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// What to try where this one was refused.
+    /// The way to try after this one was refused.
     fn next(self, too_long: bool) -> Option<Self> {
         match self {
             Self::Streamed => Some(Self::Chunked { longest: CHUNK }),
@@ -191,7 +189,7 @@ impl Target<'_> {
         Ok((digest, size))
     }
 
-    /// Sends what is missing in pieces that the registry can count.
+    /// Sends what is missing in chunks, each with its range.
     fn chunks(&self, upload: &Upload, longest: u64, content: &dyn Content) -> Result<(Digest, u64), RegistryError> {
         // No shorter than the registry wants them, whatever else it said.
         let length = longest.max(upload.shortest);
@@ -225,7 +223,7 @@ impl Target<'_> {
         Ok((digest, size))
     }
 
-    /// Sends all of it in the request that ends the upload. What is made on the way out is made twice.
+    /// Sends the whole blob in the request that ends the upload. A layer that is compressed on its way out is compressed twice.
     fn whole(&self, upload: &Upload, content: &dyn Content) -> Result<(Digest, u64), RegistryError> {
         let (digest, size) = match content.known() {
             Some(known) => known,
@@ -248,7 +246,7 @@ impl Target<'_> {
         Ok((digest, size))
     }
 
-    /// Makes the content and hands it to `send`; gives what came of that, and what the content was as far as it was read.
+    /// Makes the content and hands it to `send`. Returns its result, with the digest and length of what was read.
     fn made<T>(
         &self,
         content: &dyn Content,
@@ -323,12 +321,11 @@ fn ended_by(url: &str, digest: &Digest) -> String {
     format!("{url}{}digest={digest}", if url.contains('?') { '&' } else { '?' })
 }
 
-/// What follows from a failure: of a registry that does not take blobs in this way, of an upload that it has forgotten, or of
-/// one that it has got wrong. `at`: how much had arrived before the attempt.
+/// Decides what to do after a failure. `at`: how much had arrived before the attempt.
 fn judge(error: &RegistryError, way: Way, at: u64, cuts: u32) -> Then {
     let change = |too_long| way.next(too_long).map_or(Then::End, Then::Change);
     match error {
-        // Who refuses a stream may also just hang up.
+        // A server that refuses a stream may also just hang up.
         RegistryError::Http(error) if !error.is_final() && way == Way::Streamed && at == 0 && cuts >= 2 => {
             change(false)
         }
@@ -336,7 +333,7 @@ fn judge(error: &RegistryError, way: Way, at: u64, cuts: u32) -> Then {
         RegistryError::Refused { refusal, .. } => match refusal.status {
             // A token that expired on the way is fetched anew.
             401 | 408 | 500 | 502..=504 => Then::GoOn,
-            429 if limited(error).is_some_and(|limit| limit.as_secs() > LONGEST_LIMIT) => Then::End,
+            429 if limited(error).is_some_and(|limit| limit > LONGEST_PAUSE) => Then::End,
             429 => Then::GoOn,
             404 if refusal.code == "BLOB_UPLOAD_UNKNOWN" => Then::Anew,
             // Of an upload in parts, the registry may have got one twice: then it is made anew.
@@ -349,7 +346,7 @@ fn judge(error: &RegistryError, way: Way, at: u64, cuts: u32) -> Then {
     }
 }
 
-/// How long a limit lasts, if a registry has set one and said so.
+/// Returns how long a limit lasts, if the registry has said so.
 fn limited(error: &RegistryError) -> Option<Duration> {
     let RegistryError::Refused { refusal, .. } = error else { return None };
     refusal.limit.as_ref()?.again_in.map(Duration::from_secs)
@@ -366,7 +363,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Makes bytes that the registry has already, for the digest of the whole.
+    /// Reads past bytes that the registry already has; the digest needs them.
     fn skip(&mut self, url: &str, bytes: u64) -> Result<(), RegistryError> {
         match io::copy(&mut self.take(bytes), &mut io::sink()) {
             Ok(_) => Ok(()),

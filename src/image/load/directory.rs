@@ -1,4 +1,5 @@
-//! A directory as skopeo's `dir:` and Podman's `docker-dir` write it: one manifest as it came, and its blobs by their digests.
+//! Loads a directory that skopeo (`dir:`) or Podman (`docker-dir`) has written: a manifest, and its blobs named by their
+//! digests.
 
 use super::{Found, LoadError, check, digest, parse};
 use crate::image::archive::Archive;

@@ -1,5 +1,5 @@
-//! Archives from before Docker 1.10: a directory for each layer, with a `json` that names the layer below it and, for the top
-//! one, says what its image starts with. The config that images have today is made of them.
+//! Loads archives from before Docker 1.10: a directory for each layer, with a `json` that names its parent. The `json` of the
+//! top layer is the config of the image; today's config is made from all of them.
 
 use super::{Found, LoadError, Names, parse, refuse_if_none};
 use crate::image::MOST_LAYERS;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 pub(super) const REPOSITORIES: &str = "repositories";
-/// Fields of a layer's `json` that say nothing of an image.
+/// Fields of a layer's `json` that do not belong in a config.
 const OF_A_LAYER: [&str; 7] = ["id", "parent", "parent_id", "layer_id", "throwaway", "Size", "container"];
 
 pub(super) fn images(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Found>, LoadError> {
@@ -45,7 +45,7 @@ fn layer(id: &str) -> String {
     format!("{id}/layer.tar")
 }
 
-/// The layers of an image with what is said of each, bottom first.
+/// Returns the layers of an image with their `json`, bottom first.
 fn chain(archive: &Archive, top: &str) -> Result<Vec<(String, Value)>, LoadError> {
     let mut chain = Vec::new();
     let mut next = Some(top.to_owned());
@@ -99,7 +99,7 @@ fn config_of(
     Ok(image)
 }
 
-/// The digest of a layer's archive, whether or not it is compressed.
+/// Returns the digest of a layer's archive, uncompressed.
 fn uncompressed(archive: &Archive, name: &str) -> Result<Digest, LoadError> {
     let broken = |source| ArchiveError::Read { archive: archive.name.clone(), source };
     let (mut file, length) = archive.file(name)?;
