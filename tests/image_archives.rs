@@ -462,3 +462,132 @@ fn what_holds_no_image_says_so() {
     assert!(said.contains("ends in the middle"), "{said}");
     assert_empty(&sandbox);
 }
+
+/// A docker-archive of one image with these layers, and the id that it will have.
+fn docker_archive(layers: &[Vec<u8>], name: &str) -> (Tape, String) {
+    let ids: Vec<Digest> = layers.iter().map(|layer| Digest::of(layer)).collect();
+    let config = json!({ "architecture": here(), "os": "linux", "rootfs": { "type": "layers", "diff_ids": ids } });
+    let files: Vec<String> = (0..layers.len()).map(|n| format!("{n}.tar")).collect();
+    let manifest = json!([{ "Config": "config.json", "RepoTags": [name], "Layers": files }]);
+    let tape = Tape::new().file("manifest.json", manifest.to_string()).file("config.json", config.to_string());
+    let tape = files.iter().zip(layers).fold(tape, |tape, (name, layer)| tape.file(name, layer));
+    (tape, Digest::of(config.to_string().as_bytes()).to_string())
+}
+
+#[test]
+fn an_image_of_more_layers_than_can_run_is_refused() {
+    let sandbox = Sandbox::new();
+    let mut layers = vec![fs::read(common::alpine_tar()).unwrap()];
+    layers.extend((1..=500).map(|n| Tape::new().file(format!("{n}"), n.to_string()).end()));
+    let (archive, _) = docker_archive(&layers, "many:501");
+    let said = sandbox.run_with_input(&["load"], &archive.end()).fails(125);
+    assert!(said.contains("has 501 layers, but the kernel lays no more than 500"), "{said}");
+    assert_empty(&sandbox);
+    layers.pop();
+    let (archive, _) = docker_archive(&layers, "many:500");
+    sandbox.run_with_input(&["load"], &archive.end()).ok();
+    let listed =
+        sandbox.run(&["run", "--name", "top", "--network", "none", "many:500", "sh", "-c", "echo x >/new; cat /499"]);
+    assert_eq!(listed.ok(), "499");
+    let said = sandbox.fails(125, &["commit", "top", "many:501"]);
+    assert!(said.contains("has 501 layers"), "{said}");
+    sandbox.put("Dockerfile", "FROM many:500\nRUN echo $((600+66))\n");
+    let said = sandbox.run(&["build", "-t", "many:501", "context"]);
+    assert!(said.code != 0 && said.stderr.contains("with this step, the image has 501 layers"), "{}", said.streams());
+    assert!(!said.streams().contains("666"), "{}", said.streams());
+}
+
+#[test]
+fn archives_from_before_docker_1_10_are_loaded() {
+    let sandbox = Sandbox::new();
+    let layers = ["one", "two"].map(|text| Tape::new().file(text, text).end());
+    let (bottom, top) = ("a".repeat(64), "b".repeat(64));
+    let json = |id: &str, parent: Option<&str>, command: &str| {
+        let mut fields = json!({
+            "id": id, "created": "2014-01-01T00:00:00Z", "container_config": { "Cmd": ["/bin/sh", "-c", command] },
+            "config": { "Env": ["A=1"], "Cmd": ["/x"] }, "architecture": here(), "os": "linux", "Size": 1,
+        });
+        if let Some(parent) = parent {
+            fields["parent"] = json!(parent);
+        }
+        fields.to_string()
+    };
+    let archive = |parent: Option<&str>| {
+        Tape::new()
+            .file(format!("{bottom}/VERSION"), "1.0")
+            .file(format!("{bottom}/json"), json(&bottom, parent, "#(nop) ADD file"))
+            .file(format!("{bottom}/layer.tar"), &layers[0])
+            .file(format!("{top}/json"), json(&top, Some(&bottom), "touch /two"))
+            .file(format!("{top}/layer.tar"), &layers[1])
+            .file("repositories", json!({ "old": { "1": top, "2": top }, "ann/base": { "x": bottom } }).to_string())
+            .end()
+    };
+    let loaded = sandbox.run_with_input(&["load"], &archive(None)).ok();
+    for name in ["old:1", "old:2", "ann/base:x"] {
+        assert!(loaded.contains(&format!("Loaded image: {name}\n")), "{loaded}");
+    }
+    let ids: Vec<String> = layers.iter().map(|layer| Digest::of(layer).to_string()).collect();
+    assert_eq!(sandbox.look("old:1", "{{json .RootFS.Layers}}"), json!(ids).to_string());
+    assert_eq!(sandbox.look("old:1", "{{json .Config.Cmd}} {{json .Config.Env}}"), r#"["/x"] ["A=1"]"#);
+    let history = sandbox.ok(&["history", "--no-trunc", "old:1"]);
+    assert!(history.contains("/bin/sh -c touch /two") && history.contains("ADD file"), "{history}");
+    // A layer that stands on itself.
+    let said = sandbox.run_with_input(&["load"], &archive(Some(&top))).fails(125);
+    assert!(said.contains("without end"), "{said}");
+}
+
+#[test]
+fn directories_and_any_compression_are_loaded() {
+    require!(Need::Tool("skopeo"), Need::Tool("bzip2"), Need::Tool("xz"));
+    let sandbox = two_images();
+    let id = sandbox.look("alpine", "{{.Id}}");
+    sandbox.ok(&["save", "-o", "d.tar", "alpine"]);
+    sandbox
+        .run_other("sh", &["-c", "mkdir d; tar xf d.tar -C d; bzip2 -k d.tar; xz -0k d.tar; cd d; rm index.json"])
+        .ok();
+    sandbox.run_other("skopeo", &["copy", "-q", "--insecure-policy", "docker-archive:d.tar", "dir:s"]).ok();
+    for (file, said) in [
+        ("d", "Loaded image: alpine:latest\n".to_owned()),
+        ("d.tar.bz2", "Loaded image: alpine:latest\n".to_owned()),
+        ("d.tar.xz", "Loaded image: alpine:latest\n".to_owned()),
+        ("s", format!("Loaded image ID: {id}\n")),
+    ] {
+        let fresh = Sandbox::new();
+        assert_eq!(fresh.ok(&["load", "-i", sandbox.file(file).to_str().unwrap()]), said, "{file}");
+    }
+    let other = format!("linux/{}", other());
+    let said = sandbox.fails(125, &["load", "-i", "s", "--platform", &other]);
+    assert!(said.contains(&format!("no image for {other}")), "{said}");
+    // What Docker writes beside the manifest, for older readers.
+    let repositories: Value =
+        serde_json::from_str(&fs::read_to_string(sandbox.file("d/repositories")).unwrap()).unwrap();
+    let top = sandbox.look("alpine", "{{index .RootFS.Layers 0}}");
+    assert_eq!(repositories, json!({ "alpine": { "latest": top.trim_start_matches("sha256:") } }));
+}
+
+#[test]
+fn a_bad_name_in_an_archive_is_told() {
+    let sandbox = Sandbox::new();
+    let layer = Tape::new().file("a", "b").end();
+    let (archive, id) = docker_archive(&[layer], "Bad/Name:\u{1b}x");
+    let output = sandbox.run_with_input(&["load"], &archive.end());
+    assert!(output.stderr.contains("invalid name `Bad/Name:\\u{1b}x` in the archive"), "{}", output.streams());
+    assert_eq!(output.ok(), format!("Loaded image ID: {id}\n"));
+    let layout = Layout::new(sandbox.file("layout"));
+    layout.index(&[named(layout.image(here(), "text"), "A:B:C")]);
+    let output = sandbox.run(&["load", "-i", layout.path()]);
+    assert!(output.stderr.contains("`A:B:C`") && output.stdout.contains("Loaded image ID"), "{}", output.streams());
+}
+
+#[test]
+fn what_an_archive_holds_in_place_of_an_image_is_named() {
+    let sandbox = Sandbox::new();
+    let layout = Layout::new(sandbox.file("layout"));
+    let config = layout.document(&json!({}), "application/vnd.cncf.helm.config.v1+json");
+    let layer = layout.blob(b"chart", "application/vnd.cncf.helm.chart.content.v1.tar+gzip");
+    let manifest = json!({ "schemaVersion": 2, "config": config, "layers": [layer] });
+    layout.index(&[layout.document(&manifest, "application/vnd.oci.image.manifest.v1+json")]);
+    let said = sandbox.fails(125, &["load", "-i", layout.path()]);
+    assert!(said.contains("holds a Helm chart, not an image"), "{said}");
+    assert_empty(&sandbox);
+}

@@ -37,12 +37,12 @@ fn assert_empty(sandbox: &Sandbox) {
 
 #[test]
 fn import_takes_every_compression_and_source() {
-    require!(Need::Tool("gzip"), Need::Tool("zstd"), Need::Tool("xz"));
+    require!(Need::Tool("gzip"), Need::Tool("zstd"), Need::Tool("xz"), Need::Tool("bzip2"));
     let sandbox = Sandbox::new();
     let plain = sandbox.file("plain.tar");
     fs::write(&plain, archive("hello")).unwrap();
     let mut layers = Vec::new();
-    for program in ["cat", "gzip", "zstd", "xz"] {
+    for program in ["cat", "gzip", "zstd", "xz", "bzip2"] {
         let compress = format!("{program} < {} > {program}.tar", plain.display());
         sandbox.run_other("sh", &["-c", &compress]).ok();
         let id = sandbox.ok(&["import", &format!("{program}.tar"), program]);
@@ -51,11 +51,11 @@ fn import_takes_every_compression_and_source() {
     assert!(layers.iter().all(|layer| *layer == layers[0]), "{layers:?}");
     // Stored once, however it came.
     assert_eq!(fs::read_dir(sandbox.root().join("layers")).unwrap().count(), 1);
-    let bzip2 = sandbox.run_with_input(&["import", "-"], b"BZh91AY&SY").fails(125);
-    assert!(bzip2.contains("bzip2") && bzip2.contains("use gzip, zstd or xz"), "{bzip2}");
+    let lzma = sandbox.run_with_input(&["import", "-"], b"\x5d\0\0\x80\0").fails(125);
+    assert!(lzma.contains("lzma") && lzma.contains("use gzip, bzip2, xz or zstd"), "{lzma}");
     let missing = sandbox.fails(125, &["import", "nowhere.tar"]);
     assert!(missing.contains("open nowhere.tar: no such file or directory"), "{missing}");
-    for name in ["cat", "gzip", "zstd", "xz"] {
+    for name in ["cat", "gzip", "zstd", "xz", "bzip2"] {
         sandbox.ok(&["rmi", name]);
     }
     assert_empty(&sandbox);
@@ -302,4 +302,33 @@ fn dockers_longer_spelling_says_the_same() {
     sandbox.ok(&["image", "rm", "built"]);
     sandbox.ok(&["container", "rm", "alpine"]);
     assert_eq!(sandbox.ok(&["images"]).lines().count(), 2);
+}
+
+#[test]
+fn names_may_be_pasted() {
+    let sandbox = Sandbox::new();
+    let archive = archive("hello");
+    sandbox.run_with_input(&["import", "-", "docker.io/library/tiny"], &archive).ok();
+    assert_eq!(sandbox.ok(&["images", "-q", "tiny"]), sandbox.ok(&["images", "-q"]));
+    sandbox.ok(&["tag", "docker://tiny", "docker://ann/tiny:1"]);
+    assert!(sandbox.ok(&["images", "ann/tiny"]).contains("ann/tiny"));
+    for command in ["pull", "push", "run", "create"] {
+        let said = sandbox.run(&[command, "https://hub.docker.com/r/ann/tiny"]);
+        assert!(said.code != 0 && said.stderr.contains("did you mean: ann/tiny"), "{command}\n{}", said.streams());
+    }
+}
+
+#[test]
+fn an_image_for_another_machine_is_warned_of() {
+    let sandbox = Sandbox::new();
+    let other = if cfg!(target_arch = "aarch64") { "linux/amd64" } else { "linux/arm64" };
+    sandbox.run_with_input(&["import", "--platform", other, "-c", "CMD [\"/x\"]", "-", "other"], &archive("x")).ok();
+    sandbox.run_with_input(&["import", "-c", "CMD [\"/x\"]", "-", "own"], &archive("x")).ok();
+    let warning =
+        format!("WARNING: The requested image's platform ({other}) does not match the detected host platform");
+    let warned = |arguments: &[&str]| sandbox.run(arguments).stderr.contains(&warning);
+    assert!(warned(&["create", "--pull", "never", "other"]));
+    assert!(warned(&["run", "--rm", "--network", "none", "other"]));
+    assert!(!warned(&["create", "--platform", other, "other"]));
+    assert!(!warned(&["create", "own"]));
 }

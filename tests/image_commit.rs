@@ -324,3 +324,31 @@ fn a_real_container_is_diffed_committed_and_run_again() {
     sandbox.ok(&["rm", "first", "second"]);
     sandbox.ok(&["rmi", "nginxnew:v1.2"]);
 }
+
+#[test]
+fn a_file_with_holes_keeps_them_wherever_it_goes() {
+    let sandbox = Sandbox::with_alpine();
+    let script = "printf begin >/sparse; truncate -s 64M /sparse; printf end >>/sparse; truncate -s 1M /empty";
+    sandbox.ok(&["run", "--name", "made", "--network", "none", "alpine", "sh", "-c", script]);
+    let room = |sandbox: &Sandbox, image: &str| {
+        let store = Store { root: sandbox.root(), runtime: sandbox.runtime() };
+        let fs = store.path(image::find(&store, image).unwrap().layer_dirs().pop().unwrap());
+        let [sparse, empty] = ["sparse", "empty"].map(|name| fs::metadata(fs.join(name)).unwrap());
+        assert_eq!((sparse.len(), empty.len()), ((64 << 20) + 3, 1 << 20));
+        (sparse.blocks() + empty.blocks()) * 512
+    };
+    sandbox.ok(&["commit", "made", "committed"]);
+    assert!(room(&sandbox, "committed") <= 64 << 10, "{}", room(&sandbox, "committed"));
+    let read = ["run", "--rm", "--network", "none", "committed", "sh", "-c", "head -c 6 /sparse; tail -c 4 /sparse"];
+    assert_eq!(sandbox.ok(&read), "begin\0\0end");
+    sandbox.put("Dockerfile", &format!("FROM alpine\nRUN {script}\n"));
+    sandbox.ok(&["build", "-q", "--network", "none", "-t", "built", "context"]);
+    sandbox.ok(&["save", "-o", "both.tar", "committed", "built"]);
+    let fresh = Sandbox::new();
+    fresh.ok(&["load", "-i", sandbox.file("both.tar").to_str().unwrap()]);
+    for image in ["committed", "built"] {
+        assert!(room(&sandbox, image) <= 64 << 10, "{image}");
+        assert!(room(&fresh, image) <= 64 << 10, "{image}");
+    }
+    sandbox.ok(&["rm", "made"]);
+}

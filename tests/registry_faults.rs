@@ -177,12 +177,12 @@ fn connections_that_always_break_are_given_up() {
     require!(REGISTRY);
     let registry = Registry::open();
     let (sandbox, _) = with_pushed_layers(&registry);
-    let cutter = Cutter::start(registry.port, |_| 20_000);
+    let cutter = Cutter::start(registry.port, |_| 6_000);
     let fresh = Sandbox::new();
     let said = fresh.fails(1, &["pull", &format!("{}/ann/big", cutter.host())]);
     assert!(said.contains("cut off again and again"), "{said}");
     assert_nothing_kept(&fresh);
-    let cutter = Cutter::start(registry.port, |_| 20_000);
+    let cutter = Cutter::start(registry.port, |_| 6_000);
     let name = format!("{}/ann/other", cutter.host());
     sandbox.ok(&["tag", "big", &name]);
     let said = sandbox.fails(1, &["push", &name]);
@@ -255,24 +255,163 @@ fn what_is_passing_is_tried_again() {
     assert!(fresh.ok(&["images", "-q"]).trim().len() == 12);
 }
 
-#[test]
-fn a_server_without_ranges_is_read_again() {
-    require!(REGISTRY);
+/// Pulls from a registry that breaks off in the middle of the layer the first time; gives whether each request for the layer
+/// was for a part of it.
+fn pulled_after_a_cut(refuses_parts: bool) -> Vec<bool> {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let list = asked.clone();
     let registry = Copied::start(Box::new(move |request, mut answer| {
         if is_layer(&answer) {
             let mut list = list.lock().unwrap();
-            list.push(request.header("range").map(str::to_owned));
+            let part = request.header("range").is_some();
+            list.push(part);
+            if part && refuses_parts {
+                return Answer::new(416, "");
+            }
             let half = answer.body.len() / 2;
             answer.cut = (list.len() == 1).then_some(half);
         }
         answer
     }));
-    let fresh = Sandbox::new();
-    fresh.ok(&["pull", &registry.image()]);
+    Sandbox::new().ok(&["pull", &registry.image()]);
     let asked = asked.lock().unwrap();
-    assert!(asked.len() == 2 && asked[0].is_none() && asked[1].is_some(), "{asked:?}");
+    asked.clone()
+}
+
+#[test]
+fn a_server_without_ranges_is_read_again() {
+    require!(REGISTRY);
+    assert_eq!(pulled_after_a_cut(false), [false, true]);
+    assert_eq!(pulled_after_a_cut(true), [false, true, false]);
+}
+
+#[test]
+fn many_short_connections_do_as_well_as_one() {
+    require!(REGISTRY);
+    let registry = Registry::open();
+    let (sandbox, _) = with_pushed_layers(&registry);
+    let cutter = Cutter::start(registry.port, |_| 100_000);
+    let name = format!("{}/ann/big", cutter.host());
+    let fresh = Sandbox::new();
+    fresh.ok(&["pull", "-q", &name]);
+    assert!(cutter.cuts.load(Ordering::SeqCst) > 50, "nothing was cut");
+    assert_eq!(id(&fresh, &name), id(&sandbox, "big"));
+}
+
+#[test]
+fn a_document_that_broke_off_is_read_again() {
+    require!(REGISTRY);
+    let count = AtomicU32::new(0);
+    let registry = Copied::start(Box::new(move |request, mut answer| {
+        let first = count.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
+        if request.path != "/v2/" && !is_layer(&answer) && first {
+            answer.cut = Some(answer.body.len() / 2);
+        }
+        answer
+    }));
+    Sandbox::new().ok(&["pull", &registry.image()]);
+}
+
+/// A registry that wants the token `good`, and a token server that answers as it is told.
+fn behind_tokens(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> (Copied, Arc<WebServer>) {
+    let count = AtomicU32::new(0);
+    let tokens = Arc::new(WebServer::start(move |_| answer(count.fetch_add(1, Ordering::SeqCst) as usize)));
+    let realm = format!("Bearer realm=\"http://{}/token\",service=\"here\",scope=\"x\"", tokens.host());
+    let registry = Copied::start(Box::new(move |request, answer| {
+        if request.header("authorization") == Some("Bearer good") {
+            return answer;
+        }
+        Answer::new(401, "").header("WWW-Authenticate", realm.clone())
+    }));
+    (registry, tokens)
+}
+
+fn log_in_by_file(sandbox: &Sandbox, host: &str) {
+    sandbox.put_home(".docker/config.json", &format!(r#"{{"auths": {{"{host}": {{"auth": "YW5uOnNlY3JldA=="}}}}}}"#));
+}
+
+#[test]
+fn token_servers_may_stumble_too() {
+    require!(REGISTRY);
+    let (registry, tokens) = behind_tokens(|number| match number {
+        0 => Answer::new(503, ""),
+        1 => Answer::new(429, ""),
+        2 => Answer::new(500, ""),
+        3 => Answer { cut: Some(3), ..Answer::new(200, r#"{"token":"good"}"#) },
+        _ => Answer::new(200, r#"{"token":"","access_token":"good"}"#),
+    });
+    Sandbox::new().ok(&["pull", &registry.image()]);
+    assert!(tokens.asked().len() >= 5);
+}
+
+#[test]
+fn a_password_is_not_told_again_and_again() {
+    require!(REGISTRY);
+    let long = format!(r#"{{"token":"{}"}}"#, "x".repeat(2 << 20));
+    for (answer, most, word) in [
+        (Answer::new(200, long), 1, "is longer than"),
+        (Answer::new(200, "<html>"), 1, "which gives none"),
+        (Answer::new(404, ""), 1, "404"),
+        (Answer::new(503, ""), 5, "503"),
+        (Answer::new(429, "").header("Retry-After", "3600"), 1, "429"),
+    ] {
+        let (registry, tokens) = behind_tokens(move |_| answer.clone());
+        let sandbox = Sandbox::new();
+        log_in_by_file(&sandbox, &registry.server.host());
+        let said = sandbox.fails(1, &["pull", &registry.image()]);
+        assert!(said.contains(word), "no `{word}` in:\n{said}");
+        assert_eq!(tokens.asked().len(), most, "{said}");
+        assert_nothing_kept(&sandbox);
+    }
+}
+
+#[test]
+fn a_limit_that_passes_is_waited_for() {
+    require!(REGISTRY);
+    for header in [None, Some(2)] {
+        let count = AtomicU32::new(0);
+        let registry = Copied::start(Box::new(move |_, answer| {
+            if count.fetch_add(1, Ordering::SeqCst) != 1 {
+                return answer;
+            }
+            let limited = Answer::new(429, "");
+            match header {
+                Some(seconds) => limited.header("Retry-After", http_date(seconds)),
+                None => limited,
+            }
+        }));
+        let begun = std::time::Instant::now();
+        Sandbox::new().ok(&["pull", &registry.image()]);
+        assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
+    }
+    // A limit of hours is told at once.
+    let registry = Copied::start(Box::new(|request, answer| match request.path.as_str() {
+        "/v2/" => answer,
+        _ => Answer::new(429, "").header("Retry-After", http_date(7200)),
+    }));
+    let said = Sandbox::new().fails(1, &["pull", &registry.image()]);
+    assert!(said.contains("again in 120 min") || said.contains("again in 2 hours"), "{said}");
+}
+
+/// So many seconds from now, as HTTP writes dates.
+fn http_date(seconds: i64) -> String {
+    let time = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).unwrap()
+}
+
+#[test]
+fn a_redirect_to_a_registry_that_wants_a_token_is_followed() {
+    require!(REGISTRY);
+    let (storage, tokens) = behind_tokens(|_| Answer::new(200, r#"{"token":"good"}"#));
+    let target = storage.server.host();
+    let front = WebServer::start(move |request| match request.path.as_str() {
+        "/v2/" => Answer::new(200, "{}"),
+        path => Answer::new(307, "").header("Location", format!("http://{target}{path}")),
+    });
+    let fresh = Sandbox::new();
+    log_in_by_file(&fresh, &front.host());
+    fresh.ok(&["pull", &format!("{}/ann/alpine", front.host())]);
+    assert!(tokens.asked().iter().all(|request| request.header("authorization").is_none()));
 }
 
 #[test]

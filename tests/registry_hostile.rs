@@ -166,3 +166,200 @@ fn words_of_a_registry_do_not_command_the_terminal() {
     });
     assert!(pull_fails(&server).contains("tea: short[31m and stout"));
 }
+
+/// Serves one document under every tag, and all others by their digests.
+fn serving(tagged: Vec<u8>, others: Vec<Vec<u8>>) -> WebServer {
+    WebServer::start(move |request| {
+        let wanted = request.path.rsplit('/').next().unwrap();
+        if request.path == "/v2/" {
+            return Answer::new(200, "{}");
+        }
+        match others.iter().find(|document| sha256(document) == wanted) {
+            Some(document) => Answer::new(200, document.clone()),
+            None if request.path.contains("/manifests/") && !wanted.contains(':') => Answer::new(200, tagged.clone()),
+            None => Answer::new(404, ""),
+        }
+    })
+}
+
+const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+/// A manifest with types that say what it is for.
+fn typed(config: (&str, &[u8]), layer: (&str, &[u8]), artifact: Option<&str>) -> Vec<u8> {
+    let descriptor = |(media_type, bytes): (&str, &[u8])| {
+        format!(r#"{{"mediaType":"{media_type}","digest":"{}","size":{}}}"#, sha256(bytes), bytes.len())
+    };
+    let artifact = artifact.map_or(String::new(), |artifact| format!(r#""artifactType":"{artifact}","#));
+    let (config, layer) = (descriptor(config), descriptor(layer));
+    format!(r#"{{"schemaVersion":2,{artifact}"config":{config},"layers":[{layer}]}}"#).into_bytes()
+}
+
+/// An entry of an index.
+fn entry(manifest: &[u8], more: &str) -> String {
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    format!(r#"{{"mediaType":"{media_type}","digest":"{}","size":{}{more}}}"#, sha256(manifest), manifest.len())
+}
+
+fn index(entries: &[String]) -> Vec<u8> {
+    format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(",")).into_bytes()
+}
+
+fn architecture() -> &'static str {
+    if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
+}
+
+#[test]
+fn an_index_may_list_other_things_before_the_image() {
+    let layer = vec![0; 1024];
+    let config = String::from_utf8(config(&[sha256(&layer)])).unwrap().replace("amd64", architecture()).into_bytes();
+    let foreign = String::from_utf8(config.clone()).unwrap().replace(architecture(), "s390x").into_bytes();
+    let image = typed((IMAGE_CONFIG, &config), (LAYER, &layer), None);
+    let other = typed((IMAGE_CONFIG, &foreign), (LAYER, &layer), None);
+    let chart = typed(("application/vnd.cncf.helm.config.v1+json", b"{}"), (LAYER, &layer), None);
+    let attestation = typed((IMAGE_CONFIG, &foreign), ("application/vnd.in-toto+json", b"{}"), None);
+    let unknown = r#","platform":{"architecture":"unknown","os":"unknown"}"#;
+    let here = format!(r#","platform":{{"architecture":"{}","os":"linux"}}"#, architecture());
+    let all = || vec![layer.clone(), config.clone(), foreign.clone(), image.clone(), other.clone(), chart.clone()];
+    let nested = index(&[entry(&chart, ""), entry(&image, &here)]);
+    for entries in [
+        // An artifact without a platform, then ours.
+        vec![entry(&chart, ""), entry(&image, &here)],
+        vec![entry(&attestation, r#","annotations":{"vnd.docker.reference.type":"x"}"#), entry(&image, "")],
+        vec![entry(&attestation, unknown), entry(&chart, r#","artifactType":"a/b""#), entry(&image, &here)],
+        // None names a platform: the configs do.
+        vec![entry(&chart, ""), entry(&other, ""), entry(&image, "")],
+        vec![entry(&nested, "")],
+    ] {
+        let others = [all(), vec![attestation.clone(), nested.clone()]].concat();
+        let server = serving(index(&entries), others);
+        let sandbox = Sandbox::new();
+        let name = format!("{}/x/y", server.host());
+        sandbox.ok(&["pull", "-q", &name]);
+        assert_eq!(sandbox.look(&name, "{{.Id}}"), sha256(&config), "{entries:?}");
+    }
+    let said = pull_fails(&serving(index(&[entry(&chart, "")]), all()));
+    assert!(said.contains("is a Helm chart, not an image"), "{said}");
+    let said = pull_fails(&serving(index(&[entry(&other, "")]), all()));
+    assert!(said.contains(&format!("no image for linux/{}", architecture())), "{said}");
+    // An index of nothing but indexes, each of the same two.
+    let mut twins = index(&[entry(&chart, ""), entry(&chart, "")]);
+    let mut others = all();
+    for _ in 0..12 {
+        others.push(twins.clone());
+        twins = index(&[entry(&twins, ""), entry(&twins, "")]);
+    }
+    let server = serving(twins, others);
+    pull_fails(&server);
+    assert!(server.asked().len() < 60, "{}", server.asked().len());
+}
+
+#[test]
+fn what_is_no_image_is_called_what_it_is() {
+    let layer = vec![0; 1024];
+    let config = config(&[sha256(&layer)]);
+    let cases = [
+        (
+            typed(("application/vnd.cncf.helm.config.v1+json", b"{}"), (LAYER, &layer), None),
+            "a Helm chart",
+            "helm pull",
+        ),
+        (
+            typed(
+                ("application/vnd.oci.empty.v1+json", b"{}"),
+                (LAYER, &layer),
+                Some("application/vnd.minirun.build-cache.v1"),
+            ),
+            "a build cache",
+            "--cache-from",
+        ),
+        (
+            typed((IMAGE_CONFIG, &config), ("application/vnd.dev.cosign.simplesigning.v1+json", b"{}"), None),
+            "a signature",
+            "not an image",
+        ),
+        (
+            typed(("application/vnd.oci.empty.v1+json", b"{}"), (LAYER, &layer), Some("text/x")),
+            "an artifact of the type text/x",
+            "oras",
+        ),
+        (typed(("application/vnd.unknown.config.v1+json", b"{}"), (LAYER, &layer), None), "an artifact", "oras"),
+        (
+            typed((IMAGE_CONFIG, &config), ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", &layer), None),
+            "layers are encrypted",
+            "--decryption-key",
+        ),
+        (
+            br#"{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","artifactType":"text/y","blobs":[]}"#
+                .to_vec(),
+            "an artifact of the type text/y",
+            "oras",
+        ),
+    ];
+    for (manifest, what, hint) in cases {
+        let server = serving(manifest, vec![config.clone(), layer.clone(), b"{}".to_vec()]);
+        let said = pull_fails(&server);
+        assert!(said.contains(what) && said.contains(hint), "no `{what}` and `{hint}` in:\n{said}");
+        assert!(!said.contains("damaged") && !said.contains("not valid"), "{said}");
+    }
+    // Ours, as a build leaves it.
+    let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(5 << 20));
+    let said = pull_fails(&serving(long.into_bytes(), Vec::new()));
+    assert!(said.contains("x/y:latest is longer than 4194304 bytes"), "{said}");
+    let server = WebServer::start(|request: &Request| match request.path.as_str() {
+        "/v2/" => Answer::new(200, "{}"),
+        path => Answer::new(307, "").header("Location", format!("{path}x")),
+    });
+    let said = pull_fails(&server);
+    assert!(said.contains("still redirects after 10") && server.asked().len() < 20, "{said}");
+}
+
+#[test]
+fn manifests_of_any_size_are_read_in_a_moment() {
+    let layer = vec![0; 1024];
+    let platform = |n| format!(r#","platform":{{"architecture":"a{n}","os":"b"}}"#);
+    let entries: Vec<String> = (0..18_000).map(|n| entry(&[], &platform(n))).collect();
+    let ids: Vec<String> = (0..50_000).map(|_| sha256(&layer)).collect();
+    let config = config(&ids);
+    let layers: Vec<(&[u8], u64)> = (0..25_000).map(|_| (layer.as_slice(), 1024)).collect();
+    let begun = std::time::Instant::now();
+    let said = pull_fails(&serving(index(&entries), Vec::new()));
+    assert!(said.contains("no image for") && said.len() < 2000, "{said}");
+    let said = pull_fails(&serving(manifest(&config, &layers), vec![config, layer.clone()]));
+    assert!(said.contains("layers") && said.len() < 2000, "{said}");
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_lies_beside_images_is_in_nobodys_way() {
+    let layer = vec![0; 1024];
+    let config = config(&[sha256(&layer)]);
+    let image = typed((IMAGE_CONFIG, &config), (LAYER, &layer), None);
+    let signature = typed((IMAGE_CONFIG, &config), ("application/vnd.dev.cosign.simplesigning.v1+json", b"{}"), None);
+    let chart = typed(("application/vnd.cncf.helm.config.v1+json", b"{}"), (LAYER, &layer), None);
+    let list = index(&[entry(&image, ""), entry(&chart, "")]);
+    let others = [layer, config, image.clone(), chart.clone()];
+    let server = WebServer::start(move |request| {
+        let wanted = request.path.rsplit('/').next().unwrap();
+        match wanted {
+            "list" if request.path.ends_with("tags/list") => Answer::new(200, r#"{"tags":["1","1.sig","2"]}"#),
+            "1" | "2" => Answer::new(200, image.clone()),
+            "1.sig" => Answer::new(200, signature.clone()),
+            "all" => Answer::new(200, list.clone()),
+            _ => others
+                .iter()
+                .find(|bytes| sha256(bytes) == wanted)
+                .map_or(Answer::new(200, "{}"), |bytes| Answer::new(200, bytes.clone())),
+        }
+    });
+    let sandbox = Sandbox::new();
+    let name = format!("{}/x/y", server.host());
+    let said = sandbox.ok(&["pull", "-a", &name]);
+    assert!(said.contains("is a signature, not an image"), "{said}");
+    assert_eq!(sandbox.ok(&["images", "--no-trunc", &name]).lines().count(), 3);
+    sandbox.ok(&["manifest", "create", "list", &format!("{name}:all")]);
+    let shown: serde_json::Value = serde_json::from_str(&sandbox.ok(&["manifest", "inspect", "list"])).unwrap();
+    assert_eq!(shown["manifests"][0]["platform"]["os"], "linux");
+    assert_eq!(shown["manifests"][1]["digest"], sha256(&chart));
+    assert!(shown["manifests"][1].get("platform").is_none(), "{shown}");
+}

@@ -2,6 +2,8 @@
 
 mod common;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use common::http::{Answer, WebServer};
 use common::registry::{Doors, PASSWORD, Registry, USER};
 use common::terminal::Terminal;
@@ -237,6 +239,83 @@ fn helpers_of_a_build_are_asked_outside_of_its_namespace() {
     let mut run = sandbox.command(&["run", "--rm", "--network", "none", &name, "true"]);
     common::finish(run.env("PATH", &path)).ok();
     assert!(std::fs::read_to_string(sandbox.file("asked")).unwrap().lines().all(|line| line == here));
+}
+
+/// A registry that lets nobody in, and so hears who asks.
+fn listening() -> WebServer {
+    WebServer::start(|_| Answer::new(401, "").header("WWW-Authenticate", "Basic realm=\"here\""))
+}
+
+/// The passwords that a registry was told.
+fn told(server: &WebServer) -> Vec<String> {
+    let asked = server.asked();
+    let mut told: Vec<String> = asked.iter().filter_map(|r| r.header("authorization")).map(str::to_owned).collect();
+    told.dedup();
+    told
+}
+
+#[test]
+fn of_podmans_logins_the_closest_counts() {
+    let [whole, team, other, docker] =
+        ["whole", "team", "other", "docker"].map(|p| STANDARD.encode(format!("ann:{p}")));
+    let entry = |key: &str, auth: &str| format!(r#""{key}": {{"auth": "{auth}"}}"#);
+    let pull = |podman: &dyn Fn(&str) -> Vec<String>, with_docker: bool, repository: &str| {
+        let (server, sandbox) = (listening(), Sandbox::new());
+        let text = format!(r#"{{"auths": {{ {} }}}}"#, podman(&server.host()).join(","));
+        std::fs::create_dir(sandbox.runtime().join("containers")).unwrap();
+        std::fs::write(sandbox.runtime().join("containers/auth.json"), text).unwrap();
+        if with_docker {
+            let text = format!(r#"{{"auths": {{ {} }}}}"#, entry(&server.host(), &docker));
+            sandbox.put_home(".docker/config.json", &text);
+        }
+        sandbox.fails(1, &["pull", &format!("{}/{repository}", server.host())]);
+        told(&server)
+    };
+    let all = |host: &str| {
+        vec![entry(host, &whole), entry(&format!("{host}/team"), &team), entry(&format!("{host}/teams/x"), &other)]
+    };
+    let basic = |auth: &String| vec![format!("Basic {auth}")];
+    assert_eq!(pull(&all, false, "team/app"), basic(&team));
+    assert_eq!(pull(&all, false, "teams/app"), basic(&whole));
+    assert_eq!(pull(&all, true, "team/app"), basic(&team));
+    assert_eq!(pull(&all, true, "teams/app"), basic(&docker));
+    // What is for another part of the registry is nobody's business here.
+    assert_eq!(pull(&|host: &str| vec![entry(&format!("{host}/other"), &other)], false, "team/app"), [""; 0]);
+}
+
+#[test]
+fn tokens_in_place_of_passwords() {
+    // One that the registry takes as it is.
+    let server = WebServer::start(|request| match request.header("authorization") {
+        Some("Bearer given") => Answer::new(404, ""),
+        _ => Answer::new(401, "").header("WWW-Authenticate", "Bearer realm=\"http://127.0.0.1:1/\",service=\"x\""),
+    });
+    let sandbox = Sandbox::new();
+    let text = format!(r#"{{"auths": {{"{}": {{"registrytoken": "given"}}}}}}"#, server.host());
+    sandbox.put_home(".docker/config.json", &text);
+    let said = sandbox.fails(1, &["pull", &format!("{}/x/y", server.host())]);
+    assert!(said.contains("not found"), "{said}");
+
+    // One that is exchanged, and is no longer good.
+    let tokens = WebServer::start(|request| {
+        if request.method == "POST" {
+            return Answer::new(401, "");
+        }
+        Answer::new(200, r#"{"token":"anybody"}"#)
+    });
+    let realm = format!("Bearer realm=\"http://{}/token\",service=\"x\"", tokens.host());
+    let server = WebServer::start(move |request| match request.header("authorization") {
+        Some("Bearer anybody") => Answer::new(403, r#"{"errors":[{"code":"DENIED"}]}"#),
+        _ => Answer::new(401, "").header("WWW-Authenticate", realm.clone()),
+    });
+    let text = format!(r#"{{"auths": {{"{}": {{"identitytoken": "old"}}}}}}"#, server.host());
+    sandbox.put_home(".docker/config.json", &text);
+    let name = format!("{}/x/y", server.host());
+    let said = sandbox.fails(1, &["pull", &name]);
+    assert!(said.contains("the login that is kept for") && said.contains("minirun login"), "{said}");
+    sandbox.run_with_input(&["import", "-", &name], &[0; 1024]).ok();
+    let said = sandbox.fails(1, &["push", &name]);
+    assert!(said.contains("refuses the identity token") && said.contains("log in again"), "{said}");
 }
 
 #[test]

@@ -554,7 +554,9 @@ fn what_is_no_archive_is_refused() {
     archive[0] = b'b';
     target.refuses(&archive, "the checksum is wrong");
     target.refuses(&[b'x'; 4096], "no tar header at byte 0");
-    target.refuses(b"BZh91AY&SY", "compressed by bzip2");
+    target.refuses(b"\x5d\0\0\x80\0", "compressed by lzma");
+    // The beginning of a bzip2 stream, and no more.
+    target.refuses(b"BZh91AY&SY", "in the middle");
     let mut negative = Header::new("a", b'0').bytes();
     negative[124..136].fill(0xff);
     hostile::seal(&mut negative);

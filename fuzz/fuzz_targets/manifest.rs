@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use minirun::image::platform::Platform;
+use minirun::image::platform::{self, Platform};
 use minirun::registry::manifest::{self, Kind};
 
 fuzz_target!(|document: &[u8]| {
@@ -16,8 +16,11 @@ fuzz_target!(|document: &[u8]| {
         }
         Ok(Kind::Index(index)) => {
             let wanted = Platform::here();
-            if let Ok(chosen) = manifest::choose(&index, &wanted, "fuzzed") {
+            for chosen in platform::candidates(&index, &wanted) {
                 assert!(chosen.platform().as_ref().is_none_or(|offered| wanted.takes_offered(offered)));
+            }
+            for offered in platform::offered(index.manifests().iter()) {
+                assert!(!offered.contains(char::is_control));
             }
         }
         Err(_) => {}

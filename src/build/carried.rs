@@ -14,7 +14,7 @@ use super::engine::{Builder, SIGNALS};
 use super::layers::{Pending, outcome};
 use crate::diag;
 use crate::image::digest::Digest;
-use crate::image::ingest::ingest;
+use crate::image::ingest::{NamedByBlob, ingest};
 use crate::image::owner::Owners;
 use crate::image::reference::Reference;
 use crate::image::unpack::{Limits, UnpackError};
@@ -159,7 +159,7 @@ impl Source {
             },
             Self::Unopened(_) | Self::Useless => return Ok(None),
         };
-        let ingested = ingest(entry, archive, owners, Limits::from_env(), &outcome.created);
+        let ingested = ingest(entry, archive, owners, Limits::from_env(), &outcome.created, NamedByBlob::No);
         // What the registry did is the cause of what the unpacker saw.
         if let Some(failure) = failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
             return Err(failure.into());

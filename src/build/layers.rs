@@ -12,7 +12,7 @@ use crate::image::freeze::{self, freeze};
 use crate::image::ingest::Ingested;
 use crate::image::owner::Owners;
 use crate::image::reduce::reduce;
-use crate::image::{self, Image, claim, config, layer};
+use crate::image::{self, Image, check_layers, claim, config, layer};
 use crate::store::{self, Belonging, Scratch, Store};
 use crate::sys::{On, SysError, process};
 use std::collections::BTreeMap;
@@ -150,6 +150,7 @@ impl Builder<'_> {
     /// A new directory with an empty `upper` and `work` in it, relative to the store; its root is as the stage's.
     pub fn directory(&mut self, number: usize) -> Result<PathBuf, BuildError> {
         let layers = self.state(number).layers.clone();
+        check_layers("with this step, the image", layers.len() + 1)?;
         let directory = self.directory_alone()?;
         create::like_lowest_root(self.store, &self.layer_directories(&layers), &directory.join("upper"));
         Ok(directory)

@@ -16,7 +16,7 @@ use crate::image;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
-use crate::registry::{Settings, credentials};
+use crate::registry::{Form, Settings, credentials};
 use crate::sys::process::LetThrough;
 use crate::userns;
 use clap::{Args, Subcommand};
@@ -293,7 +293,7 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     if pushes {
         let printer = Printer::new(arguments.quiet, arguments.quiet);
         let _ends_at_once = LetThrough::new(&build::SIGNALS);
-        pushed = super::registry::push_all(store, &names, None, &Settings::default(), &printer)?;
+        pushed = super::registry::push_all(store, &names, Form::default(), &Settings::default(), &printer)?;
     }
     if let Some(file) = &metadata_file {
         let told = built.image.map_or(Ok(json!({})), |image| metadata(store, &image, &names, pushed))?;

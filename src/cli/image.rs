@@ -233,7 +233,7 @@ fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failu
 
 #[derive(Args)]
 pub struct LoadArguments {
-    /// A docker-archive, an OCI archive or an OCI directory [default: standard input]
+    /// An archive or a directory, of Docker's or OCI's [default: standard input]
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Nothing is shown meanwhile anyway
@@ -256,6 +256,13 @@ fn load(store: &Store, arguments: &LoadArguments) -> Result<u8, Failure> {
         }
         for name in &loaded.names {
             println!("Loaded image: {}", name.familiar());
+        }
+        for name in &loaded.nameless {
+            eprintln!(
+                "note: invalid name `{name}` in the archive: image {} is loaded without it; give it one: minirun tag {} NAME",
+                loaded.id.short(),
+                loaded.id.short()
+            );
         }
     }
     Ok(0)

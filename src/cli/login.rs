@@ -81,7 +81,7 @@ pub fn login(arguments: LoginArguments) -> Result<u8, Failure> {
     if arguments.password.is_some() {
         eprintln!("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
     }
-    let kept = credentials::find(&registry)?;
+    let kept = credentials::find(&registry, "")?;
     let settings = arguments.registry.settings();
     // As with Docker, who is logged in already need not say it again.
     if arguments.username.is_none()

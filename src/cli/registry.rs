@@ -3,11 +3,12 @@
 use super::Context;
 use super::transfer::Printer;
 use crate::diag::{Diagnose, Failure};
-use crate::image::platform::Platform;
+use crate::image::manifest::Format;
+use crate::image::platform::{self, Platform};
 use crate::image::reference::Reference;
 use crate::image::stream::Compression;
 use crate::image::{Image, names};
-use crate::registry::{self, Policy, Pulled, RegistryError, Settings, credentials, list};
+use crate::registry::{self, Form, Policy, Pulled, RegistryError, Settings, credentials, list};
 use crate::store::Store;
 use crate::userns;
 use clap::{Args, Subcommand};
@@ -92,7 +93,11 @@ fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
         }
         for tag in list::tags(&arguments.image, &settings)? {
             let reference = Reference { tag: Some(tag), ..arguments.image.clone() };
-            report(&printer, &registry::pull(store, &reference, platform, &settings, &printer)?);
+            match registry::pull(store, &reference, platform, &settings, &printer) {
+                // Signatures lie under tags of their own beside what they are for.
+                Err(error @ RegistryError::Other { .. }) => printer.say(&format!("note: passed over: {error}")),
+                pulled => report(&printer, &pulled?),
+            }
         }
         println!("{}", arguments.image.name());
         return Ok(0);
@@ -150,6 +155,9 @@ pub struct PushArguments {
     /// Compress the layers so: gzip or zstd [default: as they came, else gzip]
     #[arg(long, visible_alias = "compression-format", value_name = "HOW")]
     compression: Option<LayerCompression>,
+    /// Write the manifest so: oci or v2s2 (Docker's) [default: as it came, else oci]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<ManifestFormat>,
     #[command(flatten)]
     registry: RegistryFlags,
 }
@@ -169,12 +177,35 @@ impl From<LayerCompression> for Compression {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ManifestFormat {
+    Oci,
+    V2s2,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a manifest in the format v2s2 has no words for zstd")]
+struct NoZstd;
+
+impl Diagnose for NoZstd {
+    fn hint(&self) -> Option<String> {
+        Some("leave one of them out: --compression zstd or --format v2s2".into())
+    }
+}
+
 fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
     userns::enter_and_answer(&context.store, credentials::answer)?;
     let settings = arguments.registry.settings();
     let printer = Printer::new(arguments.quiet, false);
     let is_whole = arguments.image.tag.is_some() || arguments.image.digest.is_some();
     let compression = arguments.compression.map(Compression::from);
+    if compression == Some(Compression::Zstd) && arguments.format == Some(ManifestFormat::V2s2) {
+        return Err(NoZstd.into());
+    }
+    let format = arguments.format.map(|format| match format {
+        ManifestFormat::Oci => Format::Oci,
+        ManifestFormat::V2s2 => Format::Docker,
+    });
     let references = if arguments.all_tags {
         if is_whole {
             return Err(OneTag.into());
@@ -190,7 +221,7 @@ fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
     if references.is_empty() {
         return Err(RegistryError::NotHere { reference: arguments.image }.into());
     }
-    push_all(&context.store, &references, compression, &settings, &printer)?;
+    push_all(&context.store, &references, Form { compression, format }, &settings, &printer)?;
     if arguments.quiet {
         references.iter().for_each(|reference| println!("{reference}"));
     }
@@ -201,7 +232,7 @@ fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
 pub fn push_all(
     store: &Store,
     references: &[Reference],
-    compression: Option<Compression>,
+    form: Form,
     settings: &Settings,
     printer: &Printer,
 ) -> Result<Option<crate::image::digest::Digest>, RegistryError> {
@@ -212,7 +243,7 @@ pub fn push_all(
             repository = reference.name();
             printer.say(&format!("The push refers to repository [{repository}]"));
         }
-        let pushed = registry::push(store, reference, compression, settings, printer)?;
+        let pushed = registry::push(store, reference, form, settings, printer)?;
         let tag = reference.tag.as_deref().unwrap_or_default();
         printer.say(&format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size));
         last = Some(pushed.digest);
@@ -255,6 +286,20 @@ impl From<When> for Policy {
 
 /// The image to make a container of, pulled if need be: by this program itself, inside the user namespace.
 pub fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
+    let image = found_or_pulled(context, name, flags)?;
+    let here = Platform::here();
+    if flags.platform.is_none() && !here.takes_config(image.config()) {
+        // Docker's own words, which people look for.
+        eprintln!(
+            "WARNING: The requested image's platform ({}) does not match the detected host platform ({here}) and no specific \
+             platform was requested",
+            platform::of_config(image.config())
+        );
+    }
+    Ok(image)
+}
+
+fn found_or_pulled(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
     let store = &context.store;
     let platform = flags.platform.as_ref();
     let policy = Policy::from(flags.pull);

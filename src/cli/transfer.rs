@@ -64,6 +64,7 @@ fn words(state: &State) -> Option<String> {
         State::Downloading { .. } | State::Pushing { .. } => return None,
         State::PullComplete => "Pull complete",
         State::LayerExists => "Layer already exists",
+        State::Foreign => "Skipped foreign layer",
         State::Mounted { from } => return Some(format!("Mounted from {from}")),
         State::Pushed => "Pushed",
     };

@@ -73,6 +73,7 @@ impl HttpError {
                     ureq::Error::HostNotFound
                         | ureq::Error::BadUri(_)
                         | ureq::Error::Http(_)
+                        | ureq::Error::TooManyRedirects
                         | ureq::Error::InvalidProxyUrl
                         | ureq::Error::ConnectProxyFailed(_)
                 ) || is_untrusted(source)

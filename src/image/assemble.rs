@@ -22,6 +22,7 @@ pub struct Parts<'a> {
 /// Publishes new layers, then the image, then its names. `claim` must be [`ImageClaim::intend`]ed for all layers, and
 /// those that are not new must be [`layer::adopt`]ed.
 pub fn assemble(store: &Store, scratch: &Scratch, claim: &ImageClaim, parts: Parts) -> Result<(), ImageError> {
+    super::check_layers(&format!("image {}", claim.image), parts.layers.len())?;
     for new in &parts.new {
         layer::prepare(&new.entry, &claim.image)?;
     }

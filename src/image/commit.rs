@@ -3,7 +3,7 @@
 use super::assemble::{Parts, assemble};
 use super::claim::{self, ImageClaim};
 use super::digest::Digest;
-use super::ingest::ingest;
+use super::ingest::{NamedByBlob, ingest};
 use super::owner::Owners;
 use super::reference::Reference;
 use super::stream;
@@ -45,7 +45,8 @@ pub fn commit(store: &Store, base: &Image, upper: &Path, options: Options) -> Re
                 pack::pack(upper, &items, &mut output)?;
                 output.finish().map_err(ImageError::Pack)
             });
-            let ingested = ingest(scratch.path().join("layer"), intake, &owners, Limits::unlimited(), &created);
+            let ingested =
+                ingest(scratch.path().join("layer"), intake, &owners, Limits::unlimited(), &created, NamedByBlob::No);
             (packer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), ingested)
         });
         match (packed, ingested) {

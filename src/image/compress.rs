@@ -90,7 +90,7 @@ enum Encoder {
     None,
     Gzip(Box<libdeflater::Compressor>),
     Zstd,
-    Xz,
+    Unsuited,
 }
 
 impl Encoder {
@@ -102,7 +102,7 @@ impl Encoder {
                 Self::Gzip(Box::new(libdeflater::Compressor::new(level)))
             }
             Compression::Zstd => Self::Zstd,
-            Compression::Xz => Self::Xz,
+            Compression::Xz | Compression::Bzip2 => Self::Unsuited,
         }
     }
 
@@ -116,7 +116,7 @@ impl Encoder {
                 Ok(member)
             }
             Self::Zstd => zstd::bulk::compress(&piece, ZSTD_LEVEL),
-            Self::Xz => Err(io::Error::other("registries take no xz")),
+            Self::Unsuited => Err(io::Error::other("layers are compressed by gzip or zstd only")),
         }
     }
 }

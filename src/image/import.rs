@@ -3,7 +3,7 @@
 use super::assemble::{Parts, assemble};
 use super::claim::{self, ImageClaim};
 use super::digest::Digest;
-use super::ingest::ingest;
+use super::ingest::{NamedByBlob, ingest};
 use super::owner::Owners;
 use super::platform::Platform;
 use super::reference::Reference;
@@ -29,7 +29,8 @@ pub fn import(store: &Store, archive: impl Read + Send, options: Options) -> Res
     options.platform.describe(&mut image);
     config::apply(&mut image, &options.changes);
     let scratch = store.scratch()?;
-    let unpacked = ingest(scratch.path().join("layer"), archive, &Owners::here()?, Limits::from_env(), &created);
+    let (entry, owners) = (scratch.path().join("layer"), Owners::here()?);
+    let unpacked = ingest(entry, archive, &owners, Limits::from_env(), &created, NamedByBlob::No);
     let unpacked = unpacked.map_err(|source| ImageError::Unpack { subject: options.origin.clone(), source })?;
 
     let comment = options.message.unwrap_or_else(|| format!("Imported from {}", options.origin));

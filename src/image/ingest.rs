@@ -22,6 +22,13 @@ pub struct Ingested {
     pub info: Info,
 }
 
+/// Whether something outside names the archive by the digest of its compressed form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum NamedByBlob {
+    Yes,
+    No,
+}
+
 /// Unpacks an archive, compressed or not, into the new directory `entry`.
 pub fn ingest(
     entry: PathBuf,
@@ -29,15 +36,22 @@ pub fn ingest(
     owners: &Owners,
     limits: Limits,
     created: &str,
+    named: NamedByBlob,
 ) -> Result<Ingested, UnpackError> {
     let fs = entry.join("fs");
     fs::create_dir_all(&fs).on("mkdir", &fs)?;
+    let limits = limits.on_disk_of(&fs)?;
     // An archive need not name its root, and nobody could enter what the umask may make of it.
     fs::set_permissions(&fs, fs::Permissions::from_mode(0o755)).on("chmod", &fs)?;
     let mut magic = [0; stream::MAGIC];
     let known = stream::fill(&mut source, &mut magic).map_err(TapeError::Read)?;
     let compression = Compression::of(&magic[..known]).map_err(UnpackError::Compression)?;
-    let keeps_blob = matches!(compression, Compression::Gzip | Compression::Zstd);
+    let keeps_blob = match compression {
+        Compression::None => false,
+        Compression::Gzip | Compression::Zstd => true,
+        // No registry need take these, so they are kept only where a manifest names them.
+        Compression::Xz | Compression::Bzip2 => named == NamedByBlob::Yes,
+    };
     let (recorder, displaced) = if keeps_blob {
         (None, None)
     } else {
@@ -69,7 +83,7 @@ pub fn ingest(
     if let Some(displaced) = tree.into_displaced().filter(|d| !d.moved.is_empty()) {
         record::write_index(&entry, &displaced.moved).on("write", entry.join(record::DISPLACED))?;
     }
-    let media_type = compression.media_type().unwrap_or_default();
+    let media_type = compression.media_type();
     let blob = blob.map(|blob| blob.finish(media_type)).transpose()?;
     let info = Info { diff_id, size: totals.size, entries: totals.entries, archive, blob, created: created.to_owned() };
     let path = entry.join("info.json");

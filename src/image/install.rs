@@ -4,7 +4,7 @@
 use super::assemble::{Parts, assemble};
 use super::claim::{self, ImageClaim};
 use super::digest::Digest;
-use super::ingest::{Ingested, ingest};
+use super::ingest::{Ingested, NamedByBlob, ingest};
 use super::owner::Owners;
 use super::reference::Reference;
 use super::unpack::Limits;
@@ -66,6 +66,7 @@ pub fn install(
     claim::recover(store)?;
     let id = Digest::of(&candidate.config);
     let image = Image::parse(id, &candidate.config)?;
+    super::check_layers(&format!("image {id}"), image.layers.len())?;
     if candidate.layers.len() != image.layers.len() {
         let (layers, diff_ids) = (candidate.layers.len(), image.layers.len());
         return Err(InstallError::Layers { image: id, layers, diff_ids }.into());
@@ -121,7 +122,8 @@ fn ingest_all(
     let one = |layer: &Missing| -> Result<Ingested, ImageError> {
         let archive = Stoppable { source: source.layer(layer.number)?, stop: stop.clone() };
         let entry = scratch.path().join(format!("layer-{}", layer.number));
-        let ingested = ingest(entry, archive, &owners, limits, created);
+        let named = if layer.blob.is_some() { NamedByBlob::Yes } else { NamedByBlob::No };
+        let ingested = ingest(entry, archive, &owners, limits, created, named);
         let failed = |source| ImageError::Unpack { subject: format!("layer {}", layer.diff_id), source };
         let ingested = ingested.map_err(failed)?;
         let (expected, found) = (layer.diff_id, ingested.info.diff_id);

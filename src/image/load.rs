@@ -1,11 +1,18 @@
-//! `load`: the images of a docker-archive, an OCI archive or an OCI directory, told apart by what they contain.
+//! `load`: the images of a docker-archive, an OCI archive, a directory of either, or one that skopeo or Podman has made, told
+//! apart by what they contain.
+
+mod directory;
+mod legacy;
 
 use super::ImageError;
 use super::archive::{Archive, ArchiveError};
 use super::digest::Digest;
 use super::install::{Candidate, InstallError, Source, install};
+use super::nature::{self, Nature};
 use super::platform::{self, Platform};
 use super::reference::Reference;
+use super::tape::printable;
+use super::unpack::UnpackError;
 use crate::diag::Diagnose;
 use crate::store::Store;
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
@@ -21,7 +28,7 @@ pub enum LoadError {
     Archive(#[from] ArchiveError),
     #[error(transparent)]
     Install(#[from] InstallError),
-    #[error("{archive} holds no images: it has neither manifest.json nor index.json")]
+    #[error("{archive} holds no images: it has neither index.json nor manifest.json nor repositories")]
     NoImages { archive: String },
     #[error("`{name}` in {archive} is not valid")]
     Document { archive: String, name: String, source: serde_json::Error },
@@ -31,6 +38,12 @@ pub enum LoadError {
     Algorithm { archive: String, digest: String },
     #[error("{archive} has no image for {wanted}; it has {}", offered.join(", "))]
     Platform { archive: String, wanted: String, offered: Vec<String> },
+    #[error("{archive} holds {}", nature.what)]
+    Other { archive: String, nature: Nature },
+    #[error("cannot unpack `{name}` in {archive}")]
+    Unpack { archive: String, name: String, source: UnpackError },
+    #[error("the layers of {id} in {archive} stand on each other without end")]
+    Endless { archive: String, id: String },
     #[error("indexes in {archive} refer to each other without end")]
     Nested { archive: String },
 }
@@ -40,6 +53,8 @@ impl Diagnose for LoadError {
         match self {
             Self::NoImages { .. } => Some("a root file system is made an image by: minirun import FILE NAME".into()),
             Self::Install(error) => error.hint(),
+            Self::Unpack { source, .. } => source.hint(),
+            Self::Other { nature, .. } => nature.hint.map(str::to_owned),
             Self::Archive(ArchiveError::Tape { source: super::tape::TapeError::Truncated(_), .. }) => {
                 Some("the archive is damaged or incomplete: fetch it again".into())
             }
@@ -52,6 +67,8 @@ impl Diagnose for LoadError {
 pub struct Loaded {
     pub id: Digest,
     pub names: Vec<Reference>,
+    /// Names in the archive that are not valid.
+    pub nameless: Vec<String>,
 }
 
 /// `None` is standard input.
@@ -63,7 +80,7 @@ pub fn load(store: &Store, path: Option<&Path>, wanted: Option<&Platform>) -> Re
     for found in candidates(&archive, wanted)? {
         let layers = Layers { archive: &archive, files: &found.files };
         let id = install(store, &found.image, &layers, threads)?;
-        loaded.push(Loaded { id, names: found.image.names });
+        loaded.push(Loaded { id, names: found.image.names, nameless: found.nameless });
     }
     Ok(loaded)
 }
@@ -72,6 +89,28 @@ pub fn load(store: &Store, path: Option<&Path>, wanted: Option<&Platform>) -> Re
 struct Found {
     image: Candidate,
     files: Vec<String>,
+    nameless: Vec<String>,
+}
+
+/// The names of an image in an archive, valid and invalid ones.
+#[derive(Default, Clone)]
+struct Names {
+    good: Vec<Reference>,
+    bad: Vec<String>,
+}
+
+impl Names {
+    fn add(&mut self, text: &str) {
+        match text.parse::<Reference>() {
+            Ok(name) => self.good.push(name.or_latest()),
+            Err(_) => self.bad.push(printable(text.as_bytes())),
+        }
+    }
+
+    fn extend(&mut self, other: &Self) {
+        self.good.extend(other.good.iter().cloned());
+        self.bad.extend(other.bad.iter().cloned());
+    }
 }
 
 fn candidates(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Found>, LoadError> {
@@ -81,7 +120,12 @@ fn candidates(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Found>
         return oci(archive, wanted, &names);
     }
     if archive.has("manifest.json") {
-        return docker(archive, wanted);
+        let document = archive.document("manifest.json")?;
+        let is_one = parse::<Value>(archive, "manifest.json", &document)?.is_object();
+        return if is_one { directory::images(archive, document, wanted) } else { docker(archive, wanted) };
+    }
+    if archive.has(legacy::REPOSITORIES) {
+        return legacy::images(archive, wanted);
     }
     Err(LoadError::NoImages { archive: archive.name.clone() })
 }
@@ -106,9 +150,10 @@ struct DockerImage {
 }
 
 impl DockerImage {
-    fn names(&self) -> Vec<Reference> {
-        let tags = self.repo_tags.iter().flatten();
-        tags.filter_map(|tag| tag.parse::<Reference>().ok()).map(Reference::or_latest).collect()
+    fn names(&self) -> Names {
+        let mut names = Names::default();
+        self.repo_tags.iter().flatten().for_each(|tag| names.add(tag));
+        names
     }
 }
 
@@ -128,8 +173,7 @@ fn docker(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Found>, Lo
             continue;
         }
         let files = image.layers.unwrap_or_default();
-        let image = Candidate { config, manifest: None, index: None, layers: vec![None; files.len()], names };
-        found.push(Found { image, files });
+        found.push(Found::of_files(config, files, names));
     }
     refuse_if_none(archive, wanted, found, others)
 }
@@ -147,13 +191,22 @@ fn refuse_if_none(
     Ok(found)
 }
 
+impl Found {
+    /// An image without a manifest: only its config tells the digests of the layers.
+    fn of_files(config: Vec<u8>, files: Vec<String>, names: Names) -> Self {
+        let layers = vec![None; files.len()];
+        let image = Candidate { config, manifest: None, index: None, layers, names: names.good };
+        Self { image, files, nameless: names.bad }
+    }
+}
+
 /// The names in `manifest.json`, by the digest of the config they belong to.
-fn docker_names(archive: &Archive) -> Result<HashMap<Digest, Vec<Reference>>, LoadError> {
-    let mut names: HashMap<Digest, Vec<Reference>> = HashMap::new();
+fn docker_names(archive: &Archive) -> Result<HashMap<Digest, Names>, LoadError> {
+    let mut names: HashMap<Digest, Names> = HashMap::new();
     for image in docker_images(archive)? {
         // A platform of the image that was not saved has no config here.
         if let Ok(config) = archive.document(&image.config) {
-            names.entry(Digest::of(&config)).or_default().extend(image.names());
+            names.entry(Digest::of(&config)).or_default().extend(&image.names());
         }
     }
     Ok(names)
@@ -162,18 +215,27 @@ fn docker_names(archive: &Archive) -> Result<HashMap<Digest, Vec<Reference>>, Lo
 fn oci(
     archive: &Archive,
     wanted: Option<&Platform>,
-    docker_names: &HashMap<Digest, Vec<Reference>>,
+    docker_names: &HashMap<Digest, Names>,
 ) -> Result<Vec<Found>, LoadError> {
     let index: ImageIndex = parse(archive, "index.json", &archive.document("index.json")?)?;
     let mut found: Vec<Found> = Vec::new();
     let mut others = Vec::new();
+    let mut nature = None;
     for descriptor in index.manifests() {
         let Some((manifest, document)) = choose(archive, descriptor, wanted, &mut others)? else { continue };
+        let fields: Value = parse(archive, "a manifest", &document)?;
+        if let Some(other) = nature::of(&fields) {
+            nature = Some(other);
+            continue;
+        }
         let config_name = blob_name(archive, manifest.config())?;
         let config = archive.document(&config_name)?;
         check(archive, "config", manifest.config(), &config)?;
-        // Something else that registries carry too, such as an attestation or a chart.
-        let Ok(known) = serde_json::from_slice(&config) else { continue };
+        // Something else that registries carry too.
+        let Ok(known) = serde_json::from_slice(&config) else {
+            nature = nature.or_else(|| nature::otherwise(&fields));
+            continue;
+        };
         let matches = wanted.cloned().unwrap_or_else(Platform::here).takes_config(&known);
         if !matches && (wanted.is_some() || index.manifests().len() > 1 && descriptor.platform().is_some()) {
             others.push(platform::of_config(&known).to_string());
@@ -184,22 +246,33 @@ fn oci(
             layers.push(Some(digest(archive, layer)?));
             files.push(blob_name(archive, layer)?);
         }
-        let mut names: Vec<Reference> = annotated_name(descriptor).into_iter().collect();
-        names.extend(docker_names.get(&Digest::of(&config)).into_iter().flatten().cloned());
+        let mut names = Names::default();
+        annotated_name(descriptor).into_iter().for_each(|name| names.add(name));
+        docker_names.get(&Digest::of(&config)).into_iter().for_each(|more| names.extend(more));
         // One image under several names is listed once for each.
         match found.iter_mut().find(|other| other.image.manifest.as_ref() == Some(&document)) {
-            Some(same) => same.image.names.extend(names),
+            Some(same) => {
+                same.image.names.extend(names.good);
+                same.nameless.extend(names.bad);
+            }
             None => {
-                let image = Candidate { config, manifest: Some(document), index: None, layers, names };
-                found.push(Found { image, files });
+                let image = Candidate { config, manifest: Some(document), index: None, layers, names: names.good };
+                found.push(Found { image, files, nameless: names.bad });
             }
         }
     }
     for one in &mut found {
         one.image.names.sort();
         one.image.names.dedup();
+        one.nameless.sort();
+        one.nameless.dedup();
     }
-    refuse_if_none(archive, wanted, found, others)
+    match nature {
+        Some(nature) if found.is_empty() && others.is_empty() => {
+            Err(LoadError::Other { archive: archive.name.clone(), nature })
+        }
+        _ => refuse_if_none(archive, wanted, found, others),
+    }
 }
 
 /// The manifest behind a descriptor, by way of any indexes. `None`: it is not for this platform, or not in the archive.
@@ -226,15 +299,13 @@ fn choose(
         }
         let index: ImageIndex = parse(archive, &name, &document)?;
         // An index may name platforms that were left out of the archive.
-        let present = index.manifests().iter().filter(|d| blob_name(archive, d).is_ok_and(|name| archive.has(&name)));
-        let present: Vec<&Descriptor> = present.collect();
-        let wanted = wanted.unwrap_or(&here);
-        let fits = |d: &&&Descriptor| d.platform().as_ref().is_none_or(|offered| wanted.takes_offered(offered));
-        let Some(chosen) = present.iter().find(fits) else {
-            others.extend(present.into_iter().filter_map(platform::of_descriptor).map(|p| p.to_string()));
+        let is_here = |d: &&Descriptor| blob_name(archive, d).is_ok_and(|name| archive.has(&name));
+        let candidates = platform::candidates(&index, wanted.unwrap_or(&here));
+        let Some(chosen) = candidates.into_iter().find(is_here) else {
+            others.extend(platform::offered(index.manifests().iter().filter(is_here)));
             return Ok(None);
         };
-        descriptor = (*chosen).clone();
+        descriptor = chosen.clone();
     }
     Err(LoadError::Nested { archive: archive.name.clone() })
 }
@@ -254,16 +325,12 @@ fn check(archive: &Archive, what: &'static str, descriptor: &Descriptor, bytes: 
 }
 
 /// containerd's annotation has the whole name; OCI's own often but the tag, which names nothing.
-fn annotated_name(descriptor: &Descriptor) -> Option<Reference> {
+fn annotated_name(descriptor: &Descriptor) -> Option<&str> {
     let annotations = descriptor.annotations().as_ref()?;
-    if let Some(name) = annotations.get("io.containerd.image.name") {
-        return name.parse().map(Reference::or_latest).ok();
-    }
-    let name = annotations.get("org.opencontainers.image.ref.name")?;
-    if !name.contains([':', '/']) {
-        return None;
-    }
-    name.parse().map(Reference::or_latest).ok()
+    let whole = annotations.get("io.containerd.image.name");
+    let name =
+        whole.or_else(|| annotations.get("org.opencontainers.image.ref.name").filter(|n| n.contains([':', '/'])));
+    name.map(String::as_str)
 }
 
 /// The layers of one image in an archive, by their files.

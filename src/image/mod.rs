@@ -23,6 +23,7 @@ pub mod load;
 pub mod location;
 pub mod manifest;
 pub mod names;
+pub mod nature;
 pub mod owner;
 mod pack;
 pub mod platform;
@@ -31,8 +32,9 @@ pub mod reduce;
 pub mod reference;
 pub mod remove;
 pub mod save;
+mod sparse;
 pub mod stream;
-mod tape;
+pub mod tape;
 mod tree;
 pub mod unpack;
 pub mod usage;
@@ -48,6 +50,9 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use unpack::UnpackError;
+
+/// What overlayfs takes as lower directories (OVL_MAX_STACK).
+pub const MOST_LAYERS: usize = 500;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
@@ -67,6 +72,8 @@ pub enum ImageError {
     LayerArchive { layer: Digest, source: std::io::Error },
     #[error("layers {wanted} and {found} begin with the same digits")]
     Collision { wanted: Digest, found: Digest },
+    #[error("{subject} has {count} layers, but the kernel lays no more than {MOST_LAYERS} on top of each other")]
+    ManyLayers { subject: String, count: usize },
     #[error("cannot unpack {subject}")]
     Unpack { subject: String, source: UnpackError },
     #[error("cannot pack the changes")]
@@ -105,6 +112,10 @@ impl Diagnose for ImageError {
             Self::ManyNames { names, .. } => {
                 Some(format!("remove one name: minirun rmi {}\nor the image with all of them: add -f", names[0]))
             }
+            Self::ManyLayers { .. } => Some(
+                "make it of fewer layers: several commands in one RUN, or its files in one layer, by minirun export and import"
+                    .into(),
+            ),
             Self::Load(error) => error.hint(),
             Self::Save(error) => error.hint(),
             Self::Install(error) => error.hint(),
@@ -197,6 +208,11 @@ impl Image {
         }
         Ok(size)
     }
+}
+
+/// What cannot run is not made.
+pub fn check_layers(subject: &str, count: usize) -> Result<(), ImageError> {
+    if count > MOST_LAYERS { Err(ImageError::ManyLayers { subject: subject.to_owned(), count }) } else { Ok(()) }
 }
 
 pub fn directory(store: &Store, id: &Digest) -> PathBuf {

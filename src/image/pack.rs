@@ -3,6 +3,7 @@
 use super::ImageError;
 use super::diff::{Item, Kind};
 use super::owner::{self, Stat};
+use super::sparse;
 use super::stream::Outlet;
 use super::unpack::is_applied;
 use crate::sys::{On, fs as sys};
@@ -115,13 +116,13 @@ impl<W: Sink> Packer<'_, W> {
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         self.header(name, b"", size, entry)?;
         // As long as the header says, though the container may write on.
-        self.contents(&file, name, size).map_err(ImageError::Pack)?;
+        self.contents(file, name, size).map_err(ImageError::Pack)?;
         Ok(true)
     }
 
-    fn contents(&mut self, file: &File, name: &[u8], size: u64) -> io::Result<()> {
+    fn contents(&mut self, file: File, name: &[u8], size: u64) -> io::Result<()> {
         self.output.contents(name, size)?;
-        let mut contents = file.take(size);
+        let mut contents = sparse::Reader::new(file, size)?;
         loop {
             let n = contents.read(&mut self.buffer)?;
             if n == 0 {
@@ -130,7 +131,7 @@ impl<W: Sink> Packer<'_, W> {
             self.output.write_all(&self.buffer[..n])?;
         }
         // Shorter than it was a moment ago.
-        io::copy(&mut io::repeat(0).take(contents.limit()), self.output)?;
+        io::copy(&mut io::repeat(0).take(contents.left()), self.output)?;
         self.output.contents_end();
         self.output.write_all(&[0; 512][..size.next_multiple_of(512).abs_diff(size) as usize])
     }

@@ -1,10 +1,16 @@
 //! Platforms: `os/architecture[/variant]`, and the choice among those an index offers.
 
 use super::config;
-use oci_spec::image::{Descriptor, ImageConfiguration, Platform as Offered};
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, Platform as Offered};
 use serde_json::{Value, json};
 use std::fmt;
 use std::str::FromStr;
+
+/// BuildKit's mark of an attestation.
+const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+const UNKNOWN: &str = "unknown";
+/// More than anybody reads; an index of a stranger may name thousands.
+const MOST_OFFERED: usize = 30;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform {
@@ -72,6 +78,38 @@ impl Platform {
     }
 }
 
+/// The entries of an index that may be the image for a platform: first those that name it, then those that name none. What
+/// else an index lists (attestations, artifacts) is passed over.
+pub fn candidates<'a>(index: &'a ImageIndex, wanted: &Platform) -> Vec<&'a Descriptor> {
+    let named = |d: &&Descriptor| d.platform().as_ref().is_some_and(|offered| wanted.takes_offered(offered));
+    let unnamed = |d: &&Descriptor| d.platform().is_none();
+    let images = || index.manifests().iter().filter(|descriptor| is_image(descriptor));
+    images().filter(named).chain(images().filter(unnamed)).collect()
+}
+
+/// Nothing says that it is something else.
+fn is_image(descriptor: &Descriptor) -> bool {
+    let marked = |name| descriptor.annotations().as_ref().is_some_and(|all| all.contains_key(name));
+    descriptor.artifact_type().is_none() && !marked(REFERENCE_TYPE)
+}
+
+/// The platforms that an index has images for, a few of them.
+pub fn offered<'a>(descriptors: impl Iterator<Item = &'a Descriptor>) -> Vec<String> {
+    let mut offered: Vec<String> = Vec::new();
+    // What is not an image, such as an attestation, is said to be for `unknown`.
+    for platform in descriptors.filter_map(of_descriptor).filter(|platform| platform.os != UNKNOWN) {
+        let platform = platform.to_string();
+        if offered.len() == MOST_OFFERED {
+            offered.push("…".into());
+            break;
+        }
+        if !offered.contains(&platform) {
+            offered.push(platform);
+        }
+    }
+    offered
+}
+
 /// As an index says it.
 pub fn of_descriptor(descriptor: &Descriptor) -> Option<Platform> {
     let offered = descriptor.platform().as_ref()?;
@@ -92,8 +130,15 @@ pub fn of_config(config: &ImageConfiguration) -> Platform {
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+        let parts = [Some(&self.os), Some(&self.architecture), self.variant.as_ref()];
+        for (number, part) in parts.into_iter().flatten().enumerate() {
+            if number > 0 {
+                f.write_str("/")?;
+            }
+            // It may come from an index of anybody, and goes to a terminal.
+            part.chars().filter(|c| !c.is_control()).take(64).try_for_each(|c| write!(f, "{c}"))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The recording of a tar stream whose files lie unpacked beside it: everything but their contents, from which the same
 //! stream comes back byte for byte, at a fraction of the room.
 
+use super::sparse;
 use super::tape::Record;
 use super::tree::Moved;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -94,7 +95,7 @@ type Decoder = zstd::stream::read::Decoder<'static, BufReader<File>>;
 
 enum Source {
     Literal(u64),
-    Contents(io::Take<File>),
+    Contents(sparse::Reader),
     Ended,
 }
 
@@ -122,7 +123,7 @@ impl Replay {
                 if file.metadata()?.len() != size {
                     return Err(io::Error::other("a file in it was changed"));
                 }
-                Source::Contents(file.take(size))
+                Source::Contents(sparse::Reader::new(file, size)?)
             }
             END => Source::Ended,
             _ => return Err(io::ErrorKind::InvalidData.into()),

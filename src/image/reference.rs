@@ -29,6 +29,9 @@ pub struct InvalidReference {
 
 impl crate::diag::Diagnose for InvalidReference {
     fn hint(&self) -> Option<String> {
+        if pasted(&self.name).is_some() {
+            return None;
+        }
         let lower = self.name.to_lowercase();
         if lower != self.name && lower.parse::<Reference>().is_ok() {
             return Some(format!("did you mean: {lower}"));
@@ -95,13 +98,49 @@ impl FromStr for Reference {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
-        parse(text).map_err(|reason| InvalidReference { name: text.to_owned(), reason })
+        parse(text).map_err(|reason| {
+            // Said here, since the parser of the command line shows no hints.
+            let meant = pasted(text).map_or(String::new(), |meant| format!("; did you mean: {meant}"));
+            InvalidReference { name: text.to_owned(), reason: reason + &meant }
+        })
     }
 }
 
+/// The name of the image that a page is about, or that an address holds.
+fn pasted(text: &str) -> Option<String> {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme), rest),
+        None => (None, text),
+    };
+    let place = rest.split(['?', '#']).next()?.trim_end_matches('/');
+    let parts: Vec<&str> = place.split('/').collect();
+    let meant = match parts[..] {
+        ["hub.docker.com", "_", name, ..] => name.to_owned(),
+        ["hub.docker.com", "layers", owner, name, tag, ..] => format!("{owner}/{name}:{tag}"),
+        ["hub.docker.com", "r", owner, name, ..] => format!("{owner}/{name}"),
+        ["quay.io", "repository", owner, name, ..] => format!("quay.io/{owner}/{name}"),
+        ["gallery.ecr.aws", owner, name, ..] => format!("public.ecr.aws/{owner}/{name}"),
+        ["github.com", owner, _, "pkgs", "container", name, ..]
+        | ["github.com", "orgs" | "users", owner, "packages", "container", "package", name, ..] => {
+            format!("ghcr.io/{owner}/{name}")
+        }
+        _ if scheme.is_some() => place.to_owned(),
+        _ => return None,
+    };
+    meant.parse::<Reference>().ok().map(|reference| reference.familiar())
+}
+
 fn parse(text: &str) -> Result<Reference, String> {
+    // As Podman and its kin say that it lies in a registry.
+    let text = text.strip_prefix("docker://").unwrap_or(text);
     if text.is_empty() {
         return Err("it is empty".into());
+    }
+    if let Some((scheme, _)) = text.split_once("://") {
+        return Err(format!("`{scheme}://` begins an address, not a name"));
+    }
+    if text.starts_with("hub.docker.com/") {
+        return Err("it is a page about images, and no registry".into());
     }
     let (rest, digest) = match text.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest.parse::<Digest>().map_err(|e| e.to_string())?)),
@@ -225,6 +264,26 @@ mod tests {
         let both: Reference = format!("a:1@{digest}").parse().unwrap();
         assert_eq!((both.tag.as_deref(), both.digest), (Some("1"), Some(digest)));
         assert_eq!("a".parse::<Reference>().unwrap().or_latest().familiar(), "a:latest");
+    }
+
+    #[test]
+    fn addresses_are_told_from_names() {
+        assert_eq!("docker://alpine:3".parse::<Reference>().unwrap().familiar(), "alpine:3");
+        for (address, name) in [
+            ("https://hub.docker.com/_/alpine", "alpine"),
+            ("hub.docker.com/_/alpine/", "alpine"),
+            ("https://hub.docker.com/r/ann/app/tags?name=1", "ann/app"),
+            ("hub.docker.com/r/ann/app", "ann/app"),
+            ("https://hub.docker.com/layers/library/alpine/3.20/images/x", "alpine:3.20"),
+            ("https://quay.io/repository/a/b?tab=tags", "quay.io/a/b"),
+            ("https://github.com/a/b/pkgs/container/c", "ghcr.io/a/c"),
+            ("https://github.com/orgs/a/packages/container/package/c", "ghcr.io/a/c"),
+            ("https://ghcr.io/a/b:1", "ghcr.io/a/b:1"),
+            ("oci://docker.io/library/alpine", "alpine"),
+        ] {
+            let error = address.parse::<Reference>().unwrap_err();
+            assert!(error.to_string().ends_with(&format!("; did you mean: {name}")), "{error}");
+        }
     }
 
     #[test]

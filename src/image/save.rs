@@ -201,6 +201,21 @@ fn blob_path(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
+/// The names once more, each with its top layer, as some older readers want them and Docker still writes them. `None`: there
+/// are no names.
+fn repositories(chosen: &[Chosen]) -> Option<Value> {
+    let mut repositories = json!({});
+    for one in chosen {
+        let Some((_, top, _)) = one.layers.last() else { continue };
+        for name in &one.names {
+            if let Some(tag) = &name.tag {
+                repositories[name.familiar_repository()][tag] = json!(top.hex());
+            }
+        }
+    }
+    repositories.as_object().is_some_and(|all| !all.is_empty()).then_some(repositories)
+}
+
 fn write_all(store: &Store, chosen: &[Chosen], format: Format, sink: &mut impl Sink) -> Result<(), ImageError> {
     sink.directory("blobs")?;
     sink.directory("blobs/sha256")?;
@@ -232,6 +247,9 @@ fn write_all(store: &Store, chosen: &[Chosen], format: Format, sink: &mut impl S
     if format == Format::Docker {
         let entries: Vec<Value> = chosen.iter().map(Chosen::docker_entry).collect();
         sink.document("manifest.json", json!(entries).to_string().as_bytes())?;
+        if let Some(repositories) = repositories(chosen) {
+            sink.document("repositories", repositories.to_string().as_bytes())?;
+        }
     }
     sink.document("oci-layout", json!({ "imageLayoutVersion": "1.0.0" }).to_string().as_bytes())?;
     // Last, since it is what makes the rest an image.

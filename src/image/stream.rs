@@ -9,6 +9,7 @@ pub enum Compression {
     Gzip,
     Zstd,
     Xz,
+    Bzip2,
 }
 
 /// Enough to tell all of them apart.
@@ -24,19 +25,20 @@ impl Compression {
             // A skippable frame, with which eStargz-like zstd layers may begin.
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Ok(Self::Xz),
-            [b'B', b'Z', b'h', ..] => Err("bzip2"),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Ok(Self::Bzip2),
             [0x5d, 0, 0, ..] => Err("lzma"),
             _ => Ok(Self::None),
         }
     }
 
-    /// What a registry calls a layer of it; `None`: registries do not know it.
-    pub fn media_type(self) -> Option<&'static str> {
+    /// What a registry calls a layer of it. The specification names the first three only; the others follow its pattern.
+    pub fn media_type(self) -> &'static str {
         match self {
-            Self::None => Some("application/vnd.oci.image.layer.v1.tar"),
-            Self::Gzip => Some("application/vnd.oci.image.layer.v1.tar+gzip"),
-            Self::Zstd => Some("application/vnd.oci.image.layer.v1.tar+zstd"),
-            Self::Xz => None,
+            Self::None => "application/vnd.oci.image.layer.v1.tar",
+            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+            Self::Xz => "application/vnd.oci.image.layer.v1.tar+xz",
+            Self::Bzip2 => "application/vnd.oci.image.layer.v1.tar+bzip2",
         }
     }
 
@@ -47,6 +49,7 @@ impl Compression {
             Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
             Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?),
             Self::Xz => Box::new(lzma_rust2::XzReader::new(input, true)),
+            Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(input)),
         })
     }
 }

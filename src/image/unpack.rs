@@ -2,16 +2,17 @@
 
 use super::owner::{NotGiven, Owners, Stat};
 use super::record::Recorder;
+use super::sparse;
 use super::stream::{self, Compression};
 use super::tape::{Entry, Kind, Run, Tape, TapeError, printable};
 use super::tree::{self, Components, Tree, TreeError};
 use crate::diag::Diagnose;
 use crate::store::StoreError;
-use crate::sys::{SysError, fs as sys};
+use crate::sys::{On, SysError, fs as sys};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -34,6 +35,8 @@ pub enum UnpackError {
     Unmapped { name: String, kind: &'static str, id: u64, owned: String },
     #[error("the archive has more than {0} bytes")]
     Bytes(u64),
+    #[error("the archive has more than the {0} bytes that are free on the disk it is unpacked to")]
+    Space(u64),
     #[error("the archive has more than {0} entries")]
     Entries(u64),
     #[error("the archive unpacks to more than {ratio} times its size")]
@@ -59,8 +62,11 @@ impl Diagnose for UnpackError {
                  sudo usermod --add-subuids 100000-{last} --add-subgids 100000-{last} $USER",
                 last = 100_000 + id.next_power_of_two().max(65_536) - 1
             )),
-            Self::Compression(by) => Some(format!("decompress it first, or use gzip, zstd or xz instead of {by}")),
+            Self::Compression(by) => {
+                Some(format!("decompress it first, or use gzip, bzip2, xz or zstd instead of {by}"))
+            }
             Self::Bytes(limit) => raise(Limits::BYTES, *limit),
+            Self::Space(_) => Some("the disk is full; see what minirun holds: minirun system df".into()),
             Self::Entries(limit) => raise(Limits::ENTRIES, *limit),
             Self::Ratio { ratio } => raise(Limits::RATIO, *ratio),
             _ => None,
@@ -73,6 +79,8 @@ impl Diagnose for UnpackError {
 pub struct Limits {
     /// The uncompressed archive, and the lengths of its files together.
     pub bytes: u64,
+    /// What the disk has room for: the uncompressed archive may be no longer. A file's holes take none.
+    pub free: u64,
     pub entries: u64,
     pub depth: usize,
     /// Uncompressed to compressed, looked at once there is more than [`Limits::RATIO_FROM`].
@@ -91,6 +99,7 @@ impl Limits {
         let read = |name, default| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
         Self {
             bytes: read(Self::BYTES, 128 << 30),
+            free: u64::MAX,
             entries: read(Self::ENTRIES, 10_000_000),
             depth: usize::try_from(read(Self::DEPTH, 256)).unwrap_or(256),
             ratio: read(Self::RATIO, 500),
@@ -99,13 +108,25 @@ impl Limits {
 
     /// For what was on this disk before.
     pub fn unlimited() -> Self {
-        Self { bytes: u64::MAX, entries: u64::MAX, depth: usize::MAX, ratio: u64::MAX }
+        Self { bytes: u64::MAX, free: u64::MAX, entries: u64::MAX, depth: usize::MAX, ratio: u64::MAX }
+    }
+
+    /// The same, but no more than fits on the disk that a directory is on, unless there is no limit at all.
+    pub fn on_disk_of(self, directory: &Path) -> Result<Self, SysError> {
+        if self.bytes == u64::MAX {
+            return Ok(self);
+        }
+        let found = rustix::fs::statvfs(directory).on("statvfs", directory)?;
+        Ok(Self { free: found.f_bavail.saturating_mul(found.f_frsize), ..self })
     }
 
     /// To be asked while the archive is being read.
     pub fn check(&self, compressed: u64, uncompressed: u64) -> Result<(), UnpackError> {
         if uncompressed > self.bytes {
             return Err(UnpackError::Bytes(self.bytes));
+        }
+        if uncompressed > self.free {
+            return Err(UnpackError::Space(self.free));
         }
         // An archive that is not compressed is never larger than itself.
         if uncompressed > Self::RATIO_FROM && uncompressed / self.ratio.max(1) > compressed {
@@ -209,7 +230,7 @@ impl<'a> Unpacker<'a> {
     fn contents<R: BufRead>(
         &self,
         tape: &mut Tape<R, Option<Recorder>>,
-        mut file: &File,
+        file: &File,
         size: u64,
         components: &Components,
     ) -> Result<(), UnpackError> {
@@ -220,13 +241,14 @@ impl<'a> Unpacker<'a> {
             Some(_) => false,
             None => true,
         };
+        let mut writer = sparse::Writer::new(file);
         loop {
             let bytes = tape.contents()?;
             if bytes.is_empty() {
-                return Ok(());
+                return writer.finish().map_err(|e| self.failed("ftruncate", components, e));
             }
             let n = bytes.len();
-            file.write_all(bytes).map_err(|e| self.failed("write", components, e))?;
+            writer.write(bytes).map_err(|e| self.failed("pwrite", components, e))?;
             if referred { tape.consume(n) } else { tape.consume_recorded(n)? }
         }
     }
@@ -448,10 +470,11 @@ mod tests {
 
     #[test]
     fn a_ratio_matters_only_beyond_a_size_that_could_do_harm() {
-        let limits = Limits { bytes: 100 << 30, entries: 1, depth: 1, ratio: 500 };
+        let limits = Limits { bytes: 100 << 30, free: 99 << 30, entries: 1, depth: 1, ratio: 500 };
         assert!(limits.check(1000, 1 << 30).is_ok());
         assert!(matches!(limits.check(1000, (1 << 30) + 1), Err(UnpackError::Ratio { ratio: 500 })));
         assert!(limits.check(1 << 30, 50 << 30).is_ok());
         assert!(matches!(limits.check(99 << 30, 101 << 30), Err(UnpackError::Bytes(_))));
+        assert!(matches!(limits.check(99 << 30, 100 << 30), Err(UnpackError::Space(_))));
     }
 }

@@ -1,9 +1,10 @@
 //! What a registry answers, in words.
 
 use super::RegistryError;
-use crate::http::HttpError;
+use jiff::Timestamp;
 use serde::Deserialize;
 use std::io::{self, Read};
+use std::time::Duration;
 use ureq::Body;
 use ureq::http::Response;
 
@@ -47,26 +48,46 @@ pub fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// The body, if it is no longer than it may be.
-pub fn text(response: Response<Body>, longest: u64) -> io::Result<Vec<u8>> {
+/// The body. `None`: it is longer than it may be.
+pub fn text(response: Response<Body>, longest: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     response.into_body().into_reader().take(longest + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > longest {
-        return Err(io::Error::other(format!("it is longer than {longest} bytes")));
-    }
-    Ok(bytes)
+    Ok((bytes.len() as u64 <= longest).then_some(bytes))
 }
 
 pub fn refusal(response: Response<Body>) -> Refusal {
     let status = response.status().as_u16();
     let limit = (status == 429).then(|| limit(|name| header(&response, name).map(str::to_owned)));
-    let body = text(response, LONGEST).unwrap_or_default();
-    let parsed: Errors = serde_json::from_slice(&body).unwrap_or_default();
+    let elsewhere = response.status().is_redirection().then(|| header(&response, "location").map(str::to_owned));
+    let body = text(response, LONGEST).ok().flatten().unwrap_or_default();
+    let (code, mut message) = words(&body);
+    if let Some(target) = elsewhere.flatten() {
+        message = plain(format!("it redirects to `{target}`, which is not followed"));
+    }
+    Refusal { status, code, message, limit }
+}
+
+/// The code and the message in the body of a refusal, whatever that is.
+pub fn words(body: &[u8]) -> (String, String) {
+    let parsed: Errors = serde_json::from_slice(body).unwrap_or_default();
     let first = parsed.errors.into_iter().next().unwrap_or_default();
     let message = if first.message.is_empty() { parsed.message.unwrap_or_default() } else { first.message };
-    // It goes to a terminal, and comes from anybody.
-    let plain = |text: String| text.chars().filter(|c| !c.is_control()).take(500).collect();
-    Refusal { status, code: plain(first.code), message: plain(message), limit }
+    (plain(first.code), plain(message))
+}
+
+/// Text that goes to a terminal and comes from anybody.
+fn plain(text: String) -> String {
+    text.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+/// `Retry-After`: a number of seconds, or a date (RFC 9110, section 10.2.3).
+pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(header).ok()?.timestamp();
+    Some(Duration::from_secs(u64::try_from(date.as_second() - now.as_second()).unwrap_or(0)))
 }
 
 fn limit(header: impl Fn(&str) -> Option<String>) -> Limit {
@@ -76,7 +97,9 @@ fn limit(header: impl Fn(&str) -> Option<String>) -> Limit {
     Limit {
         pulls: number(pulls),
         seconds: window.trim().strip_prefix("w=").and_then(number),
-        again_in: header("retry-after").and_then(|text| number(&text)),
+        again_in: header("retry-after")
+            .and_then(|text| retry_after(&text, Timestamp::now()))
+            .map(|wait| wait.as_secs()),
     }
 }
 
@@ -96,14 +119,21 @@ impl Refusal {
     }
 }
 
-/// Documents are short; who sends more is up to no good.
-pub fn document(response: Response<Body>, url: &str, longest: u64) -> Result<Vec<u8>, RegistryError> {
-    text(response, longest).map_err(|source| HttpError::Broken { url: url.to_owned(), source }.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn when_to_come_back() {
+        let now: Timestamp = "1994-11-06T08:49:07Z".parse().unwrap();
+        let wait = |header| retry_after(header, now).map(|wait| wait.as_secs());
+        assert_eq!(wait(" 120 "), Some(120));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(30));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:40:37 GMT"), Some(0));
+        for nonsense in ["", "-1", "soon", "99999999999999999999999", "Sun, 99 Nov 1994"] {
+            assert_eq!(wait(nonsense), None, "{nonsense}");
+        }
+    }
 
     #[test]
     fn the_hubs_limit() {

@@ -91,7 +91,7 @@ impl Artifact {
         let (id, size) = (digest.short(), descriptor.size());
         progress.layer(&id, State::Downloading { done: 0, total: size });
         let Self { session, repository, .. } = self;
-        Ok(Some(Download { session, repository, digest, size, id, progress, failure }.reader()))
+        Ok(Some(Download { session, repository, digest, size, urls: &[], id, progress, failure }.reader()))
     }
 }
 
@@ -126,7 +126,7 @@ impl Outgoing {
         progress: &dyn Progress,
     ) -> Result<(), RegistryError> {
         let session = endpoint::open(reference, settings)?;
-        self.push_to(store, &session, reference, kind, progress)
+        self.push_to(store, &session, reference, kind, settings, progress)
             .map_err(|error| verdict::explain(error, &session, reference, Verb::Push))
     }
 
@@ -136,11 +136,12 @@ impl Outgoing {
         session: &Session,
         reference: &Reference,
         kind: &Kind,
+        settings: &Settings,
         progress: &dyn Progress,
     ) -> Result<(), RegistryError> {
         let target = || Target { session, repository: &reference.repository, progress };
         let diff_ids: Vec<Digest> = self.layers.iter().map(|(_, diff_id)| *diff_id).collect();
-        let layers = push::layers(store, target(), reference, &diff_ids)?;
+        let layers = push::layers(store, target(), reference, &diff_ids, settings)?;
         let names = self.layers.iter().map(|(name, _)| name);
         let mut parts: Vec<Value> = names.zip(&layers).map(|(name, blob)| part(name, blob)).collect();
         for (name, bytes) in &self.documents {

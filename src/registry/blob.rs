@@ -3,13 +3,13 @@
 use super::answer;
 use super::session::{ATTEMPTS, Scope, Session, pause};
 use super::{Progress, RegistryError, State};
-use crate::http::HttpError;
+use crate::http::{HttpError, is_url};
 use crate::image::digest::Digest;
 use std::io::{self, Read};
 use std::sync::Mutex;
 
 /// Having got so far since the last cut, it is as if there had been none.
-const HEADWAY: u64 = 256 << 10;
+pub const HEADWAY: u64 = 8 << 10;
 /// A line for every byte would cost more than the byte.
 const REPORT: u64 = 256 << 10;
 
@@ -18,6 +18,8 @@ pub struct Download<'a> {
     pub repository: &'a str,
     pub digest: Digest,
     pub size: u64,
+    /// Where else it is, as the manifest says.
+    pub urls: &'a [String],
     /// How the progress calls it.
     pub id: String,
     pub progress: &'a dyn Progress,
@@ -27,7 +29,7 @@ pub struct Download<'a> {
 
 impl<'a> Download<'a> {
     pub fn reader(self) -> Stream<'a> {
-        Stream { download: self, body: None, at: 0, cuts: 0, cut_at: 0, reported: 0 }
+        Stream { download: self, body: None, at: 0, ranges: true, cuts: 0, cut_at: 0, reported: 0 }
     }
 }
 
@@ -35,6 +37,8 @@ pub struct Stream<'a> {
     download: Download<'a>,
     body: Option<Box<dyn Read + Send>>,
     at: u64,
+    /// The server has not refused a part of the blob yet.
+    ranges: bool,
     /// Cuts without headway in between.
     cuts: u32,
     cut_at: u64,
@@ -47,12 +51,23 @@ impl Stream<'_> {
         let url = session.url(&format!("{repository}/blobs/{digest}"));
         let range = format!("bytes={}-", self.at);
         let headers = [("range", range.as_str())];
-        let headers = if self.at == 0 { &[][..] } else { &headers[..] };
-        let response = session.get(&url, headers, &Scope::pull(repository))?;
+        let headers = if self.at == 0 || !self.ranges { &[][..] } else { &headers[..] };
+        let mut response = session.get(&url, headers, &Scope::pull(repository))?;
+        for other in self.download.urls.iter().filter(|url| is_url(url)) {
+            if response.status().is_success() || response.status() == 416 {
+                break;
+            }
+            response = session.get(other, headers, &Scope::none())?;
+        }
         let (skip, whole) = match response.status().as_u16() {
             // Of a server that knows no ranges, the part that is here is read once more.
             200 => (self.at, answer::header(&response, "content-length").and_then(|n| n.parse().ok())),
             206 if begins_at(answer::header(&response, "content-range"), self.at) => (0, None),
+            // It gave a part before, or it would not be asked for one: the whole must do.
+            416 if self.ranges && self.at > 0 => {
+                self.ranges = false;
+                return Ok(());
+            }
             206 => return Err(HttpError::Broken { url, source: io::ErrorKind::InvalidData.into() }.into()),
             _ => return Err(answer::refusal(response).into_error(&format!("layer {digest}"))),
         };
@@ -108,10 +123,11 @@ impl Read for Stream<'_> {
                 Err(error) => return Err(self.fail(error)),
             };
             self.body = None;
-            if self.at - self.cut_at >= HEADWAY {
-                self.cuts = 0;
+            let headway = self.at - self.cut_at >= HEADWAY;
+            (self.cuts, self.cut_at) = (if headway { 0 } else { self.cuts + 1 }, self.at);
+            if headway {
+                continue;
             }
-            (self.cuts, self.cut_at) = (self.cuts + 1, self.at);
             if self.cuts >= ATTEMPTS {
                 let Download { digest, size, .. } = self.download;
                 let cut = RegistryError::Cut { what: format!("layer {digest}"), at: self.at, size };

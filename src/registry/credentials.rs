@@ -54,13 +54,15 @@ pub enum Credential {
     },
     /// A token that stands for a password.
     Identity(String),
+    /// A token that registries take as it is (`registrytoken`).
+    Token(String),
 }
 
 impl Credential {
     pub fn user(&self) -> Option<String> {
         match self {
             Self::Password { user, .. } => Some(user.clone()),
-            Self::Identity(_) => None,
+            Self::Identity(_) | Self::Token(_) => None,
         }
     }
 }
@@ -106,16 +108,24 @@ impl Config {
         own.or_else(|| self.fields.get("credsStore")).and_then(Value::as_str).filter(|name| !name.is_empty())
     }
 
-    /// The key and the entry of a registry. Others may have written it as a whole address.
-    fn entry(&self, registry: &str) -> Option<(String, &Value)> {
+    /// The key and the entry of a registry as a whole. Others may have written it as a whole address.
+    fn entry(&self, registry: &str) -> Option<(&String, &Value)> {
         let auths = self.fields.get("auths")?.as_object()?;
-        let same = |found: &str| {
-            let host = found.split_once("://").map_or(found, |(_, rest)| rest);
-            let host = host.split('/').next().unwrap_or_default();
-            host == registry || registry == "docker.io" && host == "index.docker.io"
-        };
-        let found = auths.get_key_value(key(registry)).or_else(|| auths.iter().find(|(found, _)| same(found)));
-        found.map(|(key, entry)| (key.clone(), entry))
+        auths.get_key_value(key(registry)).or_else(|| auths.iter().find(|(key, _)| place(key) == (registry, "")))
+    }
+
+    /// Returns the credential with the longest key that fits a repository, and the length of its namespace: Podman's keys may
+    /// name part of a registry.
+    fn closest(&self, registry: &str, repository: &str) -> Option<(usize, Credential)> {
+        let auths = self.fields.get("auths")?.as_object()?;
+        let parts = auths.iter().filter_map(|(key, entry)| match place(key) {
+            (host, part) if host == registry && !part.is_empty() && is_below(repository, part) => {
+                Some((part.len(), of_entry(entry)?))
+            }
+            _ => None,
+        });
+        let whole = || Some((0, of_entry(self.entry(registry)?.1)?));
+        parts.max_by_key(|(length, _)| *length).or_else(whole)
     }
 
     fn set(&mut self, registry: &str, entry: Value) {
@@ -127,7 +137,7 @@ impl Config {
     }
 
     fn remove(&mut self, registry: &str) -> bool {
-        let Some((key, _)) = self.entry(registry) else { return false };
+        let Some(key) = self.entry(registry).map(|(key, _)| key.clone()) else { return false };
         let auths = self.fields.get_mut("auths").and_then(Value::as_object_mut);
         auths.is_some_and(|auths| auths.remove(&key).is_some())
     }
@@ -161,32 +171,52 @@ fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// What is kept for a registry. A helper may want to know who asks, and so is asked outside of any user namespace; one that
-/// fails there must not keep public images from being pulled.
-pub fn find(registry: &str) -> Result<Option<Credential>, CredentialError> {
+/// Splits a key of `auths` into the host and a namespace on it: `https://index.docker.io/v1/` is the whole Hub, `quay.io/team`
+/// a namespace.
+fn place(key: &str) -> (&str, &str) {
+    let place = key.split_once("://").map_or(key, |(_, rest)| rest);
+    let (host, part) = place.split_once('/').unwrap_or((place, ""));
+    let host = if host == "index.docker.io" { "docker.io" } else { host };
+    match part.trim_end_matches('/') {
+        "v1" | "v2" => (host, ""),
+        part => (host, part),
+    }
+}
+
+fn is_below(repository: &str, part: &str) -> bool {
+    repository.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What is kept for a repository, `""` for a registry as a whole: by the longest key that fits, Docker's before Podman's.
+pub fn find(registry: &str, repository: &str) -> Result<Option<Credential>, CredentialError> {
     let docker = Config::docker()?;
-    if let Some(helper) = docker.helper(registry) {
-        let answer = if userns::is_inside() { userns::ask(registry.as_bytes()) } else { None };
-        let found = match answer {
-            Some(answer) => serde_json::from_slice(&answer).ok().flatten(),
-            None => helper::get(helper, key(registry))?,
-        };
-        if found.is_some() {
-            return Ok(found);
-        }
-    }
-    if let Some((_, entry)) = docker.entry(registry) {
-        return Ok(of_entry(entry));
-    }
     let podman = variable("REGISTRY_AUTH_FILE")
         .or_else(|| variable("XDG_RUNTIME_DIR").map(|directory| directory.join("containers/auth.json")));
-    let Some(podman) = podman else { return Ok(None) };
-    Ok(Config::read(podman)?.entry(registry).and_then(|(_, entry)| of_entry(entry)))
+    let podman = podman.map(Config::read).transpose()?;
+    let configs = [podman.as_ref(), Some(&docker)].into_iter().flatten();
+    // Of two that are as long, the last.
+    let closest = configs.filter_map(|config| config.closest(registry, repository)).max_by_key(|(length, _)| *length);
+    if closest.as_ref().is_none_or(|(length, _)| *length == 0)
+        && let Some(helper) = docker.helper(registry)
+        && let Some(found) = ask(helper, registry)?
+    {
+        return Ok(Some(found));
+    }
+    Ok(closest.map(|(_, credential)| credential))
+}
+
+/// A helper may want to know who asks, and so is asked outside of any user namespace; one that fails there must not keep
+/// public images from being pulled.
+fn ask(helper: &str, registry: &str) -> Result<Option<Credential>, CredentialError> {
+    match if userns::is_inside() { userns::ask(registry.as_bytes()) } else { None } {
+        Some(answer) => Ok(serde_json::from_slice(&answer).ok().flatten()),
+        None => Ok(helper::get(helper, key(registry))?),
+    }
 }
 
 /// Tells the half of this command that is inside the user namespace what is kept for the registry that it asks for.
 pub fn answer(registry: &[u8]) -> Vec<u8> {
-    let credential = find(&String::from_utf8_lossy(registry)).unwrap_or_else(|error| {
+    let credential = find(&String::from_utf8_lossy(registry), "").unwrap_or_else(|error| {
         diag::report(&error);
         eprintln!("note: going on without a login");
         None
@@ -197,6 +227,9 @@ pub fn answer(registry: &[u8]) -> Vec<u8> {
 fn of_entry(entry: &Value) -> Option<Credential> {
     if let Some(token) = entry["identitytoken"].as_str().filter(|token| !token.is_empty()) {
         return Some(Credential::Identity(token.to_owned()));
+    }
+    if let Some(token) = entry["registrytoken"].as_str().filter(|token| !token.is_empty()) {
+        return Some(Credential::Token(token.to_owned()));
     }
     // Written by hand, perhaps.
     if let (Some(user), Some(password)) = (entry["username"].as_str(), entry["password"].as_str()) {
@@ -259,15 +292,31 @@ mod tests {
             "localhost:5000": { "identitytoken": "t", "auth": auth },
             "plain:1": { "username": "ann", "password": "a:b" },
             "broken": { "auth": "!" },
+            "token.example.org": { "registrytoken": "r" },
+            "quay.io": { "username": "ann", "password": "whole" },
+            "quay.io/team": { "username": "ann", "password": "team" },
+            "quay.io/team/app": { "username": "ann", "password": "app" },
+            "part.example.org/other": { "auth": auth },
         }});
         let Value::Object(fields) = fields else { unreachable!() };
         let config = Config { path: PathBuf::new(), fields };
-        let find = |registry: &str| config.entry(registry).and_then(|(_, entry)| of_entry(entry));
+        let find_for = |registry: &str, repository| config.closest(registry, repository).map(|(_, found)| found);
+        let find = |registry| find_for(registry, "x/y");
         let password = Some(Credential::Password { user: "ann".into(), password: "a:b".into() });
         assert!(
             find("plain:1") == password && find("docker.io") == password && find("registry.example.org") == password
         );
         assert!(find("localhost:5000") == Some(Credential::Identity("t".into())));
-        assert!(find("broken").is_none() && find("localhost").is_none());
+        assert!(find("token.example.org") == Some(Credential::Token("r".into())));
+        assert!(find("broken").is_none() && find("localhost").is_none() && find("part.example.org").is_none());
+        for (repository, expected) in
+            [("x", "whole"), ("team", "team"), ("team/x", "team"), ("team/app/y", "app"), ("teamx/app", "whole")]
+        {
+            let found = find_for("quay.io", repository);
+            assert!(
+                matches!(found, Some(Credential::Password { password, .. }) if password == expected),
+                "{repository}"
+            );
+        }
     }
 }

@@ -27,7 +27,7 @@ pub fn open_place(place: &Place, settings: &Settings) -> Result<Session, Registr
     let outside = Client::new(&Trust { anybody, ..Trust::default() });
     let credential = match &settings.login {
         Login::Known(credential) if !place.is_mirror => credential.clone(),
-        _ => credentials::find(registry)?,
+        _ => credentials::find(registry, &place.repository)?,
     };
     let session = |scheme: &str| {
         let base = format!("{scheme}://{host}");

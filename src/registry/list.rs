@@ -9,6 +9,7 @@ use super::{RegistryError, Settings, Silent, endpoint};
 use crate::diag::Diagnose;
 use crate::image::Image;
 use crate::image::digest::Digest;
+use crate::image::nature;
 use crate::image::platform::{self, Platform};
 use crate::image::reference::Reference;
 use crate::store::{self, Store};
@@ -141,7 +142,11 @@ impl List {
     /// The index, as it would be pushed.
     pub fn document(&self) -> Value {
         let entries = self.members.iter().map(|one| {
-            json!({ "mediaType": one.media_type, "digest": one.digest, "size": one.size, "platform": one.platform })
+            let mut entry = json!({ "mediaType": one.media_type, "digest": one.digest, "size": one.size });
+            if !one.platform.is_null() {
+                entry["platform"] = one.platform.clone();
+            }
+            entry
         });
         json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries.collect::<Vec<_>>() })
     }
@@ -209,14 +214,21 @@ fn member(session: &Session, reference: Reference, document: &Document) -> Resul
     let Kind::Image(image) = manifest::parse(&document.bytes, &reference.familiar())? else {
         return Err(RegistryError::Nested { subject: reference.familiar() });
     };
-    let config = manifest::config(session, &reference.repository, image.config())?;
-    let image = Image::parse(Digest::of(&config), &config)?;
+    let fields = serde_json::from_slice(&document.bytes).unwrap_or_default();
+    let platform = match nature::of(&fields) {
+        // An index may list other things beside its images.
+        Some(_) => Value::Null,
+        None => {
+            let config = manifest::config(session, &reference.repository, image.config())?;
+            described(&platform::of_config(Image::parse(Digest::of(&config), &config)?.config()))
+        }
+    };
     Ok(Member {
         reference,
         digest: document.digest,
         size: document.bytes.len(),
         media_type: manifest::media_type(&document.bytes),
-        platform: described(&platform::of_config(image.config())),
+        platform,
     })
 }
 

@@ -1,12 +1,12 @@
 //! Manifests and indexes: fetched by tag or digest, checked, and the one chosen that is for a platform.
 
-use super::answer::{self, header};
+use super::RegistryError;
+use super::answer::header;
 use super::session::{Scope, Session};
-use super::{Refusal, RegistryError};
 use crate::image::digest::Digest;
 use crate::image::layer::Blob;
 use crate::image::manifest::OCI_MANIFEST;
-use crate::image::platform::{self, Platform};
+use crate::image::nature;
 use crate::image::reference::Reference;
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde_json::Value;
@@ -44,11 +44,7 @@ pub fn digest_of(session: &Session, repository: &str, tag: &str) -> Result<Optio
 pub fn get(session: &Session, repository: &str, which: &str) -> Result<Document, RegistryError> {
     let url = session.url(&format!("{repository}/manifests/{which}"));
     let subject = subject(session, repository, which);
-    let response = session.get(&url, &[("accept", ACCEPT)], &Scope::pull(repository))?;
-    if response.status() != 200 {
-        return Err(answer::refusal(response).into_error(&subject));
-    }
-    let bytes = answer::document(response, &url, LONGEST)?;
+    let bytes = session.document(&url, &[("accept", ACCEPT)], &Scope::pull(repository), LONGEST, &subject)?;
     let digest = Digest::of(&bytes);
     match which.parse::<Digest>() {
         Ok(expected) if expected != digest => {
@@ -80,19 +76,11 @@ pub fn parse(document: &[u8], subject: &str) -> Result<Kind, RegistryError> {
         (true, false) => serde_json::from_slice(document).map(Kind::Index).map_err(invalid),
         (false, true) => serde_json::from_slice(document).map(Kind::Image).map_err(invalid),
         (false, false) if fields["schemaVersion"] == 1 => Err(RegistryError::Ancient { subject: subject.to_owned() }),
-        (false, false) => Err(RegistryError::NoImage { subject: subject.to_owned() }),
+        (false, false) => Err(match nature::of(&fields) {
+            Some(nature) => RegistryError::Other { subject: subject.to_owned(), nature },
+            None => RegistryError::NoImage { subject: subject.to_owned() },
+        }),
     }
-}
-
-/// The image in an index that is for `wanted`, else for this machine.
-pub fn choose<'a>(index: &'a ImageIndex, wanted: &Platform, subject: &str) -> Result<&'a Descriptor, RegistryError> {
-    let fits = |d: &&Descriptor| d.platform().as_ref().is_none_or(|offered| wanted.takes_offered(offered));
-    index.manifests().iter().find(fits).ok_or_else(|| {
-        let offered = index.manifests().iter().filter_map(platform::of_descriptor).map(|p| p.to_string());
-        // What is not an image, such as an attestation, is said to be for `unknown`.
-        let offered = offered.filter(|platform| !platform.starts_with("unknown/")).collect();
-        RegistryError::Platform { subject: subject.to_owned(), wanted: wanted.to_string(), offered }
-    })
 }
 
 pub fn digest(descriptor: &Descriptor, subject: &str) -> Result<Digest, RegistryError> {
@@ -127,12 +115,8 @@ pub fn document(
 ) -> Result<Vec<u8>, RegistryError> {
     let expected = digest(descriptor, repository)?;
     let url = session.url(&format!("{repository}/blobs/{expected}"));
-    let response = session.get(&url, &[], &Scope::pull(repository))?;
-    if response.status() != 200 {
-        let refusal: Refusal = answer::refusal(response);
-        return Err(refusal.into_error(&format!("{what} {expected}")));
-    }
-    let bytes = answer::document(response, &url, LONGEST_DOCUMENT)?;
+    let subject = format!("{what} {expected}");
+    let bytes = session.document(&url, &[], &Scope::pull(repository), LONGEST_DOCUMENT, &subject)?;
     let found = Digest::of(&bytes);
     if found != expected {
         return Err(RegistryError::Digest { what: what.into(), expected, found });

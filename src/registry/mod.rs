@@ -1,6 +1,6 @@
 //! Images from and to registries, by the OCI distribution protocol.
 
-mod answer;
+pub mod answer;
 pub mod artifact;
 mod blob;
 pub mod challenge;
@@ -13,21 +13,23 @@ pub mod login;
 pub mod manifest;
 mod pull;
 mod push;
+mod referrers;
 pub mod search;
 mod session;
-mod token;
+pub mod token;
 mod upload;
 mod verdict;
 
 pub use answer::Refusal;
 use answer::text;
 pub use pull::{Policy, Pulled, ensure, local, pull};
-pub use push::{Pushed, push};
+pub use push::{Form, Pushed, push};
 
 use crate::diag::Diagnose;
 use crate::http::HttpError;
 use crate::image::ImageError;
 use crate::image::digest::Digest;
+use crate::image::nature::Nature;
 use crate::image::reference::Reference;
 use credentials::{Credential, CredentialError};
 
@@ -70,11 +72,21 @@ impl Progress for Silent {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     AlreadyExists,
-    Downloading { done: u64, total: u64 },
+    Downloading {
+        done: u64,
+        total: u64,
+    },
     PullComplete,
     LayerExists,
-    Mounted { from: String },
-    Pushing { done: u64, total: u64 },
+    /// It lies elsewhere, and is not pushed.
+    Foreign,
+    Mounted {
+        from: String,
+    },
+    Pushing {
+        done: u64,
+        total: u64,
+    },
     Pushed,
 }
 
@@ -86,6 +98,14 @@ pub enum RegistryError {
     Verdict(#[from] verdict::Verdict),
     #[error("{realm} refuses {}", refused(user.as_deref()))]
     Login { realm: String, user: Option<String> },
+    #[error("{realm} refuses the identity token that is kept as a login")]
+    Identity { realm: String },
+    #[error("cannot get a token from {realm}")]
+    Token { realm: String, source: HttpError },
+    #[error("{subject} is longer than {longest} bytes, the most that is accepted")]
+    Long { subject: String, longest: u64 },
+    #[error("{url} still redirects after {times} redirects")]
+    Redirects { url: String, times: usize },
     #[error("the registry names `{realm}` for tokens, which gives none")]
     Realm { realm: String },
     #[error("{what} {expected} came with the digest {found}")]
@@ -102,15 +122,17 @@ pub enum RegistryError {
     Ancient { subject: String },
     #[error("{subject} is not an image")]
     NoImage { subject: String },
+    #[error("{subject} is {}", nature.what)]
+    Other { subject: String, nature: Nature },
     #[error("{subject} is not {wanted}")]
     NoArtifact { subject: String, wanted: &'static str },
     #[error("{subject} has no end")]
     Endless { subject: String },
-    #[error("{subject} is an index of indexes")]
+    #[error("cannot find the image in {subject}: too many manifests to look at")]
     Nested { subject: String },
     #[error("{subject} names `{digest}`, which is no SHA-256 digest")]
     Algorithm { subject: String, digest: String },
-    #[error("no image for {wanted} in {subject}; it is there for {}", offered.join(", "))]
+    #[error("no image for {wanted} in {subject}; it is there for {}", listed(offered))]
     Platform { subject: String, wanted: String, offered: Vec<String> },
     #[error("{subject} cannot be read")]
     Content { subject: String, source: std::io::Error },
@@ -139,6 +161,10 @@ impl RegistryError {
     }
 }
 
+fn listed(platforms: &[String]) -> String {
+    if platforms.is_empty() { "no platform at all".to_owned() } else { platforms.join(", ") }
+}
+
 fn refused(user: Option<&str>) -> String {
     user.map_or_else(|| "who is not logged in".to_owned(), |user| format!("{user}: incorrect username or password"))
 }
@@ -148,6 +174,9 @@ impl Diagnose for RegistryError {
         match self {
             Self::Verdict(verdict) => verdict.hint(),
             Self::Login { user: Some(user), .. } => Some(format!("type the password again: minirun login -u {user}")),
+            Self::Other { nature, .. } => nature.hint.map(str::to_owned),
+            Self::Identity { .. } => Some("it may have expired: log in again with minirun login".into()),
+            Self::Token { source, .. } => source.hint(),
             Self::Platform { offered, .. } => offered.first().map(|one| format!("choose one: --platform {one}")),
             Self::NotHere { reference } => {
                 Some(format!("give it this name first: minirun tag IMAGE {}", reference.familiar()))

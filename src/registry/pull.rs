@@ -9,16 +9,19 @@ use crate::diag;
 use crate::image::digest::Digest;
 use crate::image::install::{Candidate, Source, install};
 use crate::image::location::{self, Location};
-use crate::image::platform::Platform;
+use crate::image::nature;
+use crate::image::platform::{self, Platform};
 use crate::image::reference::Reference;
 use crate::image::{self, Image, ImageError, names};
 use crate::store::Store;
-use oci_spec::image::Descriptor;
+use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use std::io::Read;
 use std::sync::Mutex;
 
 /// A disk and a decompressor each have enough to do with so many.
 const LAYERS_AT_ONCE: usize = 4;
+/// Manifests that are looked at to find one image: an index may hold others, and entries that name no platform.
+const MOST_LOOKS: usize = 24;
 
 pub struct Pulled {
     pub id: Digest,
@@ -133,25 +136,18 @@ fn pull_from(
         return Ok(Pulled { id: image.id, digest: known.manifest, reference: reference.clone(), is_new: false });
     }
     let first = manifest::get(session, repository, which)?;
-    let (chosen, index) = match manifest::parse(&first.bytes, &subject)? {
-        Kind::Image(manifest) => ((manifest, first.bytes), None),
-        Kind::Index(index) => {
-            let descriptor = manifest::choose(&index, wanted, &subject)?;
-            let digest = manifest::digest(descriptor, &subject)?;
-            let document = manifest::get(session, repository, &digest.to_string())?;
-            match manifest::parse(&document.bytes, &subject)? {
-                Kind::Image(manifest) => ((manifest, document.bytes), Some(first.digest)),
-                Kind::Index(_) => return Err(RegistryError::Nested { subject }),
+    let digest = first.digest;
+    let (found, index) = match manifest::parse(&first.bytes, &subject)? {
+        Kind::Image(manifest) => {
+            let found = from.image(manifest, first.bytes, &subject)?;
+            if let Some(platform) = platform {
+                found.check_platform(platform, &subject)?;
             }
+            (found, None)
         }
+        Kind::Index(index) => (from.choose(&index, wanted, &subject, &mut { MOST_LOOKS })?, Some(digest)),
     };
-    let (manifest, bytes) = chosen;
-    let config = manifest::config(session, repository, manifest.config())?;
-    if index.is_none()
-        && let Some(platform) = platform
-    {
-        check_platform(&config, platform, &subject)?;
-    }
+    let Found { manifest, bytes, config, .. } = found;
     let blobs = manifest.layers().iter().map(|d| manifest::digest(d, &subject)).collect::<Result<Vec<_>, _>>()?;
     let failure = Mutex::new(None);
     let layers =
@@ -181,16 +177,95 @@ fn pull_from(
         }
     }
     let is_new = known.is_none_or(|known| known.image != id);
-    Ok(Pulled { id, digest: first.digest, reference: reference.clone(), is_new })
+    Ok(Pulled { id, digest, reference: reference.clone(), is_new })
 }
 
-fn check_platform(config: &[u8], wanted: &Platform, subject: &str) -> Result<(), RegistryError> {
-    let image = Image::parse(Digest::of(config), config)?;
-    if wanted.takes_config(image.config()) {
-        return Ok(());
+/// An image as a registry has it, but for its layers.
+struct Found {
+    manifest: ImageManifest,
+    bytes: Vec<u8>,
+    config: Vec<u8>,
+    image: Image,
+}
+
+impl Found {
+    fn check_platform(&self, wanted: &Platform, subject: &str) -> Result<(), RegistryError> {
+        if wanted.takes_config(self.image.config()) {
+            return Ok(());
+        }
+        let offered = vec![platform::of_config(self.image.config()).to_string()];
+        Err(RegistryError::Platform { subject: subject.to_owned(), wanted: wanted.to_string(), offered })
     }
-    let offered = vec![image::platform::of_config(image.config()).to_string()];
-    Err(RegistryError::Platform { subject: subject.to_owned(), wanted: wanted.to_string(), offered })
+}
+
+impl Origin<'_> {
+    /// The image of a manifest, if it is one.
+    fn image(&self, manifest: ImageManifest, bytes: Vec<u8>, subject: &str) -> Result<Found, RegistryError> {
+        let fields = serde_json::from_slice(&bytes).unwrap_or_default();
+        let other = |nature| RegistryError::Other { subject: subject.to_owned(), nature };
+        if let Some(nature) = nature::of(&fields) {
+            return Err(other(nature));
+        }
+        let config = manifest::config(self.session, self.repository, manifest.config())?;
+        match Image::parse(Digest::of(&config), &config) {
+            Ok(image) => Ok(Found { manifest, bytes, config, image }),
+            Err(error) => Err(nature::otherwise(&fields).map_or_else(|| error.into(), other)),
+        }
+    }
+
+    /// The image for a platform in an index, by way of other indexes in it.
+    fn choose(
+        &self,
+        index: &ImageIndex,
+        wanted: &Platform,
+        subject: &str,
+        looks: &mut usize,
+    ) -> Result<Found, RegistryError> {
+        let mut wrong = None;
+        for descriptor in platform::candidates(index, wanted) {
+            let found = self.entry(descriptor, wanted, subject, looks);
+            match found {
+                // Of one that names no platform, only its config says whether it is meant, or an image at all.
+                Err(error)
+                    if descriptor.platform().is_none()
+                        && !matches!(error, RegistryError::Http(_) | RegistryError::Nested { .. }) =>
+                {
+                    wrong.get_or_insert(error);
+                }
+                found => return found,
+            }
+        }
+        let offered = platform::offered(index.manifests().iter());
+        match wrong {
+            Some(wrong) if offered.is_empty() => Err(wrong),
+            _ => {
+                let (subject, wanted) = (subject.to_owned(), wanted.to_string());
+                Err(RegistryError::Platform { subject, wanted, offered })
+            }
+        }
+    }
+
+    fn entry(
+        &self,
+        descriptor: &Descriptor,
+        wanted: &Platform,
+        subject: &str,
+        looks: &mut usize,
+    ) -> Result<Found, RegistryError> {
+        *looks = looks.checked_sub(1).ok_or_else(|| RegistryError::Nested { subject: subject.to_owned() })?;
+        let digest = manifest::digest(descriptor, subject)?;
+        let document = manifest::get(self.session, self.repository, &digest.to_string())?;
+        match manifest::parse(&document.bytes, subject)? {
+            Kind::Index(index) => self.choose(&index, wanted, subject, looks),
+            Kind::Image(manifest) => {
+                let found = self.image(manifest, document.bytes, subject)?;
+                if descriptor.platform().is_none() {
+                    found.check_platform(wanted, subject)?;
+                }
+                Ok(found)
+            }
+        }
+    }
 }
 
 /// The layers of an image in a registry.
@@ -208,8 +283,9 @@ impl Source for Layers<'_> {
         let (digest, size) = (self.blobs[number], self.descriptors[number].size());
         let id = digest.short();
         self.progress.layer(&id, State::Downloading { done: 0, total: size });
-        let (session, repository, progress, failure) = (self.session, self.repository, self.progress, self.failure);
-        Ok(Box::new(Download { session, repository, digest, size, id, progress, failure }.reader()))
+        let Self { session, repository, progress, failure, .. } = *self;
+        let urls = self.descriptors[number].urls().as_deref().unwrap_or_default();
+        Ok(Box::new(Download { session, repository, digest, size, urls, id, progress, failure }.reader()))
     }
 
     fn present(&self, number: usize) {

@@ -1,25 +1,27 @@
 //! `push`: an image to a registry. What the registry has is not sent, and what came from a registry goes back as it came.
 
+use super::blob::Download;
 use super::manifest::{self, Kind};
-use super::session::Session;
+use super::session::{Scope, Session};
 use super::upload::{Bytes, Content, Target};
 use super::verdict::{self, Verb};
-use super::{Progress, RegistryError, Settings, State, answer, endpoint};
+use super::{Progress, RegistryError, Settings, Silent, State, answer, endpoint, referrers};
 use crate::image::claim::ImageClaim;
 use crate::image::compress::compress;
 use crate::image::digest::{Digest, Hasher};
 use crate::image::layer::{Blob, Info};
 use crate::image::location::{self, Location};
-use crate::image::manifest as made;
+use crate::image::manifest::{self as made, Format};
 use crate::image::names::Name;
 use crate::image::reference::Reference;
 use crate::image::stream::Compression;
 use crate::image::{self, Image, ImageError, layer, names};
 use crate::store::Store;
 use crate::sys::SysError;
+use oci_spec::image::Descriptor;
 use std::io::{self, Read};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use ureq::http::Method;
 
 const LAYERS_AT_ONCE: usize = 4;
@@ -32,11 +34,19 @@ pub struct Pushed {
     pub size: usize,
 }
 
+/// The form that the user asked for. By default layers go as they are here, else compressed by gzip, and the manifest goes as
+/// it came, else as an OCI manifest.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Form {
+    pub compression: Option<Compression>,
+    pub format: Option<Format>,
+}
+
 /// Sends what a registry lacks of the image of this name. Inside the user namespace.
 pub fn push(
     store: &Store,
     reference: &Reference,
-    compression: Option<Compression>,
+    form: Form,
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Result<Pushed, RegistryError> {
@@ -44,39 +54,10 @@ pub fn push(
     let name = names::resolve(store, reference)?.ok_or_else(missing)?;
     let image = Image::open(store, &name.image)?.ok_or_else(missing)?;
     let session = endpoint::open(reference, settings)?;
-    push_to(store, &session, reference, &name, &image, compression, progress)
-        .map_err(|error| verdict::explain(error, &session, reference, Verb::Push))
-}
-
-fn push_to(
-    store: &Store,
-    session: &Session,
-    reference: &Reference,
-    name: &Name,
-    image: &Image,
-    compression: Option<Compression>,
-    progress: &dyn Progress,
-) -> Result<Pushed, RegistryError> {
     let infos = infos(store, &image.layers)?;
-    let target = Target { session, repository: &reference.repository, progress };
-    let work = Work { store, infos: &infos, target, reference, compression };
-
-    let config = image::config_bytes(store, &image.id)?;
-    let document = match work.kept(&image.id, name.manifest)? {
-        Some(manifest) => manifest,
-        None => {
-            let made = made::of_blobs(&config, &work.place_all(vec![Wanted::Any; infos.len()])?);
-            made::annotate(made, made::annotations(&image::manifest_bytes(store, &image.id, &name.manifest)?))
-        }
-    };
-    if !work.target.has(&image.id)? {
-        work.target.send(&Bytes { what: "the config", bytes: &config }, "")?;
-    }
-    let digest = put_manifest(session, reference, &document)?;
-    let claim = ImageClaim::take(store, image.id).map_err(ImageError::from)?;
-    image::add_manifest(store, &claim, &document)?;
-    names::set(store, &claim, reference, digest)?;
-    Ok(Pushed { digest, size: document.len() })
+    let target = Target { session: &session, repository: &reference.repository, progress };
+    let work = Work { store, infos: &infos, target, reference, form, settings };
+    work.push(&name, &image).map_err(|error| verdict::explain(error, &session, reference, Verb::Push))
 }
 
 fn infos(store: &Store, layers: &[Digest]) -> Result<Vec<Info>, ImageError> {
@@ -89,10 +70,10 @@ pub(super) fn layers(
     target: Target,
     reference: &Reference,
     layers: &[Digest],
+    settings: &Settings,
 ) -> Result<Vec<Blob>, RegistryError> {
     let infos = infos(store, layers)?;
-    let wanted = vec![Wanted::Any; infos.len()];
-    Work { store, infos: &infos, target, reference, compression: None }.place_all(wanted)
+    Work { store, infos: &infos, target, reference, form: Form::default(), settings }.place_any()
 }
 
 /// Makes a tag stand for a manifest or an index whose parts are all there.
@@ -101,17 +82,20 @@ pub fn put_manifest(session: &Session, reference: &Reference, document: &[u8]) -
     let which = reference.tag.clone().unwrap_or_else(|| digest.to_string());
     let url = session.url(&format!("{}/manifests/{which}", reference.repository));
     let media_type = manifest::media_type(document);
-    let scope = super::session::Scope::push(&reference.repository);
+    let scope = Scope::push(&reference.repository);
     let response = session.send(Method::PUT, &url, &[("content-type", &media_type)], Some(document), &scope)?;
     if !response.status().is_success() {
         return Err(answer::refusal(response).into_error(&reference.familiar()));
     }
-    match answer::header(&response, "docker-content-digest").and_then(|text| text.parse().ok()) {
-        Some(found) if found != digest => {
-            Err(RegistryError::Digest { what: "manifest".into(), expected: digest, found })
-        }
-        _ => Ok(digest),
+    if let Some(found) = answer::header(&response, "docker-content-digest").and_then(|text| text.parse().ok())
+        && found != digest
+    {
+        return Err(RegistryError::Digest { what: "manifest".into(), expected: digest, found });
     }
+    if answer::header(&response, "oci-subject").is_none() {
+        referrers::note(session, reference, document, &digest)?;
+    }
+    Ok(digest)
 }
 
 struct Work<'a> {
@@ -119,11 +103,53 @@ struct Work<'a> {
     infos: &'a [Info],
     target: Target<'a>,
     reference: &'a Reference,
-    /// As the user wants it; else layers go as they are here, and gzip is for those that are not compressed.
-    compression: Option<Compression>,
+    form: Form,
+    settings: &'a Settings,
 }
 
 impl Work<'_> {
+    fn push(&self, name: &Name, image: &Image) -> Result<Pushed, RegistryError> {
+        let (session, store, reference) = (self.target.session, self.store, self.reference);
+        let config = image::config_bytes(store, &image.id)?;
+        let format = self.form.format.unwrap_or(Format::Oci);
+        let mut document = match self.kept(&image.id, name.manifest)? {
+            Some(manifest) => manifest,
+            None => {
+                let made = made::of_blobs(&config, &self.place_any()?, format);
+                made::annotate(made, made::annotations(&image::manifest_bytes(store, &image.id, &name.manifest)?))
+            }
+        };
+        if !self.target.has(&image.id)? {
+            self.target.send(&Bytes { what: "the config", bytes: &config }, "")?;
+        }
+        let digest = match put_manifest(session, reference, &document) {
+            Err(RegistryError::Refused { refusal, .. })
+                if matches!(refusal.status, 400 | 406 | 415)
+                    && self.form.format.is_none()
+                    && manifest::media_type(&document) == Format::Oci.media_type() =>
+            {
+                let said = refusal.words();
+                self.target.progress.line(&format!(
+                    "note: {} takes no OCI manifest ({said}); the image goes as Docker's v2s2, with another digest",
+                    session.registry
+                ));
+                document = made::of_blobs(&config, &self.as_docker().place_any()?, Format::Docker);
+                put_manifest(session, reference, &document)?
+            }
+            put => put?,
+        };
+        let claim = ImageClaim::take(store, image.id).map_err(ImageError::from)?;
+        image::add_manifest(store, &claim, &document)?;
+        names::set(store, &claim, reference, digest)?;
+        Ok(Pushed { digest, size: document.len() })
+    }
+
+    fn as_docker(&self) -> Work<'_> {
+        let Target { session, repository, progress } = self.target;
+        let form = Form { format: Some(Format::Docker), compression: None };
+        Work { target: Target { session, repository, progress }, form, ..*self }
+    }
+
     /// A manifest that the image came with, if each blob that it names is here or in the registry: it goes as it came. The
     /// one that its name stands for comes first, and then one whose blobs are all here.
     fn kept(&self, image: &Digest, preferred: Digest) -> Result<Option<Vec<u8>>, RegistryError> {
@@ -131,48 +157,86 @@ impl Work<'_> {
         for digest in image::manifests(self.store, image)? {
             let bytes = image::manifest_bytes(self.store, image, &digest)?;
             let Ok(Kind::Image(manifest)) = manifest::parse(&bytes, &self.reference.familiar()) else { continue };
-            let blobs: Option<Vec<Blob>> = manifest.layers().iter().map(manifest::blob).collect();
+            if self.form.format.is_some_and(|format| format.media_type() != manifest::media_type(&bytes)) {
+                continue;
+            }
+            let blobs: Option<Vec<Named>> = manifest.layers().iter().map(Named::of).collect();
             let Some(blobs) = blobs.filter(|blobs| blobs.len() == self.infos.len()) else { continue };
-            let elsewhere = blobs.iter().zip(self.infos).any(|(blob, info)| !is_here(info, blob));
+            let elsewhere = blobs.iter().zip(self.infos).any(|(named, info)| !is_here(info, &named.blob));
             known.push((digest != preferred, elsewhere, bytes, blobs));
         }
         known.sort_by_key(|(other, elsewhere, ..)| (*other, *elsewhere));
-        for (_, _, bytes, blobs) in known {
-            if self.is_worth_keeping(&blobs)
-                && let Some(wanted) = self.place_what_is_not_here(blobs)?
-            {
-                self.place_all(wanted)?;
-                return Ok(Some(bytes));
+        for (other, _, bytes, blobs) in known {
+            if !self.is_worth_keeping(&blobs) {
+                continue;
+            }
+            match self.place_what_is_not_here(blobs)? {
+                Ok(wanted) => {
+                    self.place_all(wanted)?;
+                    return Ok(Some(bytes));
+                }
+                Err(missing) if !other => self.target.progress.line(&format!(
+                    "note: layer {missing} is here in another form than it came, and cannot be had again; the image goes \
+                     with another digest"
+                )),
+                Err(_) => {}
             }
         }
         Ok(None)
     }
 
     /// It names compressed layers, or such as a registry had in that form; and it is as the user wants it.
-    fn is_worth_keeping(&self, blobs: &[Blob]) -> bool {
-        blobs.iter().zip(self.infos).all(|(blob, info)| {
+    fn is_worth_keeping(&self, blobs: &[Named]) -> bool {
+        blobs.iter().zip(self.infos).all(|(Named { blob, .. }, info)| {
             let compression = compression_of(&blob.media_type);
-            match self.compression {
+            let has_been_there =
+                || location::of(self.store, &info.diff_id).iter().any(|l| l.blob.digest == blob.digest);
+            match self.form.compression {
                 Some(asked) => compression == asked,
-                None => compression != Compression::None || self.locations(info).any(|l| l.blob.digest == blob.digest),
+                None => compression != Compression::None || has_been_there(),
             }
         })
     }
 
-    /// Blobs that a manifest names and that are not here in this form, only the registry can have. `None`: it has not.
-    fn place_what_is_not_here(&self, blobs: Vec<Blob>) -> Result<Option<Vec<Wanted>>, RegistryError> {
+    /// Finds a registry for each blob that is not here in the form that the manifest names: this registry, or one that the
+    /// layer came from or went to. `Err`: no registry has this layer.
+    fn place_what_is_not_here(&self, blobs: Vec<Named>) -> Result<Result<Vec<Wanted>, String>, RegistryError> {
         let mut wanted = Vec::new();
-        for (blob, info) in blobs.into_iter().zip(self.infos) {
+        for (Named { blob, foreign }, info) in blobs.into_iter().zip(self.infos) {
+            if foreign {
+                wanted.push(Wanted::Nothing(blob, State::Foreign));
+                continue;
+            }
             if is_here(info, &blob) {
                 wanted.push(Wanted::Exactly(blob));
                 continue;
             }
-            match self.found(info, &blob)? {
-                Some(state) => wanted.push(Wanted::Nothing(blob, state)),
-                None => return Ok(None),
+            if let Some(state) = self.found(info, &blob)? {
+                wanted.push(Wanted::Nothing(blob, state));
+                continue;
+            }
+            match self.elsewhere(info, &blob) {
+                Some(origin) => wanted.push(Wanted::From(blob, origin)),
+                None => return Ok(Err(info.diff_id.short())),
             }
         }
-        Ok(Some(wanted))
+        Ok(Ok(wanted))
+    }
+
+    /// Another registry that has the blob now.
+    fn elsewhere(&self, info: &Info, blob: &Blob) -> Option<Arc<Origin>> {
+        let known = location::of(self.store, &info.diff_id).into_iter().filter(|l| l.blob.digest == blob.digest);
+        for location in known.filter(|l| l.registry != self.reference.registry).take(MOST_MOUNTS) {
+            let Location { registry, repository, .. } = location;
+            let place = Reference { registry, repository: repository.clone(), tag: None, digest: None };
+            let Ok(session) = endpoint::open(&place, self.settings) else { continue };
+            let url = session.url(&format!("{repository}/blobs/{}", blob.digest));
+            let response = session.send(Method::HEAD, &url, &[], None, &Scope::pull(&repository));
+            if response.is_ok_and(|found| found.status().is_success() || found.status().is_redirection()) {
+                return Some(Arc::new(Origin { session, repository }));
+            }
+        }
+        None
     }
 
     /// The registry has the blob: in this repository, or in another one that it can be mounted from.
@@ -192,6 +256,11 @@ impl Work<'_> {
     fn locations(&self, info: &Info) -> impl Iterator<Item = Location> {
         let registry = self.reference.registry.clone();
         location::of(self.store, &info.diff_id).into_iter().filter(move |l| l.registry == registry)
+    }
+
+    /// [`Self::place_all`], in any form.
+    fn place_any(&self) -> Result<Vec<Blob>, RegistryError> {
+        self.place_all(vec![Wanted::Any; self.infos.len()])
     }
 
     /// Brings every layer into the repository, several at a time, and gives the form in which each is there now.
@@ -228,7 +297,7 @@ impl Work<'_> {
         let id = info.diff_id.short();
         let forms: Vec<Blob> = match wanted {
             Wanted::Nothing(blob, state) => return self.done(info, blob.clone(), state.clone()),
-            Wanted::Exactly(blob) => vec![blob.clone()],
+            Wanted::Exactly(blob) | Wanted::From(blob, _) => vec![blob.clone()],
             Wanted::Any => self.acceptable(info),
         };
         for form in &forms {
@@ -237,15 +306,16 @@ impl Work<'_> {
             }
         }
         let here = forms.into_iter().find(|form| is_here(info, form));
-        let form = match &here {
-            Some(blob) => Form::Kept(blob),
-            None => Form::Compressed(self.compression.unwrap_or(Compression::Gzip)),
+        let shape = match (&here, wanted) {
+            (Some(blob), _) => Shape::Kept(blob),
+            (None, Wanted::From(blob, origin)) => Shape::Fetched(blob, origin),
+            (None, _) => Shape::Compressed(self.form.compression.unwrap_or(Compression::Gzip)),
         };
-        let media_type = match &form {
-            Form::Kept(blob) => blob.media_type.clone(),
-            Form::Compressed(compression) => compression.media_type().unwrap_or_default().to_owned(),
+        let media_type = match &shape {
+            Shape::Kept(blob) | Shape::Fetched(blob, _) => blob.media_type.clone(),
+            Shape::Compressed(compression) => compression.media_type().to_owned(),
         };
-        let outgoing = Outgoing { store: self.store, info, id: &id, form, threads };
+        let outgoing = Outgoing { store: self.store, info, id: &id, shape, threads };
         self.target.progress.layer(&id, State::Pushing { done: 0, total: outgoing.total() });
         let blob = self.target.send(&outgoing, &media_type)?;
         self.done(info, blob, State::Pushed)
@@ -259,15 +329,18 @@ impl Work<'_> {
                 forms.push(location.blob);
             }
         }
-        forms.retain(|form| match (compression_of(&form.media_type), self.compression) {
+        forms.retain(|form| match (compression_of(&form.media_type), self.form.compression) {
             (found, Some(asked)) => found == asked,
-            (found, None) => found != Compression::None,
+            (found, None) if self.form.format == Some(Format::Docker) => found == Compression::Gzip,
+            (found, None) => matches!(found, Compression::Gzip | Compression::Zstd),
         });
         forms
     }
 
     fn done(&self, info: &Info, blob: Blob, state: State) -> Result<Blob, RegistryError> {
-        location::note(self.store, &info.diff_id, Location::new(self.reference, blob.clone()))?;
+        if state != State::Foreign {
+            location::note(self.store, &info.diff_id, Location::new(self.reference, blob.clone()))?;
+        }
         self.target.progress.layer(&info.diff_id.short(), state);
         Ok(blob)
     }
@@ -280,7 +353,31 @@ enum Wanted {
     Nothing(Blob, State),
     /// In the form that the manifest names.
     Exactly(Blob),
+    /// In that form, which is not here.
+    From(Blob, Arc<Origin>),
     Any,
+}
+
+/// Another registry that has a blob.
+struct Origin {
+    session: Session,
+    repository: String,
+}
+
+/// A layer as a manifest names it.
+struct Named {
+    blob: Blob,
+    /// The manifest says where to get it, and registries may not distribute it (base layers of Windows).
+    foreign: bool,
+}
+
+impl Named {
+    fn of(descriptor: &Descriptor) -> Option<Self> {
+        let blob = manifest::blob(descriptor)?;
+        let kept_back = blob.media_type.contains(".foreign.") || blob.media_type.contains(".nondistributable.");
+        let foreign = kept_back && descriptor.urls().as_ref().is_some_and(|urls| !urls.is_empty());
+        Some(Self { blob, foreign })
+    }
 }
 
 /// The blob can be made of what is in the store.
@@ -293,13 +390,17 @@ fn compression_of(media_type: &str) -> Compression {
         Compression::Zstd
     } else if media_type.ends_with("gzip") {
         Compression::Gzip
+    } else if media_type.ends_with("xz") {
+        Compression::Xz
     } else {
         Compression::None
     }
 }
 
-enum Form<'a> {
+/// Where the bytes of a layer come from.
+enum Shape<'a> {
     Kept(&'a Blob),
+    Fetched(&'a Blob, &'a Origin),
     Compressed(Compression),
 }
 
@@ -308,7 +409,7 @@ struct Outgoing<'a> {
     store: &'a Store,
     info: &'a Info,
     id: &'a str,
-    form: Form<'a>,
+    shape: Shape<'a>,
     threads: usize,
 }
 
@@ -322,19 +423,39 @@ impl Content for Outgoing<'_> {
     }
 
     fn total(&self) -> u64 {
-        match &self.form {
-            Form::Kept(blob) => blob.size,
-            Form::Compressed(_) => self.info.archive,
+        match &self.shape {
+            Shape::Kept(blob) | Shape::Fetched(blob, _) => blob.size,
+            Shape::Compressed(_) => self.info.archive,
+        }
+    }
+
+    fn known(&self) -> Option<(Digest, u64)> {
+        match &self.shape {
+            Shape::Kept(blob) | Shape::Fetched(blob, _) => Some((blob.digest, blob.size)),
+            Shape::Compressed(_) => None,
         }
     }
 
     fn with(&self, use_it: &mut dyn FnMut(&mut dyn Read)) -> Result<(), RegistryError> {
-        match &self.form {
-            Form::Kept(blob) => {
+        match &self.shape {
+            Shape::Kept(blob) => {
                 let archive = layer::archive(self.store, self.info, &blob.digest)?;
                 use_it(&mut Checked::new(archive, blob.digest));
             }
-            Form::Compressed(compression) => {
+            Shape::Fetched(blob, origin) => {
+                let failure = Mutex::new(None);
+                let Blob { digest, size, .. } = **blob;
+                let Origin { session, repository } = origin;
+                let id = self.id.to_owned();
+                let urls = &[];
+                let download =
+                    Download { session, repository, digest, size, urls, id, progress: &Silent, failure: &failure };
+                use_it(&mut Checked::new(download.reader(), digest));
+                if let Some(failure) = failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+                    return Err(failure);
+                }
+            }
+            Shape::Compressed(compression) => {
                 let archive = layer::archive(self.store, self.info, &self.info.diff_id)?;
                 let archive = Checked::new(archive, self.info.diff_id);
                 std::thread::scope(|scope| use_it(&mut compress(scope, archive, *compression, self.threads)));

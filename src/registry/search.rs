@@ -1,7 +1,7 @@
 //! `search`: repositories by a word, as the Hub finds them; of a registry that cannot search, those whose names hold it.
 
 use super::session::Scope;
-use super::{RegistryError, Settings, answer, endpoint};
+use super::{RegistryError, Settings, endpoint};
 use crate::image::ImageError;
 use crate::image::reference::Reference;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -48,22 +48,16 @@ pub fn search(term: &str, limit: usize, settings: &Settings) -> Result<Vec<Found
     let query = utf8_percent_encode(word, NON_ALPHANUMERIC);
     let url = format!("{base}/v1/search?q={query}&n={limit}");
     let invalid = |source| RegistryError::Document { subject: format!("the search for {term}"), source };
-    let response = session.get(&url, &[], &Scope::none())?;
-    if response.status() == 200 {
-        let bytes = answer::document(response, &url, LONGEST)?;
-        let mut found = serde_json::from_slice::<Results>(&bytes).map_err(invalid)?.results;
-        found.truncate(limit);
-        return Ok(found);
+    match session.document(&url, &[], &Scope::none(), LONGEST, registry) {
+        Ok(bytes) => {
+            let mut found = serde_json::from_slice::<Results>(&bytes).map_err(invalid)?.results;
+            found.truncate(limit);
+            return Ok(found);
+        }
+        Err(RegistryError::Refused { refusal, .. }) if registry != HUB && refusal.status == 404 => {}
+        Err(error) => return Err(error),
     }
-    if registry == HUB || response.status() != 404 {
-        return Err(answer::refusal(response).into_error(registry));
-    }
-    let url = session.url("_catalog?n=1000");
-    let response = session.get(&url, &[], &Scope::catalog())?;
-    if response.status() != 200 {
-        return Err(answer::refusal(response).into_error(registry));
-    }
-    let bytes = answer::document(response, &url, LONGEST)?;
+    let bytes = session.document(&session.url("_catalog?n=1000"), &[], &Scope::catalog(), LONGEST, registry)?;
     let catalog: Catalog = serde_json::from_slice(&bytes).map_err(invalid)?;
     let named = catalog.repositories.into_iter().filter(|name| name.contains(word));
     Ok(named.take(limit).map(|name| Found { name: format!("{registry}/{name}"), ..Found::default() }).collect())

@@ -3,8 +3,10 @@
 use super::challenge::{self, Challenge};
 use super::credentials::Credential;
 use super::token::{self, Token};
+use super::upload::Way;
 use super::{RegistryError, answer};
 use crate::http::{Client, HttpError, redirect};
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -15,9 +17,13 @@ use ureq::{AsSendBody, Body, SendBody};
 /// How often a request is made that fails by chance.
 pub const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The first pause after a 429 without `Retry-After`.
+const FIRST_LIMITED_PAUSE: Duration = Duration::from_secs(1);
 /// Nobody waits longer for a registry that says when to come back.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
-const MOST_REDIRECTS: usize = 5;
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A wait of this length is announced.
+const LONG_PAUSE: Duration = Duration::from_secs(5);
+const MOST_REDIRECTS: usize = 10;
 
 pub struct Session {
     /// Its name in references.
@@ -39,6 +45,8 @@ struct Known {
     tokens: HashMap<String, Token>,
     /// The saved credential was refused, so one goes on as nobody.
     anonymous: bool,
+    /// How it accepts blobs.
+    way: Way,
 }
 
 /// Which rights a request needs: `repository:library/alpine:pull`.
@@ -101,7 +109,7 @@ impl Session {
                 None => self.once(builder, url, (), scope),
             };
             match retry_after(&result, attempt) {
-                Some(pause) => std::thread::sleep(pause),
+                Some(pause) => wait(&self.registry, pause),
                 None => return result,
             }
             attempt += 1;
@@ -136,7 +144,35 @@ impl Session {
             response = self.send(Method::GET, &next, headers, None, scope)?;
             url = next;
         }
-        Ok(response)
+        match redirect(&url, &response) {
+            Some(_) => Err(RegistryError::Redirects { url, times: MOST_REDIRECTS }),
+            None => Ok(response),
+        }
+    }
+
+    /// Reads a whole document with GET, again from the beginning if the connection breaks off.
+    pub fn document(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        scope: &Scope,
+        longest: u64,
+        subject: &str,
+    ) -> Result<Vec<u8>, RegistryError> {
+        let mut attempt = 1;
+        loop {
+            let response = self.get(url, headers, scope)?;
+            if response.status() != 200 {
+                return Err(answer::refusal(response).into_error(subject));
+            }
+            match answer::text(response, longest) {
+                Ok(Some(bytes)) => return Ok(bytes),
+                Ok(None) => return Err(RegistryError::Long { subject: subject.to_owned(), longest }),
+                Err(_) if attempt < ATTEMPTS => std::thread::sleep(pause(attempt)),
+                Err(source) => return Err(HttpError::Broken { url: url.to_owned(), source }.into()),
+            }
+            attempt += 1;
+        }
     }
 
     /// Another host is shown no certificate of ours, and must have one that this host trusts.
@@ -168,19 +204,41 @@ impl Session {
         let first = self.authorized(again(), url, scope)?;
         let was_told = says_who(&first);
         let response = self.client(url).send(with_body(first)?)?;
-        if response.status() != 401 || !self.is_own(url) || !self.learn(&response, was_told) {
+        if response.status() != 401 {
             return Ok(response);
         }
-        Ok(self.client(url).send(with_body(self.authorized(again(), url, scope)?)?)?)
+        let second = if !self.is_own(url) {
+            match self.token_elsewhere(url, &response)? {
+                Some(token) => again().header("authorization", format!("Bearer {}", token.value)),
+                None => return Ok(response),
+            }
+        } else if self.learn(&response, was_told) {
+            self.authorized(again(), url, scope)?
+        } else {
+            return Ok(response);
+        };
+        Ok(self.client(url).send(with_body(second)?)?)
+    }
+
+    /// Gets a token for another host, to which a redirect led. No login is sent: anybody could have written the redirect.
+    fn token_elsewhere(&self, url: &str, response: &Response<Body>) -> Result<Option<Token>, RegistryError> {
+        match challenge::choose(&asked_for(response)) {
+            Some(Challenge::Bearer { realm, service, scope })
+                if realm.starts_with("https://") || url.starts_with("http://") =>
+            {
+                let scopes: Vec<String> = scope.into_iter().collect();
+                token::get(&self.outside, &realm, service.as_deref(), &scopes, None).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Notes what the registry asks for. `false`: it asks for nothing that it was not told.
     fn learn(&self, response: &Response<Body>, was_told: bool) -> bool {
-        let headers: Vec<&str> =
-            response.headers().get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok()).collect();
-        let Some(challenge) = challenge::choose(&headers) else { return false };
+        let Some(challenge) = challenge::choose(&asked_for(response)) else { return false };
         let mut known = self.known();
-        if challenge == Challenge::Basic && (self.credential.is_none() || was_told) {
+        let has_token = matches!(self.credential, Some(Credential::Token(_)));
+        if (challenge == Challenge::Basic || has_token) && (self.credential.is_none() || was_told) {
             return false;
         }
         known.tokens.clear();
@@ -208,6 +266,9 @@ impl Session {
                 _ => Ok(builder),
             },
             Some(Challenge::Bearer { realm, service, scope: asked }) => {
+                if let Some(Credential::Token(token)) = &self.credential {
+                    return Ok(builder.header("authorization", format!("Bearer {token}")));
+                }
                 // What the registry itself asked for may be more than we know of.
                 let scopes = if scope.0.is_empty() { asked.into_iter().collect() } else { scope.0.clone() };
                 let key = scopes.join(" ");
@@ -234,25 +295,39 @@ impl Session {
         let exposed = self.base.starts_with("https://") && !realm.starts_with("https://");
         let credential = self.credential.as_ref().filter(|_| !known.anonymous && !exposed);
         let http = self.client(realm);
-        let mut attempt = 1;
-        loop {
-            let result = token::get(http, realm, service, scopes, credential);
-            match result {
-                // What is public can be had without.
-                Err(RegistryError::Login { .. })
-                    if credential.is_some() && !scopes.is_empty() && scopes.iter().all(|s| s.ends_with(":pull")) =>
-                {
-                    known.anonymous = true;
-                    return token::get(http, realm, service, scopes, None);
-                }
-                Err(RegistryError::Http(error)) if !error.is_final() && attempt < ATTEMPTS => {
-                    std::thread::sleep(pause(attempt));
-                    attempt += 1;
-                }
-                other => return other,
+        match token::get(http, realm, service, scopes, credential) {
+            // What is public can be had without.
+            Err(RegistryError::Login { .. } | RegistryError::Identity { .. })
+                if credential.is_some() && !scopes.is_empty() && scopes.iter().all(|s| s.ends_with(":pull")) =>
+            {
+                known.anonymous = true;
+                token::get(http, realm, service, scopes, None)
             }
+            other => other,
         }
     }
+
+    pub fn way(&self) -> Way {
+        self.known().way
+    }
+
+    /// Goes over to another way of sending blobs, unless another thread has already done so.
+    pub fn change_way(&self, from: Way, to: Way) {
+        let mut known = self.known();
+        if known.way == from {
+            known.way = to;
+        }
+    }
+
+    /// Whether there is a login that was refused.
+    pub fn is_login_refused(&self) -> bool {
+        self.known().anonymous
+    }
+}
+
+/// The challenges of an answer with status 401.
+fn asked_for(response: &Response<Body>) -> Vec<&str> {
+    response.headers().get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok()).collect()
 }
 
 fn says_who(request: &Builder) -> bool {
@@ -273,16 +348,30 @@ fn retry_after(result: &Result<Response<Body>, RegistryError>, attempt: u32) -> 
     match result {
         Err(RegistryError::Http(error)) => (!error.is_final()).then(|| pause(attempt)),
         Err(_) => None,
-        Ok(response) => match response.status().as_u16() {
-            408 | 500 | 502 | 503 | 504 => Some(pause(attempt)),
-            429 => {
-                // Without a word of when, it is a limit of hours.
-                let seconds = answer::header(response, "retry-after")?.parse().ok()?;
-                Some(Duration::from_secs(seconds)).filter(|pause| *pause <= LONGEST_PAUSE)
-            }
-            _ => None,
-        },
+        Ok(response) => pause_of(response, attempt),
     }
+}
+
+/// How long to wait before the next attempt. `None`: the answer is final, or the wait would be too long.
+pub fn pause_of(response: &Response<Body>, attempt: u32) -> Option<Duration> {
+    let status = response.status().as_u16();
+    if !matches!(status, 408 | 429 | 500 | 502 | 503 | 504) {
+        return None;
+    }
+    let told = answer::header(response, "retry-after").and_then(|text| answer::retry_after(text, Timestamp::now()));
+    match told {
+        Some(told) => (told <= LONGEST_PAUSE).then(|| told.max(pause(attempt))),
+        None if status == 429 => Some(FIRST_LIMITED_PAUSE * 2u32.saturating_pow(attempt.saturating_sub(1))),
+        None => Some(pause(attempt)),
+    }
+}
+
+/// Waits, and says so if the wait is long.
+pub fn wait(host: &str, pause: Duration) {
+    if pause >= LONG_PAUSE {
+        eprintln!("note: {host} asks us to wait {} s", pause.as_secs());
+    }
+    std::thread::sleep(pause);
 }
 
 /// Twice as long each time, and never for two clients at the same moment.

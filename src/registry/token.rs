@@ -1,6 +1,7 @@
 //! Tokens: what a token server gives for a name and password, or to anybody, and for which repositories.
 
 use super::credentials::Credential;
+use super::session::{self, ATTEMPTS, pause};
 use super::{RegistryError, text};
 use crate::http::{Client, HttpError, is_url};
 use base64::Engine;
@@ -35,7 +36,8 @@ struct Answer {
     expires_in: Option<u64>,
 }
 
-/// Asks at `realm` for a token that is good for `scopes`.
+/// Asks at `realm` for a token that is good for `scopes`. What fails here is final for who needs the token: it has been
+/// tried often enough, each time with the password.
 pub fn get(
     http: &Client,
     realm: &str,
@@ -43,9 +45,45 @@ pub fn get(
     scopes: &[String],
     credential: Option<&Credential>,
 ) -> Result<Token, RegistryError> {
+    let mut attempt = 1;
+    loop {
+        match once(http, realm, service, scopes, credential, attempt) {
+            Err(Failed::Passing(_, pause)) if attempt < ATTEMPTS => session::wait(realm, pause),
+            Ok(token) => return Ok(token),
+            Err(Failed::Passing(error, _) | Failed::Final(error)) => return Err(error),
+        }
+        attempt += 1;
+    }
+}
+
+enum Failed {
+    /// Worth another attempt after so long.
+    Passing(RegistryError, Duration),
+    Final(RegistryError),
+}
+
+impl From<RegistryError> for Failed {
+    fn from(error: RegistryError) -> Self {
+        Self::Final(error)
+    }
+}
+
+fn once(
+    http: &Client,
+    realm: &str,
+    service: Option<&str>,
+    scopes: &[String],
+    credential: Option<&Credential>,
+    attempt: u32,
+) -> Result<Token, Failed> {
+    let failed = |source: HttpError| {
+        let passing = !source.is_final();
+        let error = RegistryError::Token { realm: realm.to_owned(), source };
+        if passing { Failed::Passing(error, pause(attempt)) } else { Failed::Final(error) }
+    };
     let invalid = || RegistryError::Realm { realm: realm.to_owned() };
     if !is_url(realm) {
-        return Err(invalid());
+        return Err(invalid().into());
     }
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let request = match credential {
@@ -68,20 +106,37 @@ pub fn get(
         }
     };
     let request = request.map_err(|_| invalid())?;
-    let answer = if request.method() == "GET" { http.send(request.map(|_| ()))? } else { http.send(request)? };
+    let sent = if request.method() == "GET" { http.send(request.map(|_| ())) } else { http.send(request) };
+    let answer = sent.map_err(failed)?;
     let status = answer.status().as_u16();
-    let body = text(answer, LONGEST).map_err(|source| HttpError::Broken { url: realm.to_owned(), source })?;
     if matches!(status, 400 | 401 | 403) {
-        return Err(RegistryError::Login { realm: realm.to_owned(), user: credential.and_then(Credential::user) });
+        return Err(match credential {
+            Some(Credential::Identity(_)) => RegistryError::Identity { realm: realm.to_owned() },
+            _ => RegistryError::Login { realm: realm.to_owned(), user: credential.and_then(Credential::user) },
+        }
+        .into());
     }
     if status != 200 {
-        return Err(HttpError::Status { url: realm.to_owned(), status }.into());
+        let source = HttpError::Status { url: realm.to_owned(), status };
+        let error = RegistryError::Token { realm: realm.to_owned(), source };
+        return Err(match session::pause_of(&answer, attempt) {
+            Some(pause) => Failed::Passing(error, pause),
+            None => Failed::Final(error),
+        });
     }
-    let answer: Answer = serde_json::from_slice(&body).map_err(|_| invalid())?;
-    // Some send `token`, some `access_token`, some both.
-    let value = answer.token.or(answer.access_token).filter(|value| !value.is_empty()).ok_or_else(invalid)?;
+    let body = text(answer, LONGEST).map_err(|source| failed(HttpError::Broken { url: realm.to_owned(), source }))?;
+    let subject = || format!("the token of {realm}");
+    let body = body.ok_or_else(|| RegistryError::Long { subject: subject(), longest: LONGEST })?;
+    Ok(parse(&body).ok_or_else(invalid)?)
+}
+
+/// A token server's answer.
+pub fn parse(body: &[u8]) -> Option<Token> {
+    let answer: Answer = serde_json::from_slice(body).ok()?;
+    // Some send `token`, some `access_token`, some both, and one of them empty.
+    let value = [answer.token, answer.access_token].into_iter().flatten().find(|value| !value.is_empty())?;
     let seconds = answer.expires_in.unwrap_or(SHORTEST).max(SHORTEST) - MARGIN;
-    Ok(Token { value, expires: Instant::now() + Duration::from_secs(seconds.min(24 * 3600)) })
+    Some(Token { value, expires: Instant::now() + Duration::from_secs(seconds.min(24 * 3600)) })
 }
 
 pub fn basic(user: &str, password: &str) -> String {

@@ -1,19 +1,26 @@
-//! A blob on its way into a repository: there already, mounted from another repository, or sent as it is made, and where the
-//! connection is cut, sent on from where the registry says that it is.
+//! A blob on its way into a repository: there already, mounted from another repository, or sent as it is made, in the way
+//! that the registry takes: in one stream, in chunks, or as a whole. Where the connection is cut, it is sent on from where
+//! the registry says that it is.
 
 use super::answer::{self, header};
-use super::session::{ATTEMPTS, Scope, Session, pause};
+use super::blob::HEADWAY;
+use super::session::{ATTEMPTS, LONGEST_PAUSE, Scope, Session, pause};
 use super::{Progress, RegistryError, State};
 use crate::http::{HttpError, resolve};
 use crate::image::digest::{Digest, Hasher};
 use crate::image::layer::Blob;
 use std::io::{self, Read};
+use std::time::Duration;
 use ureq::http::{Method, Response};
 use ureq::{Body, SendBody};
 
-/// Having got so far since the last cut, it is as if there had been none.
-const HEADWAY: u64 = 256 << 10;
 const REPORT: u64 = 256 << 10;
+/// A chunk is in memory while it is sent.
+const CHUNK: u64 = 8 << 20;
+/// If a registry wants longer chunks than this, blobs are sent as a whole.
+const LONGEST_CHUNK: u64 = 64 << 20;
+/// The same if it wants shorter chunks than this.
+const SHORTEST_CHUNK: u64 = 16 << 10;
 
 /// A repository that is written to.
 pub struct Target<'a> {
@@ -33,8 +40,58 @@ pub trait Content: Sync {
     /// About how long it is.
     fn total(&self) -> u64;
 
+    /// Its digest and length, where that is known before it is made.
+    fn known(&self) -> Option<(Digest, u64)>;
+
     /// Hands a stream of it to `use_it`.
     fn with(&self, use_it: &mut dyn FnMut(&mut dyn Read)) -> Result<(), RegistryError>;
+}
+
+/// How a registry accepts blobs. The specification wants every registry to accept the first way, but some do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Way {
+    /// One PATCH of unknown length.
+    #[default]
+    Streamed,
+    /// A PATCH for each chunk, no longer than this, with its range.
+    Chunked { longest: u64 },
+    /// One PUT of known length and digest.
+    Whole,
+}
+
+impl Way {
+    /// The way to try after this one was refused.
+    fn next(self, too_long: bool) -> Option<Self> {
+        match self {
+            Self::Streamed => Some(Self::Chunked { longest: CHUNK }),
+            Self::Chunked { longest } if too_long && longest / 2 >= SHORTEST_CHUNK => {
+                Some(Self::Chunked { longest: longest / 2 })
+            }
+            Self::Chunked { .. } => Some(Self::Whole),
+            Self::Whole => None,
+        }
+    }
+}
+
+/// An upload that the registry has begun.
+struct Upload {
+    url: String,
+    /// How much of it had arrived before this attempt.
+    at: u64,
+    /// `OCI-Chunk-Min-Length`
+    shortest: u64,
+}
+
+/// What to do after an attempt that failed.
+#[derive(Debug, PartialEq, Eq)]
+enum Then {
+    /// Once more, from where the registry is.
+    GoOn,
+    /// Once more, from the beginning.
+    Anew,
+    /// In another way.
+    Change(Way),
+    End,
 }
 
 impl Target<'_> {
@@ -71,117 +128,180 @@ impl Target<'_> {
 
     /// Sends a blob, and gives what it was.
     pub fn send(&self, content: &dyn Content, media_type: &str) -> Result<Blob, RegistryError> {
-        let mut url = self.start(content)?;
-        let (mut at, mut cuts, mut cut_at) = (0, 0, 0);
+        let mut upload = self.start(content)?;
+        let (mut cuts, mut cut_at) = (0, 0);
         loop {
-            let sent = self.attempt(&url, at, content);
-            let cause = match sent.and_then(|sent| self.finish(&sent).map(|()| sent)) {
-                Ok(sent) => {
-                    return Ok(Blob { digest: sent.digest, size: sent.size, media_type: media_type.to_owned() });
-                }
-                Err(RegistryError::Http(error)) if !error.is_final() => RegistryError::Http(error),
-                Err(RegistryError::Refused { refusal, .. })
-                    // Of an upload in parts, the registry may have got one twice: then it is made anew.
-                    if is_passing(refusal.status) || at > 0 && refusal.status == 400 =>
-                {
-                    refusal.into_error(&content.subject())
-                }
-                Err(error) => return Err(error),
+            let way = self.session.way();
+            let sent = match way {
+                Way::Streamed => self.stream(&upload, content),
+                Way::Chunked { longest } => self.chunks(&upload, longest, content),
+                Way::Whole => self.whole(&upload, content),
             };
-            let reached = self.reached(&url);
-            if let Ok(Some((next, offset))) = reached {
-                (url, at) = (next, offset);
-            } else {
-                (url, at) = (self.start(content)?, 0);
+            let cause = match sent {
+                Ok((digest, size)) => return Ok(Blob { digest, size, media_type: media_type.to_owned() }),
+                Err(error) => error,
+            };
+            let then = judge(&cause, way, upload.at, cuts);
+            let reached = match then {
+                Then::End => return Err(cause),
+                Then::GoOn if way != Way::Whole => self.reached(&upload).ok().flatten(),
+                _ => None,
+            };
+            upload = match reached {
+                Some(reached) => reached,
+                None => self.start(content)?,
+            };
+            if let Then::Change(next) = then {
+                self.session.change_way(way, next);
+                continue;
             }
-            if at >= cut_at + HEADWAY {
-                cuts = 0;
-            }
-            (cuts, cut_at) = (cuts + 1, at);
+            cuts = if upload.at >= cut_at + HEADWAY { 1 } else { cuts + 1 };
+            cut_at = upload.at;
             if cuts >= ATTEMPTS {
                 return Err(cause);
             }
-            std::thread::sleep(pause(cuts));
+            std::thread::sleep(limited(&cause).unwrap_or_else(|| pause(cuts)));
         }
     }
 
-    /// Begins an upload, and gives its address.
-    fn start(&self, content: &dyn Content) -> Result<String, RegistryError> {
+    /// Begins an upload.
+    fn start(&self, content: &dyn Content) -> Result<Upload, RegistryError> {
         let url = self.session.url(&format!("{}/blobs/uploads/", self.repository));
         let response = self.session.send(Method::POST, &url, &[], Some(&[]), &self.scope())?;
+        let shortest = header(&response, "oci-chunk-min-length").and_then(|n| n.trim().parse().ok()).unwrap_or(0);
         match (response.status().as_u16(), self.location(&url, &response)) {
-            (202, Some(location)) => Ok(location),
+            (202, Some(url)) => Ok(Upload { url, at: 0, shortest }),
             (202, None) => Err(RegistryError::NoLocation { url }),
             _ => Err(answer::refusal(response).into_error(&content.subject())),
         }
     }
 
-    fn attempt(&self, url: &str, at: u64, content: &dyn Content) -> Result<Sent, RegistryError> {
+    /// Sends what is missing in one request.
+    fn stream(&self, upload: &Upload, content: &dyn Content) -> Result<(Digest, u64), RegistryError> {
+        let (url, digest, size) = self.made(content, |source| {
+            source.skip(&upload.url, upload.at)?;
+            let headers = [("content-type", "application/octet-stream")];
+            let body = SendBody::from_reader(source);
+            let response = self.session.send_stream(Method::PATCH, &upload.url, &headers, body, &self.scope())?;
+            self.accepted(&upload.url, response, content)
+        })?;
+        self.finish(&url, &digest)?;
+        Ok((digest, size))
+    }
+
+    /// Sends what is missing in chunks, each with its range.
+    fn chunks(&self, upload: &Upload, longest: u64, content: &dyn Content) -> Result<(Digest, u64), RegistryError> {
+        // No shorter than the registry wants them, whatever else it said.
+        let length = longest.max(upload.shortest);
+        if length > LONGEST_CHUNK {
+            return self.whole(upload, content);
+        }
+        let (url, digest, size) = self.made(content, |source| {
+            source.skip(&upload.url, upload.at)?;
+            let (mut url, mut chunk) = (upload.url.clone(), Vec::new());
+            loop {
+                let at = source.at;
+                chunk.clear();
+                let read = source.by_ref().take(length).read_to_end(&mut chunk);
+                let n = read.map_err(|source| HttpError::Broken { url: url.clone(), source })?;
+                if n == 0 {
+                    return Ok(url);
+                }
+                let (range, length) = (format!("{at}-{}", source.at - 1), n.to_string());
+                let headers = [
+                    ("content-type", "application/octet-stream"),
+                    ("content-length", length.as_str()),
+                    ("content-range", range.as_str()),
+                ];
+                let mut piece = &chunk[..];
+                let body = SendBody::from_reader(&mut piece);
+                let response = self.session.send_stream(Method::PATCH, &url, &headers, body, &self.scope())?;
+                url = self.accepted(&url, response, content)?;
+            }
+        })?;
+        self.finish(&url, &digest)?;
+        Ok((digest, size))
+    }
+
+    /// Sends the whole blob in the request that ends the upload. A layer that is compressed on its way out is compressed twice.
+    fn whole(&self, upload: &Upload, content: &dyn Content) -> Result<(Digest, u64), RegistryError> {
+        let (digest, size) = match content.known() {
+            Some(known) => known,
+            None => {
+                let ((), digest, size) = self.made(content, |source| source.skip(&upload.url, u64::MAX))?;
+                (digest, size)
+            }
+        };
+        let url = ended_by(&upload.url, &digest);
+        let ((), found, _) = self.made(content, |source| {
+            let length = size.to_string();
+            let headers = [("content-type", "application/octet-stream"), ("content-length", length.as_str())];
+            let body = SendBody::from_reader(source);
+            let response = self.session.send_stream(Method::PUT, &url, &headers, body, &self.scope())?;
+            self.accepted(&url, response, content).map(drop)
+        })?;
+        if found != digest {
+            return Err(RegistryError::Digest { what: content.subject(), expected: digest, found });
+        }
+        Ok((digest, size))
+    }
+
+    /// Makes the content and hands it to `send`. Returns its result, with the digest and length of what was read.
+    fn made<T>(
+        &self,
+        content: &dyn Content,
+        mut send: impl FnMut(&mut Source) -> Result<T, RegistryError>,
+    ) -> Result<(T, Digest, u64), RegistryError> {
         let mut result = None;
         content.with(&mut |stream| {
             let (id, total) = (content.id(), content.total());
-            let mut source = Source {
-                stream,
-                hasher: Hasher::default(),
-                at: 0,
-                reported: 0,
-                failure: None,
-                tell: &|done| {
-                    if let Some(id) = id {
-                        self.progress.layer(id, State::Pushing { done, total: total.max(done) });
-                    }
-                },
-            };
-            // What the registry has already is made again, for the digest of the whole.
-            let skipped = io::copy(&mut (&mut source).take(at), &mut io::sink());
-            let headers = [("content-type", "application/octet-stream")];
-            let sent = match skipped {
-                Ok(_) => {
-                    let body = SendBody::from_reader(&mut source);
-                    self.session.send_stream(Method::PATCH, url, &headers, body, &self.scope())
+            let tell = |done| {
+                if let Some(id) = id {
+                    self.progress.layer(id, State::Pushing { done, total: total.max(done) });
                 }
-                Err(source) => Err(HttpError::Broken { url: url.to_owned(), source }.into()),
             };
-            let failure = source.failure.take();
-            let (digest, size) = (source.hasher.finish(), source.at);
-            result = Some(match (failure, sent) {
-                (Some(source), _) => Err(RegistryError::Content { subject: content.subject(), source }),
-                (None, sent) => sent.map(|response| (response, digest, size)),
+            let mut source =
+                Source { stream, hasher: Hasher::default(), at: 0, reported: 0, failure: None, tell: &tell };
+            let sent = send(&mut source);
+            result = Some(match source.failure.take() {
+                Some(failure) => Err(RegistryError::Content { subject: content.subject(), source: failure }),
+                None => sent.map(|sent| (sent, source.hasher.finish(), source.at)),
             });
         })?;
-        let (response, digest, size) = result.unwrap_or_else(|| {
+        result.unwrap_or_else(|| {
             Err(RegistryError::Content { subject: content.subject(), source: io::ErrorKind::UnexpectedEof.into() })
-        })?;
-        match (response.status().as_u16(), self.location(url, &response)) {
-            (202 | 201 | 204, Some(location)) => Ok(Sent { url: location, digest, size }),
-            (202 | 201 | 204, None) => Ok(Sent { url: url.to_owned(), digest, size }),
+        })
+    }
+
+    /// Where to go on after a request that the registry took.
+    fn accepted(&self, url: &str, response: Response<Body>, content: &dyn Content) -> Result<String, RegistryError> {
+        match response.status().as_u16() {
+            200..=299 => Ok(self.location(url, &response).unwrap_or_else(|| url.to_owned())),
             _ => Err(answer::refusal(response).into_error(&content.subject())),
         }
     }
 
     /// How much of an upload has arrived, and where to go on. `None`: the registry knows nothing of it any more.
-    fn reached(&self, url: &str) -> Result<Option<(String, u64)>, RegistryError> {
-        let response = self.session.send(Method::GET, url, &[], None, &self.scope())?;
+    fn reached(&self, upload: &Upload) -> Result<Option<Upload>, RegistryError> {
+        let response = self.session.send(Method::GET, &upload.url, &[], None, &self.scope())?;
         if !response.status().is_success() {
             return Ok(None);
         }
         let Some(range) = header(&response, "range") else { return Ok(None) };
         let Some(last) = range.rsplit('-').next().and_then(|n| n.trim().parse::<u64>().ok()) else { return Ok(None) };
         // `0-0` is said of nothing, too; of one byte it is wrong, and then the digest tells.
-        let offset = if last == 0 { 0 } else { last + 1 };
-        let url = self.location(url, &response).unwrap_or_else(|| url.to_owned());
-        Ok(Some((url, offset)))
+        let at = if last == 0 { 0 } else { last.saturating_add(1) };
+        let url = self.location(&upload.url, &response).unwrap_or_else(|| upload.url.clone());
+        Ok(Some(Upload { url, at, ..*upload }))
     }
 
-    fn finish(&self, sent: &Sent) -> Result<(), RegistryError> {
-        let joint = if sent.url.contains('?') { '&' } else { '?' };
-        let url = format!("{}{joint}digest={}", sent.url, sent.digest);
-        let response = self.session.send(Method::PUT, &url, &[], Some(&[]), &self.scope())?;
+    fn finish(&self, url: &str, digest: &Digest) -> Result<(), RegistryError> {
+        let response = self.session.send(Method::PUT, &ended_by(url, digest), &[], Some(&[]), &self.scope())?;
         // An answer may have been lost, and the attempt after it finds the upload ended.
-        if response.status().is_success() || response.status() == 404 && self.has(&sent.digest)? {
+        if response.status().is_success() || response.status() == 404 && self.has(digest)? {
             return Ok(());
         }
-        Err(answer::refusal(response).into_error(&format!("blob {}", sent.digest)))
+        Err(answer::refusal(response).into_error(&format!("blob {digest}")))
     }
 
     /// The address in an answer. A registry behind a proxy may not know that it is spoken to over TLS.
@@ -196,15 +316,40 @@ impl Target<'_> {
     }
 }
 
-struct Sent {
-    url: String,
-    digest: Digest,
-    size: u64,
+/// The address that ends an upload.
+fn ended_by(url: &str, digest: &Digest) -> String {
+    format!("{url}{}digest={digest}", if url.contains('?') { '&' } else { '?' })
 }
 
-/// Worth another attempt. A token that expired on the way is fetched anew.
-fn is_passing(status: u16) -> bool {
-    matches!(status, 401 | 408 | 416 | 429 | 500 | 502 | 503 | 504)
+/// Decides what to do after a failure. `at`: how much had arrived before the attempt.
+fn judge(error: &RegistryError, way: Way, at: u64, cuts: u32) -> Then {
+    let change = |too_long| way.next(too_long).map_or(Then::End, Then::Change);
+    match error {
+        // A server that refuses a stream may also just hang up.
+        RegistryError::Http(error) if !error.is_final() && way == Way::Streamed && at == 0 && cuts >= 2 => {
+            change(false)
+        }
+        RegistryError::Http(error) if !error.is_final() => Then::GoOn,
+        RegistryError::Refused { refusal, .. } => match refusal.status {
+            // A token that expired on the way is fetched anew.
+            401 | 408 | 500 | 502..=504 => Then::GoOn,
+            429 if limited(error).is_some_and(|limit| limit > LONGEST_PAUSE) => Then::End,
+            429 => Then::GoOn,
+            404 if refusal.code == "BLOB_UPLOAD_UNKNOWN" => Then::Anew,
+            // Of an upload in parts, the registry may have got one twice: then it is made anew.
+            400 | 404 | 416 if at > 0 => Then::Anew,
+            413 => change(true),
+            400 | 404 | 405 | 411 | 415 | 416 | 501 => change(false),
+            _ => Then::End,
+        },
+        _ => Then::End,
+    }
+}
+
+/// Returns how long a limit lasts, if the registry has said so.
+fn limited(error: &RegistryError) -> Option<Duration> {
+    let RegistryError::Refused { refusal, .. } = error else { return None };
+    refusal.limit.as_ref()?.again_in.map(Duration::from_secs)
 }
 
 /// Hashes and counts what is sent, and keeps what goes wrong on this side apart from what the network does.
@@ -215,6 +360,16 @@ struct Source<'a> {
     reported: u64,
     failure: Option<io::Error>,
     tell: &'a dyn Fn(u64),
+}
+
+impl Source<'_> {
+    /// Reads past bytes that the registry already has; the digest needs them.
+    fn skip(&mut self, url: &str, bytes: u64) -> Result<(), RegistryError> {
+        match io::copy(&mut self.take(bytes), &mut io::sink()) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(HttpError::Broken { url: url.to_owned(), source }.into()),
+        }
+    }
 }
 
 impl Read for Source<'_> {
@@ -255,6 +410,10 @@ impl Content for Bytes<'_> {
 
     fn total(&self) -> u64 {
         self.bytes.len() as u64
+    }
+
+    fn known(&self) -> Option<(Digest, u64)> {
+        Some((Digest::of(self.bytes), self.bytes.len() as u64))
     }
 
     fn with(&self, use_it: &mut dyn FnMut(&mut dyn Read)) -> Result<(), RegistryError> {

@@ -4,6 +4,7 @@ use super::answer::{Limit, Refusal};
 use super::session::{Scope, Session};
 use super::{RegistryError, answer};
 use crate::diag::Diagnose;
+use crate::http::HttpError;
 use crate::image::reference::Reference;
 use serde::Deserialize;
 
@@ -16,7 +17,7 @@ pub enum Verb {
 #[derive(Debug, thiserror::Error)]
 pub enum Verdict {
     #[error("pull access denied for {}: the repository does not exist or may require a login ({said})", reference.familiar_repository())]
-    PullDenied { reference: Reference, user: Option<String>, said: String },
+    PullDenied { reference: Reference, user: Option<String>, refused: bool, said: String },
     #[error("denied: you may not push to {} ({said})", reference.name())]
     PushDenied { reference: Reference, user: Option<String>, said: String },
     #[error("docker.io/library is Docker's own: nobody else may push {}", reference.name())]
@@ -33,6 +34,11 @@ impl Diagnose for Verdict {
     fn hint(&self) -> Option<String> {
         let server = |registry: &str| if registry == "docker.io" { String::new() } else { format!(" {registry}") };
         match self {
+            Self::PullDenied { reference, refused: true, .. } => Some(format!(
+                "the login that is kept for {0} was refused: log in again with minirun login{1}",
+                reference.registry,
+                server(&reference.registry)
+            )),
             Self::PullDenied { reference, user: None, .. } => {
                 Some(format!("if it is there, log in: minirun login{}", server(&reference.registry)))
             }
@@ -127,7 +133,7 @@ pub fn explain(error: RegistryError, session: &Session, reference: &Reference, v
         }
         (401 | 403, Verb::Push) if library => Verdict::Library { reference, user },
         (401 | 403, Verb::Push) => Verdict::PushDenied { reference, user, said },
-        (401 | 403, Verb::Pull) => Verdict::PullDenied { reference, user, said },
+        (401 | 403, Verb::Pull) => Verdict::PullDenied { reference, user, refused: session.is_login_refused(), said },
         (_, _) if refusal.code == "NAME_UNKNOWN" => Verdict::NoRepository { reference },
         (_, Verb::Pull) => Verdict::NoManifest { tags: some_tags(session, &reference), reference, said },
         (_, Verb::Push) => {
@@ -183,8 +189,10 @@ fn page(session: &Session, repository: &str, url: &str) -> Result<(Vec<String>, 
     if response.status() != 200 {
         return Err(answer::refusal(response).into_error(repository));
     }
+    let broken = |source| HttpError::Broken { url: url.to_owned(), source };
+    let long = || RegistryError::Long { subject: format!("the list of tags of {repository}"), longest: LONGEST };
     let next = answer::header(&response, "link").and_then(next_page).and_then(|next| crate::http::resolve(url, next));
-    let bytes = answer::document(response, url, LONGEST)?;
+    let bytes = answer::text(response, LONGEST).map_err(broken)?.ok_or_else(long)?;
     let tags: Tags = serde_json::from_slice(&bytes)
         .map_err(|source| RegistryError::Document { subject: format!("the tags of {repository}"), source })?;
     let mut tags = tags.tags.unwrap_or_default();

@@ -81,6 +81,13 @@ impl Sandbox {
         self.directory.path().join("files").join(name)
     }
 
+    /// Puts a file into the home directory.
+    pub fn put_home(&self, name: &str, text: &str) {
+        let path = self.directory.path().join("home").join(name);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("mkdir in the sandbox");
+        std::fs::write(path, text).expect("a file in the sandbox");
+    }
+
     /// minirun with these arguments, ready to be run: for terminals, pipes and signals.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = self.other(Self::binary());
