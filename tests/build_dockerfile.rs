@@ -224,7 +224,7 @@ fn a_file_that_may_not_be_read_is_named() {
     let sandbox = Sandbox::with_alpine();
     for name in ["alone", "dir/inner"] {
         sandbox.put(name, "x");
-        std::fs::set_permissions(sandbox.file("context").join(name), PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(sandbox.file("context").join(name), PermissionsExt::from_mode(0o000)).unwrap();
     }
     for (source, path) in [("alone", "alone"), ("dir", "dir/inner")] {
         let error = sandbox.try_build(&format!("FROM alpine\nCOPY {source} /x/\n"), &[]).fails(1);
