@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{Need, Sandbox, User, fixture, free_port, require, user, wait_until};
+use common::{Need, Sandbox, User, fixture, free_port, own_address, require, user, wait_until};
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 /// What the container calls the host.
@@ -222,15 +222,6 @@ fn without_a_way_out_there_is_only_the_loopback() {
     let sandbox = Sandbox::with_alpine();
     let devices = sandbox.ok(&["run", "--rm", "--network", "none", "alpine", "ls", "/sys/class/net"]);
     assert_eq!(devices, "lo\n");
-}
-
-/// An address of this host that is not its loopback.
-fn own_address() -> Option<IpAddr> {
-    // No packet is sent: the kernel chooses the address that it would send from.
-    let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    probe.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    let own = probe.local_addr().ok()?.ip();
-    (!own.is_loopback()).then_some(own)
 }
 
 fn get(address: SocketAddr) -> std::io::Result<String> {

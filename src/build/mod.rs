@@ -249,6 +249,8 @@ pub struct Options {
     /// Hears of layers that are pulled or pushed.
     pub transfers: Box<dyn registry::Progress>,
     pub network: run::RunNetwork,
+    /// A RUN may ask for the host's network.
+    pub allows_host_network: bool,
     pub hosts: Vec<(String, String)>,
     pub secrets: Vec<Secret>,
     /// Ids and sockets of agents.

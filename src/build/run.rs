@@ -18,12 +18,14 @@ use crate::container::spec::{self, Facts};
 use crate::container::{capability, create, shift};
 use crate::image::digest::Digest;
 use crate::image::owner::Stat;
+use crate::network::egress;
 use crate::store::{self, Lock};
 use crate::sys::{On, process};
 use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -47,11 +49,17 @@ const HOSTNAME: &str = "buildkitsandbox";
 
 /// A RUN's `/etc/hosts`, which has nothing of the host's.
 fn hosts(request: &Request) -> String {
+    // In the host's own network the way to the host is short.
+    let gateway = match request.network {
+        Network::Private => crate::network::CONTAINER.gateway_v4,
+        Network::Host | Network::None => Ipv4Addr::LOCALHOST,
+    };
     let mut text = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for (name, address) in &request.hosts {
-        // In the host's own network the way to the host is short.
-        let address = if address == "host-gateway" { "127.0.0.1" } else { address };
-        text += &format!("{address}\t{name}\n");
+        match address.as_str() {
+            "host-gateway" => text += &format!("{gateway}\t{name}\n"),
+            address => text += &format!("{address}\t{name}\n"),
+        }
     }
     text
 }
@@ -68,8 +76,10 @@ fn proxy<'a>(build_args: &'a BTreeMap<String, String>, name: &str) -> Option<&'a
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RunNetwork {
-    /// The host's: whatever is installed comes over the network.
+    /// Its own with a way out, as a container of `run` has it; the host's where there is no program for such a way.
     #[default]
+    Own,
+    /// The host's: all services on its loopback are within reach, and all abstract sockets.
     Host,
     None,
 }
@@ -88,6 +98,10 @@ pub enum InvalidMount {
     NoAgent(String),
     #[error("there is no network `{0}` for a RUN; there are default, host and none")]
     Network(String),
+    #[error(
+        "RUN --network=host is not allowed: in the host's network it reaches all local services; --allow network.host allows it"
+    )]
+    HostNetwork,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +155,8 @@ pub fn prepare(builder: &mut Builder, number: usize, run: &Run) -> Result<Prepar
     let escape = builder.plan.source.directives.escape;
     let network = match run.network.as_deref() {
         None | Some("default") => builder.options.network,
-        Some("host") => RunNetwork::Host,
+        Some("host") if builder.options.allows_host_network => RunNetwork::Host,
+        Some("host") => return Err(InvalidMount::HostNetwork.into()),
         Some("none") => RunNetwork::None,
         Some(other) => return Err(InvalidMount::Network(other.into()).into()),
     };
@@ -343,8 +358,13 @@ fn launch(
     let proxies = PROXIES.iter().filter_map(|name| Some((*name, proxy(&builder.options.build_args, name)?)));
     let mut env: Vec<String> = proxies.chain(state.args()).map(|(name, value)| format!("{name}={value}")).collect();
     env.append(&mut beside.env);
+    let egress = match prepared.network {
+        RunNetwork::Own => egress::Way::find().ok(),
+        RunNetwork::Host | RunNetwork::None => None,
+    };
     let network = match prepared.network {
-        RunNetwork::Host => Network::Host,
+        RunNetwork::Own if egress.is_some() => Network::Private,
+        RunNetwork::Own | RunNetwork::Host => Network::Host,
         RunNetwork::None => Network::None,
     };
     let request = Request {
@@ -406,7 +426,10 @@ fn launch(
         shifted: launch::shifted(builder.store, &ids),
         reaping_init: false,
     };
-    let plan = Plan::of_container(&spec, &around).map_err(launch::LaunchError::from)?;
+    let mut plan = Plan::of_container(&spec, &around).map_err(launch::LaunchError::from)?;
+    if let Some(way) = &egress {
+        plan.lead_out(way);
+    }
     let job = Job {
         plan,
         container: None,
@@ -414,7 +437,8 @@ fn launch(
         size: None,
         stdin: false,
         ports: Vec::new(),
-        egress: None,
+        egress,
+        runtime: directory.clone(),
         cgroup: None,
         told: false,
         leashed: true,
@@ -422,7 +446,7 @@ fn launch(
     // Those that have hashed and unpacked.
     process::await_threads();
     let monitor = launch::prepare(builder.store, "build", ids)?;
-    let end = launch::converse(monitor, &job, Vec::new(), "build", &directory, &mut Silent)?;
+    let end = launch::converse(monitor, &job, Vec::new(), "build", &mut Silent)?;
     Ok((end, beside))
 }
 

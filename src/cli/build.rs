@@ -82,9 +82,12 @@ pub struct BuildArgs {
     /// Write what was built to a file, as JSON: digests and names
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
-    /// Network of RUN: host (the default) or none
+    /// Network of RUN: default (its own, with a way out), host or none
     #[arg(long, value_name = "NETWORK")]
     network: Option<String>,
+    /// Allow what a Dockerfile may not take by itself
+    #[arg(long, value_name = "ENTITLEMENT")]
+    allow: Vec<Entitlement>,
     /// Add a line to /etc/hosts of RUN
     #[arg(long, value_name = "NAME:IP")]
     add_host: Vec<String>,
@@ -162,6 +165,14 @@ impl Idle {
     }
 }
 
+/// What `--allow` may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Entitlement {
+    /// `RUN --network=host`
+    #[value(name = "network.host")]
+    NetworkHost,
+}
+
 #[derive(Debug, thiserror::Error)]
 enum BuildArgsError {
     #[error("--secret {0}: {1}")]
@@ -170,7 +181,7 @@ enum BuildArgsError {
     Ssh(String),
     #[error("--add-host {0}: it has no NAME:IP")]
     Host(String),
-    #[error("--network {0}: a build has host and none")]
+    #[error("--network {0}: a build has default, host and none")]
     Network(String),
     #[error("--output {0}: {1}")]
     Output(String, String),
@@ -357,8 +368,11 @@ fn options(
         shm_size: arguments.shm_size.as_deref().map(request::size).transpose()?,
         pull: arguments.pull,
         transfers: Box::new(Printer::new(arguments.quiet, true)),
+        allows_host_network: arguments.network.as_deref() == Some("host")
+            || arguments.allow.contains(&Entitlement::NetworkHost),
         network: match arguments.network.as_deref() {
-            None | Some("default" | "host" | "bridge") => RunNetwork::Host,
+            None | Some("default" | "bridge") => RunNetwork::Own,
+            Some("host") => RunNetwork::Host,
             Some("none") => RunNetwork::None,
             Some(other) => return Err(BuildArgsError::Network(other.into()).into()),
         },

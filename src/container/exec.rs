@@ -114,11 +114,12 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         stdin: wanted.stdin,
         ports: Vec::new(),
         egress: None,
+        runtime: container.runtime.clone(),
         cgroup: state.cgroup.filter(|group| cgroup::admit(group, prepared.pid())),
         told: false,
         leashed: false,
     };
-    Ok(launch::converse(prepared, &job, Vec::new(), name, &container.runtime, &mut Silent)?)
+    Ok(launch::converse(prepared, &job, Vec::new(), name, &mut Silent)?)
 }
 
 fn user_of(user: &users::User) -> oci_spec::runtime::User {

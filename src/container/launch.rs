@@ -20,7 +20,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a monitor is told, once. The descriptors of published ports ride along in the order of `ports`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct Job {
     pub stdin: bool,
     pub ports: Vec<PortSpec>,
     pub egress: Option<egress::Way>,
+    /// Where the way out leaves its files, and its complaint if it cannot be had.
+    pub runtime: PathBuf,
     /// The control group that the container is born into.
     pub cgroup: Option<String>,
     /// Every step is told as it is carried out.
@@ -251,6 +253,7 @@ fn attempt(
         stdin: request.stdin,
         ports: listeners.iter().map(|l| l.spec().clone()).collect(),
         egress,
+        runtime: container.runtime.clone(),
         cgroup: group,
         told: listener.wants_steps(),
         leashed: false,
@@ -258,7 +261,7 @@ fn attempt(
     let mut descriptors: Vec<_> = listeners.into_iter().map(ports::Listener::into_fd).collect();
     // Should this process be killed now, the monitor still keeps others from removing what it starts.
     descriptors.push(lock.share()?);
-    let started = converse(prepared, &job, descriptors, name, &container.runtime, listener);
+    let started = converse(prepared, &job, descriptors, name, listener);
     if started.is_err() {
         let _ = crate::store::remove_tree(&container.runtime);
     }
@@ -271,7 +274,6 @@ pub fn converse(
     job: &Job,
     descriptors: Vec<OwnedFd>,
     name: &str,
-    runtime: &Path,
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
     let ours = prepared.end;
@@ -310,7 +312,7 @@ pub fn converse(
             Some(Message::WantEgress) => {
                 // Without a way out the container still runs, and its ports answer.
                 if let Some(egress::Way::Pasta(pasta)) = &job.egress
-                    && let Err(error) = egress::start_pasta(pasta, monitor_pid, runtime)
+                    && let Err(error) = egress::start_pasta(pasta, monitor_pid, &job.runtime)
                 {
                     eprintln!("{}", error.note());
                 }

@@ -202,8 +202,8 @@ fn begin(
     // Opened while the host's tree is still in sight.
     let group = job.cgroup.as_ref().map(|path| File::open(path).on("open", path)).transpose().map_err(here)?;
     // It stays in the host's network, which a step of the plan leaves.
-    let stand_in = match (&job.egress, container) {
-        (Some(Way::Slirp(program)), Some(container)) => Some(StandIn::fork(program, &container.runtime).map_err(here)?),
+    let stand_in = match &job.egress {
+        Some(Way::Slirp(program)) => Some(StandIn::fork(program, &job.runtime).map_err(here)?),
         _ => None,
     };
     let awaits_egress = matches!(job.egress, Some(Way::Pasta(_)));

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 
@@ -161,4 +161,13 @@ pub fn free_port() -> u16 {
             return port;
         }
     }
+}
+
+/// An address of this host that is not its loopback.
+pub fn own_address() -> Option<IpAddr> {
+    // No packet is sent: the kernel chooses the address that it would send from.
+    let probe = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    probe.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    let own = probe.local_addr().ok()?.ip();
+    (!own.is_loopback()).then_some(own)
 }
