@@ -197,9 +197,12 @@ struct Copied {
 
 type Spoil = dyn Fn(&Request, Answer) -> Answer + Send + Sync;
 
-/// The blobs of a saved image by their digests, and the digest of its manifest; made once for all tests.
-fn saved() -> &'static (Vec<(String, Vec<u8>)>, String) {
-    static SAVED: OnceLock<(Vec<(String, Vec<u8>)>, String)> = OnceLock::new();
+/// Blobs by their digests, and the digest of the manifest among them.
+type Saved = (Vec<(String, Vec<u8>)>, String);
+
+/// The blobs of an image, made once for all tests.
+fn saved() -> &'static Saved {
+    static SAVED: OnceLock<Saved> = OnceLock::new();
     SAVED.get_or_init(|| {
         let sandbox = Sandbox::with_alpine();
         let directory = sandbox.file("layout");
