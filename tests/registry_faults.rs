@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use std::collections::HashMap;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 const REGISTRY: Need = Need::Tool("docker-registry");
@@ -197,8 +197,13 @@ struct Copied {
 
 type Spoil = dyn Fn(&Request, Answer) -> Answer + Send + Sync;
 
-impl Copied {
-    fn start(spoil: Box<Spoil>) -> Self {
+/// Blobs by their digests, and the digest of the manifest among them.
+type Saved = (Vec<(String, Vec<u8>)>, String);
+
+/// The blobs of an image, made once for all tests.
+fn saved() -> &'static Saved {
+    static SAVED: OnceLock<Saved> = OnceLock::new();
+    SAVED.get_or_init(|| {
         let sandbox = Sandbox::with_alpine();
         let directory = sandbox.file("layout");
         let compressed = Registry::open();
@@ -215,9 +220,16 @@ impl Copied {
             .collect();
         let index = std::fs::read_to_string(directory.join("index.json")).unwrap();
         let manifest = blobs.iter().map(|(name, _)| name).find(|name| index.contains(*name)).unwrap().clone();
+        (blobs, manifest)
+    })
+}
+
+impl Copied {
+    fn start(spoil: Box<Spoil>) -> Self {
+        let (blobs, manifest) = saved();
         let server = WebServer::start(move |request| {
             let wanted = request.path.rsplit('/').next().unwrap().trim_start_matches("sha256:");
-            let wanted = if request.path.contains("/manifests/") { &manifest } else { wanted };
+            let wanted = if request.path.contains("/manifests/") { manifest } else { wanted };
             let answer = match blobs.iter().find(|(name, _)| name == wanted) {
                 _ if request.path == "/v2/" => Answer::new(200, "{}"),
                 Some((_, bytes)) => Answer::new(200, bytes.clone()),
@@ -384,13 +396,21 @@ fn a_limit_that_passes_is_waited_for() {
         Sandbox::new().ok(&["pull", &registry.image()]);
         assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
     }
-    // A limit of hours is told at once.
-    let registry = Copied::start(Box::new(|request, answer| match request.path.as_str() {
-        "/v2/" => answer,
-        _ => Answer::new(429, "").header("Retry-After", http_date(7200)),
+    // A limit of hours is told at once, whether or not it says how long it lasts.
+    let count = Arc::new(AtomicU32::new(0));
+    let counted = count.clone();
+    let registry = Copied::start(Box::new(move |_, _| {
+        let limited = Answer::new(429, "");
+        match counted.fetch_add(1, Ordering::SeqCst) {
+            0 => limited.header("Retry-After", http_date(7200)),
+            _ => limited.header("RateLimit-Limit", "100;w=21600"),
+        }
     }));
     let said = Sandbox::new().fails(1, &["pull", &registry.image()]);
     assert!(said.contains("again in 120 min") || said.contains("again in 2 hours"), "{said}");
+    let said = Sandbox::new().fails(1, &["pull", &registry.image()]);
+    assert!(said.contains("100 pulls in 6 hours used"), "{said}");
+    assert_eq!(count.load(Ordering::SeqCst), 2);
 }
 
 /// So many seconds from now, as HTTP writes dates.

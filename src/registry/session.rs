@@ -361,6 +361,8 @@ pub fn pause_of(response: &Response<Body>, attempt: u32) -> Option<Duration> {
     let told = answer::header(response, "retry-after").and_then(|text| answer::retry_after(text, Timestamp::now()));
     match told {
         Some(told) => (told <= LONGEST_PAUSE).then(|| told.max(pause(attempt))),
+        // The Hub's limit on pulls, which lasts for hours.
+        None if status == 429 && answer::header(response, "ratelimit-limit").is_some() => None,
         None if status == 429 => Some(FIRST_LIMITED_PAUSE * 2u32.saturating_pow(attempt.saturating_sub(1))),
         None => Some(pause(attempt)),
     }
