@@ -5,7 +5,6 @@ mod common;
 
 use common::{Need, Sandbox, User, require};
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
 
 /// Each mistake comes after a RUN that takes its time, and is told without it.
 #[test]
@@ -68,10 +67,16 @@ fn settings_of_the_command_line_that_are_none() {
     }
 }
 
-/// What grows without bound is refused, what is long is read in linear time.
+/// What grows without bound is refused, what is long is read in linear time: seconds of the processor are counted, however
+/// busy that is.
 #[test]
 fn bombs() {
     let sandbox = Sandbox::with_alpine();
+    let limited = format!("ulimit -t 15; exec {} build --progress quiet -t built context", Sandbox::binary());
+    let build = |text: &str| {
+        sandbox.put("Dockerfile", text);
+        sandbox.run_other("sh", &["-c", &limited])
+    };
     let nested = format!("ENV A={}x{}", "${X:-".repeat(20_000), "}".repeat(20_000));
     let doubled = format!("ARG A=0123456789\n{}", "ARG A=$A$A\n".repeat(40));
     let pairs: String = (0..10_000).map(|n| format!(" a{n}=$A")).collect();
@@ -85,10 +90,9 @@ fn bombs() {
         (&ports, "more text than any image can have"),
         (&pattern, "takes too long"),
     ] {
-        let begun = Instant::now();
-        let error = sandbox.try_build(&format!("FROM alpine\n{text}\n"), &[]).fails(1);
-        assert!(error.contains(reason), "{reason}: {}", &error[..error.len().min(500)]);
-        assert!(begun.elapsed() < Duration::from_secs(20), "{reason}: {:?}", begun.elapsed());
+        let output = build(&format!("FROM alpine\n{text}\n"));
+        let said: String = output.stderr.chars().take(500).collect();
+        assert!(output.code == 1 && output.stderr.contains(reason), "{reason}: {} {said}", output.code);
     }
     let before = sandbox.try_build(&format!("{doubled}FROM alpine\n"), &[]).fails(1);
     assert!(before.contains("more than 1024 KiB"), "{before}");
@@ -99,9 +103,8 @@ fn bombs() {
         many(&|n| format!("ARG a{n}=b\n")),
         many(&|n| format!("FROM alpine AS s{n}\n")),
     ] {
-        let begun = Instant::now();
-        sandbox.build(&format!("# check=skip=all\nFROM alpine\n{text}"), &[]);
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}: {}", begun.elapsed(), &text[..40]);
+        let output = build(&format!("# check=skip=all\nFROM alpine\n{text}"));
+        assert!(output.code == 0, "{}: {}", text.lines().next().unwrap_or_default(), output.code);
     }
 }
 

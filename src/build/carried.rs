@@ -113,7 +113,7 @@ impl Source {
             Err(error @ RegistryError::NoArtifact { .. }) => error,
             opened => return opened.map(Self::Registry),
         };
-        let (artifact, config) = Artifact::of_image(reference, layer_name, &settings)?;
+        let Ok((artifact, config)) = Artifact::of_image(reference, layer_name, &settings) else { return Err(none) };
         let config: Value = serde_json::from_slice(&config).unwrap_or_default();
         let Ok(steps) = serde_json::from_value::<Vec<Step>>(config[INLINE].clone()) else { return Err(none) };
         Ok(Self::Image(artifact, steps.into_iter().map(|step| (step.inputs.key(), step)).collect()))

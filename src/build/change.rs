@@ -71,7 +71,8 @@ pub fn change(instruction: &Instruction, around: &Around) -> Result<Option<Chang
                 Command::Exec(argv) => [&["CMD".to_owned()], argv.as_slice()].concat(),
             };
             let mut check = json!({ "Test": test });
-            for (key, value) in settings {
+            // Zero is what is so anyway.
+            for (key, value) in settings.iter().filter(|(_, value)| *value != 0) {
                 check[*key] = json!(value);
             }
             Change::Healthcheck(check)

@@ -154,14 +154,33 @@ struct Idle {
     provenance: Option<String>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     sbom: Option<String>,
+    #[arg(long, hide = true, value_name = "ATTESTATION")]
+    attest: Option<String>,
+    /// There is one builder
+    #[arg(long, hide = true)]
+    builder: Option<String>,
+    #[arg(long, hide = true)]
+    allow: Vec<String>,
+    #[arg(long, hide = true)]
+    cgroup_parent: Option<String>,
+    #[arg(short, long, hide = true)]
+    memory: Option<String>,
 }
 
 impl Idle {
     /// What somebody may count on in vain.
     fn notes(&self) -> impl Iterator<Item = String> {
         let wanted = [("provenance", &self.provenance), ("sbom", &self.sbom)];
-        let wanted = wanted.into_iter().filter(|(_, value)| value.as_ref().is_some_and(|value| value != "false"));
-        wanted.map(|(name, _)| format!("--{name} has no effect: nothing but the image itself is made here"))
+        let wanted = wanted.into_iter().chain([("attest", &self.attest)]);
+        let wanted = wanted.filter(|(_, value)| value.as_ref().is_some_and(|value| value != "false"));
+        let wanted =
+            wanted.map(|(name, _)| format!("--{name} has no effect: nothing but the image itself is made here"));
+        let limits = [("memory", &self.memory), ("cgroup-parent", &self.cgroup_parent)].into_iter();
+        let limits = limits.filter(|(_, value)| value.is_some());
+        let limits = limits.map(|(name, _)| format!("--{name} has no effect: a RUN has the limits of who builds"));
+        let rights = self.allow.iter().filter(|right| *right != "network.host");
+        let rights = rights.map(|right| format!("--allow {right} has no effect: no RUN gets more rights than others"));
+        wanted.chain(limits).chain(rights)
     }
 }
 
