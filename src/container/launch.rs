@@ -174,7 +174,8 @@ pub fn start(
         && !matches!(error, LaunchError::Lost(_) | LaunchError::Running(_))
     {
         let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-        let state = State { error: cause, exit_code: error.exit_code().into(), ..container.state() };
+        let (hint, exit_code) = (error.hint(), error.exit_code().into());
+        let state = State { error: cause, hint, exit_code, outcome: None, ..container.state() };
         let _ = container.write_state(&state);
     }
     started
