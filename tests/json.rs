@@ -3,6 +3,7 @@
 mod common;
 
 use common::Sandbox;
+use minirun::explain::why::Code;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -80,10 +81,24 @@ fn printed(sandbox: &Sandbox, words: &[&str]) -> Value {
 }
 
 #[test]
+fn every_code_is_documented_and_no_other() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md")).expect("docs/json.md");
+    let table = text.lines().skip_while(|line| !line.starts_with("| code |")).skip(2);
+    let documented = table.take_while(|line| line.starts_with("| `")).filter_map(|line| line.split('`').nth(1));
+    let documented: Vec<String> = documented.map(ToOwned::to_owned).collect();
+    let code = |code: &Code| serde_json::to_value(code).unwrap().as_str().unwrap().to_owned();
+    assert_eq!(documented, Code::ALL.iter().map(code).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_is_printed_is_documented() {
     let sandbox = Sandbox::with_alpine();
     sandbox.run(&["run", "--network", "none", "--name", "failed", "alpine", "sh", "-c", "exit 3"]);
+    sandbox.ok(&["run", "-d", "--network", "none", "--name", "runs", "alpine", "sleep", "1000"]);
     check("minirun why", &printed(&sandbox, &["why", "--json", "failed"]));
+    check("minirun why", &printed(&sandbox, &["why", "--json", "runs"]));
+    sandbox.ok(&["stop", "-t", "0", "runs"]);
+    check("minirun why", &printed(&sandbox, &["why", "--json", "runs"]));
     check("minirun doctor", &printed(&sandbox, &["doctor", "--json"]));
     check("minirun system df", &printed(&sandbox, &["system", "df", "--json"]));
 }

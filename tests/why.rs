@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Sandbox, User, free_port, user, wait_until};
+use common::{Sandbox, User, fixture, free_port, user, wait_until};
 use serde_json::Value;
 use std::path::Path;
 
@@ -123,7 +123,7 @@ fn what_its_last_words_tell() {
     }
     let text = sandbox.ok(&["why", "misconfigured"]);
     assert!(
-        text.contains("its last words name a file of its configuration: server: no such word in /etc/server.conf:3"),
+        text.contains("perhaps because of its configuration: server: no such word in /etc/server.conf:3"),
         "{text}"
     );
     assert_eq!(json(&sandbox, "nameless")["exit_code"], 127);
@@ -461,4 +461,114 @@ fn a_health_check_that_nobody_runs() {
     assert!(!text.contains("nothing here tells of trouble"), "{text}");
     assert!(text.contains("does not run health checks") && text.contains("wget -q localhost"), "{text}");
     assert_eq!(json(&sandbox, "unchecked")["health_check_not_run"], "wget -q localhost");
+}
+
+/// What sound containers do all day, and what is said of each: nothing.
+#[test]
+fn thirty_sound_containers_get_no_verdict() {
+    let sandbox = Sandbox::with_alpine();
+    let server = |port: &str| format!("trap 'exit 0' TERM; nc -lk -p {port} -e cat & wait");
+    let own = sandbox.file("own");
+    std::fs::create_dir_all(&own).unwrap();
+    let volume = format!("{}:/data", own.display());
+    let ends: [(&str, &[&str], &str); 15] = [
+        ("true", &[], "true"),
+        ("says", &[], "echo nginx; echo error: Permission denied"),
+        ("finds-nothing", &[], "grep nothing /etc/passwd || true"),
+        ("looks-for-nginx", &[], "ls /usr/sbin/nginx 2>/dev/null; exit 0"),
+        ("writes", &[], "dd if=/dev/zero of=/file bs=1k count=1; sync"),
+        ("reads", &["-i"], "cat"),
+        ("of-init", &["--init"], "true"),
+        ("of-user", &["-u", "0:0"], "id"),
+        ("frozen", &["--read-only", "--tmpfs", "/tmp"], "touch /tmp/file"),
+        ("keeps", &["-v", &volume], "echo kept >/data/file"),
+        ("works-there", &["-w", "/tmp"], "pwd"),
+        ("given", &["-e", "NAME=value"], "test $NAME = value"),
+        ("child-failed", &[], "false; true"),
+        ("child-killed", &[], "sh -c 'kill -9 $$'; exit 0"),
+        ("child-in-background", &[], "sleep 1000 & exit 0"),
+    ];
+    for (name, flags, script) in ends {
+        let words = [&["run", "--network", "none", "--name", name], flags, &["alpine", "sh", "-c", script]].concat();
+        sandbox.ok(&words);
+        assert_eq!(codes(&sandbox, name), [""; 0], "{name}");
+    }
+    let (eighty, published) = (server("80"), format!("{}:80", free_port()));
+    let stays: [(&str, &[&str], &[&str]); 15] = [
+        ("calm", &[], &["sh", "-c", CALM]),
+        ("calm-e", &[], &["sh", "-ec", CALM]),
+        ("waits", &[], &["sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"]),
+        ("waits-for-pid", &[], &["sh", "-c", "trap 'kill $pid; exit' TERM; sleep 1000 & pid=$!; wait $pid"]),
+        ("cleans-up", &[], &["sh", "-c", "end() { echo bye; exit 0; }; trap end TERM INT; sleep 1000 & wait $!"]),
+        ("serves", &["-p", &published], &["sh", "-c", &eighty]),
+        ("serves-inside", &[], &["sh", "-c", &eighty]),
+        ("of-init", &["--init"], &["sleep", "1000"]),
+        ("shell-of-init", &["--init"], &["sh", "-c", "sleep 1000; true"]),
+        ("by-int", &["--stop-signal", "INT"], &["sh", "-c", "trap 'exit 0' INT; sleep 1000 & wait"]),
+        ("at-once", &["--stop-timeout", "0"], &["sleep", "1000"]),
+        ("by-kill", &["--stop-signal", "KILL"], &["sleep", "1000"]),
+        ("reads-on", &["-i"], &["sh", "-c", "trap 'exit 0' TERM; cat & wait"]),
+        ("of-volume", &["-v", &volume], &["sh", "-c", CALM]),
+        ("reloads", &[], &["sh", "-c", "trap 'echo again' HUP; trap 'exit 0' TERM; while :; do sleep 0.1; done"]),
+    ];
+    for (name, flags, words) in stays {
+        let name = format!("stays-{name}");
+        let network = if flags.contains(&"-p") { "bridge" } else { "none" };
+        sandbox.ok(&[&["run", "-d", "--network", network, "--name", &name], flags, &["alpine"], words].concat());
+    }
+    // Each needs a moment until it has its trap, its server, or its child.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    for (name, ..) in stays {
+        let name = format!("stays-{name}");
+        assert_eq!(codes(&sandbox, &name), [""; 0], "{name} runs");
+        if name == "stays-reloads" {
+            sandbox.ok(&["kill", "-s", "HUP", &name]);
+            sandbox.wait_for_log(&name, "again");
+        }
+        assert_eq!(codes(&sandbox, &name), [""; 0], "{name} was reloaded");
+        sandbox.ok(&["stop", &name]);
+        assert_eq!(codes(&sandbox, &name), [""; 0], "{name} was stopped");
+        sandbox.ok(&["start", &name]);
+        sandbox.ok(&["stop", "-t", "0", "-s", "KILL", &name]);
+        assert_eq!(codes(&sandbox, &name), [""; 0], "{name} was stopped again");
+    }
+}
+
+#[test]
+fn a_real_nginx_in_its_usual_life() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["import", fixture("nginx").to_str().unwrap(), "nginx-files"]);
+    std::fs::create_dir_all(sandbox.file("context")).unwrap();
+    let file = "FROM nginx-files\nEXPOSE 80\nSTOPSIGNAL SIGQUIT\nCMD [\"nginx\", \"-g\", \"daemon off;\"]\n";
+    std::fs::write(sandbox.file("context/Dockerfile"), file).unwrap();
+    sandbox.ok(&["build", "-t", "nginx", sandbox.file("context").to_str().unwrap()]);
+    for (name, words) in [
+        ("version", &["nginx", "-v"][..]),
+        ("settings", &["nginx", "-V"]),
+        ("test", &["nginx", "-t"]),
+        ("test-more", &["nginx", "-T"]),
+        ("help", &["nginx", "-h"]),
+        ("by-shell", &["sh", "-c", "nginx -t && echo fine"]),
+    ] {
+        sandbox.ok(&[&["run", "--network", "none", "--name", name, "nginx"], words].concat());
+        assert_eq!(codes(&sandbox, name), [""; 0], "{name}");
+    }
+    let port = free_port();
+    sandbox.ok(&["run", "-d", "-p", &format!("{port}:80"), "--name", "web", "nginx"]);
+    wait_until("it serves", || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() && codes(&sandbox, "web").is_empty()
+    });
+    sandbox.ok(&["exec", "web", "nginx", "-s", "reload"]);
+    sandbox.ok(&["kill", "-s", "HUP", "web"]);
+    assert_eq!(codes(&sandbox, "web"), [""; 0], "reloaded");
+    sandbox.ok(&["stop", "web"]);
+    assert_eq!(codes(&sandbox, "web"), [""; 0], "stopped");
+    sandbox.ok(&["start", "web"]);
+    wait_until("it is there", || sandbox.run(&["exec", "web", "nginx", "-s", "quit"]).code == 0);
+    sandbox.ok(&["wait", "web"]);
+    assert_eq!(codes(&sandbox, "web"), [""; 0], "ended by itself");
+    // The same without what keeps it in the foreground is told, as a guess.
+    sandbox.ok(&["run", "--network", "none", "--name", "away", "nginx", "nginx"]);
+    assert_eq!(codes(&sandbox, "away"), ["went-to-background"]);
+    assert!(sandbox.ok(&["why", "away"]).contains("perhaps"));
 }

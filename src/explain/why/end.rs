@@ -79,7 +79,9 @@ fn by_signal(program: &str, signal: i32, outcome: &Outcome) -> Option<Verdict> {
     let name = signal_name(signal);
     if outcome.grace_ran_out && signal == libc::SIGKILL {
         let stop = outcome.asked.iter().rfind(|asked| asked.by == Asker::Stop)?;
-        return Some(Verdict::new(Code::GraceRanOut, program, signal_name(stop.signal)));
+        // Whoever gave it no time wanted that.
+        let had_time = stop.grace_ms != Some(0) && stop.signal != signal;
+        return had_time.then(|| Verdict::new(Code::GraceRanOut, program, signal_name(stop.signal)));
     }
     match outcome.asked.iter().rfind(|asked| asked.signal == signal) {
         Some(Asked { by: Asker::Stop, .. }) => None,

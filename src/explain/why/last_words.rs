@@ -51,7 +51,8 @@ fn printable(line: &str) -> String {
     text
 }
 
-/// Words of C libraries, language runtimes and shells, in lower case, and what they tell. The first that fits counts.
+/// Words of C libraries, language runtimes and shells, and what they tell. The first that fits counts. Those in capitals are
+/// names of errors, which stand alone; others are compared in lower case.
 const WORDS: [(&str, Code); 59] = [
     ("error while loading shared libraries", Code::LibraryMissing),
     ("error loading shared library", Code::LibraryMissing),
@@ -59,12 +60,12 @@ const WORDS: [(&str, Code); 59] = [
     ("version `glibc", Code::LibraryMissing),
     ("cannot open shared object file", Code::LibraryMissing),
     ("read-only file system", Code::ReadOnlyFileSystem),
-    ("erofs", Code::ReadOnlyFileSystem),
+    ("EROFS", Code::ReadOnlyFileSystem),
     ("no space left on device", Code::NoSpaceLeft),
-    ("enospc", Code::NoSpaceLeft),
+    ("ENOSPC", Code::NoSpaceLeft),
     ("address already in use", Code::AddressInUse),
     ("address in use", Code::AddressInUse),
-    ("eaddrinuse", Code::AddressInUse),
+    ("EADDRINUSE", Code::AddressInUse),
     ("bad address '", Code::NameNotResolved),
     ("name or service not known", Code::NameNotResolved),
     ("temporary failure in name resolution", Code::NameNotResolved),
@@ -78,12 +79,12 @@ const WORDS: [(&str, Code); 59] = [
     ("unknown host", Code::NameNotResolved),
     ("unknownhost", Code::NameNotResolved),
     ("no such host", Code::NameNotResolved),
-    ("enotfound", Code::NameNotResolved),
-    ("eai_again", Code::NameNotResolved),
+    ("ENOTFOUND", Code::NameNotResolved),
+    ("EAI_AGAIN", Code::NameNotResolved),
     ("getaddrinfo failed", Code::NameNotResolved),
     ("failed to lookup address information", Code::NameNotResolved),
     ("connection refused", Code::ConnectionRefused),
-    ("econnrefused", Code::ConnectionRefused),
+    ("ECONNREFUSED", Code::ConnectionRefused),
     ("parameter not set", Code::VariableMissing),
     ("parameter null or not set", Code::VariableMissing),
     ("unbound variable", Code::VariableMissing),
@@ -108,9 +109,9 @@ const WORDS: [(&str, Code); 59] = [
     ("could not find or load main class", Code::ModuleMissing),
     ("permission denied", Code::PermissionDenied),
     ("operation not permitted", Code::PermissionDenied),
-    ("eacces", Code::PermissionDenied),
+    ("EACCES", Code::PermissionDenied),
     ("no such file or directory", Code::FileMissing),
-    ("enoent", Code::FileMissing),
+    ("ENOENT", Code::FileMissing),
     ("nosuchfileexception", Code::FileMissing),
 ];
 
@@ -119,7 +120,11 @@ pub fn verdict(files: &Files, program: &str, code: i32, lines: &[String]) -> Res
     let Some(at) = telling(lines) else { return Ok(failed(program, code, "")) };
     let line = lines[at].as_str();
     let lower = line.to_lowercase();
-    let told = |code: Code| WORDS.iter().any(|(words, told)| *told == code && lower.contains(words));
+    let has = |words: &str| match words.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
+        true => line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == words),
+        false => lower.contains(words),
+    };
+    let told = |code: Code| WORDS.iter().any(|(words, told)| *told == code && has(words));
     // What a shell or env ends with that could not execute a command (POSIX, "Exit Status for Commands").
     if [126, 127].contains(&code)
         && !told(Code::LibraryMissing)
@@ -127,7 +132,7 @@ pub fn verdict(files: &Files, program: &str, code: i32, lines: &[String]) -> Res
     {
         return Ok(verdict);
     }
-    for (_, told) in WORDS.iter().filter(|(words, _)| lower.contains(words)) {
+    for (_, told) in WORDS.iter().filter(|(words, _)| has(words)) {
         let verdict = Verdict::new(*told, program, line);
         match told {
             Code::VariableMissing => match variable(files, &lines[at..])? {
