@@ -35,7 +35,7 @@ const SERVERS: [Server; 9] = [
 ];
 
 const HTTPD: &[&str] =
-    &["-v", "-V", "-t", "-l", "-L", "-M", "-S", "-h", "-?", "-k stop", "configtest", "status", "-f", "stop"];
+    &["-v", "-V", "-t", "-l", "-L", "-M", "-S", "-h", "-?", "-k stop", "configtest", "status", "stop"];
 
 /// Seconds within which a server goes to the background.
 const AT_ONCE: i64 = 10;
@@ -133,9 +133,15 @@ fn quiet_end(files: &Files, state: &State, argv: &[(String, Origin)]) -> Result<
     if ran(state).is_none_or(|seconds| seconds > AT_ONCE) {
         return Ok(None);
     }
+    let is_command = |origin: &Origin| matches!(origin, Origin::CommandLine | Origin::ImageCmd);
     let own: Vec<&str> = words.iter().map(String::as_str).collect();
     let commands = match &told {
         Some(shell::Told::Text(text)) => shell::commands(text),
+        // An entrypoint that ends with `exec "$@"`.
+        _ if argv.iter().any(|(_, origin)| is_command(origin)) && !argv.first().is_some_and(|(_, o)| is_command(o)) => {
+            let command = argv.iter().filter(|(_, origin)| is_command(origin)).map(|(word, _)| word.as_str());
+            vec![command.collect()]
+        }
         _ => vec![own],
     };
     for command in commands {

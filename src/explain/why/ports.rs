@@ -70,14 +70,18 @@ pub fn unanswered(container: &Container, image: &Image, state: &State) -> Vec<Ve
         // A server of the other protocol is none that this port could have meant, unless it has the same number.
         let others = sockets.iter().filter(|s| s.protocol == port.protocol || s.port == port.container_port);
         let others: Vec<Socket> = others.copied().collect();
-        verdicts.push(match others.first() {
-            None => Verdict::new(Code::NothingListens, way, port.protocol.to_string().to_uppercase()),
+        let reachable = others.iter().find(|socket| !socket.is_loopback());
+        match reachable.or(others.first()) {
+            None => verdicts.push(Verdict::new(Code::NothingListens, way, port.protocol.to_string().to_uppercase())),
             Some(other) => {
                 let protocol = if other.protocol == Protocol::Udp { "/udp" } else { "" };
                 let advice = format!("-p {}:{}{protocol}", port.host_port, other.port);
-                Verdict::new(Code::ListensElsewhere, way, told(&others)).advise(advice)
+                verdicts.push(Verdict::new(Code::ListensElsewhere, &way, told(&others)).advise(advice));
+                if reachable.is_none() {
+                    verdicts.push(Verdict::new(Code::ListensOnLocalhost, way, told(&others)));
+                }
             }
-        });
+        }
     }
     let exposed =
         image.config().config().as_ref().and_then(|config| config.exposed_ports().clone()).unwrap_or_default();

@@ -75,7 +75,7 @@ impl Files<'_> {
 
     /// Why the kernel would not execute the first word.
     pub fn refusal(&self, argv: &[(String, Origin)]) -> Result<Option<Verdict>, Failure> {
-        let Some((program, _)) = argv.first() else { return Ok(None) };
+        let Some((program, _)) = argv.first().filter(|(word, _)| !word.is_empty()) else { return Ok(None) };
         let process = self.container.spec()?.process().clone().unwrap_or_default();
         if self.find(process.cwd())?.is_some_and(|directory| !directory.is_dir()) {
             return Ok(Some(Verdict::new(Code::WorkdirNotADirectory, process.cwd().display(), "-w")));

@@ -4,7 +4,7 @@ use super::refusal::Files;
 use super::shell::{self, Told};
 use super::{Code, Verdict, signal_name, status};
 use crate::container::processes;
-use crate::container::record::{Container, State};
+use crate::container::record::State;
 use crate::container::request;
 use crate::diag::Failure;
 use crate::sys::process;
@@ -123,7 +123,7 @@ pub fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, F
         let Some(told) = told else { return Ok(None) };
         return Ok(trap_that_delays(files, &payload, &told, signal)?);
     }
-    if Process::has(payload.ignored, signal) && (has_init || !is_interactive(container, told.as_ref())) {
+    if Process::has(payload.ignored, signal) {
         return Ok(Some(Verdict::new(Code::IgnoresSigterm, name, payload.name())));
     }
     // Only the first process of a namespace is spared what a signal does to others.
@@ -140,11 +140,6 @@ pub fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, F
         }
         _ => Verdict::new(Code::IgnoresSigterm, name, payload.name()).advise("--init"),
     }))
-}
-
-/// An interactive shell ignores SIGTERM by itself.
-fn is_interactive(container: &Container, told: Option<&Told>) -> bool {
-    container.record.request.terminal && told == Some(&Told::Input)
 }
 
 fn text_of(files: &Files, script: &str) -> Result<String, Failure> {
