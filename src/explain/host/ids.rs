@@ -3,6 +3,7 @@
 use super::attempt::with_namespace;
 use super::{Finding, status};
 use crate::diag::Diagnose;
+use crate::explain::words::{Words, place};
 use crate::userns::{IdMap, UsernsError, program, subordinate, user_name};
 use std::error::Error;
 use std::fs;
@@ -13,31 +14,30 @@ use std::path::Path;
 const FIRST: u32 = 100_000;
 const COUNT: u32 = 65_536;
 
-pub fn look(namespaces_usable: bool) -> Finding {
+pub fn look(namespaces_usable: bool, words: &Words) -> Finding {
     let subject = "ids";
     let map = IdMap::of_caller();
     let count: u64 = map.uids().iter().map(|range| u64::from(range.count)).sum();
+    let counted = |text| place(text, &[("count", &count.to_string())]);
     match &map {
-        IdMap::Identity { .. } => Finding::ok(subject, format!("all {count} that root has here")),
+        IdMap::Identity { .. } => Finding::ok(subject, counted(words.host_ids_of_root)),
         IdMap::Single { .. } => {
-            let (why, mend) = why_single();
-            Finding::note(subject, format!("one, your own: {why}; owners of files in images are kept on record"), mend)
+            let (why, mend) = why_single(words);
+            Finding::note(subject, place(words.host_one_id, &[("why", &why)]), mend)
         }
-        IdMap::Range { .. } if !namespaces_usable => {
-            Finding::note(subject, format!("{count} of a subordinate range; mapping them was not tried"), None)
-        }
+        IdMap::Range { .. } if !namespaces_usable => Finding::note(subject, counted(words.host_ids_not_tried), None),
         IdMap::Range { .. } => match with_namespace::<UsernsError>(|child| map.write(child)) {
-            Ok(()) => Finding::ok(subject, format!("{count}: your own and a subordinate range, mapped by newuidmap")),
+            Ok(()) => Finding::ok(subject, counted(words.host_ids_of_range)),
             Err(error) => {
                 let said = error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-                Finding::lacks(subject, said, mend_helper().or_else(|| error.hint()))
+                Finding::lacks(subject, said, mend_helper(words).or_else(|| error.hint()))
             }
         },
     }
 }
 
 /// What is missing for a range.
-fn why_single() -> (String, Option<String>) {
+fn why_single(words: &Words) -> (String, Option<String>) {
     let uid = rustix::process::geteuid().as_raw();
     let name = user_name(uid);
     let shown = name.clone().unwrap_or_else(|| uid.to_string());
@@ -47,9 +47,10 @@ fn why_single() -> (String, Option<String>) {
         let first = free_range();
         let last = first.saturating_add(COUNT - 1);
         let mend = format!("sudo usermod --add-subuids {first}-{last} --add-subgids {first}-{last} {shown}");
-        return (format!("{} gives you none", missing.join(" and ")), Some(mend));
+        let files = missing.join(", ");
+        return (place(words.host_no_range, &[("files", &files)]), Some(mend));
     }
-    ("newuidmap and newgidmap are missing".into(), Some("sudo apt-get install uidmap".into()))
+    (words.host_no_newuidmap.into(), Some("sudo apt-get install uidmap".into()))
 }
 
 /// The first id from which on nobody has any, in either file.
@@ -66,9 +67,9 @@ fn free_range() -> u32 {
 }
 
 /// Why the helpers have no power, where that can be seen.
-fn mend_helper() -> Option<String> {
+fn mend_helper(words: &Words) -> Option<String> {
     if status("NoNewPrivs").as_deref() == Some("1") {
-        return Some("start the shell you are in without no_new_privs: it makes newuidmap powerless".into());
+        return Some(words.host_no_new_privs.into());
     }
     let powerless: Vec<String> = ["newuidmap", "newgidmap"]
         .into_iter()
