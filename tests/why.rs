@@ -384,6 +384,8 @@ fn every_kind_of_slow_stop_is_foretold() {
         ("no-exec", &[], &["/entrypoint.sh"], "script-without-exec"),
         ("with-e", &[], &["sh", "-ec", "sleep 1000; true"], "shell-form"),
         ("loop", &[], &["sh", "-c", "while :; do sleep 1; done"], "ignores-sigterm"),
+        ("two", &[], &["sh", "-c", "sleep 1000 & sleep 1000 & wait"], "ignores-sigterm"),
+        ("trap-of-init", &["--init"], &["sh", "-c", "trap 'exit 0' TERM; sleep 1000"], "trap-waits"),
         ("by-wait", &[], &["sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"], ""),
         ("function", &[], &["sh", "-c", "f() { exit 0; }; trap f TERM; while :; do sleep 0.1; done"], ""),
         ("other-signal", &["--stop-signal", "INT"], &["sh", "-c", "trap 'exit 0' INT; sleep 1000 & wait"], ""),
@@ -431,6 +433,8 @@ fn a_port_behind_another_loopback_or_a_stopped_server() {
     let found = run("elsewhere", &publish, "nc -lk -s 10.0.2.100 -p 81 &");
     assert_eq!(found[0]["found"], "10.0.2.100:81/tcp");
     assert_eq!(found[0]["advice"], format!("-p {port}:81"));
+    let found = run("neither", &publish, "nc -lk -s 127.0.0.2 -p 81 &");
+    assert_eq!((&found[0]["code"], &found[1]["code"]), (&"listens-elsewhere".into(), &"listens-on-localhost".into()));
     let found = run(
         "frozen",
         &publish,

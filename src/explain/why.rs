@@ -105,7 +105,7 @@ pub fn look(store: &Store, container: &Container) -> Result<Reasons, Failure> {
     let lines = if state.phase == Phase::Exited { last_words::lines(container, &state.started) } else { Vec::new() };
     match state.phase {
         Phase::Running => {
-            verdicts.extend(stop::stopped(&state));
+            verdicts.extend(stop::stopped(container, &state));
             verdicts.extend(ports::unanswered(container, &image, &state));
             verdicts.extend(stop::will_take_long(&files, &state)?);
         }
@@ -139,7 +139,8 @@ pub fn look(store: &Store, container: &Container) -> Result<Reasons, Failure> {
 /// As `run` told it.
 fn could_not_start(container: &Container, state: &State) -> Verdict {
     let verdict = Verdict::new(Code::CouldNotStart, &container.record.name, &state.error);
-    Verdict { advice: state.hint.clone(), ..verdict }
+    // It is told in one line.
+    Verdict { advice: state.hint.as_ref().map(|hint| hint.replace('\n', "; ")), ..verdict }
 }
 
 /// The command of the image's HEALTHCHECK.

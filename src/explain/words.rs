@@ -72,7 +72,8 @@ pub fn fill(text: &str, values: &[&dyn std::fmt::Display]) -> String {
     filled
 }
 
-/// Puts values in the places that bear their names: `{name}`. A name that is not among them stays as it is.
+/// Puts values in the places that bear their names: `{name}`. Any other name stays as it is. As with [`fill`], no value
+/// commands a terminal.
 pub fn place(text: &str, values: &[(&str, &str)]) -> String {
     let mut placed = String::new();
     let mut rest = text;
@@ -84,7 +85,7 @@ pub fn place(text: &str, values: &[(&str, &str)]) -> String {
         });
         match value {
             Some((value, after)) => {
-                placed += value;
+                placed += &printable(value);
                 rest = after;
             }
             None => {
@@ -269,7 +270,7 @@ words! {
     mend_program_failed: "the code is the program's own; see what else it said: minirun logs {name}", "код — её собственный; посмотрите, что ещё она сказала: minirun logs {name}";
     mend_program_reports_signal: "the program itself exited with {code}; a shell does so when {advice} ended its command: perhaps that; see: minirun logs {name}", "программа сама вышла с кодом {code}; так выходит оболочка, когда её команду завершил {advice}: возможно, это оно; смотрите: minirun logs {name}";
     why_stopped: "`{subject}` (process {found} inside) is stopped by a signal, and does nothing until it is continued", "`{subject}` (процесс {found} внутри) остановлена сигналом и ничего не делает, пока её не продолжат";
-    mend_stopped: "let it go on: minirun {advice}", "пусть продолжает: minirun {advice}";
+    mend_stopped: "let it go on: {advice}", "пусть продолжает: {advice}";
     why_nothing_listens: "port {subject} does not answer: nothing in the container listens on any {found} port", "порт {subject} не отвечает: в контейнере никто не слушает ни одного порта {found}";
     mend_nothing_listens: "see whether the server has started: minirun logs {name}", "посмотрите, запустился ли сервер: minirun logs {name}";
     why_listens_on_localhost: "port {subject} does not answer: the server listens on the container's own loopback only: {found}", "порт {subject} не отвечает: сервер слушает только собственный loopback контейнера: {found}";

@@ -6,7 +6,7 @@ use crate::container::outcome::Asker;
 use crate::container::record::Container;
 use crate::container::request::{Request, STOP_TIMEOUT};
 use crate::container::spec::Origin;
-use crate::diag::Failure;
+use crate::diag::{Failure, printable};
 use crate::explain::why::{self, Asked, Code, Reasons, Verdict, Word};
 use crate::explain::words::{Language, Words, place};
 use crate::userns;
@@ -40,8 +40,9 @@ fn told(reasons: &Reasons, request: &Request, language: Language) -> String {
     let has_ended = reasons.phase == "exited";
     let titles = [words.what_ran, words.how_it_ended, words.last_line];
     let indent = titles[..if has_ended { 3 } else { 1 }].iter().map(|title| title.chars().count()).max().unwrap_or(0);
-    let width = reasons.argv.iter().map(|Word { word, .. }| word.chars().count()).max().unwrap_or(0).min(40);
-    for (index, Word { word, origin }) in reasons.argv.iter().enumerate() {
+    let shown: Vec<String> = reasons.argv.iter().map(|Word { word, .. }| printable(word).into_owned()).collect();
+    let width = shown.iter().map(|word| word.chars().count()).max().unwrap_or(0).min(40);
+    for (index, (Word { origin, .. }, word)) in reasons.argv.iter().zip(shown).enumerate() {
         let from = match origin {
             Origin::EntrypointOption => words.from_entrypoint_option,
             Origin::ImageEntrypoint => words.from_image_entrypoint,
@@ -52,7 +53,7 @@ fn told(reasons: &Reasons, request: &Request, language: Language) -> String {
         text += &format!("{title:<indent$}   {word:<width$}   {from}\n");
     }
     let ended = has_ended.then(|| how_it_ended(reasons, words)).unwrap_or_default();
-    let last = reasons.last_line.iter().cloned();
+    let last = reasons.last_line.iter().map(|line| printable(line.trim_start()).into_owned());
     for (title, lines) in [(words.how_it_ended, ended), (words.last_line, last.collect())] {
         for (index, line) in lines.iter().enumerate() {
             text += &format!("{:<indent$}   {line}\n", if index == 0 { title } else { "" });

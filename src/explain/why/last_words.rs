@@ -25,12 +25,12 @@ pub fn lines(container: &Container, started: &str) -> Vec<String> {
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let started = time(started);
     let own = entries.iter().filter(|entry| time(&entry.time) >= started);
-    let lines = own.map(|entry| printable(entry.log.trim_end()));
+    let lines = own.map(|entry| plain(entry.log.trim_end()));
     lines.filter(|line| !line.trim().is_empty()).collect()
 }
 
 /// Without escape sequences and other control characters, and not too long.
-fn printable(line: &str) -> String {
+fn plain(line: &str) -> String {
     let mut text = String::new();
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {

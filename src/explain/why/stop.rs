@@ -4,7 +4,7 @@ use super::refusal::Files;
 use super::shell::{self, Told};
 use super::{Code, Verdict, signal_name, status};
 use crate::container::processes;
-use crate::container::record::State;
+use crate::container::record::{Container, State};
 use crate::container::request;
 use crate::diag::Failure;
 use crate::sys::process;
@@ -82,23 +82,19 @@ fn all(first: i32) -> Vec<Process> {
     processes::pids(first).into_iter().filter_map(Process::read).collect()
 }
 
-/// The process that a signal has stopped: the payload, or one of a container without a terminal, where no shell has jobs.
-pub fn stopped(state: &State) -> Option<Verdict> {
+/// The process that a signal has stopped: the first one, or one that it started, unless a shell has that as a job of its own.
+pub fn stopped(container: &Container, state: &State) -> Option<Verdict> {
     let all = all(state.pid);
-    // Held still from outside, all of them are, for a moment.
-    let is_stopped = |process: &&Process| process.state == 'T';
     let first = all.iter().find(|process| process.pid == state.pid)?;
-    let is_paused = all.iter().all(|process| process.state == 'T') && all.len() > 1;
-    let found = Some(first).filter(is_stopped).or_else(|| {
-        let shares_group_with_first = |process: &&Process| process.group == first.group;
-        all.iter().filter(is_stopped).find(shares_group_with_first)
-    })?;
+    let is_it = |process: &&Process| process.state == 'T' && process.group == first.group;
+    let found = Some(first).filter(is_it).or_else(|| all.iter().find(is_it))?;
     let inside = status(found.pid, "NSpid")?.split_whitespace().next_back()?.to_owned();
-    let verdict = Verdict::new(Code::Stopped, found.name(), &inside);
-    if is_paused || found.pid == state.pid {
-        return Some(verdict.advise("kill -s CONT"));
-    }
-    Some(verdict.advise(format!("kill -CONT {inside}")))
+    let name = &container.record.name;
+    let advice = match found.pid == first.pid {
+        true => format!("minirun kill -s CONT {name}"),
+        false => format!("minirun exec {name} kill -CONT {inside}"),
+    };
+    Some(Verdict::new(Code::Stopped, found.name(), inside).advise(advice))
 }
 
 /// Whether the container will not end when `stop` asks it to.
@@ -130,7 +126,9 @@ pub fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, F
     if has_init {
         return Ok(None);
     }
-    let child = all.iter().find(|process| process.parent == payload.pid);
+    let mut children = all.iter().filter(|process| process.parent == payload.pid);
+    // A shell can become one command only.
+    let child = children.next().filter(|_| children.next().is_none());
     Ok(Some(match (told, child) {
         (Some(Told::Text(text)), Some(child)) if !shell::has_loop(text) => {
             Verdict::new(Code::ShellForm, name, text).advise(format!("exec {}", child.argv().join(" ")))
