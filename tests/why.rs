@@ -141,15 +141,20 @@ fn a_library_that_is_missing() {
     assert_eq!(codes(&sandbox, "poor"), ["library-missing"]);
 }
 
+fn monitor_of(sandbox: &Sandbox, container: &str) -> String {
+    let pid = sandbox.look(container, "{{.State.Pid}}");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().to_owned()
+}
+
 #[test]
 fn a_monitor_that_was_killed() {
     let sandbox = Sandbox::with_alpine();
     sandbox.detached(&["--name", "orphan"], CALM);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", sandbox.look("orphan", "{{.State.Pid}}"))).unwrap();
-    let monitor = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim();
-    sandbox.run_other("kill", &["-9", monitor]).ok();
+    sandbox.run_other("kill", &["-9", &monitor_of(&sandbox, "orphan")]).ok();
     sandbox.wait_for_status("orphan", "exited");
     assert_eq!(codes(&sandbox, "orphan"), ["monitor-killed"]);
+    assert!(sandbox.ok(&["why", "orphan"]).contains("with code 137; how, nobody recorded"));
 }
 
 #[test]
@@ -305,6 +310,21 @@ fn who_asked_for_the_end() {
     sandbox.run_other("kill", &["-9", &sandbox.look("elsewhere", "{{.State.Pid}}")]).ok();
     sandbox.wait_for_status("elsewhere", "exited");
     assert_eq!(codes(&sandbox, "elsewhere"), ["killed-from-elsewhere"]);
+
+    // The end of a session or of the host comes to the monitor, which passes it on.
+    sandbox.detached(&["--name", "by-monitor"], CALM);
+    sandbox.run_other("kill", &["-TERM", &monitor_of(&sandbox, "by-monitor")]).ok();
+    sandbox.wait_for_status("by-monitor", "exited");
+    let found = json(&sandbox, "by-monitor");
+    assert_eq!((&found["asked"][0]["by"], &found["verdicts"]), (&"monitor".into(), &Value::Array(Vec::new())));
+
+    // As an older minirun left it.
+    let state = sandbox.root().join("containers").join(sandbox.look("killed", "{{.Id}}")).join("state.json");
+    let mut old: Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+    assert!(old.as_object_mut().unwrap().remove("outcome").is_some());
+    std::fs::write(&state, old.to_string()).unwrap();
+    assert_eq!(codes(&sandbox, "killed"), ["end-not-recorded"]);
+    assert_eq!(json(&sandbox, "killed")["is_recorded"], false);
 
     // What was asked of an earlier run tells nothing of the next one.
     sandbox.ok(&["start", "stopped"]);
@@ -568,7 +588,9 @@ fn a_real_nginx_in_its_usual_life() {
     sandbox.ok(&["stop", "web"]);
     assert_eq!(codes(&sandbox, "web"), [""; 0], "stopped");
     sandbox.ok(&["start", "web"]);
-    wait_until("it is there", || sandbox.run(&["exec", "web", "nginx", "-s", "quit"]).code == 0);
+    wait_until("it serves again", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    // It may take its messenger along.
+    sandbox.run(&["exec", "web", "nginx", "-s", "quit"]);
     sandbox.ok(&["wait", "web"]);
     assert_eq!(codes(&sandbox, "web"), [""; 0], "ended by itself");
     // The same without what keeps it in the foreground is told, as a guess.

@@ -114,6 +114,8 @@ fn serve(client: End) -> Result<i32, SysError> {
     });
     drop(job);
     crate::sys::memory::give_back();
+    // From the moment that anybody knows of it, a signal to the monitor is one to the container.
+    supervised.signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).ok();
     // A client that was killed meanwhile is one that has let go.
     let _ = client.send(&Message::Started { pid });
 
@@ -258,6 +260,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
         cgroup: job.cgroup.clone(),
         leashed: job.leashed,
         has_init: plan.inside.iter().any(|step| matches!(step, Step::ReapingInit)),
+        signals: None,
         outcome: Outcome::default(),
     };
     if let Some(streams) = streams {

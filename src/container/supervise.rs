@@ -33,6 +33,8 @@ pub struct Supervised {
     pub leashed: bool,
     /// The first process is our own init, which exits for its child.
     pub has_init: bool,
+    /// Signals to this process, which it passes on.
+    pub signals: Option<OwnedFd>,
     /// How it ended, and what was asked of it before.
     pub outcome: Outcome,
 }
@@ -86,7 +88,6 @@ pub fn supervise(
     first: Option<End>,
     mut ended: impl FnMut(i32, &Outcome),
 ) -> (i32, Vec<Connection>) {
-    let signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).ok();
     let mut connections = Vec::new();
     if let Some(end) = first {
         unblock(end.socket());
@@ -120,7 +121,7 @@ pub fn supervise(
         if status.is_none() {
             polled.push((Source::Process, this.pidfd.as_fd(), PollFlags::IN));
         }
-        if let Some(signals) = &signals {
+        if let Some(signals) = &this.signals {
             polled.push((Source::Signals, signals.as_fd(), PollFlags::IN));
         }
         if let Some(control) = &this.control {
@@ -197,7 +198,7 @@ pub fn supervise(
                     ended(code, &this.outcome);
                 }
                 Source::Signals => {
-                    while let Some(signal) = signals.as_ref().and_then(|s| process::read_signal(s.as_fd())) {
+                    while let Some(signal) = this.signals.as_ref().and_then(|s| process::read_signal(s.as_fd())) {
                         this.outcome.ask(Asker::Monitor, signal, None);
                         let _ = process::kill_pidfd(this.pidfd.as_fd(), signal);
                     }

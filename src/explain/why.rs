@@ -30,7 +30,9 @@ pub struct Reasons {
     pub container: String,
     pub phase: String,
     pub exit_code: i32,
-    /// The signal that ended its first process; `None`: it exited by itself, or nobody has recorded it.
+    /// Its monitor saw the end. One that was killed could not, nor did those of older versions write it down.
+    pub is_recorded: bool,
+    /// The signal that ended its first process; `None`: it exited by itself, or nobody recorded it.
     pub signal: Option<String>,
     pub started: Option<String>,
     pub finished: Option<String>,
@@ -117,12 +119,14 @@ pub fn look(store: &Store, container: &Container) -> Result<Reasons, Failure> {
         Phase::Exited => verdicts.extend(end::ended(&files, &state, &argv, &lines)?),
         Phase::Created => {}
     }
+    let is_recorded = state.outcome.is_some();
     let outcome = state.outcome.unwrap_or_default();
     let known = |text: String| Some(text).filter(|text| !text.is_empty());
     Ok(Reasons {
         container: container.record.name.clone(),
         phase: state.phase.to_string(),
         exit_code: state.exit_code,
+        is_recorded,
         signal: outcome.signal.map(signal_name),
         started: known(state.started),
         finished: known(state.finished),

@@ -169,6 +169,7 @@ words! {
     from_image_cmd: "from the image's CMD", "из CMD образа";
     exited_by_itself: "exited with code {code}", "вышел с кодом {code}";
     ended_by: "ended by {signal} (code {code})", "завершён сигналом {signal} (код {code})";
+    ended_unseen: "with code {code}; how, nobody recorded", "с кодом {code}; как именно, никто не записал";
     asked_by_stop: "`minirun stop` sent {signal} at {at}", "`minirun stop` послал {signal} в {at}";
     asked_by_kill: "`minirun kill` sent {signal} at {at}", "`minirun kill` послал {signal} в {at}";
     asked_by_client: "the attached command passed {signal} on at {at}", "присоединённая команда передала {signal} в {at}";
@@ -235,6 +236,8 @@ words! {
     mend_killed_from_elsewhere: "somebody on the host sent it, the container itself did, or, with SIGKILL, the kernel for want of memory: sudo dmesg | grep -i 'killed process'", "его послал кто-то на хосте, сам контейнер или, если это SIGKILL, ядро из-за нехватки памяти: sudo dmesg | grep -i 'killed process'";
     why_crashed: "`{subject}` crashed: {found} ended it, which the kernel sends for what the program itself did", "`{subject}` аварийно завершилась: её остановил {found}, который ядро посылает за то, что сделала сама программа";
     mend_crashed: "perhaps a bug in it, or a library that does not fit; see what it said: minirun logs {name}", "возможно, это ошибка в ней или неподходящая библиотека; посмотрите, что она сказала: minirun logs {name}";
+    why_end_not_recorded: "`{subject}` ended with {code}: by {found}, or by an exit with that code; this was not recorded", "`{subject}` завершилась с кодом {code}: от {found} или выйдя с этим кодом; это не записано";
+    mend_end_not_recorded: "start it again, and the next end will be recorded: minirun start {name}", "запустите снова, и следующий конец будет записан: minirun start {name}";
     why_shell_found_no_command: "`{subject}` ended with {code}, with which a shell says that it found no such command: {found}", "`{subject}` завершилась с кодом {code}, так оболочка говорит, что не нашла команды: {found}";
     mend_shell_found_no_command: "install the command in the image, or correct its name", "установите команду в образ или исправьте имя";
     why_shell_could_not_execute: "`{subject}` ended with {code}, with which a shell says that it could not execute a command: {found}", "`{subject}` завершилась с кодом {code}, так оболочка говорит, что не может запустить команду: {found}";

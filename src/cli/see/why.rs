@@ -115,6 +115,7 @@ fn how_it_ended(reasons: &Reasons, words: &Words) -> Vec<String> {
     }
     lines.push(match &reasons.signal {
         Some(signal) => place(words.ended_by, &[("signal", signal), ("code", &code)]),
+        None if !reasons.is_recorded => place(words.ended_unseen, &[("code", &code)]),
         None => place(words.exited_by_itself, &[("code", &code)]),
     });
     lines

@@ -48,6 +48,7 @@ codes! {
     KilledBySignal => why_killed_by_signal, mend_killed_by_signal;
     KilledFromElsewhere => why_killed_from_elsewhere, mend_killed_from_elsewhere;
     Crashed => why_crashed, mend_crashed;
+    EndNotRecorded => why_end_not_recorded, mend_end_not_recorded;
     ShellFoundNoCommand => why_shell_found_no_command, mend_shell_found_no_command;
     ShellCouldNotExecute => why_shell_could_not_execute, mend_shell_could_not_execute;
     LibraryMissing => why_library_missing, mend_library_missing;

@@ -60,6 +60,9 @@ pub fn ended(
     if !state.error.is_empty() {
         return Ok(Some(monitor_died(&program, state)));
     }
+    if state.outcome.is_none() && (129..=159).contains(&state.exit_code) {
+        return Ok(verdict(Code::EndNotRecorded, signal_name(state.exit_code - 128)));
+    }
     match outcome.signal {
         Some(signal) => Ok(by_signal(&program, signal, &outcome)),
         None if state.exit_code == 0 => {
