@@ -52,7 +52,7 @@ fn told(reasons: &Reasons, request: &Request, language: Language) -> String {
         let title = if index == 0 { words.what_ran } else { "" };
         text += &format!("{title:<indent$}   {word:<width$}   {from}\n");
     }
-    let ended = has_ended.then(|| how_it_ended(reasons, words)).unwrap_or_default();
+    let ended = if has_ended { how_it_ended(reasons, words) } else { Vec::new() };
     let last = reasons.last_line.iter().map(|line| printable(line.trim_start()).into_owned());
     for (title, lines) in [(words.how_it_ended, ended), (words.last_line, last.collect())] {
         for (index, line) in lines.iter().enumerate() {

@@ -19,11 +19,7 @@ struct Server {
 }
 
 const SERVERS: [Server; 9] = [
-    Server {
-        name: "nginx",
-        foreground: &["-g 'daemon off;'", "daemon off"],
-        other: &["-v", "-V", "-t", "-T", "-s", "-h", "-?"],
-    },
+    Server { name: "nginx", foreground: &["-g 'daemon off;'"], other: &["-v", "-V", "-t", "-T", "-s", "-h", "-?"] },
     Server { name: "httpd", foreground: &["-DFOREGROUND", "-D FOREGROUND", "-X"], other: HTTPD },
     Server { name: "apache2", foreground: &["-DFOREGROUND", "-D FOREGROUND", "-X"], other: HTTPD },
     Server { name: "apache2ctl", foreground: &["-D FOREGROUND", "-DFOREGROUND"], other: HTTPD },
@@ -143,33 +139,28 @@ fn quiet_end(files: &Files, state: &State, argv: &[(String, Origin)]) -> Result<
         // An entrypoint that ends with `exec "$@"`.
         _ if argv.iter().any(|(_, origin)| is_command(origin)) && !argv.first().is_some_and(|(_, o)| is_command(o)) => {
             let command = argv.iter().filter(|(_, origin)| is_command(origin)).map(|(word, _)| word.as_str());
-            vec![command.collect()]
+            vec![own, command.collect()]
         }
         _ => vec![own],
     };
     for command in commands {
         let Some((first, rest)) = command.split_first() else { continue };
         let name = file_name(first);
-        let rest = rest.join(" ");
+        let rest = format!(" {} ", rest.join(" "));
         // `service nginx start`
-        if name == "service" && rest.ends_with(" start") {
-            let server = rest.trim_end_matches(" start").to_owned();
-            return Ok(Some(Verdict::new(Code::WentToBackground, first, &server).advise(server)));
+        if let Some(server) = rest.strip_suffix(" start ").filter(|_| name == "service") {
+            return Ok(Some(Verdict::new(Code::WentToBackground, first, "start").advise(server.trim())));
         }
         let Some(server) = SERVERS.iter().find(|server| server.name == name) else { continue };
+        // busybox has servers of the same names, and one option for all.
         let is_busybox = files.program(first)?.is_some_and(|(_, file)| file.ends_with("bin/busybox"));
-        let has = |word: &&str| {
-            let padded = format!(" {rest} ");
-            padded.contains(&format!(" {word} ")) || (word.contains("daemon off") && rest.contains("daemon off"))
-        };
-        let words = if is_busybox { &["-f"][..] } else { server.foreground };
-        let tells = !is_busybox && server.other.iter().any(|word| has(&word))
-            || rest.contains("--version")
-            || rest.contains("--help");
-        if tells || words.iter().any(|word| has(&word)) {
+        let foreground = if is_busybox { &["-f"][..] } else { server.foreground };
+        let has = |word: &&str| rest.contains(&format!(" {word} "));
+        let is_no_server = [foreground, server.other, &["--version", "--help"]].concat().iter().any(has);
+        if is_no_server || rest.contains("daemon off") {
             continue;
         }
-        let advice = words.first().copied().unwrap_or_default();
+        let advice = foreground.first().copied().unwrap_or_default();
         return Ok(Some(Verdict::new(Code::WentToBackground, name, advice).advise(format!("{first} {advice}"))));
     }
     Ok(None)

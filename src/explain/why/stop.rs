@@ -117,7 +117,7 @@ pub fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, F
     let name = signal_name(signal);
     if payload.handles(signal) {
         let Some(told) = told else { return Ok(None) };
-        return Ok(trap_that_delays(files, &payload, &told, signal)?);
+        return trap_that_delays(files, &payload, &told, signal);
     }
     if Process::has(payload.ignored, signal) {
         return Ok(Some(Verdict::new(Code::IgnoresSigterm, name, payload.name())));
