@@ -211,8 +211,7 @@ fn why_a_port_does_not_answer() {
 #[test]
 fn why_stop_will_take_long() {
     let sandbox = broken();
-    sandbox.detached(&["--name", "calm"], CALM);
-    assert_eq!(codes(&sandbox, "calm"), [""; 0]);
+    calm(&sandbox, "calm");
     sandbox.ok(&["run", "-d", "--network", "none", "--name", "deaf", "broken", "sleep", "1000"]);
     assert_eq!(codes(&sandbox, "deaf"), ["ignores-sigterm"]);
     sandbox.detached(&["--name", "shell"], "sleep 1000; true");
@@ -281,6 +280,12 @@ fn a_signal_of_the_first_process_is_told_from_an_exit_that_looks_like_it() {
     assert!(sandbox.ok(&["why", "crash"]).contains("`crash` crashed: SIGILL"));
 }
 
+/// One that ends at once when it is asked to, from now on.
+fn calm(sandbox: &Sandbox, name: &str) {
+    sandbox.detached(&["--name", name], CALM);
+    wait_until("it has its trap", || codes(sandbox, name).is_empty());
+}
+
 #[test]
 fn who_asked_for_the_end() {
     let sandbox = Sandbox::with_alpine();
@@ -291,7 +296,7 @@ fn who_asked_for_the_end() {
     assert_eq!((&found["asked"][0]["by"], &found["signal"]), (&"kill".into(), &"SIGKILL".into()), "{found}");
     assert!(sandbox.ok(&["why", "killed"]).contains("ended by SIGKILL: `minirun kill` sent SIGKILL at 20"));
 
-    sandbox.detached(&["--name", "stopped"], CALM);
+    calm(&sandbox, "stopped");
     sandbox.ok(&["stop", "stopped"]);
     let found = json(&sandbox, "stopped");
     assert_eq!(found["verdicts"], Value::Array(Vec::new()), "{found}");
@@ -299,7 +304,7 @@ fn who_asked_for_the_end() {
     assert!(sandbox.ok(&["why", "stopped"]).contains("stopped ended with 0, as it was asked to"));
 
     sandbox.detached(&["--name", "late", "--stop-timeout", "1"], deaf);
-    assert_eq!(codes(&sandbox, "late"), ["handler-does-not-exit"]);
+    wait_until("it has its trap", || codes(&sandbox, "late") == ["handler-does-not-exit"]);
     assert!(sandbox.ok(&["why", "late"]).contains("perhaps wait 1 s in vain"));
     sandbox.ok(&["stop", "late"]);
     assert_eq!(codes(&sandbox, "late"), ["grace-ran-out"]);
@@ -312,7 +317,7 @@ fn who_asked_for_the_end() {
     assert_eq!(codes(&sandbox, "elsewhere"), ["killed-from-elsewhere"]);
 
     // The end of a session or of the host comes to the monitor, which passes it on.
-    sandbox.detached(&["--name", "by-monitor"], CALM);
+    calm(&sandbox, "by-monitor");
     sandbox.run_other("kill", &["-TERM", &monitor_of(&sandbox, "by-monitor")]).ok();
     sandbox.wait_for_status("by-monitor", "exited");
     let found = json(&sandbox, "by-monitor");
@@ -462,8 +467,7 @@ fn a_port_behind_another_loopback_or_a_stopped_server() {
     );
     assert_eq!(found[0]["code"], "stopped", "{found}");
 
-    sandbox.ok(&["run", "-d", "--name", "halted", "broken", "sh", "-c", CALM]);
-    assert_eq!(codes(&sandbox, "halted"), [""; 0]);
+    calm(&sandbox, "halted");
     sandbox.ok(&["kill", "-s", "STOP", "halted"]);
     wait_until("it is stopped", || codes(&sandbox, "halted") == ["stopped"]);
     sandbox.ok(&["kill", "-s", "CONT", "halted"]);
@@ -481,6 +485,7 @@ fn a_health_check_that_nobody_runs() {
     std::fs::write(sandbox.file("context/Dockerfile"), "FROM alpine\nHEALTHCHECK CMD wget -q localhost\n").unwrap();
     sandbox.ok(&["build", "-t", "checked", sandbox.file("context").to_str().unwrap()]);
     sandbox.ok(&["run", "-d", "--network", "none", "--name", "unchecked", "checked", "sh", "-c", CALM]);
+    wait_until("it has its trap", || codes(&sandbox, "unchecked").is_empty());
     let text = sandbox.ok(&["why", "unchecked"]);
     assert!(!text.contains("nothing here tells of trouble"), "{text}");
     assert!(text.contains("does not run health checks") && text.contains("wget -q localhost"), "{text}");
@@ -540,11 +545,10 @@ fn thirty_sound_containers_get_no_verdict() {
         let network = if flags.contains(&"-p") { "bridge" } else { "none" };
         sandbox.ok(&[&["run", "-d", "--network", network, "--name", &name], flags, &["alpine"], words].concat());
     }
-    // Each needs a moment until it has its trap, its server, or its child.
-    std::thread::sleep(std::time::Duration::from_millis(500));
     for (name, ..) in stays {
         let name = format!("stays-{name}");
-        assert_eq!(codes(&sandbox, &name), [""; 0], "{name} runs");
+        // It needs a moment until it has its trap, its server, or its child.
+        wait_until(&format!("nothing is said of {name}"), || codes(&sandbox, &name).is_empty());
         if name == "stays-reloads" {
             sandbox.ok(&["kill", "-s", "HUP", &name]);
             sandbox.wait_for_log(&name, "again");
