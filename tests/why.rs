@@ -460,6 +460,10 @@ fn a_port_behind_another_loopback_or_a_stopped_server() {
     assert_eq!(found[0]["advice"], format!("-p {port}:81"));
     let found = run("neither", &publish, "nc -lk -s 127.0.0.2 -p 81 &");
     assert_eq!((&found[0]["code"], &found[1]["code"]), (&"listens-elsewhere".into(), &"listens-on-localhost".into()));
+    let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    let may_open_80 = user() == User::Root || first.trim().parse::<u16>().unwrap() <= 80;
+    let found = run("exposed", &[], "nc -lk -p 80 &");
+    assert_eq!(found[0]["advice"], if may_open_80 { "-p 80:80" } else { "-p 8080:80" });
     let found = run(
         "frozen",
         &publish,
