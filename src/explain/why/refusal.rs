@@ -114,6 +114,10 @@ impl Files<'_> {
         if self.is_noexec(path)? {
             return Ok(Some(Verdict::new(Code::MountedNoexec, name, "noexec")));
         }
+        // To open a pipe would keep us waiting.
+        if !metadata.is_file() {
+            return Ok(None);
+        }
         let mut head = Vec::new();
         fs::File::open(file).and_then(|file| file.take(64 * 1024).read_to_end(&mut head)).on("read", file)?;
         if head.is_empty() {

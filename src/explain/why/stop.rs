@@ -7,8 +7,9 @@ use crate::container::processes;
 use crate::container::record::{Container, State};
 use crate::container::request;
 use crate::diag::Failure;
-use crate::sys::process;
-use std::fs;
+use crate::sys::{On, process};
+use std::fs::{self, File};
+use std::io::Read;
 use std::thread;
 use std::time::Duration;
 
@@ -140,12 +141,18 @@ pub fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, F
     }))
 }
 
+/// As much of a script as any person has written.
+const LONGEST_SCRIPT: u64 = 1 << 20;
+
 fn text_of(files: &Files, script: &str) -> Result<String, Failure> {
     let file = files.find(&files.container.spec()?.process().clone().unwrap_or_default().cwd().join(script))?;
-    Ok(file
-        .and_then(|file| fs::read(file).ok())
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default())
+    // It may be a pipe by now, which would keep us waiting.
+    let file = file.filter(|file| file.is_file()).and_then(|file| File::open(file).ok());
+    let mut text = Vec::new();
+    if let Some(file) = file {
+        file.take(LONGEST_SCRIPT).read_to_end(&mut text).on("read", script)?;
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn has_loop(files: &Files, script: &str) -> Result<bool, Failure> {
