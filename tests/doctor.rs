@@ -7,7 +7,8 @@ use serde_json::Value;
 
 fn findings(sandbox: &Sandbox) -> Vec<Value> {
     let output = sandbox.run(&["doctor", "--json"]);
-    serde_json::from_str(&output.stdout).expect("JSON")
+    let said: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    said["findings"].as_array().expect("a list").clone()
 }
 
 fn finding<'a>(findings: &'a [Value], subject: &str) -> &'a Value {
@@ -85,4 +86,22 @@ fn in_a_container_of_ours_it_names_the_seccomp_filter() {
     assert_eq!(output.code, 1, "{output:?}");
     assert!(output.stdout.contains("forbidden by a seccomp filter"), "{}", output.stdout);
     assert!(output.stdout.contains("seccomp=unconfined"), "{}", output.stdout);
+}
+
+#[test]
+fn it_speaks_russian_where_it_is_asked_to() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.ok(&["doctor", "--lang", "ru"]);
+    assert!(text.ends_with("Контейнеры здесь могут работать.\n"), "{text}");
+    let is_russian = |line: &&str| line.chars().any(|c| ('а'..='я').contains(&c));
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    assert!(lines.iter().filter(|line| !line.starts_with(' ')).all(is_russian), "{text}");
+    for words in ["made and used", "can be mounted", "your own", "GB free", "and notifications"] {
+        assert!(!text.contains(words), "{words}: {text}");
+    }
+    // What programs read is the same everywhere.
+    let said = |language| sandbox.ok(&["doctor", "--json", "--lang", language]);
+    let subjects = |text: &str| text.lines().filter(|line| line.contains("\"verdict\"")).count();
+    assert_eq!(subjects(&said("ru")), subjects(&said("en")));
+    assert!(!said("ru").chars().any(|c| ('а'..='я').contains(&c)));
 }

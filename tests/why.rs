@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Sandbox, User, free_port, user, wait_until};
+use common::{Sandbox, User, fixture, free_port, user, wait_until};
 use serde_json::Value;
 use std::path::Path;
 
@@ -26,7 +26,9 @@ fn broken() -> Sandbox {
         cp /bin/busybox /other; printf '\x16\x00' | dd of=/other bs=1 seek=18 conv=notrunc 2>/dev/null
         mkdir /made; printf '#!/bin/sh\nsleep 0.1 &\n' >/made/nginx; echo text >/text
         echo 'echo server: no such word in /etc/server.conf:3 >&2; exit 1' >/server; touch /etc/server.conf
-        chmod 755 /no-interpreter /crlf /other /made/nginx";
+        printf '\xef\xbb\xbf#!/bin/sh\n' >/bom; echo 'echo hello' >/no-line; touch /empty; printf '#!/text\n' >/of-text
+        printf '#!/usr/bin/env no-python\n' >/of-env; printf '#!/bin/sh\n' >/private; cp /bin/busybox /daemon
+        chmod 755 /no-interpreter /crlf /other /made/nginx /bom /no-line /empty /of-text /of-env; chmod 700 /private";
     sandbox.ok(&["run", "--network", "none", "--name", "breaker", "alpine", "sh", "-c", script]);
     sandbox.ok(&["commit", "-c", "EXPOSE 80", "breaker", "broken"]);
     sandbox
@@ -46,6 +48,12 @@ fn what_cannot_start() {
         ("loader", &["-v", host_program], "/from-host", "interpreter-missing"),
         ("crlf", &[], "/crlf", "script-has-crlf"),
         ("other", &[], "/other", "wrong-architecture"),
+        ("bom", &[], "/bom", "script-has-bom"),
+        ("no-line", &[], "/no-line", "no-interpreter-line"),
+        ("empty", &[], "/empty", "file-is-empty"),
+        ("of-text", &[], "/of-text", "not-executable"),
+        ("in-a-file", &["-w", "/text"], "true", "workdir-not-a-directory"),
+        ("noexec", &["-v", "/bin/true:/there/true", "--tmpfs", "/there:noexec"], "/there/x", "command-not-found"),
     ] {
         let all = [&["run", "--network", "none", "--name", name], flags, &["broken", command]].concat();
         let said = sandbox.run(&all);
@@ -56,7 +64,15 @@ fn what_cannot_start() {
     }
     assert_eq!(json(&sandbox, "other")["verdicts"][0]["found"], "s390x");
     let text = sandbox.ok(&["why", "crlf"]);
-    assert!(text.contains("line ends of Windows") && text.contains(r"sed -i 's/\r$//'"), "{text}");
+    assert!(text.contains("line ends of Windows") && text.contains(r"sed -i 's/\r$//' /crlf"), "{text}");
+    let text = sandbox.ok(&["why", "directory"]);
+    assert!(text.contains("is a directory") && !text.contains("chmod"), "{text}");
+    if user() != User::Single {
+        sandbox.fails(126, &["run", "--network", "none", "--name", "private", "-u", "1000", "broken", "/private"]);
+        assert_eq!(codes(&sandbox, "private"), ["not-executable-by-user"]);
+        let text = sandbox.ok(&["why", "private"]);
+        assert!(text.contains("1000:0 may not execute `/private`") && text.contains("0:0, mode 700"), "{text}");
+    }
     assert!(sandbox.ok(&["why", "--lang", "ru", "crlf"]).contains("концы строк Windows"));
 }
 
@@ -79,7 +95,6 @@ fn what_ended() {
     sandbox.ok(&["kill", &id]);
     sandbox.ok(&["wait", &id]);
     assert_eq!(codes(&sandbox, "killed"), ["killed-by-signal"]);
-    assert_eq!(run("crash", &["sh", "-c", "sh -c 'kill -SEGV $$'; exit $?"]), ["crashed"]);
     sandbox.ok(&["create", "--name", "new", "broken", "true"]);
     assert_eq!(codes(&sandbox, "new"), [""; 0]);
 }
@@ -108,7 +123,7 @@ fn what_its_last_words_tell() {
     }
     let text = sandbox.ok(&["why", "misconfigured"]);
     assert!(
-        text.contains("its last words name a file of its configuration: server: no such word in /etc/server.conf:3"),
+        text.contains("perhaps because of its configuration: server: no such word in /etc/server.conf:3"),
         "{text}"
     );
     assert_eq!(json(&sandbox, "nameless")["exit_code"], 127);
@@ -126,15 +141,20 @@ fn a_library_that_is_missing() {
     assert_eq!(codes(&sandbox, "poor"), ["library-missing"]);
 }
 
+fn monitor_of(sandbox: &Sandbox, container: &str) -> String {
+    let pid = sandbox.look(container, "{{.State.Pid}}");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().to_owned()
+}
+
 #[test]
 fn a_monitor_that_was_killed() {
     let sandbox = Sandbox::with_alpine();
     sandbox.detached(&["--name", "orphan"], CALM);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", sandbox.look("orphan", "{{.State.Pid}}"))).unwrap();
-    let monitor = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim();
-    sandbox.run_other("kill", &["-9", monitor]).ok();
+    sandbox.run_other("kill", &["-9", &monitor_of(&sandbox, "orphan")]).ok();
     sandbox.wait_for_status("orphan", "exited");
     assert_eq!(codes(&sandbox, "orphan"), ["monitor-killed"]);
+    assert!(sandbox.ok(&["why", "orphan"]).contains("with code 137; how, nobody recorded"));
 }
 
 #[test]
@@ -191,8 +211,7 @@ fn why_a_port_does_not_answer() {
 #[test]
 fn why_stop_will_take_long() {
     let sandbox = broken();
-    sandbox.detached(&["--name", "calm"], CALM);
-    assert_eq!(codes(&sandbox, "calm"), [""; 0]);
+    calm(&sandbox, "calm");
     sandbox.ok(&["run", "-d", "--network", "none", "--name", "deaf", "broken", "sleep", "1000"]);
     assert_eq!(codes(&sandbox, "deaf"), ["ignores-sigterm"]);
     sandbox.detached(&["--name", "shell"], "sleep 1000; true");
@@ -208,10 +227,382 @@ fn where_each_word_comes_from() {
     sandbox.ok(&["run", "--network", "none", "--name", "as-made", "worded"]);
     sandbox.ok(&["run", "--network", "none", "--name", "told", "worded", "three"]);
     sandbox.ok(&["run", "--network", "none", "--name", "other", "--entrypoint", "true", "worded", "four"]);
-    let argv = |name: &str| json(&sandbox, name)["argv"].to_string();
-    assert_eq!(argv("as-made"), r#"[["echo","imageEntrypoint"],["one","imageEntrypoint"],["two","imageCmd"]]"#);
-    assert_eq!(argv("told"), r#"[["echo","imageEntrypoint"],["one","imageEntrypoint"],["three","commandLine"]]"#);
-    assert_eq!(argv("other"), r#"[["true","entrypointOption"],["four","commandLine"]]"#);
+    let argv = |name: &str| {
+        let words = json(&sandbox, name)["argv"].as_array().unwrap().clone();
+        let words = words.iter().map(|word| format!("{} {}", word["word"], word["origin"]).replace('"', ""));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(argv("as-made"), "echo image-entrypoint, one image-entrypoint, two image-cmd");
+    assert_eq!(argv("told"), "echo image-entrypoint, one image-entrypoint, three command-line");
+    assert_eq!(argv("other"), "true entrypoint-option, four command-line");
     let text = sandbox.ok(&["why", "told"]);
     assert!(text.contains("three   from the command line") && text.contains("told ended with 0"), "{text}");
+}
+
+/// A program of a few bytes that executes what no processor of its kind has.
+fn crasher(sandbox: &Sandbox) -> String {
+    let (machine, code): (u8, &[u8]) = if cfg!(target_arch = "x86_64") { (62, &[0x0f, 0x0b]) } else { (183, &[0; 4]) };
+    let base: u64 = 0x40_0000;
+    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0".to_vec();
+    elf.extend([machine, 0, 1, 0, 0, 0]);
+    [base + 120, 64, 0].iter().for_each(|number| elf.extend(number.to_le_bytes()));
+    elf.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    elf.extend([1, 0, 0, 0, 5, 0, 0, 0]);
+    [0, base, base, 124, 124, 0x1000].iter().for_each(|number| elf.extend(number.to_le_bytes()));
+    elf.extend(code);
+    elf.resize(124, 0);
+    let path = sandbox.file("crash");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, elf).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    format!("{}:/crash:ro", path.display())
+}
+
+#[test]
+fn a_signal_of_the_first_process_is_told_from_an_exit_that_looks_like_it() {
+    let sandbox = Sandbox::with_alpine();
+    let crash = crasher(&sandbox);
+    for (name, flags, words, code, signal) in [
+        ("crash", &[][..], &["/crash"][..], "crashed", Value::from("SIGILL")),
+        ("under-init", &["--init"], &["/crash"], "crashed", Value::from("SIGILL")),
+        ("child", &[], &["sh", "-c", "/crash; exit $?"], "program-failed", Value::Null),
+        ("exit-143", &[], &["sh", "-c", "exit 143"], "program-failed", Value::Null),
+        ("exit-150", &[], &["sh", "-c", "exit 150"], "program-failed", Value::Null),
+        ("init-143", &["--init"], &["sh", "-c", "exit 143"], "program-failed", Value::Null),
+    ] {
+        sandbox.run(&[&["run", "--network", "none", "--name", name, "-v", &crash], flags, &["alpine"], words].concat());
+        let found = json(&sandbox, name);
+        assert_eq!(found["verdicts"][0]["code"], code, "{name}: {found}");
+        assert_eq!(found["signal"], signal, "{name}: {found}");
+    }
+    let text = sandbox.ok(&["why", "exit-143"]);
+    assert!(text.contains("exited with 143") && text.contains("SIGTERM") && text.contains("perhaps"), "{text}");
+    assert!(sandbox.ok(&["why", "crash"]).contains("`crash` crashed: SIGILL"));
+}
+
+/// One that ends at once when it is asked to, from now on.
+fn calm(sandbox: &Sandbox, name: &str) {
+    sandbox.detached(&["--name", name], CALM);
+    wait_until("it has its trap", || codes(sandbox, name).is_empty());
+}
+
+#[test]
+fn who_asked_for_the_end() {
+    let sandbox = Sandbox::with_alpine();
+    let deaf = "trap : TERM; while :; do sleep 0.1; done";
+    sandbox.detached(&["--name", "killed"], CALM);
+    sandbox.ok(&["kill", "killed"]);
+    let found = json(&sandbox, "killed");
+    assert_eq!((&found["asked"][0]["by"], &found["signal"]), (&"kill".into(), &"SIGKILL".into()), "{found}");
+    assert!(sandbox.ok(&["why", "killed"]).contains("ended by SIGKILL: `minirun kill` sent SIGKILL at 20"));
+
+    calm(&sandbox, "stopped");
+    sandbox.ok(&["stop", "stopped"]);
+    let found = json(&sandbox, "stopped");
+    assert_eq!(found["verdicts"], Value::Array(Vec::new()), "{found}");
+    assert_eq!((&found["asked"][0]["by"], &found["asked"][0]["signal"]), (&"stop".into(), &"SIGTERM".into()));
+    assert!(sandbox.ok(&["why", "stopped"]).contains("stopped ended with 0, as it was asked to"));
+
+    sandbox.detached(&["--name", "late", "--stop-timeout", "1"], deaf);
+    wait_until("it has its trap", || codes(&sandbox, "late") == ["handler-does-not-exit"]);
+    assert!(sandbox.ok(&["why", "late"]).contains("perhaps wait 1 s in vain"));
+    sandbox.ok(&["stop", "late"]);
+    assert_eq!(codes(&sandbox, "late"), ["grace-ran-out"]);
+    let text = sandbox.ok(&["why", "late"]);
+    assert!(text.contains("still there when its 1 s had run out, so minirun itself ended it by SIGKILL"), "{text}");
+
+    sandbox.detached(&["--name", "elsewhere"], CALM);
+    sandbox.run_other("kill", &["-9", &sandbox.look("elsewhere", "{{.State.Pid}}")]).ok();
+    sandbox.wait_for_status("elsewhere", "exited");
+    assert_eq!(codes(&sandbox, "elsewhere"), ["killed-from-elsewhere"]);
+
+    // The end of a session or of the host comes to the monitor, which passes it on.
+    calm(&sandbox, "by-monitor");
+    sandbox.run_other("kill", &["-TERM", &monitor_of(&sandbox, "by-monitor")]).ok();
+    sandbox.wait_for_status("by-monitor", "exited");
+    let found = json(&sandbox, "by-monitor");
+    assert_eq!((&found["asked"][0]["by"], &found["verdicts"]), (&"monitor".into(), &Value::Array(Vec::new())));
+
+    // As an older minirun left it.
+    let state = sandbox.root().join("containers").join(sandbox.look("killed", "{{.Id}}")).join("state.json");
+    let mut old: Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+    assert!(old.as_object_mut().unwrap().remove("outcome").is_some());
+    std::fs::write(&state, old.to_string()).unwrap();
+    assert_eq!(codes(&sandbox, "killed"), ["end-not-recorded"]);
+    assert_eq!(json(&sandbox, "killed")["is_recorded"], false);
+
+    // What was asked of an earlier run tells nothing of the next one.
+    sandbox.ok(&["start", "stopped"]);
+    assert_eq!(json(&sandbox, "stopped")["asked"], Value::Array(Vec::new()));
+    sandbox.ok(&["kill", "stopped"]);
+}
+
+#[test]
+fn the_last_line_decides_and_a_guess_says_perhaps() {
+    let sandbox = broken();
+    for (name, flags, script, code, code_of_exit) in [
+        ("panic", &[][..], "echo 'open /x: Permission denied'; echo 'panic: no cheese'; exit 2", "program-failed", 2),
+        ("stray", &[], "echo 'bind: Address in use'; echo 'licence expired'; exit 1", "program-failed", 1),
+        ("passwd", &[], "echo loading /etc/passwd; exit 1", "program-failed", 1),
+        ("env", &[], "/of-env", "interpreter-missing", 127),
+        ("crlf", &[], "/crlf", "script-has-crlf", 127),
+        ("unset", &[], "set -u; echo $NO_SUCH_NAME", "variable-missing", 2),
+        ("needs", &[], "echo 'Error: DB_PASSWORD must be set'; exit 1", "variable-missing", 1),
+        ("has", &["-e", "DB_PASSWORD=x"], "echo 'Error: DB_PASSWORD must be set'; exit 1", "program-failed", 1),
+        ("name", &[], "wget -q http://no-such-host.invalid/", "name-not-resolved", 1),
+        ("refused", &[], "wget -q http://127.0.0.1:1/", "connection-refused", 1),
+        ("module", &[], "echo \"ModuleNotFoundError: No module named 'flask'\"; exit 1", "module-missing", 1),
+        ("absent", &[], "cat /no/such/file", "file-missing", 1),
+        ("silent", &[], "exit 7", "program-failed", 7),
+        ("trace", &[], "echo 'Error: listen EADDRINUSE'; echo '    at Server'; echo '}'; exit 1", "address-in-use", 1),
+    ] {
+        let said = sandbox
+            .run(&[&["run", "--network", "none", "--name", name], flags, &["broken", "sh", "-c", script]].concat());
+        assert_eq!(said.code, code_of_exit, "{name}: {}", said.streams());
+        let found = json(&sandbox, name);
+        assert_eq!(found["verdicts"][0]["code"], code, "{name}: {found}");
+        let text = sandbox.ok(&["why", name]);
+        let last = said.stdout.lines().chain(said.stderr.lines()).last();
+        assert!(last.is_none_or(|last| text.contains(last)), "{name}: {text}");
+        let is_guess = !["program-failed", "interpreter-missing", "script-has-crlf"].contains(&code);
+        assert_eq!(text.contains("perhaps"), is_guess, "{name}: {text}");
+    }
+    assert!(sandbox.ok(&["why", "unset"]).contains("-e NO_SUCH_NAME=…"));
+    assert!(sandbox.ok(&["why", "name"]).contains("--network none"));
+    assert!(sandbox.ok(&["why", "panic"]).contains("it said last: panic: no cheese"));
+    if user() != User::Single {
+        let script = "touch /made/file";
+        sandbox.run(&["run", "--network", "none", "--name", "owner", "-u", "1000", "broken", "sh", "-c", script]);
+        let text = sandbox.ok(&["why", "owner"]);
+        assert!(text.contains("1000:0 ≠ /made 0:0 755"), "{text}");
+    }
+    // An escape sequence of the container's never reaches the terminal.
+    let script = r"printf '\033]0;title\007\033[31mred\033[0m\n'; exit 1";
+    sandbox.run(&["run", "--network", "none", "--name", "coloured", "broken", "sh", "-c", script]);
+    let text = sandbox.ok(&["why", "coloured"]);
+    assert!(text.contains("red") && !text.contains(['\u{1b}', '\u{7}']), "{text:?}");
+    // Nor does the last line of an earlier run count.
+    let script = "[ -e /again ] && exit 3; touch /again; echo 'bind: Address in use'; exit 3";
+    sandbox.run(&["run", "--network", "none", "--name", "again", "broken", "sh", "-c", script]);
+    assert_eq!(codes(&sandbox, "again"), ["address-in-use"]);
+    sandbox.run(&["start", "-a", "again"]);
+    assert_eq!(codes(&sandbox, "again"), ["program-failed"]);
+    assert_eq!(json(&sandbox, "again")["last_line"], Value::Null);
+}
+
+#[test]
+fn every_kind_of_slow_stop_is_foretold() {
+    let sandbox = Sandbox::with_alpine();
+    let entrypoint = "printf '#!/bin/sh\\nset -e\\nsleep 1000\\n' >/entrypoint.sh; chmod 755 /entrypoint.sh";
+    sandbox.ok(&["run", "--network", "none", "--name", "maker", "alpine", "sh", "-c", entrypoint]);
+    sandbox.ok(&["commit", "maker", "scripted"]);
+    for (name, flags, words, expected) in [
+        ("trap", &[][..], &["sh", "-c", "trap 'exit 0' TERM; sleep 1000"][..], "trap-waits"),
+        ("ignoring", &["--init"], &["sh", "-c", "trap '' TERM; sleep 1000"], "ignores-sigterm"),
+        ("nothing", &[], &["sh", "-c", "trap : TERM; while :; do sleep 0.1; done"], "handler-does-not-exit"),
+        (
+            "says",
+            &[],
+            &["sh", "-c", "f() { echo bye; }; trap f TERM; while :; do sleep 0.1; done"],
+            "handler-does-not-exit",
+        ),
+        ("no-exec", &[], &["/entrypoint.sh"], "script-without-exec"),
+        ("with-e", &[], &["sh", "-ec", "sleep 1000; true"], "shell-form"),
+        ("loop", &[], &["sh", "-c", "while :; do sleep 1; done"], "ignores-sigterm"),
+        ("two", &[], &["sh", "-c", "sleep 1000 & sleep 1000 & wait"], "ignores-sigterm"),
+        ("trap-of-init", &["--init"], &["sh", "-c", "trap 'exit 0' TERM; sleep 1000"], "trap-waits"),
+        ("by-wait", &[], &["sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"], ""),
+        ("function", &[], &["sh", "-c", "f() { exit 0; }; trap f TERM; while :; do sleep 0.1; done"], ""),
+        ("other-signal", &["--stop-signal", "INT"], &["sh", "-c", "trap 'exit 0' INT; sleep 1000 & wait"], ""),
+        ("init", &["--init"], &["sleep", "1000"], ""),
+    ] {
+        sandbox.ok(&[&["run", "-d", "--network", "none", "--name", name], flags, &["scripted"], words].concat());
+        let expected: Vec<&str> = Some(expected).filter(|code| !code.is_empty()).into_iter().collect();
+        // The shell needs a moment before it has a trap, or a child.
+        wait_until(&format!("{name}: {expected:?}"), || codes(&sandbox, name) == expected);
+    }
+    let text = sandbox.ok(&["why", "no-exec"]);
+    assert!(text.contains("still the script /entrypoint.sh") && text.contains("exec sleep 1000"), "{text}");
+    let text = sandbox.ok(&["why", "trap"]);
+    assert!(text.contains("sleep 1000 & wait $!"), "{text}");
+    // What is foretold as slow is slow, and what is not is not.
+    for (name, is_slow) in
+        [("trap", true), ("ignoring", true), ("nothing", true), ("no-exec", true), ("by-wait", false)]
+    {
+        let begun = std::time::Instant::now();
+        sandbox.ok(&["stop", "-t", "1", name]);
+        assert_eq!(begun.elapsed().as_millis() > 900, is_slow, "{name}");
+    }
+}
+
+#[test]
+fn a_port_behind_another_loopback_or_a_stopped_server() {
+    let sandbox = broken();
+    let port = free_port();
+    let publish = format!("{port}:80");
+    let run = |name: &str, flags: &[&str], server: &str| {
+        let script = format!("{server} {CALM}");
+        sandbox.ok(&[&["run", "-d", "--name", name], flags, &["broken", "sh", "-c", &script]].concat());
+        let listens = || sandbox.run(&["exec", name, "sh", "-c", "cat /proc/net/tcp* | grep -q ' 0A '"]).code == 0;
+        wait_until("it listens", listens);
+        let found = json(&sandbox, name)["verdicts"].clone();
+        sandbox.ok(&["rm", "-f", name]);
+        found
+    };
+    let publish = ["-p", publish.as_str()];
+    let found = run("second", &publish, "nc -lk -s 127.0.0.2 -p 80 &");
+    assert_eq!((&found[0]["code"], &found[0]["found"]), (&"listens-on-localhost".into(), &"127.0.0.2:80/tcp".into()));
+    let found = run("mapped", &publish, "nc -lk -s ::ffff:127.0.0.1 -p 80 &");
+    assert_eq!(found[0]["code"], "listens-on-localhost", "{found}");
+    assert!(!found[0]["found"].as_str().unwrap().contains("7F"), "{found}");
+    let found = run("elsewhere", &publish, "nc -lk -s 10.0.2.100 -p 81 &");
+    assert_eq!(found[0]["found"], "10.0.2.100:81/tcp");
+    assert_eq!(found[0]["advice"], format!("-p {port}:81"));
+    let found = run("neither", &publish, "nc -lk -s 127.0.0.2 -p 81 &");
+    assert_eq!((&found[0]["code"], &found[1]["code"]), (&"listens-elsewhere".into(), &"listens-on-localhost".into()));
+    let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    let may_open_80 = user() == User::Root || first.trim().parse::<u16>().unwrap() <= 80;
+    let found = run("exposed", &[], "nc -lk -p 80 &");
+    assert_eq!(found[0]["advice"], if may_open_80 { "-p 80:80" } else { "-p 8080:80" });
+    let found = run(
+        "frozen",
+        &publish,
+        "nc -lk -p 80 & until grep -q :0050 /proc/net/tcp*; do sleep 0.1; done; kill -STOP $!;",
+    );
+    assert_eq!(found[0]["code"], "stopped", "{found}");
+
+    calm(&sandbox, "halted");
+    sandbox.ok(&["kill", "-s", "STOP", "halted"]);
+    wait_until("it is stopped", || codes(&sandbox, "halted") == ["stopped"]);
+    sandbox.ok(&["kill", "-s", "CONT", "halted"]);
+    wait_until("it goes on", || codes(&sandbox, "halted").is_empty());
+    let publish = ["run", "-d", "--network", "none", "--name", "alone", "-p", publish[1], "broken", "sh", "-c", CALM];
+    if sandbox.run(&publish).code == 0 {
+        assert_eq!(codes(&sandbox, "alone"), ["published-in-vain"]);
+    }
+}
+
+#[test]
+fn a_health_check_that_nobody_runs() {
+    let sandbox = Sandbox::with_alpine();
+    std::fs::create_dir_all(sandbox.file("context")).unwrap();
+    std::fs::write(sandbox.file("context/Dockerfile"), "FROM alpine\nHEALTHCHECK CMD wget -q localhost\n").unwrap();
+    sandbox.ok(&["build", "-t", "checked", sandbox.file("context").to_str().unwrap()]);
+    sandbox.ok(&["run", "-d", "--network", "none", "--name", "unchecked", "checked", "sh", "-c", CALM]);
+    wait_until("it has its trap", || codes(&sandbox, "unchecked").is_empty());
+    let text = sandbox.ok(&["why", "unchecked"]);
+    assert!(!text.contains("nothing here tells of trouble"), "{text}");
+    assert!(text.contains("does not run health checks") && text.contains("wget -q localhost"), "{text}");
+    assert_eq!(json(&sandbox, "unchecked")["health_check_not_run"], "wget -q localhost");
+}
+
+/// What sound containers do all day, and what is said of each: nothing.
+#[test]
+fn thirty_sound_containers_get_no_verdict() {
+    let sandbox = Sandbox::with_alpine();
+    let server = |port: &str| format!("trap 'exit 0' TERM; nc -lk -p {port} -e cat & wait");
+    let own = sandbox.file("own");
+    std::fs::create_dir_all(&own).unwrap();
+    let volume = format!("{}:/data", own.display());
+    let ends: [(&str, &[&str], &str); 15] = [
+        ("true", &[], "true"),
+        ("says", &[], "echo nginx; echo error: Permission denied"),
+        ("finds-nothing", &[], "grep nothing /etc/passwd || true"),
+        ("looks-for-nginx", &[], "ls /usr/sbin/nginx 2>/dev/null; exit 0"),
+        ("writes", &[], "dd if=/dev/zero of=/file bs=1k count=1; sync"),
+        ("reads", &["-i"], "cat"),
+        ("of-init", &["--init"], "true"),
+        ("of-user", &["-u", "0:0"], "id"),
+        ("frozen", &["--read-only", "--tmpfs", "/tmp"], "touch /tmp/file"),
+        ("keeps", &["-v", &volume], "echo kept >/data/file"),
+        ("works-there", &["-w", "/tmp"], "pwd"),
+        ("given", &["-e", "NAME=value"], "test $NAME = value"),
+        ("child-failed", &[], "false; true"),
+        ("child-killed", &[], "sh -c 'kill -9 $$'; exit 0"),
+        ("child-in-background", &[], "sleep 1000 & exit 0"),
+    ];
+    for (name, flags, script) in ends {
+        let words = [&["run", "--network", "none", "--name", name], flags, &["alpine", "sh", "-c", script]].concat();
+        sandbox.ok(&words);
+        assert_eq!(codes(&sandbox, name), [""; 0], "{name}");
+    }
+    let (eighty, published) = (server("80"), format!("{}:80", free_port()));
+    let stays: [(&str, &[&str], &[&str]); 15] = [
+        ("calm", &[], &["sh", "-c", CALM]),
+        ("calm-e", &[], &["sh", "-ec", CALM]),
+        ("waits", &[], &["sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"]),
+        ("waits-for-pid", &[], &["sh", "-c", "trap 'kill $pid; exit' TERM; sleep 1000 & pid=$!; wait $pid"]),
+        ("cleans-up", &[], &["sh", "-c", "end() { echo bye; exit 0; }; trap end TERM INT; sleep 1000 & wait $!"]),
+        ("serves", &["-p", &published], &["sh", "-c", &eighty]),
+        ("serves-inside", &[], &["sh", "-c", &eighty]),
+        ("of-init", &["--init"], &["sleep", "1000"]),
+        ("shell-of-init", &["--init"], &["sh", "-c", "sleep 1000; true"]),
+        ("by-int", &["--stop-signal", "INT"], &["sh", "-c", "trap 'exit 0' INT; sleep 1000 & wait"]),
+        ("at-once", &["--stop-timeout", "0"], &["sleep", "1000"]),
+        ("by-kill", &["--stop-signal", "KILL"], &["sleep", "1000"]),
+        ("reads-on", &["-i"], &["sh", "-c", "trap 'exit 0' TERM; cat & wait"]),
+        ("of-volume", &["-v", &volume], &["sh", "-c", CALM]),
+        ("reloads", &[], &["sh", "-c", "trap 'echo again' HUP; trap 'exit 0' TERM; while :; do sleep 0.1; done"]),
+    ];
+    for (name, flags, words) in stays {
+        let name = format!("stays-{name}");
+        let network = if flags.contains(&"-p") { "bridge" } else { "none" };
+        sandbox.ok(&[&["run", "-d", "--network", network, "--name", &name], flags, &["alpine"], words].concat());
+    }
+    for (name, ..) in stays {
+        let name = format!("stays-{name}");
+        // It needs a moment until it has its trap, its server, or its child.
+        wait_until(&format!("nothing is said of {name}"), || codes(&sandbox, &name).is_empty());
+        if name == "stays-reloads" {
+            sandbox.ok(&["kill", "-s", "HUP", &name]);
+            sandbox.wait_for_log(&name, "again");
+        }
+        assert_eq!(codes(&sandbox, &name), [""; 0], "{name} was reloaded");
+        sandbox.ok(&["stop", &name]);
+        assert_eq!(codes(&sandbox, &name), [""; 0], "{name} was stopped");
+        sandbox.ok(&["start", &name]);
+        sandbox.ok(&["stop", "-t", "0", "-s", "KILL", &name]);
+        assert_eq!(codes(&sandbox, &name), [""; 0], "{name} was stopped again");
+    }
+}
+
+#[test]
+fn a_real_nginx_in_its_usual_life() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["import", fixture("nginx").to_str().unwrap(), "nginx-files"]);
+    std::fs::create_dir_all(sandbox.file("context")).unwrap();
+    let file = "FROM nginx-files\nEXPOSE 80\nSTOPSIGNAL SIGQUIT\nCMD [\"nginx\", \"-g\", \"daemon off;\"]\n";
+    std::fs::write(sandbox.file("context/Dockerfile"), file).unwrap();
+    sandbox.ok(&["build", "-t", "nginx", sandbox.file("context").to_str().unwrap()]);
+    for (name, words) in [
+        ("version", &["nginx", "-v"][..]),
+        ("settings", &["nginx", "-V"]),
+        ("test", &["nginx", "-t"]),
+        ("test-more", &["nginx", "-T"]),
+        ("help", &["nginx", "-h"]),
+        ("by-shell", &["sh", "-c", "nginx -t && echo fine"]),
+    ] {
+        sandbox.ok(&[&["run", "--network", "none", "--name", name, "nginx"], words].concat());
+        assert_eq!(codes(&sandbox, name), [""; 0], "{name}");
+    }
+    let port = free_port();
+    sandbox.ok(&["run", "-d", "-p", &format!("{port}:80"), "--name", "web", "nginx"]);
+    wait_until("it serves", || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() && codes(&sandbox, "web").is_empty()
+    });
+    sandbox.ok(&["exec", "web", "nginx", "-s", "reload"]);
+    sandbox.ok(&["kill", "-s", "HUP", "web"]);
+    assert_eq!(codes(&sandbox, "web"), [""; 0], "reloaded");
+    sandbox.ok(&["stop", "web"]);
+    assert_eq!(codes(&sandbox, "web"), [""; 0], "stopped");
+    sandbox.ok(&["start", "web"]);
+    wait_until("it serves again", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    // It may take its messenger along.
+    sandbox.run(&["exec", "web", "nginx", "-s", "quit"]);
+    sandbox.ok(&["wait", "web"]);
+    assert_eq!(codes(&sandbox, "web"), [""; 0], "ended by itself");
+    // The same without what keeps it in the foreground is told, as a guess.
+    sandbox.ok(&["run", "--network", "none", "--name", "away", "nginx", "nginx"]);
+    assert_eq!(codes(&sandbox, "away"), ["went-to-background"]);
+    assert!(sandbox.ok(&["why", "away"]).contains("perhaps"));
 }

@@ -247,7 +247,7 @@ fn remove(context: &Context, name: &str, arguments: &RmArgs) -> Result<bool, Fai
 fn stop(container: &Container, signal: Option<&str>, seconds: Option<i64>) -> Result<(), Failure> {
     let request = &container.record.request;
     let signal = request::signal(signal.or(request.stop_signal.as_deref()).unwrap_or("TERM"))?;
-    let grace = match seconds.or(request.stop_timeout.map(i64::from)).unwrap_or(10) {
+    let grace = match seconds.unwrap_or(request.stop_timeout.unwrap_or(request::STOP_TIMEOUT).into()) {
         forever if forever < 0 => u32::MAX,
         seconds => u32::try_from(seconds * 1000).unwrap_or(u32::MAX - 1),
     };

@@ -1,48 +1,73 @@
 //! What this host gives and lacks: doctor.
 
-use super::Context;
-use crate::diag::{Diagnose, Failure};
+use super::see::Speech;
+use super::{Context, json};
+use crate::diag::Failure;
 use crate::explain::host::{self, Finding, Verdict};
+use crate::explain::words::{Language, Words};
 use clap::Args;
+use serde::Serialize;
 
 #[derive(Args)]
 pub struct Doctor {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    speech: Speech,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the findings cannot be written as JSON")]
-struct Unwritable(#[from] serde_json::Error);
-
-impl Diagnose for Unwritable {}
+#[derive(Serialize)]
+struct Found {
+    can_run: bool,
+    findings: Vec<Finding>,
+}
 
 impl Doctor {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
-        let findings = host::look(&context.store);
+        // What programs read is the same everywhere.
+        let words = if self.json { Language::English.words() } else { self.speech.language().words() };
+        let findings = host::look(&context.store, words);
         let able = host::can_run(&findings);
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&findings).map_err(Unwritable)?);
+            json::print(&Found { can_run: able, findings })?;
         } else {
-            print(&findings);
-            println!("\n{}", if able { "Containers can run here." } else { "Containers cannot run here yet." });
+            print(&findings, words);
+            println!("\n{}", if able { words.host_can_run } else { words.host_cannot_run });
         }
         Ok(u8::from(!able))
     }
 }
 
-fn print(findings: &[Finding]) {
-    let width = findings.iter().map(|finding| finding.subject.len()).max().unwrap_or(0);
-    for finding in findings {
+fn print(findings: &[Finding], words: &Words) {
+    let subjects: Vec<&str> = findings.iter().map(|finding| subject(finding.subject, words)).collect();
+    let width = subjects.iter().map(|subject| subject.chars().count()).max().unwrap_or(0);
+    let verdicts = [words.host_verdict_ok, words.host_verdict_note, words.host_verdict_lacks];
+    let first = verdicts.map(|verdict| verdict.chars().count()).into_iter().max().unwrap_or(0);
+    for (finding, subject) in findings.iter().zip(subjects) {
         let verdict = match finding.verdict {
-            Verdict::Ok => "ok",
-            Verdict::Note => "note",
-            Verdict::Lacks => "lacks",
+            Verdict::Ok => verdicts[0],
+            Verdict::Note => verdicts[1],
+            Verdict::Lacks => verdicts[2],
         };
-        println!("{verdict:5}  {:width$}  {}", finding.subject, finding.found);
+        println!("{verdict:first$}  {subject:width$}  {}", finding.found);
         for line in finding.mend.iter().flat_map(|mend| mend.lines()) {
-            println!("{:5}  {:width$}    {line}", "", "");
+            println!("{:first$}  {:width$}    {line}", "", "");
         }
+    }
+}
+
+/// As the table names it.
+fn subject<'a>(subject: &'a str, words: &Words) -> &'a str {
+    match subject {
+        "kernel" => words.host_kernel,
+        "user namespace" => words.host_user_namespace,
+        "namespaces" => words.namespaces,
+        "limits" => words.host_limits,
+        "user session" => words.host_session,
+        "way out" => words.host_uplink,
+        "ports" => words.host_ports,
+        "store" => words.host_place,
+        other => other,
     }
 }

@@ -4,7 +4,9 @@
 use super::protocol::{End, Message};
 use super::step::{Step, Walk};
 use crate::sys::SysError;
-use crate::sys::process::{self, Fork};
+use crate::sys::process::{self, Exit, Fork};
+use std::ffi::CString;
+use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
@@ -56,6 +58,14 @@ fn hand_over_terminal(walk: &mut Walk, monitor: &End) -> Result<(), SysError> {
     }
 }
 
+/// The reaping init's name as it exits for a child that a signal ended: its own exit code could not tell that from an exit.
+const ENDED_BY: &str = "init: signal ";
+
+/// The signal that ended the child of a reaping init, which has exited and was not waited for yet.
+pub fn signal_of_child(init: i32) -> Option<i32> {
+    fs::read_to_string(format!("/proc/{init}/comm")).ok()?.strip_prefix(ENDED_BY)?.trim_end().parse().ok()
+}
+
 /// `--init`: the payload goes on as our child; this process reaps whatever ends and passes signals on (as tini does).
 pub fn reap_for_child() -> Result<(), SysError> {
     let all: Vec<i32> =
@@ -80,9 +90,14 @@ pub fn reap_for_child() -> Result<(), SysError> {
     loop {
         use rustix::event::{PollFd, PollFlags, poll};
         // First: the child may have ended before its signal was waited for.
-        while let Ok(Some((pid, status))) = process::reap() {
+        while let Ok(Some((pid, exit))) = process::reap() {
             if pid == child {
-                process::exit_now(status);
+                if let Exit::Signal(signal) = exit
+                    && let Ok(name) = CString::new(format!("{ENDED_BY}{signal}"))
+                {
+                    process::set_name(&name);
+                }
+                process::exit_now(exit.shell_status());
             }
         }
         let _ = poll(&mut [PollFd::new(&signals, PollFlags::IN)], None);

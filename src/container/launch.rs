@@ -210,8 +210,14 @@ pub fn start(
     if let Err(error) = &started
         && !matches!(error, LaunchError::Lost(_) | LaunchError::Running(_))
     {
-        let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-        let state = State { error: cause, exit_code: error.exit_code().into(), ..container.state() };
+        let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+        let mut causes: Vec<String> = causes.map(ToString::to_string).collect();
+        if causes.is_empty() {
+            causes.push(error.to_string());
+        }
+        let cause = causes.join(": ");
+        let (hint, exit_code) = (error.hint(), error.exit_code().into());
+        let state = State { error: cause, hint, exit_code, outcome: None, ..container.state() };
         let _ = container.write_state(&state);
     }
     started

@@ -14,6 +14,7 @@ pub mod launch;
 pub mod layering;
 pub mod logs;
 pub mod monitor;
+pub mod outcome;
 pub mod pause;
 pub mod plan;
 pub mod probe;

@@ -6,6 +6,7 @@
 
 use super::launch::Job;
 use super::logs::Log;
+use super::outcome::Outcome;
 use super::plan::Plan;
 use super::protocol::{End, Message};
 use super::record::{self, Container, Phase, State};
@@ -126,13 +127,16 @@ fn serve(client: End) -> Result<i32, SysError> {
     });
     drop(job);
     crate::sys::memory::give_back();
+    // From the moment that anybody knows of it, a signal to the monitor is one to the container.
+    supervised.signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).ok();
     // A client that was killed meanwhile is one that has let go.
     let _ = client.send(&Message::Started { pid });
 
-    let (status, mut waiting) = supervise(&mut supervised, Some(client), |status| {
+    let (status, mut waiting) = supervise(&mut supervised, Some(client), |status, outcome| {
         if let Some(container) = &container {
             state.phase = Phase::Exited;
             state.exit_code = status;
+            state.outcome = Some(outcome.clone());
             if let Some(group) = &state.cgroup {
                 state.oom_killed = cgroup::was_out_of_memory(Path::new(group));
                 cgroup::remove(Path::new(group));
@@ -260,6 +264,9 @@ fn begin(
         uplink,
         cgroup: job.cgroup.clone(),
         leashed: job.leashed,
+        has_init: plan.inside.iter().any(|step| matches!(step, Step::ReapingInit)),
+        signals: None,
+        outcome: Outcome::default(),
     };
     if let Some(streams) = streams {
         supervised.stdin = streams.stdin;

@@ -12,6 +12,7 @@
 //! RUNTIME/run/<id>/control         the monitor's socket; the directory is there only while it runs
 //! ```
 
+use super::outcome::Outcome;
 use super::protocol::End;
 use super::request::Request;
 use crate::diag::Diagnose;
@@ -141,6 +142,12 @@ pub struct State {
     pub started: String,
     pub finished: String,
     pub error: String,
+    /// What mends the error, as it was told then.
+    #[serde(default)]
+    pub hint: Option<String>,
+    /// How it ended; `None`: it has not, or an older monitor did not tell.
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
     pub oom_killed: bool,
     /// Where its limits are set.
     pub cgroup: Option<String>,

@@ -90,6 +90,9 @@ pub enum Network {
     Host,
 }
 
+/// Seconds that `stop` waits before SIGKILL, unless somebody says otherwise; Docker's too.
+pub const STOP_TIMEOUT: u32 = 10;
+
 /// What it may use of the host (cgroup v2).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {

@@ -1,11 +1,14 @@
 //! The one poll loop: a process, its streams or terminal, whoever is attached, its published ports, its end.
 
+use super::init;
 use super::logs::Log;
+use super::outcome::{Asker, Outcome};
 use super::pause;
 use super::protocol::{End, Message, Modes, Stream};
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
-use crate::sys::{process, socket};
+use crate::sys::process::{self, Exit};
+use crate::sys::socket;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,6 +31,12 @@ pub struct Supervised {
     pub cgroup: Option<String>,
     /// It is killed when nobody listens any more.
     pub leashed: bool,
+    /// The first process is our own init, which exits for its child.
+    pub has_init: bool,
+    /// Signals to this process, which it passes on.
+    pub signals: Option<OwnedFd>,
+    /// How it ended, and what was asked of it before.
+    pub outcome: Outcome,
 }
 
 impl Supervised {
@@ -74,8 +83,11 @@ const CHUNK: usize = 32 * 1024;
 
 /// Watches until the process has ended and everything it wrote was handed on. `ended` is called as soon as it has.
 /// Returns its shell status and those who wait to hear it.
-pub fn supervise(this: &mut Supervised, first: Option<End>, mut ended: impl FnMut(i32)) -> (i32, Vec<Connection>) {
-    let signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).ok();
+pub fn supervise(
+    this: &mut Supervised,
+    first: Option<End>,
+    mut ended: impl FnMut(i32, &Outcome),
+) -> (i32, Vec<Connection>) {
     let mut connections = Vec::new();
     if let Some(end) = first {
         unblock(end.socket());
@@ -109,7 +121,7 @@ pub fn supervise(this: &mut Supervised, first: Option<End>, mut ended: impl FnMu
         if status.is_none() {
             polled.push((Source::Process, this.pidfd.as_fd(), PollFlags::IN));
         }
-        if let Some(signals) = &signals {
+        if let Some(signals) = &this.signals {
             polled.push((Source::Signals, signals.as_fd(), PollFlags::IN));
         }
         if let Some(control) = &this.control {
@@ -168,21 +180,26 @@ pub fn supervise(this: &mut Supervised, first: Option<End>, mut ended: impl FnMu
         }
         if deadline.is_some_and(|d| d <= Instant::now()) {
             deadline = None;
+            this.outcome.grace_ran_out = true;
             let _ = process::kill_pidfd(this.pidfd.as_fd(), libc::SIGKILL);
         }
         let mut gone = Vec::new();
         for (source, events) in ready {
             match source {
                 Source::Process => {
-                    let code = process::wait(this.pid).unwrap_or(125);
+                    let of_child = if this.has_init { init::signal_of_child(this.pid) } else { None };
+                    let exit = process::wait_for_exit(this.pid).unwrap_or(Exit::Code(125));
+                    let code = exit.shell_status();
+                    this.outcome.ended(of_child.map_or(exit, Exit::Signal));
                     status = Some(code);
                     this.proxy = None;
                     this.stdin = None;
                     input.clear();
-                    ended(code);
+                    ended(code, &this.outcome);
                 }
                 Source::Signals => {
-                    while let Some(signal) = signals.as_ref().and_then(|s| process::read_signal(s.as_fd())) {
+                    while let Some(signal) = this.signals.as_ref().and_then(|s| process::read_signal(s.as_fd())) {
+                        this.outcome.ask(Asker::Monitor, signal, None);
                         let _ = process::kill_pidfd(this.pidfd.as_fd(), signal);
                     }
                 }
@@ -265,11 +282,15 @@ pub fn supervise(this: &mut Supervised, first: Option<End>, mut ended: impl FnMu
                             Message::StdinEnd => input_ended = true,
                             Message::Resize { rows, columns } => resize(this.terminal.as_ref(), rows, columns),
                             Message::Signal(signal) => {
+                                let by = if connection.output { Asker::Client } else { Asker::Kill };
+                                this.outcome.ask(by, signal as i32, None);
                                 let _ = process::kill_pidfd(this.pidfd.as_fd(), signal as i32);
                             }
                             Message::Stop { signal, grace } => {
+                                let grace_ms = Some(grace).filter(|grace| *grace != u32::MAX);
+                                this.outcome.ask(Asker::Stop, signal as i32, grace_ms);
                                 let _ = process::kill_pidfd(this.pidfd.as_fd(), signal as i32);
-                                if grace != u32::MAX {
+                                if let Some(grace) = grace_ms {
                                     deadline = Some(Instant::now() + Duration::from_millis(grace.into()));
                                 }
                             }

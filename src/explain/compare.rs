@@ -2,6 +2,7 @@
 //! while it runs; or what two of a kind share, and what each has alone.
 
 use super::anatomy::{self, Anatomy, LayerFacts};
+use super::sockets;
 use super::subject::Subject;
 use crate::container::processes;
 use crate::container::record::{Container, Phase, State};
@@ -214,40 +215,12 @@ fn addresses(pid: i32) -> Vec<String> {
     found.iter().map(ToString::to_string).collect()
 }
 
-/// Sockets that listen in the network namespace of a process (proc(5), /proc/net/tcp): of UDP those that talk to nobody in
-/// particular.
-pub fn listening(pid: i32) -> Vec<String> {
-    const TCP_LISTEN: &str = "0A";
-    const UDP_UNCONNECTED: &str = "07";
-    let mut found = Vec::new();
-    for (table, protocol, state) in [
-        ("tcp", "tcp", TCP_LISTEN),
-        ("tcp6", "tcp", TCP_LISTEN),
-        ("udp", "udp", UDP_UNCONNECTED),
-        ("udp6", "udp", UDP_UNCONNECTED),
-    ] {
-        let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
-        for line in text.lines().skip(1) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let [_, local, _, found_state, ..] = fields[..] else { continue };
-            if found_state != state {
-                continue;
-            }
-            let Some((address, port)) = local.split_once(':') else { continue };
-            let Ok(port) = u16::from_str_radix(port, 16) else { continue };
-            let everywhere = address.chars().all(|c| c == '0');
-            let loopback = address == "0100007F" || address == "00000000000000000000000001000000";
-            let address = if everywhere {
-                "*"
-            } else if loopback {
-                "localhost"
-            } else {
-                address
-            };
-            let socket = format!("{address}:{port}/{protocol}");
-            if !found.contains(&socket) {
-                found.push(socket);
-            }
+/// Sockets that listen in the network namespace of a process, as they are printed.
+fn listening(pid: i32) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for socket in sockets::listening(pid).iter().map(ToString::to_string) {
+        if !found.contains(&socket) {
+            found.push(socket);
         }
     }
     found

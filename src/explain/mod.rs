@@ -11,6 +11,7 @@ mod notice;
 pub mod probe;
 pub mod reason;
 pub mod sight;
+pub mod sockets;
 pub mod subject;
 pub mod watch;
 pub mod why;

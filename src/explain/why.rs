@@ -1,73 +1,96 @@
 //! Reasons instead of states: why a container ended or did not start, why a port does not answer, why `stop` will take long.
 //!
-//! Every verdict has a code that does not change, and is drawn from the container's files, its record and the kernel as they
-//! are now. A container that does what it should gets none.
+//! Every verdict has a code that does not change, and is drawn from the container's files, from what its monitor recorded,
+//! and from the kernel as it is now. A container that does what it should gets none.
 
+mod code;
 mod end;
+mod last_words;
 mod ports;
 mod refusal;
+mod shell;
+mod stop;
+
+pub use code::Code;
 
 use super::subject;
-use crate::container::processes;
+use crate::container::outcome::{self, Asker};
 use crate::container::record::{Container, Phase, State};
 use crate::container::spec::{self, Origin};
 use crate::diag::{self, Failure};
-use crate::image;
+use crate::image::{self, Image};
 use crate::store::Store;
 use refusal::Files;
 use serde::Serialize;
 use std::fs;
+use std::path::Path;
 
 #[derive(Debug, Serialize)]
 pub struct Reasons {
+    pub container: String,
     pub phase: String,
     pub exit_code: i32,
+    /// Its monitor saw the end. One that was killed could not, nor did those of older versions write it down.
+    pub is_recorded: bool,
+    /// The signal that ended its first process; `None`: it exited by itself, or nobody recorded it.
+    pub signal: Option<String>,
+    pub started: Option<String>,
+    pub finished: Option<String>,
+    /// Signals that were sent to it through minirun, the newest last.
+    pub asked: Vec<Asked>,
+    /// It outlived the grace of a `stop`, so its monitor sent SIGKILL.
+    pub grace_ran_out: bool,
+    pub out_of_memory: bool,
+    /// What it printed last, where it has ended.
+    pub last_line: Option<String>,
+    /// The command of a health check that the image or its user asked for: nothing here runs it.
+    pub health_check_not_run: Option<String>,
     /// Each word that ran, and where it comes from.
-    pub argv: Vec<(String, Origin)>,
+    pub argv: Vec<Word>,
     pub verdicts: Vec<Verdict>,
+}
+
+/// A signal that was asked for.
+#[derive(Debug, Serialize)]
+pub struct Asked {
+    pub by: Asker,
+    pub signal: String,
+    pub at: String,
+    /// Of a `stop`; `None`: it is no `stop`, or waits for ever.
+    pub grace_ms: Option<u32>,
+}
+
+impl From<outcome::Asked> for Asked {
+    fn from(asked: outcome::Asked) -> Self {
+        Self { by: asked.by, signal: signal_name(asked.signal), at: asked.at, grace_ms: asked.grace_ms }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct Word {
+    pub word: String,
+    pub origin: Origin,
 }
 
 #[derive(Debug, Serialize)]
 pub struct Verdict {
     pub code: Code,
-    /// What it is about: a file, a port, a signal.
+    /// What it is about: a program, a file, a port, a signal.
     pub subject: String,
     /// What was found.
     pub found: String,
+    /// A word of the advice that comes from this container.
+    pub advice: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Code {
-    CommandNotFound,
-    NotExecutable,
-    InterpreterMissing,
-    ScriptHasCrlf,
-    WrongArchitecture,
-    PortTaken,
-    PortPrivileged,
-    CouldNotStart,
-    OutOfMemory,
-    MonitorKilled,
-    WentToBackground,
-    NothingToRead,
-    KilledBySignal,
-    Crashed,
-    ShellFoundNoCommand,
-    ShellCouldNotExecute,
-    LibraryMissing,
-    ReadOnlyFileSystem,
-    NoSpaceLeft,
-    AddressInUse,
-    PermissionDenied,
-    ConfigurationRejected,
-    ProgramFailed,
-    NothingListens,
-    ListensOnLocalhost,
-    ListensElsewhere,
-    ExposedNotPublished,
-    IgnoresSigterm,
-    ShellForm,
+impl Verdict {
+    fn new(code: Code, subject: impl ToString, found: impl ToString) -> Self {
+        Self { code, subject: subject.to_string(), found: found.to_string(), advice: None }
+    }
+
+    fn advise(self, advice: impl ToString) -> Self {
+        Self { advice: Some(advice.to_string()), ..self }
+    }
 }
 
 /// # Errors
@@ -81,53 +104,70 @@ pub fn look(store: &Store, container: &Container) -> Result<Reasons, Failure> {
     let mut verdicts = Vec::new();
     let refused = [diag::ENGINE, diag::NOT_EXECUTABLE, diag::NOT_FOUND].map(i32::from);
     let failed_to_start = !state.error.is_empty() && refused.contains(&state.exit_code);
+    let lines = if state.phase == Phase::Exited { last_words::lines(container, &state.started) } else { Vec::new() };
     match state.phase {
         Phase::Running => {
+            verdicts.extend(stop::stopped(container, &state));
             verdicts.extend(ports::unanswered(container, &image, &state));
-            verdicts.extend(slow_stop(container, &state)?);
+            verdicts.extend(stop::will_take_long(&files, &state)?);
         }
         _ if failed_to_start => {
             let is_engine = state.exit_code == i32::from(diag::ENGINE);
-            let reason = if is_engine { ports::refused(container) } else { files.refusal(container, &argv)? };
-            verdicts.push(reason.unwrap_or_else(|| verdict(Code::CouldNotStart, &container.record.name, &state.error)));
+            let reason = if is_engine { ports::refused(container) } else { files.refusal(&argv)? };
+            verdicts.push(reason.unwrap_or_else(|| could_not_start(container, &state)));
         }
-        Phase::Exited => verdicts.extend(end::ended(&files, &state, &argv)?),
+        Phase::Exited => verdicts.extend(end::ended(&files, &state, &argv, &lines)?),
         Phase::Created => {}
     }
-    Ok(Reasons { phase: state.phase.to_string(), exit_code: state.exit_code, argv, verdicts })
+    let is_recorded = state.outcome.is_some();
+    let outcome = state.outcome.unwrap_or_default();
+    let known = |text: String| Some(text).filter(|text| !text.is_empty());
+    Ok(Reasons {
+        container: container.record.name.clone(),
+        phase: state.phase.to_string(),
+        exit_code: state.exit_code,
+        is_recorded,
+        signal: outcome.signal.map(signal_name),
+        started: known(state.started),
+        finished: known(state.finished),
+        asked: outcome.asked.into_iter().map(Asked::from).collect(),
+        grace_ran_out: outcome.grace_ran_out,
+        out_of_memory: state.oom_killed,
+        last_line: if failed_to_start { None } else { lines.last().cloned() },
+        health_check_not_run: health_check(&image),
+        argv: argv.into_iter().map(|(word, origin)| Word { word, origin }).collect(),
+        verdicts,
+    })
 }
 
-fn verdict(code: Code, subject: impl ToString, found: impl ToString) -> Verdict {
-    Verdict { code, subject: subject.to_string(), found: found.to_string() }
+/// As `run` told it.
+fn could_not_start(container: &Container, state: &State) -> Verdict {
+    let verdict = Verdict::new(Code::CouldNotStart, &container.record.name, &state.error);
+    // It is told in one line.
+    Verdict { advice: state.hint.as_ref().map(|hint| hint.replace('\n', "; ")), ..verdict }
 }
 
-const SHELLS: [&str; 4] = ["sh", "bash", "ash", "dash"];
+/// The command of the image's HEALTHCHECK.
+fn health_check(image: &Image) -> Option<String> {
+    let words = image.raw_config()["config"]["Healthcheck"]["Test"].as_array()?;
+    let words: Vec<&str> = words.iter().filter_map(|word| word.as_str()).collect();
+    match words[..] {
+        ["CMD" | "CMD-SHELL", ref command @ ..] => Some(command.join(" ")),
+        _ => None,
+    }
+}
 
 /// `SIGKILL`.
 pub fn signal_name(number: i32) -> String {
     nix::sys::signal::Signal::try_from(number).map_or_else(|_| number.to_string(), |signal| signal.as_str().to_owned())
 }
 
-/// Whether process 1 will not end when `stop` asks it to: the kernel gives it no signal that it has no handler for.
-fn slow_stop(container: &Container, state: &State) -> Result<Option<Verdict>, Failure> {
-    let signal = match &container.record.request.stop_signal {
-        Some(name) => crate::container::request::signal(name).unwrap_or(libc::SIGTERM),
-        None => libc::SIGTERM,
-    };
-    let status = fs::read_to_string(format!("/proc/{}/status", state.pid)).unwrap_or_default();
-    let mask = |name| status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix(name)?.trim(), 16).ok());
-    // What is blocked is waited for in another way (signalfd, sigwait).
-    let (Some(caught), Some(blocked)) = (mask("SigCgt:"), mask("SigBlk:")) else { return Ok(None) };
-    if (caught | blocked) >> (signal - 1) & 1 == 1 {
-        return Ok(None);
-    }
-    let process = container.spec()?.process().clone().unwrap_or_default();
-    let args = process.args().clone().unwrap_or_default();
-    let is_shell = args.len() == 3 && args[1] == "-c" && SHELLS.iter().any(|shell| args[0].ends_with(shell));
-    let name = signal_name(signal);
-    if is_shell && processes::pids(state.pid).len() > 1 {
-        return Ok(Some(verdict(Code::ShellForm, name, &args[2])));
-    }
-    let program = fs::read_to_string(format!("/proc/{}/comm", state.pid)).unwrap_or_default();
-    Ok(Some(verdict(Code::IgnoresSigterm, name, program.trim())))
+fn file_name(word: &str) -> String {
+    Path::new(word).file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A field of `/proc/PID/status` (proc_pid_status(5)).
+fn status(pid: i32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
 }

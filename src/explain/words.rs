@@ -1,5 +1,7 @@
 //! What the explaining commands say, in each language that they speak. A text that one language lacks does not compile.
 
+use crate::diag::printable;
+
 /// A language that the explaining commands speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
@@ -59,15 +61,40 @@ pub const READ_ONLY_LAYERS: Noun = Noun {
 };
 pub const LAYERS: Noun = Noun { english: &["layer", "layers"], russian: &["слой", "слоя", "слоёв"] };
 
-/// Puts values in the places of `{}`, in their order.
+/// Puts values in the places of `{}`, in their order. Values may come from a stranger's image: a terminal obeys none.
 pub fn fill(text: &str, values: &[&dyn std::fmt::Display]) -> String {
     let mut parts = text.split("{}");
     let mut filled = parts.next().unwrap_or_default().to_owned();
     for (part, value) in parts.zip(values) {
-        filled += &value.to_string();
+        filled += &printable(&value.to_string());
         filled += part;
     }
     filled
+}
+
+/// Puts values in the places that bear their names: `{name}`. Any other name stays as it is. As with [`fill`], no value
+/// commands a terminal.
+pub fn place(text: &str, values: &[(&str, &str)]) -> String {
+    let mut placed = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        placed += before;
+        let value = after.split_once('}').and_then(|(name, after)| {
+            let (_, value) = values.iter().find(|(known, _)| *known == name)?;
+            Some((value, after))
+        });
+        match value {
+            Some((value, after)) => {
+                placed += &printable(value);
+                rest = after;
+            }
+            None => {
+                placed.push('{');
+                rest = after;
+            }
+        }
+    }
+    placed + rest
 }
 
 macro_rules! words {
@@ -134,72 +161,211 @@ words! {
     same_as_host: "the host's", "тот же, что у хоста";
 
     what_ran: "what ran", "что запускалось";
+    how_it_ended: "how it ended", "как закончился";
+    last_line: "last line", "последняя строка";
     from_entrypoint_option: "from --entrypoint", "из --entrypoint";
     from_image_entrypoint: "from the image's ENTRYPOINT", "из ENTRYPOINT образа";
     from_command_line: "from the command line", "из командной строки";
     from_image_cmd: "from the image's CMD", "из CMD образа";
-    ended_well: "{} ended with {}: its first process had done its work, and a container ends with that.", "{} завершился с кодом {}: первый процесс сделал своё дело, а контейнер заканчивается вместе с ним.";
-    runs_well: "{} runs, and nothing here tells of trouble.", "{} работает, и ничто здесь не говорит о неполадках.";
-    was_never_started: "{} was created, and never started.", "{} создан, но ни разу не запускался.";
+    exited_by_itself: "exited with code {code}", "вышел с кодом {code}";
+    ended_by: "ended by {signal} (code {code})", "завершён сигналом {signal} (код {code})";
+    ended_unseen: "with code {code}; how, nobody recorded", "с кодом {code}; как именно, никто не записал";
+    asked_by_stop: "`minirun stop` sent {signal} at {at}", "`minirun stop` послал {signal} в {at}";
+    asked_by_kill: "`minirun kill` sent {signal} at {at}", "`minirun kill` послал {signal} в {at}";
+    asked_by_client: "the attached command passed {signal} on at {at}", "присоединённая команда передала {signal} в {at}";
+    asked_by_monitor: "the container's monitor was sent {signal}, and passed it on, at {at}", "монитор контейнера получил {signal} и передал его в {at}";
+    asked_and_killed: "SIGKILL by minirun when the {grace} of its grace had run out", "SIGKILL от minirun, когда истёк срок ожидания, {grace}";
+    ended_well: "{name} ended with {code}: its first process had done its work, and a container ends with that.", "{name} завершился с кодом {code}: первый процесс сделал своё дело, а контейнер заканчивается вместе с ним.";
+    ended_as_asked: "{name} ended with {code}, as it was asked to.", "{name} завершился с кодом {code}, как его и просили.";
+    runs_well: "{name} runs, and nothing here tells of trouble.", "{name} работает, и ничто здесь не говорит о неполадках.";
+    runs_unchecked: "{name} runs. Its image has a HEALTHCHECK, but minirun does not run health checks, so nobody has asked whether it is well. Ask: minirun exec {name} {check}", "{name} работает. У образа есть HEALTHCHECK, но minirun не выполняет таких проверок, так что о его здоровье никто не спрашивал. Спросите: minirun exec {name} {check}";
+    was_never_started: "{name} was created, and never started.", "{name} создан, но ни разу не запускался.";
+    seconds: "{number} s", "{number} с";
 
-    why_command_not_found: "`{}` is nowhere in the image; looked for in: {}", "`{}` нет в образе; искали в: {}";
-    mend_command_not_found: "install it in the image, or name another program; looked for in: {}", "установите её в образ или назовите другую программу; искали в: {}";
-    why_not_executable: "`{}` is there, but is no program that may be executed: {}", "`{}` есть, но не является программой, которую можно запустить: {}";
-    mend_not_executable: "RUN chmod +x it, or COPY --chmod=755 (now: {})", "RUN chmod +x или COPY --chmod=755 (сейчас: {})";
-    why_interpreter_missing: "`{}` asks for {}, which the image does not have", "`{}` требует {}, а в образе этого нет";
-    mend_interpreter_missing: "install {}; or, for a program made for another C library (glibc, musl), build it for this one", "установите {}; а программу, собранную для другой библиотеки C (glibc, musl), соберите для этой";
-    why_script_has_crlf: "`{}` has the line ends of Windows, so its interpreter's name ends in a character that no file has: {}", "в `{}` концы строк Windows, поэтому имя интерпретатора кончается символом, которого нет ни у одного файла: {}";
-    mend_script_has_crlf: "save it with LF line ends: sed -i 's/\\r$//' FILE (now: {})", "сохраните с концами строк LF: sed -i 's/\\r$//' ФАЙЛ (сейчас: {})";
-    why_wrong_architecture: "`{}` was made for another processor: {}", "`{}` собрана для другого процессора: {}";
-    mend_wrong_architecture: "pull or build the image for this machine's platform, not {}", "возьмите или соберите образ для платформы этой машины, а не {}";
-    why_port_taken: "port {} of this host is taken by {}", "порт {} этого хоста занят: {}";
-    mend_port_taken: "publish on another port of the host with -p, or end what has it: {}", "откройте через -p другой порт хоста или завершите того, кто его занял: {}";
-    why_port_privileged: "port {} of this host is for root: an ordinary user has those from {} on", "порт {} этого хоста — только для root: обычному пользователю доступны порты от {}";
-    mend_port_privileged: "publish on port {} of the host or a higher one: -p 8080:80", "откройте порт хоста {} или выше: -p 8080:80";
-    why_could_not_start: "{} could not be started: {}", "{} не удалось запустить: {}";
-    mend_could_not_start: "see each step: minirun run --explain ({})", "посмотрите каждый шаг: minirun run --explain ({})";
-    why_out_of_memory: "`{}` wanted more memory than --memory allows, {} bytes, so the kernel killed it", "`{}` хотела больше памяти, чем позволяет --memory, {} байт, и ядро её убило";
-    mend_out_of_memory: "give it more than {} bytes with --memory, or find what takes so much", "дайте ей больше {} байт через --memory или найдите, что столько занимает";
-    why_monitor_killed: "`{}` was ended with the container's monitor, from outside: {}", "`{}` завершена вместе с монитором контейнера, извне: {}";
-    mend_monitor_killed: "the end of a log-in session does that too, and this keeps yours: loginctl enable-linger ({})", "так бывает и при выходе из системы; чтобы сеанс остался: loginctl enable-linger ({})";
-    why_went_to_background: "`{}` went to the background, so the first process ended, and the container with it; missing: {}", "`{}` ушла в фон, первый процесс завершился, а с ним и контейнер; не хватает: {}";
-    mend_went_to_background: "keep it in the foreground: {}", "оставьте её на переднем плане: {}";
-    why_nothing_to_read: "`{}` is a shell that had nothing to read, so it ended at once; missing: {}", "`{}` — оболочка, которой нечего читать, поэтому она сразу завершилась; не хватает: {}";
-    mend_nothing_to_read: "give it a terminal: minirun run {} …", "дайте ей терминал: minirun run {} …";
-    why_killed_by_signal: "`{}` was ended by the signal {}", "`{}` завершена сигналом {}";
-    mend_killed_by_signal: "it comes from stop, kill, or the host, not from the program itself (this: {})", "он приходит от stop, kill или хоста, а не от самой программы (здесь: {})";
-    why_crashed: "`{}` crashed: the kernel ended it by {}, for something that the program itself did", "`{}` аварийно завершилась: ядро послало {} из-за того, что сделала сама программа";
-    mend_crashed: "see what it said: minirun logs; often a bug, or a library that does not fit ({})", "посмотрите, что она сказала: minirun logs; часто это ошибка в ней или неподходящая библиотека ({})";
-    why_shell_found_no_command: "`{}` ended with 127: a shell did not find the command; its last words: {}", "`{}` завершилась с кодом 127: оболочка не нашла команду; её последние слова: {}";
-    mend_shell_found_no_command: "install it in the image, or mend its name: {}", "установите её в образ или исправьте имя: {}";
-    why_shell_could_not_execute: "`{}` ended with 126: a shell may not execute the command; its last words: {}", "`{}` завершилась с кодом 126: оболочка не может запустить команду; её последние слова: {}";
-    mend_shell_could_not_execute: "RUN chmod +x it, or build it for this machine: {}", "RUN chmod +x или соберите её для этой машины: {}";
-    why_library_missing: "`{}` needs a shared library that the image does not have; its last words: {}", "`{}` нужна библиотека, которой нет в образе; последние слова: {}";
-    mend_library_missing: "install the package that has it: {}", "установите пакет, в котором она есть: {}";
-    why_read_only_file_system: "`{}` wants to write where nothing can be written; its last words: {}", "`{}` хочет писать туда, куда писать нельзя; последние слова: {}";
-    mend_read_only_file_system: "give it a place: --tmpfs DIRECTORY, -v NAME:DIRECTORY, or leave out --read-only ({})", "дайте место: --tmpfs КАТАЛОГ, -v ИМЯ:КАТАЛОГ или уберите --read-only ({})";
-    why_no_space_left: "`{}` found no space to write; its last words: {}", "`{}` не нашла места для записи; последние слова: {}";
-    mend_no_space_left: "what takes it: minirun system df; /dev/shm has what --shm-size gives, --tmpfs what size= gives ({})", "кто занял место: minirun system df; в /dev/shm его столько, сколько даёт --shm-size, в --tmpfs — сколько даёт size= ({})";
-    why_address_in_use: "`{}` wants a port or socket that another process of the same network has; its last words: {}", "`{}` нужен порт или сокет, занятый другим процессом той же сети; последние слова: {}";
-    mend_address_in_use: "end that process, or choose another port ({})", "завершите тот процесс или выберите другой порт ({})";
-    why_permission_denied: "`{}` may not do what it wants to; its last words: {}", "`{}` не имеет права на то, что хочет; последние слова: {}";
-    mend_permission_denied: "compare who it is with whose the file is: USER or --user, and RUN chown, chmod or COPY --chown ({})", "сравните, кто она и чей файл: USER или --user и RUN chown, chmod или COPY --chown ({})";
-    why_configuration_rejected: "`{}` ended with an error, and its last words name a file of its configuration: {}", "`{}` завершилась с ошибкой, и её последние слова называют файл настроек: {}";
-    mend_configuration_rejected: "mend that file in the image, or mount another over it with -v: {}", "исправьте этот файл в образе или смонтируйте другой поверх через -v: {}";
-    why_program_failed: "`{}` itself ended with code {}", "`{}` сама завершилась с кодом {}";
-    mend_program_failed: "see what it said: minirun logs (code {} is the program's own)", "посмотрите, что она сказала: minirun logs (код {} — её собственный)";
-    why_nothing_listens: "port {} does not answer: nothing in the container listens on any {} port", "порт {} не отвечает: в контейнере никто не слушает ни одного порта {}";
-    mend_nothing_listens: "see whether the server has started: minirun logs (it has no {} socket)", "посмотрите, запустился ли сервер: minirun logs (сокета {} нет)";
-    why_listens_on_localhost: "port {} does not answer: the server listens on the container's own loopback only: {}", "порт {} не отвечает: сервер слушает только собственный loopback контейнера: {}";
-    mend_listens_on_localhost: "tell the server to listen on 0.0.0.0 (now: {})", "велите серверу слушать 0.0.0.0 (сейчас: {})";
-    why_listens_elsewhere: "port {} does not answer: nothing listens there, but on: {}", "порт {} не отвечает: там никто не слушает, зато слушают: {}";
-    mend_listens_elsewhere: "publish the port that the server listens on: {}", "откройте тот порт, который слушает сервер: {}";
-    why_exposed_not_published: "port {} is only EXPOSEd, which opens nothing; missing: {}", "порт {} указан только в EXPOSE, а это ничего не открывает; не хватает: {}";
-    mend_exposed_not_published: "create the container anew with {}", "создайте контейнер заново с {}";
-    why_ignores_sigterm: "`minirun stop` will take its whole ten seconds: the kernel gives {} to a first process only if that handles it, and `{}` does not", "`minirun stop` займёт все десять секунд: ядро отдаёт {} первому процессу, только если тот его обрабатывает, а `{}` — нет";
-    mend_ignores_sigterm: "run it with --init, or let `{}` handle the signal", "запустите с --init или пусть `{}` обрабатывает сигнал";
-    why_shell_form: "`minirun stop` will take its whole ten seconds: the first process is a shell, which does not pass {} on to: {}", "`minirun stop` займёт все десять секунд: первый процесс — оболочка, а она не передаёт {} дальше: {}";
-    mend_shell_form: "write the command as a list, CMD [\"…\"], or begin it with exec: {}", "запишите команду списком, CMD [\"…\"], или начните её с exec: {}";
+    why_command_not_found: "`{subject}` is nowhere in the container's files; looked for in: {found}", "`{subject}` нет среди файлов контейнера; искали в: {found}";
+    mend_command_not_found: "install it in the image, or name another program", "установите её в образ или назовите другую программу";
+    why_not_executable: "`{subject}` is there, but nobody may execute it: {found}", "`{subject}` есть, но запускать её никому нельзя: {found}";
+    mend_not_executable: "RUN chmod +x {subject}, or COPY --chmod=755", "RUN chmod +x {subject} или COPY --chmod=755";
+    why_is_directory: "`{subject}` is a directory, not a program", "`{subject}` — каталог, а не программа";
+    mend_is_directory: "name a program in it: {subject}/…", "назовите программу в нём: {subject}/…";
+    why_not_executable_by_user: "the container's user {advice} may not execute `{subject}`, or not go through it: {found}", "пользователю контейнера {advice} нельзя запустить `{subject}` или пройти через него: {found}";
+    mend_not_executable_by_user: "RUN chmod o+x {subject}, or COPY --chown={advice}; or run as another user: --user", "RUN chmod o+x {subject} или COPY --chown={advice}; или запустите от другого пользователя: --user";
+    why_mounted_noexec: "`{subject}` is on a mount from which nothing may be executed ({found})", "`{subject}` находится на монтировании, откуда ничего нельзя запускать ({found})";
+    mend_mounted_noexec: "put the program elsewhere, or allow it there: --tmpfs DIRECTORY:exec", "положите программу в другое место или разрешите там запуск: --tmpfs КАТАЛОГ:exec";
+    why_interpreter_missing: "`{subject}` asks for {found}, which the container does not have", "`{subject}` требует {found}, а в контейнере этого нет";
+    mend_interpreter_missing: "install {found}; or, for a program made for another C library (glibc, musl), build it for this one", "установите {found}; а программу, собранную для другой библиотеки C (glibc, musl), соберите для этой";
+    why_script_has_crlf: "`{subject}` has the line ends of Windows, so its interpreter's name ends in a character that no file has: {found}", "в `{subject}` концы строк Windows, поэтому имя интерпретатора кончается символом, которого нет ни у одного файла: {found}";
+    mend_script_has_crlf: "save it with LF line ends: sed -i 's/\\r$//' {subject}", "сохраните с концами строк LF: sed -i 's/\\r$//' {subject}";
+    why_script_has_bom: "`{subject}` begins with a byte order mark ({found}), so the kernel does not see its #! line", "`{subject}` начинается с метки порядка байтов ({found}), и ядро не видит строки #!";
+    mend_script_has_bom: "save it without the mark: sed -i '1s/^\\xEF\\xBB\\xBF//' {subject}", "сохраните без метки: sed -i '1s/^\\xEF\\xBB\\xBF//' {subject}";
+    why_no_interpreter_line: "`{subject}` is no program that the kernel knows, and names no interpreter; it begins with: {found}", "`{subject}` не является программой, известной ядру, и не называет интерпретатора; начинается с: {found}";
+    mend_no_interpreter_line: "if it is a script, its first line must name its interpreter: #!/bin/sh", "если это скрипт, первая строка должна называть интерпретатор: #!/bin/sh";
+    why_file_is_empty: "`{subject}` is empty", "`{subject}` пуст";
+    mend_file_is_empty: "see what was to be in it: minirun where {name} {subject}", "посмотрите, откуда он: minirun where {name} {subject}";
+    why_wrong_architecture: "`{subject}` was made for another processor: {found}", "`{subject}` собрана для другого процессора: {found}";
+    mend_wrong_architecture: "pull or build the image for this machine's platform, not {found}", "возьмите или соберите образ для платформы этой машины, а не {found}";
+    why_workdir_not_a_directory: "the working directory {subject} is a file", "рабочий каталог {subject} — это файл";
+    mend_workdir_not_a_directory: "choose another: {found} DIRECTORY, or WORKDIR in the image", "выберите другой: {found} КАТАЛОГ или WORKDIR в образе";
+    why_port_taken: "port {subject} of this host is taken by {found}", "порт {subject} этого хоста занят: {found}";
+    why_port_taken_by_unknown: "port {subject} of this host is taken by a process that only its owner or root can see", "порт {subject} этого хоста занят процессом, который виден только его владельцу или root";
+    mend_port_taken: "publish on another port of the host with -p, or end what has this one: ss -ltnup 'sport = :{subject}'", "откройте через -p другой порт хоста или завершите того, кто занял этот: ss -ltnup 'sport = :{subject}'";
+    why_port_privileged: "port {subject} of this host is for root: an ordinary user has those from {found} on", "порт {subject} этого хоста — только для root: обычному пользователю доступны порты от {found}";
+    mend_port_privileged: "publish on a higher port of the host: {advice}", "откройте порт хоста с большим номером: {advice}";
+    why_could_not_start: "{subject} could not be started: {found}", "{subject} не удалось запустить: {found}";
+    mend_could_not_start: "{advice}", "подсказка движка: {advice}";
+    mend_could_not_start_by_steps: "see each step: minirun run --explain …", "посмотрите каждый шаг: minirun run --explain …";
+    why_out_of_memory: "`{subject}` wanted more memory than --memory allows, {found} bytes, so the kernel killed it", "`{subject}` хотела больше памяти, чем позволяет --memory, {found} байт, и ядро её убило";
+    why_child_out_of_memory: "the kernel killed a process in the container, which wanted more memory than --memory allows, {found} bytes", "ядро убило процесс в контейнере: он хотел больше памяти, чем позволяет --memory, {found} байт";
+    mend_out_of_memory: "give it more than {found} bytes with --memory, or find what takes so much", "дайте ей больше {found} байт через --memory или найдите, что столько занимает";
+    why_host_out_of_memory: "the kernel killed a process in the container for want of memory, though the container has no limit of its own", "ядро убило процесс в контейнере из-за нехватки памяти, хотя своего предела у контейнера нет";
+    mend_host_out_of_memory: "see what takes the host's memory: sudo dmesg | grep -i 'out of memory'", "посмотрите, что занимает память хоста: sudo dmesg | grep -i 'out of memory'";
+    why_monitor_killed: "`{subject}` was ended with the container's monitor, which somebody killed", "`{subject}` завершена вместе с монитором контейнера, который кто-то убил";
+    mend_monitor_killed: "perhaps the end of a log-in session, which does that here; this keeps yours: {advice}", "возможно, это сделал выход из системы: здесь он завершает и контейнеры; чтобы сеанс остался: {advice}";
+    mend_monitor_killed_by_somebody: "start it again: minirun start {name}", "запустите снова: minirun start {name}";
+    why_host_restarted: "`{subject}` ended with the host, which was started anew at {found}", "`{subject}` завершилась вместе с хостом, который был запущен заново в {found}";
+    mend_host_restarted: "start it again: minirun start {name}", "запустите снова: minirun start {name}";
+    why_went_to_background: "`{subject}` ended at once and without an error: perhaps it went to the background, and the container ended with its first process", "`{subject}` сразу завершилась без ошибки: возможно, она ушла в фон, а контейнер закончился вместе с первым процессом";
+    mend_went_to_background: "keep it in the foreground: {advice}", "оставьте её на переднем плане: {advice}";
+    why_nothing_to_read: "`{subject}` is a shell that had nothing to read, so it ended at once; missing: {found}", "`{subject}` — оболочка, которой нечего читать, поэтому она сразу завершилась; не хватает: {found}";
+    mend_nothing_to_read: "give it a terminal: minirun run {found} …", "дайте ей терминал: minirun run {found} …";
+    why_grace_ran_out: "`minirun stop` sent {found} at {at}; `{subject}` was still there when its {grace} had run out, so minirun itself ended it by SIGKILL", "`minirun stop` послал {found} в {at}; `{subject}` всё ещё работала, когда истекли её {grace}, и minirun сам завершил её через SIGKILL";
+    mend_grace_ran_out: "what stands in the way, `minirun why {name}` tells while it runs; if it only needs longer: --stop-timeout", "что мешает, скажет `minirun why {name}`, пока контейнер работает; если ему просто нужно больше времени: --stop-timeout";
+    why_killed_by_signal: "`{subject}` was ended by {found}: {asked}", "`{subject}` завершена сигналом {found}: {asked}";
+    mend_killed_by_signal: "start it again: minirun start {name}", "запустите снова: minirun start {name}";
+    why_killed_from_elsewhere: "`{subject}` was ended by {found}, which minirun did not send", "`{subject}` завершена сигналом {found}, который послал не minirun";
+    mend_killed_from_elsewhere: "somebody on the host sent it, the container itself did, or, with SIGKILL, the kernel for want of memory: sudo dmesg | grep -i 'killed process'", "его послал кто-то на хосте, сам контейнер или, если это SIGKILL, ядро из-за нехватки памяти: sudo dmesg | grep -i 'killed process'";
+    why_crashed: "`{subject}` crashed: {found} ended it, which the kernel sends for what the program itself did", "`{subject}` аварийно завершилась: её остановил {found}, который ядро посылает за то, что сделала сама программа";
+    mend_crashed: "perhaps a bug in it, or a library that does not fit; see what it said: minirun logs {name}", "возможно, это ошибка в ней или неподходящая библиотека; посмотрите, что она сказала: minirun logs {name}";
+    why_end_not_recorded: "`{subject}` ended with {code}: by {found}, or by an exit with that code; this was not recorded", "`{subject}` завершилась с кодом {code}: от {found} или выйдя с этим кодом; это не записано";
+    mend_end_not_recorded: "start it again, and the next end will be recorded: minirun start {name}", "запустите снова, и следующий конец будет записан: minirun start {name}";
+    why_shell_found_no_command: "`{subject}` ended with {code}, with which a shell says that it found no such command: {found}", "`{subject}` завершилась с кодом {code}, так оболочка говорит, что не нашла команды: {found}";
+    mend_shell_found_no_command: "install the command in the image, or correct its name", "установите команду в образ или исправьте имя";
+    why_shell_could_not_execute: "`{subject}` ended with {code}, with which a shell says that it could not execute a command: {found}", "`{subject}` завершилась с кодом {code}, так оболочка говорит, что не может запустить команду: {found}";
+    mend_shell_could_not_execute: "make it executable: RUN chmod +x {advice}, or COPY --chmod=755", "сделайте исполняемой: RUN chmod +x {advice} или COPY --chmod=755";
+    mend_shell_could_not_execute_somewhere: "perhaps it is not executable (RUN chmod +x), or was built for another machine", "возможно, она не исполняемая (RUN chmod +x) или собрана для другой машины";
+    why_library_missing: "`{subject}` ended with {code}, perhaps for lack of a shared library: {found}", "`{subject}` завершилась с кодом {code}, возможно, из-за отсутствия библиотеки: {found}";
+    mend_library_missing: "install the package that has the library", "установите пакет, в котором есть эта библиотека";
+    why_module_missing: "`{subject}` ended with {code}, perhaps for lack of a module: {found}", "`{subject}` завершилась с кодом {code}, возможно, из-за отсутствия модуля: {found}";
+    mend_module_missing: "install it in the image (pip install, npm ci, …), and see that no -v hides it", "установите его в образ (pip install, npm ci, …) и проверьте, не скрывает ли его -v";
+    why_file_missing: "`{subject}` ended with {code}, perhaps for lack of a file: {found}", "`{subject}` завершилась с кодом {code}, возможно, из-за отсутствия файла: {found}";
+    mend_file_missing: "see what the container has there: minirun where {name} PATH", "посмотрите, что там есть в контейнере: minirun where {name} ПУТЬ";
+    why_variable_missing: "`{subject}` ended with {code}, perhaps for lack of a variable: {found}", "`{subject}` завершилась с кодом {code}, возможно, из-за отсутствия переменной: {found}";
+    mend_variable_missing: "the container was not given it: {advice}", "контейнеру её не дали: {advice}";
+    why_name_not_resolved: "`{subject}` ended with {code}, perhaps because a name has no address: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что у имени нет адреса: {found}";
+    mend_name_not_resolved: "see who is asked for names: minirun run --rm IMAGE cat /etc/resolv.conf", "посмотрите, у кого спрашивают имена: minirun run --rm ОБРАЗ cat /etc/resolv.conf";
+    mend_name_without_network: "it was created with {advice}, so it can ask nobody", "он создан с {advice} и никого спросить не может";
+    why_connection_refused: "`{subject}` ended with {code}, perhaps because nobody listens where it wanted to connect: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что там, куда она подключалась, никто не слушает: {found}";
+    mend_connection_refused: "{advice} is the container itself: a service of the host or of another container is not there", "{advice} — это сам контейнер: службы хоста или другого контейнера там нет";
+    mend_connection_refused_elsewhere: "see whether that service runs, and listens on the address that was asked for", "проверьте, работает ли та служба и слушает ли она этот адрес";
+    why_read_only_file_system: "`{subject}` ended with {code}, perhaps because it wanted to write where nothing can be written: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что хотела писать туда, куда писать нельзя: {found}";
+    mend_read_only_file_system: "give it a place: --tmpfs DIRECTORY, -v NAME:DIRECTORY", "дайте место: --tmpfs КАТАЛОГ, -v ИМЯ:КАТАЛОГ";
+    why_no_space_left: "`{subject}` ended with {code}, perhaps for lack of space: {found}", "`{subject}` завершилась с кодом {code}, возможно, из-за нехватки места: {found}";
+    mend_no_space_left: "what takes it: minirun system df; /dev/shm has what --shm-size gives, --tmpfs what size= gives", "кто занял место: minirun system df; в /dev/shm его столько, сколько даёт --shm-size, в --tmpfs — сколько даёт size=";
+    why_address_in_use: "`{subject}` ended with {code}, perhaps because another process of the same network has its port or socket: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что её порт или сокет занят другим процессом той же сети: {found}";
+    mend_address_in_use: "see what the container starts besides, or choose another port", "посмотрите, что ещё запускается в контейнере, или выберите другой порт";
+    why_permission_denied: "`{subject}` ended with {code}, perhaps because it may not do what it wanted: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что не имеет права на то, что хотела: {found}";
+    mend_permission_denied: "its user ≠ owner and mode of the file: {advice}; change one of them: --user, RUN chown, chmod, COPY --chown", "её пользователь ≠ владелец и права файла: {advice}; измените одно из двух: --user, RUN chown, chmod, COPY --chown";
+    mend_permission_denied_somewhere: "compare who it is with whose the file is: USER or --user, and RUN chown, chmod or COPY --chown", "сравните, кто она и чей файл: USER или --user и RUN chown, chmod или COPY --chown";
+    why_configuration_rejected: "`{subject}` ended with {code}, perhaps because of its configuration: {found}", "`{subject}` завершилась с кодом {code}, возможно, из-за своих настроек: {found}";
+    mend_configuration_rejected: "correct {advice} in the image, or mount another over it with -v", "исправьте {advice} в образе или смонтируйте другой поверх через -v";
+    why_program_failed: "`{subject}` ended with {code}; it said last: {found}", "`{subject}` завершилась с кодом {code}; последние слова: {found}";
+    why_program_failed_silently: "`{subject}` ended with {code}, and said nothing", "`{subject}` завершилась с кодом {code} и ничего не сказала";
+    mend_program_failed: "the code is the program's own; see what else it said: minirun logs {name}", "код — её собственный; посмотрите, что ещё она сказала: minirun logs {name}";
+    mend_program_reports_signal: "the program itself exited with {code}; a shell does so when {advice} ended its command: perhaps that; see: minirun logs {name}", "программа сама вышла с кодом {code}; так выходит оболочка, когда её команду завершил {advice}: возможно, это оно; смотрите: minirun logs {name}";
+    why_stopped: "`{subject}` (process {found} inside) is stopped by a signal, and does nothing until it is continued", "`{subject}` (процесс {found} внутри) остановлена сигналом и ничего не делает, пока её не продолжат";
+    mend_stopped: "let it go on: {advice}", "пусть продолжает: {advice}";
+    why_nothing_listens: "port {subject} does not answer: nothing in the container listens on any {found} port", "порт {subject} не отвечает: в контейнере никто не слушает ни одного порта {found}";
+    mend_nothing_listens: "see whether the server has started: minirun logs {name}", "посмотрите, запустился ли сервер: minirun logs {name}";
+    why_listens_on_localhost: "port {subject} does not answer: the server listens on the container's own loopback only: {found}", "порт {subject} не отвечает: сервер слушает только собственный loopback контейнера: {found}";
+    mend_listens_on_localhost: "tell the server to listen on 0.0.0.0", "велите серверу слушать 0.0.0.0";
+    why_listens_elsewhere: "port {subject} does not answer: nothing listens there, but on: {found}", "порт {subject} не отвечает: там никто не слушает, зато слушают: {found}";
+    mend_listens_elsewhere: "publish the port that the server listens on: {advice}", "откройте тот порт, который слушает сервер: {advice}";
+    why_exposed_not_published: "port {subject} is only EXPOSEd, which opens nothing; missing: {found}", "порт {subject} указан только в EXPOSE, а это ничего не открывает; не хватает: {found}";
+    mend_exposed_not_published: "create the container anew with {advice}", "создайте контейнер заново с {advice}";
+    why_published_in_vain: "port {subject} is not published: the container has {found}", "порт {subject} не открыт: у контейнера {found}";
+    mend_published_in_vain: "create the container anew without {found}", "создайте контейнер заново без {found}";
+    why_ignores_sigterm: "`minirun stop` will wait {grace} in vain: the kernel gives {subject} to a first process only if that handles it, and `{found}` does not", "`minirun stop` будет напрасно ждать {grace}: ядро отдаёт {subject} первому процессу, только если тот его обрабатывает, а `{found}` — нет";
+    mend_ignores_sigterm: "run it with {advice}, or let `{found}` handle the signal", "запустите с {advice} или пусть `{found}` обрабатывает сигнал";
+    why_ignores_deliberately: "`minirun stop` will wait {grace} in vain: `{found}` ignores {subject}", "`minirun stop` будет напрасно ждать {grace}: `{found}` не обращает внимания на {subject}";
+    mend_ignores_deliberately: "let `{found}` handle the signal, or choose one that it handles: --stop-signal", "пусть `{found}` обрабатывает сигнал, или выберите тот, который она обрабатывает: --stop-signal";
+    why_shell_form: "`minirun stop` will wait {grace} in vain: the first process is a shell, which does not pass {subject} on to: {found}", "`minirun stop` будет напрасно ждать {grace}: первый процесс — оболочка, а она не передаёт {subject} дальше: {found}";
+    mend_shell_form: "write the command as a list, CMD [\"…\"], or let the shell become it: {advice}", "запишите команду списком, CMD [\"…\"], или пусть оболочка станет ею: {advice}";
+    why_script_without_exec: "`minirun stop` will wait {grace} in vain: the first process is still the script {found}, which does not pass {subject} on to what it started", "`minirun stop` будет напрасно ждать {grace}: первый процесс — всё ещё скрипт {found}, а он не передаёт {subject} тому, что запустил";
+    mend_script_without_exec: "let the script become the program, in its last line: {advice}", "пусть в последней строке скрипт станет программой: {advice}";
+    why_trap_waits: "`minirun stop` will wait, up to {grace}: the shell has a trap for {subject}, but runs it only when the command has ended that it waits for: {found}", "`minirun stop` будет ждать, вплоть до {grace}: у оболочки есть trap для {subject}, но она выполнит его, лишь когда закончится команда, которой она ждёт: {found}";
+    mend_trap_waits: "start the command in the background and wait for it, which a signal interrupts: {found} & wait $!", "запустите команду в фоне и ждите её, это ожидание сигнал прервёт: {found} & wait $!";
+    why_handler_does_not_exit: "`minirun stop` will perhaps wait {grace} in vain: what the shell does for {subject} does not seem to end it: trap '{found}'", "`minirun stop`, возможно, будет напрасно ждать {grace}: то, что оболочка делает по {subject}, её, похоже, не завершает: trap '{found}'";
+    mend_handler_does_not_exit: "let the trap end with exit: trap '{found}; exit' {subject}", "пусть trap заканчивается на exit: trap '{found}; exit' {subject}";
+
+    host_kernel_too_old: "{release} is too old", "{release} слишком старое";
+    host_kernel_from: "a kernel from {oldest} on", "нужно ядро не старше {oldest}";
+    host_no_seccomp: "not in this kernel: containers may use every system call", "в этом ядре нет: контейнерам доступны все системные вызовы";
+    host_kernel_with_seccomp: "a kernel built with CONFIG_SECCOMP_FILTER", "нужно ядро, собранное с CONFIG_SECCOMP_FILTER";
+    host_seccomp: "filters, and notifications", "фильтры и уведомления";
+    host_seccomp_without_notifications: "filters, but no notifications, which a user with one id needs for chown", "фильтры, но без уведомлений, которые нужны для chown пользователю с одним id";
+    host_way_out: "{program}, through {device}", "{program}, через {device}";
+    host_no_way_out: "containers have no way out: neither slirp4netns nor pasta is installed; published ports work", "у контейнеров нет выхода наружу: не установлены ни slirp4netns, ни pasta; открытые порты работают";
+    host_may_not_open: "{device} may not be opened by you", "вам нельзя открыть {device}";
+    host_no_device: "containers have no way out: no {device}", "у контейнеров нет выхода наружу: нет {device}";
+    host_low_ports: "80 and 443 can be published", "порты 80 и 443 можно открывать";
+    host_ports_from: "published from {first} on; -p 80:80 is not yours to open", "открывать можно порты от {first}; -p 80:80 вам недоступен";
+    host_choose_store: "choose a local directory: minirun --root DIR …, or MINIRUN_ROOT=DIR", "выберите локальный каталог: minirun --root КАТАЛОГ … или MINIRUN_ROOT=КАТАЛОГ";
+    host_store_without_ids: "{place} is on {kind}, which keeps no files for the ids of containers", "{place} лежит на {kind}, где не бывает файлов с id контейнеров";
+    host_little_room: "{place}: only {free} GB free", "{place}: свободно только {free} ГБ";
+    host_see_usage: "minirun system df shows what is used", "что занято, покажет minirun system df";
+    host_store: "{place}, on {kind}, {free} GB free", "{place}, на {kind}, свободно {free} ГБ";
+    host_store_of_type: "{place}, on a file system of type {kind}, {free} GB free", "{place}, на файловой системе типа {kind}, свободно {free} ГБ";
+    host_boot_unified: "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line", "загрузите ядро с параметром systemd.unified_cgroup_hierarchy=1";
+    host_no_cgroup_v2: "no cgroup v2: --memory, --cpus and --pids-limit have no effect", "нет cgroup v2: --memory, --cpus и --pids-limit не действуют";
+    host_cgroup_v1: "cgroup v1 has the controllers: --memory, --cpus and --pids-limit have no effect", "контроллеры у cgroup v1: --memory, --cpus и --pids-limit не действуют";
+    host_log_in: "log in as this user (ssh, machinectl shell), so that a user session starts", "войдите в систему этим пользователем (ssh, machinectl shell), чтобы начался его сеанс";
+    host_no_cgroup_delegated: "no cgroup is delegated to you: --memory, --cpus and --pids-limit have no effect", "вам не передана контрольная группа: --memory, --cpus и --pids-limit не действуют";
+    host_nothing: "nothing", "ничего";
+    host_cgroup_lacks: "cgroup v2 gives {given}, not {missing}", "cgroup v2 даёт {given}, но не {missing}";
+    host_no_systemd: "no systemd on this host: limits need a cgroup delegated by hand", "на этом хосте нет systemd: для ограничений нужна контрольная группа, переданная вручную";
+    host_no_user_systemd: "the user's systemd does not answer, and limits are asked of it", "systemd пользователя не отвечает, а ограничения запрашиваются у него";
+    host_logind_kills: "logind ends what a session leaves behind, containers too (KillUserProcesses=yes in logind.conf)", "logind завершает всё, что остаётся после сеанса, и контейнеры тоже (KillUserProcesses=yes в logind.conf)";
+    host_no_linger: "the user's systemd answers; it ends at the last log-out, and containers that have limits with it", "systemd пользователя отвечает; он закончится с последним выходом из системы, а с ним и контейнеры с ограничениями";
+    host_lingers: "the user's systemd answers, and lingers after the last log-out", "systemd пользователя отвечает и остаётся после последнего выхода";
+    host_namespace_used: "made and used, in a child", "создано и использовано, в дочернем процессе";
+    host_kernel_with_namespaces: "a kernel built with CONFIG_NAMESPACES and all its kinds", "нужно ядро, собранное с CONFIG_NAMESPACES и всеми его видами";
+    host_proc: "a new one can be mounted", "новую можно смонтировать";
+    host_no_proc: "no new one can be mounted, as in a container of another engine that hides parts of its own", "новую нельзя смонтировать, как в контейнере другого движка, который скрывает части своей";
+    host_start_with: "start that container with: --security-opt {option}", "запустите тот контейнер с: --security-opt {option}";
+    host_not_tried: "not tried: {error}", "не испытано: {error}";
+    host_overlay: "mounted in a user namespace", "смонтировано в пространстве имён пользователей";
+    host_no_overlay: "{error}; each container gets a copy of its image instead, which costs time and disk", "{error}; вместо этого каждый контейнер получает копию образа, а это время и диск";
+    host_mend_overlay: "a kernel from 5.11 on, or the store on ext4, xfs or btrfs: minirun --root DIR …", "нужно ядро не старше 5.11 или хранилище на ext4, xfs или btrfs: minirun --root КАТАЛОГ …";
+    host_ids_shifted: "{first} to {last} of the host, for containers alone; `-v` and the store keep their owners", "с {first} по {last} на хосте, только для контейнеров; у `-v` и хранилища владельцы прежние";
+    host_ids_of_root: "the host's own, so that a container's root is the host's: {why}", "идентификаторы самого хоста, так что root контейнера — это root хоста: {why}";
+    host_ids_to_shift: "keep the store on ext4, xfs, btrfs or tmpfs, and use a kernel from 5.19 on", "держите хранилище на ext4, xfs, btrfs или tmpfs и возьмите ядро 5.19 или новее";
+    host_one_id: "one, your own: {why}; owners of files in images are kept on record", "один, ваш собственный: {why}; владельцы файлов из образов хранятся отдельной записью";
+    host_ids_not_tried: "{count} of a subordinate range; mapping them was not tried", "{count} из подчинённого диапазона; отображение не испытано";
+    host_ids_of_range: "{count}: your own and a subordinate range, mapped by newuidmap", "{count}: ваш собственный и подчинённый диапазон, через newuidmap";
+    host_no_range: "no range for you in {files}", "для вас нет диапазона в {files}";
+    host_no_newuidmap: "newuidmap and newgidmap are missing", "нет newuidmap и newgidmap";
+    host_no_new_privs: "start the shell you are in without no_new_privs: it makes newuidmap powerless", "запустите вашу оболочку без no_new_privs: с ним newuidmap бессилен";
+    host_forbidden_for_all: "forbidden for everybody: user.max_user_namespaces is 0", "запрещено для всех: user.max_user_namespaces равен 0";
+    host_namespaces_used_up: "all used up, here or in a namespace around us: user.max_user_namespaces is {limit}", "все израсходованы, здесь или в объемлющем пространстве имён: user.max_user_namespaces равен {limit}";
+    host_kept_for_root: "kept for root: kernel.unprivileged_userns_clone is 0", "только для root: kernel.unprivileged_userns_clone равен 0";
+    host_restricted_by_apparmor: "restricted by AppArmor: kernel.apparmor_restrict_unprivileged_userns is 1", "ограничено AppArmor: kernel.apparmor_restrict_unprivileged_userns равен 1";
+    host_forbidden_by_seccomp: "forbidden by a seccomp filter, as in a container of another engine", "запрещено фильтром seccomp, как в контейнере другого движка";
+    host_refused_silently: "refused without a word of why; a changed root directory (chroot) does that", "отказано без объяснений; так бывает при изменённом корневом каталоге (chroot)";
+    host_refused_by_module: "refused by a security module", "отказано модулем безопасности";
+    host_look_for_denial: "look for the denial: sudo dmesg | grep -iE 'apparmor|avc' | tail", "найдите отказ: sudo dmesg | grep -iE 'apparmor|avc' | tail";
+    host_no_user_namespaces: "not in this kernel, which was built without CONFIG_USER_NS", "в этом ядре нет: оно собрано без CONFIG_USER_NS";
+    host_can_run: "Containers can run here.", "Контейнеры здесь могут работать.";
+    host_cannot_run: "Containers cannot run here yet.", "Контейнеры здесь пока не могут работать.";
+    host_verdict_ok: "ok", "хорошо";
+    host_verdict_note: "note", "заметка";
+    host_verdict_lacks: "lacks", "нет";
+    host_kernel: "kernel", "ядро";
+    host_user_namespace: "user namespace", "пространство имён пользователей";
+    host_limits: "limits", "ограничения";
+    host_session: "user session", "сеанс пользователя";
+    host_uplink: "way out", "выход наружу";
+    host_ports: "ports", "порты";
+    host_place: "store", "хранилище";
 
     size_from_layer: "{} from layer {}", "{} из слоя {}";
     whiteout_in_layer: "whiteout: a layer still has it", "whiteout: в слое он остался";
@@ -396,10 +562,22 @@ mod tests {
     fn every_text_says_the_same_in_both_languages() {
         for (name, english, russian) in ALL {
             assert_eq!(english.matches("{}").count(), russian.matches("{}").count(), "{name}");
+            assert_eq!(places(english), places(russian), "{name}");
             let is_russian = russian.chars().any(|c| ('а'..='я').contains(&c.to_lowercase().next().unwrap_or(c)));
             // Words of a Dockerfile are the same everywhere.
             assert_eq!(english != russian, is_russian, "{name}: {russian}");
         }
+    }
+
+    /// The names of the places in a text.
+    fn places(text: &str) -> std::collections::BTreeSet<&str> {
+        text.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0)).collect()
+    }
+
+    #[test]
+    fn values_in_their_places() {
+        let values = [("subject", "a {found}"), ("found", "b")];
+        assert_eq!(place("{found}: {subject} {other} { {found", &values), "b: a {found} {other} { {found");
     }
 
     #[test]

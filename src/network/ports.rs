@@ -242,7 +242,8 @@ fn at(call: &'static str, address: SocketAddr, error: io::Error) -> SysError {
     SysError { call, subject: address.to_string(), errno: error.raw_os_error().unwrap_or(libc::EIO) }
 }
 
-fn first_unprivileged() -> u16 {
+/// The first port that an ordinary user may open.
+pub fn first_unprivileged() -> u16 {
     let sysctl = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     sysctl.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
 }

@@ -181,30 +181,57 @@ pub fn dup_to(fd: BorrowedFd, number: RawFd) -> Result<(), SysError> {
 
 /// How a child ended, in a shell's terms: its code, or 128 + the signal.
 pub fn wait(pid: i32) -> Result<i32, SysError> {
+    wait_for_exit(pid).map(Exit::shell_status)
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Code(i32),
+    Signal(i32),
+}
+
+impl Exit {
+    fn of(status: i32) -> Self {
+        if libc::WIFSIGNALED(status) {
+            Self::Signal(libc::WTERMSIG(status))
+        } else {
+            Self::Code(libc::WEXITSTATUS(status))
+        }
+    }
+
+    /// As a shell has it in `$?`, where a signal and an exit look alike.
+    pub fn shell_status(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// # Errors
+/// When it is no child of ours.
+pub fn wait_for_exit(pid: i32) -> Result<Exit, SysError> {
     loop {
         let mut status = 0;
         // SAFETY: `status` outlives the call.
         match unsafe { libc::waitpid(pid, &raw mut status, 0) } {
             -1 if errno() == libc::EINTR => {}
             -1 => return Err(last("waitpid", &pid.to_string())),
-            _ => return Ok(shell_status(status)),
+            _ => return Ok(Exit::of(status)),
         }
     }
 }
 
-/// Takes one ended child, if there is any: its pid and shell status. `Ok(None)`: none has ended; `Err`: there are none.
-pub fn reap() -> Result<Option<(i32, i32)>, SysError> {
+/// Takes one ended child, if there is any: its pid and how it ended. `Ok(None)`: none has ended; `Err`: there are none.
+pub fn reap() -> Result<Option<(i32, Exit)>, SysError> {
     let mut status = 0;
     // SAFETY: `status` outlives the call.
     match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
         -1 => Err(last("waitpid", "-1")),
         0 => Ok(None),
-        pid => Ok(Some((pid, shell_status(status)))),
+        pid => Ok(Some((pid, Exit::of(status)))),
     }
-}
-
-fn shell_status(status: i32) -> i32 {
-    if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
 }
 
 /// The time a process was started, in clock ticks since boot (proc_pid_stat(5), field 22): with the pid it names a

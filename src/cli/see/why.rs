@@ -1,12 +1,14 @@
 //! `why`: reasons instead of states.
 
-use super::super::Context;
+use super::super::{Context, json};
 use super::Telling;
+use crate::container::outcome::Asker;
 use crate::container::record::Container;
+use crate::container::request::{Request, STOP_TIMEOUT};
 use crate::container::spec::Origin;
-use crate::diag::Failure;
-use crate::explain::why::{self, Code, Reasons, Verdict};
-use crate::explain::words::{Language, Words, fill};
+use crate::diag::{Failure, printable};
+use crate::explain::why::{self, Asked, Code, Reasons, Verdict, Word};
+use crate::explain::words::{Language, Words, place};
 use crate::userns;
 use clap::Args;
 
@@ -23,19 +25,24 @@ impl WhyArgs {
         let container = Container::find(&context.store, &self.container)?;
         let reasons = why::look(&context.store, &container)?;
         if self.telling.json {
-            super::print_json(&reasons)?;
+            json::print(&reasons)?;
         } else {
-            print!("{}", told(&reasons, &container.record.name, self.telling.speech.language()));
+            print!("{}", told(&reasons, &container.record.request, self.telling.speech.language()));
         }
         Ok(0)
     }
 }
 
-fn told(reasons: &Reasons, name: &str, language: Language) -> String {
+fn told(reasons: &Reasons, request: &Request, language: Language) -> String {
     let words = language.words();
+    let (code, name) = (reasons.exit_code.to_string(), reasons.container.as_str());
     let mut text = String::new();
-    let width = reasons.argv.iter().map(|(word, _)| word.chars().count()).max().unwrap_or(0).min(40);
-    for (index, (word, origin)) in reasons.argv.iter().enumerate() {
+    let has_ended = reasons.phase == "exited";
+    let titles = [words.what_ran, words.how_it_ended, words.last_line];
+    let indent = titles[..if has_ended { 3 } else { 1 }].iter().map(|title| title.chars().count()).max().unwrap_or(0);
+    let shown: Vec<String> = reasons.argv.iter().map(|Word { word, .. }| printable(word).into_owned()).collect();
+    let width = shown.iter().map(|word| word.chars().count()).max().unwrap_or(0).min(40);
+    for (index, (Word { origin, .. }, word)) in reasons.argv.iter().zip(shown).enumerate() {
         let from = match origin {
             Origin::EntrypointOption => words.from_entrypoint_option,
             Origin::ImageEntrypoint => words.from_image_entrypoint,
@@ -43,58 +50,97 @@ fn told(reasons: &Reasons, name: &str, language: Language) -> String {
             Origin::ImageCmd => words.from_image_cmd,
         };
         let title = if index == 0 { words.what_ran } else { "" };
-        let indent = words.what_ran.chars().count();
         text += &format!("{title:<indent$}   {word:<width$}   {from}\n");
+    }
+    let ended = if has_ended { how_it_ended(reasons, words) } else { Vec::new() };
+    let last = reasons.last_line.iter().map(|line| printable(line.trim_start()).into_owned());
+    for (title, lines) in [(words.how_it_ended, ended), (words.last_line, last.collect())] {
+        for (index, line) in lines.iter().enumerate() {
+            text += &format!("{:<indent$}   {line}\n", if index == 0 { title } else { "" });
+        }
     }
     text.push('\n');
     if reasons.verdicts.is_empty() {
-        text += &match reasons.phase.as_str() {
-            "exited" => fill(words.ended_well, &[&name, &reasons.exit_code]),
-            "running" => fill(words.runs_well, &[&name]),
-            _ => fill(words.was_never_started, &[&name]),
+        let check = reasons.health_check_not_run.as_deref();
+        let sentence = match (reasons.phase.as_str(), check) {
+            ("exited", _) if is_asked(reasons) => words.ended_as_asked,
+            ("exited", _) => words.ended_well,
+            ("running", Some(_)) => words.runs_unchecked,
+            ("running", None) => words.runs_well,
+            _ => words.was_never_started,
         };
+        text += &place(sentence, &[("name", name), ("code", &code), ("check", check.unwrap_or_default())]);
         text.push('\n');
     }
+    let grace = grace(request.stop_timeout, words);
     for verdict in &reasons.verdicts {
-        let (reason, mend) = sentence(verdict, words);
-        text += &format!("{reason}\n   → {mend}\n");
+        let (reason, mend) = verdict.texts(words);
+        let is_it = |asked: &&Asked| match verdict.code {
+            Code::GraceRanOut => asked.by == Asker::Stop,
+            _ => asked.signal == verdict.found,
+        };
+        let request = reasons.asked.iter().rfind(is_it);
+        let asked = request.map(|asked| asked_for(asked, words)).unwrap_or_default();
+        let grace = request.and_then(|asked| asked.grace_ms).map_or_else(|| grace.clone(), |ms| seconds(ms, words));
+        let Verdict { subject, found, advice, .. } = verdict;
+        let values = [
+            ("subject", subject.as_str()),
+            ("found", found),
+            ("advice", advice.as_deref().unwrap_or_default()),
+            ("name", name),
+            ("code", &code),
+            ("grace", &grace),
+            ("at", request.map(|asked| time(&asked.at)).unwrap_or_default()),
+            ("asked", &asked),
+        ];
+        text += &format!("{}\n   → {}\n", place(reason, &values), place(mend, &values));
     }
     text
 }
 
-/// What is wrong, and what mends it.
-fn sentence(verdict: &Verdict, words: &Words) -> (String, String) {
-    let Verdict { code, subject, found } = verdict;
-    let (reason, mend) = match code {
-        Code::CommandNotFound => (words.why_command_not_found, words.mend_command_not_found),
-        Code::NotExecutable => (words.why_not_executable, words.mend_not_executable),
-        Code::InterpreterMissing => (words.why_interpreter_missing, words.mend_interpreter_missing),
-        Code::ScriptHasCrlf => (words.why_script_has_crlf, words.mend_script_has_crlf),
-        Code::WrongArchitecture => (words.why_wrong_architecture, words.mend_wrong_architecture),
-        Code::PortTaken => (words.why_port_taken, words.mend_port_taken),
-        Code::PortPrivileged => (words.why_port_privileged, words.mend_port_privileged),
-        Code::CouldNotStart => (words.why_could_not_start, words.mend_could_not_start),
-        Code::OutOfMemory => (words.why_out_of_memory, words.mend_out_of_memory),
-        Code::MonitorKilled => (words.why_monitor_killed, words.mend_monitor_killed),
-        Code::WentToBackground => (words.why_went_to_background, words.mend_went_to_background),
-        Code::NothingToRead => (words.why_nothing_to_read, words.mend_nothing_to_read),
-        Code::KilledBySignal => (words.why_killed_by_signal, words.mend_killed_by_signal),
-        Code::Crashed => (words.why_crashed, words.mend_crashed),
-        Code::ShellFoundNoCommand => (words.why_shell_found_no_command, words.mend_shell_found_no_command),
-        Code::ShellCouldNotExecute => (words.why_shell_could_not_execute, words.mend_shell_could_not_execute),
-        Code::LibraryMissing => (words.why_library_missing, words.mend_library_missing),
-        Code::ReadOnlyFileSystem => (words.why_read_only_file_system, words.mend_read_only_file_system),
-        Code::NoSpaceLeft => (words.why_no_space_left, words.mend_no_space_left),
-        Code::AddressInUse => (words.why_address_in_use, words.mend_address_in_use),
-        Code::PermissionDenied => (words.why_permission_denied, words.mend_permission_denied),
-        Code::ConfigurationRejected => (words.why_configuration_rejected, words.mend_configuration_rejected),
-        Code::ProgramFailed => (words.why_program_failed, words.mend_program_failed),
-        Code::NothingListens => (words.why_nothing_listens, words.mend_nothing_listens),
-        Code::ListensOnLocalhost => (words.why_listens_on_localhost, words.mend_listens_on_localhost),
-        Code::ListensElsewhere => (words.why_listens_elsewhere, words.mend_listens_elsewhere),
-        Code::ExposedNotPublished => (words.why_exposed_not_published, words.mend_exposed_not_published),
-        Code::IgnoresSigterm => (words.why_ignores_sigterm, words.mend_ignores_sigterm),
-        Code::ShellForm => (words.why_shell_form, words.mend_shell_form),
+/// Whether the last signal was one to end by; others only make a program read its settings again.
+fn is_asked(reasons: &Reasons) -> bool {
+    const TO_END: [&str; 4] = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGKILL"];
+    let last = reasons.asked.last();
+    last.is_some_and(|asked| asked.by == Asker::Stop || TO_END.contains(&asked.signal.as_str()))
+}
+
+/// What the monitor has recorded.
+fn how_it_ended(reasons: &Reasons, words: &Words) -> Vec<String> {
+    let code = reasons.exit_code.to_string();
+    let mut lines: Vec<String> = reasons.asked.iter().map(|asked| asked_for(asked, words)).collect();
+    if reasons.grace_ran_out {
+        let stop = reasons.asked.iter().rfind(|asked| asked.by == Asker::Stop).and_then(|asked| asked.grace_ms);
+        lines.push(place(words.asked_and_killed, &[("grace", &seconds(stop.unwrap_or_default(), words))]));
+    }
+    lines.push(match &reasons.signal {
+        Some(signal) => place(words.ended_by, &[("signal", signal), ("code", &code)]),
+        None if !reasons.is_recorded => place(words.ended_unseen, &[("code", &code)]),
+        None => place(words.exited_by_itself, &[("code", &code)]),
+    });
+    lines
+}
+
+fn asked_for(asked: &Asked, words: &Words) -> String {
+    let sentence = match asked.by {
+        Asker::Stop => words.asked_by_stop,
+        Asker::Kill => words.asked_by_kill,
+        Asker::Client => words.asked_by_client,
+        Asker::Monitor => words.asked_by_monitor,
     };
-    (fill(reason, &[subject, found]), fill(mend, &[found]))
+    place(sentence, &[("signal", &asked.signal), ("at", time(&asked.at))])
+}
+
+/// Without the fractions of a second.
+fn time(text: &str) -> &str {
+    text.split('.').next().unwrap_or(text)
+}
+
+/// How long `stop` waits for a container.
+fn grace(timeout: Option<u32>, words: &Words) -> String {
+    seconds(timeout.unwrap_or(STOP_TIMEOUT).saturating_mul(1000), words)
+}
+
+fn seconds(ms: u32, words: &Words) -> String {
+    place(words.seconds, &[("number", &(f64::from(ms) / 1000.0).to_string())])
 }

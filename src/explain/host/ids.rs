@@ -4,6 +4,7 @@ use super::attempt::with_namespace;
 use super::{Finding, status};
 use crate::container::shift;
 use crate::diag::Diagnose;
+use crate::explain::words::{Words, place};
 use crate::store::Store;
 use crate::userns::{IdMap, UsernsError, program, subordinate, user_name};
 use std::error::Error;
@@ -15,53 +16,46 @@ use std::path::Path;
 const FIRST: u32 = 100_000;
 const COUNT: u32 = 65_536;
 
-pub fn look(store: &Store, namespaces_usable: bool) -> Finding {
+pub fn look(store: &Store, namespaces_usable: bool, words: &Words) -> Finding {
     let subject = "ids";
     let map = IdMap::of_caller();
     let count: u64 = map.uids().iter().map(|range| u64::from(range.count)).sum();
+    let counted = |text| place(text, &[("count", &count.to_string())]);
     match &map {
-        IdMap::Shifted { .. } | IdMap::Identity { .. } => of_root(subject, store),
+        IdMap::Shifted { .. } | IdMap::Identity { .. } => of_root(subject, store, words),
         IdMap::Single { .. } => {
-            let (why, mend) = why_single();
-            Finding::note(subject, format!("one, your own: {why}; owners of files in images are kept on record"), mend)
+            let (why, mend) = why_single(words);
+            Finding::note(subject, place(words.host_one_id, &[("why", &why)]), mend)
         }
-        IdMap::Range { .. } if !namespaces_usable => {
-            Finding::note(subject, format!("{count} of a subordinate range; mapping them was not tried"), None)
-        }
+        IdMap::Range { .. } if !namespaces_usable => Finding::note(subject, counted(words.host_ids_not_tried), None),
         IdMap::Range { .. } => match with_namespace::<UsernsError>(|child| map.write(child)) {
-            Ok(()) => Finding::ok(subject, format!("{count}: your own and a subordinate range, mapped by newuidmap")),
+            Ok(()) => Finding::ok(subject, counted(words.host_ids_of_range)),
             Err(error) => {
                 let said = error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-                Finding::lacks(subject, said, mend_helper().or_else(|| error.hint()))
+                Finding::lacks(subject, said, mend_helper(words).or_else(|| error.hint()))
             }
         },
     }
 }
 
 /// Tried anew, for a host that refused may give it now.
-fn of_root(subject: &'static str, store: &Store) -> Finding {
+fn of_root(subject: &'static str, store: &Store, words: &Words) -> Finding {
     match shift::find_out(store) {
         Ok(shift::Finding::Shifted { uids, .. }) => {
             let last = uids.outside.saturating_add(uids.count - 1);
-            Finding::ok(
-                subject,
-                format!("{} to {last} of the host for containers; -v and the store keep theirs", uids.outside),
-            )
+            let (first, last) = (uids.outside.to_string(), last.to_string());
+            Finding::ok(subject, place(words.host_ids_shifted, &[("first", &first), ("last", &last)]))
         }
         Ok(shift::Finding::Refused(said)) => {
-            let found = format!("the host's own, so a container's root is the host's: {said}");
-            Finding::note(
-                subject,
-                found,
-                "keep the store on ext4, xfs, btrfs or tmpfs, and use a kernel from 5.19 on".to_owned(),
-            )
+            let found = place(words.host_ids_of_root, &[("why", &said)]);
+            Finding::note(subject, found, words.host_ids_to_shift.to_owned())
         }
         Err(error) => Finding::note(subject, error.to_string(), None),
     }
 }
 
 /// What is missing for a range.
-fn why_single() -> (String, Option<String>) {
+fn why_single(words: &Words) -> (String, Option<String>) {
     let uid = rustix::process::geteuid().as_raw();
     let name = user_name(uid);
     let shown = name.clone().unwrap_or_else(|| uid.to_string());
@@ -71,9 +65,10 @@ fn why_single() -> (String, Option<String>) {
         let first = free_range();
         let last = first.saturating_add(COUNT - 1);
         let mend = format!("sudo usermod --add-subuids {first}-{last} --add-subgids {first}-{last} {shown}");
-        return (format!("{} gives you none", missing.join(" and ")), Some(mend));
+        let files = missing.join(", ");
+        return (place(words.host_no_range, &[("files", &files)]), Some(mend));
     }
-    ("newuidmap and newgidmap are missing".into(), Some("sudo apt-get install uidmap".into()))
+    (words.host_no_newuidmap.into(), Some("sudo apt-get install uidmap".into()))
 }
 
 /// The first id from which on nobody has any, in either file.
@@ -90,9 +85,9 @@ fn free_range() -> u32 {
 }
 
 /// Why the helpers have no power, where that can be seen.
-fn mend_helper() -> Option<String> {
+fn mend_helper(words: &Words) -> Option<String> {
     if status("NoNewPrivs").as_deref() == Some("1") {
-        return Some("start the shell you are in without no_new_privs: it makes newuidmap powerless".into());
+        return Some(words.host_no_new_privs.into());
     }
     let powerless: Vec<String> = ["newuidmap", "newgidmap"]
         .into_iter()

@@ -7,6 +7,7 @@ mod refusal;
 mod resources;
 mod surroundings;
 
+use super::words::Words;
 use crate::store::Store;
 use serde::Serialize;
 
@@ -27,7 +28,6 @@ pub struct Finding {
     pub verdict: Verdict,
     pub found: String,
     /// What to type so that it is mended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub mend: Option<String>,
 }
 
@@ -46,22 +46,22 @@ impl Finding {
 }
 
 /// Everything there is to say about this host. The caller must have one thread only: the trying is done in its children.
-pub fn look(store: &Store) -> Vec<Finding> {
-    let mut findings = vec![surroundings::kernel()];
-    let namespaces = namespaces::look();
+pub fn look(store: &Store, words: &Words) -> Vec<Finding> {
+    let mut findings = vec![surroundings::kernel(words)];
+    let namespaces = namespaces::look(words);
     // Without a user namespace every other attempt would fail for the same reason and hide it.
     let usable = namespaces.iter().all(|finding| finding.verdict != Verdict::Lacks);
     findings.extend(namespaces);
-    findings.push(ids::look(store, usable));
+    findings.push(ids::look(store, usable, words));
     if usable {
-        findings.push(namespaces::proc());
-        findings.push(namespaces::overlay(store));
+        findings.push(namespaces::proc(words));
+        findings.push(namespaces::overlay(store, words));
     }
-    findings.push(surroundings::seccomp());
-    findings.extend(resources::look());
-    findings.push(surroundings::way_out());
-    findings.push(surroundings::ports());
-    findings.push(surroundings::store(store));
+    findings.push(surroundings::seccomp(words));
+    findings.extend(resources::look(words));
+    findings.push(surroundings::way_out(words));
+    findings.push(surroundings::ports(words));
+    findings.push(surroundings::store(store, words));
     findings
 }
 

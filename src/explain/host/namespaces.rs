@@ -3,6 +3,7 @@
 use super::Finding;
 use super::attempt::{Refusal, attempt, enter_namespaces};
 use super::refusal::{self, Signs};
+use crate::explain::words::{Words, place};
 use crate::store::Store;
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError};
@@ -20,14 +21,14 @@ const KINDS: [(&str, i32); 6] = [
     ("cgroup", libc::CLONE_NEWCGROUP),
 ];
 
-pub fn look() -> Vec<Finding> {
+pub fn look(words: &Words) -> Vec<Finding> {
     let subject = "user namespace";
     // Some hosts let it be made and then give it no power: only using it shows.
     if let Err(refusal) = attempt(|| enter_namespaces(libc::CLONE_NEWNS)) {
-        let (found, mend) = refusal::explain(&refusal, &Signs::of_this_host());
+        let (found, mend) = refusal::explain(&refusal, &Signs::of_this_host(), words);
         return vec![Finding::lacks(subject, found, mend)];
     }
-    let user = Finding::ok(subject, "made and used, in a child");
+    let user = Finding::ok(subject, words.host_namespace_used);
     let refused: Vec<(&str, Refusal)> =
         KINDS.iter().filter_map(|(name, kind)| Some((*name, attempt(|| enter_namespaces(*kind)).err()?))).collect();
     let subject = "namespaces";
@@ -35,13 +36,13 @@ pub fn look() -> Vec<Finding> {
         Finding::ok(subject, KINDS.map(|(name, _)| name).join(" "))
     } else {
         let named: Vec<String> = refused.iter().map(|(name, refusal)| format!("{name}: {}", refusal.what)).collect();
-        Finding::lacks(subject, named.join("; "), "a kernel built with CONFIG_NAMESPACES and all its kinds".to_owned())
+        Finding::lacks(subject, named.join("; "), words.host_kernel_with_namespaces.to_owned())
     };
     vec![user, others]
 }
 
 /// Where an outer container hides parts of /proc, the kernel lets nobody mount a whole one.
-pub fn proc() -> Finding {
+pub fn proc(words: &Words) -> Finding {
     let tried = attempt(|| {
         enter_namespaces(libc::CLONE_NEWNS | libc::CLONE_NEWPID)?;
         // The new pid namespace is the children's.
@@ -57,37 +58,39 @@ pub fn proc() -> Finding {
         }
     });
     match tried {
-        Ok(()) => Finding::ok("/proc", "a new one can be mounted"),
+        Ok(()) => Finding::ok("/proc", words.host_proc),
         Err(refusal) if refusal.errno == libc::EPERM => Finding::lacks(
             "/proc",
-            "no new one can be mounted, as in a container of another engine that hides parts of its own",
-            "start that container with: --security-opt systempaths=unconfined".to_owned(),
+            words.host_no_proc,
+            place(words.host_start_with, &[("option", "systempaths=unconfined")]),
         ),
         Err(refusal) => Finding::lacks("/proc", refusal.what, None),
     }
 }
 
-pub fn overlay(store: &Store) -> Finding {
+pub fn overlay(store: &Store, words: &Words) -> Finding {
     let subject = "overlay";
     let scratch = match store.scratch() {
         Ok(scratch) => scratch,
-        Err(error) => return Finding::lacks(subject, format!("not tried: {error}"), None),
+        Err(error) => {
+            return Finding::lacks(subject, place(words.host_not_tried, &[("error", &error.to_string())]), None);
+        }
     };
     match attempt(|| mount_overlay(scratch.path())) {
-        Ok(()) => Finding::ok(subject, "mounted in a user namespace"),
+        Ok(()) => Finding::ok(subject, words.host_overlay),
         Err(refusal) => Finding::note(
             subject,
-            format!("{}; each container gets a copy of its image instead, which costs time and disk", refusal.what),
-            "a kernel from 5.11 on, or the store on ext4, xfs or btrfs: minirun --root DIR …".to_owned(),
+            place(words.host_no_overlay, &[("error", &refusal.what)]),
+            words.host_mend_overlay.to_owned(),
         ),
     }
 }
 
-fn mount_overlay(place: &Path) -> Result<(), SysError> {
+fn mount_overlay(directory: &Path) -> Result<(), SysError> {
     enter_namespaces(libc::CLONE_NEWNS)?;
-    let at = |name: &str| place.join(name).display().to_string();
+    let at = |name: &str| directory.join(name).display().to_string();
     for name in ["lower", "upper", "work", "merged"] {
-        fs::create_dir(place.join(name)).on("mkdir", at(name))?;
+        fs::create_dir(directory.join(name)).on("mkdir", at(name))?;
     }
     let options = format!("lowerdir={},upperdir={},workdir={},userxattr", at("lower"), at("upper"), at("work"));
     let options = CString::new(options).unwrap_or_default();

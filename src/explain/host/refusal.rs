@@ -2,6 +2,7 @@
 
 use super::attempt::Refusal;
 use super::{read, status};
+use crate::explain::words::{Words, place};
 
 /// What tells them apart.
 #[derive(Debug, Default)]
@@ -34,40 +35,36 @@ impl Signs {
 }
 
 /// The reason in a few words, and what mends it.
-pub fn explain(refusal: &Refusal, signs: &Signs) -> (String, Option<String>) {
+pub fn explain(refusal: &Refusal, signs: &Signs, words: &Words) -> (String, Option<String>) {
     let permanent = |setting: &str| {
         format!(
             "echo {setting} | sudo tee /etc/sysctl.d/90-minirun.conf && sudo sysctl -p /etc/sysctl.d/90-minirun.conf"
         )
     };
     if signs.limit == Some(0) {
-        let found = "forbidden for everybody: user.max_user_namespaces is 0";
-        return (found.into(), Some(permanent("user.max_user_namespaces=15000")));
+        return (words.host_forbidden_for_all.into(), Some(permanent("user.max_user_namespaces=15000")));
     }
     if refusal.errno == libc::ENOSPC {
         let limit = signs.limit.map(|limit| limit.to_string()).unwrap_or_default();
-        let found = format!("all used up, here or in a namespace around us: user.max_user_namespaces is {limit}");
-        return (found, Some(permanent("user.max_user_namespaces=15000")));
+        return (
+            place(words.host_namespaces_used_up, &[("limit", &limit)]),
+            Some(permanent("user.max_user_namespaces=15000")),
+        );
     }
     if signs.unprivileged == Some(0) && !signs.root {
-        let found = "kept for root: kernel.unprivileged_userns_clone is 0";
-        return (found.into(), Some(permanent("kernel.unprivileged_userns_clone=1")));
+        return (words.host_kept_for_root.into(), Some(permanent("kernel.unprivileged_userns_clone=1")));
     }
     if signs.apparmor == Some(1) && !signs.root {
-        let found = "restricted by AppArmor: kernel.apparmor_restrict_unprivileged_userns is 1";
-        return (found.into(), Some(profile(&signs.binary)));
+        return (words.host_restricted_by_apparmor.into(), Some(profile(&signs.binary)));
     }
     match refusal.errno {
         libc::EPERM if signs.filtered => (
-            "forbidden by a seccomp filter, as in a container of another engine".into(),
-            Some("start that container with: --security-opt seccomp=unconfined".into()),
+            words.host_forbidden_by_seccomp.into(),
+            Some(place(words.host_start_with, &[("option", "seccomp=unconfined")])),
         ),
-        libc::EPERM => ("refused without a word of why; a changed root directory (chroot) does that".into(), None),
-        libc::EACCES => (
-            "refused by a security module".into(),
-            Some("look for the denial: sudo dmesg | grep -iE 'apparmor|avc' | tail".into()),
-        ),
-        libc::EINVAL | libc::ENOSYS => ("not in this kernel, which was built without CONFIG_USER_NS".into(), None),
+        libc::EPERM => (words.host_refused_silently.into(), None),
+        libc::EACCES => (words.host_refused_by_module.into(), Some(words.host_look_for_denial.into())),
+        libc::EINVAL | libc::ENOSYS => (words.host_no_user_namespaces.into(), None),
         _ => (refusal.what.clone(), None),
     }
 }
@@ -87,9 +84,10 @@ fn profile(binary: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::words::Language;
 
     fn found(errno: i32, signs: Signs) -> String {
-        explain(&Refusal { errno, what: "unshare".into() }, &signs).0
+        explain(&Refusal { errno, what: "unshare".into() }, &signs, Language::English.words()).0
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{Finding, read};
 use crate::container::cgroup::{mount_point, user_bus};
 use crate::container::session::{self, Ending};
+use crate::explain::words::{Words, place};
 use nix::unistd::AccessFlags;
 use std::path::{Path, PathBuf};
 
@@ -12,33 +13,27 @@ const DELEGATE: &str = "sudo mkdir -p /etc/systemd/system/user@.service.d
 printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf
 sudo systemctl daemon-reload   # then log out and in again";
 
-pub fn look() -> Vec<Finding> {
+pub fn look(words: &Words) -> Vec<Finding> {
     let booted = Path::new("/run/systemd/system").is_dir();
-    let mut findings = vec![cgroup(booted)];
+    let mut findings = vec![cgroup(booted, words)];
     if !rustix::process::geteuid().is_root() {
-        findings.push(session(booted));
+        findings.push(session(booted, words));
     }
     findings
 }
 
-fn cgroup(booted: bool) -> Finding {
+fn cgroup(booted: bool, words: &Words) -> Finding {
     let subject = "limits";
-    let unlimited = "--memory, --cpus and --pids-limit have no effect";
-    let unified =
-        booted.then(|| "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line".to_owned());
+    let unified = booted.then(|| words.host_boot_unified.to_owned());
     let Some(mount) = mount_point() else {
-        return Finding::note(subject, format!("no cgroup v2: {unlimited}"), unified);
+        return Finding::note(subject, words.host_no_cgroup_v2, unified);
     };
     if mount != Path::new("/sys/fs/cgroup") {
-        return Finding::note(subject, format!("cgroup v1 has the controllers: {unlimited}"), unified);
+        return Finding::note(subject, words.host_cgroup_v1, unified);
     }
     let Some(own) = delegated(&mount) else {
-        let mend = if booted {
-            "log in as this user (ssh, machinectl shell), so that a user session starts"
-        } else {
-            DELEGATE
-        };
-        return Finding::note(subject, format!("no cgroup is delegated to you: {unlimited}"), mend.to_owned());
+        let mend = if booted { words.host_log_in } else { DELEGATE };
+        return Finding::note(subject, words.host_no_cgroup_delegated, mend.to_owned());
     };
     let controllers = read(&own.join("cgroup.controllers").display().to_string()).unwrap_or_default();
     let (given, missing): (Vec<&str>, Vec<&str>) =
@@ -46,9 +41,10 @@ fn cgroup(booted: bool) -> Finding {
     if missing.is_empty() {
         return Finding::ok(subject, format!("cgroup v2: {}", given.join(" ")));
     }
-    let given = if given.is_empty() { "nothing".to_owned() } else { given.join(" ") };
+    let given = if given.is_empty() { words.host_nothing.to_owned() } else { given.join(" ") };
+    let found = place(words.host_cgroup_lacks, &[("given", &given), ("missing", &missing.join(" "))]);
     let mend = (booted && !rustix::process::geteuid().is_root()).then(|| DELEGATE.to_owned());
-    Finding::note(subject, format!("cgroup v2 gives {given}, not {}", missing.join(" ")), mend)
+    Finding::note(subject, found, mend)
 }
 
 /// The cgroup in which this user may make others: the user manager's, or the topmost writable one that we are in.
@@ -65,23 +61,21 @@ fn delegated(mount: &Path) -> Option<PathBuf> {
     place.ancestors().take_while(|directory| directory.starts_with(mount)).take_while(ours).last().map(Path::to_owned)
 }
 
-fn session(booted: bool) -> Finding {
+fn session(booted: bool, words: &Words) -> Finding {
     let subject = "user session";
     let uid = rustix::process::geteuid().as_raw();
     if !booted {
-        return Finding::note(subject, "no systemd on this host: limits need a cgroup delegated by hand", None);
+        return Finding::note(subject, words.host_no_systemd, None);
     }
     let linger = format!("sudo {}", Ending::WithLastSession.mend());
     if user_bus().is_none() {
-        return Finding::note(subject, "the user's systemd does not answer, and limits are asked of it", linger);
+        return Finding::note(subject, words.host_no_user_systemd, linger);
     }
     if session::kills(uid) {
-        let found = "logind ends what a session leaves behind, containers too (KillUserProcesses=yes in logind.conf)";
-        return Finding::note(subject, found, Ending::WithEachSession.mend());
+        return Finding::note(subject, words.host_logind_kills, Ending::WithEachSession.mend());
     }
     if !session::lingers(uid) {
-        let found = "the user's systemd answers; it ends at the last log-out, and containers that have limits with it";
-        return Finding::note(subject, found, linger);
+        return Finding::note(subject, words.host_no_linger, linger);
     }
-    Finding::ok(subject, "the user's systemd answers, and lingers after the last log-out")
+    Finding::ok(subject, words.host_lingers)
 }

@@ -1,6 +1,7 @@
 //! Kernel, seccomp, the way out, ports, and the disk under the store.
 
 use super::{Finding, read};
+use crate::explain::words::{Words, place};
 use crate::network::egress::{EgressError, Way};
 use crate::store::Store;
 use crate::sys::tun;
@@ -11,7 +12,7 @@ const OLDEST: (u32, u32) = (5, 12);
 /// Less than this is soon full.
 const LITTLE_DISK: u64 = 2_000_000_000;
 
-pub fn kernel() -> Finding {
+pub fn kernel(words: &Words) -> Finding {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy().into_owned();
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
@@ -19,68 +20,70 @@ pub fn kernel() -> Finding {
     if version >= OLDEST {
         return Finding::ok("kernel", format!("{release} {}", name.machine().to_string_lossy()));
     }
-    Finding::lacks("kernel", format!("{release} is too old"), format!("a kernel from {}.{} on", OLDEST.0, OLDEST.1))
+    let oldest = format!("{}.{}", OLDEST.0, OLDEST.1);
+    let found = place(words.host_kernel_too_old, &[("release", &release)]);
+    Finding::lacks("kernel", found, place(words.host_kernel_from, &[("oldest", &oldest)]))
 }
 
-pub fn seccomp() -> Finding {
+pub fn seccomp(words: &Words) -> Finding {
     let Some(actions) = read("/proc/sys/kernel/seccomp/actions_avail") else {
-        let found = "not in this kernel: containers may use every system call";
-        return Finding::note("seccomp", found, "a kernel built with CONFIG_SECCOMP_FILTER".to_owned());
+        return Finding::note("seccomp", words.host_no_seccomp, words.host_kernel_with_seccomp.to_owned());
     };
     if actions.split_whitespace().any(|action| action == "user_notif") {
-        return Finding::ok("seccomp", "filters, and notifications");
+        return Finding::ok("seccomp", words.host_seccomp);
     }
-    Finding::note("seccomp", "filters, but no notifications, which a user with one id needs for chown", None)
+    Finding::note("seccomp", words.host_seccomp_without_notifications, None)
 }
 
-pub fn way_out() -> Finding {
+pub fn way_out(words: &Words) -> Finding {
     let subject = "way out";
     match Way::find() {
         Ok(Way::Slirp(program) | Way::Pasta(program)) => {
-            Finding::ok(subject, format!("{}, through {}", program.display(), tun::PATH))
+            let program = program.display().to_string();
+            Finding::ok(subject, place(words.host_way_out, &[("program", &program), ("device", tun::PATH)]))
         }
-        Err(error @ EgressError::NotInstalled) => {
-            let found = format!("{error}; published ports work");
-            Finding::note(subject, found, "sudo apt-get install slirp4netns".to_owned())
+        Err(EgressError::NotInstalled) => {
+            Finding::note(subject, words.host_no_way_out, "sudo apt-get install slirp4netns".to_owned())
         }
         Err(EgressError::NoTun(error)) if error.errno == libc::EACCES => {
-            let found = format!("{} may not be opened by you", tun::PATH);
+            let found = place(words.host_may_not_open, &[("device", tun::PATH)]);
             Finding::note(subject, found, format!("sudo chmod 666 {}", tun::PATH))
         }
-        Err(error) => Finding::note(subject, format!("{error}: no {}", tun::PATH), "sudo modprobe tun".to_owned()),
+        Err(_) => {
+            let found = place(words.host_no_device, &[("device", tun::PATH)]);
+            Finding::note(subject, found, "sudo modprobe tun".to_owned())
+        }
     }
 }
 
-pub fn ports() -> Finding {
+pub fn ports(words: &Words) -> Finding {
     let first: u32 = read("/proc/sys/net/ipv4/ip_unprivileged_port_start").and_then(|n| n.parse().ok()).unwrap_or(1024);
     if first <= 80 || rustix::process::geteuid().is_root() {
-        return Finding::ok("ports", "80 and 443 can be published");
+        return Finding::ok("ports", words.host_low_ports);
     }
-    let found = format!("published from {first} on; -p 80:80 is not yours to open");
+    let found = place(words.host_ports_from, &[("first", &first.to_string())]);
     Finding::note("ports", found, "sudo sysctl net.ipv4.ip_unprivileged_port_start=80".to_owned())
 }
 
-pub fn store(store: &Store) -> Finding {
-    let place = store.root.display();
+pub fn store(store: &Store, words: &Words) -> Finding {
+    let root = store.root.display().to_string();
     let found = match rustix::fs::statfs(&store.root) {
         Ok(found) => found,
-        Err(error) => return Finding::lacks("store", format!("{place}: {error}"), None),
+        Err(error) => return Finding::lacks("store", format!("{root}: {error}"), None),
     };
     let free = found.f_bavail.saturating_mul(found.f_bsize as u64);
-    let room = format!("{:.1} GB free", free as f64 / 1e9);
-    let elsewhere = "choose a local directory: minirun --root DIR …, or MINIRUN_ROOT=DIR".to_owned();
+    let free_gb = format!("{:.1}", free as f64 / 1e9);
+    let said = |text, kind: &str| place(text, &[("place", &root), ("kind", kind), ("free", &free_gb)]);
     // statfs(2); the numbers are 32 bits wide.
     match (file_system(found.f_type as u32), found.f_type as u32) {
-        (Some((name, false)), _) => Finding::lacks(
-            "store",
-            format!("{place} is on {name}, which keeps no files for the ids of containers"),
-            elsewhere,
-        ),
-        _ if free < LITTLE_DISK => {
-            Finding::note("store", format!("{place}: only {room}"), "minirun system df shows what is used".to_owned())
+        (Some((name, false)), _) => {
+            Finding::lacks("store", said(words.host_store_without_ids, name), words.host_choose_store.to_owned())
         }
-        (Some((name, true)), _) => Finding::ok("store", format!("{place}, on {name}, {room}")),
-        (None, number) => Finding::ok("store", format!("{place}, on a file system of type {number:#x}, {room}")),
+        _ if free < LITTLE_DISK => {
+            Finding::note("store", said(words.host_little_room, ""), words.host_see_usage.to_owned())
+        }
+        (Some((name, true)), _) => Finding::ok("store", said(words.host_store, name)),
+        (None, number) => Finding::ok("store", said(words.host_store_of_type, &format!("{number:#x}"))),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Why a published port does not answer, or could not be opened.
 
-use super::{Code, Verdict, verdict};
+use super::{Code, Verdict};
 use crate::container::record::{Container, State};
 use crate::container::request::Network;
-use crate::explain::compare::listening;
+use crate::explain::sockets::{Socket, listening};
 use crate::image::Image;
-use crate::network::ports::{self, PortError};
+use crate::network::ports::{self, PortError, Protocol};
 use crate::userns;
 
 /// Why the ports of a container that did not start cannot be had now either.
@@ -17,54 +17,90 @@ pub fn refused(container: &Container) -> Option<Verdict> {
     let error = ports::open(&request.ports).err()?;
     match &error {
         PortError::Taken { address, by, .. } => {
-            Some(verdict(Code::PortTaken, address.port(), by.as_deref().unwrap_or("?")))
+            let holder = by.as_deref().unwrap_or_default();
+            Some(Verdict { advice: by.clone(), ..Verdict::new(Code::PortTaken, address.port(), holder) })
         }
         // Here in the user namespace the host's root may not either, and there it may.
         PortError::Privileged { spec, first } if userns::uid_outside() != 0 => {
-            Some(verdict(Code::PortPrivileged, spec.host_port, first))
+            let way = format!("-p {}:{}", above(spec.host_port, *first), spec.container_port);
+            Some(Verdict::new(Code::PortPrivileged, spec.host_port, first).advise(way))
         }
         _ => None,
     }
+}
+
+/// A port of the host that an ordinary user may open instead: 8080 for 80.
+fn above(port: u16, first: u16) -> u16 {
+    port.checked_add(8000).filter(|port| *port >= first).unwrap_or(first)
+}
+
+/// The port of the host on which this user could publish a port of the container.
+fn publishable(port: u16) -> u16 {
+    let first = ports::first_unprivileged();
+    if port >= first || userns::uid_outside() == 0 { port } else { above(port, first) }
 }
 
 pub fn unanswered(container: &Container, image: &Image, state: &State) -> Vec<Verdict> {
     let request = &container.record.request;
     let sockets = listening(state.pid);
     let mut verdicts = Vec::new();
+    if request.network != Network::Private {
+        let network = if request.network == Network::Host { "host" } else { "none" };
+        // In the host's network a server has its port without being published.
+        let answers = |port: &ports::PortSpec| network == "host" && port.host_port == port.container_port;
+        for port in request.ports.iter().filter(|port| !answers(port)) {
+            let way = format!("{} → {}/{}", port.host_port, port.container_port, port.protocol);
+            verdicts.push(Verdict::new(Code::PublishedInVain, way, format!("--network {network}")));
+        }
+        return verdicts;
+    }
     // Once for both families of addresses.
     let mut published: Vec<_> = state.ports.iter().collect();
     published.dedup_by_key(|port| (port.host_port, port.container_port, port.protocol));
     for port in published {
         let way = format!("{} → {}/{}", port.host_port, port.container_port, port.protocol);
-        let protocol = format!("/{}", port.protocol);
-        let number = format!(":{}/", port.container_port);
-        let there: Vec<&String> =
-            sockets.iter().filter(|socket| socket.contains(&number) && socket.ends_with(&protocol)).collect();
+        let is_there = |socket: &&Socket| socket.port == port.container_port && socket.protocol == port.protocol;
+        let there: Vec<Socket> = sockets.iter().filter(is_there).copied().collect();
         if !there.is_empty() {
-            if there.iter().all(|socket| socket.starts_with("localhost:")) {
-                let there: Vec<String> = there.into_iter().cloned().collect();
-                verdicts.push(verdict(Code::ListensOnLocalhost, way, there.join(", ")));
+            if there.iter().all(Socket::is_loopback) {
+                verdicts.push(Verdict::new(Code::ListensOnLocalhost, way, told(&there)));
             }
             continue;
         }
         // A server of the other protocol is none that this port could have meant, unless it has the same number.
-        let others = sockets.iter().filter(|socket| socket.ends_with(&protocol) || socket.contains(&number));
-        let others: Vec<&str> = others.map(String::as_str).collect();
-        verdicts.push(match others[..] {
-            [] => verdict(Code::NothingListens, way, port.protocol.to_string().to_uppercase()),
-            _ => verdict(Code::ListensElsewhere, way, others.join(", ")),
-        });
+        let others = sockets.iter().filter(|s| s.protocol == port.protocol || s.port == port.container_port);
+        let others: Vec<Socket> = others.copied().collect();
+        let reachable = others.iter().find(|socket| !socket.is_loopback());
+        match reachable.or(others.first()) {
+            None => verdicts.push(Verdict::new(Code::NothingListens, way, port.protocol.to_string().to_uppercase())),
+            Some(other) => {
+                let protocol = if other.protocol == Protocol::Udp { "/udp" } else { "" };
+                let advice = format!("-p {}:{}{protocol}", port.host_port, other.port);
+                verdicts.push(Verdict::new(Code::ListensElsewhere, &way, told(&others)).advise(advice));
+                if reachable.is_none() {
+                    verdicts.push(Verdict::new(Code::ListensOnLocalhost, way, told(&others)));
+                }
+            }
+        }
     }
     let exposed =
         image.config().config().as_ref().and_then(|config| config.exposed_ports().clone()).unwrap_or_default();
-    if request.network == Network::Private && state.ports.is_empty() {
+    if state.ports.is_empty() {
         for port in exposed {
             let (number, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
-            if sockets.iter().any(|socket| socket.ends_with(&format!(":{number}/{protocol}"))) {
+            let Ok(number) = number.parse::<u16>() else { continue };
+            if sockets.iter().any(|s| s.port == number && s.protocol.to_string() == protocol && !s.is_loopback()) {
                 let flag = if protocol == "tcp" { String::new() } else { format!("/{protocol}") };
-                verdicts.push(verdict(Code::ExposedNotPublished, &port, format!("-p {number}:{number}{flag}")));
+                let way = format!("-p {}:{number}{flag}", publishable(number));
+                verdicts.push(Verdict::new(Code::ExposedNotPublished, &port, &way).advise(&way));
             }
         }
     }
     verdicts
+}
+
+fn told(sockets: &[Socket]) -> String {
+    let mut told: Vec<String> = sockets.iter().map(ToString::to_string).collect();
+    told.dedup();
+    told.join(", ")
 }

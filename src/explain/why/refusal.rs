@@ -1,15 +1,16 @@
 //! Why the kernel would not execute the first word.
 
-use super::{Code, Verdict, verdict};
+use super::{Code, Verdict};
 use crate::container::record::Container;
-use crate::container::spec::Origin;
+use crate::container::spec::{self, Origin};
 use crate::diag::Failure;
 use crate::explain::sight::{self, Place, What};
 use crate::explain::subject::Layer;
 use crate::sys::On;
+use crate::userns::IdMap;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The container's files as its processes would see them.
@@ -40,61 +41,186 @@ impl Files<'_> {
         Ok(None)
     }
 
-    /// Why the kernel would not execute the first word.
-    pub fn refusal(&self, container: &Container, argv: &[(String, Origin)]) -> Result<Option<Verdict>, Failure> {
-        let Some((program, _)) = argv.first() else { return Ok(None) };
-        let process = container.spec()?.process().clone().unwrap_or_default();
-        let env = process.env().clone().unwrap_or_default();
-        let path = env.iter().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or_default();
-        let candidates: Vec<PathBuf> = if program.contains('/') {
+    /// The files that a word may name: itself, or one in each directory of the container's PATH.
+    fn candidates(&self, program: &str) -> Result<Vec<PathBuf>, Failure> {
+        let process = self.container.spec()?.process().clone().unwrap_or_default();
+        Ok(if program.contains('/') {
             vec![process.cwd().join(program)]
         } else {
-            path.split(':').map(|directory| Path::new(directory).join(program)).collect()
-        };
-        for candidate in &candidates {
-            if let Some(file) = self.find(candidate)? {
-                return self.refusal_of(candidate, &file);
+            self.path()?.split(':').map(|directory| Path::new(directory).join(program)).collect()
+        })
+    }
+
+    fn path(&self) -> Result<String, Failure> {
+        let env = self.env()?;
+        let path = env.iter().find_map(|variable| variable.strip_prefix("PATH="));
+        Ok(path.unwrap_or(spec::DEFAULT_PATH).to_owned())
+    }
+
+    /// `NAME=VALUE` of its first process, as it was created.
+    pub fn env(&self) -> Result<Vec<String>, Failure> {
+        let process = self.container.spec()?.process().clone().unwrap_or_default();
+        Ok(process.env().clone().unwrap_or_default())
+    }
+
+    /// The file that the container would execute for a word, under its name there and on this host.
+    pub fn program(&self, program: &str) -> Result<Option<(PathBuf, PathBuf)>, Failure> {
+        for candidate in self.candidates(program)? {
+            if let Some(file) = self.find(&candidate)? {
+                return Ok(Some((candidate, file)));
             }
         }
-        let looked = if program.contains('/') { program.clone() } else { format!("PATH={path}") };
-        Ok(Some(verdict(Code::CommandNotFound, program, looked)))
+        Ok(None)
+    }
+
+    /// Why the kernel would not execute the first word.
+    pub fn refusal(&self, argv: &[(String, Origin)]) -> Result<Option<Verdict>, Failure> {
+        let Some((program, _)) = argv.first().filter(|(word, _)| !word.is_empty()) else { return Ok(None) };
+        let process = self.container.spec()?.process().clone().unwrap_or_default();
+        if self.find(process.cwd())?.is_some_and(|directory| !directory.is_dir()) {
+            return Ok(Some(Verdict::new(Code::WorkdirNotADirectory, process.cwd().display(), "-w")));
+        }
+        match self.program(program)? {
+            Some((path, file)) => self.refusal_of(&path, &file),
+            None if program.contains('/') => Ok(Some(Verdict::new(Code::CommandNotFound, program, program))),
+            None => {
+                let path = format!("PATH={}", self.path()?);
+                Ok(Some(Verdict::new(Code::CommandNotFound, program, path)))
+            }
+        }
+    }
+
+    /// Why the kernel would not execute what a word names, if something of that name is there.
+    pub fn refusal_of_word(&self, word: &str) -> Result<Option<Verdict>, Failure> {
+        match self.program(word)? {
+            Some((path, file)) => self.refusal_of(&path, &file),
+            None => Ok(None),
+        }
     }
 
     fn refusal_of(&self, path: &Path, file: &Path) -> Result<Option<Verdict>, Failure> {
         let metadata = fs::metadata(file).on("stat", file)?;
         let name = path.display();
-        if metadata.is_dir() || metadata.permissions().mode() & 0o111 == 0 {
-            return Ok(Some(verdict(
-                Code::NotExecutable,
-                name,
-                format!("mode {:o}", metadata.permissions().mode() & 0o7777),
-            )));
+        let mode = metadata.permissions().mode() & 0o7777;
+        if metadata.is_dir() {
+            return Ok(Some(Verdict::new(Code::NotExecutable, name, DIRECTORY)));
+        }
+        if mode & 0o111 == 0 {
+            return Ok(Some(Verdict::new(Code::NotExecutable, name, format!("mode {mode:o}"))));
+        }
+        if let Some(verdict) = self.refusal_by_user(path)? {
+            return Ok(Some(verdict));
+        }
+        if self.is_noexec(path)? {
+            return Ok(Some(Verdict::new(Code::MountedNoexec, name, "noexec")));
+        }
+        // To open a pipe would keep us waiting.
+        if !metadata.is_file() {
+            return Ok(None);
         }
         let mut head = Vec::new();
         fs::File::open(file).and_then(|file| file.take(64 * 1024).read_to_end(&mut head)).on("read", file)?;
-        if let Some(rest) = head.strip_prefix(b"#!") {
-            let line =
-                String::from_utf8_lossy(rest.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
-            if line.ends_with('\r') {
-                return Ok(Some(verdict(Code::ScriptHasCrlf, name, format!("#!{line}").escape_default())));
-            }
-            let interpreter = line.split_whitespace().next().unwrap_or_default();
-            return Ok(match self.find(Path::new(interpreter))? {
-                Some(_) => None,
-                None => Some(verdict(Code::InterpreterMissing, name, interpreter)),
-            });
+        if head.is_empty() {
+            return Ok(Some(Verdict::new(Code::FileIsEmpty, name, "0")));
         }
-        let Some(elf) = Elf::parse(&head) else { return Ok(None) };
+        if head.starts_with(b"\xef\xbb\xbf#!") {
+            return Ok(Some(Verdict::new(Code::ScriptHasBom, name, "EF BB BF")));
+        }
+        if let Some(line) = first_line(&head) {
+            return self.refusal_by_interpreter(path, &line);
+        }
+        let Some(elf) = Elf::parse(&head) else {
+            let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let line: String = String::from_utf8_lossy(line).chars().take(60).collect();
+            return Ok(Some(Verdict::new(Code::NoInterpreterLine, name, line.escape_debug())));
+        };
         if elf.machine != Elf::HERE {
-            return Ok(Some(verdict(Code::WrongArchitecture, name, machine_name(elf.machine))));
+            return Ok(Some(Verdict::new(Code::WrongArchitecture, name, machine_name(elf.machine))));
         }
         match elf.interpreter {
             Some(interpreter) if self.find(Path::new(&interpreter))?.is_none() => {
-                Ok(Some(verdict(Code::InterpreterMissing, name, interpreter)))
+                Ok(Some(Verdict::new(Code::InterpreterMissing, name, interpreter)))
             }
             _ => Ok(None),
         }
     }
+
+    /// `line`: the first one, without its `#!`.
+    fn refusal_by_interpreter(&self, path: &Path, line: &str) -> Result<Option<Verdict>, Failure> {
+        let name = path.display();
+        if line.ends_with('\r') {
+            return Ok(Some(Verdict::new(Code::ScriptHasCrlf, name, format!("#!{line}").escape_default())));
+        }
+        let mut words = line.split_whitespace();
+        let Some(interpreter) = words.next() else {
+            return Ok(Some(Verdict::new(Code::NoInterpreterLine, name, format!("#!{line}"))));
+        };
+        let Some(file) = self.find(Path::new(interpreter))? else {
+            return Ok(Some(Verdict::new(Code::InterpreterMissing, name, interpreter)));
+        };
+        // `#!/usr/bin/env python3`; `-S` splits the rest, and variables may come first.
+        if interpreter.ends_with("/env") {
+            let program = words.find(|word| !word.starts_with('-') && !word.contains('='));
+            return Ok(match program {
+                Some(program) if self.program(program)?.is_none() => {
+                    Some(Verdict::new(Code::InterpreterMissing, name, program))
+                }
+                _ => None,
+            });
+        }
+        let mode = fs::metadata(&file).on("stat", &file)?.permissions().mode();
+        let is_executable = file.is_file() && mode & 0o111 != 0;
+        Ok((!is_executable).then(|| {
+            let found = if file.is_dir() { DIRECTORY.to_owned() } else { format!("mode {:o}", mode & 0o7777) };
+            Verdict::new(Code::NotExecutable, interpreter, found)
+        }))
+    }
+
+    /// Whether its user may not execute a file, or not enter a directory above it. Root may, by its capabilities.
+    fn refusal_by_user(&self, path: &Path) -> Result<Option<Verdict>, Failure> {
+        let process = self.container.spec()?.process().clone().unwrap_or_default();
+        let user = process.user();
+        // With one id only, every process has the id that owns all files.
+        if user.uid() == 0 || IdMap::of_caller().is_single() {
+            return Ok(None);
+        }
+        for part in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
+            let Some(file) = self.find(part)? else { continue };
+            let metadata = fs::metadata(&file).on("stat", &file)?;
+            let (owner, group) = (metadata.uid(), metadata.gid());
+            let mode = metadata.permissions().mode() & 0o7777;
+            let is_in_group = user.gid() == group || user.additional_gids().iter().flatten().any(|gid| *gid == group);
+            let shift = if user.uid() == owner {
+                6
+            } else if is_in_group {
+                3
+            } else {
+                0
+            };
+            if mode >> shift & 1 == 0 {
+                let found = format!("{owner}:{group}, mode {mode:o}");
+                let who = format!("{}:{}", user.uid(), user.gid());
+                return Ok(Some(Verdict::new(Code::NotExecutableByUser, part.display(), found).advise(who)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a path is on a mount of the container from which nothing is executed.
+    fn is_noexec(&self, path: &Path) -> Result<bool, Failure> {
+        let mounts = self.container.spec()?.mounts().iter().flatten().filter(|m| path.starts_with(m.destination()));
+        let innermost = mounts.max_by_key(|mount| mount.destination().components().count());
+        Ok(innermost.is_some_and(|mount| mount.options().iter().flatten().any(|option| option == "noexec")))
+    }
+}
+
+/// What the verdict says of a directory in a program's place.
+pub const DIRECTORY: &str = "directory";
+
+/// What follows `#!`, up to the end of the line.
+fn first_line(head: &[u8]) -> Option<String> {
+    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Some(String::from_utf8_lossy(line).into_owned())
 }
 
 /// What of an executable file decides whether it can run here (elf(5)).

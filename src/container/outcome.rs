@@ -1,0 +1,57 @@
+//! How a container's first process ended, as its monitor saw it.
+
+use crate::sys::process::Exit;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Outcome {
+    /// The signal that ended it; `None`: it exited by itself. With `--init`, that of the program which the init started.
+    pub signal: Option<i32>,
+    /// The last signals that were sent through the monitor, the newest last.
+    pub asked: Vec<Asked>,
+    /// It outlived the grace of a `stop`, so the monitor sent SIGKILL.
+    pub grace_ran_out: bool,
+}
+
+/// A signal that somebody asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub by: Asker,
+    pub signal: i32,
+    /// RFC 3339.
+    pub at: String,
+    /// Of a `stop`: how long it waits before SIGKILL; `None`: for ever.
+    pub grace_ms: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asker {
+    /// `stop`, `restart` or `rm -f`.
+    Stop,
+    Kill,
+    /// A signal to the command that is attached, such as its Ctrl-C.
+    Client,
+    /// A signal to the monitor itself, which passes it on.
+    Monitor,
+}
+
+/// A program may be reloaded by a signal any number of times.
+const MOST_ASKED: usize = 8;
+
+impl Outcome {
+    pub fn ask(&mut self, by: Asker, signal: i32, grace_ms: Option<u32>) {
+        if self.asked.len() == MOST_ASKED {
+            self.asked.remove(0);
+        }
+        self.asked.push(Asked { by, signal, at: jiff::Timestamp::now().to_string(), grace_ms });
+    }
+
+    pub fn ended(&mut self, exit: Exit) {
+        self.signal = match exit {
+            Exit::Code(_) => None,
+            Exit::Signal(signal) => Some(signal),
+        };
+    }
+}

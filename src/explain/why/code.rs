@@ -1,0 +1,100 @@
+//! The codes of verdicts, and what each says.
+
+use super::Verdict;
+use super::refusal::DIRECTORY;
+use crate::explain::words::Words;
+use serde::Serialize;
+
+/// Makes the codes, and pairs each with its two texts: what is wrong, and what mends it.
+macro_rules! codes {
+    ($($code:ident => $why:ident, $mend:ident;)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Code { $($code,)* }
+
+        impl Code {
+            pub const ALL: &[Self] = &[$(Self::$code,)*];
+
+            fn texts(self, words: &Words) -> (&'static str, &'static str) {
+                match self { $(Self::$code => (words.$why, words.$mend),)* }
+            }
+        }
+    };
+}
+
+codes! {
+    CommandNotFound => why_command_not_found, mend_command_not_found;
+    NotExecutable => why_not_executable, mend_not_executable;
+    NotExecutableByUser => why_not_executable_by_user, mend_not_executable_by_user;
+    MountedNoexec => why_mounted_noexec, mend_mounted_noexec;
+    InterpreterMissing => why_interpreter_missing, mend_interpreter_missing;
+    ScriptHasCrlf => why_script_has_crlf, mend_script_has_crlf;
+    ScriptHasBom => why_script_has_bom, mend_script_has_bom;
+    NoInterpreterLine => why_no_interpreter_line, mend_no_interpreter_line;
+    FileIsEmpty => why_file_is_empty, mend_file_is_empty;
+    WrongArchitecture => why_wrong_architecture, mend_wrong_architecture;
+    WorkdirNotADirectory => why_workdir_not_a_directory, mend_workdir_not_a_directory;
+    PortTaken => why_port_taken, mend_port_taken;
+    PortPrivileged => why_port_privileged, mend_port_privileged;
+    CouldNotStart => why_could_not_start, mend_could_not_start;
+    OutOfMemory => why_out_of_memory, mend_out_of_memory;
+    ChildOutOfMemory => why_child_out_of_memory, mend_out_of_memory;
+    HostOutOfMemory => why_host_out_of_memory, mend_host_out_of_memory;
+    MonitorKilled => why_monitor_killed, mend_monitor_killed;
+    HostRestarted => why_host_restarted, mend_host_restarted;
+    WentToBackground => why_went_to_background, mend_went_to_background;
+    NothingToRead => why_nothing_to_read, mend_nothing_to_read;
+    GraceRanOut => why_grace_ran_out, mend_grace_ran_out;
+    KilledBySignal => why_killed_by_signal, mend_killed_by_signal;
+    KilledFromElsewhere => why_killed_from_elsewhere, mend_killed_from_elsewhere;
+    Crashed => why_crashed, mend_crashed;
+    EndNotRecorded => why_end_not_recorded, mend_end_not_recorded;
+    ShellFoundNoCommand => why_shell_found_no_command, mend_shell_found_no_command;
+    ShellCouldNotExecute => why_shell_could_not_execute, mend_shell_could_not_execute;
+    LibraryMissing => why_library_missing, mend_library_missing;
+    ModuleMissing => why_module_missing, mend_module_missing;
+    FileMissing => why_file_missing, mend_file_missing;
+    VariableMissing => why_variable_missing, mend_variable_missing;
+    NameNotResolved => why_name_not_resolved, mend_name_not_resolved;
+    ConnectionRefused => why_connection_refused, mend_connection_refused;
+    ReadOnlyFileSystem => why_read_only_file_system, mend_read_only_file_system;
+    NoSpaceLeft => why_no_space_left, mend_no_space_left;
+    AddressInUse => why_address_in_use, mend_address_in_use;
+    PermissionDenied => why_permission_denied, mend_permission_denied;
+    ConfigurationRejected => why_configuration_rejected, mend_configuration_rejected;
+    ProgramFailed => why_program_failed, mend_program_failed;
+    Stopped => why_stopped, mend_stopped;
+    NothingListens => why_nothing_listens, mend_nothing_listens;
+    ListensOnLocalhost => why_listens_on_localhost, mend_listens_on_localhost;
+    ListensElsewhere => why_listens_elsewhere, mend_listens_elsewhere;
+    ExposedNotPublished => why_exposed_not_published, mend_exposed_not_published;
+    PublishedInVain => why_published_in_vain, mend_published_in_vain;
+    IgnoresSigterm => why_ignores_sigterm, mend_ignores_sigterm;
+    ShellForm => why_shell_form, mend_shell_form;
+    ScriptWithoutExec => why_script_without_exec, mend_script_without_exec;
+    TrapWaits => why_trap_waits, mend_trap_waits;
+    HandlerDoesNotExit => why_handler_does_not_exit, mend_handler_does_not_exit;
+}
+
+impl Verdict {
+    /// What is wrong, and what mends it: texts with places for `subject`, `found`, `advice` and more.
+    pub fn texts(&self, words: &Words) -> (&'static str, &'static str) {
+        let (why, mend) = self.code.texts(words);
+        match (self.code, &self.advice) {
+            (Code::NotExecutable, _) if self.found == DIRECTORY => (words.why_is_directory, words.mend_is_directory),
+            (Code::PortTaken, None) => (words.why_port_taken_by_unknown, mend),
+            (Code::CouldNotStart, None) => (why, words.mend_could_not_start_by_steps),
+            (Code::ProgramFailed, advice) => {
+                let why = if self.found.is_empty() { words.why_program_failed_silently } else { why };
+                (why, if advice.is_some() { words.mend_program_reports_signal } else { mend })
+            }
+            (Code::PermissionDenied, None) => (why, words.mend_permission_denied_somewhere),
+            (Code::ShellCouldNotExecute, None) => (why, words.mend_shell_could_not_execute_somewhere),
+            (Code::NameNotResolved, Some(_)) => (why, words.mend_name_without_network),
+            (Code::ConnectionRefused, None) => (why, words.mend_connection_refused_elsewhere),
+            (Code::IgnoresSigterm, None) => (words.why_ignores_deliberately, words.mend_ignores_deliberately),
+            (Code::MonitorKilled, None) => (why, words.mend_monitor_killed_by_somebody),
+            _ => (why, mend),
+        }
+    }
+}

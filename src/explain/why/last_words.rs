@@ -1,0 +1,305 @@
+//! What a program's last words tell of its end. The last line decides, and nothing before it: a program logs many things
+//! that did it no harm. What is told from words alone is told as a guess.
+
+use super::refusal::{DIRECTORY, Files};
+use super::shell::{self, Told};
+use super::{Code, Verdict, signal_name};
+use crate::container::logs;
+use crate::container::record::Container;
+use crate::container::request::Network;
+use crate::diag::Failure;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+/// More than any stack trace that is worth reading.
+const LINES: usize = 60;
+
+/// A longer line is cut.
+const LONGEST: usize = 300;
+
+/// The last lines that it printed since it was started and that say something, without what would change a terminal.
+pub fn lines(container: &Container, started: &str) -> Vec<String> {
+    let entries = logs::last(&container.log(), LINES);
+    // What an earlier run of the same container said tells nothing of this one.
+    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let started = time(started);
+    let own = entries.iter().filter(|entry| time(&entry.time) >= started);
+    let lines = own.map(|entry| plain(entry.log.trim_end()));
+    lines.filter(|line| !line.trim().is_empty()).collect()
+}
+
+/// Without escape sequences and other control characters, and not too long.
+fn plain(line: &str) -> String {
+    let mut text = String::new();
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\t' => text.push(c),
+            // A control sequence ends with a letter (ECMA-48, 5.4).
+            '\u{1b}' if chars.next_if_eq(&'[').is_some() => {
+                while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {}
+            }
+            c if c.is_control() => {}
+            c => text.push(c),
+        }
+        if text.chars().count() == LONGEST {
+            text.push('…');
+            break;
+        }
+    }
+    text
+}
+
+/// Words of C libraries, language runtimes and shells, and what they tell. The first that fits counts. Those in capitals are
+/// names of errors, which stand alone; others are compared in lower case.
+const WORDS: [(&str, Code); 59] = [
+    ("error while loading shared libraries", Code::LibraryMissing),
+    ("error loading shared library", Code::LibraryMissing),
+    ("error relocating ", Code::LibraryMissing),
+    ("version `glibc", Code::LibraryMissing),
+    ("cannot open shared object file", Code::LibraryMissing),
+    ("read-only file system", Code::ReadOnlyFileSystem),
+    ("EROFS", Code::ReadOnlyFileSystem),
+    ("no space left on device", Code::NoSpaceLeft),
+    ("ENOSPC", Code::NoSpaceLeft),
+    ("address already in use", Code::AddressInUse),
+    ("address in use", Code::AddressInUse),
+    ("EADDRINUSE", Code::AddressInUse),
+    ("bad address '", Code::NameNotResolved),
+    ("name or service not known", Code::NameNotResolved),
+    ("temporary failure in name resolution", Code::NameNotResolved),
+    ("name does not resolve", Code::NameNotResolved),
+    ("nodename nor servname", Code::NameNotResolved),
+    ("could not resolve host", Code::NameNotResolved),
+    ("couldn't resolve host", Code::NameNotResolved),
+    ("unable to resolve host", Code::NameNotResolved),
+    ("could not translate host name", Code::NameNotResolved),
+    ("host not found in upstream", Code::NameNotResolved),
+    ("unknown host", Code::NameNotResolved),
+    ("unknownhost", Code::NameNotResolved),
+    ("no such host", Code::NameNotResolved),
+    ("ENOTFOUND", Code::NameNotResolved),
+    ("EAI_AGAIN", Code::NameNotResolved),
+    ("getaddrinfo failed", Code::NameNotResolved),
+    ("failed to lookup address information", Code::NameNotResolved),
+    ("connection refused", Code::ConnectionRefused),
+    ("ECONNREFUSED", Code::ConnectionRefused),
+    ("parameter not set", Code::VariableMissing),
+    ("parameter null or not set", Code::VariableMissing),
+    ("unbound variable", Code::VariableMissing),
+    ("keyerror: '", Code::VariableMissing),
+    ("environment variable", Code::VariableMissing),
+    ("env var", Code::VariableMissing),
+    ("must specify", Code::VariableMissing),
+    ("need to specify", Code::VariableMissing),
+    ("must be set", Code::VariableMissing),
+    ("not specified", Code::VariableMissing),
+    ("is not set", Code::VariableMissing),
+    ("not defined", Code::VariableMissing),
+    ("is required", Code::VariableMissing),
+    ("is missing", Code::VariableMissing),
+    ("missing required", Code::VariableMissing),
+    ("modulenotfounderror", Code::ModuleMissing),
+    ("no module named", Code::ModuleMissing),
+    ("cannot find module", Code::ModuleMissing),
+    ("cannot find package", Code::ModuleMissing),
+    ("cannot load such file", Code::ModuleMissing),
+    ("classnotfoundexception", Code::ModuleMissing),
+    ("could not find or load main class", Code::ModuleMissing),
+    ("permission denied", Code::PermissionDenied),
+    ("operation not permitted", Code::PermissionDenied),
+    ("EACCES", Code::PermissionDenied),
+    ("no such file or directory", Code::FileMissing),
+    ("ENOENT", Code::FileMissing),
+    ("nosuchfileexception", Code::FileMissing),
+];
+
+/// Why a program ended with an error of its own.
+pub fn verdict(files: &Files, program: &str, code: i32, lines: &[String]) -> Result<Verdict, Failure> {
+    let Some(at) = telling(lines) else { return Ok(failed(program, code, "")) };
+    let line = lines[at].as_str();
+    let lower = line.to_lowercase();
+    let has = |words: &str| match words.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
+        true => line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == words),
+        false => lower.contains(words),
+    };
+    let told = |code: Code| WORDS.iter().any(|(words, told)| *told == code && has(words));
+    // What a shell or env ends with that could not execute a command (POSIX, "Exit Status for Commands").
+    if [126, 127].contains(&code)
+        && !told(Code::LibraryMissing)
+        && let Some(verdict) = not_executed(files, program, code, line)?
+    {
+        return Ok(verdict);
+    }
+    for (_, told) in WORDS.iter().filter(|(words, _)| has(words)) {
+        let verdict = Verdict::new(*told, program, line);
+        match told {
+            Code::VariableMissing => match variable(files, &lines[at..])? {
+                Some(name) => return Ok(verdict.advise(format!("-e {name}=…"))),
+                None => continue,
+            },
+            Code::NameNotResolved if files.container.record.request.network == Network::None => {
+                return Ok(verdict.advise("--network none"));
+            }
+            Code::ConnectionRefused => {
+                let own = ["localhost", "127.0.0.1", "::1"].into_iter().find(|own| line.contains(own));
+                return Ok(Verdict { advice: own.map(ToOwned::to_owned), ..verdict });
+            }
+            Code::PermissionDenied => return Ok(Verdict { advice: owner(files, line)?, ..verdict }),
+            // The file that is missing is the one that another file wants.
+            Code::FileMissing if configuration(files, line)?.is_some() => continue,
+            _ => return Ok(verdict),
+        }
+    }
+    if let Some(file) = configuration(files, line)? {
+        return Ok(Verdict::new(Code::ConfigurationRejected, program, line).advise(file));
+    }
+    Ok(failed(program, code, line))
+}
+
+fn failed(program: &str, code: i32, line: &str) -> Verdict {
+    let verdict = Verdict::new(Code::ProgramFailed, program, line);
+    // How a shell ends whose command was ended by a signal.
+    let signal = Some(code - 128).filter(|signal| (1..=31).contains(signal)).map(signal_name);
+    Verdict { advice: signal, ..verdict }
+}
+
+/// The last line, or that before a stack trace or a remark that ends with it.
+fn telling(lines: &[String]) -> Option<usize> {
+    let last = lines.len().checked_sub(1)?;
+    if let Some(trace) = lines.iter().rposition(|line| line.starts_with("goroutine ") && line.ends_with(':')) {
+        let is_panic = |line: &&String| line.starts_with("panic: ") || line.starts_with("fatal error: ");
+        return lines[..trace].iter().rposition(|line| is_panic(&line)).or(Some(last));
+    }
+    let is_remark = |line: &str| {
+        line.starts_with(char::is_whitespace)
+            || line.starts_with("Node.js v")
+            || line.starts_with("note: run with `RUST_BACKTRACE")
+            // The sums of dd.
+            || line.ends_with(" records in")
+            || line.ends_with(" records out")
+            || (line.contains(" bytes (") && line.contains(" copied, "))
+            || ["}", "]", ")"].contains(&line.trim())
+    };
+    lines.iter().rposition(|line| !is_remark(line)).or(Some(last))
+}
+
+/// Why a command was not executed, by the files where they tell, else by the shell's words.
+fn not_executed(files: &Files, program: &str, code: i32, line: &str) -> Result<Option<Verdict>, Failure> {
+    // What was to run may be a script whose interpreter `env` does not find.
+    let argv = files.container.spec()?.process().clone().unwrap_or_default().args().clone().unwrap_or_default();
+    let own = argv.first().map(String::as_str);
+    let commands = match shell::told(&argv) {
+        Some(Told::Text(text)) => shell::commands(text),
+        _ => Vec::new(),
+    };
+    let of_shell = commands.iter().filter_map(|command| command.first().copied());
+    let named = line.split([':', ' ', '\'', '"', '‘', '’', '`']).filter(|word| word.len() > 1);
+    let words = named.rev().chain(own).chain(of_shell);
+    for word in words.filter(|word| word.chars().any(char::is_alphanumeric)) {
+        match files.refusal_of_word(word)? {
+            Some(verdict) if verdict.code == Code::NotExecutable && verdict.found != DIRECTORY => {
+                let path = verdict.subject;
+                return Ok(Some(Verdict::new(Code::ShellCouldNotExecute, program, line).advise(path)));
+            }
+            Some(verdict) => return Ok(Some(verdict)),
+            None => {}
+        }
+    }
+    let lower = line.to_lowercase();
+    let told = match code {
+        127 if lower.contains("not found") || lower.contains("no such file") => Code::ShellFoundNoCommand,
+        126 if lower.contains("permission denied") || lower.contains("exec format error") => Code::ShellCouldNotExecute,
+        _ => return Ok(None),
+    };
+    Ok(Some(Verdict::new(told, program, line)))
+}
+
+/// A variable that the lines name, and that the container was not given.
+fn variable(files: &Files, lines: &[String]) -> Result<Option<String>, Failure> {
+    let env = files.env()?;
+    let is_name = |word: &&str| {
+        word.len() > 2
+            && word.starts_with(|c: char| c.is_ascii_uppercase())
+            && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    };
+    let is_set = |name: &&str| {
+        env.iter().any(|entry| entry.split_once('=').is_some_and(|(set, value)| set == *name && !value.is_empty()))
+    };
+    let line = lines.first().map_or("", String::as_str);
+    let words = lines.iter().flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let is_level =
+        |word: &&str| ["ERROR", "FATAL", "WARN", "WARNING", "INFO", "DEBUG", "CRITICAL", "PANIC"].contains(word);
+    // `sh: name: parameter not set` names one in any case.
+    let lower = line.strip_suffix(": parameter not set").or_else(|| line.strip_suffix(": parameter null or not set"));
+    let lower = lower.or_else(|| line.strip_suffix(": unbound variable"));
+    let by_shell = lower.and_then(|line| line.rsplit(": ").next()).filter(|name| !name.contains(' '));
+    let mut named = words.filter(is_name);
+    let found = by_shell.or_else(|| named.find(|word| !is_set(word) && !is_level(word)));
+    Ok(found.map(ToOwned::to_owned))
+}
+
+/// Absolute paths that the line names.
+fn paths(line: &str) -> impl Iterator<Item = &Path> {
+    let words = line.split(|c: char| c.is_whitespace() || "\"'`‘’()[],;".contains(c));
+    // `/etc/nginx/nginx.conf:12:`
+    words.map(|word| Path::new(word.split(':').next().unwrap_or_default())).filter(|path| path.is_absolute())
+}
+
+/// Whose the file is that the line names, and who the container's user is.
+fn owner(files: &Files, line: &str) -> Result<Option<String>, Failure> {
+    let process = files.container.spec()?.process().clone().unwrap_or_default();
+    let (uid, gid) = (process.user().uid(), process.user().gid());
+    for path in paths(line) {
+        // Where it is not there yet, its directory is what cannot be written to.
+        for path in path.ancestors() {
+            let Some(metadata) = files.find(path)?.and_then(|file| fs::metadata(file).ok()) else { continue };
+            let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.permissions().mode() & 0o7777);
+            return Ok(Some(format!("{uid}:{gid} ≠ {} {owner}:{group} {mode:o}", path.display())));
+        }
+    }
+    Ok(None)
+}
+
+/// A file of its configuration that the line complains of: one that the container has, named with a line's number or with a
+/// word of complaint.
+fn configuration(files: &Files, line: &str) -> Result<Option<String>, Failure> {
+    const ENDINGS: [&str; 8] = ["conf", "cnf", "cfg", "ini", "json", "toml", "yaml", "yml"];
+    const OF_EVERY_PROGRAM: [&str; 6] =
+        ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+    const COMPLAINTS: [&str; 12] = [
+        "error",
+        "invalid",
+        "unknown",
+        "unexpected",
+        "syntax",
+        "fail",
+        "parse",
+        "parsing",
+        "bad ",
+        "illegal",
+        "unrecognized",
+        "cannot",
+    ];
+    let lower = line.to_lowercase();
+    let complains = COMPLAINTS.iter().any(|word| lower.contains(word));
+    for path in paths(line) {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let is_configuration = path.starts_with("/etc") || ending.is_some_and(|ending| ENDINGS.contains(&ending));
+        let name = path.display().to_string();
+        let after =
+            line.split_once(&name).map_or("", |(_, after)| after).trim_start_matches(['"', '\'', '`', ')', '’']);
+        let has_line_number =
+            after.strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+                || lower.contains(" line ");
+        if is_configuration
+            && !OF_EVERY_PROGRAM.contains(&name.as_str())
+            && (complains || has_line_number)
+            && files.find(path)?.is_some_and(|file| file.is_file())
+        {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}

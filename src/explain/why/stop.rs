@@ -1,0 +1,226 @@
+//! Why `stop` will take long, foretold from what the kernel knows of the processes that would have to act.
+
+use super::refusal::Files;
+use super::shell::{self, Told};
+use super::{Code, Verdict, signal_name, status};
+use crate::container::processes;
+use crate::container::record::{Container, State};
+use crate::container::request;
+use crate::diag::Failure;
+use crate::sys::{On, process};
+use std::fs::{self, File};
+use std::io::Read;
+use std::thread;
+use std::time::Duration;
+
+/// A process as far as signals concern it.
+struct Process {
+    pid: i32,
+    parent: i32,
+    /// Its process group.
+    group: i32,
+    /// As `/proc/PID/stat` has it: `R`, `S`, `T`, …
+    state: char,
+    started: u64,
+    caught: u64,
+    blocked: u64,
+    ignored: u64,
+}
+
+impl Process {
+    fn read(pid: i32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let state = fields.next()?.chars().next()?;
+        let parent = fields.next()?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        let mask = |name| u64::from_str_radix(&status(pid, name)?, 16).ok();
+        let (caught, blocked, ignored) = (mask("SigCgt")?, mask("SigBlk")?, mask("SigIgn")?);
+        Some(Self { pid, parent, group, state, started: process::start_time(pid)?, caught, blocked, ignored })
+    }
+
+    fn has(mask: u64, signal: i32) -> bool {
+        mask >> (signal - 1) & 1 == 1
+    }
+
+    /// What is blocked is waited for in another way (signalfd, sigwait).
+    fn handles(&self, signal: i32) -> bool {
+        Self::has(self.caught | self.blocked, signal)
+    }
+
+    fn argv(&self) -> Vec<String> {
+        let bytes = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        text.trim_end_matches('\0').split('\0').map(ToOwned::to_owned).collect()
+    }
+
+    fn name(&self) -> String {
+        fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default().trim().to_owned()
+    }
+
+    /// Since it was born.
+    fn age(&self) -> Option<Duration> {
+        let uptime = fs::read_to_string("/proc/uptime").ok()?;
+        let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        Duration::try_from_secs_f64((uptime - self.started as f64 / ticks).max(0.0)).ok()
+    }
+}
+
+/// Programs that pass signals on to the first program that they started, and do nothing else.
+const INITS: [&str; 5] = ["minirun-init", "tini", "tini-static", "dumb-init", "catatonit"];
+
+/// The process that has to act on a signal to the first one: the first itself, or what an init passes it on to.
+fn payload(first: Process, all: &[Process]) -> Option<Process> {
+    if !INITS.contains(&first.name().as_str()) {
+        return Some(first);
+    }
+    let child = all.iter().filter(|process| process.parent == first.pid).min_by_key(|process| process.started)?;
+    Process::read(child.pid)
+}
+
+fn all(first: i32) -> Vec<Process> {
+    processes::pids(first).into_iter().filter_map(Process::read).collect()
+}
+
+/// The process that a signal has stopped: the first one, or one that it started, unless a shell has that as a job of its own.
+pub fn stopped(container: &Container, state: &State) -> Option<Verdict> {
+    let all = all(state.pid);
+    let first = all.iter().find(|process| process.pid == state.pid)?;
+    let is_it = |process: &&Process| process.state == 'T' && process.group == first.group;
+    let found = Some(first).filter(is_it).or_else(|| all.iter().find(is_it))?;
+    let inside = status(found.pid, "NSpid")?.split_whitespace().next_back()?.to_owned();
+    let name = &container.record.name;
+    let advice = match found.pid == first.pid {
+        true => format!("minirun kill -s CONT {name}"),
+        false => format!("minirun exec {name} kill -CONT {inside}"),
+    };
+    Some(Verdict::new(Code::Stopped, found.name(), inside).advise(advice))
+}
+
+/// Whether the container will not end when `stop` asks it to.
+pub fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, Failure> {
+    let container = files.container;
+    let asked = &container.record.request;
+    let signal = asked.stop_signal.as_deref().map_or(Ok(libc::SIGTERM), request::signal).unwrap_or(libc::SIGTERM);
+    if asked.stop_timeout == Some(0) || signal == libc::SIGKILL {
+        return Ok(None);
+    }
+    let Some(first) = Process::read(state.pid) else { return Ok(None) };
+    let all = all(state.pid);
+    let has_init = INITS.contains(&first.name().as_str());
+    let Some(payload) = payload(first, &all) else { return Ok(None) };
+    if payload.state == 'T' {
+        return Ok(None);
+    }
+    let argv = payload.argv();
+    let told = shell::told(&argv);
+    let name = signal_name(signal);
+    if payload.handles(signal) {
+        let Some(told) = told else { return Ok(None) };
+        return trap_that_delays(files, &payload, &told, signal);
+    }
+    if Process::has(payload.ignored, signal) {
+        return Ok(Some(Verdict::new(Code::IgnoresSigterm, name, payload.name())));
+    }
+    // Only the first process of a namespace is spared what a signal does to others.
+    if has_init {
+        return Ok(None);
+    }
+    let mut children = all.iter().filter(|process| process.parent == payload.pid);
+    // A shell can become one command only.
+    let child = children.next().filter(|_| children.next().is_none());
+    Ok(Some(match (told, child) {
+        (Some(Told::Text(text)), Some(child)) if !shell::has_loop(text) => {
+            Verdict::new(Code::ShellForm, name, text).advise(format!("exec {}", child.argv().join(" ")))
+        }
+        (Some(Told::Script(script)), Some(child)) if !has_loop(files, script)? => {
+            Verdict::new(Code::ScriptWithoutExec, name, script).advise(format!("exec {}", child.argv().join(" ")))
+        }
+        _ => Verdict::new(Code::IgnoresSigterm, name, payload.name()).advise("--init"),
+    }))
+}
+
+/// As much of a script as any person has written.
+const LONGEST_SCRIPT: u64 = 1 << 20;
+
+fn text_of(files: &Files, script: &str) -> Result<String, Failure> {
+    let file = files.find(&files.container.spec()?.process().clone().unwrap_or_default().cwd().join(script))?;
+    // It may be a pipe by now, which would keep us waiting.
+    let file = file.filter(|file| file.is_file()).and_then(|file| File::open(file).ok());
+    let mut text = Vec::new();
+    if let Some(file) = file {
+        file.take(LONGEST_SCRIPT).read_to_end(&mut text).on("read", script)?;
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn has_loop(files: &Files, script: &str) -> Result<bool, Failure> {
+    Ok(shell::has_loop(&text_of(files, script)?))
+}
+
+/// A child that is older is none of a loop that comes by every second.
+const LONG: Duration = Duration::from_millis(1500);
+
+/// A shell that handles the signal, but not before the command has ended that it waits for; or whose handler goes on.
+fn trap_that_delays(files: &Files, payload: &Process, told: &Told, signal: i32) -> Result<Option<Verdict>, Failure> {
+    let name = signal_name(signal);
+    let text = match told {
+        Told::Text(text) => (*text).to_owned(),
+        Told::Script(script) => text_of(files, script)?,
+        Told::Input => return Ok(None),
+    };
+    let ends = |action: &str| {
+        let action_of = |name: &str| function(&text, name).unwrap_or_default();
+        let all = format!("{action} {}", action_of(action.trim()));
+        all.split(|c: char| !c.is_alphanumeric())
+            .any(|word| ["exit", "kill", "exec", "return", "break"].contains(&word))
+    };
+    if let Some(action) = shell::trap_action(&text, signal)
+        && !ends(&action)
+    {
+        return Ok(Some(Verdict::new(Code::HandlerDoesNotExit, name, action)));
+    }
+    let Some(child) = foreground_child(payload, &text) else { return Ok(None) };
+    // Whether it stays shows only after a while.
+    let age = child.age().unwrap_or_default();
+    if age < LONG {
+        thread::sleep(LONG - age);
+        let now = foreground_child(payload, &text);
+        if now.is_none_or(|now| (now.pid, now.started) != (child.pid, child.started)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Verdict::new(Code::TrapWaits, name, child.argv().join(" "))))
+}
+
+/// The body of a shell function, if the text has one of this name.
+fn function<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let at = text.find(&format!("{name}()")).or_else(|| text.find(&format!("{name} ()"))).filter(|_| is_name)?;
+    let body = &text[at..];
+    Some(body.split_once('}').map_or(body, |(body, _)| body))
+}
+
+/// The child that a shell waits for: its youngest, unless that was started in the background. A shell without job control
+/// lets those ignore SIGINT and SIGQUIT (POSIX, "Asynchronous Lists"); but a server may handle these all the same.
+fn foreground_child(shell: &Process, text: &str) -> Option<Process> {
+    if waits_for_background(shell, text) {
+        return None;
+    }
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", shell.pid)).ok()?;
+    let children = children.split_whitespace().filter_map(|pid| Process::read(pid.parse().ok()?));
+    let youngest = children.max_by_key(|child| (child.started, child.pid))?;
+    let ignores = |process: &Process, signal| Process::has(process.ignored, signal);
+    let in_background = ignores(&youngest, libc::SIGINT) && ignores(&youngest, libc::SIGQUIT);
+    (!in_background && youngest.group == shell.group).then_some(youngest)
+}
+
+/// Whether the shell is in its builtin `wait`, which a signal interrupts.
+fn waits_for_background(shell: &Process, text: &str) -> bool {
+    let call = fs::read_to_string(format!("/proc/{}/syscall", shell.pid)).unwrap_or_default();
+    let number = call.split_whitespace().next().and_then(|number| number.parse::<i64>().ok());
+    // ash and dash wait for a command in wait4, and for a signal in their builtin. bash has one call for both.
+    let has_wait = || text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "wait");
+    number != Some(libc::SYS_wait4) || (shell.name() == "bash" && has_wait())
+}
