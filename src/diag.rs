@@ -1,5 +1,6 @@
 //! What an error owes its reader: the subject (its `Display`), the cause (its `source` chain), a hint, an exit code.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 /// The engine itself failed (Docker's code for it).
@@ -47,23 +48,68 @@ pub fn in_one_line(error: &dyn Error) -> String {
     text
 }
 
+/// Text that a stranger wrote (an image's config, a file name), safe to show on a terminal: control characters and those
+/// that reorder the line (Unicode's bidirectional controls) become escapes, as `\x1b`.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let reorders = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_unsafe = |c: char| c.is_control() || reorders(c);
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\n' => safe += "\\n",
+            '\r' => safe += "\\r",
+            '\t' => safe += "\\t",
+            c if is_unsafe(c) && u32::from(c) < 0x100 => safe += &format!("\\x{:02x}", u32::from(c)),
+            c if is_unsafe(c) => safe += &format!("\\u{{{:x}}}", u32::from(c)),
+            c => safe.push(c),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// [`printable`], but for the breaks between lines that are our own.
+fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
+}
+
 /// Prints `error:`, `cause:` and `hint:` lines to standard error.
 pub fn report(error: &dyn Diagnose) {
     if error.is_told() {
         return;
     }
-    let mut text = format!("error: {error}\n");
+    let mut text = format!("error: {}\n", printable_lines(&error.to_string()));
     let mut cause = error.source();
     while let Some(inner) = cause {
-        text += &format!("cause: {inner}\n");
+        text += &format!("cause: {}\n", printable_lines(&inner.to_string()));
         cause = inner.source();
     }
     if let Some(hint) = error.hint() {
         for (i, line) in hint.lines().enumerate() {
             text += if i == 0 { "hint:  " } else { "       " };
-            text += line;
+            text += &printable(line);
             text.push('\n');
         }
     }
     eprint!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn what_would_command_a_terminal_is_escaped() {
+        for (text, shown) in [
+            ("plain, и не только: ☃", "plain, и не только: ☃"),
+            ("\u{1b}]0;title\u{7}", r"\x1b]0;title\x07"),
+            ("a\nb\tc\rd\u{7f}", r"a\nb\tc\rd\x7f"),
+            ("\u{9b}2J", r"\x9b2J"),
+            ("gnp\u{202e}exe", r"gnp\u{202e}exe"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+    }
 }

@@ -1,13 +1,16 @@
 //! `run --explain`: each step as it is carried out, from the plan itself.
 
+use super::human;
 use crate::container::launch::Listener;
 use crate::container::plan::Plan;
 use crate::container::step::{Mount, Step};
+use crate::diag::printable;
 use crate::explain::by_hand::{self, Surroundings};
 use crate::explain::reason;
 use crate::explain::words::{Language, fill};
 use crate::userns::{IdMap, Origin};
 use clap::ValueEnum;
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -51,7 +54,8 @@ struct Line {
     commands: Vec<String>,
 }
 
-const WIDTH: usize = 96;
+/// Where standard error is no terminal.
+const WIDTH: usize = 100;
 
 impl Told {
     pub fn new(how: Explain, language: Language, store: PathBuf, directory: PathBuf) -> Self {
@@ -84,29 +88,16 @@ impl Told {
             return;
         }
         let call = if objects.len() == 1 { told.call } else { format!("{kind}({})", objects.join(", ")) };
+        let width = tcgetwinsize(rustix::stdio::stderr()).map_or(WIDTH, |size| usize::from(size.ws_col));
+        // What stands to the left of a line, at most.
+        let wrap = |text: &str| human::wrapped(&printable(text), width.saturating_sub(9).max(20));
         eprintln!("{:>3}  {}", told.step, wrap(&call).join("\n         "));
         let took = told.micros.map(|micros| format!(" ({micros} µs)")).unwrap_or_default();
         eprintln!("     ↳ {}", wrap(&(told.why + &took)).join("\n       "));
         for command in &told.commands {
-            eprintln!("     $ {command}");
+            eprintln!("     $ {}", printable(command));
         }
     }
-}
-
-/// Breaks at blanks; a word that is too long stands alone.
-fn wrap(text: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.chars().count() + word.chars().count() < WIDTH => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 impl Listener for Told {

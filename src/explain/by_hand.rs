@@ -5,6 +5,7 @@ use super::reason;
 use super::words::{Language, fill};
 use crate::container::plan::Plan;
 use crate::container::step::{self, Mount, Step};
+use crate::diag::printable;
 use crate::userns::IdMap;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Serialize;
@@ -329,12 +330,23 @@ fn payload(plan: &Plan, around: &Surroundings, language: Language) -> Part {
     part
 }
 
-/// As one word of a shell.
+/// As one word of a shell. What a terminal would obey stands there by its number: whoever prints the script is safe.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        return word.to_owned();
     }
+    let mut text = String::from("'");
+    for c in word.chars() {
+        match c {
+            '\'' => text += r"'\''",
+            '\n' | '\t' => text.push(c),
+            c if printable(c.encode_utf8(&mut [0; 4])) != c.to_string() => {
+                let bytes: String = c.to_string().bytes().map(|byte| format!("\\{byte:03o}")).collect();
+                text += &format!("'\"$(printf '{bytes}')\"'");
+            }
+            c => text.push(c),
+        }
+    }
+    text + "'"
 }

@@ -1,5 +1,7 @@
 //! What the explaining commands say, in each language that they speak. A text that one language lacks does not compile.
 
+use crate::diag::printable;
+
 /// A language that the explaining commands speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
@@ -59,12 +61,12 @@ pub const READ_ONLY_LAYERS: Noun = Noun {
 };
 pub const LAYERS: Noun = Noun { english: &["layer", "layers"], russian: &["слой", "слоя", "слоёв"] };
 
-/// Puts values in the places of `{}`, in their order.
+/// Puts values in the places of `{}`, in their order. Values may come from a stranger's image: a terminal obeys none.
 pub fn fill(text: &str, values: &[&dyn std::fmt::Display]) -> String {
     let mut parts = text.split("{}");
     let mut filled = parts.next().unwrap_or_default().to_owned();
     for (part, value) in parts.zip(values) {
-        filled += &value.to_string();
+        filled += &printable(&value.to_string());
         filled += part;
     }
     filled
