@@ -208,10 +208,14 @@ fn where_each_word_comes_from() {
     sandbox.ok(&["run", "--network", "none", "--name", "as-made", "worded"]);
     sandbox.ok(&["run", "--network", "none", "--name", "told", "worded", "three"]);
     sandbox.ok(&["run", "--network", "none", "--name", "other", "--entrypoint", "true", "worded", "four"]);
-    let argv = |name: &str| json(&sandbox, name)["argv"].to_string();
-    assert_eq!(argv("as-made"), r#"[["echo","imageEntrypoint"],["one","imageEntrypoint"],["two","imageCmd"]]"#);
-    assert_eq!(argv("told"), r#"[["echo","imageEntrypoint"],["one","imageEntrypoint"],["three","commandLine"]]"#);
-    assert_eq!(argv("other"), r#"[["true","entrypointOption"],["four","commandLine"]]"#);
+    let argv = |name: &str| {
+        let words = json(&sandbox, name)["argv"].as_array().unwrap().clone();
+        let words = words.iter().map(|word| format!("{} {}", word["word"], word["origin"]).replace('"', ""));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(argv("as-made"), "echo image-entrypoint, one image-entrypoint, two image-cmd");
+    assert_eq!(argv("told"), "echo image-entrypoint, one image-entrypoint, three command-line");
+    assert_eq!(argv("other"), "true entrypoint-option, four command-line");
     let text = sandbox.ok(&["why", "told"]);
     assert!(text.contains("three   from the command line") && text.contains("told ended with 0"), "{text}");
 }

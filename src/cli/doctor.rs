@@ -1,9 +1,10 @@
 //! What this host gives and lacks: doctor.
 
-use super::Context;
-use crate::diag::{Diagnose, Failure};
+use super::{Context, json};
+use crate::diag::Failure;
 use crate::explain::host::{self, Finding, Verdict};
 use clap::Args;
+use serde::Serialize;
 
 #[derive(Args)]
 pub struct Doctor {
@@ -12,18 +13,18 @@ pub struct Doctor {
     json: bool,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the findings cannot be written as JSON")]
-struct Unwritable(#[from] serde_json::Error);
-
-impl Diagnose for Unwritable {}
+#[derive(Serialize)]
+struct Found {
+    can_run: bool,
+    findings: Vec<Finding>,
+}
 
 impl Doctor {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         let findings = host::look(&context.store);
         let able = host::can_run(&findings);
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&findings).map_err(Unwritable)?);
+            json::print(&Found { can_run: able, findings })?;
         } else {
             print(&findings);
             println!("\n{}", if able { "Containers can run here." } else { "Containers cannot run here yet." });

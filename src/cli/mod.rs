@@ -10,6 +10,7 @@ mod group;
 mod human;
 mod image;
 mod inspect;
+mod json;
 mod login;
 mod logs;
 mod manifest;

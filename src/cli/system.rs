@@ -1,15 +1,16 @@
 //! All of minirun at once: system df, system reset, info, version.
 
-use super::{Context, human};
+use super::{Context, human, json};
 use crate::container::record::Container;
 use crate::container::stop_all::{running, stop_all};
 use crate::diag::{Diagnose, Failure};
-use crate::explain::disk;
+use crate::explain::disk::{self, Kind, Share};
 use crate::image;
 use crate::store::{Store, StoreError};
 use crate::sys::{On, SysError};
 use crate::userns::{self, IdMap};
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -48,8 +49,6 @@ enum SystemError {
         #[source]
         source: SysError,
     },
-    #[error("the sizes cannot be written as JSON")]
-    Json(#[from] serde_json::Error),
     #[error(transparent)]
     Sys(#[from] SysError),
 }
@@ -59,7 +58,7 @@ impl Diagnose for SystemError {
         match self {
             Self::NobodyToAsk => Some("if it is meant: minirun system reset --force".into()),
             Self::NotRemoved { source, .. } => StoreError::Sys(source.clone()).hint(),
-            Self::Json(_) | Self::Sys(_) => None,
+            Self::Sys(_) => None,
         }
     }
 }
@@ -74,24 +73,45 @@ impl Command {
     }
 }
 
+#[derive(Serialize)]
+struct Usage {
+    shares: Vec<Share>,
+}
+
+fn title(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Images => "Images",
+        Kind::Containers => "Containers",
+        Kind::Volumes => "Volumes",
+        Kind::BuildCache => "Build cache",
+        Kind::Records => "Records",
+    }
+}
+
 fn df(arguments: &DfArgs, store: &Store) -> Result<u8, Failure> {
     userns::enter(store)?;
     let shares = disk::usage(store)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&shares).map_err(SystemError::from)?);
+        json::print(&Usage { shares })?;
         return Ok(0);
     }
-    let count = |number: usize, of: &str| if of == "Records" { String::new() } else { number.to_string() };
+    let count = |number: usize, of: Kind| if of == Kind::Records { String::new() } else { number.to_string() };
     let mut rows: Vec<Vec<String>> = shares
         .iter()
         .map(|share| {
             let percent = (share.reclaimable * 100).checked_div(share.size).unwrap_or(0);
             let reclaimable = format!("{} ({percent}%)", human::size(share.reclaimable));
             let size = human::size(share.size);
-            vec![share.kind.into(), count(share.total, share.kind), count(share.active, share.kind), size, reclaimable]
+            vec![
+                title(share.kind).into(),
+                count(share.total, share.kind),
+                count(share.active, share.kind),
+                size,
+                reclaimable,
+            ]
         })
         .collect();
-    let all = |of: fn(&disk::Share) -> u64| human::size(shares.iter().map(of).sum());
+    let all = |of: fn(&Share) -> u64| human::size(shares.iter().map(of).sum());
     rows.push(vec!["All".into(), String::new(), String::new(), all(|s| s.size), all(|s| s.reclaimable)]);
     print!("{}", human::table(&["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"], &rows));
     Ok(0)

@@ -51,7 +51,7 @@ pub const APT_CONFIG: &str = "/dev/apt.conf";
 
 /// Where a word of the command comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// `--entrypoint`.
     EntrypointOption,

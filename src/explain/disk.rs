@@ -12,10 +12,20 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Images,
+    Containers,
+    Volumes,
+    BuildCache,
+    Records,
+}
+
 /// One kind of thing in the store.
 #[derive(Debug, Serialize)]
 pub struct Share {
-    pub kind: &'static str,
+    pub kind: Kind,
     pub total: usize,
     /// Those in use: by a container, or running.
     pub active: usize,
@@ -35,24 +45,24 @@ pub fn usage(store: &Store) -> Result<Vec<Share>, Failure> {
     let cached = cache::usage(store)?;
     let mut shares = vec![
         Share {
-            kind: "Images",
+            kind: Kind::Images,
             total: images.images.len(),
             active: images.images.iter().filter(|image| !image.containers.is_empty()).count(),
             size: images.total.saturating_sub(cached.layers),
             reclaimable: images.reclaimable.saturating_sub(cached.layers),
         },
-        directories(store, "Containers", "containers", &running)?,
-        directories(store, "Volumes", "volumes", &mounted)?,
-        Share { kind: "Build cache", total: cached.entries, active: 0, size: cached.size, reclaimable: cached.size },
+        directories(store, Kind::Containers, "containers", &running)?,
+        directories(store, Kind::Volumes, "volumes", &mounted)?,
+        Share { kind: Kind::BuildCache, total: cached.entries, active: 0, size: cached.size, reclaimable: cached.size },
     ];
     let counted: u64 = shares.iter().map(|share| share.size).sum();
     let rest = blocks(&store.root)?.saturating_sub(counted);
-    shares.push(Share { kind: "Records", total: 0, active: 0, size: rest, reclaimable: 0 });
+    shares.push(Share { kind: Kind::Records, total: 0, active: 0, size: rest, reclaimable: 0 });
     Ok(shares)
 }
 
 /// The directories in a part of the store, one for each thing of a kind.
-fn directories(store: &Store, kind: &'static str, part: &str, in_use: &HashSet<String>) -> Result<Share, SysError> {
+fn directories(store: &Store, kind: Kind, part: &str, in_use: &HashSet<String>) -> Result<Share, SysError> {
     let entries = fs::read_dir(store.path(part)).into_iter().flatten().flatten();
     let directories: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     let mut share = Share { kind, total: directories.len(), active: 0, size: 0, reclaimable: 0 };

@@ -23,8 +23,14 @@ pub struct Reasons {
     pub phase: String,
     pub exit_code: i32,
     /// Each word that ran, and where it comes from.
-    pub argv: Vec<(String, Origin)>,
+    pub argv: Vec<Word>,
     pub verdicts: Vec<Verdict>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Word {
+    pub word: String,
+    pub origin: Origin,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,6 +100,7 @@ pub fn look(store: &Store, container: &Container) -> Result<Reasons, Failure> {
         Phase::Exited => verdicts.extend(end::ended(&files, &state, &argv)?),
         Phase::Created => {}
     }
+    let argv = argv.into_iter().map(|(word, origin)| Word { word, origin }).collect();
     Ok(Reasons { phase: state.phase.to_string(), exit_code: state.exit_code, argv, verdicts })
 }
 

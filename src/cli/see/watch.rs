@@ -1,6 +1,6 @@
 //! `watch`: copy-on-write, live.
 
-use super::super::{Context, human};
+use super::super::{Context, human, json};
 use super::Telling;
 use crate::container::record::Container;
 use crate::diag::{Diagnose, Failure};
@@ -48,7 +48,7 @@ impl WatchArgs {
             let events = if is_due || !goes_on { watch.look() } else { Vec::new() };
             for event in events {
                 let line = match self.telling.json {
-                    true => serde_json::to_string(&event).map_err(super::Unwritable)?,
+                    true => json::line(&event)?,
                     false => told(&event, watch.size(), words),
                 };
                 if writeln!(output, "{line}").and_then(|()| output.flush()).is_err() {

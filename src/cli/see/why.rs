@@ -1,11 +1,11 @@
 //! `why`: reasons instead of states.
 
-use super::super::Context;
+use super::super::{Context, json};
 use super::Telling;
 use crate::container::record::Container;
 use crate::container::spec::Origin;
 use crate::diag::Failure;
-use crate::explain::why::{self, Code, Reasons, Verdict};
+use crate::explain::why::{self, Code, Reasons, Verdict, Word};
 use crate::explain::words::{Language, Words, fill};
 use crate::userns;
 use clap::Args;
@@ -23,7 +23,7 @@ impl WhyArgs {
         let container = Container::find(&context.store, &self.container)?;
         let reasons = why::look(&context.store, &container)?;
         if self.telling.json {
-            super::print_json(&reasons)?;
+            json::print(&reasons)?;
         } else {
             print!("{}", told(&reasons, &container.record.name, self.telling.speech.language()));
         }
@@ -34,8 +34,8 @@ impl WhyArgs {
 fn told(reasons: &Reasons, name: &str, language: Language) -> String {
     let words = language.words();
     let mut text = String::new();
-    let width = reasons.argv.iter().map(|(word, _)| word.chars().count()).max().unwrap_or(0).min(40);
-    for (index, (word, origin)) in reasons.argv.iter().enumerate() {
+    let width = reasons.argv.iter().map(|Word { word, .. }| word.chars().count()).max().unwrap_or(0).min(40);
+    for (index, Word { word, origin }) in reasons.argv.iter().enumerate() {
         let from = match origin {
             Origin::EntrypointOption => words.from_entrypoint_option,
             Origin::ImageEntrypoint => words.from_image_entrypoint,

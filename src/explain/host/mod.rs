@@ -27,7 +27,6 @@ pub struct Finding {
     pub verdict: Verdict,
     pub found: String,
     /// What to type so that it is mended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub mend: Option<String>,
 }
 

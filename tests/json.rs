@@ -1,0 +1,89 @@
+//! JSON: what each command prints is what docs/json.md says.
+
+mod common;
+
+use common::Sandbox;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// A section's table: each field's path, and the types that it may have.
+fn documented(section: &str) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md")).expect("docs/json.md");
+    let heading = format!("## {section}");
+    let lines = text.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("## "));
+    let rows = lines.filter_map(|line| line.strip_prefix("| `"));
+    let fields = rows.filter_map(|row| {
+        let (path, rest) = row.split_once("` | ")?;
+        Some((path.to_owned(), rest.split(" | ").next()?.to_owned()))
+    });
+    let fields: BTreeMap<_, _> = fields.collect();
+    assert!(!fields.is_empty(), "docs/json.md has no table in a section {section:?}");
+    fields
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "list",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Every field that was printed stands in its section's table, with its type.
+fn check(section: &str, printed: &Value) {
+    let fields = documented(section);
+    assert_eq!(printed["format"], 1, "{section}: {printed}");
+    look(section, "", printed, &fields);
+}
+
+fn look(section: &str, path: &str, value: &Value, fields: &BTreeMap<String, String>) {
+    match value {
+        Value::Object(object) if !fields.contains_key(path) => {
+            for (name, value) in object {
+                let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+                let free = below("*");
+                let is_free = fields.keys().any(|field| field.starts_with(&free));
+                let known = fields.keys().any(|field| field.starts_with(&below(name)));
+                let path = if is_free && !known { free } else { below(name) };
+                look(section, &path, value, fields);
+            }
+        }
+        Value::Array(list) if !fields.contains_key(path) => {
+            let below = format!("{path}[]");
+            let is_known = fields.keys().any(|field| field.starts_with(&below));
+            assert!(is_known, "docs/json.md, {section}: no {below}");
+            list.iter().for_each(|value| look(section, &below, value, fields));
+        }
+        Value::Null if fields.keys().any(|field| field.starts_with(&format!("{path}."))) => {
+            let types = fields.get(path).map(String::as_str).unwrap_or_default();
+            assert!(types.split(" or ").any(|one| one == "null"), "docs/json.md, {section}: {path} is null");
+        }
+        _ => {
+            let types = fields.get(path).unwrap_or_else(|| panic!("docs/json.md, {section}: no {path}"));
+            let is = type_of(value);
+            assert!(
+                types.split(" or ").any(|one| one == is),
+                "docs/json.md, {section}: {path} is {value}, not {types}"
+            );
+        }
+    }
+}
+
+fn printed(sandbox: &Sandbox, words: &[&str]) -> Value {
+    let said = sandbox.run(words).stdout;
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{words:?}: {error}: {said}"))
+}
+
+#[test]
+fn what_is_printed_is_documented() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.run(&["run", "--network", "none", "--name", "failed", "alpine", "sh", "-c", "exit 3"]);
+    check("minirun why", &printed(&sandbox, &["why", "--json", "failed"]));
+    check("minirun doctor", &printed(&sandbox, &["doctor", "--json"]));
+    check("minirun system df", &printed(&sandbox, &["system", "df", "--json"]));
+}
