@@ -6,7 +6,6 @@ use common::{Sandbox, wait_until};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::process::Command;
-use std::time::Duration;
 
 /// `layered`: alpine, a second layer that changes, deletes and adds, and a container `top` that does so again.
 fn layered() -> Sandbox {
@@ -187,63 +186,4 @@ fn du(path: &str) -> u64 {
     let output = Command::new("du").args(["-s", "--block-size=1", path]).output().expect("du");
     let text = String::from_utf8_lossy(&output.stdout);
     text.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("du {path}: {output:?}"))
-}
-
-#[test]
-fn watch_tells_within_a_second_what_is_written_where() {
-    let sandbox = Sandbox::with_alpine();
-    let mount = format!("{}:/mnt", sandbox.file("mounted").display());
-    let script = "trap exit TERM; while :; do sleep 0.1; done";
-    sandbox.ok(&["run", "-d", "--network", "none", "--name", "top", "-v", &mount, "alpine", "sh", "-c", script]);
-    let mut watch = sandbox.command(&["watch", "--json", "top"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let lines = std::io::BufRead::lines(std::io::BufReader::new(watch.stdout.take().unwrap()));
-    let (tell, told) = std::sync::mpsc::channel::<Value>();
-    let reader = std::thread::spawn(move || {
-        for line in lines.map_while(Result::ok) {
-            let _ = tell.send(serde_json::from_str(&line).unwrap());
-        }
-    });
-    // What was there before it looked first is not told, so it must have looked.
-    sandbox.ok(&["exec", "top", "touch", "/begun"]);
-    let mut seen = told.recv_timeout(Duration::from_millis(200));
-    while seen.is_err() {
-        sandbox.ok(&["exec", "top", "touch", "/begun"]);
-        seen = told.recv_timeout(Duration::from_millis(200));
-    }
-    while told.recv_timeout(Duration::from_millis(500)).is_ok() {}
-
-    let expect = |script: &str, expected: &[(&str, &str)]| {
-        sandbox.ok(&["exec", "top", "sh", "-c", script]);
-        for (path, what) in expected {
-            let event = told.recv_timeout(Duration::from_secs(1)).unwrap_or_else(|_| panic!("{script}: no {what}"));
-            let found = match &event["what"] {
-                Value::String(name) => name.clone(),
-                other => other.to_string(),
-            };
-            assert_eq!((event["path"].as_str().unwrap(), found.as_str()), (*path, *what), "{script}: {event}");
-        }
-    };
-    expect("echo more >>/etc/motd", &[("/etc/motd", r#"{"copy-up":{"layer":1}}"#)]);
-    expect("echo more >>/etc/motd", &[("/etc/motd", "write")]);
-    expect("echo new >/new", &[("/new", "create")]);
-    expect("rm /new", &[("/new", "remove")]);
-    expect("rm /etc/issue", &[("/etc/issue", "delete")]);
-    expect("echo volume >/mnt/file", &[("/mnt/file", "volume-write")]);
-    expect("echo brief >/brief; rm /brief", &[("/brief", "came-and-went")]);
-    expect("mkdir -p /made/below", &[("/made", "create"), ("/made/below", "create")]);
-    expect("echo deep >/made/below/file", &[("/made/below/file", "create")]);
-    expect("echo more >>/made/below/file", &[("/made/below/file", "write")]);
-    // A directory that went and came again is listened to as before.
-    expect("rm -r /made", &[("/made", "remove"), ("/made/below", "remove"), ("/made/below/file", "remove")]);
-    expect("mkdir /made", &[("/made", "create")]);
-    expect("echo again >/made/file; rm /made/file", &[("/made/file", "came-and-went")]);
-    // Who writes is told while the file is open.
-    sandbox.ok(&["exec", "-d", "top", "sh", "-c", "exec 3>/held; exec sleep 600"]);
-    let held = told.recv_timeout(Duration::from_secs(2)).unwrap();
-    assert_eq!(held["path"], "/held");
-    assert!(held["by"].as_str().is_some_and(|by| by.starts_with("sleep (") || by.starts_with("sh (")), "{held}");
-    sandbox.ok(&["stop", "-t", "1", "top"]);
-    assert!(watch.wait().unwrap().success(), "it ends with the container");
-    reader.join().unwrap();
-    assert!(sandbox.fails(1, &["watch", "top"]).contains("is not running"));
 }

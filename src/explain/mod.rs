@@ -7,6 +7,7 @@ pub mod disk;
 mod excess;
 pub mod ghosts;
 pub mod host;
+mod mounts;
 mod notice;
 pub mod probe;
 pub mod reason;

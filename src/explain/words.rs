@@ -203,11 +203,17 @@ words! {
     why_shell_form: "`minirun stop` will take its whole ten seconds: the first process is a shell, which does not pass {} on to: {}", "`minirun stop` займёт все десять секунд: первый процесс — оболочка, а она не передаёт {} дальше: {}";
     mend_shell_form: "write the command as a list, CMD [\"…\"], or begin it with exec: {}", "запишите команду списком, CMD [\"…\"], или начните её с exec: {}";
 
-    size_from_layer: "{} from layer {}", "{} из слоя {}";
+    size_from_layer: "{} in layer {}", "{} в слое {}";
     whiteout_in_layer: "whiteout: a layer still has it", "whiteout: в слое он остался";
     nothing_is_left: "no layer has it: nothing is left", "ни в одном слое его нет: ничего не осталось";
-    not_in_the_layer: "{}, not in the layer", "{}, не в слое";
-    layer_holds: "the layer holds {}", "в слое {}";
+    in_a_volume: "in a volume, not in the layer", "в томе, не в слое";
+    in_memory: "in memory (tmpfs), not in the layer", "в памяти (tmpfs), не в слое";
+    layer_holds: "→ the writable layer holds {} on disk", "→ в слое для записи {} на диске";
+    watch_begun: "watching what {} changes in: {}. Times are UTC; Ctrl-C ends this, not the container.", "наблюдаем, что меняет {} в: {}. Время по UTC; Ctrl-C остановит наблюдение, а не контейнер.";
+    watched_volume: "volume {}", "том {}";
+    watched_tmpfs: "tmpfs {}", "tmpfs {}";
+    head_time: "TIME", "ВРЕМЯ";
+    head_path: "PATH", "ПУТЬ";
 
     head_attempt: "TRIED FROM INSIDE", "ИСПЫТАНО ИЗНУТРИ";
     head_call: "CALL", "ВЫЗОВ";
