@@ -108,7 +108,7 @@ fn explain_counts_what_diff_and_du_count() {
 #[test]
 fn compare_tells_an_image_and_a_container_apart() {
     let sandbox = layered();
-    let told = &json(&sandbox, &["compare", "--json", "layered", "top"])["kinds"];
+    let told = &json(&sandbox, &["compare", "--json", "layered", "top"]);
     let columns = ["frozen", "decided", "while_it_runs"].map(|column| told[column].as_object().unwrap());
     let mut names = HashSet::new();
     for name in columns.iter().flat_map(|column| column.keys()) {
@@ -130,7 +130,7 @@ fn compare_tells_an_image_and_a_container_apart() {
         let inside = link(sandbox.ok(&["exec", "top", "readlink", &format!("/proc/self/ns/{kind}")]));
         let outside = link(std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap().to_string_lossy().into_owned());
         assert_eq!((&numbers["container"], &numbers["host"]), (&inside.into(), &outside.into()), "{kind}");
-        assert_eq!(numbers["isItsOwn"], true, "{kind}");
+        assert_eq!(numbers["is_its_own"], true, "{kind}");
     }
     let runs = &columns[2];
     assert_eq!(runs["first_process"].to_string(), sandbox.look("top", "{{.State.Pid}}"));
@@ -145,7 +145,7 @@ fn compare_tells_an_image_and_a_container_apart() {
     told_addresses.sort_unstable();
     assert_eq!(told_addresses, inside);
     // Said the other way round it is the same; in Russian it is all there too.
-    assert_eq!(&json(&sandbox, &["compare", "--json", "top", "layered"])["kinds"]["frozen"], &told["frozen"]);
+    assert_eq!(&json(&sandbox, &["compare", "--json", "top", "layered"])["frozen"], &told["frozen"]);
     let russian = sandbox.ok(&["compare", "--lang", "ru", "layered", "top"]);
     assert!(russian.contains("ЗАМОРОЖЕНО В ОБРАЗЕ") && !russian.contains("   ?"), "{russian}");
     let said = sandbox.fails(1, &["compare", "layred", "top"]);
@@ -164,7 +164,7 @@ fn compare_tells_an_image_and_a_container_apart() {
 fn two_containers_share_what_is_on_disk_once() {
     let sandbox = layered();
     sandbox.ok(&["run", "-d", "--network", "none", "--name", "beside", "layered", "sleep", "1000"]);
-    let told = &json(&sandbox, &["compare", "--json", "top", "beside"])["alike"];
+    let told = &json(&sandbox, &["compare", "--json", "top", "beside"]);
     assert_eq!(told["shared"].as_array().unwrap().len(), 2);
     if let Some(cached) = told["shared_in_page_cache"].as_u64() {
         // Whoever ran has read busybox and its loader, and nothing is there twice.
@@ -176,7 +176,7 @@ fn two_containers_share_what_is_on_disk_once() {
         assert_eq!(side["private_on_disk"], side["writable_on_disk"]);
         assert_eq!(side["private_on_disk"], du(side["decided"]["writable_directory"].as_str().unwrap()));
     }
-    let images = &json(&sandbox, &["compare", "--json", "alpine", "layered"])["alike"];
+    let images = &json(&sandbox, &["compare", "--json", "alpine", "layered"]);
     assert_eq!(images["shared"].as_array().unwrap().len(), 1);
     assert_eq!(images["sides"][1]["layers"].as_array().unwrap().len(), 1);
 }
@@ -186,4 +186,155 @@ fn du(path: &str) -> u64 {
     let output = Command::new("du").args(["-s", "--block-size=1", path]).output().expect("du");
     let text = String::from_utf8_lossy(&output.stdout);
     text.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("du {path}: {output:?}"))
+}
+
+#[test]
+fn a_step_that_had_nothing_to_do_is_told_as_skipped() {
+    let sandbox = Sandbox::with_alpine();
+    let script = "cut -d' ' -f5 /proc/self/mountinfo";
+    let flags = ["run", "--rm", "--network", "none", "-w", "/new", "-v", "named:/srv", "--explain=json"];
+    let steps = |flags: &[&str]| -> (Vec<Value>, String) {
+        let said = sandbox.run(&[flags, &["alpine", "sh", "-c", script]].concat());
+        assert_eq!(said.code, 0, "{}", said.streams());
+        let lines = said.stderr.lines().filter(|line| line.starts_with('{'));
+        (lines.map(|line| serde_json::from_str(line).unwrap()).collect(), said.stdout)
+    };
+    let (told, mounted) = steps(&flags);
+    let calls = |kind: &str| -> Vec<&Value> {
+        let found: Vec<&Value> = told.iter().filter(|step| step["call"].as_str().unwrap().starts_with(kind)).collect();
+        assert!(!found.is_empty(), "{kind}");
+        found
+    };
+    let masks = calls("move_mount(/dev/null");
+    for step in masks.iter().chain(&calls("mount_setattr(/proc/")).chain(&calls("mount_setattr(/proc/sysrq")) {
+        let call = step["call"].as_str().unwrap();
+        let path = call.split(['(', ',', ' ', ')']).find(|word| word.starts_with("/proc") || word.starts_with("/sys"));
+        let is_mounted = mounted.lines().any(|line| Some(line) == path);
+        assert_eq!(step["skipped"].is_null(), is_mounted, "{step}\n{mounted}");
+    }
+    assert!(masks.iter().any(|step| step["skipped"] == "missing"), "{masks:#?}");
+    assert!(calls("mkdir(/new)")[0]["skipped"].is_null());
+    assert!(calls("copy /srv to")[0]["skipped"].is_null());
+    // The second time the volume has... nothing still: alpine's /srv is empty, so it is looked at again; `/` is always there.
+    let (told, _) = steps(&["run", "--rm", "--network", "none", "--explain=json"]);
+    let mkdir = told.iter().find(|step| step["call"] == "mkdir(/)").unwrap();
+    assert_eq!(mkdir["skipped"], "exists");
+    let said = sandbox.run(&["run", "--rm", "--network", "none", "--explain", "alpine", "true"]).stderr;
+    assert!(said.contains("skipped, nothing to do: it is there already"), "{said}");
+}
+
+/// A terminal obeys what follows an escape, so an image or a file name must not bring one.
+#[test]
+fn what_a_stranger_wrote_reaches_no_terminal() {
+    let sandbox = Sandbox::with_alpine();
+    let escape = "\u{1b}]0;owned\u{7}";
+    let touch = "touch \"/$1\"; mkdir \"/etc/$1\"";
+    sandbox.ok(&["run", "--network", "none", "--name", "evil", "alpine", "sh", "-c", touch, "sh", escape]);
+    let (label, env, cmd) =
+        (format!("LABEL x=\"{escape}\""), format!("ENV X=\"{escape}\""), format!("CMD [\"echo\", \"{escape}\"]"));
+    let cmd = cmd.replace('\u{1b}', "\\u001b").replace('\u{7}', "\\u0007");
+    sandbox.ok(&["commit", "-m", escape, "-c", &label, "-c", &env, "-c", &cmd, "evil", "stranger"]);
+    sandbox.ok(&["run", "-d", "--network", "none", "--name", "runs", "stranger", "sleep", "600"]);
+    let path = format!("/{escape}");
+    for words in [
+        &["history", "--no-trunc", "stranger"][..],
+        &["explain", "stranger"],
+        &["explain", "evil"],
+        &["compare", "stranger", "runs"],
+        &["compare", "evil", "runs"],
+        &["script", "stranger"],
+        &["script", "evil"],
+        &["diff", "evil"],
+        &["ps", "-a", "--no-trunc"],
+        &["images"],
+        &["where", "runs", &path],
+        &["where", "evil", &path],
+        &["where", "runs", "/no\u{1b}[2J"],
+        &["run", "--rm", "--network", "none", "--explain", "stranger", "true", escape],
+    ] {
+        let said = sandbox.run(words);
+        assert!(!said.streams().contains(['\u{1b}', '\u{7}']), "{words:?}\n{:?}", said.streams());
+    }
+    // What a program says is passed on as it is.
+    sandbox.ok(&["run", "--network", "none", "--name", "speaks", "alpine", "printf", escape]);
+    assert!(sandbox.ok(&["logs", "speaks"]).contains(escape));
+    assert!(sandbox.ok(&["diff", "evil"]).contains(r"A /\x1b]0;owned\x07"));
+}
+
+#[test]
+fn compare_tells_every_decided_setting() {
+    let sandbox = Sandbox::with_alpine();
+    let flags = "--read-only --init --shm-size 8m --ulimit nofile=10:20 --stop-signal INT --stop-timeout 3 --tmpfs \
+                 /run:size=1m -t -i --label a=b --add-host x:1.2.3.4 --dns 1.1.1.1 --log-driver none --group-add 77 \
+                 --security-opt no-new-privileges --security-opt seccomp=unconfined --cap-add SYS_TIME --network none \
+                 --entrypoint sleep -e A=B -w /srv -h box --name all";
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    sandbox.ok(&[&["create"], &flags[..], &["alpine", "1000"]].concat());
+    let told = &json(&sandbox, &["compare", "--json", "alpine", "all"])["decided"];
+    for (name, value) in [
+        ("image", "\"alpine\""),
+        ("read_only_root", "true"),
+        ("reaping_init", "true"),
+        ("shm_size", "8388608"),
+        ("ulimits", r#"["nofile=10:20"]"#),
+        ("stop_signal", "\"INT\""),
+        ("stop_timeout", "3"),
+        ("tmpfs_mounts", r#"["/run (size=1m)"]"#),
+        ("terminal", "true"),
+        ("stdin_open", "true"),
+        ("added_labels", r#"["a=b"]"#),
+        ("added_hosts", r#"["x → 1.2.3.4"]"#),
+        ("dns_servers", r#"["1.1.1.1"]"#),
+        ("groups", r#"["77"]"#),
+        ("no_new_privileges", "true"),
+        ("seccomp_unconfined", "true"),
+        ("entrypoint_option", "\"sleep\""),
+        ("hostname", "\"box\""),
+    ] {
+        assert_eq!(told[name].to_string(), value, "{name}: {told:#}");
+    }
+    // What has no words of its own is told all the same.
+    assert_eq!(told["log"]["is_off"], true, "{told:#}");
+    assert!(sandbox.ok(&["compare", "alpine", "all"]).contains("size of /dev/shm"));
+}
+
+#[test]
+fn compare_begins_with_what_a_container_is() {
+    let sandbox = layered();
+    let first = |words: &[&str]| sandbox.ok(words).lines().next().unwrap().to_owned();
+    let said = first(&["compare", "layered", "top"]);
+    let gist = &json(&sandbox, &["compare", "--json", "layered", "top"])["gist"];
+    let release = sandbox.ok(&["exec", "top", "uname", "-r"]);
+    let release = release.trim();
+    assert!(said.starts_with("top is layered:latest's 2 layers, not copied, + "), "{said}");
+    let ending = format!("+ 1 process on this machine's kernel {release}; the image brings no kernel.");
+    assert!(said.ends_with(&ending), "{said}");
+    let upper = format!("{}/containers/{}/upper", sandbox.root().display(), sandbox.look("top", "{{.Id}}"));
+    assert_eq!((&gist["writable_on_disk"], &gist["processes"]), (&du(&upper).into(), &1.into()));
+    // One that lies in an image runs no more than any other file.
+    sandbox.ok(&[
+        "run",
+        "--network",
+        "none",
+        "--name",
+        "boots",
+        "alpine",
+        "sh",
+        "-c",
+        "mkdir -p /boot; touch /boot/vmlinuz-lts",
+    ]);
+    sandbox.ok(&["commit", "boots", "bootable"]);
+    sandbox.ok(&["create", "--name", "brings", "bootable", "true"]);
+    let said = first(&["compare", "bootable", "brings"]);
+    assert!(
+        said.contains("and no process now") && said.contains("/boot/vmlinuz-lts of the image is a file like any"),
+        "{said}"
+    );
+    assert!(first(&["compare", "--lang", "ru", "layered", "top"]).contains("без копирования"));
+    // Two images: what their settings differ in.
+    sandbox.ok(&["commit", "-c", "ENV ONLY=here", "boots", "other"]);
+    let told = json(&sandbox, &["compare", "--json", "bootable", "other"]);
+    assert!(told["sides"][1]["frozen"]["default_env"].to_string().contains("ONLY=here"), "{told:#}");
+    assert!(told["sides"][0]["frozen"]["platform"].is_null(), "{told:#}");
+    assert!(sandbox.ok(&["compare", "bootable", "other"]).contains("ONLY=here"));
 }

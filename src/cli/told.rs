@@ -1,13 +1,13 @@
 //! `run --explain`: each step as it is carried out, from the plan itself.
 
-use super::human;
+use super::{human, json};
 use crate::container::launch::Listener;
 use crate::container::plan::Plan;
 use crate::container::step::{Mount, Step};
 use crate::diag::printable;
 use crate::explain::by_hand::{self, Surroundings};
 use crate::explain::reason;
-use crate::explain::words::{Language, fill};
+use crate::explain::words::{Language, Words, fill};
 use crate::userns::{IdMap, Origin};
 use clap::ValueEnum;
 use rustix::termios::tcgetwinsize;
@@ -34,7 +34,8 @@ pub struct Told {
     /// The container's own.
     directory: PathBuf,
     number: u32,
-    open: Option<Paragraph>,
+    /// Of one kind: those that were done, and those that were skipped for one reason or another.
+    open: Vec<Paragraph>,
 }
 
 /// One step, or several of a kind.
@@ -49,9 +50,45 @@ struct Line {
     step: u32,
     call: String,
     why: String,
-    /// None: it was not measured.
+    /// `None`: it was done.
+    skipped: Option<Skipped>,
+    /// `None`: it was not measured, since another process did it meanwhile.
     micros: Option<u32>,
     commands: Vec<String>,
+}
+
+/// Why a step had nothing to do.
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Skipped {
+    Missing,
+    Unreachable,
+    Exists,
+    NotEmpty,
+    Other,
+}
+
+impl Skipped {
+    fn of(errno: u32) -> Option<Self> {
+        Some(match errno.cast_signed() {
+            0 => return None,
+            libc::ENOENT | libc::ENOTDIR => Self::Missing,
+            libc::EACCES | libc::EPERM => Self::Unreachable,
+            libc::EEXIST => Self::Exists,
+            libc::ENOTEMPTY => Self::NotEmpty,
+            _ => Self::Other,
+        })
+    }
+
+    fn told(self, words: &Words) -> &'static str {
+        match self {
+            Self::Missing => words.skipped_missing,
+            Self::Unreachable => words.skipped_unreachable,
+            Self::Exists => words.skipped_exists,
+            Self::NotEmpty => words.skipped_not_empty,
+            Self::Other => words.skipped_other,
+        }
+    }
 }
 
 /// Where standard error is no terminal.
@@ -59,32 +96,36 @@ const WIDTH: usize = 100;
 
 impl Told {
     pub fn new(how: Explain, language: Language, store: PathBuf, directory: PathBuf) -> Self {
-        Self { how, language, store, directory, number: 0, open: None }
+        Self { how, language, store, directory, number: 0, open: Vec::new() }
     }
 
     fn add(&mut self, kind: &'static str, object: String, line: Line) {
-        match &mut self.open {
-            Some(open) if !kind.is_empty() && open.kind == kind && open.told.why == line.why => {
-                open.objects.push(object);
-                open.told.micros = open.told.micros.zip(line.micros).map(|(a, b)| a + b);
-            }
-            _ => {
-                self.flush();
-                self.number += 1;
-                self.open = Some(Paragraph { kind, objects: vec![object], told: Line { step: self.number, ..line } });
-            }
+        if kind.is_empty() || self.open.iter().any(|open| open.kind != kind) {
+            self.flush();
         }
+        let same = |open: &&mut Paragraph| open.told.why == line.why && open.told.skipped == line.skipped;
+        if let Some(open) = self.open.iter_mut().find(same) {
+            open.objects.push(object);
+            open.told.micros = open.told.micros.zip(line.micros).map(|(a, b)| a + b);
+            return;
+        }
+        self.number += 1;
+        self.open.push(Paragraph { kind, objects: vec![object], told: Line { step: self.number, ..line } });
     }
 
     /// What no step of the plan does.
     fn add_call(&mut self, call: String, why: String) {
-        self.add("", String::new(), Line { step: 0, call, why, micros: None, commands: Vec::new() });
+        let line = Line { step: 0, call, why, skipped: None, micros: None, commands: Vec::new() };
+        self.add("", String::new(), line);
     }
 
     fn flush(&mut self) {
-        let Some(Paragraph { kind, objects, told }) = self.open.take() else { return };
+        std::mem::take(&mut self.open).into_iter().for_each(|paragraph| self.print(paragraph));
+    }
+
+    fn print(&self, Paragraph { kind, objects, told }: Paragraph) {
         if self.how == Explain::Json {
-            eprintln!("{}", serde_json::to_string(&told).unwrap_or_default());
+            eprintln!("{}", json::line(&told).unwrap_or_default());
             return;
         }
         let call = if objects.len() == 1 { told.call } else { format!("{kind}({})", objects.join(", ")) };
@@ -92,8 +133,11 @@ impl Told {
         // What stands to the left of a line, at most.
         let wrap = |text: &str| human::wrapped(&printable(text), width.saturating_sub(9).max(20));
         eprintln!("{:>3}  {}", told.step, wrap(&call).join("\n         "));
-        let took = told.micros.map(|micros| format!(" ({micros} µs)")).unwrap_or_default();
-        eprintln!("     ↳ {}", wrap(&(told.why + &took)).join("\n       "));
+        let why = match told.skipped {
+            Some(skipped) => fill(self.language.words().step_skipped, &[&skipped.told(self.language.words())]),
+            None => told.why + &told.micros.map(|micros| format!(" ({micros} µs)")).unwrap_or_default(),
+        };
+        eprintln!("     ↳ {}", wrap(&why).join("\n       "));
         for command in &told.commands {
             eprintln!("     $ {}", printable(command));
         }
@@ -121,7 +165,7 @@ impl Listener for Told {
         }
     }
 
-    fn step(&mut self, plan: &Plan, step: u32, micros: u32) {
+    fn step(&mut self, plan: &Plan, step: u32, micros: u32, skipped: u32) {
         let Some(step) = plan.steps().nth(step as usize) else { return };
         let (kind, object) = match step {
             _ if self.how != Explain::Brief => ("", String::new()),
@@ -135,10 +179,11 @@ impl Listener for Told {
             step: 0,
             call: step.call(),
             why: reason::of(step, self.language),
+            skipped: Skipped::of(skipped),
             micros: Some(micros),
             commands: Vec::new(),
         };
-        if self.how != Explain::Brief {
+        if self.how != Explain::Brief && line.skipped.is_none() {
             let ids = IdMap::of_caller();
             let around =
                 Surroundings { store: &self.store, upper: None, directory: &self.directory, files: &[], ids: &ids };

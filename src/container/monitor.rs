@@ -206,8 +206,9 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
     for (index, step) in plan.outside.iter().enumerate() {
         let begun = std::time::Instant::now();
         step.apply(&mut walk).map_err(|error| Failed { step: index as u32, errno: error.errno })?;
+        let skipped = walk.skipped.take();
         if job.told && !matches!(step, Step::Clone { .. }) {
-            did(client, index as u32, begun.elapsed());
+            did(client, index as u32, begun.elapsed(), skipped);
         }
     }
     if awaits_egress {
@@ -236,7 +237,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
         init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told, awaits_egress);
     };
     if job.told {
-        did(client, clone_step, begun.elapsed());
+        did(client, clone_step, begun.elapsed(), None);
     }
     drop(theirs);
     let control = match container {
@@ -281,9 +282,9 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
     let mut going = None;
     loop {
         match init.receive().map_err(|e| lost(e.errno))? {
-            Some((Message::Did { step, micros }, _)) => {
+            Some((Message::Did { step, micros, skipped }, _)) => {
                 reached = step + 1;
-                let _ = client.send(&Message::Did { step, micros });
+                let _ = client.send(&Message::Did { step, micros, skipped });
             }
             Some((Message::Terminal, mut descriptors)) => {
                 supervised.terminal = descriptors.pop();
@@ -305,7 +306,7 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
             None => match going {
                 Some(begun) => {
                     if job.told {
-                        did(client, last, begun.elapsed());
+                        did(client, last, begun.elapsed(), None);
                     }
                     return Ok(());
                 }
@@ -316,7 +317,7 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
     }
 }
 
-fn did(client: &End, step: u32, took: std::time::Duration) {
+fn did(client: &End, step: u32, took: std::time::Duration, skipped: Option<i32>) {
     let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
-    let _ = client.send(&Message::Did { step, micros });
+    let _ = client.send(&Message::Did { step, micros, skipped: skipped.map_or(0, i32::unsigned_abs) });
 }

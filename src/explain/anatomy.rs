@@ -5,6 +5,7 @@ use crate::container::record::{Container, Phase};
 use crate::diag::Failure;
 use crate::image::diff::{self, Kind};
 use crate::image::digest::Digest;
+use crate::image::reference::Reference;
 use crate::image::usage::blocks;
 use crate::image::{self, names};
 use crate::store::Store;
@@ -62,6 +63,13 @@ pub struct Mounted {
     pub source: String,
     /// It goes with the container.
     pub is_own: bool,
+}
+
+/// The image's name: of several the one that was typed, now or for the container.
+pub fn shown_name(anatomy: &Anatomy, typed: &str) -> String {
+    let typed = typed.parse().map_or_else(|_| String::new(), |name: Reference| name.or_latest().familiar());
+    let name = anatomy.names.iter().find(|name| **name == typed).or(anatomy.names.first());
+    name.cloned().unwrap_or_else(|| anatomy.image.short())
 }
 
 /// # Errors

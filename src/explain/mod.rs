@@ -3,6 +3,7 @@
 pub mod anatomy;
 pub mod by_hand;
 pub mod compare;
+mod decided;
 pub mod disk;
 mod excess;
 pub mod ghosts;

@@ -59,6 +59,8 @@ pub const READ_ONLY_LAYERS: Noun = Noun {
     english: &["read-only layer", "read-only layers"],
     russian: &["слой только для чтения", "слоя только для чтения", "слоёв только для чтения"],
 };
+pub const PROCESSES: Noun =
+    Noun { english: &["process", "processes"], russian: &["процесс", "процесса", "процессов"] };
 pub const LAYERS: Noun = Noun { english: &["layer", "layers"], russian: &["слой", "слоя", "слоёв"] };
 
 /// Puts values in the places of `{}`, in their order. Values may come from a stranger's image: a terminal obeys none.
@@ -120,6 +122,13 @@ words! {
     image_is: "Image {}: {}, {}, read-only; containers that stand on it now: {}.", "Образ {}: {}, {}, только чтение; контейнеров на нём сейчас: {}.";
     rm_loses: "`minirun rm {}` frees the writable layer, {} on disk, and nothing else.", "`minirun rm {}` освободит слой для записи, {} на диске, и ничего больше.";
     commit_keeps: "`minirun commit {} NAME` freezes it as one more layer of a new image.", "`minirun commit {} ИМЯ` заморозит его как ещё один слой нового образа.";
+
+    gist_shared: "{} is {}'s {}, not copied, + {} of its own", "{} — это {}: {} без копирования + {} своих данных";
+    gist_copied: "{} is a copy of {}'s {} (this host lays no layers over each other): {} of its own", "{} — это копия {}: {} (этот хост не накладывает слои друг на друга), {} своих данных";
+    gist_processes: " + {} on this machine's kernel {}", " + {} на ядре этой машины {}";
+    gist_no_process: " and no process now: it would run on this machine's kernel {}", ", процессов сейчас нет: работали бы они на ядре этой машины {}";
+    gist_no_kernel: "; the image brings no kernel.", "; ядра в образе нет.";
+    gist_kernel_file: "; {} of the image is a file like any other, which nothing boots.", "; {} в образе — файл, как все, его ничто не загружает.";
 
     frozen: "FROZEN IN THE IMAGE: the same for everybody who has it", "ЗАМОРОЖЕНО В ОБРАЗЕ: одинаково у всех, у кого он есть";
     decided: "DECIDED WHEN THE CONTAINER WAS CREATED: stays until rm", "РЕШЕНО ПРИ СОЗДАНИИ КОНТЕЙНЕРА: остаётся до rm";
@@ -289,6 +298,7 @@ words! {
     step_bound_capabilities: "no program in it can ever gain more than these", "ни одна программа в нём никогда не получит больше этих";
     step_filter: "only the system calls that Docker allows too", "только те системные вызовы, что разрешает и Docker";
     step_filter_of_one_id: "there is one id only: changes of owner and user succeed without effect", "id только один: смена владельца и пользователя удаётся без последствий";
+    step_same_root: "root in the container is root on the host too: what follows limits it", "root в контейнере — root и на хосте: его ограничит то, что дальше";
     step_root_user: "root in the container is an ordinary user on the host", "root в контейнере — обычный пользователь на хосте";
     step_user: "the user that the image or you named", "пользователь, которого назвали образ или вы";
     step_set_capabilities: "root here is root over the container only", "root здесь — root только над контейнером";
@@ -296,6 +306,12 @@ words! {
     step_directory: "where the process starts", "здесь начинает процесс";
     step_reaping_init: "a small init reaps orphans and passes signals on", "маленький init подбирает сирот и передаёт сигналы";
     step_exec: "this process becomes yours; nothing of minirun stays in it", "этот процесс становится вашим; от minirun в нём ничего не остаётся";
+    step_skipped: "skipped, nothing to do: {}", "пропущено, делать нечего: {}";
+    skipped_missing: "there is no such path in this container", "в этом контейнере такого пути нет";
+    skipped_unreachable: "nobody can reach it in this container", "в этом контейнере никому его не достать";
+    skipped_exists: "it is there already", "это уже есть";
+    skipped_not_empty: "the volume has something in it already", "в томе уже что-то есть";
+    skipped_other: "the kernel has none of it here", "здесь у ядра этого нет";
     step_probe: "what a container should not be able to do is tried", "испытывается то, чего контейнер не должен мочь";
 
     mount_proc: "its own processes, as its PID namespace numbers them", "его собственные процессы, с номерами его пространства имён PID";
@@ -346,17 +362,37 @@ words! {
     container_id: "container id", "номер контейнера";
     container_name: "name", "имя";
     container_created: "created", "создан";
+    image: "of image", "из образа";
+    entrypoint_option: "--entrypoint", "--entrypoint";
     command: "command", "команда";
     added_env: "variables added", "добавленные переменные";
+    added_labels: "labels added", "добавленные метки";
     ids: "uid:gid inside", "uid:gid внутри";
+    groups: "groups inside", "группы внутри";
     workdir: "starts in", "начинает в";
     hostname: "host name", "имя хоста";
     network: "network", "сеть";
     published_ports: "published ports", "открытые порты";
+    dns_servers: "name servers", "серверы имён";
+    added_hosts: "hosts added", "добавленные хосты";
     mounts: "mounts", "монтирования";
+    tmpfs_mounts: "in memory (tmpfs)", "в памяти (tmpfs)";
+    shm_size: "size of /dev/shm", "размер /dev/shm";
+    read_only_root: "root read-only", "корень только для чтения";
     privileged: "privileged", "привилегированный";
     capabilities_added: "capabilities added", "добавленные capabilities";
     capabilities_dropped: "capabilities dropped", "убранные capabilities";
+    no_new_privileges: "no new privileges", "без новых привилегий";
+    seccomp_unconfined: "without seccomp filter", "без фильтра seccomp";
+    memory_limit: "memory, at most", "память, не больше";
+    cpus_limit: "processors, at most", "процессоры, не больше";
+    processes_limit: "processes, at most", "процессов, не больше";
+    ulimits: "resource limits", "ограничения ресурсов";
+    reaping_init: "small init (--init)", "маленький init (--init)";
+    terminal: "terminal of its own", "собственный терминал";
+    stdin_open: "standard input open", "стандартный ввод открыт";
+    stop_signal: "asked to stop by", "сигнал остановки";
+    stop_timeout: "seconds to stop", "секунд на остановку";
     goes_when_it_ends: "removed as it ends", "удаляется по окончании";
     writable_directory: "writable layer", "слой для записи";
     writable_on_disk: "its size on disk", "его размер на диске";
@@ -369,7 +405,6 @@ words! {
     addresses: "addresses", "адреса";
     listening: "listens on", "слушает";
     memory: "memory of its own", "собственная память";
-    bytes_written: "written to disk", "записано на диск";
     cgroup: "control group", "контрольная группа";
 
     file: "file", "файл";

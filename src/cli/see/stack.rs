@@ -6,7 +6,6 @@ use crate::diag::Failure;
 use crate::explain::anatomy::{self, Anatomy, ContainerFacts};
 use crate::explain::subject;
 use crate::explain::words::{ENTRIES, IMAGES, LAYERS, Language, fill};
-use crate::image::reference::Reference;
 use crate::userns;
 use clap::Args;
 
@@ -26,11 +25,8 @@ impl ExplainArgs {
         if self.telling.json {
             super::print_json(&anatomy)?;
         } else {
-            // Of several names the one that was typed, now or for the container.
             let typed = subject.container().map_or(&self.name, |container| &container.record.image);
-            let typed = typed.parse().map_or_else(|_| String::new(), |name: Reference| name.or_latest().familiar());
-            let name = anatomy.names.iter().find(|name| **name == typed).or(anatomy.names.first());
-            let name = name.cloned().unwrap_or_else(|| anatomy.image.short());
+            let name = anatomy::shown_name(&anatomy, typed);
             print!("{}", drawn(&anatomy, &name, self.telling.speech.language()));
         }
         Ok(0)
