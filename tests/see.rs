@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Sandbox, wait_until};
+use common::{Sandbox, finish, wait_until};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::process::Command;
@@ -102,7 +102,7 @@ fn explain_counts_what_diff_and_du_count() {
     let text = sandbox.ok(&["explain", "top"]);
     let order = ["/mnt", "writable layer", "layer 2", "layer 1"].map(|part| text.find(part).expect(part));
     assert!(order.is_sorted(), "{text}");
-    assert!(text.contains("minirun rm top") && text.contains("minirun commit top NAME"), "{text}");
+    assert!(text.contains("minirun rm -f top") && text.contains("minirun commit top NAME"), "{text}");
 }
 
 #[test]
@@ -337,4 +337,97 @@ fn compare_begins_with_what_a_container_is() {
     assert!(told["sides"][1]["frozen"]["default_env"].to_string().contains("ONLY=here"), "{told:#}");
     assert!(told["sides"][0]["frozen"]["platform"].is_null(), "{told:#}");
     assert!(sandbox.ok(&["compare", "bootable", "other"]).contains("ONLY=here"));
+}
+
+#[test]
+fn explain_lists_the_files_of_every_layer() {
+    let sandbox = layered();
+    let files = |words: &[&str]| -> Vec<(String, String, Value, Value)> {
+        let told = json(&sandbox, &[&["explain", "--json"], words].concat());
+        let text = |file: &Value, name: &str| file[name].as_str().unwrap().to_owned();
+        let list = told["files"].as_array().unwrap().iter();
+        list.map(|file| (text(file, "what"), text(file, "path"), file["size"].clone(), file["size_below"].clone()))
+            .collect()
+    };
+    let find = |list: &[(String, String, Value, Value)], path: &str| {
+        let found = list.iter().find(|file| file.1 == path).unwrap_or_else(|| panic!("{path}: {list:?}"));
+        (found.0.clone(), found.2.as_u64(), found.3.as_u64())
+    };
+    let issue = sandbox.ok(&["run", "--rm", "--network", "none", "alpine", "wc", "-c", "/etc/issue", "/etc/motd"]);
+    let sizes: Vec<u64> = issue.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let second = files(&["layered", "--files", "2"]);
+    assert_eq!(find(&second, "/etc/motd"), ("changed".into(), Some(7), Some(sizes[1])));
+    assert_eq!(find(&second, "/etc/issue"), ("removed".into(), None, Some(sizes[0])));
+    assert_eq!(find(&second, "/d/deep/f"), ("added".into(), Some(2), None));
+    assert!(!second.iter().any(|file| file.1 == "/etc"), "{second:?}");
+    assert_eq!(second, files(&["layered", "--files"]), "an image's topmost");
+    assert!(files(&["top", "--files", "1"]).iter().all(|file| file.0 == "added"));
+    let writable = files(&["top", "--files"]);
+    assert_eq!(find(&writable, "/both"), ("changed".into(), Some(10), Some(5)));
+    assert_eq!(find(&writable, "/gone"), ("removed".into(), None, Some(5)));
+    assert_eq!(find(&writable, "/d/deep"), ("removed".into(), None, Some(2)), "{writable:?}");
+    assert_eq!(writable, files(&["--files", "writable", "top"]));
+    assert!(sandbox.ok(&["explain", "--files", "top"]).contains("top, writable layer: "));
+    let said = sandbox.fails(1, &["explain", "layered", "--files", "3"]);
+    assert!(said.contains("layered has no layer \"3\": there are 1 to 2"), "{said}");
+    sandbox.fails(1, &["explain", "layered", "--files", "writable"]);
+}
+
+#[test]
+fn explain_shows_what_made_no_layer_and_what_is_carried_for_nothing() {
+    let sandbox = Sandbox::with_alpine();
+    let dockerfile =
+        "FROM alpine\nENV A=1\nRUN head -c 100000 /dev/zero >/big\nRUN rm /big; echo 1 >/etc/motd\nCMD [\"sh\"]\n";
+    std::fs::write(sandbox.file("Dockerfile"), dockerfile).unwrap();
+    sandbox.ok(&["build", "-t", "built", "."]);
+    sandbox.ok(&["run", "-d", "--network", "none", "--name", "runs", "built", "sleep", "600"]);
+    let told = json(&sandbox, &["explain", "--json", "runs"]);
+    let instructions = told["instructions"].as_array().unwrap();
+    let made: Vec<(Option<u64>, &str)> = instructions[instructions.len() - 4..]
+        .iter()
+        .map(|made| (made["layer"].as_u64(), made["text"].as_str().unwrap().split(' ').next().unwrap()))
+        .collect();
+    assert_eq!(made, [(None, "ENV"), (Some(2), "RUN"), (Some(3), "RUN"), (None, "CMD")]);
+    let big = &told["wasted"]["files"][0];
+    assert_eq!((&big["path"], &big["size"]), (&"/big".into(), &100_000.into()));
+    assert_eq!((&big["added_in"], &big["hidden_in"]), (&2.into(), &3.into()));
+    assert!(told["wasted"]["size"].as_u64().unwrap() > 100_000, "/etc/motd too");
+    let text = sandbox.ok(&["explain", "runs"]);
+    assert!(text.contains("no layer: sets something") && text.contains("ENV A=1"), "{text}");
+    assert!(text.contains("carried for nothing") && text.contains("/big"), "{text}");
+    // What it says frees something does.
+    assert!(text.contains("`minirun rm -f runs` frees"), "{text}");
+    sandbox.ok(&["rm", "-f", "runs"]);
+}
+
+/// The widest line, in a terminal of 80 columns.
+#[test]
+fn nothing_is_wider_than_the_terminal() {
+    let sandbox = layered();
+    sandbox.ok(&[
+        "commit",
+        "-c",
+        "LABEL long=\"word \\\"and another\\\"  abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz\"",
+        "top",
+        "wide",
+    ]);
+    sandbox.ok(&["create", "--name", "beside", "wide", "true"]);
+    for language in ["en", "ru"] {
+        for words in [
+            &["explain", "top"][..],
+            &["explain", "layered"],
+            &["explain", "top", "--files"],
+            &["compare", "layered", "top"],
+            &["compare", "wide", "beside"],
+            &["compare", "top", "beside"],
+            &["where", "top", "/both"],
+            &["where", "top", "/etc/hosts"],
+            &["probe", "top"],
+        ] {
+            let words = [&words[..1], &["--lang", language], &words[1..]].concat();
+            let said = finish(sandbox.command(&words).env("COLUMNS", "80"));
+            let widest = said.stdout.lines().max_by_key(|line| line.chars().count()).unwrap_or_default();
+            assert!(widest.chars().count() <= 80, "{words:?}: {widest}");
+        }
+    }
 }

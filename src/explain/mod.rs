@@ -6,6 +6,7 @@ pub mod compare;
 mod decided;
 pub mod disk;
 mod excess;
+pub mod files;
 pub mod ghosts;
 pub mod host;
 mod mounts;

@@ -59,6 +59,7 @@ pub const READ_ONLY_LAYERS: Noun = Noun {
     english: &["read-only layer", "read-only layers"],
     russian: &["слой только для чтения", "слоя только для чтения", "слоёв только для чтения"],
 };
+pub const FILES: Noun = Noun { english: &["file", "files"], russian: &["файл", "файла", "файлов"] };
 pub const PROCESSES: Noun =
     Noun { english: &["process", "processes"], russian: &["процесс", "процесса", "процессов"] };
 pub const LAYERS: Noun = Noun { english: &["layer", "layers"], russian: &["слой", "слоя", "слоёв"] };
@@ -111,6 +112,16 @@ words! {
     head_size: "SIZE", "РАЗМЕР";
     head_made_by: "MADE BY", "ЧЕМ СОЗДАНО";
 
+    head_on_disk: "ON DISK", "НА ДИСКЕ";
+    head_size_below: "BELOW", "НИЖЕ";
+    sets_only: "no layer: sets something", "без слоя: только настройка";
+    wasted: "{} are carried for nothing: {} of one layer that a later one hides, the largest {}.", "{} лежат зря: {} одного слоя, которые скрыл другой; самый большой — {}.";
+    wasted_file: "{} ({}, from layer {}, hidden in layer {})", "{} ({}, из слоя {}, скрыт в слое {})";
+    files_of: "{}, {}: {}. BELOW is the size in the layers below.", "{}, {}: {}. НИЖЕ — размер в нижних слоях.";
+    added: "added", "добавлен";
+    changed: "changed", "изменён";
+    removed: "removed", "удалён";
+
     container_of: "container {} of image {}, {}: what lies higher is what programs see", "контейнер {} из образа {}, {}: программы видят то, что лежит выше";
     image_alone: "image {}: what lies higher is what programs will see", "образ {}: программы увидят то, что лежит выше";
     running: "running", "работает";
@@ -119,8 +130,8 @@ words! {
     goes_with_rm_v: "not in any layer: goes with rm -v, commit leaves it out", "не в слоях: исчезает с rm -v, в commit не попадает";
     changes: "{} added, {} changed, {} deleted", "добавлено {}, изменено {}, удалено {}";
     shared_with: "shared with {}", "общий: ещё {}";
-    image_is: "Image {}: {}, {}, read-only; containers that stand on it now: {}.", "Образ {}: {}, {}, только чтение; контейнеров на нём сейчас: {}.";
-    rm_loses: "`minirun rm {}` frees the writable layer, {} on disk, and nothing else.", "`minirun rm {}` освободит слой для записи, {} на диске, и ничего больше.";
+    image_is: "Image {}: {}, {} on disk, read-only; containers that stand on it now: {}.", "Образ {}: {}, {} на диске, только чтение; контейнеров на нём сейчас: {}.";
+    rm_loses: "`{} {}` frees the writable layer, {} on disk, and nothing else.", "`{} {}` освободит слой для записи, {} на диске, и ничего больше.";
     commit_keeps: "`minirun commit {} NAME` freezes it as one more layer of a new image.", "`minirun commit {} ИМЯ` заморозит его как ещё один слой нового образа.";
 
     gist_shared: "{} is {}'s {}, not copied, + {} of its own", "{} — это {}: {} без копирования + {} своих данных";
@@ -224,10 +235,10 @@ words! {
     head_time: "TIME", "ВРЕМЯ";
     head_path: "PATH", "ПУТЬ";
 
-    head_attempt: "TRIED FROM INSIDE", "ИСПЫТАНО ИЗНУТРИ";
+    head_attempt: "FROM INSIDE", "ИЗНУТРИ";
     head_call: "CALL", "ВЫЗОВ";
     head_wall: "WALL", "СТЕНА";
-    head_answer: "THE KERNEL'S ANSWER", "ОТВЕТ ЯДРА";
+    head_answer: "ANSWER", "ОТВЕТ";
     allowed: "goes through", "проходит";
     stopped: "stopped", "остановлено";
     done: "done", "сделано";
@@ -235,13 +246,14 @@ words! {
     and_also: ", and also: ", ", а также: ";
     wall_seccomp: "seccomp", "фильтр seccomp";
     wall_capability: "{}, which it does not have", "{}, которой у него нет";
-    wall_user_namespace: "the user namespace: root here is root over the container only", "пространство имён пользователей: root здесь — root только над контейнером";
-    wall_pid_namespace: "the PID namespace: the host's processes have no number here", "пространство имён PID: у процессов хоста здесь нет номеров";
-    wall_mount_namespace: "the mount namespace: there is no such name here", "пространство имён монтирования: такого имени здесь нет";
+    wall_user_namespace: "user namespace: root over the container only", "пространство имён пользователей: root только над контейнером";
+    wall_pid_namespace: "PID namespace: the host's processes have no number here", "пространство имён PID: у процессов хоста здесь нет номеров";
+    wall_own_pid_namespace: "PID namespace: it would end this container's processes only", "пространство имён PID: завершились бы только процессы этого контейнера";
+    wall_mount_namespace: "mount namespace: there is no such name here", "пространство имён монтирования: такого имени здесь нет";
     wall_read_only: "mounted read-only", "смонтировано только для чтения";
     wall_masked: "masked: an empty file lies over it", "закрыто: поверх лежит пустой файл";
-    wall_limit: "the limit of its control group: {}", "ограничение его контрольной группы: {}";
-    wall_no_limit: "none: no {} is set", "нет: {} не задано";
+    wall_limit: "the limit of its control group: {} {}", "ограничение его контрольной группы: {} {}";
+    wall_no_limit: "none: {} is not set", "нет: {} не задано";
     wall_no_controller: "none: {} was asked for, but this host does not give the controller (see: minirun doctor)", "нет: {} задано, но хост не даёт такого контроллера (смотрите: minirun doctor)";
     wall_not_in_this_kernel: "this kernel has none", "в этом ядре такого нет";
     wall_other: "the kernel itself", "само ядро";
@@ -261,6 +273,10 @@ words! {
     change_its_network: "change its own network devices", "менять свои сетевые устройства";
     raise_a_limit: "raise a resource limit", "поднять ограничение ресурсов";
     load_a_bpf_program: "load a BPF program", "загрузить программу BPF";
+    write_into_its_root: "write into its own root", "писать в собственный корень";
+    give_a_file_away: "give a file to another user", "отдать файл другому пользователю";
+    become_another_user: "become another user", "стать другим пользователем";
+    open_a_raw_socket: "open a raw socket", "открыть «сырой» сокет";
     be_root_of_a_namespace: "make a user namespace", "создать пространство имён пользователей";
 
     step_user_namespace_joined: "all your containers share one user namespace, which process {} is in already", "у всех ваших контейнеров одно пространство имён пользователей, процесс {} уже в нём";

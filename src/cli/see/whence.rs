@@ -95,7 +95,7 @@ fn told(sight: &Sight, name: &str, language: Language) -> String {
     };
     text += "\n\n";
     let rows: Vec<Vec<String>> = sight.sightings.iter().map(|sighting| row(sighting, &sight.resolved, words)).collect();
-    text + &human::table(&["", words.head_place, words.head_what, words.head_size, words.head_made_by], &rows)
+    text + &human::fitted_table(&["", words.head_place, words.head_what, words.head_size, words.head_made_by], &rows)
 }
 
 fn place(place: &Place, words: &Words) -> String {
