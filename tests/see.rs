@@ -31,16 +31,13 @@ fn json(sandbox: &Sandbox, words: &[&str]) -> Value {
 fn places(sandbox: &Sandbox, path: &str) -> Vec<String> {
     let found = json(sandbox, &["where", "--json", "top", path]);
     let short = |sighting: &Value| {
-        let place = match &sighting["place"] {
-            Value::String(name) => name.clone(),
-            place if place["layer"].is_object() => format!("layer{}", place["layer"]["number"]),
-            _ => "mount".into(),
+        let place = match sighting["place"]["kind"].as_str().unwrap() {
+            "layer" => format!("layer{}", sighting["place"]["number"]),
+            kind => kind.to_owned(),
         };
-        let what = match &sighting["what"] {
-            Value::String(name) => name.clone(),
-            what => what.to_string(),
-        };
-        format!("{}{place} {what}", if sighting["is_seen"] == true { "*" } else { "" })
+        let what = sighting["what"].as_object().unwrap();
+        let what: Vec<&str> = what.values().map(|value| value.as_str().unwrap_or("2")).collect();
+        format!("{}{place} {}", if sighting["is_seen"] == true { "*" } else { "" }, what.join(" "))
     };
     found["sightings"].as_array().unwrap().iter().map(short).collect()
 }
@@ -50,16 +47,26 @@ fn where_tells_every_layer_that_has_a_file() {
     let sandbox = layered();
     for (path, expected) in [
         ("/etc/motd", &["*layer2 file", "layer1 file"][..]),
-        ("/both", &[r#"*writableLayer {"copiedUp":{"from":2}}"#, "layer2 file"]),
-        ("/upper", &["*writableLayer file"]),
-        ("/etc/issue", &[r#"layer2 {"deleted":"/etc/issue"}"#, "layer1 file"]),
-        ("/gone", &[r#"writableLayer {"deleted":"/gone"}"#, "layer2 file"]),
-        ("/d/new", &["*writableLayer file"]),
-        ("/d/deep/f", &[r#"writableLayer {"hiddenBy":"/d"}"#, "layer2 file"]),
-        ("/link", &[r#"*layer2 {"link":"/d"}"#]),
+        ("/both", &["*writable-layer 2 copied-up", "layer2 file"]),
+        ("/upper", &["*writable-layer file"]),
+        ("/etc/issue", &["layer2 deleted /etc/issue", "layer1 file"]),
+        ("/gone", &["writable-layer deleted /gone", "layer2 file"]),
+        ("/d/new", &["*writable-layer file"]),
+        ("/d/deep/f", &["writable-layer hidden-by /d", "layer2 file"]),
+        ("/link", &["*layer2 link /d"]),
         ("/etc/alpine-release", &["*layer1 file"]),
-        ("/mnt/host", &["*mount mounted"]),
-        ("/etc/hosts", &["*mount mounted", "layer1 file"]),
+        ("/mnt/host", &["*mount file"]),
+        // A mount is looked into.
+        ("/mnt/none", &[]),
+        ("/proc/1/status", &["*mount file"]),
+        ("/proc/none", &[]),
+        ("/dev/null", &["*mount device"]),
+        // What was never there is not deleted.
+        ("/d/never", &[]),
+        ("/gone/never", &[]),
+        ("/link/../upper", &["*writable-layer file"]),
+        ("/link/../link", &["*layer2 link /d"]),
+        ("/etc/hosts", &["*mount file", "layer1 file"]),
     ] {
         // Where fuse-overlayfs lays the layers, or they are copied, no file says that it was copied up.
         let found = places(&sandbox, path);
@@ -68,7 +75,7 @@ fn where_tells_every_layer_that_has_a_file() {
         assert_eq!(exists, found.iter().any(|line| line.starts_with('*')), "{path}: {found:?}");
     }
     let through = json(&sandbox, &["where", "--json", "top", "/link/new"]);
-    assert_eq!((&through["resolved"], &through["through"][0][0]), (&"/d/new".into(), &"/link".into()));
+    assert_eq!((&through["resolved"], &through["through"][0]["link"]), (&"/d/new".into(), &"/link".into()));
     // The size is that of the contents.
     let both = json(&sandbox, &["where", "--json", "top", "/both"]);
     assert_eq!(both["sightings"][0]["size"], "both\nmore\n".len());
@@ -430,4 +437,45 @@ fn nothing_is_wider_than_the_terminal() {
             assert!(widest.chars().count() <= 80, "{words:?}: {widest}");
         }
     }
+}
+
+#[test]
+fn where_tells_what_hides_a_file_and_needs_no_container() {
+    let sandbox = Sandbox::with_alpine();
+    let said = sandbox.ok(&["where", "/etc/motd"]);
+    assert!(said.contains("/etc/motd in alpine:latest comes from: layer 1"), "{said}");
+    sandbox.ok(&[
+        "run",
+        "--network",
+        "none",
+        "--name",
+        "deep",
+        "alpine",
+        "sh",
+        "-c",
+        "mkdir -p /d/deep; echo 2 >/d/deep/f",
+    ]);
+    sandbox.ok(&["commit", "deep", "layered"]);
+    std::fs::create_dir(sandbox.file("empty")).unwrap();
+    let mount = format!("{}:/etc/apk", sandbox.file("empty").display());
+    let script = "rm -r /d; echo file >/d; exec sleep 1000";
+    sandbox.ok(&["run", "-d", "--network", "none", "--name", "top", "-v", &mount, "layered", "sh", "-c", script]);
+    wait_until("it has done it", || sandbox.run(&["exec", "top", "test", "-f", "/d"]).code == 0);
+    assert_eq!(places(&sandbox, "/d/deep/f"), ["writable-layer replaced-by /d", "layer2 file"]);
+    assert_eq!(places(&sandbox, "/etc/apk/world"), ["mount not-in-mount", "layer1 file"]);
+    let said = sandbox.run(&["where", "top", "/etc/apk/world"]);
+    assert!(
+        said.code == 1 && said.stdout.contains("/etc/apk/world is not in top: what is mounted there"),
+        "{}",
+        said.streams()
+    );
+    let said = sandbox.run(&["where", "top", "/d/deep/f"]);
+    assert!(said.code == 1 && said.stdout.contains("hidden by /d, which is no directory here"), "{}", said.streams());
+    for path in ["/etc/apk/none", "/d/deep/none", "/proc/none"] {
+        assert!(sandbox.fails(1, &["where", "top", path]).contains("is not in top, nor in any layer"), "{path}");
+    }
+    // What the kernel makes cannot be looked into when nothing runs; the host's can.
+    sandbox.ok(&["stop", "-t", "0", "top"]);
+    assert_eq!(places(&sandbox, "/proc/1/status"), ["*mount only-while-it-runs"]);
+    assert_eq!(places(&sandbox, "/etc/apk/world"), ["mount not-in-mount", "layer1 file"]);
 }

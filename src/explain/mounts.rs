@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug)]
 pub struct Mount {
@@ -19,12 +19,6 @@ pub struct Mount {
 pub fn of_process(pid: i32) -> Vec<Mount> {
     let table = fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
     table.split(|byte| *byte == b'\n').filter_map(parse).collect()
-}
-
-/// The mount that a path, without symbolic links, is in.
-pub fn covering<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
-    let depth = |mount: &Mount| mount.target.components().count();
-    mounts.iter().filter(|mount| path.starts_with(&mount.target)).max_by_key(|mount| depth(mount))
 }
 
 fn parse(line: &[u8]) -> Option<Mount> {

@@ -438,7 +438,11 @@ words! {
     from_host: "from the host, over the layers", "с хоста, поверх слоёв";
     from_kernel: "from the kernel, over the layers", "от ядра, поверх слоёв";
     seen_in: "{} in {} comes from: {}", "{} в {} берётся отсюда: {}";
-    deleted: "{} is deleted in {}", "{} в {} удалён";
+    hidden_but_held: "{} is hidden in {}, and still takes its room in: {}", "{} в {} не виден, но всё ещё занимает место здесь: {}";
+    covered_but_held: "{} is not in {}: what is mounted there does not have it, and hides what is in: {}", "{} в {} нет: там смонтировано другое, оно скрывает то, что лежит здесь: {}";
+    replaced_by: "hidden by {}, which is no directory here", "скрыт: {} здесь не каталог";
+    not_in_mount: "not in what is mounted here", "нет в том, что здесь смонтировано";
+    only_while_it_runs: "there only while it runs", "есть, только пока он работает";
     deleted_but_held: "{} is deleted in {}, and still takes its room in: {}", "{} в {} удалён, но всё ещё занимает место здесь: {}";
     through_link: "{} is a link to {}", "{} — ссылка на {}";
 }
