@@ -346,14 +346,13 @@ words! {
     mount_other: "a file system of kind {}", "файловая система вида {}";
 
     script_head: "{} by hand: what `minirun run` and `minirun start` do, in the same order.", "{} вручную: то, что делают `minirun run` и `minirun start`, в том же порядке.";
-    script_namespaces: "New namespaces: the process sees only itself, and root inside is you outside.", "Новые пространства имён: процесс видит только себя, а root внутри — это вы снаружи.";
+    script_two: "Save it as a file and run that: sh FILE. Ctrl-C ends it, and it removes what it made.", "Сохраните в файл и запустите: sh ФАЙЛ. Ctrl-C завершит его, и он уберёт за собой.";
+    script_outside: "the process that you start", "процесс, который запускаете вы";
+    script_inside: "the process in the container, which becomes its program", "процесс в контейнере, который станет его программой";
+    script_born: "Starts a command in new namespaces: it says which process it is, and waits until its ids are mapped.", "Запускает команду в новых пространствах имён: она сообщает номер своего процесса и ждёт, пока отобразят её id.";
     script_remove: "Only root of the same ids may remove what belongs to them.", "Удалить файлы этих id может только root тех же id.";
-    script_writable: "A writable layer of its own, and the place where all layers are laid over each other.", "Собственный слой для записи и место, где слои накладываются друг на друга.";
-    by_move: "by mount --move and a later chroot(2): after pivot_root(2) no program of the host could set what follows", "через mount --move и позже chroot(2): после pivot_root(2) ни одна программа хоста не настроила бы остального";
-    by_hand_inherits: "the changes of root and user take {}, which here stay with the process, inheritable", "смена корня и пользователя требует {}, и здесь они остаются у процесса наследуемыми";
-    not_by_hand_as_root: "no user namespace by hand: unshare(1) cannot give one all of root's ids", "без пространства имён пользователей: unshare(1) не умеет дать ему все id пользователя root";
+    by_hand_from_outside: "from outside: beyond the new root there is no program of the host to do it", "снаружи: за новым корнем нет программ хоста, чтобы это сделать";
     not_by_hand: "not by hand", "не вручную";
-    not_by_hand_filter: "not by hand: it forbids the change of root, which is still to come", "не вручную: фильтр запрещает смену корня, а она ещё впереди";
     by_hand_filter: "setpriv sets no_new_privs with it", "setpriv ставит вместе с ним no_new_privs";
     no_filter_option: "this setpriv has no --seccomp-filter (util-linux 2.40 has it): going on without the filter", "у этого setpriv нет --seccomp-filter (есть в util-linux 2.40): дальше без фильтра";
     not_by_hand_terminal: "it stays on yours: script -c would give it one of its own", "остаётся на вашем: собственный дал бы script -c";
