@@ -92,7 +92,7 @@ impl Skipped {
 }
 
 /// Where standard error is no terminal.
-const WIDTH: usize = 100;
+const WIDTH: usize = 105;
 
 impl Told {
     pub fn new(how: Explain, language: Language, store: PathBuf, directory: PathBuf) -> Self {

@@ -260,7 +260,7 @@ fn helpers(around: &Surroundings, language: Language) -> [Part; 3] {
         &[
             "trap '' HUP INT TERM",
             r#"[ -z "$pid" ] || kill -KILL "$child" "$pid" 2>/dev/null || :"#,
-            r#"[ -z "$child" ] || wait "$child" || :"#,
+            r#"[ -z "$child" ] || { wait "$child" || :; } 2>/dev/null"#,
             &format!("{BORN_IN} '{}' rm -rf \"$work\"", user_flags(around.ids)),
             r#"wait "$child""#,
         ],
