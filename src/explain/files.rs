@@ -1,6 +1,6 @@
 //! What one layer of a stack, or the writable one, adds, changes and removes.
 
-use super::subject::Layer;
+use super::subject::{Layer, beneath};
 use crate::container::record::Container;
 use crate::diag::Failure;
 use crate::image::diff::{self, Kind};
@@ -74,10 +74,6 @@ fn changes(own: &Path, below: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<C
         Changed { what, path: change.path, size, size_below }
     };
     Ok(all.into_iter().filter(is_news).map(tell).collect())
-}
-
-fn beneath(above: &Path, path: &Path) -> PathBuf {
-    above.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// The bytes of a file's contents, or of all files in a directory, as the topmost of these layers that has it says.

@@ -4,7 +4,7 @@
 //! are merged, a whiteout hides what is below it, and so does a directory marked opaque.
 
 use super::mounts;
-use super::subject::Layer;
+use super::subject::{Layer, beneath};
 use crate::container::record::{Container, Phase};
 use crate::diag::Failure;
 use crate::image::diff::{self, Mark};
@@ -84,7 +84,7 @@ pub enum What {
 
 impl What {
     /// Something that is there, not a note that it is not.
-    fn is_there(&self) -> bool {
+    pub fn is_there(&self) -> bool {
         !matches!(self, Self::Deleted { .. } | Self::HiddenBy { .. } | Self::ReplacedBy { .. } | Self::NotInMount)
     }
 }
@@ -277,10 +277,6 @@ impl Stack<'_> {
             };
         }
     }
-}
-
-fn beneath(directory: &Path, path: &Path) -> PathBuf {
-    directory.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// What one directory of the overlay has under the path. `hidden`: something above has hidden it; set if this hides what is

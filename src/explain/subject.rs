@@ -6,7 +6,7 @@ use crate::diag::{Diagnose, Failure};
 use crate::image::digest::Digest;
 use crate::image::{self, Image, ImageError, history, layer};
 use crate::store::Store;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub enum Subject {
     Container(Box<Container>),
@@ -65,6 +65,11 @@ pub fn find(store: &Store, name: &str) -> Result<Subject, Failure> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// A path of the container, as it lies in a directory that holds its files.
+pub fn beneath(directory: &Path, path: &Path) -> PathBuf {
+    directory.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// One read-only layer of an image.

@@ -5,7 +5,7 @@
 
 use super::mounts;
 use super::notice::{self, Heard, Notice};
-use super::subject::{self, Layer};
+use super::subject::{self, Layer, beneath};
 use crate::container::processes;
 use crate::container::record::{Container, Phase};
 use crate::diag::Failure;
@@ -397,10 +397,6 @@ impl<'a> Watch<'a> {
             }
         }
     }
-}
-
-fn beneath(above: &Path, path: &Path) -> PathBuf {
-    above.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// The files that a process has open for writing.

@@ -128,12 +128,11 @@ fn row(sighting: &Sighting, path: &Path, words: &Words) -> Vec<String> {
         What::CopiedUp { from } => fill(words.copied_up, &[from]),
         What::WrittenAnew { over } => fill(words.written_anew, &[over]),
     };
-    let is_note = !sighting.is_seen && sighting.size.is_none() && !matches!(sighting.what, What::Directory);
     let what = match (&sighting.place, sighting.is_seen) {
         (Place::Mount { source: Some(_), .. }, true) => format!("{what}, {}", words.from_host),
         (Place::Mount { source: None, .. }, true) => format!("{what}, {}", words.from_kernel),
         (_, true) => what,
-        (_, false) if is_note => what,
+        (_, false) if !sighting.what.is_there() => what,
         (_, false) => fill(words.hidden, &[&what]),
     };
     let made_by = match &sighting.place {
