@@ -355,7 +355,7 @@ pub fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
             let at = format!("\"$root\"{}", quoted(path));
             vec![
                 format!("if [ -d {at} ]; then mount -t tmpfs -o ro tmpfs {at}"),
-                format!("elif [ -e {at} ]; then mount --bind /dev/null {at}; fi"),
+                format!("elif [ -e {at} ]; then mount --bind \"$root\"/dev/null {at}; fi"),
             ]
         }
         Step::ReadOnly { path } => {
