@@ -102,3 +102,45 @@ fn what_is_printed_is_documented() {
     check("minirun doctor", &printed(&sandbox, &["doctor", "--json"]));
     check("minirun system df", &printed(&sandbox, &["system", "df", "--json"]));
 }
+
+#[test]
+fn what_shows_the_inside_is_documented() {
+    let sandbox = Sandbox::with_alpine();
+    let change = "echo more >>/etc/motd; rm /etc/issue; mkdir /d; echo 1 >/d/f; ln -s /d /link";
+    sandbox.ok(&["run", "--network", "none", "--name", "changed", "alpine", "sh", "-c", change]);
+    sandbox.ok(&["commit", "changed", "layered"]);
+    let flags = ["run", "-d", "--network", "none", "-v", "named:/data", "--name"];
+    sandbox.ok(&[&flags[..], &["runs", "layered", "sh", "-c", "rm -r /d; echo >/d; echo >>/etc/motd; exec sleep 600"]]
+        .concat());
+    sandbox.ok(&[&flags[..], &["other", "layered", "sleep", "600"]].concat());
+    for (section, words) in [
+        ("minirun compare", &["compare", "--json", "layered", "runs"][..]),
+        ("minirun compare", &["compare", "--json", "other", "runs"]),
+        ("minirun compare", &["compare", "--json", "alpine", "layered"]),
+        ("minirun explain", &["explain", "--json", "runs"]),
+        ("minirun explain", &["explain", "--json", "layered"]),
+        ("minirun explain --files", &["explain", "--json", "--files", "runs"]),
+        ("minirun explain --files", &["explain", "--json", "layered", "--files", "1"]),
+        ("minirun where", &["where", "--json", "runs", "/etc/motd"]),
+        ("minirun where", &["where", "--json", "runs", "/etc/issue"]),
+        ("minirun where", &["where", "--json", "runs", "/d/f"]),
+        ("minirun where", &["where", "--json", "runs", "/link/.."]),
+        ("minirun where", &["where", "--json", "runs", "/proc/1"]),
+        ("minirun where", &["where", "--json", "layered", "/link"]),
+        ("minirun probe", &["probe", "--json", "runs"]),
+        ("minirun script", &["script", "--json", "runs"]),
+    ] {
+        check(section, &printed(&sandbox, words));
+    }
+    let said = sandbox.run(&["run", "--rm", "--network", "none", "--explain=json", "alpine", "true"]).stderr;
+    let lines = said.lines().filter(|line| line.starts_with('{'));
+    lines.for_each(|line| check("minirun run --explain=json", &serde_json::from_str(line).unwrap()));
+    // It ends with the container.
+    let watch = sandbox.command(&["watch", "--json", "runs"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    sandbox.ok(&["exec", "runs", "sh", "-c", "echo >/new; echo >>/etc/group"]);
+    sandbox.ok(&["stop", "-t", "0", "runs"]);
+    let told = String::from_utf8(watch.wait_with_output().unwrap().stdout).unwrap();
+    assert!(told.contains("copy-up"), "{told}");
+    told.lines().for_each(|line| check("minirun watch", &serde_json::from_str(line).unwrap()));
+}

@@ -2,11 +2,10 @@
 
 mod common;
 
-use common::{Sandbox, wait_until};
+use common::{Sandbox, finish, wait_until};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::process::Command;
-use std::time::Duration;
 
 /// `layered`: alpine, a second layer that changes, deletes and adds, and a container `top` that does so again.
 fn layered() -> Sandbox {
@@ -32,16 +31,13 @@ fn json(sandbox: &Sandbox, words: &[&str]) -> Value {
 fn places(sandbox: &Sandbox, path: &str) -> Vec<String> {
     let found = json(sandbox, &["where", "--json", "top", path]);
     let short = |sighting: &Value| {
-        let place = match &sighting["place"] {
-            Value::String(name) => name.clone(),
-            place if place["layer"].is_object() => format!("layer{}", place["layer"]["number"]),
-            _ => "mount".into(),
+        let place = match sighting["place"]["kind"].as_str().unwrap() {
+            "layer" => format!("layer{}", sighting["place"]["number"]),
+            kind => kind.to_owned(),
         };
-        let what = match &sighting["what"] {
-            Value::String(name) => name.clone(),
-            what => what.to_string(),
-        };
-        format!("{}{place} {what}", if sighting["is_seen"] == true { "*" } else { "" })
+        let what = sighting["what"].as_object().unwrap();
+        let what: Vec<&str> = what.values().map(|value| value.as_str().unwrap_or("2")).collect();
+        format!("{}{place} {}", if sighting["is_seen"] == true { "*" } else { "" }, what.join(" "))
     };
     found["sightings"].as_array().unwrap().iter().map(short).collect()
 }
@@ -51,16 +47,26 @@ fn where_tells_every_layer_that_has_a_file() {
     let sandbox = layered();
     for (path, expected) in [
         ("/etc/motd", &["*layer2 file", "layer1 file"][..]),
-        ("/both", &[r#"*writableLayer {"copiedUp":{"from":2}}"#, "layer2 file"]),
-        ("/upper", &["*writableLayer file"]),
-        ("/etc/issue", &[r#"layer2 {"deleted":"/etc/issue"}"#, "layer1 file"]),
-        ("/gone", &[r#"writableLayer {"deleted":"/gone"}"#, "layer2 file"]),
-        ("/d/new", &["*writableLayer file"]),
-        ("/d/deep/f", &[r#"writableLayer {"hiddenBy":"/d"}"#, "layer2 file"]),
-        ("/link", &[r#"*layer2 {"link":"/d"}"#]),
+        ("/both", &["*writable-layer 2 copied-up", "layer2 file"]),
+        ("/upper", &["*writable-layer file"]),
+        ("/etc/issue", &["layer2 deleted /etc/issue", "layer1 file"]),
+        ("/gone", &["writable-layer deleted /gone", "layer2 file"]),
+        ("/d/new", &["*writable-layer file"]),
+        ("/d/deep/f", &["writable-layer hidden-by /d", "layer2 file"]),
+        ("/link", &["*layer2 link /d"]),
         ("/etc/alpine-release", &["*layer1 file"]),
-        ("/mnt/host", &["*mount mounted"]),
-        ("/etc/hosts", &["*mount mounted", "layer1 file"]),
+        ("/mnt/host", &["*mount file"]),
+        // A mount is looked into.
+        ("/mnt/none", &[]),
+        ("/proc/1/status", &["*mount file"]),
+        ("/proc/none", &[]),
+        ("/dev/null", &["*mount device"]),
+        // What was never there is not deleted.
+        ("/d/never", &[]),
+        ("/gone/never", &[]),
+        ("/link/../upper", &["*writable-layer file"]),
+        ("/link/../link", &["*layer2 link /d"]),
+        ("/etc/hosts", &["*mount file", "layer1 file"]),
     ] {
         // Where fuse-overlayfs lays the layers, or they are copied, no file says that it was copied up.
         let found = places(&sandbox, path);
@@ -69,7 +75,7 @@ fn where_tells_every_layer_that_has_a_file() {
         assert_eq!(exists, found.iter().any(|line| line.starts_with('*')), "{path}: {found:?}");
     }
     let through = json(&sandbox, &["where", "--json", "top", "/link/new"]);
-    assert_eq!((&through["resolved"], &through["through"][0][0]), (&"/d/new".into(), &"/link".into()));
+    assert_eq!((&through["resolved"], &through["through"][0]["link"]), (&"/d/new".into(), &"/link".into()));
     // The size is that of the contents.
     let both = json(&sandbox, &["where", "--json", "top", "/both"]);
     assert_eq!(both["sightings"][0]["size"], "both\nmore\n".len());
@@ -103,13 +109,13 @@ fn explain_counts_what_diff_and_du_count() {
     let text = sandbox.ok(&["explain", "top"]);
     let order = ["/mnt", "writable layer", "layer 2", "layer 1"].map(|part| text.find(part).expect(part));
     assert!(order.is_sorted(), "{text}");
-    assert!(text.contains("minirun rm top") && text.contains("minirun commit top NAME"), "{text}");
+    assert!(text.contains("minirun rm -f top") && text.contains("minirun commit top NAME"), "{text}");
 }
 
 #[test]
 fn compare_tells_an_image_and_a_container_apart() {
     let sandbox = layered();
-    let told = &json(&sandbox, &["compare", "--json", "layered", "top"])["kinds"];
+    let told = &json(&sandbox, &["compare", "--json", "layered", "top"]);
     let columns = ["frozen", "decided", "while_it_runs"].map(|column| told[column].as_object().unwrap());
     let mut names = HashSet::new();
     for name in columns.iter().flat_map(|column| column.keys()) {
@@ -131,7 +137,7 @@ fn compare_tells_an_image_and_a_container_apart() {
         let inside = link(sandbox.ok(&["exec", "top", "readlink", &format!("/proc/self/ns/{kind}")]));
         let outside = link(std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap().to_string_lossy().into_owned());
         assert_eq!((&numbers["container"], &numbers["host"]), (&inside.into(), &outside.into()), "{kind}");
-        assert_eq!(numbers["isItsOwn"], true, "{kind}");
+        assert_eq!(numbers["is_its_own"], true, "{kind}");
     }
     let runs = &columns[2];
     assert_eq!(runs["first_process"].to_string(), sandbox.look("top", "{{.State.Pid}}"));
@@ -146,7 +152,7 @@ fn compare_tells_an_image_and_a_container_apart() {
     told_addresses.sort_unstable();
     assert_eq!(told_addresses, inside);
     // Said the other way round it is the same; in Russian it is all there too.
-    assert_eq!(&json(&sandbox, &["compare", "--json", "top", "layered"])["kinds"]["frozen"], &told["frozen"]);
+    assert_eq!(&json(&sandbox, &["compare", "--json", "top", "layered"])["frozen"], &told["frozen"]);
     let russian = sandbox.ok(&["compare", "--lang", "ru", "layered", "top"]);
     assert!(russian.contains("ЗАМОРОЖЕНО В ОБРАЗЕ") && !russian.contains("   ?"), "{russian}");
     let said = sandbox.fails(1, &["compare", "layred", "top"]);
@@ -165,7 +171,7 @@ fn compare_tells_an_image_and_a_container_apart() {
 fn two_containers_share_what_is_on_disk_once() {
     let sandbox = layered();
     sandbox.ok(&["run", "-d", "--network", "none", "--name", "beside", "layered", "sleep", "1000"]);
-    let told = &json(&sandbox, &["compare", "--json", "top", "beside"])["alike"];
+    let told = &json(&sandbox, &["compare", "--json", "top", "beside"]);
     assert_eq!(told["shared"].as_array().unwrap().len(), 2);
     if let Some(cached) = told["shared_in_page_cache"].as_u64() {
         // Whoever ran has read busybox and its loader, and nothing is there twice.
@@ -177,7 +183,7 @@ fn two_containers_share_what_is_on_disk_once() {
         assert_eq!(side["private_on_disk"], side["writable_on_disk"]);
         assert_eq!(side["private_on_disk"], du(side["decided"]["writable_directory"].as_str().unwrap()));
     }
-    let images = &json(&sandbox, &["compare", "--json", "alpine", "layered"])["alike"];
+    let images = &json(&sandbox, &["compare", "--json", "alpine", "layered"]);
     assert_eq!(images["shared"].as_array().unwrap().len(), 1);
     assert_eq!(images["sides"][1]["layers"].as_array().unwrap().len(), 1);
 }
@@ -190,60 +196,286 @@ fn du(path: &str) -> u64 {
 }
 
 #[test]
-fn watch_tells_within_a_second_what_is_written_where() {
+fn a_step_that_had_nothing_to_do_is_told_as_skipped() {
     let sandbox = Sandbox::with_alpine();
-    let mount = format!("{}:/mnt", sandbox.file("mounted").display());
-    let script = "trap exit TERM; while :; do sleep 0.1; done";
-    sandbox.ok(&["run", "-d", "--network", "none", "--name", "top", "-v", &mount, "alpine", "sh", "-c", script]);
-    let mut watch = sandbox.command(&["watch", "--json", "top"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let lines = std::io::BufRead::lines(std::io::BufReader::new(watch.stdout.take().unwrap()));
-    let (tell, told) = std::sync::mpsc::channel::<Value>();
-    let reader = std::thread::spawn(move || {
-        for line in lines.map_while(Result::ok) {
-            let _ = tell.send(serde_json::from_str(&line).unwrap());
-        }
-    });
-    // What was there before it looked first is not told, so it must have looked.
-    sandbox.ok(&["exec", "top", "touch", "/begun"]);
-    let mut seen = told.recv_timeout(Duration::from_millis(200));
-    while seen.is_err() {
-        sandbox.ok(&["exec", "top", "touch", "/begun"]);
-        seen = told.recv_timeout(Duration::from_millis(200));
-    }
-    while told.recv_timeout(Duration::from_millis(500)).is_ok() {}
-
-    let expect = |script: &str, expected: &[(&str, &str)]| {
-        sandbox.ok(&["exec", "top", "sh", "-c", script]);
-        for (path, what) in expected {
-            let event = told.recv_timeout(Duration::from_secs(1)).unwrap_or_else(|_| panic!("{script}: no {what}"));
-            let found = match &event["what"] {
-                Value::String(name) => name.clone(),
-                other => other.to_string(),
-            };
-            assert_eq!((event["path"].as_str().unwrap(), found.as_str()), (*path, *what), "{script}: {event}");
-        }
+    let script = "cut -d' ' -f5 /proc/self/mountinfo";
+    let flags = ["run", "--rm", "--network", "none", "-w", "/new", "-v", "named:/srv", "--explain=json"];
+    let steps = |flags: &[&str]| -> (Vec<Value>, String) {
+        let said = sandbox.run(&[flags, &["alpine", "sh", "-c", script]].concat());
+        assert_eq!(said.code, 0, "{}", said.streams());
+        let lines = said.stderr.lines().filter(|line| line.starts_with('{'));
+        (lines.map(|line| serde_json::from_str(line).unwrap()).collect(), said.stdout)
     };
-    expect("echo more >>/etc/motd", &[("/etc/motd", r#"{"copy-up":{"layer":1}}"#)]);
-    expect("echo more >>/etc/motd", &[("/etc/motd", "write")]);
-    expect("echo new >/new", &[("/new", "create")]);
-    expect("rm /new", &[("/new", "remove")]);
-    expect("rm /etc/issue", &[("/etc/issue", "delete")]);
-    expect("echo volume >/mnt/file", &[("/mnt/file", "volume-write")]);
-    expect("echo brief >/brief; rm /brief", &[("/brief", "came-and-went")]);
-    expect("mkdir -p /made/below", &[("/made", "create"), ("/made/below", "create")]);
-    expect("echo deep >/made/below/file", &[("/made/below/file", "create")]);
-    expect("echo more >>/made/below/file", &[("/made/below/file", "write")]);
-    // A directory that went and came again is listened to as before.
-    expect("rm -r /made", &[("/made", "remove"), ("/made/below", "remove"), ("/made/below/file", "remove")]);
-    expect("mkdir /made", &[("/made", "create")]);
-    expect("echo again >/made/file; rm /made/file", &[("/made/file", "came-and-went")]);
-    // Who writes is told while the file is open.
-    sandbox.ok(&["exec", "-d", "top", "sh", "-c", "exec 3>/held; exec sleep 600"]);
-    let held = told.recv_timeout(Duration::from_secs(2)).unwrap();
-    assert_eq!(held["path"], "/held");
-    assert!(held["by"].as_str().is_some_and(|by| by.starts_with("sleep (") || by.starts_with("sh (")), "{held}");
-    sandbox.ok(&["stop", "-t", "1", "top"]);
-    assert!(watch.wait().unwrap().success(), "it ends with the container");
-    reader.join().unwrap();
-    assert!(sandbox.fails(1, &["watch", "top"]).contains("is not running"));
+    let (told, mounted) = steps(&flags);
+    let calls = |kind: &str| -> Vec<&Value> {
+        let found: Vec<&Value> = told.iter().filter(|step| step["call"].as_str().unwrap().starts_with(kind)).collect();
+        assert!(!found.is_empty(), "{kind}");
+        found
+    };
+    let masks = calls("move_mount(/dev/null");
+    for step in masks.iter().chain(&calls("mount_setattr(/proc/")).chain(&calls("mount_setattr(/proc/sysrq")) {
+        let call = step["call"].as_str().unwrap();
+        let path = call.split(['(', ',', ' ', ')']).find(|word| word.starts_with("/proc") || word.starts_with("/sys"));
+        let is_mounted = mounted.lines().any(|line| Some(line) == path);
+        assert_eq!(step["skipped"].is_null(), is_mounted, "{step}\n{mounted}");
+    }
+    assert!(masks.iter().any(|step| step["skipped"] == "missing"), "{masks:#?}");
+    assert!(calls("mkdir(/new)")[0]["skipped"].is_null());
+    assert!(calls("copy /srv to")[0]["skipped"].is_null());
+    // The second time the volume has... nothing still: alpine's /srv is empty, so it is looked at again; `/` is always there.
+    let (told, _) = steps(&["run", "--rm", "--network", "none", "--explain=json"]);
+    let mkdir = told.iter().find(|step| step["call"] == "mkdir(/)").unwrap();
+    assert_eq!(mkdir["skipped"], "exists");
+    let said = sandbox.run(&["run", "--rm", "--network", "none", "--explain", "alpine", "true"]).stderr;
+    assert!(said.contains("skipped, nothing to do: it is there already"), "{said}");
+}
+
+/// A terminal obeys what follows an escape, so an image or a file name must not bring one.
+#[test]
+fn what_a_stranger_wrote_reaches_no_terminal() {
+    let sandbox = Sandbox::with_alpine();
+    let escape = "\u{1b}]0;owned\u{7}";
+    let touch = "touch \"/$1\"; mkdir \"/etc/$1\"";
+    sandbox.ok(&["run", "--network", "none", "--name", "evil", "alpine", "sh", "-c", touch, "sh", escape]);
+    let (label, env, cmd) =
+        (format!("LABEL x=\"{escape}\""), format!("ENV X=\"{escape}\""), format!("CMD [\"echo\", \"{escape}\"]"));
+    let cmd = cmd.replace('\u{1b}', "\\u001b").replace('\u{7}', "\\u0007");
+    sandbox.ok(&["commit", "-m", escape, "-c", &label, "-c", &env, "-c", &cmd, "evil", "stranger"]);
+    sandbox.ok(&["run", "-d", "--network", "none", "--name", "runs", "stranger", "sleep", "600"]);
+    let path = format!("/{escape}");
+    for words in [
+        &["history", "--no-trunc", "stranger"][..],
+        &["explain", "stranger"],
+        &["explain", "evil"],
+        &["compare", "stranger", "runs"],
+        &["compare", "evil", "runs"],
+        &["script", "stranger"],
+        &["script", "evil"],
+        &["diff", "evil"],
+        &["ps", "-a", "--no-trunc"],
+        &["images"],
+        &["where", "runs", &path],
+        &["where", "evil", &path],
+        &["where", "runs", "/no\u{1b}[2J"],
+        &["run", "--rm", "--network", "none", "--explain", "stranger", "true", escape],
+    ] {
+        let said = sandbox.run(words);
+        assert!(!said.streams().contains(['\u{1b}', '\u{7}']), "{words:?}\n{:?}", said.streams());
+    }
+    // What a program says is passed on as it is.
+    sandbox.ok(&["run", "--network", "none", "--name", "speaks", "alpine", "printf", escape]);
+    assert!(sandbox.ok(&["logs", "speaks"]).contains(escape));
+    assert!(sandbox.ok(&["diff", "evil"]).contains(r"A /\x1b]0;owned\x07"));
+}
+
+#[test]
+fn compare_tells_every_decided_setting() {
+    let sandbox = Sandbox::with_alpine();
+    let flags = "--read-only --init --shm-size 8m --ulimit nofile=10:20 --stop-signal INT --stop-timeout 3 --tmpfs \
+                 /run:size=1m -t -i --label a=b --add-host x:1.2.3.4 --dns 1.1.1.1 --log-driver none --group-add 77 \
+                 --security-opt no-new-privileges --security-opt seccomp=unconfined --cap-add SYS_TIME --network none \
+                 --entrypoint sleep -e A=B -w /srv -h box --name all";
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    sandbox.ok(&[&["create"], &flags[..], &["alpine", "1000"]].concat());
+    let told = &json(&sandbox, &["compare", "--json", "alpine", "all"])["decided"];
+    for (name, value) in [
+        ("image", "\"alpine\""),
+        ("read_only_root", "true"),
+        ("reaping_init", "true"),
+        ("shm_size", "8388608"),
+        ("ulimits", r#"["nofile=10:20"]"#),
+        ("stop_signal", "\"INT\""),
+        ("stop_timeout", "3"),
+        ("tmpfs_mounts", r#"["/run (size=1m)"]"#),
+        ("terminal", "true"),
+        ("stdin_open", "true"),
+        ("added_labels", r#"["a=b"]"#),
+        ("added_hosts", r#"["x → 1.2.3.4"]"#),
+        ("dns_servers", r#"["1.1.1.1"]"#),
+        ("groups", r#"["77"]"#),
+        ("no_new_privileges", "true"),
+        ("seccomp_unconfined", "true"),
+        ("entrypoint_option", "\"sleep\""),
+        ("hostname", "\"box\""),
+    ] {
+        assert_eq!(told[name].to_string(), value, "{name}: {told:#}");
+    }
+    // What has no words of its own is told all the same.
+    assert_eq!(told["log"]["is_off"], true, "{told:#}");
+    assert!(sandbox.ok(&["compare", "alpine", "all"]).contains("size of /dev/shm"));
+}
+
+#[test]
+fn compare_begins_with_what_a_container_is() {
+    let sandbox = layered();
+    let first = |words: &[&str]| sandbox.ok(words).lines().next().unwrap().to_owned();
+    let said = first(&["compare", "layered", "top"]);
+    let gist = &json(&sandbox, &["compare", "--json", "layered", "top"])["gist"];
+    let release = sandbox.ok(&["exec", "top", "uname", "-r"]);
+    let release = release.trim();
+    assert!(said.starts_with("top is layered:latest's 2 layers, not copied, + "), "{said}");
+    let ending = format!("+ 1 process on this machine's kernel {release}; the image brings no kernel.");
+    assert!(said.ends_with(&ending), "{said}");
+    let upper = format!("{}/containers/{}/upper", sandbox.root().display(), sandbox.look("top", "{{.Id}}"));
+    assert_eq!((&gist["writable_on_disk"], &gist["processes"]), (&du(&upper).into(), &1.into()));
+    // One that lies in an image runs no more than any other file.
+    sandbox.ok(&[
+        "run",
+        "--network",
+        "none",
+        "--name",
+        "boots",
+        "alpine",
+        "sh",
+        "-c",
+        "mkdir -p /boot; touch /boot/vmlinuz-lts",
+    ]);
+    sandbox.ok(&["commit", "boots", "bootable"]);
+    sandbox.ok(&["create", "--name", "brings", "bootable", "true"]);
+    let said = first(&["compare", "bootable", "brings"]);
+    assert!(
+        said.contains("and no process now") && said.contains("/boot/vmlinuz-lts of the image is a file like any"),
+        "{said}"
+    );
+    assert!(first(&["compare", "--lang", "ru", "layered", "top"]).contains("без копирования"));
+    // Two images: what their settings differ in.
+    sandbox.ok(&["commit", "-c", "ENV ONLY=here", "boots", "other"]);
+    let told = json(&sandbox, &["compare", "--json", "bootable", "other"]);
+    assert!(told["sides"][1]["frozen"]["default_env"].to_string().contains("ONLY=here"), "{told:#}");
+    assert!(told["sides"][0]["frozen"]["platform"].is_null(), "{told:#}");
+    assert!(sandbox.ok(&["compare", "bootable", "other"]).contains("ONLY=here"));
+}
+
+#[test]
+fn explain_lists_the_files_of_every_layer() {
+    let sandbox = layered();
+    let files = |words: &[&str]| -> Vec<(String, String, Value, Value)> {
+        let told = json(&sandbox, &[&["explain", "--json"], words].concat());
+        let text = |file: &Value, name: &str| file[name].as_str().unwrap().to_owned();
+        let list = told["files"].as_array().unwrap().iter();
+        list.map(|file| (text(file, "what"), text(file, "path"), file["size"].clone(), file["size_below"].clone()))
+            .collect()
+    };
+    let find = |list: &[(String, String, Value, Value)], path: &str| {
+        let found = list.iter().find(|file| file.1 == path).unwrap_or_else(|| panic!("{path}: {list:?}"));
+        (found.0.clone(), found.2.as_u64(), found.3.as_u64())
+    };
+    let issue = sandbox.ok(&["run", "--rm", "--network", "none", "alpine", "wc", "-c", "/etc/issue", "/etc/motd"]);
+    let sizes: Vec<u64> = issue.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let second = files(&["layered", "--files", "2"]);
+    assert_eq!(find(&second, "/etc/motd"), ("changed".into(), Some(7), Some(sizes[1])));
+    assert_eq!(find(&second, "/etc/issue"), ("removed".into(), None, Some(sizes[0])));
+    assert_eq!(find(&second, "/d/deep/f"), ("added".into(), Some(2), None));
+    assert!(!second.iter().any(|file| file.1 == "/etc"), "{second:?}");
+    assert_eq!(second, files(&["layered", "--files"]), "an image's topmost");
+    assert!(files(&["top", "--files", "1"]).iter().all(|file| file.0 == "added"));
+    let writable = files(&["top", "--files"]);
+    assert_eq!(find(&writable, "/both"), ("changed".into(), Some(10), Some(5)));
+    assert_eq!(find(&writable, "/gone"), ("removed".into(), None, Some(5)));
+    assert_eq!(find(&writable, "/d/deep"), ("removed".into(), None, Some(2)), "{writable:?}");
+    assert_eq!(writable, files(&["--files", "writable", "top"]));
+    assert!(sandbox.ok(&["explain", "--files", "top"]).contains("top, writable layer: "));
+    let said = sandbox.fails(1, &["explain", "layered", "--files", "3"]);
+    assert!(said.contains("layered has no layer \"3\": there are 1 to 2"), "{said}");
+    sandbox.fails(1, &["explain", "layered", "--files", "writable"]);
+}
+
+#[test]
+fn explain_shows_what_made_no_layer_and_what_is_carried_for_nothing() {
+    let sandbox = Sandbox::with_alpine();
+    let dockerfile =
+        "FROM alpine\nENV A=1\nRUN head -c 100000 /dev/zero >/big\nRUN rm /big; echo 1 >/etc/motd\nCMD [\"sh\"]\n";
+    std::fs::write(sandbox.file("Dockerfile"), dockerfile).unwrap();
+    sandbox.ok(&["build", "-t", "built", "."]);
+    sandbox.ok(&["run", "-d", "--network", "none", "--name", "runs", "built", "sleep", "600"]);
+    let told = json(&sandbox, &["explain", "--json", "runs"]);
+    let instructions = told["instructions"].as_array().unwrap();
+    let made: Vec<(Option<u64>, &str)> = instructions[instructions.len() - 4..]
+        .iter()
+        .map(|made| (made["layer"].as_u64(), made["text"].as_str().unwrap().split(' ').next().unwrap()))
+        .collect();
+    assert_eq!(made, [(None, "ENV"), (Some(2), "RUN"), (Some(3), "RUN"), (None, "CMD")]);
+    let big = &told["wasted"]["files"][0];
+    assert_eq!((&big["path"], &big["size"]), (&"/big".into(), &100_000.into()));
+    assert_eq!((&big["added_in"], &big["hidden_in"]), (&2.into(), &3.into()));
+    assert!(told["wasted"]["size"].as_u64().unwrap() > 100_000, "/etc/motd too");
+    let text = sandbox.ok(&["explain", "runs"]);
+    assert!(text.contains("no layer: sets something") && text.contains("ENV A=1"), "{text}");
+    assert!(text.contains("carried for nothing") && text.contains("/big"), "{text}");
+    // What it says frees something does.
+    assert!(text.contains("`minirun rm -f runs` frees"), "{text}");
+    sandbox.ok(&["rm", "-f", "runs"]);
+}
+
+/// The widest line, in a terminal of 80 columns.
+#[test]
+fn nothing_is_wider_than_the_terminal() {
+    let sandbox = layered();
+    sandbox.ok(&[
+        "commit",
+        "-c",
+        "LABEL long=\"word \\\"and another\\\"  abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz\"",
+        "top",
+        "wide",
+    ]);
+    sandbox.ok(&["create", "--name", "beside", "wide", "true"]);
+    for language in ["en", "ru"] {
+        for words in [
+            &["explain", "top"][..],
+            &["explain", "layered"],
+            &["explain", "top", "--files"],
+            &["compare", "layered", "top"],
+            &["compare", "wide", "beside"],
+            &["compare", "top", "beside"],
+            &["where", "top", "/both"],
+            &["where", "top", "/etc/hosts"],
+            &["probe", "top"],
+        ] {
+            let words = [&words[..1], &["--lang", language], &words[1..]].concat();
+            let said = finish(sandbox.command(&words).env("COLUMNS", "80"));
+            let widest = said.stdout.lines().max_by_key(|line| line.chars().count()).unwrap_or_default();
+            assert!(widest.chars().count() <= 80, "{words:?}: {widest}");
+        }
+    }
+}
+
+#[test]
+fn where_tells_what_hides_a_file_and_needs_no_container() {
+    let sandbox = Sandbox::with_alpine();
+    let said = sandbox.ok(&["where", "/etc/motd"]);
+    assert!(said.contains("/etc/motd in alpine:latest comes from: layer 1"), "{said}");
+    sandbox.ok(&[
+        "run",
+        "--network",
+        "none",
+        "--name",
+        "deep",
+        "alpine",
+        "sh",
+        "-c",
+        "mkdir -p /d/deep; echo 2 >/d/deep/f",
+    ]);
+    sandbox.ok(&["commit", "deep", "layered"]);
+    std::fs::create_dir(sandbox.file("empty")).unwrap();
+    let mount = format!("{}:/etc/apk", sandbox.file("empty").display());
+    let script = "rm -r /d; echo file >/d; exec sleep 1000";
+    sandbox.ok(&["run", "-d", "--network", "none", "--name", "top", "-v", &mount, "layered", "sh", "-c", script]);
+    wait_until("it has done it", || sandbox.run(&["exec", "top", "test", "-f", "/d"]).code == 0);
+    assert_eq!(places(&sandbox, "/d/deep/f"), ["writable-layer replaced-by /d", "layer2 file"]);
+    assert_eq!(places(&sandbox, "/etc/apk/world"), ["mount not-in-mount", "layer1 file"]);
+    let said = sandbox.run(&["where", "top", "/etc/apk/world"]);
+    assert!(
+        said.code == 1 && said.stdout.contains("/etc/apk/world is not in top: what is mounted there"),
+        "{}",
+        said.streams()
+    );
+    let said = sandbox.run(&["where", "top", "/d/deep/f"]);
+    assert!(said.code == 1 && said.stdout.contains("hidden by /d, which is no directory here"), "{}", said.streams());
+    for path in ["/etc/apk/none", "/d/deep/none", "/proc/none"] {
+        assert!(sandbox.fails(1, &["where", "top", path]).contains("is not in top, nor in any layer"), "{path}");
+    }
+    // What the kernel makes cannot be looked into when nothing runs; the host's can.
+    sandbox.ok(&["stop", "-t", "0", "top"]);
+    assert_eq!(places(&sandbox, "/proc/1/status"), ["*mount only-while-it-runs"]);
+    assert_eq!(places(&sandbox, "/etc/apk/world"), ["mount not-in-mount", "layer1 file"]);
 }

@@ -6,7 +6,7 @@ use crate::container::layering::Layering;
 use crate::container::pause::Paused;
 use crate::container::record::Container;
 use crate::container::request::{Request, Source};
-use crate::diag::Failure;
+use crate::diag::{Failure, printable};
 use crate::image::{self, commit, reference::Reference};
 use clap::Args;
 use serde_json::{Value, json};
@@ -125,7 +125,7 @@ pub fn diff(name: &str, context: &Context) -> Result<u8, Failure> {
     let lowers: Vec<PathBuf> = container.record.layers.iter().map(|layer| context.store.path(layer)).collect();
     let changes = image::diff::changes(&container.directory.join("upper"), &lowers, &container.mount_targets()?)?;
     for change in changes {
-        println!("{} {}", change.kind, change.path.display());
+        println!("{} {}", change.kind, printable(&change.path.to_string_lossy()));
     }
     Ok(0)
 }

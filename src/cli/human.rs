@@ -1,5 +1,6 @@
 //! Sizes, times and tables as Docker prints them.
 
+use crate::diag::printable;
 use jiff::Timestamp;
 
 /// `8.83MB`: decimal units, three digits.
@@ -58,22 +59,93 @@ pub fn duration(seconds: i64) -> String {
     }
 }
 
-/// Columns as wide as their widest cell, three blanks between them.
+const GAP: &str = "   ";
+
+/// Columns as wide as their widest cell, three blanks between them. What cells hold may be a stranger's text.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let mut widths: Vec<usize> = header.iter().map(|h| h.chars().count()).collect();
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+    lay_out(header, rows, None)
+}
+
+/// A table that is not wider than the terminal: cells that are too long go on below. For tables with sentences in them.
+pub fn fitted_table(header: &[&str], rows: &[Vec<String>]) -> String {
+    lay_out(header, rows, width())
+}
+
+/// The columns of the terminal that standard output is, or of whoever reads it; `None`: it is no terminal.
+pub fn width() -> Option<usize> {
+    let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let of_terminal =
+        || rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok().map(|size| usize::from(size.ws_col));
+    wanted.or_else(of_terminal).filter(|columns| *columns > 0)
+}
+
+fn lay_out(header: &[&str], rows: &[Vec<String>], limit: Option<usize>) -> String {
+    let safe = |row: &Vec<String>| row.iter().map(|cell| printable(cell).into_owned()).collect();
+    let header = header.iter().map(|cell| (*cell).to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(rows.iter().map(safe)).collect();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let longest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let mut widths: Vec<usize> = (0..columns).map(|column| longest(column).unwrap_or(0)).collect();
+    if let Some(limit) = limit {
+        share(&mut widths, limit.saturating_sub(GAP.len() * columns.saturating_sub(1)));
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let cells: Vec<Vec<String>> = row.iter().zip(&widths).map(|(cell, width)| wrapped(cell, *width)).collect();
+        for line in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
+            let piece = |cell: &Vec<String>| cell.get(line).cloned().unwrap_or_default();
+            let pieces = cells.iter().zip(&widths).map(|(cell, width)| format!("{:<width$}", piece(cell)));
+            text += pieces.collect::<Vec<_>>().join(GAP).trim_end();
+            text.push('\n');
         }
     }
-    let header = header.iter().map(|h| (*h).to_owned()).collect();
-    let mut text = String::new();
-    for row in std::iter::once(&header).chain(rows) {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        text += cells.collect::<Vec<_>>().join("   ").trim_end();
-        text.push('\n');
-    }
     text
+}
+
+/// Narrows the widest columns until all fit: those that need less than an equal share keep what they need.
+fn share(widths: &mut [usize], mut room: usize) {
+    const LEAST: usize = 6;
+    let mut order: Vec<usize> = (0..widths.len()).collect();
+    order.sort_by_key(|column| widths[*column]);
+    for (index, column) in order.iter().enumerate() {
+        let fair = room / (order.len() - index);
+        widths[*column] = widths[*column].min(fair.max(LEAST));
+        room = room.saturating_sub(widths[*column]);
+    }
+}
+
+/// Lines of at most so many characters, broken at blanks; a longer word is broken where it must be.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = vec![String::new()];
+    let mut length = 0;
+    for (index, word) in text.split(' ').enumerate() {
+        let mut word: Vec<char> = word.chars().collect();
+        if index > 0 {
+            if length + 1 + word.len() <= width {
+                word.insert(0, ' ');
+            } else if length > 0 {
+                lines.push(String::new());
+                length = 0;
+            }
+        }
+        while length + word.len() > width {
+            let rest = word.split_off(width - length);
+            lines.last_mut().into_iter().for_each(|line| line.extend(&word));
+            lines.push(String::new());
+            (word, length) = (rest, 0);
+        }
+        lines.last_mut().into_iter().for_each(|line| line.extend(&word));
+        length += word.len();
+    }
+    lines
+}
+
+/// A sentence, broken into the lines of the terminal; those after the first begin with `indent` blanks.
+pub fn sentence(text: &str, indent: usize) -> String {
+    let width = width().map_or(usize::MAX, |width| width.saturating_sub(indent));
+    let lines = text.lines().flat_map(|line| wrapped(line, width));
+    lines.collect::<Vec<_>>().join(&format!("\n{:indent$}", ""))
 }
 
 #[cfg(test)]
@@ -91,5 +163,17 @@ mod tests {
         {
             assert_eq!(duration(seconds), text);
         }
+    }
+
+    #[test]
+    fn tables_fit_and_obey_no_stranger() {
+        let rows = [vec!["a".into(), "one two three".into()], vec!["\u{1b}[2J\n".into(), "x".repeat(20)]];
+        assert_eq!(lay_out(&["", "B"], &rows, None).lines().map(str::len).max(), Some(9 + 3 + 20));
+        let narrow = lay_out(&["", "B"], &rows, Some(19));
+        assert_eq!(
+            narrow,
+            "           B\na          one two\n           three\n\\x1b[2J\\   xxxxxxxx\nn          xxxxxxxx\n           xxxx\n"
+        );
+        assert_eq!(wrapped("a bb  ccc", 4), ["a bb", "", "ccc"]);
     }
 }

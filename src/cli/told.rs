@@ -1,13 +1,16 @@
 //! `run --explain`: each step as it is carried out, from the plan itself.
 
+use super::{human, json};
 use crate::container::launch::Listener;
 use crate::container::plan::Plan;
 use crate::container::step::{Mount, Step};
+use crate::diag::printable;
 use crate::explain::by_hand::{self, Surroundings};
 use crate::explain::reason;
-use crate::explain::words::{Language, fill};
+use crate::explain::words::{Language, Words, fill};
 use crate::userns::{IdMap, Origin};
 use clap::ValueEnum;
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -31,7 +34,8 @@ pub struct Told {
     /// The container's own.
     directory: PathBuf,
     number: u32,
-    open: Option<Paragraph>,
+    /// Of one kind: those that were done, and those that were skipped for one reason or another.
+    open: Vec<Paragraph>,
 }
 
 /// One step, or several of a kind.
@@ -46,67 +50,98 @@ struct Line {
     step: u32,
     call: String,
     why: String,
-    /// None: it was not measured.
+    /// `None`: it was done.
+    skipped: Option<Skipped>,
+    /// `None`: it was not measured, since another process did it meanwhile.
     micros: Option<u32>,
     commands: Vec<String>,
 }
 
-const WIDTH: usize = 96;
+/// Why a step had nothing to do.
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Skipped {
+    Missing,
+    Unreachable,
+    Exists,
+    NotEmpty,
+    Other,
+}
 
-impl Told {
-    pub fn new(how: Explain, language: Language, store: PathBuf, directory: PathBuf) -> Self {
-        Self { how, language, store, directory, number: 0, open: None }
+impl Skipped {
+    fn of(errno: u32) -> Option<Self> {
+        Some(match errno.cast_signed() {
+            0 => return None,
+            libc::ENOENT | libc::ENOTDIR => Self::Missing,
+            libc::EACCES | libc::EPERM => Self::Unreachable,
+            libc::EEXIST => Self::Exists,
+            libc::ENOTEMPTY => Self::NotEmpty,
+            _ => Self::Other,
+        })
     }
 
-    fn add(&mut self, kind: &'static str, object: String, line: Line) {
-        match &mut self.open {
-            Some(open) if !kind.is_empty() && open.kind == kind && open.told.why == line.why => {
-                open.objects.push(object);
-                open.told.micros = open.told.micros.zip(line.micros).map(|(a, b)| a + b);
-            }
-            _ => {
-                self.flush();
-                self.number += 1;
-                self.open = Some(Paragraph { kind, objects: vec![object], told: Line { step: self.number, ..line } });
-            }
-        }
-    }
-
-    /// What no step of the plan does.
-    fn add_call(&mut self, call: String, why: String) {
-        self.add("", String::new(), Line { step: 0, call, why, micros: None, commands: Vec::new() });
-    }
-
-    fn flush(&mut self) {
-        let Some(Paragraph { kind, objects, told }) = self.open.take() else { return };
-        if self.how == Explain::Json {
-            eprintln!("{}", serde_json::to_string(&told).unwrap_or_default());
-            return;
-        }
-        let call = if objects.len() == 1 { told.call } else { format!("{kind}({})", objects.join(", ")) };
-        eprintln!("{:>3}  {}", told.step, wrap(&call).join("\n         "));
-        let took = told.micros.map(|micros| format!(" ({micros} µs)")).unwrap_or_default();
-        eprintln!("     ↳ {}", wrap(&(told.why + &took)).join("\n       "));
-        for command in &told.commands {
-            eprintln!("     $ {command}");
+    fn told(self, words: &Words) -> &'static str {
+        match self {
+            Self::Missing => words.skipped_missing,
+            Self::Unreachable => words.skipped_unreachable,
+            Self::Exists => words.skipped_exists,
+            Self::NotEmpty => words.skipped_not_empty,
+            Self::Other => words.skipped_other,
         }
     }
 }
 
-/// Breaks at blanks; a word that is too long stands alone.
-fn wrap(text: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.chars().count() + word.chars().count() < WIDTH => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
+/// Where standard error is no terminal.
+const WIDTH: usize = 105;
+
+impl Told {
+    pub fn new(how: Explain, language: Language, store: PathBuf, directory: PathBuf) -> Self {
+        Self { how, language, store, directory, number: 0, open: Vec::new() }
+    }
+
+    fn add(&mut self, kind: &'static str, object: String, line: Line) {
+        if kind.is_empty() || self.open.iter().any(|open| open.kind != kind) {
+            self.flush();
+        }
+        let same = |open: &&mut Paragraph| open.told.why == line.why && open.told.skipped == line.skipped;
+        if let Some(open) = self.open.iter_mut().find(same) {
+            open.objects.push(object);
+            open.told.micros = open.told.micros.zip(line.micros).map(|(a, b)| a + b);
+            return;
+        }
+        self.number += 1;
+        self.open.push(Paragraph { kind, objects: vec![object], told: Line { step: self.number, ..line } });
+    }
+
+    /// What no step of the plan does.
+    fn add_call(&mut self, call: String, why: String) {
+        let line = Line { step: 0, call, why, skipped: None, micros: None, commands: Vec::new() };
+        self.add("", String::new(), line);
+    }
+
+    fn flush(&mut self) {
+        std::mem::take(&mut self.open).into_iter().for_each(|paragraph| self.print(paragraph));
+    }
+
+    fn print(&self, Paragraph { kind, objects, told }: Paragraph) {
+        if self.how == Explain::Json {
+            eprintln!("{}", json::line(&told).unwrap_or_default());
+            return;
+        }
+        let call = if objects.len() == 1 { told.call } else { format!("{kind}({})", objects.join(", ")) };
+        let width = tcgetwinsize(rustix::stdio::stderr()).map_or(WIDTH, |size| usize::from(size.ws_col));
+        // What stands to the left of a line, at most.
+        let wrap = |text: &str| human::wrapped(&printable(text), width.saturating_sub(9).max(20));
+        eprintln!("{:>3}  {}", told.step, wrap(&call).join("\n         "));
+        let why = match told.skipped {
+            Some(skipped) => fill(self.language.words().step_skipped, &[&skipped.told(self.language.words())]),
+            None => told.why + &told.micros.map(|micros| format!(" ({micros} µs)")).unwrap_or_default(),
+        };
+        eprintln!("     ↳ {}", wrap(&why).join("\n       "));
+        for command in &told.commands {
+            eprintln!("     $ {}", printable(command));
         }
     }
-    lines
 }
 
 impl Listener for Told {
@@ -130,7 +165,7 @@ impl Listener for Told {
         }
     }
 
-    fn step(&mut self, plan: &Plan, step: u32, micros: u32) {
+    fn step(&mut self, plan: &Plan, step: u32, micros: u32, skipped: u32) {
         let Some(step) = plan.steps().nth(step as usize) else { return };
         let (kind, object) = match step {
             _ if self.how != Explain::Brief => ("", String::new()),
@@ -144,13 +179,20 @@ impl Listener for Told {
             step: 0,
             call: step.call(),
             why: reason::of(step, self.language),
+            skipped: Skipped::of(skipped),
             micros: Some(micros),
             commands: Vec::new(),
         };
-        if self.how != Explain::Brief {
+        if self.how != Explain::Brief && line.skipped.is_none() {
             let ids = IdMap::of_caller();
-            let around =
-                Surroundings { store: &self.store, upper: None, directory: &self.directory, files: &[], ids: &ids };
+            let around = Surroundings {
+                store: &self.store,
+                upper: None,
+                directory: &self.directory,
+                files: &[],
+                ids: &ids,
+                is_shifted: false,
+            };
             line.commands = by_hand::commands(step, &around);
         }
         self.add(kind, object, line);

@@ -42,9 +42,11 @@ pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: boo
             let _ = monitor.send(&Message::Born { pid: pid.unsigned_abs() });
             process::exit_now(0);
         }
+        let skipped = walk.skipped.take();
         if told {
             let micros = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX);
-            let _ = monitor.send(&Message::Did { step: number, micros });
+            let skipped = skipped.map_or(0, i32::unsigned_abs);
+            let _ = monitor.send(&Message::Did { step: number, micros, skipped });
         }
     }
     process::exit_now(0)

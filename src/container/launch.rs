@@ -93,7 +93,8 @@ impl Diagnose for LaunchError {
 /// Hears what happens as it happens.
 pub trait Listener {
     fn namespace(&mut self, _origin: &Origin) {}
-    fn step(&mut self, _plan: &Plan, _step: u32, _micros: u32) {}
+    /// A step was carried out; or was not, where `skipped` is no 0 but an errno that says why there was nothing to do.
+    fn step(&mut self, _plan: &Plan, _step: u32, _micros: u32, _skipped: u32) {}
     fn wants_steps(&self) -> bool {
         false
     }
@@ -324,7 +325,7 @@ pub fn converse(
                 }
                 ours.send(&Message::EgressUp)?;
             }
-            Some(Message::Did { step, micros }) => listener.step(&job.plan, step, micros),
+            Some(Message::Did { step, micros, skipped }) => listener.step(&job.plan, step, micros, skipped),
             Some(Message::Started { .. }) => return Ok(ours),
             Some(Message::Failed { step, errno }) => {
                 // It has cleaned up before it spoke.

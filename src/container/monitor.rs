@@ -215,8 +215,9 @@ fn begin(
     for (index, step) in plan.outside.iter().enumerate() {
         let begun = std::time::Instant::now();
         step.apply(&mut walk).map_err(|error| Failed { step: index as u32, errno: error.errno })?;
+        let skipped = walk.skipped.take();
         if job.told && !matches!(step, Step::Clone { .. }) {
-            did(client, index as u32, begun.elapsed());
+            did(client, index as u32, begun.elapsed(), skipped);
         }
     }
     if awaits_egress {
@@ -244,7 +245,7 @@ fn begin(
         init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told, awaits_egress);
     };
     if job.told {
-        did(client, clone_step, begun.elapsed());
+        did(client, clone_step, begun.elapsed(), None);
     }
     // No mount of the host is held for longer than the container needs it.
     drop((theirs, walk));
@@ -293,9 +294,9 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
     let mut going = None;
     loop {
         match init.receive().map_err(|e| lost(e.errno))? {
-            Some((Message::Did { step, micros }, _)) => {
+            Some((Message::Did { step, micros, skipped }, _)) => {
                 reached = step + 1;
-                let _ = client.send(&Message::Did { step, micros });
+                let _ = client.send(&Message::Did { step, micros, skipped });
             }
             Some((Message::Born { pid }, _)) => {
                 let ended = std::mem::replace(&mut supervised.pid, pid as i32);
@@ -322,7 +323,7 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
             None => match going {
                 Some(begun) => {
                     if job.told {
-                        did(client, last, begun.elapsed());
+                        did(client, last, begun.elapsed(), None);
                     }
                     return Ok(());
                 }
@@ -333,7 +334,7 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
     }
 }
 
-fn did(client: &End, step: u32, took: std::time::Duration) {
+fn did(client: &End, step: u32, took: std::time::Duration, skipped: Option<i32>) {
     let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
-    let _ = client.send(&Message::Did { step, micros });
+    let _ = client.send(&Message::Did { step, micros, skipped: skipped.map_or(0, i32::unsigned_abs) });
 }

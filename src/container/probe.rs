@@ -31,6 +31,8 @@ pub struct Attempt {
     act: fn(&Targets) -> i32,
 }
 
+pub const REBOOT: &str = "reboot";
+
 /// In the order in which they are tried.
 pub const ATTEMPTS: &[Attempt] = &[
     Attempt {
@@ -48,7 +50,7 @@ pub const ATTEMPTS: &[Attempt] = &[
         act: |_| forbidden::load_kernel(),
     },
     Attempt {
-        name: "reboot",
+        name: REBOOT,
         call: "reboot",
         capability: "CAP_SYS_BOOT",
         through: &[libc::EINVAL],
@@ -130,6 +132,36 @@ pub const ATTEMPTS: &[Attempt] = &[
         capability: "CAP_BPF",
         through: &[libc::EINVAL, libc::E2BIG],
         act: |_| forbidden::load_bpf(),
+    },
+    // What a container may do by default, and what takes that away.
+    Attempt {
+        name: "write_into_its_root",
+        call: "open",
+        capability: "",
+        // File systems without files that have no name.
+        through: &[libc::EOPNOTSUPP, libc::EISDIR],
+        act: |_| forbidden::make_a_file(Path::new("/")),
+    },
+    Attempt {
+        name: "give_a_file_away",
+        call: "fchown",
+        capability: "CAP_CHOWN",
+        through: &[],
+        act: |_| forbidden::change_owner(Path::new("/dev/shm")),
+    },
+    Attempt {
+        name: "become_another_user",
+        call: "setresuid",
+        capability: "CAP_SETUID",
+        through: &[],
+        act: |_| forbidden::become_another_user(),
+    },
+    Attempt {
+        name: "open_a_raw_socket",
+        call: "socket",
+        capability: "CAP_NET_RAW",
+        through: &[],
+        act: |_| forbidden::open_raw_socket(),
     },
     // The last: it changes what this process may.
     Attempt {

@@ -28,10 +28,12 @@ pub enum Message {
     WantEgress,
     EgressUp,
     Terminal,
-    /// A step was carried out, and took so many microseconds.
+    /// A step was carried out, and took so many microseconds; `skipped`: it had nothing to do, for the reason that this
+    /// errno says.
     Did {
         step: u32,
         micros: u32,
+        skipped: u32,
     },
     Ready,
     Go,
@@ -130,7 +132,7 @@ impl Message {
             Self::WantEgress => vec![2],
             Self::EgressUp => vec![3],
             Self::Terminal => vec![4],
-            Self::Did { step, micros } => numbers(5, &[*step, *micros]),
+            Self::Did { step, micros, skipped } => numbers(5, &[*step, *micros, *skipped]),
             Self::Ready => vec![6],
             Self::Go => vec![7],
             Self::Started { pid } => numbers(8, &[*pid]),
@@ -163,7 +165,7 @@ impl Message {
             2 => Self::WantEgress,
             3 => Self::EgressUp,
             4 => Self::Terminal,
-            5 => Self::Did { step: number(0)?, micros: number(1)? },
+            5 => Self::Did { step: number(0)?, micros: number(1)?, skipped: number(2)? },
             6 => Self::Ready,
             7 => Self::Go,
             8 => Self::Started { pid: number(0)? },
@@ -255,7 +257,7 @@ mod tests {
             Message::WantEgress,
             Message::EgressUp,
             Message::Terminal,
-            Message::Did { step: 3, micros: 70_000 },
+            Message::Did { step: 3, micros: 70_000, skipped: 2 },
             Message::Ready,
             Message::Go,
             Message::Started { pid: 4_000_000 },

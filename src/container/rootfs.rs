@@ -100,11 +100,12 @@ impl Root {
         attach_at(tree.as_fd(), target.as_fd(), path)
     }
 
-    pub fn link(&self, path: &str, to: &str) -> Result<(), SysError> {
+    /// Like all below that return an errno: `Some` says why there was nothing to do.
+    pub fn link(&self, path: &str, to: &str) -> Result<Option<i32>, SysError> {
         let (parent, name) = self.parent(path, &mut |_, _| Ok(()))?;
         match rustix::fs::symlinkat(to, &parent, &name) {
-            Err(rustix::io::Errno::EXIST) => Ok(()),
-            other => other.on("symlink", path),
+            Err(rustix::io::Errno::EXIST) => Ok(Some(libc::EEXIST)),
+            other => other.map(|()| None).on("symlink", path),
         }
     }
 
@@ -132,9 +133,9 @@ impl Root {
     }
 
     /// Hides a file behind /dev/null, a directory behind an empty one. What is not there needs no hiding.
-    pub fn mask(&self, path: &str) -> Result<(), SysError> {
+    pub fn mask(&self, path: &str) -> Result<Option<i32>, SysError> {
         let found = match self.resolve(path, HANDLE) {
-            Err(error) if matches!(error.errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES) => return Ok(()),
+            Err(error) if is_absent(&error) => return Ok(Some(error.errno)),
             other => other?,
         };
         let is_directory = rustix::fs::fstat(&found).on("fstat", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
@@ -149,17 +150,17 @@ impl Root {
         } else {
             self.clone_of("dev/null")?
         };
-        attach_at(cover.as_fd(), found.as_fd(), path)
+        attach_at(cover.as_fd(), found.as_fd(), path).map(|()| None)
     }
 
-    pub fn read_only(&self, path: &str) -> Result<(), SysError> {
+    pub fn read_only(&self, path: &str) -> Result<Option<i32>, SysError> {
         let tree = match self.clone_of(path) {
-            Err(error) if matches!(error.errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES) => return Ok(()),
+            Err(error) if is_absent(&error) => return Ok(Some(error.errno)),
             other => other?,
         };
         mount::mount_setattr(tree.as_fd(), libc::MOUNT_ATTR_RDONLY, 0, false)?;
         let target = self.resolve(path, HANDLE)?;
-        attach_at(tree.as_fd(), target.as_fd(), path)
+        attach_at(tree.as_fd(), target.as_fd(), path).map(|()| None)
     }
 
     /// Makes it `/`, and lets go of the tree that was.
@@ -172,15 +173,18 @@ impl Root {
 
     /// Copies the image's directory at `path` into the new volume `volume`, if there is something and the volume is empty;
     /// or goes on where one who was killed left it.
-    pub fn copy_out(&self, path: &str, volume: &str) -> Result<(), SysError> {
+    pub fn copy_out(&self, path: &str, volume: &str) -> Result<Option<i32>, SysError> {
         let volume = Path::new(volume);
         let unfinished = volume.with_file_name("filling");
         let wants = || -> Result<bool, SysError> {
             Ok(unfinished.exists() || fs::read_dir(volume).on("opendir", volume)?.next().is_none())
         };
-        let Ok(found) = self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY) else { return Ok(()) };
+        let found = match self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(found) => found,
+            Err(error) => return Ok(Some(error.errno)),
+        };
         if !wants()? {
-            return Ok(());
+            return Ok(Some(libc::ENOTEMPTY));
         }
         // Of two containers that start at once, one fills it and the other waits.
         let _lock = Lock::exclusive(&volume.with_file_name("lock"))?;
@@ -189,8 +193,13 @@ impl Root {
             copy::lay_over(&PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd())), volume)?;
             fs::remove_file(&unfinished).on("unlink", &unfinished)?;
         }
-        Ok(())
+        Ok(None)
     }
+}
+
+/// What is not there, or cannot be reached by anybody in the container, needs neither a mask nor protection.
+fn is_absent(error: &SysError) -> bool {
+    matches!(error.errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES)
 }
 
 fn attach_at(tree: BorrowedFd, target: BorrowedFd, path: &str) -> Result<(), SysError> {

@@ -170,6 +170,8 @@ pub struct Walk {
     pub successor: Option<i32>,
     /// What the host's root has mounted for steps that cannot, in their order.
     pub trees: VecDeque<OwnedFd>,
+    /// Why the last step had nothing to do, as an errno: it must not be told as done.
+    pub skipped: Option<i32>,
 }
 
 const LAYER_FLAGS: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
@@ -199,8 +201,10 @@ impl Step {
             }
             Self::SessionKeyring { required } => match keyring::join_new_session() {
                 // Where there are no keys, or none may be used, the payload has none of the caller's either.
-                Err(error) if matches!(error.errno, libc::ENOSYS | libc::EPERM | libc::EACCES) => Ok(()),
-                Err(_) if !required => Ok(()),
+                Err(error) if !required || matches!(error.errno, libc::ENOSYS | libc::EPERM | libc::EACCES) => {
+                    walk.skipped = Some(error.errno);
+                    Ok(())
+                }
                 other => other,
             },
             Self::CgroupNamespace => process::unshare(libc::CLONE_NEWCGROUP, "CLONE_NEWCGROUP"),
@@ -217,7 +221,10 @@ impl Step {
             }
             Self::Root { target } => walk.enter(target),
             Self::FuseOverlay(overlay) => overlay.mount_by_fuse(),
-            Self::FillVolume { volume, target } => walk.root()?.copy_out(target, volume),
+            Self::FillVolume { volume, target } => {
+                walk.skipped = walk.root()?.copy_out(target, volume)?;
+                Ok(())
+            }
             Self::ShiftedStore { store, .. } => shift::settle(&walk.tree()?, Path::new(store)),
             Self::ShiftedRoot => shift::become_root(),
             Self::Mount(mount) if mount.is_brought => {
@@ -225,7 +232,10 @@ impl Step {
                 mount.attach(&tree, walk.root()?)
             }
             Self::Mount(mount) => mount.apply(walk.root()?),
-            Self::Link { path, to } => walk.root()?.link(path, to),
+            Self::Link { path, to } => {
+                walk.skipped = walk.root()?.link(path, to)?;
+                Ok(())
+            }
             Self::Terminal { console } => {
                 let (slave, master) = walk.root()?.open_terminal(*console)?;
                 if let Some((rows, columns)) = walk.size {
@@ -234,8 +244,14 @@ impl Step {
                 walk.terminal = Some((slave, master));
                 Ok(())
             }
-            Self::Mask { path } => walk.root()?.mask(path),
-            Self::ReadOnly { path } => walk.root()?.read_only(path),
+            Self::Mask { path } => {
+                walk.skipped = walk.root()?.mask(path)?;
+                Ok(())
+            }
+            Self::ReadOnly { path } => {
+                walk.skipped = walk.root()?.read_only(path)?;
+                Ok(())
+            }
             Self::ReadOnlyRoot => {
                 let root = walk.root()?;
                 mount::mount_setattr(root.fd(), libc::MOUNT_ATTR_RDONLY, 0, false)
@@ -243,6 +259,10 @@ impl Step {
             Self::PivotRoot => walk.root()?.pivot(),
             Self::Hostname { name } => {
                 on(nix::unistd::sethostname(name).map_err(std::io::Error::from), "sethostname", name)
+            }
+            Self::MakeDirectory { path } if std::path::Path::new(path).is_dir() => {
+                walk.skipped = Some(libc::EEXIST);
+                Ok(())
             }
             Self::MakeDirectory { path } => match std::fs::create_dir_all(path) {
                 // A dangling link or a file in the way is told when the process wants to work there.

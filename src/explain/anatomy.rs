@@ -1,10 +1,12 @@
 //! The stack that a container's files are: read-only layers, the writable one, and what is mounted over them.
 
+use super::ghosts;
 use super::subject::{self, Layer, Subject};
 use crate::container::record::{Container, Phase};
 use crate::diag::Failure;
 use crate::image::diff::{self, Kind};
 use crate::image::digest::Digest;
+use crate::image::reference::Reference;
 use crate::image::usage::blocks;
 use crate::image::{self, names};
 use crate::store::Store;
@@ -18,9 +20,38 @@ pub struct Anatomy {
     pub names: Vec<String>,
     /// The lowest first.
     pub layers: Vec<LayerFacts>,
+    /// What made the image, in its order; those that only set something made no layer.
+    pub instructions: Vec<Instruction>,
+    /// Files of one layer that a later one deletes or replaces: nobody sees them, and everybody carries them.
+    pub wasted: Wasted,
     /// The ids of all containers that stand on this image.
     pub containers: Vec<String>,
     pub container: Option<ContainerFacts>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Instruction {
+    /// `None`: the image does not say.
+    pub text: Option<String>,
+    /// The number of the layer that it made.
+    pub layer: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Wasted {
+    /// The bytes of their contents.
+    pub size: u64,
+    /// The largest first.
+    pub files: Vec<WastedFile>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct WastedFile {
+    pub path: PathBuf,
+    pub size: u64,
+    /// Numbers of layers.
+    pub added_in: usize,
+    pub hidden_in: usize,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -64,6 +95,13 @@ pub struct Mounted {
     pub is_own: bool,
 }
 
+/// The image's name: of several the one that was typed, now or for the container.
+pub fn shown_name(anatomy: &Anatomy, typed: &str) -> String {
+    let typed = typed.parse().map_or_else(|_| String::new(), |name: Reference| name.or_latest().familiar());
+    let name = anatomy.names.iter().find(|name| **name == typed).or(anatomy.names.first());
+    name.cloned().unwrap_or_else(|| anatomy.image.short())
+}
+
 /// # Errors
 /// When a layer cannot be read. Must run inside the user namespace.
 pub fn look(store: &Store, subject: &Subject) -> Result<Anatomy, Failure> {
@@ -81,8 +119,20 @@ pub fn look(store: &Store, subject: &Subject) -> Result<Anatomy, Failure> {
             diff_id: layer.diff_id,
         })
     };
+    let ghosts = ghosts::ghosts(store, &image.layers)?;
+    let wasted = |ghost: &ghosts::Ghost| WastedFile {
+        path: ghost.path.clone(),
+        size: ghost.size,
+        added_in: ghost.added + 1,
+        hidden_in: ghost.hidden + 1,
+    };
     Ok(Anatomy {
         image: image.id,
+        instructions: subject::instructions(store, &image)?,
+        wasted: Wasted {
+            size: ghosts.iter().map(|ghost| ghost.size).sum(),
+            files: ghosts.iter().map(wasted).collect(),
+        },
         names: names::of_image(store, &image.id)?.into_iter().map(|name| name.reference.familiar()).collect(),
         layers: layers.into_iter().map(facts).collect::<Result<_, _>>()?,
         containers: image::containers(store, &image.id),

@@ -2,14 +2,15 @@
 //! while it runs; or what two of a kind share, and what each has alone.
 
 use super::anatomy::{self, Anatomy, LayerFacts};
+use super::decided;
 use super::sockets;
-use super::subject::Subject;
+use super::subject::{self, Subject};
+use crate::container::layering::Layering;
 use crate::container::processes;
 use crate::container::record::{Container, Phase, State};
-use crate::container::request::Network;
 use crate::diag::Failure;
 use crate::image::usage::blocks;
-use crate::image::{Image, layer};
+use crate::image::{self, Image, layer};
 use crate::store::Store;
 use crate::sys::fs as sys;
 use crate::userns;
@@ -20,17 +21,40 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Comparison {
-    /// Each fact under its name, which stands in one of the three only.
-    Kinds {
-        /// The container was made from this very image.
-        is_made_from: bool,
-        frozen: Map<String, Value>,
-        decided: Map<String, Value>,
-        while_it_runs: Map<String, Value>,
-    },
+    ImageAndContainer(Kinds),
     Alike(Alike),
+}
+
+/// An image and a container. Each fact stands under its name in one of the three only.
+#[derive(Debug, Serialize)]
+pub struct Kinds {
+    /// The container was made from this very image.
+    pub is_made_from: bool,
+    pub gist: Gist,
+    pub frozen: Map<String, Value>,
+    pub decided: Map<String, Value>,
+    pub while_it_runs: Map<String, Value>,
+}
+
+/// The container in one sentence.
+#[derive(Debug, Serialize)]
+pub struct Gist {
+    pub container: String,
+    /// The image that it was made from.
+    pub image: String,
+    pub layers: usize,
+    /// It has a copy of them, since this host lays no layers over each other.
+    pub is_copied: bool,
+    /// The container's own bytes on disk.
+    pub writable_on_disk: u64,
+    /// 0: it does not run.
+    pub processes: usize,
+    /// The release of the kernel that its processes have, or would have.
+    pub kernel: String,
+    /// A kernel that lies in the image, as a file like any other.
+    pub kernel_file: Option<PathBuf>,
 }
 
 /// Two containers, or two images.
@@ -53,7 +77,9 @@ pub struct Side {
     pub writable_on_disk: Option<u64>,
     /// Its layers, and its writable one.
     pub private_on_disk: u64,
-    /// What was decided otherwise than for the other.
+    /// Of an image: its settings that are not the other's.
+    pub frozen: Map<String, Value>,
+    /// Of a container: what was decided otherwise than for the other.
     pub decided: Map<String, Value>,
     pub while_it_runs: Map<String, Value>,
 }
@@ -63,18 +89,47 @@ pub struct Side {
 pub fn compare(store: &Store, names: [&str; 2], subjects: [&Subject; 2]) -> Result<Comparison, Failure> {
     match subjects {
         [Subject::Image(image), Subject::Container(container)]
-        | [Subject::Container(container), Subject::Image(image)] => Ok(Comparison::Kinds {
+        | [Subject::Container(container), Subject::Image(image)] => Ok(Comparison::ImageAndContainer(Kinds {
             is_made_from: container.record.image_id == image.id,
+            gist: gist(store, container)?,
             frozen: frozen(image, &anatomy::look(store, &Subject::Image(image.clone()))?),
-            decided: decided(container)?,
+            decided: decided::facts(container)?,
             while_it_runs: while_it_runs(container)?,
-        }),
+        })),
         _ => Ok(Comparison::Alike(alike(store, names, subjects)?)),
     }
 }
 
+fn gist(store: &Store, container: &Container) -> Result<Gist, Failure> {
+    let (record, state) = (&container.record, container.state());
+    let image = image::find(store, &record.image_id.to_string())?;
+    let layers = subject::layers(store, &image)?;
+    let is_copied = Layering::of(store) == Layering::Copy;
+    let own = container.directory.join(if is_copied { "rootfs" } else { "upper" });
+    let name = Subject::Container(Box::new(container.clone()));
+    Ok(Gist {
+        container: record.name.clone(),
+        image: anatomy::shown_name(&anatomy::look(store, &name)?, &record.image),
+        kernel_file: layers.iter().rev().find_map(|layer| kernel_file(&layer.directory)),
+        layers: layers.len(),
+        is_copied,
+        writable_on_disk: blocks(&own)?,
+        processes: if state.phase == Phase::Running { processes::pids(state.pid).len() } else { 0 },
+        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+    })
+}
+
+/// A kernel that a layer brings, by the names that distributions give it.
+fn kernel_file(layer: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(layer.join("boot")).into_iter().flatten().flatten();
+    let names =
+        entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.file_name());
+    let mut kernels = names.filter(|name| name.to_str().is_some_and(|name| name.starts_with("vmlinu")));
+    kernels.next().map(|name| Path::new("/boot").join(name))
+}
+
 /// The facts of one thing, by name; those without a value are left out.
-fn facts<const N: usize>(facts: [(&str, Value); N]) -> Map<String, Value> {
+pub(super) fn facts<const N: usize>(facts: [(&str, Value); N]) -> Map<String, Value> {
     let is_empty = |value: &Value| match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
@@ -105,48 +160,6 @@ fn frozen(image: &Image, anatomy: &Anatomy) -> Map<String, Value> {
     ])
 }
 
-fn decided(container: &Container) -> Result<Map<String, Value>, Failure> {
-    let (record, request) = (&container.record, &container.record.request);
-    let process = container.spec()?.process().clone().unwrap_or_default();
-    let mode = match request.network {
-        Network::Private => "bridge",
-        Network::None => "none",
-        Network::Host => "host",
-    };
-    let volumes = record.volumes.iter().map(|volume| {
-        let source = volume.name.as_ref().unwrap_or(&volume.source);
-        format!("{source} → {}{}", volume.target, if volume.read_only { " (ro)" } else { "" })
-    });
-    let published: Vec<String> = request
-        .ports
-        .iter()
-        .map(|port| {
-            let host = port.host_ip.map_or(String::new(), |ip| format!("{ip}:"));
-            format!("{host}{} → {}/{}", port.host_port, port.container_port, port.protocol)
-        })
-        .collect();
-    let user = process.user();
-    Ok(facts([
-        ("container_id", json!(record.id)),
-        ("container_name", json!(record.name)),
-        ("container_created", json!(record.created)),
-        ("command", json!(process.args())),
-        ("added_env", json!(request.env)),
-        ("ids", json!(format!("{}:{}", user.uid(), user.gid()))),
-        ("workdir", json!(process.cwd())),
-        ("hostname", json!(container.spec()?.hostname())),
-        ("network", json!(mode)),
-        ("published_ports", json!(published)),
-        ("mounts", json!(volumes.collect::<Vec<_>>())),
-        ("privileged", if request.privileged { json!(true) } else { Value::Null }),
-        ("capabilities_added", json!(request.cap_add)),
-        ("capabilities_dropped", json!(request.cap_drop)),
-        ("goes_when_it_ends", if request.auto_remove { json!(true) } else { Value::Null }),
-        ("writable_directory", json!(container.directory.join("upper"))),
-        ("writable_on_disk", json!(blocks(&container.directory.join("upper"))?)),
-    ]))
-}
-
 const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "net", "uts", "ipc", "cgroup"];
 
 fn while_it_runs(container: &Container) -> Result<Map<String, Value>, Failure> {
@@ -165,7 +178,6 @@ fn while_it_runs(container: &Container) -> Result<Map<String, Value>, Failure> {
         ("addresses", json!(addresses(state.pid))),
         ("listening", json!(listening(state.pid))),
         ("memory", json!(pids.iter().map(|pid| anonymous(*pid)).sum::<u64>())),
-        ("bytes_written", json!(pids.iter().map(|pid| written(*pid)).sum::<u64>())),
         ("cgroup", json!(cgroup(&state))),
     ]))
 }
@@ -182,7 +194,7 @@ fn namespaces(pid: i32) -> Value {
         // This process has left none of the host's but the user namespace.
         let host = if *kind == "user" { userns::of_host().and_then(number) } else { of("self", kind) };
         let is_own = own != host;
-        ((*kind).to_owned(), json!({"container": own, "host": host, "isItsOwn": is_own}))
+        ((*kind).to_owned(), json!({"container": own, "host": host, "is_its_own": is_own}))
     });
     Value::Object(all.collect())
 }
@@ -239,12 +251,6 @@ fn in_page_cache(directory: &Path) -> Option<u64> {
     Some(sum)
 }
 
-/// Bytes that a process has had written to disk (proc_pid_io(5), write_bytes).
-fn written(pid: i32) -> u64 {
-    let counts = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
-    counts.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok()).unwrap_or(0)
-}
-
 /// Bytes of memory that belong to a process alone (proc_pid_status(5), RssAnon).
 fn anonymous(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -264,17 +270,17 @@ fn alike(store: &Store, names: [&str; 2], subjects: [&Subject; 2]) -> Result<Ali
         let layers: Vec<LayerFacts> = own.layers.iter().filter(|layer| !stands_on(other, layer)).cloned().collect();
         let writable_on_disk = own.container.as_ref().map(|container| container.writable.on_disk);
         let of_layers: u64 = layers.iter().map(|layer| layer.on_disk).sum();
-        let (decided, while_it_runs) = match subjects[index].container() {
-            Some(container) => (decided(container)?, while_it_runs(container)?),
-            None => (Map::new(), Map::new()),
+        let (frozen, decided, while_it_runs) = match subjects[index] {
+            Subject::Container(container) => (Map::new(), decided::facts(container)?, while_it_runs(container)?),
+            Subject::Image(image) => (frozen(image, own), Map::new(), Map::new()),
         };
         let private_on_disk = of_layers + writable_on_disk.unwrap_or(0);
-        Ok(Side { name: names[index].to_owned(), private_on_disk, layers, writable_on_disk, decided, while_it_runs })
+        let name = names[index].to_owned();
+        Ok(Side { name, private_on_disk, layers, writable_on_disk, frozen, decided, while_it_runs })
     };
     let (mut one, mut two) = (side(0, &left, &right)?, side(1, &right, &left)?);
-    let both = one.decided.clone();
-    one.decided.retain(|name, value| two.decided.get(name) != Some(value));
-    two.decided.retain(|name, value| both.get(name) != Some(value));
+    keep_differences(&mut one.decided, &mut two.decided);
+    keep_differences(&mut one.frozen, &mut two.frozen);
     let cached = shared.iter().map(|shared| in_page_cache(&layer::directory(store, &shared.diff_id).join("fs")));
     Ok(Alike {
         shared_on_disk: shared.iter().map(|layer| layer.on_disk).sum(),
@@ -282,4 +288,10 @@ fn alike(store: &Store, names: [&str; 2], subjects: [&Subject; 2]) -> Result<Ali
         shared,
         sides: [one, two],
     })
+}
+
+fn keep_differences(one: &mut Map<String, Value>, two: &mut Map<String, Value>) {
+    let both = one.clone();
+    one.retain(|name, value| two.get(name) != Some(value));
+    two.retain(|name, value| both.get(name) != Some(value));
 }

@@ -1,7 +1,7 @@
 //! A container's limits, gone beyond on purpose: whether there is one, whether it can be tried without harm to anybody else,
 //! and what has happened then to its control group.
 
-use super::probe::{Answer, Row, Wall};
+use super::probe::{Answer, Outcome, Row, Wall};
 use crate::container::cgroup;
 use crate::container::probe::{TOO_MANY_PROCESSES, TOO_MUCH_MEMORY, Targets};
 use crate::container::record::Container;
@@ -96,14 +96,18 @@ impl Limit {
         was_met: bool,
     ) -> Row {
         let walls = match (self.value, answer) {
-            (None, _) if self.is_wanted => vec![Wall::NoController(flag)],
-            (None, _) => vec![Wall::NoLimit(flag)],
+            (None, _) if self.is_wanted => vec![Wall::NoController { flag }],
+            (None, _) => vec![Wall::NoLimit { flag }],
             (Some(_), Some(0)) => Vec::new(),
             (Some(_), Some(_)) if !was_met => vec![Wall::Other],
-            (Some(value), _) => vec![Wall::Limit(format!("{} {value}", self.file))],
+            (Some(value), _) => vec![Wall::Limit { file: self.file, value }],
         };
-        let is_allowed = self.value.is_none() || answer == Some(0);
-        Row { name, call, is_allowed, walls, answer: answer.map_or(Answer::NotTried, Answer::of) }
+        let outcome = match answer {
+            None => Outcome::NotTried,
+            Some(0) => Outcome::GoesThrough,
+            Some(_) => Outcome::Stopped,
+        };
+        Row { name, call, outcome, walls, answer: answer.map(Answer::of) }
     }
 }
 

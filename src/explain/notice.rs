@@ -13,41 +13,41 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// A path of one of the places that are watched, by the place's number.
+pub type Name = (usize, PathBuf);
+
 pub struct Notice {
     inotify: OwnedFd,
-    /// The directories, by their watches; `None`: names in it are of no interest.
-    watched: HashMap<i32, Option<PathBuf>>,
-    known: BTreeSet<PathBuf>,
+    /// What is watched, by the number of the watch.
+    watched: HashMap<i32, Name>,
 }
 
-const NAMES: WatchFlags =
+/// What the kernel told.
+#[derive(Default)]
+pub struct Heard {
+    /// Paths that something happened to.
+    pub touched: BTreeSet<Name>,
+    /// Those among them that were made anew, and are no directories.
+    pub came: BTreeSet<Name>,
+    /// There was more than the kernel keeps: look at everything.
+    pub overflowed: bool,
+}
+
+pub const NAMES: WatchFlags =
     WatchFlags::CREATE.union(WatchFlags::DELETE).union(WatchFlags::MOVE).union(WatchFlags::ATTRIB);
-const CONTENTS: WatchFlags = WatchFlags::MODIFY.union(WatchFlags::ATTRIB);
+pub const CONTENTS: WatchFlags = WatchFlags::MODIFY.union(WatchFlags::ATTRIB);
 
 impl Notice {
     /// `None`: the kernel gives no more of these.
     pub fn new() -> Option<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-        Some(Self { inotify, watched: HashMap::new(), known: BTreeSet::new() })
+        Some(Self { inotify, watched: HashMap::new() })
     }
 
-    /// Listens to a directory of the writable layer, `name` to the container, which sees it at `merged`. Whether it can.
-    pub fn layer(&mut self, name: &Path, directory: &Path, merged: &Path) -> bool {
-        if !self.known.insert(directory.to_owned()) {
-            return true;
-        }
-        // One that a mount covers, or that has gone again, is seen by nobody.
-        let _ = self.add(merged, CONTENTS, None);
-        self.add(directory, NAMES, Some(name.to_owned()))
-    }
-
-    /// Listens to a directory of a volume. Whether it can.
-    pub fn volume(&mut self, directory: &Path) -> bool {
-        !self.known.insert(directory.to_owned()) || self.add(directory, NAMES | CONTENTS, None)
-    }
-
-    fn add(&mut self, directory: &Path, what: WatchFlags, name: Option<PathBuf>) -> bool {
-        match inotify::add_watch(&self.inotify, directory, what | WatchFlags::ONLYDIR | WatchFlags::DONT_FOLLOW) {
+    /// Listens to a directory or file, which has this name. Returns whether there was room for it; one that a mount covers,
+    /// or that has gone again, is seen by nobody and needs none.
+    pub fn add(&mut self, directory: &Path, what: WatchFlags, name: Name) -> bool {
+        match inotify::add_watch(&self.inotify, directory, what | WatchFlags::DONT_FOLLOW) {
             Ok(watch) => {
                 self.watched.insert(watch, name);
                 true
@@ -56,10 +56,9 @@ impl Notice {
         }
     }
 
-    /// Waits so long for a word. `None`: there was none; else the names that came into the writable layer.
-    pub fn wait(&mut self, limit: Duration) -> Option<BTreeSet<PathBuf>> {
-        let mut came = BTreeSet::new();
-        let mut heard = false;
+    /// Waits so long for a word, and for the end of what comes at once. `None`: there was none.
+    pub fn wait(&mut self, limit: Duration) -> Option<Heard> {
+        let mut heard = None;
         let mut patience = limit;
         // One change makes several events; what it is shows after the last.
         const CALM: Duration = Duration::from_millis(40);
@@ -70,24 +69,33 @@ impl Notice {
             if !ready.is_ok_and(|count| count > 0) {
                 break;
             }
-            (heard, patience) = (true, CALM);
-            let mut buffer = [MaybeUninit::uninit(); 4096];
-            let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
-            while let Ok(event) = events.next() {
-                let directory = self.watched.get(&event.wd()).and_then(Option::as_ref);
-                if let (Some(directory), Some(name)) = (directory, event.file_name())
-                    && event.events().contains(ReadFlags::CREATE)
-                    && !event.events().contains(ReadFlags::ISDIR)
-                {
-                    came.insert(directory.join(OsStr::from_bytes(name.to_bytes())));
-                }
-                if event.events().contains(ReadFlags::IGNORED) {
-                    // Its directory has gone; another may come in its place.
-                    self.watched.remove(&event.wd());
-                    self.known.clear();
-                }
+            self.read(heard.get_or_insert_default());
+            if patience == CALM {
+                std::thread::sleep(CALM);
+            }
+            patience = CALM;
+        }
+        heard
+    }
+
+    fn read(&mut self, heard: &mut Heard) {
+        let mut buffer = [MaybeUninit::uninit(); 1 << 16];
+        let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
+        while let Ok(event) = events.next() {
+            heard.overflowed |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+            let Some((place, directory)) = self.watched.get(&event.wd()) else { continue };
+            let path = match event.file_name() {
+                Some(name) => directory.join(OsStr::from_bytes(name.to_bytes())),
+                None => directory.clone(),
+            };
+            let made = event.events().contains(ReadFlags::CREATE) && !event.events().contains(ReadFlags::ISDIR);
+            if made {
+                heard.came.insert((*place, path.clone()));
+            }
+            heard.touched.insert((*place, path));
+            if event.events().contains(ReadFlags::IGNORED) {
+                self.watched.remove(&event.wd());
             }
         }
-        heard.then_some(came)
     }
 }

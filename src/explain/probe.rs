@@ -6,7 +6,7 @@ use super::excess::Excess;
 use super::subject;
 use crate::container::exec::{self, Wanted};
 use crate::container::pause::Paused;
-use crate::container::probe::{ATTEMPTS, Attempt, Targets, Without};
+use crate::container::probe::{ATTEMPTS, Attempt, REBOOT, Targets, Without};
 use crate::container::protocol::Message;
 use crate::container::record::Container;
 use crate::diag::Failure;
@@ -22,22 +22,35 @@ pub struct Row {
     pub name: &'static str,
     /// The system call.
     pub call: &'static str,
-    /// The kernel let it through.
-    pub is_allowed: bool,
-    /// What stopped it; each of several would have done so alone.
+    pub outcome: Outcome,
+    /// What stopped it; each of several would have done so alone. What is not tried: what stands in its way, or that
+    /// nothing does.
     pub walls: Vec<Wall>,
-    pub answer: Answer,
+    /// `None`: it was not tried.
+    pub answer: Option<Answer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    GoesThrough,
+    Stopped,
+    /// It would harm others than the container.
+    NotTried,
 }
 
 /// What the kernel answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Answer {
     Done,
-    Errno(i32),
+    Errno {
+        number: i32,
+    },
     /// It ended who tried it.
-    Signal(i32),
-    NotTried,
+    Signal {
+        number: i32,
+    },
 }
 
 impl Answer {
@@ -45,18 +58,20 @@ impl Answer {
     pub fn of(number: i32) -> Self {
         match number {
             0 => Self::Done,
-            errno @ 1.. => Self::Errno(errno),
-            signal => Self::Signal(-signal),
+            number @ 1.. => Self::Errno { number },
+            signal => Self::Signal { number: -signal },
         }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Wall {
     Seccomp,
     /// One that the container does not have.
-    Capability(String),
+    Capability {
+        name: &'static str,
+    },
     /// It has the capability, but over its own user namespace only.
     UserNamespace,
     /// It cannot name what it does not see.
@@ -64,12 +79,21 @@ pub enum Wall {
     MountNamespace,
     ReadOnly,
     Masked,
+    /// It would end the processes of this PID namespace, and no more.
+    OwnPidNamespace,
     /// Of the container's control group: the file and what is in it.
-    Limit(String),
+    Limit {
+        file: &'static str,
+        value: u64,
+    },
     /// None was asked for, with this flag.
-    NoLimit(&'static str),
+    NoLimit {
+        flag: &'static str,
+    },
     /// One was asked for, and this host does not give the controller.
-    NoController(&'static str),
+    NoController {
+        flag: &'static str,
+    },
     /// The kernel cannot do it at all.
     NotInThisKernel,
     Other,
@@ -95,11 +119,12 @@ pub fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Failure> {
     let excess = excess.rows(|name| as_it_is.get(name).copied());
     let answers = |seccomp, capabilities| attempt(store, container, &targets, Without { seccomp, capabilities });
     let (no_filter, no_bounds, neither) = (answers(true, false)?, answers(false, true)?, answers(true, true)?);
+    let has_own_pids = has_own_pids(container.state().pid);
     let row = |attempt: &'static Attempt| {
         let errno = |answers: &BTreeMap<String, i32>| answers.get(attempt.name).copied().unwrap_or(libc::EIO);
         let goes = |answers| errno(answers) == 0 || attempt.through.contains(&errno(answers));
-        let capability = || Wall::Capability(attempt.capability.to_owned());
-        let walls = if goes(&as_it_is) {
+        let capability = || Wall::Capability { name: attempt.capability };
+        let mut walls = if goes(&as_it_is) {
             Vec::new()
         } else if goes(&no_filter) {
             vec![Wall::Seccomp]
@@ -110,16 +135,28 @@ pub fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Failure> {
         } else {
             vec![last_wall(errno(&neither))]
         };
-        let (is_allowed, answer) = (goes(&as_it_is), Answer::of(errno(&as_it_is)));
-        Row { name: attempt.name, call: attempt.call, is_allowed, walls, answer }
+        if attempt.name == REBOOT && has_own_pids {
+            walls.push(Wall::OwnPidNamespace);
+        }
+        let outcome = if walls.is_empty() { Outcome::GoesThrough } else { Outcome::Stopped };
+        let answer = Some(Answer::of(errno(&as_it_is)));
+        Row { name: attempt.name, call: attempt.call, outcome, walls, answer }
     };
     Ok(ATTEMPTS.iter().map(row).chain(excess).collect())
+}
+
+/// reboot(2): in another than the first PID namespace it ends that namespace's processes, not the machine's.
+fn has_own_pids(pid: i32) -> bool {
+    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/pid")).ok();
+    let own = namespace(&pid.to_string());
+    own.is_some() && own != namespace("self")
 }
 
 /// What is left when neither filter nor bounds stand in the way.
 fn last_wall(errno: i32) -> Wall {
     match errno {
-        libc::EPERM | libc::EACCES => Wall::UserNamespace,
+        // EINVAL: an id that its user namespace does not have.
+        libc::EPERM | libc::EACCES | libc::EINVAL => Wall::UserNamespace,
         libc::ESRCH => Wall::PidNamespace,
         libc::ENOENT => Wall::MountNamespace,
         libc::EROFS => Wall::ReadOnly,

@@ -3,6 +3,7 @@
 use super::words::{Language, READ_ONLY_LAYERS, fill};
 use crate::container::spec::APT_CONFIG;
 use crate::container::step::{Mount, Step};
+use crate::userns::IdMap;
 
 pub fn of(step: &Step, language: Language) -> String {
     let words = language.words();
@@ -47,6 +48,7 @@ pub fn of(step: &Step, language: Language) -> String {
         Step::BoundCapabilities { .. } => words.step_bound_capabilities,
         Step::Filter { answers: true, .. } => words.step_filter_of_one_id,
         Step::Filter { answers: false, .. } => words.step_filter,
+        Step::User { uid: 0, .. } if matches!(IdMap::of_caller(), IdMap::Identity { .. }) => words.step_same_root,
         Step::User { uid: 0, .. } => words.step_root_user,
         Step::User { .. } => words.step_user,
         Step::SetCapabilities { .. } => words.step_set_capabilities,

@@ -3,13 +3,14 @@
 //! The rules are overlayfs's (kernel documentation, "Overlay Filesystem"): the topmost file hides those below, directories
 //! are merged, a whiteout hides what is below it, and so does a directory marked opaque.
 
-use super::subject::Layer;
-use crate::container::record::Container;
+use super::mounts;
+use super::subject::{Layer, beneath};
+use crate::container::record::{Container, Phase};
 use crate::diag::Failure;
 use crate::image::diff::{self, Mark};
 use crate::sys::{On, SysError};
 use serde::Serialize;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
@@ -20,18 +21,19 @@ pub struct Sighting {
     pub place: Place,
     pub what: What,
     /// The bytes of a file's contents.
-    pub size: u64,
+    pub size: Option<u64>,
     /// This is what programs see under the path.
     pub is_seen: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Place {
     /// Something of the host, or of the kernel, lies over the layers.
     Mount {
-        kind: String,
-        source: PathBuf,
+        file_system: String,
+        /// On the host; `None`: the kernel makes it.
+        source: Option<PathBuf>,
         target: PathBuf,
     },
     WritableLayer,
@@ -43,21 +45,33 @@ pub enum Place {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum What {
     File,
     Directory,
     /// A directory that hides those of the same name below.
     OpaqueDirectory,
-    Link(PathBuf),
+    Link {
+        target: PathBuf,
+    },
     Device,
     PipeOrSocket,
     /// A whiteout; of this path, or of a directory that it would be in.
-    Deleted(PathBuf),
+    Deleted {
+        path: PathBuf,
+    },
     /// Not here, and the directory of this name, made anew here, hides those below.
-    HiddenBy(PathBuf),
-    /// What a mount shows.
-    Mounted,
+    HiddenBy {
+        path: PathBuf,
+    },
+    /// What is a directory below is something else here.
+    ReplacedBy {
+        path: PathBuf,
+    },
+    /// Not in what is mounted here, which hides what is below.
+    NotInMount,
+    /// The kernel makes it while the container runs.
+    OnlyWhileItRuns,
     /// A file that was copied here from a layer so that it could be changed.
     CopiedUp {
         from: usize,
@@ -68,22 +82,40 @@ pub enum What {
     },
 }
 
+impl What {
+    /// Something that is there, not a note that it is not.
+    pub fn is_there(&self) -> bool {
+        !matches!(self, Self::Deleted { .. } | Self::HiddenBy { .. } | Self::ReplacedBy { .. } | Self::NotInMount)
+    }
+}
+
 /// All that is known of a path.
 #[derive(Debug, Serialize)]
 pub struct Sight {
     /// As it was asked for.
     pub path: PathBuf,
-    /// Symbolic links on the way: their own path, and where they lead.
-    pub through: Vec<(PathBuf, PathBuf)>,
+    /// Symbolic links on the way.
+    pub through: Vec<Through>,
     /// Where these lead in the end.
     pub resolved: PathBuf,
     /// The topmost first.
     pub sightings: Vec<Sighting>,
 }
 
+#[derive(Debug, Serialize)]
+pub struct Through {
+    pub link: PathBuf,
+    pub target: PathBuf,
+}
+
 impl Sight {
     pub fn seen(&self) -> Option<&Sighting> {
         self.sightings.iter().find(|sighting| sighting.is_seen)
+    }
+
+    /// The topmost that has it, though nobody sees it there.
+    pub fn held(&self) -> Option<&Sighting> {
+        self.sightings.iter().find(|sighting| sighting.what.is_there())
     }
 }
 
@@ -95,41 +127,85 @@ const MOST_LINKS: usize = 40;
 /// # Errors
 /// When a layer cannot be read.
 pub fn look(path: &Path, layers: &[Layer], container: Option<&Container>) -> Result<Sight, Failure> {
-    let stack = Stack { layers, container };
-    let mut resolved = clean(Path::new("/"), path);
+    let stack = Stack { layers, container, mounts: container.map_or(Ok(Vec::new()), mounted)? };
+    let mut resolved = PathBuf::from("/");
     let mut through = Vec::new();
-    let mut done = 1;
-    // Each directory on the way may be a link; the last name is told as what it is.
-    while done < resolved.components().count() - 1 && through.len() < MOST_LINKS {
-        let prefix: PathBuf = resolved.components().take(done + 1).collect();
-        done += 1;
-        let sightings = stack.look(&prefix)?;
-        let Some(What::Link(target)) = sightings.into_iter().find(|s| s.is_seen).map(|s| s.what) else { continue };
-        let rest: PathBuf = resolved.components().skip(done).collect();
-        through.push((prefix.clone(), target.clone()));
-        resolved = clean(prefix.parent().unwrap_or(Path::new("/")), &target.join(rest));
-        done = 1;
+    let mut waiting: Vec<OsString> = names(path);
+    // Each directory on the way may be a link, and `..` leads out of where that leads; the last name is told as what it is.
+    while let Some(name) = waiting.pop() {
+        if name == ".." {
+            resolved.pop();
+            continue;
+        }
+        let next = resolved.join(&name);
+        let is_link = |sighting: Sighting| match sighting.what {
+            What::Link { target } if sighting.is_seen => Some(target),
+            _ => None,
+        };
+        let is_last = waiting.is_empty() || through.len() >= MOST_LINKS;
+        let target = if is_last { None } else { stack.look(&next)?.into_iter().find_map(is_link) };
+        match target {
+            Some(target) => {
+                waiting.extend(names(&target));
+                if target.is_absolute() {
+                    resolved = PathBuf::from("/");
+                }
+                through.push(Through { link: next, target });
+            }
+            None => resolved = next,
+        }
     }
     let sightings = stack.look(&resolved)?;
     Ok(Sight { path: path.to_owned(), through, resolved, sightings })
 }
 
-/// Absolute, without `.` and `..`.
-fn clean(from: &Path, path: &Path) -> PathBuf {
-    let mut clean = PathBuf::from("/");
-    for component in from.join(path).components() {
-        match component {
-            Component::Normal(name) => clean.push(name),
-            Component::ParentDir => drop(clean.pop()),
-            _ => {}
-        }
+/// The names in a path, the last first.
+fn names(path: &Path) -> Vec<OsString> {
+    let names = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    });
+    let mut names: Vec<OsString> = names.collect();
+    names.reverse();
+    names
+}
+
+/// A mount over the layers.
+struct Over {
+    file_system: String,
+    /// On the host; `None`: the kernel makes it.
+    source: Option<PathBuf>,
+    target: PathBuf,
+}
+
+/// What is mounted over a container's layers: while it runs as the kernel says, else as its specification does.
+fn mounted(container: &Container) -> Result<Vec<Over>, Failure> {
+    let specified = container.spec()?.mounts().iter().flatten().map(|mount| {
+        let source = mount.source().clone().filter(|source| source.is_absolute());
+        let file_system = mount.typ().clone().unwrap_or_else(|| "bind".into());
+        Over { file_system, source, target: mount.destination().clone() }
+    });
+    let specified: Vec<Over> = specified.collect();
+    let state = container.state();
+    if state.phase != Phase::Running {
+        return Ok(specified);
     }
-    clean
+    let now = mounts::of_process(state.pid).into_iter().filter(|mount| mount.target != Path::new("/"));
+    let over = now.map(|mount| {
+        let named = specified.iter().find(|over| over.target == mount.target);
+        // A device of the host, bound alone.
+        let device = (mount.kind == "devtmpfs").then(|| beneath(Path::new("/dev"), &mount.root));
+        let source = named.and_then(|over| over.source.clone()).or(device);
+        Over { file_system: mount.kind, source, target: mount.target }
+    });
+    Ok(over.collect())
 }
 
 struct Stack<'a> {
     layers: &'a [Layer],
     container: Option<&'a Container>,
+    mounts: Vec<Over>,
 }
 
 impl Stack<'_> {
@@ -137,7 +213,7 @@ impl Stack<'_> {
         let mut found = Vec::new();
         let mut hidden = false;
         if let Some(container) = self.container {
-            if let Some(sighting) = covering_mount(container, path)? {
+            if let Some(sighting) = self.in_mount(container, path)? {
                 found.push(sighting);
                 hidden = true;
             }
@@ -152,7 +228,37 @@ impl Stack<'_> {
             }
         }
         self.tell_origin(path, &mut found);
-        Ok(found)
+        // What was never there is neither deleted nor hidden.
+        Ok(if found.iter().any(|sighting| sighting.what.is_there()) { found } else { Vec::new() })
+    }
+
+    /// The innermost mount that the path is in or under.
+    fn in_mount(&self, container: &Container, path: &Path) -> Result<Option<Sighting>, Failure> {
+        let covering = self.mounts.iter().filter(|over| path.starts_with(&over.target));
+        // Of several at one place the last was mounted over the others.
+        let Some(over) = covering.max_by_key(|over| over.target.components().count()) else { return Ok(None) };
+        let rest = path.strip_prefix(&over.target).unwrap_or(Path::new(""));
+        let on_host = over
+            .source
+            .as_ref()
+            .map(|source| if rest.as_os_str().is_empty() { source.clone() } else { source.join(rest) });
+        let state = container.state();
+        let shown = match (&on_host, state.phase) {
+            (_, Phase::Running) => Some(beneath(&PathBuf::from(format!("/proc/{}/root", state.pid)), path)),
+            (on_host, _) => on_host.clone(),
+        };
+        let (what, size) = match &shown {
+            None => (What::OnlyWhileItRuns, None),
+            Some(file) => match file.symlink_metadata() {
+                Ok(metadata) => (kind(file, &metadata)?, metadata.is_file().then_some(metadata.len())),
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => (What::File, None),
+                Err(_) => (What::NotInMount, None),
+            },
+        };
+        let is_seen = what.is_there();
+        let place =
+            Place::Mount { file_system: over.file_system.clone(), source: on_host, target: over.target.clone() };
+        Ok(Some(Sighting { place, what, size, is_seen }))
     }
 
     /// A file in the writable layer that a layer has too was copied up, or written anew: the kernel marks the former.
@@ -173,10 +279,6 @@ impl Stack<'_> {
     }
 }
 
-fn beneath(directory: &Path, path: &Path) -> PathBuf {
-    directory.join(path.strip_prefix("/").unwrap_or(path))
-}
-
 /// What one directory of the overlay has under the path. `hidden`: something above has hidden it; set if this hides what is
 /// below.
 fn in_directory(directory: &Path, path: &Path, hidden: &mut bool) -> Result<Option<Sighting>, SysError> {
@@ -184,7 +286,10 @@ fn in_directory(directory: &Path, path: &Path, hidden: &mut bool) -> Result<Opti
     let was_hidden = *hidden;
     let mut at = directory.to_owned();
     let mut made_anew = None;
-    let sighting = |what, size| Some(Sighting { place: Place::WritableLayer, what, size, is_seen: !was_hidden });
+    let sighting = |what: What, size| {
+        let is_seen = !was_hidden && what.is_there();
+        Some(Sighting { place: Place::WritableLayer, what, size, is_seen })
+    };
     for (index, name) in names.iter().enumerate() {
         let parent = std::mem::replace(&mut at, directory.to_owned());
         at = parent.join(name);
@@ -192,13 +297,11 @@ fn in_directory(directory: &Path, path: &Path, hidden: &mut bool) -> Result<Opti
         let is_last = index + 1 == names.len();
         match diff::mark(&parent, name)? {
             Mark::Nothing => {
-                return Ok(made_anew
-                    .and_then(|directory| sighting(What::HiddenBy(directory), 0))
-                    .map(|hiding| Sighting { is_seen: false, ..hiding }));
+                return Ok(made_anew.and_then(|path| sighting(What::HiddenBy { path }, None)));
             }
             Mark::Whiteout => {
                 *hidden = true;
-                return Ok(sighting(What::Deleted(prefix()), 0).map(|deleted| Sighting { is_seen: false, ..deleted }));
+                return Ok(sighting(What::Deleted { path: prefix() }, None));
             }
             Mark::Directory { opaque } => {
                 if opaque {
@@ -206,25 +309,27 @@ fn in_directory(directory: &Path, path: &Path, hidden: &mut bool) -> Result<Opti
                     made_anew = Some(prefix());
                 }
                 if is_last {
-                    return Ok(sighting(if opaque { What::OpaqueDirectory } else { What::Directory }, 0));
+                    return Ok(sighting(if opaque { What::OpaqueDirectory } else { What::Directory }, None));
                 }
             }
             Mark::Other(metadata) => {
                 *hidden = true;
                 if !is_last {
-                    return Ok(None);
+                    return Ok(if was_hidden { None } else { sighting(What::ReplacedBy { path: prefix() }, None) });
                 }
-                return Ok(sighting(kind(&at, &metadata)?, metadata.len()));
+                return Ok(sighting(kind(&at, &metadata)?, metadata.is_file().then_some(metadata.len())));
             }
         }
     }
-    Ok(sighting(What::Directory, 0))
+    Ok(sighting(What::Directory, None))
 }
 
 fn kind(path: &Path, metadata: &Metadata) -> Result<What, SysError> {
     let kind = metadata.file_type();
     Ok(if kind.is_symlink() {
-        What::Link(fs::read_link(path).on("readlink", path)?)
+        What::Link { target: fs::read_link(path).on("readlink", path)? }
+    } else if kind.is_dir() {
+        What::Directory
     } else if kind.is_file() {
         What::File
     } else if kind.is_char_device() || kind.is_block_device() {
@@ -232,17 +337,4 @@ fn kind(path: &Path, metadata: &Metadata) -> Result<What, SysError> {
     } else {
         What::PipeOrSocket
     })
-}
-
-/// The innermost mount of the container's specification that the path is in or under.
-fn covering_mount(container: &Container, path: &Path) -> Result<Option<Sighting>, Failure> {
-    let mounts = container.spec()?.mounts().iter().flatten().filter(|mount| path.starts_with(mount.destination()));
-    let Some(mount) = mounts.max_by_key(|mount| mount.destination().components().count()) else { return Ok(None) };
-    let rest = path.strip_prefix(mount.destination()).unwrap_or(Path::new(""));
-    let source = mount.source().clone().unwrap_or_default();
-    let source = if rest.as_os_str().is_empty() || !source.is_absolute() { source } else { source.join(rest) };
-    let size = fs::metadata(&source).ok().filter(|m| source.is_absolute() && m.is_file()).map_or(0, |m| m.len());
-    let kind = mount.typ().clone().unwrap_or_else(|| "bind".into());
-    let place = Place::Mount { kind, source, target: mount.destination().clone() };
-    Ok(Some(Sighting { place, what: What::Mounted, size, is_seen: true }))
 }

@@ -1,11 +1,12 @@
 //! What a command is asked about: a container, else an image; and the layers that it is made of.
 
+use super::anatomy::Instruction;
 use crate::container::record::{Container, RecordError};
 use crate::diag::{Diagnose, Failure};
 use crate::image::digest::Digest;
 use crate::image::{self, Image, ImageError, history, layer};
 use crate::store::Store;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub enum Subject {
     Container(Box<Container>),
@@ -66,6 +67,11 @@ pub fn find(store: &Store, name: &str) -> Result<Subject, Failure> {
     }
 }
 
+/// A path of the container, as it lies in a directory that holds its files.
+pub fn beneath(directory: &Path, path: &Path) -> PathBuf {
+    directory.join(path.strip_prefix("/").unwrap_or(path))
+}
+
 /// One read-only layer of an image.
 pub struct Layer {
     /// 1 is the lowest.
@@ -80,12 +86,26 @@ pub struct Layer {
     pub instruction: Option<String>,
 }
 
+/// What made an image, the first first.
+pub fn instructions(store: &Store, image: &Image) -> Result<Vec<Instruction>, ImageError> {
+    let mut steps = history::history(store, image)?;
+    steps.reverse();
+    let mut number = 0;
+    let told = |step: history::Step| {
+        number += usize::from(step.layer.is_some());
+        let said = if step.created_by.is_empty() { step.comment } else { step.created_by };
+        Instruction {
+            text: Some(instruction(&said)).filter(|text| !text.is_empty()),
+            layer: step.layer.map(|_| number),
+        }
+    };
+    Ok(steps.into_iter().map(told).collect())
+}
+
 /// The layers of an image, the lowest first.
 pub fn layers(store: &Store, image: &Image) -> Result<Vec<Layer>, ImageError> {
-    let steps = history::history(store, image)?;
-    let said = |step: history::Step| if step.created_by.is_empty() { step.comment } else { step.created_by };
-    let made = steps.into_iter().rev().filter_map(|step| step.layer.map(|diff_id| (diff_id, said(step))));
-    let layer = |(index, (diff_id, created_by)): (usize, (Digest, String))| {
+    let made = instructions(store, image)?.into_iter().filter_map(|made| made.layer.map(|_| made.text));
+    let layer = |(index, (diff_id, instruction)): (usize, (Digest, Option<String>))| {
         let info = layer::known(store, &diff_id)?;
         Ok(Layer {
             number: index + 1,
@@ -93,10 +113,10 @@ pub fn layers(store: &Store, image: &Image) -> Result<Vec<Layer>, ImageError> {
             diff_id,
             size: info.size,
             entries: info.entries,
-            instruction: Some(instruction(&created_by)).filter(|text| !text.is_empty()),
+            instruction,
         })
     };
-    made.enumerate().map(layer).collect()
+    image.layers.iter().copied().zip(made).enumerate().map(layer).collect()
 }
 
 /// A row of the history as it stood in the Dockerfile: without the shell that builders put before it.

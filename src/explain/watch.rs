@@ -1,41 +1,51 @@
-//! Copy-on-write, live: what appears, changes and vanishes in a container's writable layer and volumes.
+//! Copy-on-write, live: what appears, changes and vanishes in a container's writable layer, volumes and tmpfs mounts.
 //!
-//! Two looks at the directories are held against each other, the second when the kernel says that there is something to see,
-//! and now and then for what it does not tell, as writes through a mapping. Nothing is asked of it while nobody watches.
+//! The kernel names what was touched, and only that is looked at; now and then everything is, for what the kernel does not
+//! tell, as writes through a mapping. Nothing is asked of it while nobody watches.
 
-use super::notice::Notice;
-use super::subject::{self, Layer};
+use super::mounts;
+use super::notice::{self, Heard, Notice};
+use super::subject::{self, Layer, beneath};
 use crate::container::processes;
 use crate::container::record::{Container, Phase};
 use crate::diag::Failure;
 use crate::image::{self, diff};
 use crate::store::Store;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::{self, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
+    /// When it was noticed.
+    pub noticed: String,
     pub what: What,
+    pub place: PlaceKind,
     /// As the container names it.
     pub path: PathBuf,
-    /// The bytes of the file now.
-    pub size: u64,
+    /// The bytes of the file now; of one that was copied up: in the layer that it came from.
+    pub size: Option<u64>,
+    /// The layer that a file was copied up from.
+    pub layer: Option<usize>,
     /// Who has it open for writing.
-    pub by: Option<String>,
+    pub by: Option<Writer>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Writer {
+    pub command: String,
+    /// As the host numbers it.
+    pub pid: i32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
     Create,
-    /// From the layer of this number.
-    CopyUp {
-        layer: usize,
-    },
+    CopyUp,
     Write,
     /// A whiteout, since a layer still has it.
     Delete,
@@ -43,210 +53,363 @@ pub enum What {
     Remove,
     /// It was there between two looks only.
     CameAndWent,
-    /// In a volume, or a directory of the host: not in the layer.
-    VolumeWrite,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlaceKind {
+    WritableLayer,
+    /// A volume, or a part of the host's tree: not in the layer.
+    Volume,
+    /// Memory: not in the layer, and gone when the container stops.
+    Tmpfs,
+}
+
+/// A directory that is watched, or a single file that is mounted.
+#[derive(Debug, Serialize)]
+pub struct Place {
+    pub kind: PlaceKind,
+    /// As the container names it.
+    pub target: PathBuf,
+    /// Where it lies on the host.
+    pub source: PathBuf,
+    /// Its file system: another that is mounted in it is another place.
+    #[serde(skip)]
+    device: u64,
+    #[serde(skip)]
+    seen: BTreeMap<PathBuf, Seen>,
 }
 
 pub struct Watch<'a> {
     container: &'a Container,
     layers: Vec<Layer>,
-    upper: PathBuf,
-    seen: BTreeMap<PathBuf, Seen>,
-    /// Each volume: where it lies, where it is mounted, what was in it.
-    volumes: Vec<(PathBuf, PathBuf, BTreeMap<PathBuf, Seen>)>,
-    /// `None`: only looking tells.
+    /// The writable layer first.
+    places: Vec<Place>,
+    /// `None`: only looking at everything tells.
     notice: Option<Notice>,
-    came: BTreeSet<PathBuf>,
-    looked: Instant,
-    /// How long looking takes.
+    heard: Heard,
+    /// What was there before the first look is nothing that happened.
+    has_begun: bool,
+    looked_at_all: Instant,
+    /// How long that takes.
     cost: Duration,
 }
 
-/// The longest time between two looks: a change is told within a second.
+/// Between two looks at everything, where the kernel tells most changes.
 const UNTOLD: Duration = Duration::from_millis(800);
-/// The same where the kernel tells nothing.
+/// The same where it tells none.
 const UNHEARD: Duration = Duration::from_millis(200);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Seen {
     inode: u64,
+    /// When it was made, where the file system knows: the number of a file that has gone is soon another's.
+    born: Option<SystemTime>,
+    links: u64,
     size: u64,
+    on_disk: u64,
     changed: (i64, i64),
+    modified: (i64, i64),
     is_directory: bool,
+    is_file: bool,
     is_whiteout: bool,
+}
+
+impl Seen {
+    fn of(metadata: &Metadata) -> Self {
+        let kind = metadata.file_type();
+        Self {
+            inode: metadata.ino(),
+            born: metadata.created().ok(),
+            links: metadata.nlink(),
+            size: if kind.is_file() { metadata.len() } else { 0 },
+            on_disk: metadata.blocks() * 512,
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            is_directory: kind.is_dir(),
+            is_file: kind.is_file(),
+            is_whiteout: kind.is_char_device() && metadata.rdev() == 0,
+        }
+    }
+
+    fn is_same_file(&self, other: &Self) -> bool {
+        (self.inode, self.born) == (other.inode, other.born)
+    }
+
+    /// Whether nothing happened to it in between.
+    fn is_unchanged(&self, other: &Self) -> bool {
+        self.is_same_file(other) && (self.size, self.changed) == (other.size, other.changed)
+    }
 }
 
 impl<'a> Watch<'a> {
     /// # Errors
-    /// When the image's records cannot be read. Must run inside the user namespace.
+    /// When the image's or the container's records cannot be read. Must run inside the user namespace.
     pub fn new(store: &Store, container: &'a Container) -> Result<Self, Failure> {
         let image = image::find(store, &container.record.image_id.to_string())?;
-        let upper = container.directory.join("upper");
-        let volumes = container.record.volumes.iter().map(|volume| {
-            let source = PathBuf::from(&volume.source);
-            let seen = snapshot(&source);
-            (source, PathBuf::from(&volume.target), seen)
-        });
+        let place = |kind, target: &Path, source: PathBuf| {
+            let device = source.symlink_metadata().map_or(0, |metadata| metadata.dev());
+            Place { kind, target: target.to_owned(), source, device, seen: BTreeMap::new() }
+        };
+        let mut places = vec![place(PlaceKind::WritableLayer, Path::new("/"), container.directory.join("upper"))];
+        for volume in &container.record.volumes {
+            places.push(place(PlaceKind::Volume, Path::new(&volume.target), PathBuf::from(&volume.source)));
+        }
+        let pid = container.state().pid;
+        let root = PathBuf::from(format!("/proc/{pid}/root"));
+        // What masks a part of /proc or /sys is a tmpfs too, but nobody can write there.
+        let tmpfs = mounts::of_process(pid).into_iter().filter(|mount| mount.kind == "tmpfs" && !mount.is_read_only);
+        let targets: BTreeSet<PathBuf> = tmpfs.map(|mount| mount.target).collect();
+        places.extend(targets.into_iter().map(|target| place(PlaceKind::Tmpfs, &target, beneath(&root, &target))));
         let mut watch = Self {
             layers: subject::layers(store, &image)?,
-            seen: snapshot(&upper),
-            volumes: volumes.collect(),
+            places,
             container,
-            upper,
-            notice: None,
-            came: BTreeSet::new(),
-            looked: Instant::now(),
+            notice: Notice::new(),
+            heard: Heard::default(),
+            has_begun: false,
+            looked_at_all: Instant::now(),
             cost: Duration::ZERO,
         };
-        watch.notice = Notice::new();
-        watch.listen();
+        for place in 0..watch.places.len() {
+            watch.look_at(place, Path::new("/"), &mut Vec::new());
+        }
+        (watch.has_begun, watch.cost) = (true, watch.looked_at_all.elapsed());
         Ok(watch)
     }
 
-    /// To every directory that it has seen.
-    fn listen(&mut self) {
-        let Some(notice) = &mut self.notice else { return };
-        let merged = PathBuf::from(format!("/proc/{}/root", self.container.state().pid));
-        let beneath = |above: &Path, path: &Path| above.join(path.strip_prefix("/").unwrap_or(path));
-        let root = Path::new("/");
-        let directories = |seen: &'_ BTreeMap<PathBuf, Seen>| {
-            let found = seen.iter().filter(|(_, seen)| seen.is_directory).map(|(path, _)| path.clone());
-            found.chain([root.to_owned()]).collect::<Vec<_>>()
-        };
-        let layer = directories(&self.seen);
-        let mut can = layer.iter().all(|path| notice.layer(path, &beneath(&self.upper, path), &beneath(&merged, path)));
-        for (source, _, seen) in &self.volumes {
-            can = can && directories(seen).iter().all(|path| notice.volume(&beneath(source, path)));
-        }
-        if !can {
-            self.notice = None;
-        }
+    pub fn places(&self) -> &[Place] {
+        &self.places
     }
 
-    /// Until there is something to look for, or it is time to see whether the container still runs. Whether to look.
+    /// Waits until there is something to look for, or it is time to see whether the container still runs. Returns whether
+    /// to look.
     pub fn wait(&mut self) -> bool {
-        // A look that takes long must not follow upon the other.
-        std::thread::sleep((self.cost * 4).saturating_sub(self.looked.elapsed()));
+        // Looking takes a small part of the time, however much there is to look at.
+        let is_time = |pause: Duration| self.looked_at_all.elapsed() >= pause.max(self.cost * 10);
         let Some(notice) = &mut self.notice else {
             std::thread::sleep(UNHEARD);
-            return true;
+            self.heard.overflowed = is_time(UNHEARD);
+            return self.heard.overflowed;
         };
-        match notice.wait(UNHEARD) {
-            Some(came) => {
-                self.came.extend(came);
-                true
-            }
-            None => self.looked.elapsed() >= UNTOLD,
-        }
+        let is_time = is_time(UNTOLD);
+        let heard = notice.wait(UNHEARD);
+        let is_due = heard.is_some() || is_time;
+        self.heard = heard.unwrap_or_default();
+        self.heard.overflowed |= is_time;
+        is_due
     }
 
     pub fn is_running(&self) -> bool {
         self.container.state().phase == Phase::Running
     }
 
-    /// The writable layer: the bytes of its files' contents.
+    /// The writable layer on disk, as `du` counts it.
     pub fn size(&self) -> u64 {
-        self.seen.values().map(|seen| seen.size).sum()
+        let mut linked = HashSet::new();
+        let seen = self.places[0].seen.values();
+        seen.filter(|seen| seen.is_directory || seen.links < 2 || linked.insert(seen.inode)).map(|s| s.on_disk).sum()
     }
 
     /// What has happened since the last look.
     pub fn look(&mut self) -> Vec<Event> {
-        let begun = Instant::now();
+        let Heard { touched, came, overflowed } = std::mem::take(&mut self.heard);
         let mut events = Vec::new();
-        let now = snapshot(&self.upper);
-        for path in std::mem::take(&mut self.came) {
-            if !now.contains_key(&path) && !self.seen.contains_key(&path) {
-                events.push(Event { what: What::CameAndWent, path, size: 0, by: None });
+        for (place, path) in came {
+            let is_there = beneath(&self.places[place].source, &path).symlink_metadata().is_ok();
+            if !is_there && !self.places[place].seen.contains_key(&path) {
+                events.push(self.event(What::CameAndWent, place, &path, None));
             }
         }
-        for (path, seen) in &now {
-            let before = self.seen.get(path);
-            let what = match before {
-                _ if seen.is_whiteout => (!before.is_some_and(|before| before.is_whiteout)).then_some(What::Delete),
-                Some(before) if seen.is_directory && before.is_directory => None,
-                Some(before) if before == seen => None,
-                Some(before) if before.inode == seen.inode => Some(What::Write),
-                _ => self.appeared(path, seen),
-            };
-            events.extend(what.map(|what| self.event(what, path, seen.size)));
-        }
-        for (path, before) in &self.seen {
-            if !now.contains_key(path) && !before.is_whiteout {
-                events.push(Event { what: What::Remove, path: path.clone(), size: 0, by: None });
+        if overflowed {
+            events.extend(self.look_at_all());
+        } else {
+            // The room of a directory on disk grows with the names in it.
+            let parents = touched.iter().filter_map(|(place, path)| Some((*place, path.parent()?.to_owned())));
+            let all: BTreeSet<_> = parents.chain(touched.iter().cloned()).collect();
+            for (place, path) in all {
+                self.look_at(place, &path, &mut events);
             }
         }
-        self.seen = now;
-        let mut volumes = std::mem::take(&mut self.volumes);
-        for (source, target, before) in &mut volumes {
-            let now = snapshot(source);
-            for (path, seen) in now.iter().filter(|(path, seen)| before.get(*path) != Some(seen) && !seen.is_directory)
-            {
-                let path = target.join(path.strip_prefix("/").unwrap_or(path));
-                events.push(self.event(What::VolumeWrite, &path, seen.size));
-            }
-            *before = now;
+        if !events.is_empty() {
+            self.tell_writers(&mut events);
         }
-        self.volumes = volumes;
-        self.listen();
-        (self.looked, self.cost) = (Instant::now(), begun.elapsed());
         events
     }
 
-    /// A directory that overlayfs copies up for what is in it says nothing of its own.
-    fn appeared(&self, path: &Path, seen: &Seen) -> Option<What> {
-        let name = path.strip_prefix("/").unwrap_or(path);
-        let below = self.layers.iter().rev().find(|layer| layer.directory.join(name).symlink_metadata().is_ok());
-        match below {
-            Some(_) if seen.is_directory => None,
-            Some(layer) if diff::was_copied_up(&self.upper.join(name)) => Some(What::CopyUp { layer: layer.number }),
-            _ => Some(What::Create),
+    /// Whatever the kernel said.
+    pub fn look_everywhere(&mut self) -> Vec<Event> {
+        self.heard.overflowed = true;
+        self.look()
+    }
+
+    fn look_at_all(&mut self) -> Vec<Event> {
+        let begun = Instant::now();
+        let mut events = Vec::new();
+        for place in 0..self.places.len() {
+            let mut found = BTreeSet::from([PathBuf::from("/")]);
+            let mut waiting = vec![PathBuf::from("/")];
+            while let Some(at) = waiting.pop() {
+                for entry in fs::read_dir(beneath(&self.places[place].source, &at)).into_iter().flatten().flatten() {
+                    let path = at.join(entry.file_name());
+                    let device = self.places[place].device;
+                    if entry.metadata().is_ok_and(|metadata| metadata.is_dir() && metadata.dev() == device) {
+                        waiting.push(path.clone());
+                    }
+                    found.insert(path);
+                }
+            }
+            found.extend(self.places[place].seen.keys().cloned());
+            for path in &found {
+                self.look_at(place, path, &mut events);
+                if self.places[place].seen.get(path).is_some_and(|seen| seen.is_directory) {
+                    self.listen(place, path);
+                }
+            }
+        }
+        (self.looked_at_all, self.cost) = (Instant::now(), begun.elapsed());
+        events
+    }
+
+    /// One path: what has become of it, and of all below it if it is a directory that came or went.
+    fn look_at(&mut self, place: usize, path: &Path, events: &mut Vec<Event>) {
+        let full = beneath(&self.places[place].source, path);
+        let found = full.symlink_metadata().ok().filter(|metadata| metadata.dev() == self.places[place].device);
+        let now = found.map(|metadata| Seen::of(&metadata));
+        let before = self.places[place].seen.get(path).copied();
+        let Some(now) = now else {
+            // A directory comes before what was in it.
+            let below = self.places[place].seen.range(path.to_owned()..);
+            let gone: Vec<PathBuf> =
+                below.map(|(name, _)| name).take_while(|name| name.starts_with(path)).cloned().collect();
+            for name in gone {
+                let was = self.places[place].seen.remove(&name);
+                if was.is_some_and(|was| !was.is_whiteout) {
+                    events.push(self.event(What::Remove, place, &name, None));
+                }
+            }
+            return;
+        };
+        self.places[place].seen.insert(path.to_owned(), now);
+        if !self.has_begun {
+            // It is only noted.
+        } else if self.places[place].kind == PlaceKind::WritableLayer {
+            self.changed_in_layer(path, before.as_ref(), &now, events);
+        } else {
+            let what = match before {
+                None => Some(What::Create),
+                Some(before) if before.is_unchanged(&now) || now.is_directory => None,
+                Some(before) if before.is_same_file(&now) => Some(What::Write),
+                Some(_) => Some(What::Create),
+            };
+            events.extend(what.map(|what| self.event(what, place, path, Some(&now))));
+        }
+        if now.is_directory && before.is_none_or(|before| !before.is_same_file(&now)) {
+            self.enter(place, path, events);
+        } else if before.is_none() && path == Path::new("/") {
+            self.listen(place, path);
         }
     }
 
-    fn event(&self, what: What, path: &Path, size: u64) -> Event {
-        Event { what, path: path.to_owned(), size, by: self.writer(path) }
+    /// A directory that is new: first it is listened to, then looked into, so that nothing is missed in between.
+    fn enter(&mut self, place: usize, path: &Path, events: &mut Vec<Event>) {
+        self.listen(place, path);
+        let entries = fs::read_dir(beneath(&self.places[place].source, path)).into_iter().flatten().flatten();
+        let mut names: Vec<PathBuf> = entries.map(|entry| path.join(entry.file_name())).collect();
+        names.sort();
+        names.iter().for_each(|name| self.look_at(place, name, events));
     }
 
-    /// A process of the container that has the file open for writing now.
-    fn writer(&self, path: &Path) -> Option<String> {
-        let state = self.container.state();
-        processes::pids(state.pid).into_iter().find_map(|pid| {
-            let open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten().any(|fd| {
-                let number = fd.file_name();
-                let flags = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy()));
-                let flags = flags.unwrap_or_default();
-                let flags =
-                    flags.lines().find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
-                let writes = flags.is_some_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY);
-                writes && fs::read_link(fd.path()).is_ok_and(|link| link == path)
-            });
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-            open.then(|| format!("{} ({pid})", name.trim()))
-        })
+    fn listen(&mut self, place: usize, path: &Path) {
+        let Some(notice) = &mut self.notice else { return };
+        let watched = &self.places[place];
+        let (directory, name) = (beneath(&watched.source, path), (place, path.to_owned()));
+        let can = if watched.kind == PlaceKind::WritableLayer {
+            let root = PathBuf::from(format!("/proc/{}/root", self.container.state().pid));
+            notice.add(&beneath(&root, path), notice::CONTENTS, name.clone())
+                && notice.add(&directory, notice::NAMES, name)
+        } else {
+            notice.add(&directory, notice::NAMES | notice::CONTENTS, name)
+        };
+        if !can {
+            self.notice = None;
+        }
+    }
+
+    fn changed_in_layer(&self, path: &Path, before: Option<&Seen>, now: &Seen, events: &mut Vec<Event>) {
+        let mut tell = |what| events.push(self.event(what, 0, path, Some(now)));
+        match before {
+            _ if now.is_whiteout => {
+                if before.is_none_or(|before| !before.is_whiteout) {
+                    tell(What::Delete);
+                }
+            }
+            Some(before) if before.is_unchanged(now) || now.is_directory && before.is_directory => {}
+            Some(before) if before.is_same_file(now) => tell(What::Write),
+            _ => self.appeared(path, now, events),
+        }
+    }
+
+    /// A name that is new in the writable layer. A directory that overlayfs copies up for what is in it says nothing of its
+    /// own.
+    fn appeared(&self, path: &Path, now: &Seen, events: &mut Vec<Event>) {
+        let below = self.layers.iter().rev().find_map(|layer| {
+            let found = beneath(&layer.directory, path).symlink_metadata().ok()?;
+            Some((layer.number, Seen::of(&found)))
+        });
+        match below {
+            Some(_) if now.is_directory => {}
+            Some((number, below)) if diff::was_copied_up(&beneath(&self.places[0].source, path)) => {
+                let copied = self.event(What::CopyUp, 0, path, Some(&below));
+                events.push(Event { layer: Some(number), ..copied });
+                // The copy has the time of what it was copied from.
+                if (now.modified, now.size) != (below.modified, below.size) {
+                    events.push(self.event(What::Write, 0, path, Some(now)));
+                }
+            }
+            _ => events.push(self.event(What::Create, 0, path, Some(now))),
+        }
+    }
+
+    fn event(&self, what: What, place: usize, path: &Path, found: Option<&Seen>) -> Event {
+        let place = &self.places[place];
+        let path = match path.strip_prefix("/") {
+            Ok(name) if name.as_os_str().is_empty() => place.target.clone(),
+            _ => beneath(&place.target, path),
+        };
+        let size = found.filter(|found| found.is_file && what != What::Delete).map(|found| found.size);
+        Event { noticed: String::new(), what, place: place.kind, path, size, layer: None, by: None }
+    }
+
+    /// When these events were noticed, and which processes of the container have the files open for writing.
+    fn tell_writers(&self, events: &mut [Event]) {
+        let mut open: HashMap<PathBuf, Writer> = HashMap::new();
+        for pid in processes::pids(self.container.state().pid) {
+            for (path, writer) in written_by(pid) {
+                open.entry(path).or_insert(writer);
+            }
+        }
+        let noticed = format!("{:.3}", jiff::Timestamp::now());
+        for event in events {
+            event.noticed.clone_from(&noticed);
+            if matches!(event.what, What::Create | What::CopyUp | What::Write) {
+                event.by = open.get(&event.path).cloned();
+            }
+        }
     }
 }
 
-/// All that is in a directory, by its path there.
-fn snapshot(directory: &Path) -> BTreeMap<PathBuf, Seen> {
-    let mut found = BTreeMap::new();
-    let mut waiting = vec![directory.to_owned()];
-    while let Some(at) = waiting.pop() {
-        for entry in fs::read_dir(&at).into_iter().flatten().flatten() {
-            let (path, Ok(metadata)) = (entry.path(), entry.metadata()) else { continue };
-            let kind = metadata.file_type();
-            if kind.is_dir() {
-                waiting.push(path.clone());
-            }
-            let name = Path::new("/").join(path.strip_prefix(directory).unwrap_or(&path));
-            let seen = Seen {
-                inode: metadata.ino(),
-                size: if kind.is_file() { metadata.len() } else { 0 },
-                changed: (metadata.ctime(), metadata.ctime_nsec()),
-                is_directory: kind.is_dir(),
-                is_whiteout: kind.is_char_device() && metadata.rdev() == 0,
-            };
-            found.insert(name, seen);
-        }
-    }
-    found
+/// The files that a process has open for writing.
+fn written_by(pid: i32) -> Vec<(PathBuf, Writer)> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let writer = Writer { command: name.trim().to_owned(), pid };
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let written = descriptors.filter_map(|fd| {
+        let number = fd.file_name();
+        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())).ok()?;
+        let flags = info.lines().find_map(|line| i32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok())?;
+        let path = (flags & libc::O_ACCMODE != libc::O_RDONLY).then(|| fs::read_link(fd.path()).ok())??;
+        path.is_absolute().then(|| (path, writer.clone()))
+    });
+    written.collect()
 }

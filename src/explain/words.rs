@@ -59,6 +59,9 @@ pub const READ_ONLY_LAYERS: Noun = Noun {
     english: &["read-only layer", "read-only layers"],
     russian: &["слой только для чтения", "слоя только для чтения", "слоёв только для чтения"],
 };
+pub const FILES: Noun = Noun { english: &["file", "files"], russian: &["файл", "файла", "файлов"] };
+pub const PROCESSES: Noun =
+    Noun { english: &["process", "processes"], russian: &["процесс", "процесса", "процессов"] };
 pub const LAYERS: Noun = Noun { english: &["layer", "layers"], russian: &["слой", "слоя", "слоёв"] };
 
 /// Puts values in the places of `{}`, in their order. Values may come from a stranger's image: a terminal obeys none.
@@ -134,6 +137,16 @@ words! {
     head_size: "SIZE", "РАЗМЕР";
     head_made_by: "MADE BY", "ЧЕМ СОЗДАНО";
 
+    head_on_disk: "ON DISK", "НА ДИСКЕ";
+    head_size_below: "BELOW", "НИЖЕ";
+    sets_only: "no layer: sets something", "без слоя: только настройка";
+    wasted: "{} are carried for nothing: {} of one layer that a later one hides, the largest {}.", "{} лежат зря: {} одного слоя, которые скрыл другой; самый большой — {}.";
+    wasted_file: "{} ({}, from layer {}, hidden in layer {})", "{} ({}, из слоя {}, скрыт в слое {})";
+    files_of: "{}, {}: {}. BELOW is the size in the layers below.", "{}, {}: {}. НИЖЕ — размер в нижних слоях.";
+    added: "added", "добавлен";
+    changed: "changed", "изменён";
+    removed: "removed", "удалён";
+
     container_of: "container {} of image {}, {}: what lies higher is what programs see", "контейнер {} из образа {}, {}: программы видят то, что лежит выше";
     image_alone: "image {}: what lies higher is what programs will see", "образ {}: программы увидят то, что лежит выше";
     running: "running", "работает";
@@ -142,9 +155,16 @@ words! {
     goes_with_rm_v: "not in any layer: goes with rm -v, commit leaves it out", "не в слоях: исчезает с rm -v, в commit не попадает";
     changes: "{} added, {} changed, {} deleted", "добавлено {}, изменено {}, удалено {}";
     shared_with: "shared with {}", "общий: ещё {}";
-    image_is: "Image {}: {}, {}, read-only; containers that stand on it now: {}.", "Образ {}: {}, {}, только чтение; контейнеров на нём сейчас: {}.";
-    rm_loses: "`minirun rm {}` frees the writable layer, {} on disk, and nothing else.", "`minirun rm {}` освободит слой для записи, {} на диске, и ничего больше.";
+    image_is: "Image {}: {}, {} on disk, read-only; containers that stand on it now: {}.", "Образ {}: {}, {} на диске, только чтение; контейнеров на нём сейчас: {}.";
+    rm_loses: "`{} {}` frees the writable layer, {} on disk, and nothing else.", "`{} {}` освободит слой для записи, {} на диске, и ничего больше.";
     commit_keeps: "`minirun commit {} NAME` freezes it as one more layer of a new image.", "`minirun commit {} ИМЯ` заморозит его как ещё один слой нового образа.";
+
+    gist_shared: "{} is {}'s {}, not copied, + {} of its own", "{} — это {}: {} без копирования + {} своих данных";
+    gist_copied: "{} is a copy of {}'s {} (this host lays no layers over each other): {} of its own", "{} — это копия {}: {} (этот хост не накладывает слои друг на друга), {} своих данных";
+    gist_processes: " + {} on this machine's kernel {}", " + {} на ядре этой машины {}";
+    gist_no_process: " and no process now: it would run on this machine's kernel {}", ", процессов сейчас нет: работали бы они на ядре этой машины {}";
+    gist_no_kernel: "; the image brings no kernel.", "; ядра в образе нет.";
+    gist_kernel_file: "; {} of the image is a file like any other, which nothing boots.", "; {} в образе — файл, как все, его ничто не загружает.";
 
     frozen: "FROZEN IN THE IMAGE: the same for everybody who has it", "ЗАМОРОЖЕНО В ОБРАЗЕ: одинаково у всех, у кого он есть";
     decided: "DECIDED WHEN THE CONTAINER WAS CREATED: stays until rm", "РЕШЕНО ПРИ СОЗДАНИИ КОНТЕЙНЕРА: остаётся до rm";
@@ -367,16 +387,22 @@ words! {
     host_ports: "ports", "порты";
     host_place: "store", "хранилище";
 
-    size_from_layer: "{} from layer {}", "{} из слоя {}";
+    size_from_layer: "{} in layer {}", "{} в слое {}";
     whiteout_in_layer: "whiteout: a layer still has it", "whiteout: в слое он остался";
     nothing_is_left: "no layer has it: nothing is left", "ни в одном слое его нет: ничего не осталось";
-    not_in_the_layer: "{}, not in the layer", "{}, не в слое";
-    layer_holds: "the layer holds {}", "в слое {}";
+    in_a_volume: "in a volume, not in the layer", "в томе, не в слое";
+    in_memory: "in memory (tmpfs), not in the layer", "в памяти (tmpfs), не в слое";
+    layer_holds: "→ the writable layer holds {} on disk", "→ в слое для записи {} на диске";
+    watch_begun: "watching what {} changes in: {}. Times are UTC; Ctrl-C ends this, not the container.", "наблюдаем, что меняет {} в: {}. Время по UTC; Ctrl-C остановит наблюдение, а не контейнер.";
+    watched_volume: "volume {}", "том {}";
+    watched_tmpfs: "tmpfs {}", "tmpfs {}";
+    head_time: "TIME", "ВРЕМЯ";
+    head_path: "PATH", "ПУТЬ";
 
-    head_attempt: "TRIED FROM INSIDE", "ИСПЫТАНО ИЗНУТРИ";
+    head_attempt: "FROM INSIDE", "ИЗНУТРИ";
     head_call: "CALL", "ВЫЗОВ";
     head_wall: "WALL", "СТЕНА";
-    head_answer: "THE KERNEL'S ANSWER", "ОТВЕТ ЯДРА";
+    head_answer: "ANSWER", "ОТВЕТ";
     allowed: "goes through", "проходит";
     stopped: "stopped", "остановлено";
     done: "done", "сделано";
@@ -384,13 +410,14 @@ words! {
     and_also: ", and also: ", ", а также: ";
     wall_seccomp: "seccomp", "фильтр seccomp";
     wall_capability: "{}, which it does not have", "{}, которой у него нет";
-    wall_user_namespace: "the user namespace: root here is root over the container only", "пространство имён пользователей: root здесь — root только над контейнером";
-    wall_pid_namespace: "the PID namespace: the host's processes have no number here", "пространство имён PID: у процессов хоста здесь нет номеров";
-    wall_mount_namespace: "the mount namespace: there is no such name here", "пространство имён монтирования: такого имени здесь нет";
+    wall_user_namespace: "user namespace: root over the container only", "пространство имён пользователей: root только над контейнером";
+    wall_pid_namespace: "PID namespace: the host's processes have no number here", "пространство имён PID: у процессов хоста здесь нет номеров";
+    wall_own_pid_namespace: "PID namespace: it would end this container's processes only", "пространство имён PID: завершились бы только процессы этого контейнера";
+    wall_mount_namespace: "mount namespace: there is no such name here", "пространство имён монтирования: такого имени здесь нет";
     wall_read_only: "mounted read-only", "смонтировано только для чтения";
     wall_masked: "masked: an empty file lies over it", "закрыто: поверх лежит пустой файл";
-    wall_limit: "the limit of its control group: {}", "ограничение его контрольной группы: {}";
-    wall_no_limit: "none: no {} is set", "нет: {} не задано";
+    wall_limit: "the limit of its control group: {} {}", "ограничение его контрольной группы: {} {}";
+    wall_no_limit: "none: {} is not set", "нет: {} не задано";
     wall_no_controller: "none: {} was asked for, but this host does not give the controller (see: minirun doctor)", "нет: {} задано, но хост не даёт такого контроллера (смотрите: minirun doctor)";
     wall_not_in_this_kernel: "this kernel has none", "в этом ядре такого нет";
     wall_other: "the kernel itself", "само ядро";
@@ -410,6 +437,10 @@ words! {
     change_its_network: "change its own network devices", "менять свои сетевые устройства";
     raise_a_limit: "raise a resource limit", "поднять ограничение ресурсов";
     load_a_bpf_program: "load a BPF program", "загрузить программу BPF";
+    write_into_its_root: "write into its own root", "писать в собственный корень";
+    give_a_file_away: "give a file to another user", "отдать файл другому пользователю";
+    become_another_user: "become another user", "стать другим пользователем";
+    open_a_raw_socket: "open a raw socket", "открыть «сырой» сокет";
     be_root_of_a_namespace: "make a user namespace", "создать пространство имён пользователей";
 
     step_user_namespace_joined: "all your containers share one user namespace, which process {} is in already", "у всех ваших контейнеров одно пространство имён пользователей, процесс {} уже в нём";
@@ -451,6 +482,7 @@ words! {
     step_bound_capabilities: "no program in it can ever gain more than these", "ни одна программа в нём никогда не получит больше этих";
     step_filter: "only the system calls that Docker allows too", "только те системные вызовы, что разрешает и Docker";
     step_filter_of_one_id: "there is one id only: changes of owner and user succeed without effect", "id только один: смена владельца и пользователя удаётся без последствий";
+    step_same_root: "root in the container is root on the host too: what follows limits it", "root в контейнере — root и на хосте: его ограничит то, что дальше";
     step_root_user: "root in the container is an ordinary user on the host", "root в контейнере — обычный пользователь на хосте";
     step_user: "the user that the image or you named", "пользователь, которого назвали образ или вы";
     step_set_capabilities: "root here is root over the container only", "root здесь — root только над контейнером";
@@ -458,6 +490,12 @@ words! {
     step_directory: "where the process starts", "здесь начинает процесс";
     step_reaping_init: "a small init reaps orphans and passes signals on", "маленький init подбирает сирот и передаёт сигналы";
     step_exec: "this process becomes yours; nothing of minirun stays in it", "этот процесс становится вашим; от minirun в нём ничего не остаётся";
+    step_skipped: "skipped, nothing to do: {}", "пропущено, делать нечего: {}";
+    skipped_missing: "there is no such path in this container", "в этом контейнере такого пути нет";
+    skipped_unreachable: "nobody can reach it in this container", "в этом контейнере никому его не достать";
+    skipped_exists: "it is there already", "это уже есть";
+    skipped_not_empty: "the volume has something in it already", "в томе уже что-то есть";
+    skipped_other: "the kernel has none of it here", "здесь у ядра этого нет";
     step_probe: "what a container should not be able to do is tried", "испытывается то, чего контейнер не должен мочь";
 
     mount_proc: "its own processes, as its PID namespace numbers them", "его собственные процессы, с номерами его пространства имён PID";
@@ -476,16 +514,17 @@ words! {
     mount_other: "a file system of kind {}", "файловая система вида {}";
 
     script_head: "{} by hand: what `minirun run` and `minirun start` do, in the same order.", "{} вручную: то, что делают `minirun run` и `minirun start`, в том же порядке.";
-    script_namespaces: "New namespaces: the process sees only itself, and root inside is you outside.", "Новые пространства имён: процесс видит только себя, а root внутри — это вы снаружи.";
+    script_two: "Save it as a file and run that: sh FILE. Ctrl-C ends it, and it removes what it made.", "Сохраните в файл и запустите: sh ФАЙЛ. Ctrl-C завершит его, и он уберёт за собой.";
+    script_outside: "the process that you start", "процесс, который запускаете вы";
+    script_inside: "the process in the container, which becomes its program", "процесс в контейнере, который станет его программой";
+    script_born: "Starts a command in new namespaces: it says which process it is, and waits until its ids are mapped.", "Запускает команду в новых пространствах имён: она сообщает номер своего процесса и ждёт, пока отобразят её id.";
     script_remove: "Only root of the same ids may remove what belongs to them.", "Удалить файлы этих id может только root тех же id.";
-    script_writable: "A writable layer of its own, and the place where all layers are laid over each other.", "Собственный слой для записи и место, где слои накладываются друг на друга.";
-    by_move: "by mount --move and a later chroot(2): after pivot_root(2) no program of the host could set what follows", "через mount --move и позже chroot(2): после pivot_root(2) ни одна программа хоста не настроила бы остального";
-    by_hand_inherits: "the changes of root and user take {}, which here stay with the process, inheritable", "смена корня и пользователя требует {}, и здесь они остаются у процесса наследуемыми";
-    not_by_hand_as_root: "no user namespace by hand: unshare(1) cannot give one all of root's ids", "без пространства имён пользователей: unshare(1) не умеет дать ему все id пользователя root";
+    by_hand_from_outside: "from outside: beyond the new root there is no program of the host to do it", "снаружи: за новым корнем нет программ хоста, чтобы это сделать";
     not_by_hand: "not by hand", "не вручную";
-    not_by_hand_filter: "not by hand: it forbids the change of root, which is still to come", "не вручную: фильтр запрещает смену корня, а она ещё впереди";
     by_hand_filter: "setpriv sets no_new_privs with it", "setpriv ставит вместе с ним no_new_privs";
     no_filter_option: "this setpriv has no --seccomp-filter (util-linux 2.40 has it): going on without the filter", "у этого setpriv нет --seccomp-filter (есть в util-linux 2.40): дальше без фильтра";
+    not_by_hand_keyring: "not by hand: no program of util-linux does it; keyctl(1) does", "вручную нельзя: в util-linux такой программы нет; это умеет keyctl(1)";
+    not_by_hand_shifted: "minirun gives root's container ids that nobody else has, through idmapped mounts; by hand it has the host's", "minirun даёт контейнеру root идентификаторы, которых нет ни у кого, через монтирования с отображением; вручную у него идентификаторы хоста";
     not_by_hand_terminal: "it stays on yours: script -c would give it one of its own", "остаётся на вашем: собственный дал бы script -c";
     not_by_hand_ports: "not by hand: the monitor forwards published ports, and carries packets out", "не вручную: открытые порты и пакеты наружу обслуживает монитор";
     not_by_hand_session: "left out: so your Ctrl-C reaches it", "опущено: так до него доходит ваш Ctrl-C";
@@ -508,17 +547,37 @@ words! {
     container_id: "container id", "номер контейнера";
     container_name: "name", "имя";
     container_created: "created", "создан";
+    image: "of image", "из образа";
+    entrypoint_option: "--entrypoint", "--entrypoint";
     command: "command", "команда";
     added_env: "variables added", "добавленные переменные";
+    added_labels: "labels added", "добавленные метки";
     ids: "uid:gid inside", "uid:gid внутри";
+    groups: "groups inside", "группы внутри";
     workdir: "starts in", "начинает в";
     hostname: "host name", "имя хоста";
     network: "network", "сеть";
     published_ports: "published ports", "открытые порты";
+    dns_servers: "name servers", "серверы имён";
+    added_hosts: "hosts added", "добавленные хосты";
     mounts: "mounts", "монтирования";
+    tmpfs_mounts: "in memory (tmpfs)", "в памяти (tmpfs)";
+    shm_size: "size of /dev/shm", "размер /dev/shm";
+    read_only_root: "root read-only", "корень только для чтения";
     privileged: "privileged", "привилегированный";
     capabilities_added: "capabilities added", "добавленные capabilities";
     capabilities_dropped: "capabilities dropped", "убранные capabilities";
+    no_new_privileges: "no new privileges", "без новых привилегий";
+    seccomp_unconfined: "without seccomp filter", "без фильтра seccomp";
+    memory_limit: "memory, at most", "память, не больше";
+    cpus_limit: "processors, at most", "процессоры, не больше";
+    processes_limit: "processes, at most", "процессов, не больше";
+    ulimits: "resource limits", "ограничения ресурсов";
+    reaping_init: "small init (--init)", "маленький init (--init)";
+    terminal: "terminal of its own", "собственный терминал";
+    stdin_open: "standard input open", "стандартный ввод открыт";
+    stop_signal: "asked to stop by", "сигнал остановки";
+    stop_timeout: "seconds to stop", "секунд на остановку";
     goes_when_it_ends: "removed as it ends", "удаляется по окончании";
     writable_directory: "writable layer", "слой для записи";
     writable_on_disk: "its size on disk", "его размер на диске";
@@ -531,7 +590,6 @@ words! {
     addresses: "addresses", "адреса";
     listening: "listens on", "слушает";
     memory: "memory of its own", "собственная память";
-    bytes_written: "written to disk", "записано на диск";
     cgroup: "control group", "контрольная группа";
 
     file: "file", "файл";
@@ -549,7 +607,11 @@ words! {
     from_host: "from the host, over the layers", "с хоста, поверх слоёв";
     from_kernel: "from the kernel, over the layers", "от ядра, поверх слоёв";
     seen_in: "{} in {} comes from: {}", "{} в {} берётся отсюда: {}";
-    deleted: "{} is deleted in {}", "{} в {} удалён";
+    hidden_but_held: "{} is hidden in {}, and still takes its room in: {}", "{} в {} не виден, но всё ещё занимает место здесь: {}";
+    covered_but_held: "{} is not in {}: what is mounted there does not have it, and hides what is in: {}", "{} в {} нет: там смонтировано другое, оно скрывает то, что лежит здесь: {}";
+    replaced_by: "hidden by {}, which is no directory here", "скрыт: {} здесь не каталог";
+    not_in_mount: "not in what is mounted here", "нет в том, что здесь смонтировано";
+    only_while_it_runs: "there only while it runs", "есть, только пока он работает";
     deleted_but_held: "{} is deleted in {}, and still takes its room in: {}", "{} в {} удалён, но всё ещё занимает место здесь: {}";
     through_link: "{} is a link to {}", "{} — ссылка на {}";
 }

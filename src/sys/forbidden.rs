@@ -3,6 +3,7 @@
 
 use super::netlink;
 use super::process::{self, Fork};
+use rustix::fs::{Mode, OFlags};
 use std::ffi::CString;
 use std::io;
 use std::path::Path;
@@ -25,6 +26,55 @@ pub fn load_module() -> i32 {
 pub fn load_kernel() -> i32 {
     // SAFETY: there is no segment that could be read.
     answer(unsafe { libc::syscall(libc::SYS_kexec_load, 0, 0, std::ptr::null::<u8>(), 0xffff_0000_u64) })
+}
+
+/// A file without a name in its own root: it is gone when it is closed. Where the file system has none of these, it was
+/// refused only after the mount had allowed it.
+pub fn make_a_file(directory: &Path) -> i32 {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    match rustix::fs::open(directory, flags, Mode::from_raw_mode(0o600)) {
+        Ok(_) => 0,
+        Err(error) => error.raw_os_error(),
+    }
+}
+
+/// Of a file without a name in a directory. EPERM too if nothing came of it: a user with one id has a filter that answers
+/// success.
+pub fn change_owner(directory: &Path) -> i32 {
+    const OTHER: u32 = 1;
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let changed = rustix::fs::open(directory, flags, Mode::from_raw_mode(0o600)).and_then(|file| {
+        rustix::fs::fchown(&file, Some(rustix::process::Uid::from_raw(OTHER)), None)?;
+        rustix::fs::fstat(&file).map(|stat| stat.st_uid)
+    });
+    match changed {
+        Ok(OTHER) => 0,
+        Ok(_) => libc::EPERM,
+        Err(error) => error.raw_os_error(),
+    }
+}
+
+/// In a child. EPERM too if nothing came of it, as above.
+pub fn become_another_user() -> i32 {
+    const OTHER: u32 = 1;
+    match process::fork() {
+        Ok(Fork::Child) => {
+            let answer = process::setresuid(OTHER).map_or_else(|error| error.errno, |()| 0);
+            let became = rustix::process::getuid().as_raw() == OTHER;
+            process::exit_now(if answer == 0 && !became { libc::EPERM } else { answer })
+        }
+        Ok(Fork::Parent(child)) => process::wait(child).unwrap_or(libc::EIO),
+        Err(error) => error.errno,
+    }
+}
+
+/// A socket that could send any packet; closed at once.
+pub fn open_raw_socket() -> i32 {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
+    match socket_with(AddressFamily::INET, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::ICMP)) {
+        Ok(_) => 0,
+        Err(error) => error.raw_os_error(),
+    }
 }
 
 /// To what it says already.

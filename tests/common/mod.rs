@@ -16,7 +16,7 @@ pub mod terminal;
 
 pub use fixture::{alpine_tar, fixture, recipe};
 pub use host::{Need, User, free_port, own_address, user};
-pub use sandbox::{Output, Sandbox, finish, wait_until};
+pub use sandbox::{Output, Sandbox, finish, wait, wait_until};
 
 /// Ends the test as skipped, with its reason, unless the host gives all that is named: `require!(Need::Tool("crun"))`.
 macro_rules! require {

@@ -1,11 +1,11 @@
 //! `compare`: an image and a container told apart, or two of a kind.
 
-use super::super::{Context, human};
+use super::super::{Context, human, json};
 use super::Telling;
-use crate::diag::Failure;
-use crate::explain::compare::{self, Alike, Comparison};
+use crate::diag::{Failure, printable};
+use crate::explain::compare::{self, Alike, Comparison, Gist, Kinds};
 use crate::explain::subject;
-use crate::explain::words::{LAYERS, Language, Words, fill};
+use crate::explain::words::{LAYERS, Language, PROCESSES, Words, fill};
 use crate::userns;
 use clap::Args;
 use serde_json::{Map, Value};
@@ -27,7 +27,7 @@ impl CompareArgs {
         let (one, other) = (subject::find(store, &self.one)?, subject::find(store, &self.other)?);
         let comparison = compare::compare(store, [&self.one, &self.other], [&one, &other])?;
         if self.telling.json {
-            super::print_json(&comparison)?;
+            json::print(&comparison)?;
         } else {
             print!("{}", told(&comparison, self.telling.speech.language()));
         }
@@ -36,24 +36,43 @@ impl CompareArgs {
 }
 
 fn told(comparison: &Comparison, language: Language) -> String {
-    let words = language.words();
     match comparison {
-        Comparison::Kinds { is_made_from, frozen, decided, while_it_runs } => {
-            let mut text = String::new();
-            if !is_made_from {
-                text += words.not_made_from;
-                text += "\n\n";
-            }
-            text += &section(words.frozen, frozen, language);
-            text += &section(words.decided, decided, language);
-            text += &if while_it_runs.is_empty() {
-                format!("{}\n   {}\n", words.while_it_runs, words.it_does_not_run)
-            } else {
-                section(words.while_it_runs, while_it_runs, language)
-            };
-            text
-        }
+        Comparison::ImageAndContainer(kinds) => told_kinds(kinds, language),
         Comparison::Alike(alike) => told_alike(alike, language),
+    }
+}
+
+fn told_kinds(kinds: &Kinds, language: Language) -> String {
+    let words = language.words();
+    let mut text = human::sentence(&in_a_sentence(&kinds.gist, language), 0) + "\n\n";
+    if !kinds.is_made_from {
+        text += &human::sentence(words.not_made_from, 0);
+        text += "\n\n";
+    }
+    text += &section(words.frozen, &kinds.frozen, language);
+    text += &section(words.decided, &kinds.decided, language);
+    text += &if kinds.while_it_runs.is_empty() {
+        format!("{}\n   {}\n", words.while_it_runs, words.it_does_not_run)
+    } else {
+        section(words.while_it_runs, &kinds.while_it_runs, language)
+    };
+    text
+}
+
+/// "web is nginx's 6 layers, not copied, + 3.2 MB of its own + 2 processes on this machine's kernel."
+fn in_a_sentence(gist: &Gist, language: Language) -> String {
+    let words = language.words();
+    let layers = language.count(gist.layers as u64, LAYERS);
+    let is_of = if gist.is_copied { words.gist_copied } else { words.gist_shared };
+    let own = human::size(gist.writable_on_disk);
+    let mut text = fill(is_of, &[&gist.container, &gist.image, &layers, &own]);
+    text += &match gist.processes {
+        0 => fill(words.gist_no_process, &[&gist.kernel]),
+        some => fill(words.gist_processes, &[&language.count(some as u64, PROCESSES), &gist.kernel]),
+    };
+    text + &match &gist.kernel_file {
+        None => words.gist_no_kernel.into(),
+        Some(file) => fill(words.gist_kernel_file, &[&file.display()]),
     }
 }
 
@@ -68,6 +87,7 @@ fn told_alike(alike: &Alike, language: Language) -> String {
         lines.extend(side.writable_on_disk.map(|bytes| fill(words.own_writable, &[&human::size(bytes)])));
         let all = human::size(side.private_on_disk);
         text += &format!("{}\n   {}\n", fill(words.private_to, &[&side.name, &all]), lines.join(", "));
+        text += &section("", &side.frozen, language);
         text += &section("", &side.decided, language);
         text += &section("", &side.while_it_runs, language);
     }
@@ -77,13 +97,16 @@ fn told_alike(alike: &Alike, language: Language) -> String {
 /// A title, and below it each fact with its name in front.
 fn section(title: &str, facts: &Map<String, Value>, language: Language) -> String {
     let words = language.words();
-    let name = |key: &str| words.get(key).unwrap_or("?").to_owned();
+    let name = |key: &str| words.get(key).map_or_else(|| key.replace('_', " "), str::to_owned);
     let mut facts: Vec<(&String, &Value)> = facts.iter().collect();
-    facts.sort_by_key(|(key, _)| Words::NAMES.iter().position(|name| name == key));
-    let width = facts.iter().map(|(key, _)| key).map(|key| name(key).chars().count()).max().unwrap_or(0);
-    let mut text = if title.is_empty() { String::new() } else { format!("{title}\n") };
+    facts.sort_by_key(|(key, _)| Words::NAMES.iter().position(|name| name == key).unwrap_or(usize::MAX));
+    let width = facts.iter().map(|(key, _)| name(key).chars().count()).max().unwrap_or(0);
+    let room = human::width().map_or(usize::MAX, |columns| columns.saturating_sub(width + 6));
+    let mut text = if title.is_empty() { String::new() } else { format!("{}\n", human::sentence(title, 0)) };
     for (key, value) in &facts {
-        for (index, line) in lines(key, value, language).into_iter().enumerate() {
+        let lines = lines(key, value, language);
+        let lines = lines.iter().flat_map(|line| human::wrapped(&printable(line), room.max(20)));
+        for (index, line) in lines.enumerate() {
             let name = if index == 0 { name(key) } else { String::new() };
             text += &format!("   {name:<width$}   {line}\n");
         }
@@ -97,7 +120,7 @@ fn section(title: &str, facts: &Map<String, Value>, language: Language) -> Strin
 fn lines(key: &str, value: &Value, language: Language) -> Vec<String> {
     let words = language.words();
     match value {
-        Value::Number(bytes) if key.ends_with("on_disk") || matches!(key, "memory" | "bytes_written") => {
+        Value::Number(bytes) if key.ends_with("on_disk") || matches!(key, "memory" | "memory_limit" | "shm_size") => {
             vec![human::size(bytes.as_u64().unwrap_or(0))]
         }
         Value::String(text) => vec![text.clone()],
@@ -110,7 +133,7 @@ fn lines(key: &str, value: &Value, language: Language) -> Vec<String> {
             list.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect()
         }
         Value::Object(map) if key == "namespaces" => {
-            let line = |(kind, numbers): (&String, &Value)| match numbers["isItsOwn"].as_bool() {
+            let line = |(kind, numbers): (&String, &Value)| match numbers["is_its_own"].as_bool() {
                 Some(true) => {
                     format!("{kind:<7}{}   {}", numbers["container"], fill(words.host_has, &[&numbers["host"]]))
                 }
@@ -122,7 +145,9 @@ fn lines(key: &str, value: &Value, language: Language) -> Vec<String> {
             .iter()
             .map(|(name, value)| match value {
                 Value::String(text) => format!("{name}={text}"),
-                _ => name.clone(),
+                // As in EXPOSE and VOLUME, where nothing more is said.
+                Value::Object(_) | Value::Null => name.clone(),
+                other => format!("{name}={other}"),
             })
             .collect(),
         other => vec![other.to_string()],

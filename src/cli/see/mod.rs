@@ -9,10 +9,9 @@ mod whence;
 mod why;
 
 use super::Context;
-use crate::diag::{Diagnose, Failure};
+use crate::diag::Failure;
 use crate::explain::words::Language;
 use clap::{Args, Subcommand, ValueEnum};
-use serde::Serialize;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -77,15 +76,4 @@ impl Speech {
             None => Language::of_locale(),
         }
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("what was found cannot be written as JSON")]
-struct Unwritable(#[from] serde_json::Error);
-
-impl Diagnose for Unwritable {}
-
-fn print_json(found: &impl Serialize) -> Result<(), Failure> {
-    println!("{}", serde_json::to_string_pretty(found).map_err(Unwritable)?);
-    Ok(())
 }

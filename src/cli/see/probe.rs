@@ -1,14 +1,15 @@
 //! `probe`: what a container cannot do, and which wall stops it.
 
-use super::super::{Context, human};
+use super::super::{Context, human, json};
 use super::Telling;
 use crate::container::record::Container;
 use crate::diag::{Diagnose, Failure};
-use crate::explain::probe::{self, Answer, Row, Wall};
+use crate::explain::probe::{self, Answer, Outcome, Row, Wall};
 use crate::explain::why;
 use crate::explain::words::{Language, Words, fill};
 use crate::userns;
 use clap::Args;
+use serde::Serialize;
 
 #[derive(Args)]
 pub struct ProbeArgs {
@@ -45,7 +46,7 @@ impl ProbeArgs {
         };
         let rows = probe::look(&context.store, &container)?;
         if self.telling.json {
-            super::print_json(&rows)?;
+            json::print(&Probed { container: &container.record.name, rows: &rows })?;
         } else {
             print!("{}", told(&rows, self.telling.speech.language()));
         }
@@ -53,36 +54,47 @@ impl ProbeArgs {
     }
 }
 
+#[derive(Serialize)]
+struct Probed<'a> {
+    container: &'a str,
+    rows: &'a [Row],
+}
+
 fn told(rows: &[Row], language: Language) -> String {
     let words = language.words();
     let line = |row: &Row| {
         let name = words.get(row.name).unwrap_or(row.name);
-        let stopped = if row.is_allowed { words.allowed } else { words.stopped };
+        let outcome = match row.outcome {
+            Outcome::GoesThrough => words.allowed,
+            Outcome::Stopped => words.stopped,
+            Outcome::NotTried => words.not_tried,
+        };
         let walls: Vec<String> = row.walls.iter().map(|wall| wall_in(wall, words)).collect();
         let answer = match row.answer {
-            Answer::Done => words.done.to_owned(),
-            Answer::Errno(errno) => nix::errno::Errno::from_raw(errno).desc().to_owned(),
-            Answer::Signal(signal) => why::signal_name(signal),
-            Answer::NotTried => words.not_tried.to_owned(),
+            None => String::new(),
+            Some(Answer::Done) => words.done.to_owned(),
+            Some(Answer::Errno { number }) => format!("{:?}", nix::errno::Errno::from_raw(number)),
+            Some(Answer::Signal { number }) => why::signal_name(number),
         };
-        vec![name.into(), row.call.into(), stopped.into(), walls.join(words.and_also), answer]
+        vec![name.into(), row.call.into(), outcome.into(), walls.join(words.and_also), answer]
     };
     let rows: Vec<Vec<String>> = rows.iter().map(line).collect();
-    human::table(&[words.head_attempt, words.head_call, "", words.head_wall, words.head_answer], &rows)
+    human::fitted_table(&[words.head_attempt, words.head_call, "", words.head_wall, words.head_answer], &rows)
 }
 
 fn wall_in(wall: &Wall, words: &Words) -> String {
     match wall {
         Wall::Seccomp => words.wall_seccomp.into(),
-        Wall::Capability(name) => fill(words.wall_capability, &[name]),
+        Wall::Capability { name } => fill(words.wall_capability, &[name]),
         Wall::UserNamespace => words.wall_user_namespace.into(),
         Wall::PidNamespace => words.wall_pid_namespace.into(),
         Wall::MountNamespace => words.wall_mount_namespace.into(),
         Wall::ReadOnly => words.wall_read_only.into(),
         Wall::Masked => words.wall_masked.into(),
-        Wall::Limit(limit) => fill(words.wall_limit, &[limit]),
-        Wall::NoLimit(flag) => fill(words.wall_no_limit, &[flag]),
-        Wall::NoController(flag) => fill(words.wall_no_controller, &[flag]),
+        Wall::OwnPidNamespace => words.wall_own_pid_namespace.into(),
+        Wall::Limit { file, value } => fill(words.wall_limit, &[file, value]),
+        Wall::NoLimit { flag } => fill(words.wall_no_limit, &[flag]),
+        Wall::NoController { flag } => fill(words.wall_no_controller, &[flag]),
         Wall::NotInThisKernel => words.wall_not_in_this_kernel.into(),
         Wall::Other => words.wall_other.into(),
     }

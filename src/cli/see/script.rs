@@ -1,16 +1,18 @@
 //! `script`: a container as commands to type.
 
-use super::super::Context;
+use super::super::{Context, json};
 use super::Telling;
 use crate::container::create::{self, Decided};
 use crate::container::launch;
 use crate::container::layering::Layering;
 use crate::container::request::Request;
+use crate::container::shift;
 use crate::diag::Failure;
-use crate::explain::by_hand::{self, Surroundings};
+use crate::explain::by_hand::{self, Part, Surroundings};
 use crate::explain::subject::{self, Subject};
 use crate::userns::IdMap;
 use clap::Args;
+use serde::Serialize;
 
 #[derive(Args)]
 pub struct ScriptArgs {
@@ -18,6 +20,12 @@ pub struct ScriptArgs {
     telling: Telling,
     #[arg(value_name = "IMAGE|CONTAINER")]
     name: String,
+}
+
+#[derive(Serialize)]
+struct Parts<'a> {
+    name: &'a str,
+    parts: &'a [Part],
 }
 
 impl ScriptArgs {
@@ -42,11 +50,12 @@ impl ScriptArgs {
             directory: &directory,
             files: &decided.files(),
             ids: &IdMap::of_caller(),
+            is_shifted: shift::ids(store, decided.record.request.host_ids)?.is_shifted(),
         };
         let language = self.telling.speech.language();
         let parts = by_hand::parts(&plan, &around, language);
         if self.telling.json {
-            super::print_json(&parts)?;
+            json::print(&Parts { name: &self.name, parts: &parts })?;
         } else {
             print!("{}", by_hand::script(&parts, &self.name, language));
         }

@@ -1,12 +1,13 @@
-//! `explain`: the stack of layers, drawn.
+//! `explain`: the stack of layers, drawn; and what is in one of them.
 
-use super::super::{Context, human};
+use super::super::{Context, human, json};
 use super::Telling;
-use crate::diag::Failure;
-use crate::explain::anatomy::{self, Anatomy, ContainerFacts};
-use crate::explain::subject;
-use crate::explain::words::{ENTRIES, IMAGES, LAYERS, Language, fill};
-use crate::image::reference::Reference;
+use crate::diag::{Diagnose, Failure};
+use crate::explain::anatomy::{self, Anatomy, ContainerFacts, LayerFacts, WastedFile};
+use crate::explain::files::{self, Files, What};
+use crate::explain::subject::{self, Subject};
+use crate::explain::words::{ENTRIES, FILES, IMAGES, LAYERS, Language, Words, fill};
+use crate::store::Store;
 use crate::userns;
 use clap::Args;
 
@@ -14,27 +15,106 @@ use clap::Args;
 pub struct ExplainArgs {
     #[command(flatten)]
     telling: Telling,
-    #[arg(value_name = "IMAGE|CONTAINER")]
-    name: String,
+    /// List what a layer adds, changes and removes: a number, or `writable` [default: the topmost]
+    #[arg(long, value_name = "LAYER", num_args = 0..=1)]
+    files: Option<Option<String>>,
+    #[arg(value_name = "IMAGE|CONTAINER", required_unless_present = "files")]
+    name: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ExplainError {
+    #[error("no image or container is named")]
+    NoName,
+    #[error("{name} has no layer {layer:?}: {has}")]
+    NoLayer { name: String, layer: String, has: String },
+}
+
+impl Diagnose for ExplainError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoName => "minirun explain IMAGE|CONTAINER --files LAYER".into(),
+            Self::NoLayer { name, .. } => format!("see them all: minirun explain {name}"),
+        })
+    }
+
+    fn exit_code(&self) -> u8 {
+        1
+    }
 }
 
 impl ExplainArgs {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         userns::enter(&context.store)?;
-        let subject = subject::find(&context.store, &self.name)?;
+        // In `explain --files web` the name stands where a layer could.
+        let (name, files) = match (self.name, self.files) {
+            (Some(name), files) => (name, files),
+            (None, Some(Some(name))) => (name, Some(None)),
+            (None, _) => return Err(ExplainError::NoName.into()),
+        };
+        let subject = subject::find(&context.store, &name)?;
+        let language = self.telling.speech.language();
+        if let Some(layer) = files {
+            let files = files_of(&context.store, &subject, &name, layer)?;
+            if self.telling.json {
+                json::print(&files)?;
+            } else {
+                print!("{}", listed(&files, &name, language));
+            }
+            return Ok(0);
+        }
         let anatomy = anatomy::look(&context.store, &subject)?;
         if self.telling.json {
-            super::print_json(&anatomy)?;
+            json::print(&anatomy)?;
         } else {
-            // Of several names the one that was typed, now or for the container.
-            let typed = subject.container().map_or(&self.name, |container| &container.record.image);
-            let typed = typed.parse().map_or_else(|_| String::new(), |name: Reference| name.or_latest().familiar());
-            let name = anatomy.names.iter().find(|name| **name == typed).or(anatomy.names.first());
-            let name = name.cloned().unwrap_or_else(|| anatomy.image.short());
-            print!("{}", drawn(&anatomy, &name, self.telling.speech.language()));
+            let typed = subject.container().map_or(&name, |container| &container.record.image);
+            let shown = anatomy::shown_name(&anatomy, typed);
+            print!("{}", drawn(&anatomy, &shown, language));
         }
         Ok(0)
     }
+}
+
+fn files_of(store: &Store, subject: &Subject, name: &str, layer: Option<String>) -> Result<Files, Failure> {
+    let layers = subject::layers(store, &subject.image(store)?)?;
+    let number = layer.as_ref().map(|layer| layer.parse::<usize>().ok());
+    match (subject.container(), number, layer.as_deref()) {
+        (Some(container), None, _) | (Some(container), _, Some("writable")) => files::of_container(container, &layers),
+        (None, None, _) => files::of_layer(&layers, layers.len()),
+        (_, Some(Some(number)), _) if (1..=layers.len()).contains(&number) => files::of_layer(&layers, number),
+        (container, ..) => {
+            let writable = if container.is_some() { ", and the writable one" } else { "" };
+            let has = match layers.len() {
+                0 => format!("there are none{writable}"),
+                last => format!("there are 1 to {last}{writable}"),
+            };
+            Err(ExplainError::NoLayer { name: name.to_owned(), layer: layer.unwrap_or_default(), has }.into())
+        }
+    }
+}
+
+fn listed(files: &Files, name: &str, language: Language) -> String {
+    let words = language.words();
+    let place = match files.layer {
+        Some(number) => fill(words.layer, &[&number]),
+        None => words.writable_layer.into(),
+    };
+    let number = language.count(files.files.len() as u64, FILES);
+    let title = human::sentence(&fill(words.files_of, &[&name, &place, &number]), 0);
+    if files.files.is_empty() {
+        return title + "\n";
+    }
+    let rows = files.files.iter().map(|file| {
+        let what = match file.what {
+            What::Added => words.added,
+            What::Changed => words.changed,
+            What::Removed => words.removed,
+        };
+        let size = |size: Option<u64>| size.map(human::size).unwrap_or_default();
+        vec![what.into(), size(file.size), size(file.size_below), file.path.to_string_lossy().into_owned()]
+    });
+    let header = ["", words.head_size, words.head_size_below, words.head_path];
+    format!("{title}\n\n{}", human::fitted_table(&header, &rows.collect::<Vec<_>>()))
 }
 
 fn drawn(anatomy: &Anatomy, image: &str, language: Language) -> String {
@@ -43,43 +123,65 @@ fn drawn(anatomy: &Anatomy, image: &str, language: Language) -> String {
     let mut rows = Vec::new();
     if let Some(container) = &anatomy.container {
         let state = if container.is_running { words.running } else { words.not_running };
-        text += &fill(words.container_of, &[&container.name, &image, &state]);
-        text += "\n\n";
+        text += &human::sentence(&fill(words.container_of, &[&container.name, &image, &state]), 0);
         rows.extend(container.mounts.iter().map(|mount| {
             let stays = if mount.is_own { words.goes_with_rm_v } else { words.stays_after_rm };
             vec!["╎".into(), mount.target.clone(), String::new(), stays.into(), format!("← {}", mount.source)]
         }));
         rows.push(writable_row(container, language));
     } else {
-        text += &fill(words.image_alone, &[&image]);
-        text += "\n\n";
+        text += &human::sentence(&fill(words.image_alone, &[&image]), 0);
     }
-    for layer in anatomy.layers.iter().rev() {
-        let shared = match layer.other_images {
-            0 => String::new(),
-            others => fill(words.shared_with, &[&language.count(others as u64, IMAGES)]),
-        };
-        let made_by = layer.instruction.clone().unwrap_or_else(|| words.unknown_instruction.into());
-        let entries = language.count(layer.entries, ENTRIES);
-        let what = if shared.is_empty() { entries } else { format!("{entries}, {shared}") };
-        rows.push(vec!["│".into(), fill(words.layer, &[&layer.number]), human::size(layer.size), what, made_by]);
+    text += "\n\n";
+    for instruction in anatomy.instructions.iter().rev() {
+        let made_by = instruction.text.clone().unwrap_or_else(|| words.unknown_instruction.into());
+        let layer = instruction.layer.and_then(|number| anatomy.layers.get(number.checked_sub(1)?));
+        rows.push(match layer {
+            Some(layer) => layer_row(layer, made_by, language),
+            None => vec!["│".into(), "–".into(), String::new(), words.sets_only.into(), made_by],
+        });
     }
-    let header = ["", words.head_place, words.head_size, words.head_what, words.head_made_by];
-    text += &human::table(&header, &rows);
-    let size = anatomy.layers.iter().map(|layer| layer.size).sum();
-    let layers = language.count(anatomy.layers.len() as u64, LAYERS);
-    let on_image = anatomy.containers.len();
+    let header = ["", words.head_place, words.head_on_disk, words.head_what, words.head_made_by];
+    text += &human::fitted_table(&header, &rows);
     text.push('\n');
-    text += &fill(words.image_is, &[&image, &layers, &human::size(size), &on_image]);
-    text.push('\n');
-    if let Some(container) = &anatomy.container {
-        let (name, size) = (&container.name, human::size(container.writable.on_disk));
-        text += &fill(words.rm_loses, &[name, &size]);
-        text.push('\n');
-        text += &fill(words.commit_keeps, &[name]);
+    for sentence in sentences(anatomy, image, language) {
+        text += &human::sentence(&sentence, 0);
         text.push('\n');
     }
     text
+}
+
+fn sentences(anatomy: &Anatomy, image: &str, language: Language) -> Vec<String> {
+    let words = language.words();
+    let size = human::size(anatomy.layers.iter().map(|layer| layer.on_disk).sum());
+    let layers = language.count(anatomy.layers.len() as u64, LAYERS);
+    let mut sentences = vec![fill(words.image_is, &[&image, &layers, &size, &anatomy.containers.len()])];
+    if let Some(largest) = anatomy.wasted.files.first() {
+        let number = language.count(anatomy.wasted.files.len() as u64, FILES);
+        sentences.push(fill(words.wasted, &[&human::size(anatomy.wasted.size), &number, &wasted(largest, words)]));
+    }
+    if let Some(container) = &anatomy.container {
+        let (name, size) = (&container.name, human::size(container.writable.on_disk));
+        let remove = if container.is_running { "minirun rm -f" } else { "minirun rm" };
+        sentences.push(fill(words.rm_loses, &[&remove, name, &size]));
+        sentences.push(fill(words.commit_keeps, &[name]));
+    }
+    sentences
+}
+
+fn wasted(file: &WastedFile, words: &Words) -> String {
+    let (path, size) = (file.path.display(), human::size(file.size));
+    fill(words.wasted_file, &[&path, &size, &file.added_in, &file.hidden_in])
+}
+
+fn layer_row(layer: &LayerFacts, made_by: String, language: Language) -> Vec<String> {
+    let words = language.words();
+    let entries = language.count(layer.entries, ENTRIES);
+    let what = match layer.other_images {
+        0 => entries,
+        others => format!("{entries}, {}", fill(words.shared_with, &[&language.count(others as u64, IMAGES)])),
+    };
+    vec!["│".into(), fill(words.layer, &[&layer.number]), human::size(layer.on_disk), what, made_by]
 }
 
 fn writable_row(container: &ContainerFacts, language: Language) -> Vec<String> {

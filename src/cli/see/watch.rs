@@ -3,12 +3,14 @@
 use super::super::{Context, human, json};
 use super::Telling;
 use crate::container::record::Container;
-use crate::diag::{Diagnose, Failure};
-use crate::explain::watch::{Event, Watch, What};
-use crate::explain::words::{Words, fill};
+use crate::diag::{Diagnose, Failure, printable};
+use crate::explain::watch::{Event, Place, PlaceKind, Watch, What};
+use crate::explain::words::{Language, Words, fill};
+use crate::sys::process;
 use crate::userns;
 use clap::Args;
-use std::io::Write;
+use serde::Serialize;
+use std::io::{BufWriter, Stdout, Write};
 
 #[derive(Args)]
 pub struct WatchArgs {
@@ -31,50 +33,144 @@ impl Diagnose for NotRunning {
     }
 }
 
+/// A line of `--json`.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum Line<'a> {
+    Begun {
+        container: &'a str,
+        places: &'a [Place],
+    },
+    Event {
+        #[serde(flatten)]
+        event: &'a Event,
+        /// The whole writable layer.
+        writable_on_disk: u64,
+    },
+}
+
 impl WatchArgs {
     /// Until the container ends, or somebody has seen enough.
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         userns::enter(&context.store)?;
+        // A shell's background job ignores it, and would be left behind.
+        process::default_signal(libc::SIGINT);
         let container = Container::find(&context.store, &self.container)?;
         let mut watch = Watch::new(&context.store, &container)?;
         if !watch.is_running() {
             return Err(NotRunning(container.record.name).into());
         }
-        let words = self.telling.speech.language().words();
-        let mut output = std::io::stdout();
-        let mut is_due = true;
-        loop {
-            let goes_on = watch.is_running();
-            let events = if is_due || !goes_on { watch.look() } else { Vec::new() };
-            for event in events {
-                let line = match self.telling.json {
-                    true => json::line(&event)?,
-                    false => told(&event, watch.size(), words),
-                };
-                if writeln!(output, "{line}").and_then(|()| output.flush()).is_err() {
-                    return Ok(0);
-                }
-            }
-            if !goes_on {
-                return Ok(0);
-            }
-            is_due = watch.wait();
+        let mut telling = Teller {
+            output: BufWriter::new(std::io::stdout()),
+            json: self.telling.json,
+            language: self.telling.speech.language(),
+        };
+        let mut goes_on = telling.begin(&container.record.name, &watch);
+        while goes_on? {
+            let is_due = watch.wait();
+            let runs = watch.is_running();
+            let events = match (runs, is_due) {
+                (false, _) => watch.look_everywhere(),
+                (true, true) => watch.look(),
+                (true, false) => Vec::new(),
+            };
+            let told = telling.tell(&events, &watch);
+            goes_on = told.map(|told| told && runs);
         }
+        Ok(0)
     }
 }
 
-fn told(event: &Event, layer: u64, words: &Words) -> String {
-    let size = human::size(event.size);
-    let (what, more) = match event.what {
-        What::Create => ("CREATE", size),
-        What::CopyUp { layer } => ("COPY-UP", fill(words.size_from_layer, &[&size, &layer])),
-        What::Write => ("WRITE", size),
-        What::Delete => ("DELETE", words.whiteout_in_layer.into()),
-        What::Remove => ("REMOVE", words.nothing_is_left.into()),
-        What::CameAndWent => ("CAME, WENT", words.nothing_is_left.into()),
-        What::VolumeWrite => ("VOLUME WRITE", fill(words.not_in_the_layer, &[&size])),
+struct Teller {
+    output: BufWriter<Stdout>,
+    json: bool,
+    language: Language,
+}
+
+impl Teller {
+    /// Says what is watched. Like [`Teller::tell`], returns whether somebody still listens.
+    fn begin(&mut self, name: &str, watch: &Watch) -> Result<bool, Failure> {
+        let words = self.language.words();
+        let text = match self.json {
+            true => json::line(&Line::Begun { container: name, places: watch.places() })?,
+            false => {
+                let places: Vec<String> = watch.places().iter().map(|place| place_in(place, words)).collect();
+                let begun = fill(words.watch_begun, &[&name, &places.join(", ")]);
+                format!("{}\n{}", human::sentence(&begun, 0), columns(words.head_time, "", words.head_path, "", ""))
+            }
+        };
+        Ok(writeln!(self.output, "{text}").and_then(|()| self.output.flush()).is_ok())
+    }
+
+    fn tell(&mut self, events: &[Event], watch: &Watch) -> Result<bool, Failure> {
+        let words = self.language.words();
+        let writable_on_disk = if events.is_empty() { 0 } else { watch.size() };
+        let mut lines = Vec::with_capacity(events.len());
+        for event in events {
+            lines.push(match self.json {
+                true => json::line(&Line::Event { event, writable_on_disk })?,
+                false => told(event, words),
+            });
+        }
+        if !self.json && events.iter().any(|event| event.place == PlaceKind::WritableLayer) {
+            let holds = fill(words.layer_holds, &[&human::size(writable_on_disk)]);
+            lines.push(columns("", "", "", &holds, ""));
+        }
+        let written = lines.iter().try_for_each(|line| writeln!(self.output, "{line}"));
+        Ok(written.and_then(|()| self.output.flush()).is_ok())
+    }
+}
+
+fn place_in(place: &Place, words: &Words) -> String {
+    let target = place.target.display();
+    match place.kind {
+        PlaceKind::WritableLayer => words.writable_layer.into(),
+        PlaceKind::Volume => fill(words.watched_volume, &[&target]),
+        PlaceKind::Tmpfs => fill(words.watched_tmpfs, &[&target]),
+    }
+}
+
+fn told(event: &Event, words: &Words) -> String {
+    let what = match event.what {
+        What::Create => "CREATE",
+        What::CopyUp => "COPY-UP",
+        What::Write => "WRITE",
+        What::Delete => "DELETE",
+        What::Remove => "REMOVE",
+        What::CameAndWent => "CAME, WENT",
     };
-    let by = event.by.as_ref().map(|by| format!("   {by}")).unwrap_or_default();
-    let path = event.path.display().to_string();
-    format!("{what:<12}   {path:<40}   {more}{by}   [{}]", fill(words.layer_holds, &[&human::size(layer)]))
+    let size = event.size.map(human::size);
+    let about = match (event.place, event.what, event.layer) {
+        (PlaceKind::WritableLayer, What::CopyUp, Some(layer)) => {
+            size.map(|size| fill(words.size_from_layer, &[&size, &layer]))
+        }
+        (PlaceKind::WritableLayer, What::Delete, _) => Some(words.whiteout_in_layer.into()),
+        (PlaceKind::WritableLayer, What::Remove | What::CameAndWent, _) => Some(words.nothing_is_left.into()),
+        (PlaceKind::WritableLayer, ..) => size,
+        (PlaceKind::Volume, ..) => Some(words.in_a_volume.into()).map(|place| with_size(size, place)),
+        (PlaceKind::Tmpfs, ..) => Some(words.in_memory.into()).map(|place| with_size(size, place)),
+    };
+    let by = event.by.as_ref().map(|by| format!("{} ({})", by.command, by.pid)).unwrap_or_default();
+    // RFC 3339, of which the time of day.
+    let time = event.noticed.get(11..23).unwrap_or_default();
+    columns(time, what, &event.path.to_string_lossy(), &about.unwrap_or_default(), &by)
+}
+
+fn with_size(size: Option<String>, place: String) -> String {
+    size.map_or(place.clone(), |size| format!("{size}, {place}"))
+}
+
+/// One line. Where the terminal is too narrow for it, what is said of the path stands below it.
+fn columns(time: &str, what: &str, path: &str, about: &str, by: &str) -> String {
+    let head = format!("{time:<12}  {what:<10}  ");
+    let path = printable(path);
+    let more = [about, &printable(by)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("   ");
+    let line = format!("{head}{path:<28}  {more}");
+    let indent = head.chars().count();
+    match human::width() {
+        Some(width) if line.trim_end().chars().count() > width && !path.is_empty() && !more.is_empty() => {
+            format!("{head}{path}\n{:indent$}  {more}", "")
+        }
+        _ => line.trim_end().to_owned(),
+    }
 }

@@ -1,21 +1,24 @@
 //! `where`: which layer a file comes from.
 
-use super::super::{Context, human};
+use super::super::{Context, human, json};
 use super::Telling;
 use crate::container::record::Container;
 use crate::diag::{Diagnose, Failure};
-use crate::explain::sight::{self, Place, Sight, Sighting, What};
+use crate::explain::sight::{self, Place, Sight, Sighting, Through, What};
 use crate::explain::subject::{self, Subject};
 use crate::explain::words::{Language, Words, fill};
+use crate::image::{self, Image, names};
+use crate::store::Store;
 use crate::userns;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
+#[command(override_usage = "minirun where [OPTIONS] [IMAGE|CONTAINER] <PATH>")]
 pub struct WhereArgs {
     #[command(flatten)]
     telling: Telling,
-    /// An image or a container [default: the newest container]
+    /// An image or a container [default: the newest container, or the newest image where there is none]
     #[arg(value_name = "IMAGE|CONTAINER")]
     first: String,
     /// A path in it
@@ -25,8 +28,8 @@ pub struct WhereArgs {
 
 #[derive(Debug, thiserror::Error)]
 enum WhereError {
-    #[error("there is no container to look into")]
-    NoContainer,
+    #[error("there is no container and no image to look into")]
+    Nothing,
     #[error("{} is not in {name}, nor in any layer beneath it", path.display())]
     Nowhere { path: PathBuf, name: String },
 }
@@ -34,7 +37,7 @@ enum WhereError {
 impl Diagnose for WhereError {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoContainer => "name an image: minirun where IMAGE PATH".into(),
+            Self::Nothing => "get an image first: minirun pull IMAGE".into(),
             Self::Nowhere { path, name } => {
                 let parent = path.parent().unwrap_or(path).display().to_string();
                 format!("look what is beside it: minirun where {name} {parent}")
@@ -55,15 +58,14 @@ impl WhereArgs {
         let (name, subject, path) = match self.second {
             Some(path) => (self.first.clone(), subject::find(store, &self.first)?, path),
             None => {
-                let newest = Container::all(store).into_iter().max_by(|a, b| a.record.created.cmp(&b.record.created));
-                let newest = newest.ok_or(WhereError::NoContainer)?;
-                (newest.record.name.clone(), Subject::Container(Box::new(newest)), PathBuf::from(&self.first))
+                let (name, newest) = newest(store)?;
+                (name, newest, PathBuf::from(&self.first))
             }
         };
         let layers = subject::layers(store, &subject.image(store)?)?;
         let sight = sight::look(&path, &layers, subject.container())?;
         if self.telling.json {
-            super::print_json(&sight)?;
+            json::print(&sight)?;
         } else if !sight.sightings.is_empty() {
             print!("{}", told(&sight, &name, self.telling.speech.language()));
         }
@@ -77,25 +79,28 @@ impl WhereArgs {
 fn told(sight: &Sight, name: &str, language: Language) -> String {
     let words = language.words();
     let mut text = String::new();
-    for (link, target) in &sight.through {
+    for Through { link, target } in &sight.through {
         text += &fill(words.through_link, &[&link.display(), &target.display()]);
         text.push('\n');
     }
     let path = sight.resolved.display();
     let place = |sighting: &Sighting| place(&sighting.place, words);
-    text += &match sight.seen() {
-        Some(seen) => fill(words.seen_in, &[&path, &name, &place(seen)]),
-        None => {
-            let holds = sight.sightings.iter().find(|s| !matches!(s.what, What::Deleted(_) | What::HiddenBy(_)));
-            match holds {
-                Some(holds) => fill(words.deleted_but_held, &[&path, &name, &place(holds)]),
-                None => fill(words.deleted, &[&path, &name]),
-            }
+    let sentence = match (sight.seen(), sight.held()) {
+        (Some(seen), _) => fill(words.seen_in, &[&path, &name, &place(seen)]),
+        (None, held) => {
+            let held = held.map(place).unwrap_or_default();
+            let text = match sight.sightings.first().map(|first| &first.what) {
+                Some(What::NotInMount) => words.covered_but_held,
+                Some(What::ReplacedBy { .. } | What::HiddenBy { .. }) => words.hidden_but_held,
+                _ => words.deleted_but_held,
+            };
+            fill(text, &[&path, &name, &held])
         }
     };
+    text += &human::sentence(&sentence, 0);
     text += "\n\n";
     let rows: Vec<Vec<String>> = sight.sightings.iter().map(|sighting| row(sighting, &sight.resolved, words)).collect();
-    text + &human::table(&["", words.head_place, words.head_what, words.head_size, words.head_made_by], &rows)
+    text + &human::fitted_table(&["", words.head_place, words.head_what, words.head_size, words.head_made_by], &rows)
 }
 
 fn place(place: &Place, words: &Words) -> String {
@@ -106,38 +111,49 @@ fn place(place: &Place, words: &Words) -> String {
     }
 }
 
-fn row(sighting: &Sighting, path: &std::path::Path, words: &Words) -> Vec<String> {
+fn row(sighting: &Sighting, path: &Path, words: &Words) -> Vec<String> {
     let what = match &sighting.what {
         What::File => words.file.into(),
         What::Directory => words.directory.into(),
         What::OpaqueDirectory => words.made_anew.into(),
-        What::Link(target) => fill(words.link, &[&target.display()]),
+        What::Link { target } => fill(words.link, &[&target.display()]),
         What::Device => words.device.into(),
         What::PipeOrSocket => words.pipe_or_socket.into(),
-        What::Deleted(what) if what == path => words.deleted_here.into(),
-        What::Deleted(parent) => fill(words.parent_deleted_here, &[&parent.display()]),
-        What::HiddenBy(directory) => fill(words.hidden_by, &[&directory.display()]),
-        What::Mounted => match &sighting.place {
-            Place::Mount { source, .. } if source.is_absolute() => words.from_host.into(),
-            _ => words.from_kernel.into(),
-        },
+        What::Deleted { path: deleted } if deleted == path => words.deleted_here.into(),
+        What::Deleted { path: parent } => fill(words.parent_deleted_here, &[&parent.display()]),
+        What::HiddenBy { path } => fill(words.hidden_by, &[&path.display()]),
+        What::ReplacedBy { path } => fill(words.replaced_by, &[&path.display()]),
+        What::NotInMount => words.not_in_mount.into(),
+        What::OnlyWhileItRuns => words.only_while_it_runs.into(),
         What::CopiedUp { from } => fill(words.copied_up, &[from]),
         What::WrittenAnew { over } => fill(words.written_anew, &[over]),
     };
-    let is_deletion = matches!(sighting.what, What::Deleted(_) | What::HiddenBy(_));
-    let what = if sighting.is_seen || is_deletion { what } else { fill(words.hidden, &[&what]) };
+    let what = match (&sighting.place, sighting.is_seen) {
+        (Place::Mount { source: Some(_), .. }, true) => format!("{what}, {}", words.from_host),
+        (Place::Mount { source: None, .. }, true) => format!("{what}, {}", words.from_kernel),
+        (_, true) => what,
+        (_, false) if !sighting.what.is_there() => what,
+        (_, false) => fill(words.hidden, &[&what]),
+    };
     let made_by = match &sighting.place {
-        Place::Mount { kind, source, target } => match source.is_absolute() {
-            true => source.display().to_string(),
-            false => format!("{kind} → {}", target.display()),
-        },
+        Place::Mount { source: Some(source), .. } => source.display().to_string(),
+        Place::Mount { file_system, target, .. } => format!("{file_system} → {}", target.display()),
         Place::WritableLayer => words.container_itself.into(),
         Place::Layer { instruction, .. } => instruction.clone().unwrap_or_else(|| words.unknown_instruction.into()),
     };
-    let has_size = matches!(
-        sighting.what,
-        What::File | What::CopiedUp { .. } | What::WrittenAnew { .. } | What::Mounted if sighting.size > 0 || sighting.what != What::Mounted
-    );
-    let size = if has_size { human::size(sighting.size) } else { String::new() };
+    let size = sighting.size.map(human::size).unwrap_or_default();
     vec![if sighting.is_seen { "▸" } else { "" }.into(), place(&sighting.place, words), what, size, made_by]
+}
+
+/// The newest container, else the newest image, with its name.
+fn newest(store: &Store) -> Result<(String, Subject), Failure> {
+    let containers = Container::all(store).into_iter();
+    if let Some(newest) = containers.max_by(|a, b| a.record.created.cmp(&b.record.created)) {
+        return Ok((newest.record.name.clone(), Subject::Container(Box::new(newest))));
+    }
+    let images = image::all(store)?.into_iter().filter_map(|id| Image::open(store, &id).ok().flatten());
+    let newest = images.max_by(|a, b| a.config().created().cmp(b.config().created())).ok_or(WhereError::Nothing)?;
+    let names = names::of_image(store, &newest.id)?;
+    let name = names.first().map_or_else(|| newest.id.short(), |name| name.reference.familiar());
+    Ok((name, Subject::Image(Box::new(newest))))
 }

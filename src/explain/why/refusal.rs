@@ -31,10 +31,10 @@ impl Files<'_> {
             let here = match &seen.place {
                 Place::Layer { number, .. } => self.layers.get(number - 1).map(|layer| beneath(&layer.directory)),
                 Place::WritableLayer => Some(beneath(&self.container.directory.join("upper"))),
-                Place::Mount { source, .. } => source.is_absolute().then(|| source.clone()),
+                Place::Mount { source, .. } => source.clone(),
             };
             match &seen.what {
-                What::Link(target) => path = sight.resolved.parent().unwrap_or(Path::new("/")).join(target),
+                What::Link { target } => path = sight.resolved.parent().unwrap_or(Path::new("/")).join(target),
                 _ => return Ok(here),
             }
         }

@@ -1,0 +1,99 @@
+//! What one layer of a stack, or the writable one, adds, changes and removes.
+
+use super::subject::{Layer, beneath};
+use crate::container::record::Container;
+use crate::diag::Failure;
+use crate::image::diff::{self, Kind};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Serialize)]
+pub struct Files {
+    /// `None`: the writable layer.
+    pub layer: Option<usize>,
+    pub files: Vec<Changed>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Changed {
+    pub what: What,
+    pub path: PathBuf,
+    /// The bytes of its contents here; of a directory and what is removed: none.
+    pub size: Option<u64>,
+    /// The same as the layers below have it: of a directory, all of its files.
+    pub size_below: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    Added,
+    Changed,
+    Removed,
+}
+
+/// Of the layer of this number; `None`: of the container's writable layer.
+///
+/// # Errors
+/// When a layer cannot be read.
+pub fn of_layer(layers: &[Layer], number: usize) -> Result<Files, Failure> {
+    let directories: Vec<PathBuf> = layers.iter().map(|layer| layer.directory.clone()).collect();
+    let (below, own) = directories.split_at(number.saturating_sub(1).min(directories.len()));
+    let files = match own.first() {
+        Some(own) => changes(own, below, &[])?,
+        None => Vec::new(),
+    };
+    Ok(Files { layer: Some(number), files })
+}
+
+/// # Errors
+/// When a layer cannot be read.
+pub fn of_container(container: &Container, layers: &[Layer]) -> Result<Files, Failure> {
+    let below: Vec<PathBuf> = layers.iter().map(|layer| layer.directory.clone()).collect();
+    let files = changes(&container.directory.join("upper"), &below, &container.mount_targets()?)?;
+    Ok(Files { layer: None, files })
+}
+
+fn changes(own: &Path, below: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<Changed>, Failure> {
+    let all = diff::changes(own, below, leave_out)?;
+    // A directory that holds a change has changed by that; it is told where nothing else says why.
+    let parents: BTreeSet<PathBuf> = all.iter().filter_map(|change| Some(change.path.parent()?.to_owned())).collect();
+    let is_news = |change: &diff::Change| change.kind != Kind::Changed || !parents.contains(&change.path);
+    let tell = |change: diff::Change| {
+        let here = beneath(own, &change.path).symlink_metadata().ok().filter(|_| change.kind != Kind::Deleted);
+        let what = match change.kind {
+            Kind::Added => What::Added,
+            Kind::Changed => What::Changed,
+            Kind::Deleted => What::Removed,
+        };
+        let size = here.filter(fs::Metadata::is_file).map(|metadata| metadata.len());
+        let size_below = if what == What::Added { None } else { size_in(below, &change.path) };
+        Changed { what, path: change.path, size, size_below }
+    };
+    Ok(all.into_iter().filter(is_news).map(tell).collect())
+}
+
+/// The bytes of a file's contents, or of all files in a directory, as the topmost of these layers that has it says.
+fn size_in(layers: &[PathBuf], path: &Path) -> Option<u64> {
+    let found = layers.iter().rev().find_map(|layer| {
+        let file = beneath(layer, path);
+        let metadata = file.symlink_metadata().ok()?;
+        let is_whiteout = metadata.file_type().is_char_device() && metadata.rdev() == 0;
+        (!is_whiteout).then_some((file, metadata))
+    });
+    let (file, metadata) = found?;
+    if metadata.is_dir() { Some(in_directory(&file)) } else { metadata.is_file().then_some(metadata.len()) }
+}
+
+fn in_directory(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => in_directory(&entry.path()),
+        Ok(metadata) if metadata.is_file() => metadata.len(),
+        _ => 0,
+    };
+    entries.map(size).sum()
+}
