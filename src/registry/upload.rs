@@ -336,7 +336,8 @@ fn judge(error: &RegistryError, way: Way, at: u64, cuts: u32) -> Then {
             429 if limited(error).is_some_and(|limit| limit > LONGEST_PAUSE) => Then::End,
             429 => Then::GoOn,
             404 if refusal.code == "BLOB_UPLOAD_UNKNOWN" => Then::Anew,
-            // Of an upload in parts, the registry may have got one twice: then it is made anew.
+            // The registry may have got a part twice, or half of one. If that happens again, the way is at fault.
+            400 if refusal.code == "DIGEST_INVALID" && cuts < 2 => Then::Anew,
             400 | 404 | 416 if at > 0 => Then::Anew,
             413 => change(true),
             400 | 404 | 405 | 411 | 415 | 416 | 501 => change(false),
