@@ -1,6 +1,6 @@
-//! The one user namespace of a user: joined through a live monitor, else made; and going on inside it.
+//! The one user namespace of a store: joined through a live monitor, else made; and going on inside it.
 //!
-//! All containers of a user share one user namespace, since a namespace of a sibling could not be plugged into their
+//! All containers of a store share one user namespace, since a namespace of a sibling could not be plugged into their
 //! networks. Nothing keeps it alive but the monitors in it: each leaves a name in `userns/`, `PID-STARTTIME`, and whoever
 //! comes next joins through the first one that still lives, or makes a new namespace with the same map of ids.
 
@@ -315,14 +315,18 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
     if !here {
         check_map(store, &map)?;
     }
-    let registry = store.runtime.parent().unwrap_or(&store.runtime).join("userns");
-    fs::create_dir_all(&registry).on("mkdir", &registry)?;
+    let registry = registry(store);
     let executable = fs::read_link("/proc/self/exe").on("readlink", "/proc/self/exe")?;
     let program = File::open(&executable).on("open", &executable)?;
     let environment = environment(store, inside.socket);
 
     // Two that find no namespace must not make one each.
-    let lock = Lock::exclusive(&registry.with_extension("lock"))?;
+    let lock = fs::create_dir_all(&registry).on("mkdir", &registry);
+    let lock = match lock.and_then(|()| Lock::from_reserve(store, &registry.with_extension("lock"))) {
+        // Whoever removes something must be able to on a full disk, too.
+        Err(full) if full.is_full() && !inside.is_monitor => None,
+        other => Some(other?),
+    };
     let joined = if here { None } else { live_monitor(&registry) };
     let (ours, theirs) = socket::pair()?;
     let pid = match process::fork()? {
@@ -344,7 +348,7 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
         map,
         mapping: Mapping::Done,
         registry: inside.is_monitor.then_some(registry),
-        lock: Some(lock),
+        lock,
         joined,
         here,
     };
@@ -483,14 +487,13 @@ fn unwritable_copy(executable: &Path) -> Result<OwnedFd, SysError> {
 }
 
 fn environment(store: &Store, socket: Option<&OwnedFd>) -> Vec<CString> {
-    let own = ["MINIRUN_ROOT", "MINIRUN_RUNTIME", "MINIRUN_INSIDE", OUTSIDE_VARIABLE];
+    let own = ["MINIRUN_ROOT", "MINIRUN_INSIDE", OUTSIDE_VARIABLE];
     let socket = socket.and_then(|socket| fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).ok());
     let kept = std::env::vars_os().filter(|(name, _)| !own.iter().any(|o| name == o));
     let added = [
         (own[0].into(), store.root.clone().into_os_string()),
-        (own[1].into(), store.runtime.clone().into_os_string()),
-        (own[2].into(), fs::read_link("/proc/self/ns/user").unwrap_or_default().into_os_string()),
-        (own[3].into(), socket.unwrap_or_default().into_os_string()),
+        (own[1].into(), fs::read_link("/proc/self/ns/user").unwrap_or_default().into_os_string()),
+        (own[2].into(), socket.unwrap_or_default().into_os_string()),
     ];
     kept.chain(added)
         .filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok())
@@ -604,11 +607,15 @@ fn converse(socket: &OwnedFd, answer: &mut impl FnMut(&[u8]) -> Vec<u8>) -> bool
     !answer.is_empty() && socket::send(socket.as_fd(), &answer, &[]).is_ok()
 }
 
+/// Where the living monitors of a store have their names.
+fn registry(store: &Store) -> PathBuf {
+    store.runtime.join("userns")
+}
+
 /// Forgets a monitor that ends.
 pub fn leave(store: &Store) {
     let pid = outer_pid();
-    let registry = store.runtime.parent().unwrap_or(&store.runtime).join("userns");
-    let _ = fs::remove_file(registry.join(format!("{pid}-{}", process::start_time(pid).unwrap_or_default())));
+    let _ = fs::remove_file(registry(store).join(format!("{pid}-{}", process::start_time(pid).unwrap_or_default())));
 }
 
 fn outer_pid() -> i32 {

@@ -121,7 +121,8 @@ fn assert_nothing_left(sandbox: &Sandbox) {
     }
     let layers: Vec<String> = sandbox.stored("layers").into_iter().filter(|n| !n.contains('.')).collect();
     assert!(layers.is_empty(), "layers of nobody: {layers:?}");
-    let registered = fs::read_dir(sandbox.runtime().join("minirun/userns")).unwrap().count();
+    let boots = fs::read_dir(sandbox.root().join("run")).unwrap().flatten();
+    let registered = boots.filter_map(|boot| fs::read_dir(boot.path().join("userns")).ok()).flatten().count();
     assert_eq!(registered, 0, "a user namespace's keeper was not struck off");
 }
 
@@ -566,7 +567,7 @@ struct Small(PathBuf);
 impl Small {
     fn mount(path: &Path, megabytes: u32) -> Self {
         fs::create_dir(path).unwrap();
-        let options = format!("size={megabytes}m,mode=700");
+        let options = format!("size={megabytes}m,nr_inodes=6000,mode=700");
         nix::mount::mount(Some("small"), path, Some("tmpfs"), nix::mount::MsFlags::empty(), Some(options.as_str()))
             .unwrap();
         Self(path.to_owned())
@@ -664,6 +665,57 @@ fn a_full_disk_is_said_and_leaves_the_store_as_it_was() {
     on_small(&["run", "--rm", "--network", "none", "alpine", "true"]).ok();
     on_small(&["system", "reset", "--force"]).ok();
     assert!(!store.exists() || fs::read_dir(&store).unwrap().count() == 0);
+}
+
+#[test]
+fn whoever_frees_something_needs_no_inode() {
+    require!(common::Need::As(User::Root));
+    let sandbox = Sandbox::new();
+    let small = Small::mount(&sandbox.file("small"), 60);
+    let store = sandbox.file("small/store");
+    let on_small = |words: &[&str]| -> Output { finish(sandbox.command(words).env("MINIRUN_ROOT", &store)) };
+    on_small(&["import", "-c", "CMD [\"sh\"]", common::alpine_tar().to_str().unwrap(), "alpine"]).ok();
+    for name in ["once", "twice"] {
+        let archive = archive(&sandbox, name.len());
+        on_small(&["import", archive.to_str().unwrap(), name]).ok();
+    }
+    fs::create_dir(sandbox.file("context")).unwrap();
+    let dockerfile = "FROM alpine AS help\nRUN echo x >/x\nFROM alpine\nCOPY --from=help /x /y\n";
+    fs::write(sandbox.file("context/Dockerfile"), dockerfile).unwrap();
+    on_small(&["build", "--network", "none", "-t", "built", "context"]).ok();
+    on_small(&["create", "--name", "never", "-v", "/cache", "alpine", "true"]).ok();
+    on_small(&["run", "-d", "--name", "lives", "--network", "none", "alpine", "sleep", "600"]).ok();
+    on_small(&["run", "--name", "ended", "--network", "none", "alpine", "true"]).ok();
+
+    // All inodes are used up, and again after each command: nobody lives on what another has freed.
+    let fill = || {
+        let directory = sandbox.file("small/inodes");
+        let _ = fs::create_dir(&directory);
+        let name = |number: u32| directory.join(number.to_string());
+        let mut number = fs::read_dir(&directory).map_or(0, Iterator::count) as u32;
+        while File::create(name(number)).is_ok() {
+            number += 1;
+        }
+    };
+    for words in [
+        &["rm", "-v", "never"][..],
+        &["rm", "ended"],
+        &["rm", "-f", "lives"],
+        &["rmi", "built"],
+        &["builder", "prune", "-f"],
+        &["rmi", "once"],
+        &["rmi", "-f", "twice", "alpine"],
+    ] {
+        fill();
+        let output = on_small(words);
+        assert_eq!(output.code, 0, "{words:?}\n{}", output.streams());
+    }
+    for part in ["images", "names", "layers", "containers", "container-names", "volumes", "tmp", "pending"] {
+        let left: Vec<_> = fs::read_dir(store.join(part)).unwrap().flatten().map(|e| e.path()).collect();
+        assert!(left.iter().all(|path| path.ends_with(".lock")), "{left:?}");
+    }
+    assert_eq!(fs::read_dir(store.join("reserve")).unwrap().count(), 12, "the reserve was not given back");
+    on_small(&["system", "reset", "--force"]).ok();
 }
 
 #[test]

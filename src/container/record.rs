@@ -212,7 +212,8 @@ impl Container {
     /// Held while a container is started or removed.
     pub fn lock(&self) -> Result<Lock, RecordError> {
         let gone = || RecordError::NotFound { name: self.record.name.clone(), meant: None };
-        let lock = match Lock::exclusive(&self.directory.join("lock")) {
+        let store = Store { root: self.directory.join("../.."), runtime: self.runtime.clone() };
+        let lock = match Lock::from_reserve(&store, &self.directory.join("lock")) {
             Err(error) if error.errno == libc::ENOENT => return Err(gone()),
             other => other?,
         };
@@ -262,7 +263,7 @@ impl Container {
         let path = self.directory.join("state.json");
         let bytes = serde_json::to_vec(state).unwrap_or_default();
         match store::write_quickly(&path, &bytes) {
-            Err(full) if full.hint().is_some() => store::write_in_place(&path, &bytes).map_err(|_| full),
+            Err(full) if full.is_full() => store::write_in_place(&path, &bytes).map_err(|_| full),
             other => other,
         }
     }

@@ -152,8 +152,7 @@ pub fn publish(
 
 /// Takes a user from a layer; removes the layer if it was the last. `true`: the layer is gone.
 pub fn release(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
-    let scratch = store.scratch()?;
-    let _claim = Claim::layer(store, diff_id)?;
+    let claim = Claim::layer(store, diff_id)?;
     let directory = directory(store, diff_id);
     let users = directory.join("images");
     let user = users.join(image.hex());
@@ -164,8 +163,9 @@ pub fn release(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, 
     if fs::read_dir(&users).on("opendir", &users)?.next().is_some() {
         return Ok(false);
     }
-    // It vanishes in one step; what the rename left is removed with the scratch directory.
-    fs::rename(&directory, scratch.path().join("layer")).on("rename", &directory)?;
+    // It vanishes in one step; its files go as this ends.
+    let withdrawn = store.withdraw(&directory)?;
+    drop(claim);
     store::sync_dir(&store.path("layers"))?;
-    Ok(true)
+    Ok(withdrawn.is_some())
 }
