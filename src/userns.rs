@@ -4,6 +4,8 @@
 //! networks. Nothing keeps it alive but the monitors in it: each leaves a name in `userns/`, `PID-STARTTIME`, and whoever
 //! comes next joins through the first one that still lives, or makes a new namespace with the same map of ids.
 
+pub mod attempt;
+
 use crate::diag::Diagnose;
 use crate::store::{Lock, Store};
 use crate::sys::process::{self, Fork};

@@ -113,7 +113,8 @@ fn without_variables_the_home_is_that_of_the_user_database() {
     let home = sandbox.file("home of passwd");
     fs::create_dir(&home).unwrap();
     fs::write(sandbox.file("passwd"), format!("root:x:0:0::{}:/bin/sh\n", home.display())).unwrap();
-    let script = "mount --bind passwd /etc/passwd && env -i \"$0\" ps && env -i \"$0\" info && env -i \"$0\" system reset -f";
+    let script =
+        "mount --bind passwd /etc/passwd && env -i \"$0\" ps && env -i \"$0\" info && env -i \"$0\" system reset -f";
     let words = ["--user", "--map-root-user", "--mount", "sh", "-c", script, &Sandbox::binary()];
     let said = sandbox.run_other("unshare", &words).ok();
     assert!(said.contains(&format!("Root:             {}/.local/share/minirun\n", home.display())), "{said}");

@@ -162,13 +162,16 @@ pub fn start(
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
     let lock = container.lock()?;
-    let started = match attempt(container, &lock, prepared, Layering::of(store), listener) {
-        Err(LaunchError::Step { source, .. }) if source.no_overlay => {
-            let layering = Layering::instead(store)?;
-            attempt(container, &lock, prepare(store, &container.record.name)?, layering, listener)
-        }
-        other => other,
-    };
+    let started =
+        match attempt(container, &lock, prepared, Layering::of_container(store, &container.directory), listener) {
+            Err(LaunchError::Step { source, what }) if source.no_overlay => match Layering::instead(store)? {
+                Some(layering) => {
+                    attempt(container, &lock, prepare(store, &container.record.name)?, layering, listener)
+                }
+                None => Err(LaunchError::Step { source, what }),
+            },
+            other => other,
+        };
     // A monitor that was killed is seen by whoever asks.
     if let Err(error) = &started
         && !matches!(error, LaunchError::Lost(_) | LaunchError::Running(_))

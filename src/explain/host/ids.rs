@@ -1,8 +1,8 @@
 //! The ids that this user can give to a container.
 
-use super::attempt::with_namespace;
 use super::{Finding, status};
 use crate::diag::Diagnose;
+use crate::userns::attempt::with_namespace;
 use crate::userns::{IdMap, UsernsError, program, subordinate, user_name};
 use std::error::Error;
 use std::fs;

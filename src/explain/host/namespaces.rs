@@ -1,15 +1,13 @@
 //! Namespaces, a new /proc and overlay: the ground a container stands on.
 
 use super::Finding;
-use super::attempt::{Refusal, attempt, enter_namespaces};
 use super::refusal::{self, Signs};
+use crate::container::layering::Layering;
 use crate::store::Store;
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError};
+use crate::userns::attempt::{Refusal, attempt, enter_namespaces};
 use rustix::mount::{MountFlags, mount};
-use std::ffi::CString;
-use std::fs;
-use std::path::Path;
 
 const KINDS: [(&str, i32); 6] = [
     ("mount", libc::CLONE_NEWNS),
@@ -69,29 +67,27 @@ pub fn proc() -> Finding {
 
 pub fn overlay(store: &Store) -> Finding {
     let subject = "overlay";
-    let scratch = match store.scratch() {
-        Ok(scratch) => scratch,
-        Err(error) => return Finding::lacks(subject, format!("not tried: {error}"), None),
-    };
-    match attempt(|| mount_overlay(scratch.path())) {
-        Ok(()) => Finding::ok(subject, "mounted in a user namespace"),
-        Err(refusal) => Finding::note(
-            subject,
-            format!("{}; each container gets a copy of its image instead, which costs time and disk", refusal.what),
-            "a kernel from 5.11 on, or the store on ext4, xfs or btrfs: minirun --root DIR …".to_owned(),
-        ),
+    let remembered = Layering::remembered(store);
+    match (Layering::probe(store), remembered) {
+        (None, _) => Finding::lacks(subject, "not tried: nothing can be made in the store", None),
+        (Some(Ok(())), None) => Finding::ok(subject, "mounted in a user namespace"),
+        (Some(Ok(())), Some(_)) => {
+            Layering::take_back(store);
+            Finding::ok(subject, "mounted in a user namespace; that this store did without is forgotten")
+        }
+        (Some(Err(refusal)), remembered) => {
+            let instead = match remembered {
+                Some(Layering::Fuse) => "fuse-overlayfs lays the layers instead, more slowly",
+                Some(_) => "each container gets a copy of its image instead, which costs time and disk",
+                None => {
+                    "fuse-overlayfs will do it instead if it is there, else each container gets a copy of its image"
+                }
+            };
+            Finding::note(
+                subject,
+                format!("{}; {instead}", refusal.what),
+                "a kernel from 5.11 on, or the store on ext4, xfs or btrfs: minirun --root DIR …".to_owned(),
+            )
+        }
     }
-}
-
-fn mount_overlay(place: &Path) -> Result<(), SysError> {
-    enter_namespaces(libc::CLONE_NEWNS)?;
-    let at = |name: &str| place.join(name).display().to_string();
-    for name in ["lower", "upper", "work", "merged"] {
-        fs::create_dir(place.join(name)).on("mkdir", at(name))?;
-    }
-    let options = format!("lowerdir={},upperdir={},workdir={},userxattr", at("lower"), at("upper"), at("work"));
-    let options = CString::new(options).unwrap_or_default();
-    mount("overlay", at("merged"), "overlay", MountFlags::empty(), options.as_c_str()).on("mount", "overlay")?;
-    let file = at("merged/file");
-    fs::write(&file, "").on("write", file)
 }
