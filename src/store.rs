@@ -10,6 +10,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug, thiserror::Error)]
@@ -202,7 +203,7 @@ impl Store {
         if owes && (0..RESERVED).any(|number| rename_to_nothing(path, &self.reserved(number)).is_ok()) {
             OWED.fetch_sub(1, Ordering::Relaxed);
         } else {
-            let _ = fs::remove_file(path);
+            let _ = remove_tree(path);
         }
     }
 
@@ -257,8 +258,9 @@ impl Store {
             Belonging::Name { path, id } => {
                 let name = self.path(path);
                 let _lock = Lock::from_reserve(self, &name.with_file_name(NAMES_LOCK))?;
-                // It may be another's by now.
-                if fs::read_to_string(&name).is_ok_and(|found| found == *id) { remove_tree(&name) } else { Ok(()) }
+                // It may be another's by now; one that says no id is nobody's.
+                let is_anothers = |found: String| found.len() == id.len() && found != *id;
+                if fs::read_to_string(&name).is_ok_and(is_anothers) { Ok(()) } else { remove_tree(&name) }
             }
         }
     }
@@ -280,11 +282,32 @@ const LISTS: [&str; 2] = ["belongings.json", "volumes.json"];
 /// Guards the names in a directory.
 pub const NAMES_LOCK: &str = ".lock";
 
+/// Whether a list of belongings can be read, or is not there.
+pub fn lists_are_whole(thing: &Path) -> bool {
+    LISTS.iter().all(|list| match fs::read(thing.join(list)) {
+        Ok(text) => serde_json::from_slice::<Vec<Belonging>>(&text).is_ok(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    })
+}
+
 /// Notes what goes with a thing; `list` is one of two that can be taken back alone.
 pub fn note_belongings(thing: &Path, list: &str, belongings: &[Belonging]) -> Result<(), SysError> {
     debug_assert!(LISTS.contains(&list));
     write_quickly(&thing.join(list), &serde_json::to_vec(belongings).unwrap_or_default())
 }
+
+/// Tells once of a file that cannot be used, by a command that goes on without it.
+pub fn tell_damage(path: &Path, why: &dyn std::fmt::Display) {
+    static TOLD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let mut told = TOLD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if !told.iter().any(|other| other == path) {
+        eprintln!("note: {} is damaged ({why}); what mends it: {CHECK}", path.display());
+        told.push(path.to_owned());
+    }
+}
+
+/// What to type where a file of the store is damaged.
+pub const CHECK: &str = "minirun system check --repair";
 
 /// A directory being filled; nobody else sees it.
 pub struct Scratch {
@@ -323,7 +346,7 @@ impl Scratch {
     pub fn publish_quickly(&self, entry: &Path, target: &Path) -> Result<bool, StoreError> {
         match fs::rename(entry, target) {
             Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => Ok(false),
-            other => Ok(other.on("rename", target).map(|()| true)?),
+            other => Ok(or_over_directory(other, entry, target).on("rename", target).map(|()| true)?),
         }
     }
 }
@@ -385,6 +408,17 @@ fn lock_file(path: &Path) -> Result<File, SysError> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).on("open", path)
 }
 
+/// Where a file belongs, a directory is damage.
+fn or_over_directory(renamed: std::io::Result<()>, from: &Path, to: &Path) -> std::io::Result<()> {
+    match renamed {
+        Err(error) if error.raw_os_error() == Some(libc::EISDIR) => {
+            fs::remove_dir_all(to)?;
+            fs::rename(from, to)
+        }
+        other => other,
+    }
+}
+
 /// Renames a file to a name that nothing has.
 fn rename_to_nothing(from: &Path, to: &Path) -> Result<(), SysError> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -409,7 +443,7 @@ fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<(), SysE
         if durable {
             file.sync_all().on("fsync", path)?;
         }
-        fs::rename(&temporary, path).on("rename", path)
+        or_over_directory(fs::rename(&temporary, path), &temporary, path).on("rename", path)
     })();
     if result.is_err() {
         let _ = fs::remove_file(&temporary);

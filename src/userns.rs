@@ -74,6 +74,9 @@ pub struct IdRange {
     pub count: u32,
 }
 
+/// Every [`IdMap::kind`].
+const KINDS: [&str; 3] = ["subordinate range", "root", "single id"];
+
 /// How the ids of a container become ids of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IdMap {
@@ -648,11 +651,14 @@ fn check_map(store: &Store, map: &IdMap) -> Result<(), UsernsError> {
     let text = format!("{}\n", map.kind());
     match fs::read_to_string(&path) {
         Ok(found) if found == text => Ok(()),
-        Ok(found) => {
+        Ok(found) if KINDS.contains(&found.trim_end()) => {
             Err(UsernsError::OtherMap { path: store.root.clone(), store: found.trim().into(), now: map.kind() })
         }
-        Err(_) => {
-            if map.is_single() {
+        found => {
+            // What is on disk says nothing of the map; who makes a store hardly ever changes.
+            if found.is_ok() || path.exists() {
+                crate::store::tell_damage(&path, &format!("it says now: {}", map.kind()));
+            } else if map.is_single() {
                 eprintln!(
                     "note: you have no subordinate ids, so files in containers all belong to you; their owners are kept on record \
                      (minirun doctor tells how to get a range)"

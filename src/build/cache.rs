@@ -118,7 +118,7 @@ impl Cache {
         let path = self.entry(key);
         let Ok(text) = fs::read(path.join("result.json")) else { return Ok(None) };
         let Ok(outcome) = serde_json::from_slice::<Outcome>(&text) else { return Ok(None) };
-        if layer::info(store, &outcome.diff_id)?.is_none() {
+        if !layer::is_here(store, &outcome.diff_id) {
             return Ok(None);
         }
         touch(&path);
@@ -278,7 +278,7 @@ pub fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), ImageErr
     for (key, path) in entries(store) {
         let outcome = outcome_at(&path);
         let is_dead = match &outcome {
-            Some(outcome) => layer::info(store, &outcome.diff_id)?.is_none(),
+            Some(outcome) => !layer::is_here(store, &outcome.diff_id),
             None => true,
         };
         // An entry is there a moment before its layer is.

@@ -11,14 +11,14 @@ use super::protocol::{End, Message, Stream};
 use super::record::{self, Container, Phase, State};
 use super::rootfs::Root;
 use super::step::{Step, Walk, namespace_flags};
-use super::supervise::{Connection, Supervised, supervise};
+use super::supervise::{Connection, Control, Supervised, supervise};
 use super::{cgroup, init};
 use crate::network::egress::{StandIn, Way};
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
 use crate::store::{self, Store};
-use crate::sys::{On, SysError, process, socket};
+use crate::sys::{On, SysError, process};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
@@ -240,7 +240,7 @@ fn begin(job: &Job, client: &End, container: Option<&Container>) -> Result<(Supe
     }
     drop(theirs);
     let control = match container {
-        Some(container) => Some(socket::listen(&container.control()).map_err(here)?),
+        Some(container) => Some(Control::listen(container.control()).map_err(here)?),
         None => None,
     };
     let mut supervised = Supervised {

@@ -5,10 +5,11 @@ use super::pause;
 use super::protocol::{End, Message, Modes, Stream};
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
-use crate::sys::{process, socket};
+use crate::sys::{SysError, process, socket};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What is watched over.
@@ -21,7 +22,7 @@ pub struct Supervised {
     /// Input and output at once, instead of the two above.
     pub terminal: Option<OwnedFd>,
     pub log: Option<Log>,
-    pub control: Option<OwnedFd>,
+    pub control: Option<Control>,
     pub proxy: Option<Proxy>,
     pub uplink: Option<Uplink>,
     /// Where it is frozen, if it has one.
@@ -29,6 +30,30 @@ pub struct Supervised {
     /// It is killed when nobody listens any more.
     pub leashed: bool,
 }
+
+/// Where whoever wants to speak with the monitor comes.
+pub struct Control {
+    path: PathBuf,
+    listener: OwnedFd,
+}
+
+impl Control {
+    pub fn listen(path: PathBuf) -> Result<Self, SysError> {
+        let listener = socket::listen(&path)?;
+        Ok(Self { path, listener })
+    }
+
+    /// Somebody has removed the socket, and somebody else wants to come.
+    fn listen_again(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+        if let Ok(listener) = socket::listen(&self.path) {
+            self.listener = listener;
+        }
+    }
+}
+
+/// Asks a monitor to listen again at its path.
+pub const LISTEN_AGAIN: i32 = libc::SIGUSR1;
 
 impl Supervised {
     /// Ends it before anybody has heard of it.
@@ -75,7 +100,7 @@ const CHUNK: usize = 32 * 1024;
 /// Watches until the process has ended and everything it wrote was handed on. `ended` is called as soon as it has.
 /// Returns its shell status and those who wait to hear it.
 pub fn supervise(this: &mut Supervised, first: Option<End>, mut ended: impl FnMut(i32)) -> (i32, Vec<Connection>) {
-    let signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).ok();
+    let signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, LISTEN_AGAIN]).ok();
     let mut connections = Vec::new();
     if let Some(end) = first {
         unblock(end.socket());
@@ -113,7 +138,7 @@ pub fn supervise(this: &mut Supervised, first: Option<End>, mut ended: impl FnMu
             polled.push((Source::Signals, signals.as_fd(), PollFlags::IN));
         }
         if let Some(control) = &this.control {
-            polled.push((Source::Control, control.as_fd(), PollFlags::IN));
+            polled.push((Source::Control, control.listener.as_fd(), PollFlags::IN));
         }
         if let (Some(proxy), None) = (&this.proxy, status) {
             polled.push((Source::Proxy, proxy.fd(), PollFlags::IN));
@@ -183,11 +208,14 @@ pub fn supervise(this: &mut Supervised, first: Option<End>, mut ended: impl FnMu
                 }
                 Source::Signals => {
                     while let Some(signal) = signals.as_ref().and_then(|s| process::read_signal(s.as_fd())) {
-                        let _ = process::kill_pidfd(this.pidfd.as_fd(), signal);
+                        match &mut this.control {
+                            Some(control) if signal == LISTEN_AGAIN => control.listen_again(),
+                            _ => drop(process::kill_pidfd(this.pidfd.as_fd(), signal)),
+                        }
                     }
                 }
                 Source::Control => {
-                    while let Some(socket) = this.control.as_ref().and_then(|c| socket::accept(c.as_fd())) {
+                    while let Some(socket) = this.control.as_ref().and_then(|c| socket::accept(c.listener.as_fd())) {
                         connections.push(Connection::new(End::new(socket)));
                     }
                 }

@@ -52,15 +52,16 @@ pub fn directory(store: &Store, diff_id: &Digest) -> PathBuf {
 /// `None`: no such layer.
 pub fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, ImageError> {
     let path = directory(store, diff_id).join("info.json");
-    let text = match fs::read(&path) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-        other => other.on("read", &path)?,
-    };
-    let info: Info = serde_json::from_slice(&text).map_err(|source| ImageError::Json { path, source })?;
+    let Some(info) = super::document::<Info>(&path)? else { return Ok(None) };
     if info.diff_id != *diff_id {
         return Err(ImageError::Collision { wanted: *diff_id, found: info.diff_id });
     }
     Ok(Some(info))
+}
+
+/// Whether it is there, and not damaged.
+pub fn is_here(store: &Store, diff_id: &Digest) -> bool {
+    info(store, diff_id).is_ok_and(|info| info.is_some())
 }
 
 /// [`info`] of a layer that must be there.
@@ -75,10 +76,8 @@ pub fn used_by(store: &Store, image: &Digest) -> Result<Vec<Digest>, ImageError>
     for entry in fs::read_dir(&layers).on("opendir", &layers)? {
         let directory = entry.on("readdir", &layers)?.path();
         if directory.join("images").join(image.hex()).exists() {
-            let path = directory.join("info.json");
-            let text = fs::read(&path).on("read", &path)?;
-            let info: Info = serde_json::from_slice(&text).map_err(|source| ImageError::Json { path, source })?;
-            used.push(info.diff_id);
+            let info = super::document::<Info>(&directory.join("info.json"));
+            used.extend(info.ok().flatten().map(|info| info.diff_id));
         }
     }
     Ok(used)

@@ -33,11 +33,15 @@ pub fn resolve(store: &Store, reference: &Reference) -> Result<Option<Name>, Ima
 }
 
 fn read(path: &Path) -> Result<Option<Name>, ImageError> {
-    let text = match fs::read(path) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-        other => other.on("read", path)?,
-    };
-    serde_json::from_slice(&text).map(Some).map_err(|source| ImageError::Json { path: path.to_owned(), source })
+    super::document(path)
+}
+
+/// `None`: it is not there, or damaged, which is told.
+fn read_or_tell(path: &Path) -> Option<Name> {
+    read(path).unwrap_or_else(|error| {
+        store::tell_damage(path, &crate::diag::in_one_line(&error));
+        None
+    })
 }
 
 /// Every name there is; for listings only.
@@ -46,7 +50,7 @@ pub fn all(store: &Store) -> Result<Vec<Name>, ImageError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(&directory).on("opendir", &directory)? {
         // One that was removed meanwhile reads as none.
-        names.extend(read(&entry.on("readdir", &directory)?.path())?);
+        names.extend(read_or_tell(&entry.on("readdir", &directory)?.path()));
     }
     names.sort_by(|a, b| a.reference.cmp(&b.reference));
     Ok(names)
@@ -59,7 +63,7 @@ pub fn of_image(store: &Store, image: &Digest) -> Result<Vec<Name>, ImageError> 
     for entry in fs::read_dir(&directory).into_iter().flatten() {
         let entry = entry.on("readdir", &directory)?;
         // The name may have gone on to another image since.
-        names.extend(read(&store.path(DIRECTORY).join(entry.file_name()))?.filter(|n| n.image == *image));
+        names.extend(read_or_tell(&store.path(DIRECTORY).join(entry.file_name())).filter(|n| n.image == *image));
     }
     names.sort_by(|a, b| a.reference.cmp(&b.reference));
     Ok(names)
