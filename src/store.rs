@@ -39,7 +39,7 @@ impl crate::diag::Diagnose for StoreError {
 }
 
 /// The directories that are always there; the last one is made last.
-const PARTS: [&str; 11] = [
+pub const PARTS: [&str; 11] = [
     "images",
     "names",
     "layers",

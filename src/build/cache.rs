@@ -254,6 +254,30 @@ fn outcome_at(path: &Path) -> Option<Outcome> {
     serde_json::from_slice(&fs::read(path.join("result.json")).ok()?).ok()
 }
 
+/// The layers that entries tell of.
+pub fn layers(store: &Store) -> Vec<Digest> {
+    entries(store).iter().filter_map(|(_, path)| Some(outcome_at(path)?.diff_id)).collect()
+}
+
+/// Whether an entry holds the layer.
+pub fn holds(store: &Store, key: &Digest, layer: &Digest) -> bool {
+    outcome_at(&store.path(DIRECTORY).join("steps").join(key.hex())).is_some_and(|outcome| outcome.diff_id == *layer)
+}
+
+/// Why an entry is of no use.
+pub fn damage(path: &Path) -> Option<String> {
+    let is_key = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| Digest::from_hex(name).is_some());
+    let reads = |file: &str, parse: fn(&[u8]) -> Result<(), serde_json::Error>| {
+        let text = fs::read(path.join(file)).map_err(|error| format!("{file}: {error}"));
+        text.and_then(|text| parse(&text).map_err(|error| format!("{file}: {error}"))).err()
+    };
+    if !is_key || !path.is_dir() {
+        return Some("is no step of a build".into());
+    }
+    reads("result.json", |text| serde_json::from_slice::<Outcome>(text).map(drop))
+        .or_else(|| reads("inputs.json", |text| serde_json::from_slice::<Inputs>(text).map(drop)))
+}
+
 pub fn usage(store: &Store) -> Result<Usage, SysError> {
     let mut usage = Usage { entries: 0, size: blocks(&store.path(DIRECTORY))?, layers: 0 };
     let all = entries(store);

@@ -297,21 +297,28 @@ impl Container {
 
     /// As its monitor has told it.
     pub fn written_state(&self) -> State {
-        let path = self.directory.join("state.json");
-        let state = match fs::read(&path) {
-            // It was never started, or the file was lost since.
-            Err(e) if e.kind() == ErrorKind::NotFound && !self.control().exists() => return State::default(),
-            Err(e) => Err(e.to_string()),
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
-        };
-        state.unwrap_or_else(|why| {
-            store::tell_damage(&path, &why);
+        self.read_state().unwrap_or_else(|why| {
+            store::tell_damage(&self.directory.join("state.json"), &why);
             self.asked_state()
         })
     }
 
+    fn read_state(&self) -> Result<State, String> {
+        match fs::read(self.directory.join("state.json")) {
+            // It was never started, or the file was lost since.
+            Err(e) if e.kind() == ErrorKind::NotFound && !self.control().exists() => Ok(State::default()),
+            Err(e) => Err(e.to_string()),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
+        }
+    }
+
+    /// Why nobody can read what its monitor has told.
+    pub fn damage_of_state(&self) -> Option<String> {
+        self.read_state().err()
+    }
+
     /// What is known where its monitor's word is damaged: whether there is a monitor, which its socket tells.
-    fn asked_state(&self) -> State {
+    pub fn asked_state(&self) -> State {
         let error = "its state.json is damaged".to_owned();
         let socket = socket::connect(&self.control()).ok();
         let monitor = socket.and_then(|socket| getsockopt(&socket, PeerCredentials).ok()).map(|peer| peer.pid());
@@ -420,7 +427,7 @@ fn damaged(id: &str, why: &dyn std::fmt::Display) -> RecordError {
 }
 
 /// A name that a command left behind when it was killed names nothing.
-fn id_of_name(store: &Store, name: &str) -> Option<String> {
+pub fn id_of_name(store: &Store, name: &str) -> Option<String> {
     if !super::request::is_name(name) {
         return None;
     }

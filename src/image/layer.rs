@@ -15,6 +15,9 @@ use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
+/// Where else it lies (see [`super::location`]).
+pub const LOCATIONS: &str = "locations.json";
+
 /// What is known of a layer without walking it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,10 +52,14 @@ pub fn directory(store: &Store, diff_id: &Digest) -> PathBuf {
     store.path(relative(diff_id))
 }
 
+/// What a layer's directory says of it.
+pub fn info_at(directory: &Path) -> Result<Option<Info>, ImageError> {
+    super::document(&directory.join("info.json"))
+}
+
 /// `None`: no such layer.
 pub fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, ImageError> {
-    let path = directory(store, diff_id).join("info.json");
-    let Some(info) = super::document::<Info>(&path)? else { return Ok(None) };
+    let Some(info) = info_at(&directory(store, diff_id))? else { return Ok(None) };
     if info.diff_id != *diff_id {
         return Err(ImageError::Collision { wanted: *diff_id, found: info.diff_id });
     }
@@ -76,8 +83,7 @@ pub fn used_by(store: &Store, image: &Digest) -> Result<Vec<Digest>, ImageError>
     for entry in fs::read_dir(&layers).on("opendir", &layers)? {
         let directory = entry.on("readdir", &layers)?.path();
         if directory.join("images").join(image.hex()).exists() {
-            let info = super::document::<Info>(&directory.join("info.json"));
-            used.extend(info.ok().flatten().map(|info| info.diff_id));
+            used.extend(info_at(&directory).ok().flatten().map(|info| info.diff_id));
         }
     }
     Ok(used)
@@ -147,6 +153,29 @@ pub fn publish(
     }
     scratch.publish(entry, &directory(store, diff_id))?;
     Ok(())
+}
+
+/// Puts a layer that was made anew in the place of a damaged one, whose users and locations it keeps. No container may run
+/// on it: what it has mounted goes.
+pub fn replace(store: &Store, scratch: &Scratch, entry: &Path, diff_id: &Digest) -> Result<(), ImageError> {
+    let _claim = Claim::layer(store, diff_id)?;
+    let old = directory(store, diff_id);
+    let users = entry.join("images");
+    fs::create_dir(&users).on("mkdir", &users)?;
+    for user in fs::read_dir(old.join("images")).into_iter().flatten().flatten() {
+        File::create(users.join(user.file_name())).on("open", &users)?;
+    }
+    let _ = fs::copy(old.join(LOCATIONS), entry.join(LOCATIONS));
+    super::sync(store)?;
+    if old.exists() {
+        // In one step; what was there goes with the scratch directory.
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        renameat_with(CWD, entry, CWD, &old, RenameFlags::EXCHANGE).on("renameat2", &old)?;
+        Ok(store::sync_dir(&store.path("layers"))?)
+    } else {
+        scratch.publish(entry, &old)?;
+        Ok(())
+    }
 }
 
 /// Takes a user from a layer; removes the layer if it was the last. `true`: the layer is gone.

@@ -213,7 +213,7 @@ impl Image {
 }
 
 /// A JSON document of the store; `None`: it is not there.
-fn document<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, ImageError> {
+pub fn document<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, ImageError> {
     let text = match fs::read(path) {
         Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
         Err(e) if e.raw_os_error() == Some(libc::EISDIR) => {

@@ -23,16 +23,22 @@ const DIRECTORY: &str = "names";
 const LONGEST_FILE_NAME: usize = 255;
 
 /// `+` is in no reference, so this can be undone; a name too long for the file system goes by its digest.
-fn file_name(reference: &Reference) -> String {
+pub fn file_name(reference: &Reference) -> String {
     let escaped = reference.to_string().replace('/', "+");
     if escaped.len() > LONGEST_FILE_NAME { Digest::of(escaped.as_bytes()).to_string() } else { escaped }
+}
+
+/// The reference that a file of this name is for; `None`: the name was too long for that.
+pub fn reference_of(file_name: &str) -> Option<Reference> {
+    let reference: Reference = file_name.replace('+', "/").parse().ok()?;
+    (self::file_name(&reference) == file_name).then_some(reference)
 }
 
 pub fn resolve(store: &Store, reference: &Reference) -> Result<Option<Name>, ImageError> {
     read(&store.path(DIRECTORY).join(file_name(reference)))
 }
 
-fn read(path: &Path) -> Result<Option<Name>, ImageError> {
+pub fn read(path: &Path) -> Result<Option<Name>, ImageError> {
     super::document(path)
 }
 

@@ -13,6 +13,7 @@ pub mod login;
 pub mod manifest;
 mod pull;
 mod push;
+pub mod refetch;
 pub mod search;
 mod session;
 mod token;
