@@ -43,6 +43,7 @@ pub enum Outcome {
 pub fn check(store: &Store, repairs: bool, settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let mut check = Check { store, repairs, settings, findings: Vec::new(), lost: Vec::new() };
     check.parts()?;
+    check.locks()?;
     if repairs {
         // What killed processes have left.
         store.sweep();
@@ -119,6 +120,16 @@ impl Check<'_> {
             };
             if !self.mend(&path, "is no directory", "make it anew", make) {
                 fs::read_dir(&path).on("opendir", &path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Files that only their locks mean something of.
+    fn locks(&mut self) -> Result<(), Failure> {
+        for part in ["pending", "reserve"] {
+            for path in self.entries(part)?.into_iter().filter(|path| !path.is_file()) {
+                self.drop_it(&path, "is no file");
             }
         }
         Ok(())

@@ -47,6 +47,11 @@ pub fn in_one_line(error: &dyn Error) -> String {
     text
 }
 
+/// Why it came to an error, for who has named its subject already.
+pub fn why(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| in_one_line(cause))
+}
+
 /// Prints `error:`, `cause:` and `hint:` lines to standard error.
 pub fn report(error: &dyn Diagnose) {
     if error.is_told() {

@@ -3,7 +3,7 @@
 use super::{Check, entries, name_of};
 use crate::container::create;
 use crate::container::record::{self, Container, RecordError};
-use crate::diag::{Failure, in_one_line};
+use crate::diag::{Failure, why};
 use crate::image::{self, Image, ImageError};
 use crate::store;
 use crate::sys::On;
@@ -40,7 +40,7 @@ impl Check<'_> {
 
     /// Only what the container has written cannot be had again, so it goes if there is nothing.
     fn unreadable(&mut self, directory: &Path, id: &str, error: &RecordError) {
-        let (path, damage) = (directory.join("container.json"), in_one_line(error));
+        let (path, damage) = (directory.join("container.json"), why(error));
         let upper = directory.join("upper");
         if store::is_empty(&upper).unwrap_or(false) {
             let store = self.store;
@@ -64,7 +64,7 @@ impl Check<'_> {
         }
         let config = directory.join("config.json");
         if let Err(error) = container.spec() {
-            let damage = in_one_line(&error);
+            let damage = why(&error);
             self.mend(&config, damage, "make it anew from what was decided", || {
                 let image = Image::open(store, &record.image_id)?;
                 let gone = || ImageError::Damaged { image: record.image_id, what: "it is gone".into() };

@@ -65,7 +65,7 @@ impl Check<'_> {
         let opened = match Image::open(store, &id) {
             Ok(Some(image)) => Some(image),
             Ok(None) => self.config(directory, id, "is missing")?,
-            Err(error) => self.config(directory, id, &crate::diag::in_one_line(&error))?,
+            Err(error) => self.config(directory, id, &crate::diag::why(&error))?,
         };
         let Some(image) = opened else { return Ok(()) };
         self.layers_of(directory, &image)?;
@@ -191,7 +191,7 @@ impl Check<'_> {
                     continue;
                 }
                 Ok(_) => "is another name's".to_owned(),
-                Err(error) => crate::diag::in_one_line(&error),
+                Err(error) => crate::diag::why(&error),
             };
             // The image knows its names too.
             let ids = image::all(store)?;
@@ -233,21 +233,19 @@ impl Check<'_> {
     }
 }
 
-/// Registries and repositories that an image came from: by its names, and by its layers.
+/// Registries and repositories that an image came from or went to, as its layers tell, or else its names.
 fn origins(store: &Store, id: Digest) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut add = |registry: String, repository: String| {
-        let origin = (registry, repository);
-        if !found.contains(&origin) {
-            found.push(origin);
-        }
-    };
+    let mut found: Vec<(String, String)> = Vec::new();
     let used = layer::used_by(store, &id).unwrap_or_default();
     let locations = used.iter().flat_map(|layer| location::of(store, layer)).collect::<Vec<_>>();
-    // Who was never pulled or pushed has a name all the same, which must not be asked the world for.
-    if !locations.is_empty() {
-        locations.into_iter().for_each(|location| add(location.registry, location.repository));
+    found.extend(locations.into_iter().map(|location| (location.registry, location.repository)));
+    if found.is_empty() {
+        // A name that tells of no registry may well be of this store alone: the world is not asked for it.
+        let named = names::of_image(store, &id).unwrap_or_default().into_iter().map(|name| name.reference);
+        found.extend(named.filter(|name| !name.is_of_hub()).map(|name| (name.registry, name.repository)));
     }
+    found.sort();
+    found.dedup();
     found
 }
 

@@ -4,6 +4,7 @@ use super::{Check, entries, name_of};
 use crate::build::cache;
 use crate::container::record::Container;
 use crate::diag::Failure;
+use crate::image::claim::Claim;
 use crate::image::digest::{Digest, Hasher};
 use crate::image::ingest::ingest;
 use crate::image::install::expect_digest;
@@ -92,7 +93,7 @@ impl Check<'_> {
         let (info, mut damages) = match layer::info_at(directory) {
             Ok(Some(info)) if info.diff_id.hex().starts_with(name) => (Some(info), Vec::new()),
             Ok(_) => (None, vec![(directory.join("info.json"), "is missing, or another layer's".to_owned())]),
-            Err(error) => (None, vec![(directory.join("info.json"), crate::diag::in_one_line(&error))]),
+            Err(error) => (None, vec![(directory.join("info.json"), crate::diag::why(&error))]),
         };
         let Some(diff_id) = info.as_ref().map(|info| info.diff_id).or(wanted.copied()) else {
             return self.drop_it(directory, "nobody can tell which layer it is, and no image has it");
@@ -118,7 +119,8 @@ impl Check<'_> {
             }
             _ => {
                 self.lost.push(name.to_owned());
-                let advice = "nothing brings this layer back; images that need it are dropped unless a container is there";
+                let advice =
+                    "nothing brings this layer back; images that need it are dropped unless a container is there";
                 return self.leave(&path, damage, advice);
             }
         };
@@ -138,7 +140,8 @@ impl Check<'_> {
                 };
                 // One that cannot be opened may well use it.
                 let is_image = image::directory(store, &id).exists()
-                    && Image::open(store, &id).map_or(true, |image| image.is_some_and(|i| i.layers.contains(&info.diff_id)));
+                    && Image::open(store, &id)
+                        .map_or(true, |image| image.is_some_and(|i| i.layers.contains(&info.diff_id)));
                 if !is_image && !cache::holds(store, &id, &info.diff_id) && !is_in_work(store, &id) {
                     self.mend(&user, "an image or build step that is gone still holds this layer", "let it go", || {
                         layer::release(store, &info.diff_id, &id)?;
@@ -147,7 +150,10 @@ impl Check<'_> {
                 }
             }
             if directory.exists() && entries(&directory.join("images"))?.is_empty() {
-                self.mend(&directory, "a layer that nobody uses", "remove it", || Ok(drop(store.withdraw(&directory)?)));
+                self.mend(&directory, "a layer that nobody uses", "remove it", || {
+                    let _claim = Claim::layer(store, &info.diff_id)?;
+                    Ok(drop(store.withdraw(&directory)?))
+                });
             }
         }
         Ok(())

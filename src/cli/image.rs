@@ -105,7 +105,7 @@ fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
         // One that was removed since is not there.
         let image = Image::open(store, &row.id).unwrap_or_else(|error| {
             let path = image::directory(store, &row.id).join("config.json");
-            store::tell_damage(&path, &diag::in_one_line(&error));
+            store::tell_damage(&path, &diag::why(&error));
             None
         });
         if let Some(image) = image {

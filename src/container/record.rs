@@ -243,7 +243,7 @@ impl Container {
             Ok(container) => Some(container),
             Err(error @ RecordError::Damaged { .. }) => {
                 let path = store.path("containers").join(id).join("container.json");
-                store::tell_damage(&path, &crate::diag::in_one_line(&error));
+                store::tell_damage(&path, &crate::diag::why(&error));
                 None
             }
             Err(_) => None,

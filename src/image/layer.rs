@@ -99,8 +99,9 @@ pub fn images_on(store: &Store, diff_id: &Digest) -> Result<usize, SysError> {
 pub fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Read + Send>, ImageError> {
     let directory = directory(store, &info.diff_id);
     let broken = |source| ImageError::LayerArchive { layer: info.diff_id, source };
+    let layer = info.diff_id;
     let Some(blob) = &info.blob else {
-        return Ok(Box::new(Replay::new(&directory).map_err(broken)?));
+        return Ok(Box::new(Told { layer, archive: Replay::new(&directory).map_err(broken)? }));
     };
     let path = directory.join("blobs").join(blob.digest.hex());
     let mut file = File::open(&path).on("open", &path)?;
@@ -111,7 +112,22 @@ pub fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Re
     let known = stream::fill(&mut file, &mut magic).map_err(broken)?;
     file.rewind().map_err(broken)?;
     let compression = Compression::of(&magic[..known]).unwrap_or(Compression::None);
-    compression.decode(file).map_err(broken)
+    Ok(Box::new(Told { layer, archive: compression.decode(file).map_err(broken)? }))
+}
+
+/// Says of which layer the archive is that cannot be read on: whoever copies it knows only where to.
+struct Told<R> {
+    layer: Digest,
+    archive: R,
+}
+
+impl<R: Read> Read for Told<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.archive.read(buffer).map_err(|error| {
+            let mends = store::CHECK;
+            std::io::Error::other(format!("layer {} is damaged: {error}; what mends it: {mends}", self.layer.short()))
+        })
+    }
 }
 
 /// Makes `image` a user of a layer that is there already; lasting once the store is synced. `false`: it is not there.

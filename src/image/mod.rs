@@ -203,7 +203,7 @@ impl Image {
         for layer in &self.layers {
             let info = layer::info(store, layer).unwrap_or_else(|error| {
                 let path = layer::directory(store, layer).join("info.json");
-                store::tell_damage(&path, &crate::diag::in_one_line(&error));
+                store::tell_damage(&path, &crate::diag::why(&error));
                 None
             });
             size += info.map_or(0, |info| info.size);

@@ -45,7 +45,7 @@ pub fn read(path: &Path) -> Result<Option<Name>, ImageError> {
 /// `None`: it is not there, or damaged, which is told.
 fn read_or_tell(path: &Path) -> Option<Name> {
     read(path).unwrap_or_else(|error| {
-        store::tell_damage(path, &crate::diag::in_one_line(&error));
+        store::tell_damage(path, &crate::diag::why(&error));
         None
     })
 }
