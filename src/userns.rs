@@ -395,8 +395,7 @@ impl Spawning {
         }
         let pid = std::mem::take(&mut self.pid);
         if let Some(registry) = &self.registry {
-            let name = registry.join(format!("{pid}-{}", process::start_time(pid).unwrap_or_default()));
-            fs::write(&name, "").on("write", name)?;
+            register(registry, pid, process::start_time(pid).unwrap_or_default())?;
         }
         self.lock = None;
         Ok((
@@ -615,6 +614,18 @@ fn converse(socket: &OwnedFd, answer: &mut impl FnMut(&[u8]) -> Vec<u8>) -> bool
 /// Where the living monitors of a store have their names.
 fn registry(store: &Store) -> PathBuf {
     store.runtime.join("userns")
+}
+
+fn register(registry: &Path, pid: i32, started: u64) -> Result<(), SysError> {
+    let name = registry.join(format!("{pid}-{started}"));
+    fs::write(&name, "").on("write", name)
+}
+
+/// Notes again a monitor whose name somebody has removed, so that others join its namespace.
+pub fn register_again(store: &Store, pid: i32, started: u64) -> Result<(), SysError> {
+    let registry = registry(store);
+    fs::create_dir_all(&registry).on("mkdir", &registry)?;
+    register(&registry, pid, started)
 }
 
 /// Forgets a monitor that ends.

@@ -671,7 +671,7 @@ fn a_full_disk_is_said_and_leaves_the_store_as_it_was() {
 fn whoever_frees_something_needs_no_inode() {
     require!(common::Need::As(User::Root));
     let sandbox = Sandbox::new();
-    let small = Small::mount(&sandbox.file("small"), 60);
+    let _small = Small::mount(&sandbox.file("small"), 60);
     let store = sandbox.file("small/store");
     let on_small = |words: &[&str]| -> Output { finish(sandbox.command(words).env("MINIRUN_ROOT", &store)) };
     on_small(&["import", "-c", "CMD [\"sh\"]", common::alpine_tar().to_str().unwrap(), "alpine"]).ok();
@@ -743,4 +743,38 @@ fn moments_can_be_had_again() {
     };
     assert_eq!(rolled(7), rolled(7));
     assert_ne!(rolled(7), rolled(9));
+}
+
+#[test]
+fn a_running_container_is_found_whatever_the_session_has_left_of_it() {
+    let sandbox = Sandbox::with_alpine();
+    let elsewhere = |words: &[&str]| finish(sandbox.command(words).env("XDG_RUNTIME_DIR", sandbox.file("other")));
+    // Another session, or one that has ended.
+    sandbox.sleeper("web");
+    assert_eq!(elsewhere(&["exec", "web", "echo", "here"]).ok(), "here\n");
+    assert!(elsewhere(&["ps"]).ok().contains("web"));
+    fs::remove_dir_all(sandbox.runtime()).unwrap();
+    fs::create_dir(sandbox.runtime()).unwrap();
+    assert_eq!(sandbox.ok(&["exec", "web", "echo", "here"]), "here\n");
+    // Its socket itself is gone.
+    let lose = || fs::remove_dir_all(sandbox.root().join("run")).unwrap();
+    for words in [&["ps"][..], &["exec", "web", "echo", "web"], &["top", "web"], &["commit", "web", "saved"]] {
+        lose();
+        let said = sandbox.ok(words);
+        assert!(said.contains("web") || said.contains("sleep") || words[0] == "commit", "{words:?}: {said}");
+    }
+    lose();
+    sandbox.ok(&["stop", "-t", "0", "web"]);
+    assert!(!sandbox.ok(&["ps"]).contains("web"));
+    sandbox.ok(&["start", "web"]);
+    lose();
+    sandbox.ok(&["kill", "web"]);
+    sandbox.wait_for_status("web", "exited");
+    sandbox.ok(&["start", "web"]);
+    lose();
+    sandbox.ok(&["rm", "-f", "web"]);
+    sandbox.sleeper("web");
+    lose();
+    sandbox.ok(&["system", "reset", "--force"]);
+    wait_until("the container is gone", || sandbox.left_behind().is_empty());
 }

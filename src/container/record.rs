@@ -251,11 +251,16 @@ impl Container {
         ids(store).iter().filter_map(load).collect()
     }
 
+    /// The store that it lies in.
+    fn store(&self) -> Store {
+        let above = |path: &Path| path.ancestors().nth(2).unwrap_or(path).to_owned();
+        Store { root: above(&self.directory), runtime: above(&self.runtime) }
+    }
+
     /// Held while a container is started or removed.
     pub fn lock(&self) -> Result<Lock, RecordError> {
         let gone = || RecordError::NotFound { name: self.record.name.clone(), meant: None };
-        let store = Store { root: self.directory.join("../.."), runtime: self.runtime.clone() };
-        let lock = match Lock::from_reserve(&store, &self.directory.join("lock")) {
+        let lock = match Lock::from_reserve(&self.store(), &self.directory.join("lock")) {
             Err(error) if error.errno == libc::ENOENT => return Err(gone()),
             other => other?,
         };
@@ -363,8 +368,10 @@ impl Container {
 
     /// Its socket was removed, while its monitor lives.
     fn ask_to_listen(&self, state: &State) {
+        let (monitor, started) = state.monitor;
         if fs::create_dir_all(&self.runtime).is_ok()
-            && let Ok(monitor) = process::pidfd_open(state.monitor.0)
+            && crate::userns::register_again(&self.store(), monitor, started).is_ok()
+            && let Ok(monitor) = process::pidfd_open(monitor)
             && state.monitor_lives()
         {
             let _ = process::kill_pidfd(monitor.as_fd(), LISTEN_AGAIN);
