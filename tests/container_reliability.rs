@@ -6,6 +6,7 @@ use common::{Output, Sandbox, User, finish, require, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -665,6 +666,50 @@ fn a_full_disk_is_said_and_leaves_the_store_as_it_was() {
     on_small(&["run", "--rm", "--network", "none", "alpine", "true"]).ok();
     on_small(&["system", "reset", "--force"]).ok();
     assert!(!store.exists() || fs::read_dir(&store).unwrap().count() == 0);
+}
+
+#[test]
+fn log_lines_that_find_no_room_are_counted() {
+    require!(common::Need::As(User::Root));
+    let sandbox = Sandbox::new();
+    let small = Small::mount(&sandbox.file("small"), 40);
+    let store = sandbox.file("small/store");
+    let on_small = |words: &[&str]| -> Output { finish(sandbox.command(words).env("MINIRUN_ROOT", &store)) };
+    on_small(&["import", "-c", "CMD [\"sh\"]", common::alpine_tar().to_str().unwrap(), "alpine"]).ok();
+    let script = "i=0; while read line; do i=$((i+1)); echo line $i; done";
+    let mut talker =
+        sandbox.command(&["run", "-i", "--name", "talks", "--network", "none", "alpine", "sh", "-c", script]);
+    let mut talker = talker.env("MINIRUN_ROOT", &store).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, mut stdout) = (talker.stdin.take().unwrap(), BufReader::new(talker.stdout.take().unwrap()));
+    let mut say = |lines: usize| {
+        stdin.write_all("x\n".repeat(lines).as_bytes()).unwrap();
+        for _ in 0..lines {
+            stdout.read_line(&mut String::new()).unwrap();
+        }
+    };
+    say(10);
+    small.fill(0);
+    say(500);
+    // Told while it lasts.
+    let told = || on_small(&["logs", "talks"]).stderr;
+    wait_until("the loss is told", || told().contains("lines found no room on the disk"));
+    say(500);
+    small.empty();
+    say(10);
+    wait_until("there is room again", || on_small(&["logs", "talks"]).stdout.contains("line 1020\n"));
+    drop(say);
+    drop(stdin);
+    talker.wait().unwrap();
+    let logs = on_small(&["logs", "talks"]);
+    let kept = logs.stdout.lines().filter(|line| line.starts_with("line ")).count();
+    let count = |line: &str| line.strip_prefix("minirun: ")?.split(' ').next()?.parse::<usize>().ok();
+    let lost: Vec<usize> = logs.stderr.lines().filter_map(count).collect();
+    assert!(
+        !lost.is_empty() && lost.iter().sum::<usize>() + kept == 1020,
+        "{kept} kept, {lost:?} lost\n{}",
+        logs.stderr
+    );
+    on_small(&["system", "reset", "--force"]).ok();
 }
 
 #[test]

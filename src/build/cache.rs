@@ -13,10 +13,11 @@
 
 use crate::image::digest::Digest;
 use crate::image::usage::blocks;
-use crate::image::{ImageError, layer};
-use crate::store::{self, Store};
+use crate::image::{self, Image, ImageError, claim, layer};
+use crate::store::{self, Lock, Store};
 use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,13 +78,15 @@ pub struct Cache {
     project: PathBuf,
     last: Option<Last>,
     now: Last,
+    /// Layers of steps that were done again with another result.
+    superseded: RefCell<Vec<(Digest, Digest)>>,
 }
 
 impl Cache {
     pub fn of(store: &Store, project: &Digest) -> Self {
         let directory = store.path(DIRECTORY);
         let project = directory.join("last").join(format!("{}.json", project.hex()));
-        Self { directory, project, last: None, now: Last::default() }
+        Self { directory, project, last: None, now: Last::default(), superseded: RefCell::default() }
     }
 
     fn entry(&self, key: &Digest) -> PathBuf {
@@ -139,8 +142,25 @@ impl Cache {
     pub fn record(&self, key: &Digest, inputs: &Inputs, outcome: &Outcome) -> Result<(), SysError> {
         let path = self.entry(key);
         fs::create_dir_all(&path).on("mkdir", &path)?;
+        if let Some(before) = outcome_at(&path).filter(|before| before.diff_id != outcome.diff_id) {
+            self.superseded.borrow_mut().push((*key, before.diff_id));
+        }
         store::write_quickly(&path.join("inputs.json"), &serde_json::to_vec(inputs).unwrap_or_default())?;
         store::write_quickly(&path.join("result.json"), &serde_json::to_vec(outcome).unwrap_or_default())
+    }
+
+    /// The room of layers that this build has made anew; `lock`: what keeps others from taking away what this build uses.
+    pub fn give_back(&self, store: &Store, lock: Lock) -> Result<(), ImageError> {
+        let superseded = self.superseded.take();
+        drop(lock);
+        // Another build may stand on one of them. Then the last of them leaves it to `builder prune`, or the next day.
+        let alone = if superseded.is_empty() { None } else { Lock::attempt(&lock_path(store))? };
+        if alone.is_some() {
+            for (key, layer) in superseded.iter().filter(|(key, layer)| !holds(store, key, layer)) {
+                let_go(store, key, layer)?;
+            }
+        }
+        Ok(())
     }
 
     /// At the end of a build.
@@ -254,6 +274,35 @@ fn outcome_at(path: &Path) -> Option<Outcome> {
     serde_json::from_slice(&fs::read(path.join("result.json")).ok()?).ok()
 }
 
+/// Held by every build that does something.
+pub fn lock(store: &Store) -> Result<Lock, SysError> {
+    Lock::shared(&lock_path(store))
+}
+
+fn lock_path(store: &Store) -> PathBuf {
+    store.path(DIRECTORY).join("lock")
+}
+
+/// Layers, and users of them that are neither an image which has it nor an entry which made it.
+pub fn strays(store: &Store) -> Result<Vec<(Digest, Digest)>, ImageError> {
+    let layers = store.path("layers");
+    let mut strays = Vec::new();
+    for entry in fs::read_dir(&layers).on("opendir", &layers)?.flatten() {
+        let Ok(Some(info)) = layer::info_at(&entry.path()) else { continue };
+        for user in fs::read_dir(entry.path().join("images")).into_iter().flatten().flatten() {
+            let Some(user) = user.file_name().to_str().and_then(Digest::from_hex) else { continue };
+            // An image that cannot be opened may well use it.
+            let is_image = image::directory(store, &user).exists()
+                && Image::open(store, &user)
+                    .map_or(true, |image| image.is_some_and(|i| i.layers.contains(&info.diff_id)));
+            if !is_image && !holds(store, &user, &info.diff_id) && !claim::is_held(store, &user) {
+                strays.push((info.diff_id, user));
+            }
+        }
+    }
+    Ok(strays)
+}
+
 /// The layers that entries tell of.
 pub fn layers(store: &Store) -> Vec<Digest> {
     entries(store).iter().filter_map(|(_, path)| Some(outcome_at(path)?.diff_id)).collect()
@@ -314,6 +363,12 @@ pub fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), ImageErr
             let_go(store, &key, &outcome.diff_id)?;
         }
         store::remove_tree(&path)?;
+    }
+    // Those of builds that were killed, or that others stood on. While one goes on, its layers have no image yet.
+    if let Ok(Some(_alone)) = Lock::attempt(&lock_path(store)) {
+        for (layer, user) in strays(store)? {
+            layer::release(store, &layer, &user)?;
+        }
     }
     for part in ["last", "memo", "mounts"] {
         let directory = store.path(DIRECTORY).join(part);

@@ -480,7 +480,11 @@ impl Builder<'_> {
             store_directory(&self.store.path(cache::DIRECTORY).join("memo"))?;
             self.memo.save()
         })?;
-        Ok(self.cache.save()?)
+        self.cache.save()?;
+        if let Some(lock) = self.room.as_mut().and_then(|room| room.lock.take()) {
+            self.cache.give_back(self.store, lock)?;
+        }
+        Ok(())
     }
 
     /// The target's state as an image in the store.

@@ -131,22 +131,18 @@ impl Check<'_> {
     /// Who uses a layer: an image, or a step of a build. A layer that nobody uses goes.
     pub(super) fn users(&mut self) -> Result<(), Failure> {
         let store = self.store;
+        for (diff_id, user) in cache::strays(store)? {
+            let path = layer::directory(store, &diff_id).join("images").join(user.hex());
+            self.mend(&path, "an image or build step that is gone still holds this layer", "let it go", || {
+                layer::release(store, &diff_id, &user)?;
+                Ok(())
+            });
+        }
         for directory in self.entries("layers")? {
             let Ok(Some(info)) = layer::info_at(&directory) else { continue };
             for user in entries(&directory.join("images"))? {
-                let Some(id) = Digest::from_hex(name_of(&user)) else {
+                if Digest::from_hex(name_of(&user)).is_none() {
                     self.drop_it(&user, "is no user of a layer");
-                    continue;
-                };
-                // One that cannot be opened may well use it.
-                let is_image = image::directory(store, &id).exists()
-                    && Image::open(store, &id)
-                        .map_or(true, |image| image.is_some_and(|i| i.layers.contains(&info.diff_id)));
-                if !is_image && !cache::holds(store, &id, &info.diff_id) && !is_in_work(store, &id) {
-                    self.mend(&user, "an image or build step that is gone still holds this layer", "let it go", || {
-                        layer::release(store, &info.diff_id, &id)?;
-                        Ok(())
-                    });
                 }
             }
             if directory.exists() && entries(&directory.join("images"))?.is_empty() {
@@ -158,12 +154,6 @@ impl Check<'_> {
         }
         Ok(())
     }
-}
-
-/// An image that is being made or removed right now.
-fn is_in_work(store: &Store, image: &Digest) -> bool {
-    let claim = File::open(store.path("pending").join(format!("image-{}", image.hex())));
-    claim.is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
 }
 
 /// What can be said of a layer whose `info.json` is lost: which archive it has.

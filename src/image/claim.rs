@@ -147,6 +147,12 @@ impl Drop for ImageClaim {
     }
 }
 
+/// Whether an image is being made or removed right now.
+pub fn is_held(store: &Store, image: &Digest) -> bool {
+    let file = File::open(store.path(DIRECTORY).join(format!("image-{}", image.hex())));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 /// Finishes what died half-way. Costs one `readdir` of a directory that is normally empty.
 pub fn recover(store: &Store) -> Result<(), ImageError> {
     let Ok(entries) = fs::read_dir(store.path(DIRECTORY)) else { return Ok(()) };

@@ -200,14 +200,16 @@ pub fn release(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, 
     let directory = directory(store, diff_id);
     let users = directory.join("images");
     let user = users.join(image.hex());
-    match fs::remove_file(&user) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(false),
-        other => other.on("unlink", &user)?,
-    }
-    if fs::read_dir(&users).on("opendir", &users)?.next().is_some() {
+    if !user.exists() {
         return Ok(false);
     }
-    // It vanishes in one step; its files go as this ends.
+    let mut others = fs::read_dir(&users).on("opendir", &users)?.flatten();
+    if others.any(|other| Some(other.file_name().as_os_str()) != user.file_name()) {
+        fs::remove_file(&user).on("unlink", &user)?;
+        return Ok(false);
+    }
+    // It vanishes in one step, with its last user: whoever dies here leaves no layer that nobody uses. Its files go as this
+    // ends.
     let withdrawn = store.withdraw(&directory)?;
     drop(claim);
     store::sync_dir(&store.path("layers"))?;
