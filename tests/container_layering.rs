@@ -117,3 +117,22 @@ fn what_is_remembered_of_the_kernel_is_taken_back_when_it_can() {
     // A container keeps what it wrote, wherever that lies.
     assert_eq!(sandbox.ok(&["start", "-a", "copied"]), "2\n");
 }
+
+#[test]
+fn what_an_outer_container_forbids_is_said_as_doctor_says_it() {
+    let sandbox = Sandbox::new();
+    // As Docker leaves /proc to a container that may do everything else.
+    let script = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys || exit 99
+        \"$MINIRUN\" import \"$0\" alpine >/dev/null
+        \"$MINIRUN\" run --rm --network none alpine true; echo \"ended $?\"; \"$MINIRUN\" doctor";
+    let mut command = sandbox.other("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).env("MINIRUN", Sandbox::binary());
+    command.env("MINIRUN_ROOT", sandbox.file("inner"));
+    command.args([alpine_tar().to_str().unwrap()]);
+    let output = finish(&mut command);
+    assert!(output.stdout.contains("ended 125"), "{}", output.streams());
+    for line in ["net.ipv4.ping_group_range", "cannot mount proc on /proc", "systempaths=unconfined"] {
+        assert!(output.stderr.contains(line), "{line}: {}", output.streams());
+    }
+    assert!(output.stdout.contains("systempaths=unconfined"), "{}", output.streams());
+}

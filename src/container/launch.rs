@@ -199,6 +199,11 @@ fn attempt(
     placed.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let group = placed.group.map(|g| g.to_string_lossy().into_owned());
     let mut plan = plan(container, group.clone(), layering)?;
+    let left_out: Vec<_> = container.spec()?.linux().iter().filter_map(|l| l.sysctl().as_ref()).flatten().collect();
+    if !left_out.is_empty() && !super::plan::can_set() {
+        let names: Vec<&str> = left_out.iter().map(|(name, _)| name.as_str()).collect();
+        eprintln!("note: /proc/sys is read-only here, so these stay as they are: {}", names.join(", "));
+    }
     let listeners = if request.network == Network::Private { ports::open(&request.ports)? } else { Vec::new() };
     // What an earlier monitor left when it was killed.
     let _ = crate::store::remove_tree(&container.runtime);

@@ -3,6 +3,7 @@
 use super::Finding;
 use super::refusal::{self, Signs};
 use crate::container::layering::Layering;
+use crate::container::plan::WHOLE_PROC;
 use crate::store::Store;
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError};
@@ -59,7 +60,7 @@ pub fn proc() -> Finding {
         Err(refusal) if refusal.errno == libc::EPERM => Finding::lacks(
             "/proc",
             "no new one can be mounted, as in a container of another engine that hides parts of its own",
-            "start that container with: --security-opt systempaths=unconfined".to_owned(),
+            WHOLE_PROC.to_owned(),
         ),
         Err(refusal) => Finding::lacks("/proc", refusal.what, None),
     }
