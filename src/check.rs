@@ -14,7 +14,6 @@ use crate::image::claim;
 use crate::registry::Settings;
 use crate::store::{self, Store};
 use crate::sys::{On, SysError};
-use crate::userns;
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -148,7 +147,6 @@ impl Check<'_> {
                 Ok(())
             });
         }
-        debug_assert!(userns::is_inside());
     }
 
     /// What builds remember. An entry that cannot be read is a step to be done again.

@@ -823,3 +823,60 @@ fn a_running_container_is_found_whatever_the_session_has_left_of_it() {
     sandbox.ok(&["system", "reset", "--force"]);
     wait_until("the container is gone", || sandbox.left_behind().is_empty());
 }
+
+/// What `system df` says altogether, and what `du` says of the store.
+fn df_and_du(sandbox: &Sandbox) -> (u64, u64) {
+    let shares: serde_json::Value = serde_json::from_str(&sandbox.ok(&["system", "df", "--json"])).expect("JSON");
+    let df = shares.as_array().unwrap().iter().map(|share| share["size"].as_u64().unwrap()).sum();
+    let du = sandbox.run_other("du", &["--summarize", "--block-size=1", sandbox.root().to_str().unwrap()]).stdout;
+    (df, du.split_whitespace().next().unwrap().parse().unwrap())
+}
+
+/// `MINIRUN_KILLS` says how often, thirty times else.
+#[test]
+fn after_kills_at_any_moment_of_anything_nothing_is_leaked() {
+    let sandbox = Sandbox::with_alpine();
+    let mut dice = Dice::new();
+    sandbox.put("file", "one\n");
+    let text = "FROM alpine AS help\nARG A\nRUN date +%s%N$A >/x\nFROM alpine\nARG A\nCOPY file /\nCOPY --from=help /x /y\n\
+                RUN date +%N$A >/z\n";
+    sandbox.put("Dockerfile", text);
+    let tar = common::alpine_tar().to_str().unwrap().to_owned();
+    let small = archive(&sandbox, 1).to_str().unwrap().to_owned();
+    let rounds = std::env::var("MINIRUN_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(30);
+    for round in 0..rounds {
+        let argument = format!("A={}", dice.below(3));
+        let name = format!("c{}", dice.below(3));
+        let tag = format!("t{}", dice.below(3));
+        let words: Vec<&str> = match dice.below(13) {
+            0..=3 => vec!["build", "-t", &tag, "--network", "none", "--build-arg", &argument, "context"],
+            4 | 5 => vec!["build", "-t", &tag, "--network", "none", "--no-cache", "context"],
+            6 => vec!["run", "--rm", "--network", "none", "alpine", "touch", "/x"],
+            7 => vec!["run", "-d", "--name", &name, "--network", "none", "alpine", "sleep", "600"],
+            8 => vec!["commit", &name, &tag],
+            9 => vec!["rm", "-f", &name],
+            10 => vec!["rmi", "-f", &tag],
+            11 => vec!["builder", "prune", "-f"],
+            _ => vec!["import", if dice.below(2) == 0 { &small } else { &tar }, &tag],
+        };
+        if dice.below(5) == 0 {
+            let output = sandbox.run(&words);
+            assert!(
+                output.code <= 127 && !output.stderr.contains("panicked"),
+                "round {round}: {words:?}\n{}",
+                output.streams()
+            );
+        } else {
+            let moment = dice.moment(Duration::from_millis(if words[0] == "build" { 600 } else { 150 }));
+            kill_after(start(&mut sandbox.command(&words)), moment);
+        }
+    }
+    let near = |(df, du): (u64, u64)| df.abs_diff(du) <= 8192;
+    wait_until("df says what du says", || near(df_and_du(&sandbox)));
+    // Nothing but what a user removes anyway is needed.
+    sandbox.ok(&["builder", "prune", "-f"]);
+    assert_nothing_left(&sandbox);
+    sandbox.ok(&["system", "check"]);
+    let (df, du) = df_and_du(&sandbox);
+    assert!(df.abs_diff(du) <= 8192 && du < 200_000, "df says {df}, du says {du} of an empty store");
+}
