@@ -49,7 +49,7 @@ pub fn in_one_line(error: &dyn Error) -> String {
 
 /// Why it came to an error, for who has named its subject already.
 pub fn why(error: &dyn Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |cause| in_one_line(cause))
+    error.source().map_or_else(|| error.to_string(), in_one_line)
 }
 
 /// Prints `error:`, `cause:` and `hint:` lines to standard error.

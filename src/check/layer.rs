@@ -148,7 +148,8 @@ impl Check<'_> {
             if directory.exists() && entries(&directory.join("images"))?.is_empty() {
                 self.mend(&directory, "a layer that nobody uses", "remove it", || {
                     let _claim = Claim::layer(store, &info.diff_id)?;
-                    Ok(drop(store.withdraw(&directory)?))
+                    drop(store.withdraw(&directory)?);
+                    Ok(())
                 });
             }
         }
