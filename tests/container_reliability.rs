@@ -697,7 +697,6 @@ fn log_lines_that_find_no_room_are_counted() {
     small.empty();
     say(10);
     wait_until("there is room again", || on_small(&["logs", "talks"]).stdout.contains("line 1020\n"));
-    drop(say);
     drop(stdin);
     talker.wait().unwrap();
     let logs = on_small(&["logs", "talks"]);
