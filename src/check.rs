@@ -110,18 +110,20 @@ impl Check<'_> {
     fn parts(&mut self) -> Result<(), Failure> {
         for part in store::PARTS {
             let path = self.store.path(part);
-            if path.is_dir() {
-                continue;
-            }
-            let make = || {
-                store::remove_tree(&path)?;
-                Ok(fs::create_dir(&path).on("mkdir", &path)?)
-            };
-            if !self.mend(&path, "is no directory", "make it anew", make) {
+            if !self.directory(&path) {
                 fs::read_dir(&path).on("opendir", &path)?;
             }
         }
         Ok(())
+    }
+
+    /// What must be a directory becomes an empty one if it is none. `true`: it is one now.
+    fn directory(&mut self, path: &Path) -> bool {
+        let make = || {
+            store::remove_tree(path)?;
+            Ok(fs::create_dir(path).on("mkdir", path)?)
+        };
+        path.is_dir() || self.mend(path, "is no directory", "make it anew, empty", make)
     }
 
     /// Files that only their locks mean something of.

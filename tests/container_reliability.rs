@@ -837,8 +837,8 @@ fn after_kills_at_any_moment_of_anything_nothing_is_leaked() {
     let sandbox = Sandbox::with_alpine();
     let mut dice = Dice::new();
     sandbox.put("file", "one\n");
-    let text = "FROM alpine AS help\nARG A\nRUN date +%s%N$A >/x\nFROM alpine\nARG A\nCOPY file /\nCOPY --from=help /x /y\n\
-                RUN date +%N$A >/z\n";
+    let text = "FROM alpine AS help\nARG A\nRUN echo $RANDOM$RANDOM$A >/x\nFROM alpine\nARG A\nCOPY file /\nCOPY --from=help /x /y\n\
+                RUN echo $RANDOM$A >/z\n";
     sandbox.put("Dockerfile", text);
     let tar = common::alpine_tar().to_str().unwrap().to_owned();
     let small = archive(&sandbox, 1).to_str().unwrap().to_owned();

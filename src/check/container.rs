@@ -74,13 +74,7 @@ impl Check<'_> {
             });
         }
         for part in ["upper", "work", "rootfs"] {
-            let path = directory.join(part);
-            if !path.is_dir() {
-                self.mend(&path, "is no directory", "make it anew, empty", || {
-                    store::remove_tree(&path)?;
-                    Ok(fs::create_dir(&path).on("mkdir", &path)?)
-                });
-            }
+            self.directory(&directory.join(part));
         }
         // Read anew, since what was cached of it was damaged.
         if let Ok(spec) = Container::load(store, &record.id).and_then(|container| container.spec().cloned()) {

@@ -39,13 +39,7 @@ impl Check<'_> {
     fn image(&mut self, directory: &Path, id: Digest) -> Result<(), Failure> {
         let (store, settings) = (self.store, self.settings);
         for part in ["manifests", "names", "containers"] {
-            let path = directory.join(part);
-            if !path.is_dir() {
-                self.mend(&path, "is no directory", "make it anew", || {
-                    store::remove_tree(&path)?;
-                    Ok(fs::create_dir(&path).on("mkdir", &path)?)
-                });
-            }
+            self.directory(&directory.join(part));
         }
         for path in entries(&directory.join("manifests"))? {
             let digest = Digest::from_hex(name_of(&path));

@@ -81,15 +81,8 @@ impl Check<'_> {
         if locations.exists() && !location::are_whole(directory) {
             self.drop_it(&locations, "cannot be read");
         }
-        let users = directory.join("images");
-        if !users.is_dir() {
-            // Whose it is, the images themselves tell.
-            let make = || {
-                crate::store::remove_tree(&users)?;
-                Ok(fs::create_dir(&users).on("mkdir", &users)?)
-            };
-            self.mend(&users, "is no directory", "make it anew", make);
-        }
+        // Whose it is, the images themselves tell.
+        self.directory(&directory.join("images"));
         let (info, mut damages) = match layer::info_at(directory) {
             Ok(Some(info)) if info.diff_id.hex().starts_with(name) => (Some(info), Vec::new()),
             Ok(_) => (None, vec![(directory.join("info.json"), "is missing, or another layer's".to_owned())]),
