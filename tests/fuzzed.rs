@@ -15,6 +15,9 @@ mod protocol;
 #[path = "../fuzz/inputs/variable.rs"]
 mod variable;
 
+/// What means something in one of the inputs' languages.
+const MARKS: &[u8] = b"${}\\\"'\n\0:-[],0";
+
 struct Random(u64);
 
 impl Random {
@@ -44,7 +47,7 @@ impl Random {
                     let piece = input[at..end].repeat(self.below(40));
                     input.splice(at..at, piece);
                 }
-                _ => input.insert(at, b"${}\\\"'\n\0:-[],0"[self.below(15)]),
+                _ => input.insert(at, MARKS[self.below(MARKS.len())]),
             }
         }
         input.truncate(32 * 1024);
