@@ -310,8 +310,8 @@ impl Container {
 
     fn read_state(&self) -> Result<State, String> {
         match fs::read(self.directory.join("state.json")) {
-            // It was never started, or the file was lost since.
-            Err(e) if e.kind() == ErrorKind::NotFound && !self.control().exists() => Ok(State::default()),
+            // It was never started, or is being started right now.
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(State::default()),
             Err(e) => Err(e.to_string()),
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
         }
