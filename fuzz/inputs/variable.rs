@@ -3,7 +3,7 @@
 use minirun::build::variable::Lexer;
 
 pub fn run(data: &[u8]) {
-    let text = String::from_utf8_lossy(&data[..data.len().min(4096)]);
+    let text = String::from_utf8_lossy(&data[..data.len().min(1024)]);
     let lookup = |name: &str| (name.len() % 2 == 1).then(|| "value".to_owned());
     for escape in ['\\', '`'] {
         let lexer = Lexer { escape, lookup: &lookup };
