@@ -75,6 +75,11 @@ fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
+/// Why it came to an error, for who has named its subject already.
+pub fn why(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), in_one_line)
+}
+
 /// Prints `error:`, `cause:` and `hint:` lines to standard error.
 pub fn report(error: &dyn Diagnose) {
     if error.is_told() {

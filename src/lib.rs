@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: what was typed, and what is printed.
 //! - [`explain`]: reads everything, changes nothing.
+//! - [`check`]: what of the store is damaged, and what mends it.
 //! - [`build`]: a Dockerfile becomes an image, step by step, and remembers the steps.
 //! - [`container`]: an image, one writable layer, sometimes a process; the plan that starts it.
 //! - [`registry`]: images from and to registries.
@@ -16,6 +17,7 @@
 //! A module imports only from those below it in this list (`tests/layering.rs`).
 
 pub mod build;
+pub mod check;
 pub mod cli;
 pub mod container;
 pub mod diag;

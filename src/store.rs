@@ -10,13 +10,20 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("no place for the store: neither --root, MINIRUN_ROOT, XDG_DATA_HOME nor HOME is set")]
     NoHome,
-    #[error("{} belongs to uid {owner}, not to you", path.display())]
-    Foreign { path: PathBuf, owner: u32 },
+    #[error("{} cannot be closed to other users: it belongs to uid {owner}", path.display())]
+    Open {
+        path: PathBuf,
+        owner: u32,
+        #[source]
+        source: SysError,
+    },
     #[error(transparent)]
     Sys(#[from] SysError),
 }
@@ -25,24 +32,48 @@ impl crate::diag::Diagnose for StoreError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoHome => Some("give one: minirun --root DIR …".into()),
-            Self::Foreign { .. } => Some("set XDG_RUNTIME_DIR to a directory of your own".into()),
+            Self::Open { .. } => Some("keep the store in a directory of your own: minirun --root DIR …".into()),
             Self::Sys(error) => error.hint(),
         }
     }
 }
 
-/// The directories that are always there.
-const PARTS: [&str; 7] = ["images", "names", "layers", "containers", "container-names", "volumes", "tmp"];
+/// The directories that are always there; the last one is made last.
+pub const PARTS: [&str; 11] = [
+    "images",
+    "names",
+    "layers",
+    "containers",
+    "container-names",
+    "volumes",
+    "tmp",
+    "pending",
+    "builds",
+    RUNTIME,
+    RESERVE,
+];
 
 /// What else may lie beside them.
-const OTHERS: [&str; 5] = ["pending", "ids", "shift", "manifest-lists", "builds"];
+const OTHERS: [&str; 4] = ["ids", "shift", "layering", "manifest-lists"];
+
+/// Empty files that become locks where the disk has no inode left: whoever frees something must need nothing.
+const RESERVE: &str = "reserve";
+/// As many as one command holds at once, and some more.
+const RESERVED: usize = 12;
+
+/// What this process has taken from the reserve.
+static OWED: AtomicUsize = AtomicUsize::new(0);
+
+/// What lasts as long as a container runs, in a directory per boot.
+const RUNTIME: &str = "run";
 
 /// The two directories everything lies in.
 #[derive(Debug, Clone)]
 pub struct Store {
     /// What lasts: images, layers, containers, volumes.
     pub root: PathBuf,
-    /// What lasts as long as a container runs: sockets, process ids.
+    /// What lasts as long as a container runs: sockets, process ids. It lies in the store, not in `XDG_RUNTIME_DIR`, which
+    /// goes with the log-in session while a container may stay, and need not be the same for the next command.
     pub runtime: PathBuf,
 }
 
@@ -54,22 +85,56 @@ impl Store {
             .map(Path::to_owned)
             .or_else(|| var("MINIRUN_ROOT"))
             .or_else(|| var("XDG_DATA_HOME").map(|d| d.join("minirun")))
-            .or_else(|| var("HOME").map(|d| d.join(".local/share/minirun")))
+            .or_else(|| var("HOME").or_else(home).map(|d| d.join(".local/share/minirun")))
             .ok_or(StoreError::NoHome)?;
         let root = std::path::absolute(&root).on("open", &root)?;
-        // Set for a process that went on inside the user namespace, where its uid is another.
-        let runtime = match var("MINIRUN_RUNTIME") {
-            Some(dir) => dir,
-            None => runtime_dir()?.join(short_hash(&root)),
-        };
-        if !root.join("tmp").exists() {
-            make_private_dirs(&root)?;
+        let runtime = root.join(RUNTIME).join(boot());
+        let store = Self { root, runtime };
+        if !store.root.join(RESERVE).exists() {
+            make_private_dirs(&store.root)?;
             for part in PARTS {
-                make_dir(&root.join(part))?;
+                make_dir(&store.root.join(part))?;
             }
+            store.fill_reserve()?;
         }
-        make_private_dirs(&runtime)?;
-        Ok(Self { root, runtime })
+        store.close()?;
+        store.make_runtime()?;
+        Ok(store)
+    }
+
+    /// Lets nobody else in, also where the directory existed before: layers hold set-user-ID programs, and records secrets.
+    fn close(&self) -> Result<(), StoreError> {
+        if is_closed(&self.root) {
+            return Ok(());
+        }
+        let entries = fs::read_dir(&self.root).on("opendir", &self.root)?.flatten();
+        let is_ours = |name: &std::ffi::OsStr| PARTS.iter().chain(&OTHERS).any(|part| name == *part);
+        let all_ours = entries.into_iter().all(|entry| is_ours(&entry.file_name()));
+        // Somebody may have said `--root /home/me`: what is not ours is left as it is.
+        if all_ours {
+            return close(&self.root);
+        }
+        let parts = PARTS.iter().chain(&OTHERS).map(|part| self.root.join(part));
+        parts.filter(|part| part.is_dir() && !is_closed(part)).try_for_each(|part| close(&part))
+    }
+
+    fn make_runtime(&self) -> Result<(), SysError> {
+        if self.runtime.is_dir() {
+            return Ok(());
+        }
+        let all = self.root.join(RUNTIME);
+        // Whatever else has this name, and what earlier boots left.
+        if !all.is_dir() {
+            let _ = fs::remove_file(&all);
+        }
+        for entry in fs::read_dir(&all).into_iter().flatten().flatten() {
+            let _ = remove_tree(&entry.path());
+        }
+        match make_private_dirs(&self.runtime) {
+            // Whoever removes something must be able to on a full disk, too; nothing runs since this boot.
+            Err(full) if full.is_full() => Ok(()),
+            other => other,
+        }
     }
 
     /// Removes all of it part by part, never the directory as such: somebody may have said `--root /home/me`.
@@ -77,7 +142,6 @@ impl Store {
         for part in PARTS.iter().chain(&OTHERS) {
             remove_tree(&self.root.join(part))?;
         }
-        remove_tree(&self.runtime)?;
         // It goes too if nothing of anybody else's is in it.
         let _ = fs::remove_dir(&self.root);
         Ok(())
@@ -110,13 +174,46 @@ impl Store {
         loop {
             let path = self.root.join("tmp").join(random_hex(8));
             let lock = path.with_extension("lock");
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&lock).on("open", &lock)?;
+            let file = self.open_lock(&lock)?;
             file.lock().on("flock", &lock)?;
             // Between creation and lock a sweeper may have taken it for abandoned.
             if fs::metadata(&lock).is_ok_and(|m| m.nlink() == 1 && file.metadata().is_ok_and(|f| f.ino() == m.ino())) {
                 return Ok(Scratch { store: self.clone(), path, lock, _held: file });
             }
         }
+    }
+
+    /// Opens a lock file, made if missing: on a disk without inodes, from the reserve.
+    pub fn open_lock(&self, path: &Path) -> Result<File, SysError> {
+        match lock_file(path) {
+            Err(full) if full.is_full() => {
+                if (0..RESERVED).any(|number| rename_to_nothing(&self.reserved(number), path).is_ok()) {
+                    OWED.fetch_add(1, Ordering::Relaxed);
+                }
+                // Another process may have made it meanwhile.
+                lock_file(path).map_err(|error| if error.is_full() { full } else { error })
+            }
+            other => other,
+        }
+    }
+
+    /// Removes a lock file, or gives it back to the reserve.
+    pub fn retire_lock(&self, path: &Path) {
+        let owes = OWED.load(Ordering::Relaxed) > 0;
+        if owes && (0..RESERVED).any(|number| rename_to_nothing(path, &self.reserved(number)).is_ok()) {
+            OWED.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            let _ = remove_tree(path);
+        }
+    }
+
+    fn reserved(&self, number: usize) -> PathBuf {
+        self.root.join(RESERVE).join(number.to_string())
+    }
+
+    /// Fills the reserve with what a process that was killed did not give back.
+    pub fn fill_reserve(&self) -> Result<(), SysError> {
+        (0..RESERVED).map(|number| self.reserved(number)).try_for_each(|path| lock_file(&path).map(drop))
     }
 
     /// Removes what dead processes left under `tmp/`. Costs one `readdir` of a directory that is normally empty.
@@ -134,7 +231,7 @@ impl Store {
             let Ok(file) = File::open(&path) else { continue };
             if file.try_lock().is_ok() {
                 let _ = self.bury(&path.with_extension(""));
-                let _ = fs::remove_file(&path);
+                self.retire_lock(&path);
             }
         }
     }
@@ -160,9 +257,10 @@ impl Store {
             Belonging::Tree(path) => remove_tree(&self.path(path)),
             Belonging::Name { path, id } => {
                 let name = self.path(path);
-                let _lock = Lock::exclusive(&name.with_file_name(NAMES_LOCK))?;
-                // It may be another's by now.
-                if fs::read_to_string(&name).is_ok_and(|found| found == *id) { remove_tree(&name) } else { Ok(()) }
+                let _lock = Lock::from_reserve(self, &name.with_file_name(NAMES_LOCK))?;
+                // It may be another's by now; one that says no id is nobody's.
+                let is_anothers = |found: String| found.len() == id.len() && found != *id;
+                if fs::read_to_string(&name).is_ok_and(is_anothers) { Ok(()) } else { remove_tree(&name) }
             }
         }
     }
@@ -184,11 +282,32 @@ const LISTS: [&str; 2] = ["belongings.json", "volumes.json"];
 /// Guards the names in a directory.
 pub const NAMES_LOCK: &str = ".lock";
 
+/// Whether a list of belongings can be read, or is not there.
+pub fn lists_are_whole(thing: &Path) -> bool {
+    LISTS.iter().all(|list| match fs::read(thing.join(list)) {
+        Ok(text) => serde_json::from_slice::<Vec<Belonging>>(&text).is_ok(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    })
+}
+
 /// Notes what goes with a thing; `list` is one of two that can be taken back alone.
 pub fn note_belongings(thing: &Path, list: &str, belongings: &[Belonging]) -> Result<(), SysError> {
     debug_assert!(LISTS.contains(&list));
     write_quickly(&thing.join(list), &serde_json::to_vec(belongings).unwrap_or_default())
 }
+
+/// Tells once of a file that cannot be used, by a command that goes on without it.
+pub fn tell_damage(path: &Path, why: &dyn std::fmt::Display) {
+    static TOLD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let mut told = TOLD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if !told.iter().any(|other| other == path) {
+        eprintln!("note: {} is damaged ({why}); what mends it: {CHECK}", path.display());
+        told.push(path.to_owned());
+    }
+}
+
+/// What to type where a file of the store is damaged.
+pub const CHECK: &str = "minirun system check --repair";
 
 /// A directory being filled; nobody else sees it.
 pub struct Scratch {
@@ -227,7 +346,7 @@ impl Scratch {
     pub fn publish_quickly(&self, entry: &Path, target: &Path) -> Result<bool, StoreError> {
         match fs::rename(entry, target) {
             Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => Ok(false),
-            other => Ok(other.on("rename", target).map(|()| true)?),
+            other => Ok(or_over_directory(other, entry, target).on("rename", target).map(|()| true)?),
         }
     }
 }
@@ -235,7 +354,11 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = self.discard();
-        let _ = fs::remove_file(&self.lock);
+        self.store.retire_lock(&self.lock);
+        // A lock may have gone with the thing that it was in.
+        if OWED.load(Ordering::Relaxed) > 0 {
+            let _ = self.store.fill_reserve();
+        }
     }
 }
 
@@ -251,7 +374,15 @@ impl Lock {
 
     /// Waits for the lock file at `path`, created if missing.
     pub fn exclusive(path: &Path) -> Result<Self, SysError> {
-        let file = lock_file(path)?;
+        Self::of(lock_file(path)?, path)
+    }
+
+    /// [`Lock::exclusive`] that needs no inode.
+    pub fn from_reserve(store: &Store, path: &Path) -> Result<Self, SysError> {
+        Self::of(store.open_lock(path)?, path)
+    }
+
+    fn of(file: File, path: &Path) -> Result<Self, SysError> {
         file.lock().on("flock", path)?;
         Ok(Self(file))
     }
@@ -277,6 +408,23 @@ fn lock_file(path: &Path) -> Result<File, SysError> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path).on("open", path)
 }
 
+/// Where a file belongs, a directory is damage.
+fn or_over_directory(renamed: std::io::Result<()>, from: &Path, to: &Path) -> std::io::Result<()> {
+    match renamed {
+        Err(error) if error.raw_os_error() == Some(libc::EISDIR) => {
+            fs::remove_dir_all(to)?;
+            fs::rename(from, to)
+        }
+        other => other,
+    }
+}
+
+/// Renames a file to a name that nothing has.
+fn rename_to_nothing(from: &Path, to: &Path) -> Result<(), SysError> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).on("renameat2", to)
+}
+
 /// Replaces `path` in one step: temporary name, `fsync`, `rename`, `fsync` of the directory.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
     write_atomically(path, bytes, true)
@@ -295,7 +443,7 @@ fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<(), SysE
         if durable {
             file.sync_all().on("fsync", path)?;
         }
-        fs::rename(&temporary, path).on("rename", path)
+        or_over_directory(fs::rename(&temporary, path), &temporary, path).on("rename", path)
     })();
     if result.is_err() {
         let _ = fs::remove_file(&temporary);
@@ -358,24 +506,33 @@ pub fn random_hex(bytes: usize) -> String {
     buffer[..bytes].iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// `$XDG_RUNTIME_DIR/minirun`, `/run/user/UID/minirun`, or `/tmp/minirun-UID`.
-fn runtime_dir() -> Result<PathBuf, StoreError> {
-    let uid = rustix::process::getuid().as_raw();
-    if let Some(dir) = std::env::var_os("XDG_RUNTIME_DIR").filter(|v| !v.is_empty()) {
-        return Ok(PathBuf::from(dir).join("minirun"));
-    }
-    let session = PathBuf::from(format!("/run/user/{uid}"));
-    if fs::metadata(&session).is_ok_and(|m| m.uid() == uid) {
-        return Ok(session.join("minirun"));
-    }
-    let shared = PathBuf::from(format!("/tmp/minirun-{uid}"));
-    make_private_dirs(&shared)?;
-    // Anyone may make a name in /tmp: use it only if it is ours and closed to others.
-    let found = fs::symlink_metadata(&shared).on("stat", &shared)?;
-    if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
-        return Err(StoreError::Foreign { path: shared, owner: found.uid() });
-    }
-    Ok(shared)
+/// The home of this user's entry in `/etc/passwd`: a static binary must not load the host's NSS modules.
+fn home() -> Option<PathBuf> {
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    let mut entries = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let entry = entries.find(|fields| fields.get(2) == Some(&uid.as_str()))?;
+    entry.get(5).filter(|home| home.starts_with('/')).map(PathBuf::from)
+}
+
+/// A name for the time since the kernel started: process ids and sockets of an earlier one mean nothing.
+fn boot() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    if id.trim().is_empty() { "boot".into() } else { id.trim().into() }
+}
+
+/// Nobody but its owner can list it or change it; its group may at most pass through.
+fn is_closed(directory: &Path) -> bool {
+    fs::metadata(directory).is_ok_and(|found| found.mode() & 0o067 == 0)
+}
+
+fn close(directory: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    let closed = fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).on("chmod", directory);
+    closed.map_err(|source| {
+        let owner = fs::metadata(directory).map_or(0, |found| found.uid());
+        StoreError::Open { path: directory.to_owned(), owner, source }
+    })
 }
 
 fn make_private_dirs(path: &Path) -> Result<(), SysError> {
@@ -387,13 +544,4 @@ fn make_dir(path: &Path) -> Result<(), SysError> {
         Err(e) if e.raw_os_error() == Some(libc::EEXIST) => Ok(()),
         other => other.on("mkdir", path),
     }
-}
-
-/// FNV-1a: a short, stable name for a path; nothing secret hangs on it.
-fn short_hash(path: &Path) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for byte in path.as_os_str().as_encoded_bytes() {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    format!("{hash:016x}")
 }

@@ -1,9 +1,10 @@
-//! The one user namespace of a user: joined through a live monitor, else made; and going on inside it.
+//! The one user namespace of a store: joined through a live monitor, else made; and going on inside it.
 //!
-//! All containers of a user share one user namespace, since a namespace of a sibling could not be plugged into their
+//! All containers of a store share one user namespace, since a namespace of a sibling could not be plugged into their
 //! networks. Nothing keeps it alive but the monitors in it: each leaves a name in `userns/`, `PID-STARTTIME`, and whoever
 //! comes next joins through the first one that still lives, or makes a new namespace with the same map of ids.
 
+pub mod attempt;
 pub mod shift;
 
 use crate::diag::Diagnose;
@@ -74,6 +75,9 @@ pub struct IdRange {
     pub outside: u32,
     pub count: u32,
 }
+
+/// Every [`IdMap::kind`].
+const KINDS: [&str; 3] = ["subordinate range", "root", "single id"];
 
 /// How the ids of a container become ids of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -330,15 +334,18 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
     if !here {
         check_map(store, &map)?;
     }
-    let [registry, shifted] = registries(store);
-    let registry = if map.is_shifted() { shifted } else { registry };
-    fs::create_dir_all(&registry).on("mkdir", &registry)?;
+    let registry = registry(store, map.is_shifted());
     let executable = fs::read_link("/proc/self/exe").on("readlink", "/proc/self/exe")?;
     let program = File::open(&executable).on("open", &executable)?;
     let environment = environment(store, inside.socket);
 
     // Two that find no namespace must not make one each.
-    let lock = Lock::exclusive(&registry.with_extension("lock"))?;
+    let lock = fs::create_dir_all(&registry).on("mkdir", &registry);
+    let lock = match lock.and_then(|()| Lock::from_reserve(store, &registry.with_extension("lock"))) {
+        // Whoever removes something must be able to on a full disk, too.
+        Err(full) if full.is_full() && !inside.is_monitor => None,
+        other => Some(other?),
+    };
     let joined = match inside.beside {
         Some(pid) if !is_of_own_namespace(pid) => Some((pid, process::namespace(pid, "user")?)),
         _ if here => None,
@@ -364,7 +371,7 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
         map,
         mapping: Mapping::Done,
         registry: inside.is_monitor.then_some(registry),
-        lock: Some(lock),
+        lock,
         joined,
         here,
     };
@@ -373,12 +380,6 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
         spawning.mapping = spawning.map.begin(pid)?;
     }
     Ok(spawning)
-}
-
-/// Where the monitors that live leave their names: of the namespace for all that the caller does, and of root's containers
-/// with ids of their own.
-fn registries(store: &Store) -> [PathBuf; 2] {
-    ["userns", "userns-shifted"].map(|name| store.runtime.parent().unwrap_or(&store.runtime).join(name))
 }
 
 impl Spawning {
@@ -412,8 +413,7 @@ impl Spawning {
         }
         let pid = std::mem::take(&mut self.pid);
         if let Some(registry) = &self.registry {
-            let name = registry.join(format!("{pid}-{}", process::start_time(pid).unwrap_or_default()));
-            fs::write(&name, "").on("write", name)?;
+            register(registry, pid, process::start_time(pid).unwrap_or_default())?;
         }
         self.lock = None;
         Ok((
@@ -517,14 +517,13 @@ fn unwritable_copy(executable: &Path) -> Result<OwnedFd, SysError> {
 }
 
 fn environment(store: &Store, socket: Option<&OwnedFd>) -> Vec<CString> {
-    let own = ["MINIRUN_ROOT", "MINIRUN_RUNTIME", "MINIRUN_INSIDE", OUTSIDE_VARIABLE];
+    let own = ["MINIRUN_ROOT", "MINIRUN_INSIDE", OUTSIDE_VARIABLE];
     let socket = socket.and_then(|socket| fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).ok());
     let kept = std::env::vars_os().filter(|(name, _)| !own.iter().any(|o| name == o));
     let added = [
         (own[0].into(), store.root.clone().into_os_string()),
-        (own[1].into(), store.runtime.clone().into_os_string()),
-        (own[2].into(), fs::read_link("/proc/self/ns/user").unwrap_or_default().into_os_string()),
-        (own[3].into(), socket.unwrap_or_default().into_os_string()),
+        (own[1].into(), fs::read_link("/proc/self/ns/user").unwrap_or_default().into_os_string()),
+        (own[2].into(), socket.unwrap_or_default().into_os_string()),
     ];
     kept.chain(added)
         .filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok())
@@ -666,12 +665,31 @@ fn converse(socket: &OwnedFd, answer: &mut impl FnMut(&[u8]) -> Vec<u8>) -> bool
     !answer.is_empty() && socket::send(socket.as_fd(), &answer, &[]).is_ok()
 }
 
+/// Where the living monitors of a store have their names; those of root's containers with ids of their own, elsewhere.
+fn registry(store: &Store, is_shifted: bool) -> PathBuf {
+    store.runtime.join(if is_shifted { "userns-shifted" } else { "userns" })
+}
+
+fn register(registry: &Path, pid: i32, started: u64) -> Result<(), SysError> {
+    let name = registry.join(format!("{pid}-{started}"));
+    fs::write(&name, "").on("write", name)
+}
+
+/// Notes again a monitor whose name somebody has removed, so that others join its namespace.
+pub fn register_again(store: &Store, pid: i32, started: u64) -> Result<(), SysError> {
+    let map = parse_map(&fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap_or_default());
+    let is_shifted = is_above(store) && map.first().is_some_and(|range| range.outside != range.inside);
+    let registry = registry(store, is_shifted);
+    fs::create_dir_all(&registry).on("mkdir", &registry)?;
+    register(&registry, pid, started)
+}
+
 /// Forgets a monitor that ends.
 pub fn leave(store: &Store) {
     let pid = outer_pid();
     let name = format!("{pid}-{}", process::start_time(pid).unwrap_or_default());
-    for registry in registries(store) {
-        let _ = fs::remove_file(registry.join(&name));
+    for is_shifted in [false, true] {
+        let _ = fs::remove_file(registry(store, is_shifted).join(&name));
     }
 }
 
@@ -703,11 +721,14 @@ fn check_map(store: &Store, map: &IdMap) -> Result<(), UsernsError> {
     let text = format!("{}\n", map.kind());
     match fs::read_to_string(&path) {
         Ok(found) if found == text => Ok(()),
-        Ok(found) => {
+        Ok(found) if KINDS.contains(&found.trim_end()) => {
             Err(UsernsError::OtherMap { path: store.root.clone(), store: found.trim().into(), now: map.kind() })
         }
-        Err(_) => {
-            if map.is_single() {
+        found => {
+            // What is on disk says nothing of the map; who makes a store hardly ever changes.
+            if found.is_ok() || path.exists() {
+                crate::store::tell_damage(&path, &format!("it says now: {}", map.kind()));
+            } else if map.is_single() {
                 eprintln!(
                     "note: you have no subordinate ids, so files in containers all belong to you; their owners are kept on record \
                      (minirun doctor tells how to get a range)"

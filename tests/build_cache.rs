@@ -300,3 +300,24 @@ fn git_repositories_are_contexts() {
     finish(&mut command).ok();
     assert_eq!(sandbox.ok(&["run", "--rm", "--network", "none", "g", "cat", "/f"]), "committed\n");
 }
+
+#[test]
+fn a_step_done_again_with_another_result_gives_its_room_back() {
+    let sandbox = Sandbox::with_alpine();
+    let text = "FROM alpine AS help\nRUN echo $RANDOM$RANDOM$RANDOM >/x\nFROM alpine\n\
+                COPY --from=help /x /y\nRUN echo $RANDOM$RANDOM$RANDOM >/z\n";
+    sandbox.build(text, &[]);
+    let layers = sandbox.stored("layers").len();
+    for _ in 0..3 {
+        sandbox.build(text, &["--no-cache"]);
+        sandbox.ok(&["system", "check"]);
+    }
+    // The images before are without a name, and keep their own layers: two of three steps.
+    let images: Vec<String> = sandbox.ok(&["images", "-q"]).lines().map(str::to_owned).collect();
+    assert_eq!(sandbox.stored("layers").len(), layers + 3 * 2);
+    for id in images {
+        sandbox.ok(&["rmi", "-f", &id]);
+    }
+    sandbox.ok(&["builder", "prune", "-f"]);
+    assert_eq!(sandbox.stored("layers"), [""; 0]);
+}

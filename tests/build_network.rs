@@ -46,7 +46,8 @@ fn what_a_run_fetches_comes_by_the_way_out() {
     let at = server.local_addr().unwrap();
     let served = std::thread::spawn(move || {
         let (mut client, _) = server.accept().unwrap();
-        client.read(&mut [0; 1024]).unwrap();
+        let asked = client.read(&mut [0; 1024]).unwrap();
+        assert!(asked > 0);
         client.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\nfetched").unwrap();
     });
     sandbox.build(&format!("FROM alpine\nRUN wget -qO /page http://{at}/page\n"), &["-t", "built"]);

@@ -75,3 +75,64 @@ fn fuse_overlayfs_takes_the_kernels_place_and_commit_still_works() {
     }
     assert_eq!(output.stderr.matches("fuse-overlayfs does").count(), 1, "{}", output.streams());
 }
+
+#[test]
+fn an_image_without_layers_runs_and_changes_nothing_for_others() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.build("FROM scratch\nCMD [\"/program\"]\n", &["-t", "empty"]);
+    let said = sandbox.fails(127, &["run", "--name", "nothing", "--network", "none", "empty"]);
+    assert!(!said.contains("overlay"), "{said}");
+    // A kernel's overlay gives the container what is mounted into it, and tells its changes.
+    let busybox = "/bin/busybox:/busybox:ro";
+    if std::path::Path::new("/bin/busybox").exists() {
+        let words =
+            ["run", "--name", "writer", "--network", "none", "-v", busybox, "empty", "/busybox", "touch", "/made"];
+        sandbox.ok(&words);
+        assert_eq!(sandbox.ok(&["diff", "writer"]), "A /made\n");
+        sandbox.ok(&["commit", "writer", "made"]);
+    }
+    assert!(!sandbox.root().join("layering").exists());
+    sandbox.ok(&["run", "--name", "changed", "--network", "none", "alpine", "touch", "/made"]);
+    assert_eq!(sandbox.ok(&["diff", "changed"]), "A /made\n");
+}
+
+#[test]
+fn what_is_remembered_of_the_kernel_is_taken_back_when_it_can() {
+    let sandbox = Sandbox::with_alpine();
+    let remembered = sandbox.root().join("layering");
+    let run = || sandbox.ok(&["run", "--rm", "--network", "none", "alpine", "cat", "/proc/mounts"]);
+    // Of another boot: tried again by the first start.
+    std::fs::write(&remembered, "copy").unwrap();
+    assert!(run().contains(" / overlay "));
+    assert!(!remembered.exists());
+    // Of this one: doctor tries, and says so.
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    std::fs::write(&remembered, format!("copy {}", boot.trim())).unwrap();
+    sandbox.ok(&["create", "--name", "copied", "--network", "none", "alpine", "sh", "-c", "echo x >>/x; wc -l </x"]);
+    assert_eq!(sandbox.ok(&["start", "-a", "copied"]), "1\n");
+    let said = sandbox.run(&["doctor"]).stdout;
+    assert!(said.contains("is forgotten"), "{said}");
+    assert!(!remembered.exists());
+    assert!(run().contains(" / overlay "));
+    // A container keeps what it wrote, wherever that lies.
+    assert_eq!(sandbox.ok(&["start", "-a", "copied"]), "2\n");
+}
+
+#[test]
+fn what_an_outer_container_forbids_is_said_as_doctor_says_it() {
+    let sandbox = Sandbox::new();
+    // As Docker leaves /proc to a container that may do everything else.
+    let script = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys || exit 99
+        \"$MINIRUN\" import \"$0\" alpine >/dev/null
+        \"$MINIRUN\" run --rm --network none alpine true; echo \"ended $?\"; \"$MINIRUN\" doctor";
+    let mut command = sandbox.other("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).env("MINIRUN", Sandbox::binary());
+    command.env("MINIRUN_ROOT", sandbox.file("inner"));
+    command.args([alpine_tar().to_str().unwrap()]);
+    let output = finish(&mut command);
+    assert!(output.stdout.contains("ended 125"), "{}", output.streams());
+    for line in ["net.ipv4.ping_group_range", "cannot mount proc on /proc", "systempaths=unconfined"] {
+        assert!(output.stderr.contains(line), "{line}: {}", output.streams());
+    }
+    assert!(output.stdout.contains("systempaths=unconfined"), "{}", output.streams());
+}

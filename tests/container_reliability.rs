@@ -6,6 +6,7 @@ use common::{Output, Sandbox, User, finish, require, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -121,7 +122,8 @@ fn assert_nothing_left(sandbox: &Sandbox) {
     }
     let layers: Vec<String> = sandbox.stored("layers").into_iter().filter(|n| !n.contains('.')).collect();
     assert!(layers.is_empty(), "layers of nobody: {layers:?}");
-    let registered = fs::read_dir(sandbox.runtime().join("minirun/userns")).unwrap().count();
+    let boots = fs::read_dir(sandbox.root().join("run")).unwrap().flatten();
+    let registered = boots.filter_map(|boot| fs::read_dir(boot.path().join("userns")).ok()).flatten().count();
     assert_eq!(registered, 0, "a user namespace's keeper was not struck off");
 }
 
@@ -566,7 +568,7 @@ struct Small(PathBuf);
 impl Small {
     fn mount(path: &Path, megabytes: u32) -> Self {
         fs::create_dir(path).unwrap();
-        let options = format!("size={megabytes}m,mode=700");
+        let options = format!("size={megabytes}m,nr_inodes=6000,mode=700");
         nix::mount::mount(Some("small"), path, Some("tmpfs"), nix::mount::MsFlags::empty(), Some(options.as_str()))
             .unwrap();
         Self(path.to_owned())
@@ -667,6 +669,100 @@ fn a_full_disk_is_said_and_leaves_the_store_as_it_was() {
 }
 
 #[test]
+fn log_lines_that_find_no_room_are_counted() {
+    require!(common::Need::As(User::Root));
+    let sandbox = Sandbox::new();
+    let small = Small::mount(&sandbox.file("small"), 40);
+    let store = sandbox.file("small/store");
+    let on_small = |words: &[&str]| -> Output { finish(sandbox.command(words).env("MINIRUN_ROOT", &store)) };
+    on_small(&["import", "-c", "CMD [\"sh\"]", common::alpine_tar().to_str().unwrap(), "alpine"]).ok();
+    let script = "i=0; while read line; do i=$((i+1)); echo line $i; done";
+    let mut talker =
+        sandbox.command(&["run", "-i", "--name", "talks", "--network", "none", "alpine", "sh", "-c", script]);
+    let mut talker = talker.env("MINIRUN_ROOT", &store).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, mut stdout) = (talker.stdin.take().unwrap(), BufReader::new(talker.stdout.take().unwrap()));
+    let mut say = |lines: usize| {
+        stdin.write_all("x\n".repeat(lines).as_bytes()).unwrap();
+        for _ in 0..lines {
+            stdout.read_line(&mut String::new()).unwrap();
+        }
+    };
+    say(10);
+    small.fill(0);
+    say(500);
+    // Told while it lasts.
+    let told = || on_small(&["logs", "talks"]).stderr;
+    wait_until("the loss is told", || told().contains("lines found no room on the disk"));
+    say(500);
+    small.empty();
+    say(10);
+    wait_until("there is room again", || on_small(&["logs", "talks"]).stdout.contains("line 1020\n"));
+    drop(stdin);
+    talker.wait().unwrap();
+    let logs = on_small(&["logs", "talks"]);
+    let kept = logs.stdout.lines().filter(|line| line.starts_with("line ")).count();
+    let count = |line: &str| line.strip_prefix("minirun: ")?.split(' ').next()?.parse::<usize>().ok();
+    let lost: Vec<usize> = logs.stderr.lines().filter_map(count).collect();
+    assert!(
+        !lost.is_empty() && lost.iter().sum::<usize>() + kept == 1020,
+        "{kept} kept, {lost:?} lost\n{}",
+        logs.stderr
+    );
+    on_small(&["system", "reset", "--force"]).ok();
+}
+
+#[test]
+fn whoever_frees_something_needs_no_inode() {
+    require!(common::Need::As(User::Root));
+    let sandbox = Sandbox::new();
+    let _small = Small::mount(&sandbox.file("small"), 60);
+    let store = sandbox.file("small/store");
+    let on_small = |words: &[&str]| -> Output { finish(sandbox.command(words).env("MINIRUN_ROOT", &store)) };
+    on_small(&["import", "-c", "CMD [\"sh\"]", common::alpine_tar().to_str().unwrap(), "alpine"]).ok();
+    for name in ["once", "twice"] {
+        let archive = archive(&sandbox, name.len());
+        on_small(&["import", archive.to_str().unwrap(), name]).ok();
+    }
+    fs::create_dir(sandbox.file("context")).unwrap();
+    let dockerfile = "FROM alpine AS help\nRUN echo x >/x\nFROM alpine\nCOPY --from=help /x /y\n";
+    fs::write(sandbox.file("context/Dockerfile"), dockerfile).unwrap();
+    on_small(&["build", "--network", "none", "-t", "built", "context"]).ok();
+    on_small(&["create", "--name", "never", "-v", "/cache", "alpine", "true"]).ok();
+    on_small(&["run", "-d", "--name", "lives", "--network", "none", "alpine", "sleep", "600"]).ok();
+    on_small(&["run", "--name", "ended", "--network", "none", "alpine", "true"]).ok();
+
+    // All inodes are used up, and again after each command: nobody lives on what another has freed.
+    let fill = || {
+        let directory = sandbox.file("small/inodes");
+        let _ = fs::create_dir(&directory);
+        let name = |number: u32| directory.join(number.to_string());
+        let mut number = fs::read_dir(&directory).map_or(0, Iterator::count) as u32;
+        while File::create(name(number)).is_ok() {
+            number += 1;
+        }
+    };
+    for words in [
+        &["rm", "-v", "never"][..],
+        &["rm", "ended"],
+        &["rm", "-f", "lives"],
+        &["rmi", "built"],
+        &["builder", "prune", "-f"],
+        &["rmi", "once"],
+        &["rmi", "-f", "twice", "alpine"],
+    ] {
+        fill();
+        let output = on_small(words);
+        assert_eq!(output.code, 0, "{words:?}\n{}", output.streams());
+    }
+    for part in ["images", "names", "layers", "containers", "container-names", "volumes", "tmp", "pending"] {
+        let left: Vec<_> = fs::read_dir(store.join(part)).unwrap().flatten().map(|e| e.path()).collect();
+        assert!(left.iter().all(|path| path.ends_with(".lock")), "{left:?}");
+    }
+    assert_eq!(fs::read_dir(store.join("reserve")).unwrap().count(), 12, "the reserve was not given back");
+    on_small(&["system", "reset", "--force"]).ok();
+}
+
+#[test]
 fn a_damaged_record_is_told_and_can_be_removed() {
     let sandbox = Sandbox::with_alpine();
     let id = sandbox.ok(&["create", "--name", "broken", "--network", "none", "alpine", "true"]).trim_end().to_owned();
@@ -691,4 +787,97 @@ fn moments_can_be_had_again() {
     };
     assert_eq!(rolled(7), rolled(7));
     assert_ne!(rolled(7), rolled(9));
+}
+
+#[test]
+fn a_running_container_is_found_whatever_the_session_has_left_of_it() {
+    let sandbox = Sandbox::with_alpine();
+    let elsewhere = |words: &[&str]| finish(sandbox.command(words).env("XDG_RUNTIME_DIR", sandbox.file("other")));
+    // Another session, or one that has ended.
+    sandbox.sleeper("web");
+    assert_eq!(elsewhere(&["exec", "web", "echo", "here"]).ok(), "here\n");
+    assert!(elsewhere(&["ps"]).ok().contains("web"));
+    fs::remove_dir_all(sandbox.runtime()).unwrap();
+    fs::create_dir(sandbox.runtime()).unwrap();
+    assert_eq!(sandbox.ok(&["exec", "web", "echo", "here"]), "here\n");
+    // Its socket itself is gone.
+    let lose = || fs::remove_dir_all(sandbox.root().join("run")).unwrap();
+    for words in [&["ps"][..], &["exec", "web", "echo", "web"], &["top", "web"], &["commit", "web", "saved"]] {
+        lose();
+        let said = sandbox.ok(words);
+        assert!(said.contains("web") || said.contains("sleep") || words[0] == "commit", "{words:?}: {said}");
+    }
+    lose();
+    sandbox.ok(&["stop", "-t", "0", "web"]);
+    assert!(!sandbox.ok(&["ps"]).contains("web"));
+    sandbox.ok(&["start", "web"]);
+    lose();
+    sandbox.ok(&["kill", "web"]);
+    sandbox.wait_for_status("web", "exited");
+    sandbox.ok(&["start", "web"]);
+    lose();
+    sandbox.ok(&["rm", "-f", "web"]);
+    sandbox.sleeper("web");
+    lose();
+    sandbox.ok(&["system", "reset", "--force"]);
+    wait_until("the container is gone", || sandbox.left_behind().is_empty());
+}
+
+/// What `system df` says altogether, and what `du` says of the store.
+fn df_and_du(sandbox: &Sandbox) -> (u64, u64) {
+    let shares: serde_json::Value = serde_json::from_str(&sandbox.ok(&["system", "df", "--json"])).expect("JSON");
+    let df = shares.as_array().unwrap().iter().map(|share| share["size"].as_u64().unwrap()).sum();
+    let du = sandbox.run_other("du", &["--summarize", "--block-size=1", sandbox.root().to_str().unwrap()]).stdout;
+    (df, du.split_whitespace().next().unwrap().parse().unwrap())
+}
+
+/// `MINIRUN_KILLS` says how often, thirty times else.
+#[test]
+fn after_kills_at_any_moment_of_anything_nothing_is_leaked() {
+    let sandbox = Sandbox::with_alpine();
+    let mut dice = Dice::new();
+    sandbox.put("file", "one\n");
+    let text = "FROM alpine AS help\nARG A\nRUN echo $RANDOM$RANDOM$A >/x\nFROM alpine\nARG A\nCOPY file /\nCOPY --from=help /x /y\n\
+                RUN echo $RANDOM$A >/z\n";
+    sandbox.put("Dockerfile", text);
+    let tar = common::alpine_tar().to_str().unwrap().to_owned();
+    let small = archive(&sandbox, 1).to_str().unwrap().to_owned();
+    let rounds = std::env::var("MINIRUN_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(30);
+    for round in 0..rounds {
+        let argument = format!("A={}", dice.below(3));
+        let name = format!("c{}", dice.below(3));
+        let tag = format!("t{}", dice.below(3));
+        let words: Vec<&str> = match dice.below(13) {
+            0..=3 => vec!["build", "-t", &tag, "--network", "none", "--build-arg", &argument, "context"],
+            4 | 5 => vec!["build", "-t", &tag, "--network", "none", "--no-cache", "context"],
+            6 => vec!["run", "--rm", "--network", "none", "alpine", "touch", "/x"],
+            7 => vec!["run", "-d", "--name", &name, "--network", "none", "alpine", "sleep", "600"],
+            8 => vec!["commit", &name, &tag],
+            9 => vec!["rm", "-f", &name],
+            10 => vec!["rmi", "-f", &tag],
+            11 => vec!["builder", "prune", "-f"],
+            _ => vec!["import", if dice.below(2) == 0 { &small } else { &tar }, &tag],
+        };
+        if dice.below(5) == 0 {
+            let output = sandbox.run(&words);
+            assert!(
+                output.code <= 127 && !output.stderr.contains("panicked"),
+                "round {round}: {words:?}\n{}",
+                output.streams()
+            );
+        } else {
+            let moment = dice.moment(Duration::from_millis(if words[0] == "build" { 600 } else { 150 }));
+            kill_after(start(&mut sandbox.command(&words)), moment);
+        }
+    }
+    // What was killed inside the user namespace is swept by who is there; till then du may not look into it.
+    sandbox.ok(&["build", "-t", "last", "--network", "none", "--no-cache", "context"]);
+    let near = |(df, du): (u64, u64)| df.abs_diff(du) <= 8192;
+    wait_until("df says what du says", || near(df_and_du(&sandbox)));
+    // Nothing but what a user removes anyway is needed.
+    sandbox.ok(&["builder", "prune", "-f"]);
+    assert_nothing_left(&sandbox);
+    sandbox.ok(&["system", "check"]);
+    let (df, du) = df_and_du(&sandbox);
+    assert!(df.abs_diff(du) <= 8192 && du < 200_000, "df says {df}, du says {du} of an empty store");
 }

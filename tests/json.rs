@@ -101,6 +101,10 @@ fn what_is_printed_is_documented() {
     check("minirun why", &printed(&sandbox, &["why", "--json", "runs"]));
     check("minirun doctor", &printed(&sandbox, &["doctor", "--json"]));
     check("minirun system df", &printed(&sandbox, &["system", "df", "--json"]));
+    check("minirun system check", &printed(&sandbox, &["system", "check", "--json"]));
+    fs::write(sandbox.root().join("names/broken"), "").unwrap();
+    let damaged = sandbox.run(&["system", "check", "--json"]).stdout;
+    check("minirun system check", &serde_json::from_str(&damaged).unwrap());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A module imports only from those in later rows; those in one row do not know each other.
 const LAYERS: &[&[&str]] = &[
     &["cli"],
-    &["explain"],
+    &["explain", "check"],
     &["build"],
     &["container", "registry"],
     &["image", "network"],

@@ -5,6 +5,8 @@ mod common;
 use common::{Sandbox, wait_until};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 fn shares(sandbox: &Sandbox) -> Vec<Value> {
     let said: Value = serde_json::from_str(&sandbox.ok(&["system", "df", "--json"])).expect("JSON");
@@ -78,6 +80,45 @@ fn reset_removes_everything_damaged_or_running() {
     sandbox.ok(&["system", "reset", "--force"]);
     assert!(!sandbox.root().exists());
     wait_until("both containers are gone", || sandbox.left_behind().is_empty());
+}
+
+#[test]
+fn nobody_else_enters_a_store() {
+    let sandbox = Sandbox::new();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let open_up = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(sandbox.root()).unwrap();
+    open_up(&sandbox.root());
+    sandbox.ok(&["images"]);
+    assert_eq!(mode(&sandbox.root()), 0o700);
+    // Whoever opens it afterwards is told by the next command that it stays closed.
+    open_up(&sandbox.root());
+    sandbox.ok(&["images"]);
+    assert_eq!(mode(&sandbox.root()), 0o700);
+    // Where other things lie beside it, they stay as they are, and every part is closed.
+    let letter = sandbox.root().join("letter");
+    fs::write(&letter, "dear").unwrap();
+    open_up(&sandbox.root());
+    open_up(&sandbox.root().join("layers"));
+    sandbox.ok(&["images"]);
+    assert_eq!(mode(&sandbox.root()), 0o755);
+    for entry in fs::read_dir(sandbox.root()).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
+        assert_eq!(mode(&entry.path()), 0o700, "{entry:?}");
+    }
+    fs::remove_file(letter).unwrap();
+}
+
+#[test]
+fn without_variables_the_home_is_that_of_the_user_database() {
+    let sandbox = Sandbox::new();
+    let home = sandbox.file("home of passwd");
+    fs::create_dir(&home).unwrap();
+    fs::write(sandbox.file("passwd"), format!("root:x:0:0::{}:/bin/sh\n", home.display())).unwrap();
+    let script =
+        "mount --bind passwd /etc/passwd && env -i \"$0\" ps && env -i \"$0\" info && env -i \"$0\" system reset -f";
+    let words = ["--user", "--map-root-user", "--mount", "sh", "-c", script, &Sandbox::binary()];
+    let said = sandbox.run_other("unshare", &words).ok();
+    assert!(said.contains(&format!("Root:             {}/.local/share/minirun\n", home.display())), "{said}");
 }
 
 #[test]

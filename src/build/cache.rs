@@ -13,10 +13,11 @@
 
 use crate::image::digest::Digest;
 use crate::image::usage::blocks;
-use crate::image::{ImageError, layer};
-use crate::store::{self, Store};
+use crate::image::{self, Image, ImageError, claim, layer};
+use crate::store::{self, Lock, Store};
 use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,13 +78,15 @@ pub struct Cache {
     project: PathBuf,
     last: Option<Last>,
     now: Last,
+    /// Layers of steps that were done again with another result.
+    superseded: RefCell<Vec<(Digest, Digest)>>,
 }
 
 impl Cache {
     pub fn of(store: &Store, project: &Digest) -> Self {
         let directory = store.path(DIRECTORY);
         let project = directory.join("last").join(format!("{}.json", project.hex()));
-        Self { directory, project, last: None, now: Last::default() }
+        Self { directory, project, last: None, now: Last::default(), superseded: RefCell::default() }
     }
 
     fn entry(&self, key: &Digest) -> PathBuf {
@@ -118,7 +121,7 @@ impl Cache {
         let path = self.entry(key);
         let Ok(text) = fs::read(path.join("result.json")) else { return Ok(None) };
         let Ok(outcome) = serde_json::from_slice::<Outcome>(&text) else { return Ok(None) };
-        if layer::info(store, &outcome.diff_id)?.is_none() {
+        if !layer::is_here(store, &outcome.diff_id) {
             return Ok(None);
         }
         touch(&path);
@@ -139,8 +142,25 @@ impl Cache {
     pub fn record(&self, key: &Digest, inputs: &Inputs, outcome: &Outcome) -> Result<(), SysError> {
         let path = self.entry(key);
         fs::create_dir_all(&path).on("mkdir", &path)?;
+        if let Some(before) = outcome_at(&path).filter(|before| before.diff_id != outcome.diff_id) {
+            self.superseded.borrow_mut().push((*key, before.diff_id));
+        }
         store::write_quickly(&path.join("inputs.json"), &serde_json::to_vec(inputs).unwrap_or_default())?;
         store::write_quickly(&path.join("result.json"), &serde_json::to_vec(outcome).unwrap_or_default())
+    }
+
+    /// The room of layers that this build has made anew; `lock`: what keeps others from taking away what this build uses.
+    pub fn give_back(&self, store: &Store, lock: Lock) -> Result<(), ImageError> {
+        let superseded = self.superseded.take();
+        drop(lock);
+        // Another build may stand on one of them. Then the last of them leaves it to `builder prune`, or the next day.
+        let alone = if superseded.is_empty() { None } else { Lock::attempt(&lock_path(store))? };
+        if alone.is_some() {
+            for (key, layer) in superseded.iter().filter(|(key, layer)| !holds(store, key, layer)) {
+                let_go(store, key, layer)?;
+            }
+        }
+        Ok(())
     }
 
     /// At the end of a build.
@@ -254,6 +274,59 @@ fn outcome_at(path: &Path) -> Option<Outcome> {
     serde_json::from_slice(&fs::read(path.join("result.json")).ok()?).ok()
 }
 
+/// Held by every build that does something.
+pub fn lock(store: &Store) -> Result<Lock, SysError> {
+    Lock::shared(&lock_path(store))
+}
+
+fn lock_path(store: &Store) -> PathBuf {
+    store.path(DIRECTORY).join("lock")
+}
+
+/// Layers, and users of them that are neither an image which has it nor an entry which made it.
+pub fn strays(store: &Store) -> Result<Vec<(Digest, Digest)>, ImageError> {
+    let layers = store.path("layers");
+    let mut strays = Vec::new();
+    for entry in fs::read_dir(&layers).on("opendir", &layers)?.flatten() {
+        let Ok(Some(info)) = layer::info_at(&entry.path()) else { continue };
+        for user in fs::read_dir(entry.path().join("images")).into_iter().flatten().flatten() {
+            let Some(user) = user.file_name().to_str().and_then(Digest::from_hex) else { continue };
+            // An image that cannot be opened may well use it.
+            let is_image = image::directory(store, &user).exists()
+                && Image::open(store, &user)
+                    .map_or(true, |image| image.is_some_and(|i| i.layers.contains(&info.diff_id)));
+            if !is_image && !holds(store, &user, &info.diff_id) && !claim::is_held(store, &user) {
+                strays.push((info.diff_id, user));
+            }
+        }
+    }
+    Ok(strays)
+}
+
+/// The layers that entries tell of.
+pub fn layers(store: &Store) -> Vec<Digest> {
+    entries(store).iter().filter_map(|(_, path)| Some(outcome_at(path)?.diff_id)).collect()
+}
+
+/// Whether an entry holds the layer.
+pub fn holds(store: &Store, key: &Digest, layer: &Digest) -> bool {
+    outcome_at(&store.path(DIRECTORY).join("steps").join(key.hex())).is_some_and(|outcome| outcome.diff_id == *layer)
+}
+
+/// Why an entry is of no use.
+pub fn damage(path: &Path) -> Option<String> {
+    let is_key = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| Digest::from_hex(name).is_some());
+    let reads = |file: &str, parse: fn(&[u8]) -> Result<(), serde_json::Error>| {
+        let text = fs::read(path.join(file)).map_err(|error| format!("{file}: {error}"));
+        text.and_then(|text| parse(&text).map_err(|error| format!("{file}: {error}"))).err()
+    };
+    if !is_key || !path.is_dir() {
+        return Some("is no step of a build".into());
+    }
+    reads("result.json", |text| serde_json::from_slice::<Outcome>(text).map(drop))
+        .or_else(|| reads("inputs.json", |text| serde_json::from_slice::<Inputs>(text).map(drop)))
+}
+
 pub fn usage(store: &Store) -> Result<Usage, SysError> {
     let mut usage = Usage { entries: 0, size: blocks(&store.path(DIRECTORY))?, layers: 0 };
     let all = entries(store);
@@ -278,7 +351,7 @@ pub fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), ImageErr
     for (key, path) in entries(store) {
         let outcome = outcome_at(&path);
         let is_dead = match &outcome {
-            Some(outcome) => layer::info(store, &outcome.diff_id)?.is_none(),
+            Some(outcome) => !layer::is_here(store, &outcome.diff_id),
             None => true,
         };
         // An entry is there a moment before its layer is.
@@ -290,6 +363,12 @@ pub fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), ImageErr
             let_go(store, &key, &outcome.diff_id)?;
         }
         store::remove_tree(&path)?;
+    }
+    // Those of builds that were killed, or that others stood on. While one goes on, its layers have no image yet.
+    if let Ok(Some(_alone)) = Lock::attempt(&lock_path(store)) {
+        for (layer, user) in strays(store)? {
+            layer::release(store, &layer, &user)?;
+        }
     }
     for part in ["last", "memo", "mounts"] {
         let directory = store.path(DIRECTORY).join(part);

@@ -279,7 +279,8 @@ impl Builder<'_> {
             Layering::Copy => Ok(overlay.tree_by_copy()?),
             Layering::Kernel => match overlay.tree() {
                 Err(error) if error.errno != libc::ENOSPC && error.errno != libc::ENOENT => {
-                    self.room()?.layering = Layering::instead(self.store)?;
+                    let Some(layering) = Layering::instead(self.store)? else { return Err(error.into()) };
+                    self.room()?.layering = layering;
                     self.tree_of(overlay)
                 }
                 other => Ok(other?),

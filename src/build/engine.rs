@@ -544,10 +544,14 @@ impl Builder<'_> {
             Made { directory, alone: false, leave_out: Vec::new(), inputs, row: prepared.row.clone(), reason, begun };
         let running = match run::start(self, number, &prepared, made, &mut locks) {
             // The first container of this store finds out.
-            Err((StepError::Launch(LaunchError::Step { source, .. }), made)) if source.no_overlay => {
-                let layering = Layering::instead(self.store)?;
-                self.room()?.layering = layering;
-                run::start(self, number, &prepared, *made, &mut locks)
+            Err((StepError::Launch(LaunchError::Step { source, what }), made)) if source.no_overlay => {
+                match Layering::instead(self.store)? {
+                    Some(layering) => {
+                        self.room()?.layering = layering;
+                        run::start(self, number, &prepared, *made, &mut locks)
+                    }
+                    None => Err((StepError::Launch(LaunchError::Step { source, what }), made)),
+                }
             }
             other => other,
         };
@@ -621,7 +625,11 @@ impl Builder<'_> {
             store_directory(&self.store.path(cache::DIRECTORY).join("memo"))?;
             self.memo.save()
         })?;
-        Ok(self.cache.save()?)
+        self.cache.save()?;
+        if let Some(lock) = self.room.as_mut().and_then(|room| room.lock.take()) {
+            self.cache.give_back(self.store, lock)?;
+        }
+        Ok(())
     }
 
     /// The target's state as an image in the store.

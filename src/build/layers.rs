@@ -13,7 +13,7 @@ use crate::image::ingest::Ingested;
 use crate::image::owner::Owners;
 use crate::image::reduce::reduce;
 use crate::image::{self, Image, check_layers, claim, config, layer};
-use crate::store::{self, Belonging, Scratch, Store};
+use crate::store::{self, Belonging, Lock, Scratch, Store};
 use crate::sys::{On, SysError, process};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -34,6 +34,8 @@ pub(super) struct Room {
     pub owners: Owners,
     pub layering: Layering,
     pub signals: OwnedFd,
+    /// Let go of at the end.
+    pub lock: Option<Lock>,
     made: usize,
 }
 
@@ -138,6 +140,7 @@ impl Builder<'_> {
                 owners: Owners::here()?,
                 layering,
                 signals: process::signalfd(&SIGNALS)?,
+                lock: Some(cache::lock(self.store)?),
                 made: 0,
             });
         }

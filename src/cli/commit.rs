@@ -71,7 +71,7 @@ impl crate::diag::Diagnose for Copied {
 }
 
 fn with_overlay(container: &Container, context: &Context) -> Result<(), Copied> {
-    match Layering::of(&context.store) {
+    match Layering::of_container(&context.store, &container.directory) {
         Layering::Copy => Err(Copied(container.record.name.clone())),
         Layering::Kernel | Layering::Fuse => Ok(()),
     }

@@ -2,7 +2,7 @@
 
 use super::{Context, human};
 use crate::build;
-use crate::diag::{Diagnose, Failure};
+use crate::diag::{self, Diagnose, Failure};
 use crate::http;
 use crate::image::claim::ImageClaim;
 use crate::image::digest::Digest;
@@ -11,7 +11,7 @@ use crate::image::reference::Reference;
 use crate::image::remove::{Removed, remove};
 use crate::image::save::{Format, save_directory};
 use crate::image::{self, Image, ImageError, import, manifests, names};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::sys::On;
 use clap::{Args, Subcommand};
 use std::fs::File;
@@ -103,7 +103,12 @@ fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
     let mut listed = Vec::new();
     for row in rows {
         // One that was removed since is not there.
-        if let Some(image) = Image::open(store, &row.id)? {
+        let image = Image::open(store, &row.id).unwrap_or_else(|error| {
+            let path = image::directory(store, &row.id).join("config.json");
+            store::tell_damage(&path, &diag::why(&error));
+            None
+        });
+        if let Some(image) = image {
             let created = image.config().created().clone();
             listed.push((created.unwrap_or_default(), image.size(store)?, row));
         }

@@ -1,12 +1,15 @@
 //! All of minirun at once: system df, system reset, info, version.
 
+use super::registry::RegistryFlags;
 use super::{Context, human, json};
+use crate::check::{self, Outcome};
 use crate::container::record::Container;
 use crate::container::stop_all::{running, stop_all};
 use crate::diag::{Diagnose, Failure};
 use crate::explain::disk::{self, Kind, Share};
 use crate::image;
-use crate::store::{Store, StoreError};
+use crate::registry::credentials;
+use crate::store::{self, Store, StoreError};
 use crate::sys::{On, SysError};
 use crate::userns::{self, IdMap};
 use clap::{Args, Subcommand};
@@ -19,6 +22,8 @@ use std::path::Path;
 pub enum Command {
     /// Show what images, containers and volumes take on disk
     Df(DfArgs),
+    /// Find what is damaged in the store, or left by processes that were killed, and mend it
+    Check(CheckArgs),
     /// Remove every container, image and volume, damaged ones too
     Reset(ResetArgs),
     /// Show what minirun is and where it keeps things
@@ -30,6 +35,18 @@ pub struct DfArgs {
     /// Print JSON, sizes in bytes
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+pub struct CheckArgs {
+    /// Mend it: fetch again what came from a registry, make anew what can be derived, drop what nobody can use
+    #[arg(long)]
+    repair: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    registry: RegistryFlags,
 }
 
 #[derive(Args)]
@@ -67,6 +84,7 @@ impl Command {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Df(arguments) => df(&arguments, &context.store),
+            Self::Check(arguments) => check(&arguments, &context.store),
             Self::Reset(arguments) => reset(&arguments, &context.store),
             Self::Info => info(&context.store),
         }
@@ -115,6 +133,30 @@ fn df(arguments: &DfArgs, store: &Store) -> Result<u8, Failure> {
     rows.push(vec!["All".into(), String::new(), String::new(), all(|s| s.size), all(|s| s.reclaimable)]);
     print!("{}", human::table(&["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"], &rows));
     Ok(0)
+}
+
+fn check(arguments: &CheckArgs, store: &Store) -> Result<u8, Failure> {
+    userns::enter_and_answer(store, credentials::answer)?;
+    let findings = check::check(store, arguments.repair, &arguments.registry.settings())?;
+    let mended = findings.iter().filter(|finding| finding.outcome == Outcome::Mended).count();
+    if arguments.json {
+        json::print(&serde_json::json!({ "findings": findings }))?;
+    } else {
+        for finding in &findings {
+            let said = match finding.outcome {
+                Outcome::Mended => "mended",
+                Outcome::Mendable => "--repair would",
+                Outcome::Left => "not mended",
+            };
+            println!("{}: {}\n    {said}: {}", finding.path.display(), finding.damage, finding.repair);
+        }
+        match findings.len() {
+            0 => println!("Nothing is damaged."),
+            all if arguments.repair => println!("{all} damaged, {mended} mended."),
+            all => println!("{all} damaged; what mends them: {}", store::CHECK),
+        }
+    }
+    Ok(u8::from(mended < findings.len()))
 }
 
 fn reset(arguments: &ResetArgs, store: &Store) -> Result<u8, Failure> {

@@ -84,22 +84,7 @@ pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Deci
     }
     let config = image.config();
     let layers: Vec<String> = image.layer_dirs().iter().map(|d| d.to_string_lossy().into_owned()).collect();
-    let user = user(store, &request, config, &layers)?;
-    let capabilities = capability::choose(&request.cap_add, &request.cap_drop, request.privileged)?;
     let volumes = volumes(store, &request, config);
-
-    let directory = store.path("containers").join(&id);
-    let binds: Vec<_> = volumes.iter().map(|v| (v.source.clone(), v.target.clone(), v.read_only)).collect();
-    let facts = Facts {
-        id: &id,
-        directory: &directory.to_string_lossy(),
-        user: &user,
-        capabilities: &capabilities,
-        binds: &binds,
-        ids: &shift::ids(store, request.host_ids)?,
-        sets_apt: sets_apt(store, &layers),
-    };
-    let spec = spec::build(&request, config, &facts)?;
     request.name = Some(name.clone());
     let of_image = config.config().as_ref().and_then(|c| c.stop_signal().clone());
     request.stop_signal = request.stop_signal.or(of_image.filter(|signal| request::signal(signal).is_ok()));
@@ -113,7 +98,27 @@ pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Deci
         request,
         volumes,
     };
+    let spec = spec_of(store, image, &record)?;
     Ok(Decided { record, spec })
+}
+
+/// The specification that follows from what was decided.
+pub fn spec_of(store: &Store, image: &Image, record: &Record) -> Result<Spec, CreateError> {
+    let (request, config) = (&record.request, image.config());
+    let user = user(store, request, config, &record.layers)?;
+    let capabilities = capability::choose(&request.cap_add, &request.cap_drop, request.privileged)?;
+    let directory = store.path("containers").join(&record.id);
+    let binds: Vec<_> = record.volumes.iter().map(|v| (v.source.clone(), v.target.clone(), v.read_only)).collect();
+    let facts = Facts {
+        id: &record.id,
+        directory: &directory.to_string_lossy(),
+        user: &user,
+        capabilities: &capabilities,
+        binds: &binds,
+        ids: &shift::ids(store, request.host_ids)?,
+        sets_apt: sets_apt(store, &record.layers),
+    };
+    Ok(spec::build(request, config, &facts)?)
 }
 
 /// Makes the container.

@@ -67,6 +67,10 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         };
         return Err(ExecError::NotRunning { name: name.clone(), state });
     }
+    if !container.control().exists() {
+        // Its monitor has its name there too, by which the user namespace is found.
+        container.reach().map_err(LaunchError::from)?;
+    }
     let prepared = launch::prepare_beside(store, name, state.pid)?;
     let spec = container.spec().map_err(LaunchError::from)?;
     let mut process = spec.process().clone().unwrap_or_default();

@@ -199,12 +199,15 @@ pub fn start(
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
     let lock = container.lock()?;
-    let started = match attempt(store, container, &lock, prepared, Layering::of(store), listener) {
-        Err(LaunchError::Step { source, .. }) if source.no_overlay => {
-            let layering = Layering::instead(store)?;
-            let prepared = prepare(store, &container.record.name, IdMap::of_caller())?;
-            attempt(store, container, &lock, prepared, layering, listener)
-        }
+    let layering = Layering::of_container(store, &container.directory);
+    let started = match attempt(store, container, &lock, prepared, layering, listener) {
+        Err(LaunchError::Step { source, what }) if source.no_overlay => match Layering::instead(store)? {
+            Some(layering) => {
+                let prepared = prepare(store, &container.record.name, IdMap::of_caller())?;
+                attempt(store, container, &lock, prepared, layering, listener)
+            }
+            None => Err(LaunchError::Step { source, what }),
+        },
         other => other,
     };
     // A monitor that was killed is seen by whoever asks.
@@ -241,6 +244,11 @@ fn attempt(
     placed.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let group = placed.group.map(|g| g.to_string_lossy().into_owned());
     let mut plan = plan(store, &container.record, container.spec()?, &prepared.ids, group.clone(), layering)?;
+    let left_out: Vec<_> = container.spec()?.linux().iter().filter_map(|l| l.sysctl().as_ref()).flatten().collect();
+    if !left_out.is_empty() && !super::plan::can_set() {
+        let names: Vec<&str> = left_out.iter().map(|(name, _)| name.as_str()).collect();
+        eprintln!("note: /proc/sys is read-only here, so these stay as they are: {}", names.join(", "));
+    }
     let listeners = if request.network == Network::Private { ports::open(&request.ports)? } else { Vec::new() };
     // What an earlier monitor left when it was killed.
     let _ = crate::store::remove_tree(&container.runtime);

@@ -3,6 +3,7 @@
 use super::copy;
 use crate::store::{self, Store};
 use crate::sys::{On, SysError};
+use crate::userns::attempt::{Refusal, attempt, enter_namespaces};
 use rustix::fs::OFlags;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
@@ -18,7 +19,7 @@ use std::process::Command;
 /// What is laid over what to be a container's root.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Overlay {
-    /// Layers, the lowest first, relative to the store.
+    /// Layers, the lowest first, relative to the store. An image may have none: then the target is one, as it is empty.
     pub lower: Vec<String>,
     /// Empty: they are only looked at, and then there are two of them at least.
     pub upper: String,
@@ -76,7 +77,7 @@ impl Overlay {
     fn tree_by_parts(&self) -> Result<OwnedFd, SysError> {
         let context = on(fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC), "fsopen", "overlay")?;
         let set = |key: &str, value: &str| on(fsconfig_set_string(context.as_fd(), key, value), "fsconfig", value);
-        for layer in self.lower.iter().rev() {
+        for layer in self.lowers() {
             set("lowerdir+", layer)?;
         }
         if !self.upper.is_empty() {
@@ -88,6 +89,12 @@ impl Overlay {
         }
         on(fsconfig_create(context.as_fd()), "fsconfig", "overlay")?;
         on(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()), "fsmount", "overlay")
+    }
+
+    /// The highest first, and always one: the kernel lays nothing over nothing.
+    fn lowers(&self) -> impl Iterator<Item = &str> {
+        let none = self.lower.is_empty().then_some(self.target.as_str());
+        self.lower.iter().rev().map(String::as_str).chain(none)
     }
 
     /// mount(2) takes one page of options: relative names keep 127 layers below that.
@@ -109,7 +116,7 @@ impl Overlay {
     pub fn call(&self) -> String {
         format!(
             "fsopen(overlay) fsconfig({}upperdir={}, workdir={}, {}) fsmount() move_mount({})",
-            self.lower.iter().rev().map(|l| format!("lowerdir+={l}, ")).collect::<String>(),
+            self.lowers().map(|l| format!("lowerdir+={l}, ")).collect::<String>(),
             self.upper,
             self.work,
             self.flags().join(", "),
@@ -122,8 +129,7 @@ impl Overlay {
     }
 
     fn options(&self) -> String {
-        let lower: Vec<&str> = self.lower.iter().rev().map(String::as_str).collect();
-        let lower = format!("lowerdir={}", lower.join(":"));
+        let lower = format!("lowerdir={}", self.lowers().collect::<Vec<_>>().join(":"));
         if self.upper.is_empty() { lower } else { format!("{lower},upperdir={},workdir={}", self.upper, self.work) }
     }
 
@@ -176,22 +182,86 @@ pub enum Layering {
     Copy,
 }
 
+/// What is remembered of a host whose kernel gives no overlay: a word and the boot that it was found out in, since the next
+/// kernel may give one.
+const REMEMBERED: &str = "layering";
+
 impl Layering {
-    /// As it was found out when a container could not be started otherwise.
+    /// Of what is to be started in this store.
     pub fn of(store: &Store) -> Self {
-        match fs::read_to_string(store.path("layering")).as_deref() {
-            Ok("fuse") => Self::Fuse,
-            Ok("copy") => Self::Copy,
-            _ => Self::Kernel,
+        let Some((remembered, boot)) = Self::read(&store.path(REMEMBERED)) else { return Self::Kernel };
+        if boot == this_boot(store) {
+            return remembered;
+        }
+        match Self::probe(store) {
+            Some(Ok(())) => Self::take_back(store),
+            Some(Err(_)) => drop(remembered.remember(store)),
+            None => {}
+        }
+        Self::read(&store.path(REMEMBERED)).map_or(Self::Kernel, |(remembered, _)| remembered)
+    }
+
+    /// Of a container: it stays with what its files were written by.
+    pub fn of_container(store: &Store, directory: &Path) -> Self {
+        match Self::read(&directory.join(REMEMBERED)) {
+            Some((own, _)) => own,
+            None => Self::of(store),
         }
     }
 
-    /// What to do instead of an overlay that the kernel refused; said and remembered.
-    pub fn instead(store: &Store) -> Result<Self, SysError> {
+    /// What the store remembers; `None`: nothing, so the kernel's overlay is used.
+    pub fn remembered(store: &Store) -> Option<Self> {
+        Self::read(&store.path(REMEMBERED)).map(|(remembered, _)| remembered)
+    }
+
+    fn read(path: &Path) -> Option<(Self, String)> {
+        let text = fs::read_to_string(path).ok()?;
+        let (word, boot) = text.trim_end().split_once(' ').unwrap_or((text.trim_end(), ""));
+        let layering = match word {
+            "fuse" => Self::Fuse,
+            "copy" => Self::Copy,
+            _ => return None,
+        };
+        Some((layering, boot.to_owned()))
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Fuse => "fuse",
+            Self::Copy => "copy",
+        }
+    }
+
+    fn remember(self, store: &Store) -> Result<(), SysError> {
+        let text = format!("{} {}", self.word(), this_boot(store));
+        store::write_durably(&store.path(REMEMBERED), text.as_bytes())
+    }
+
+    /// Mounts an overlay in the store, in a user namespace of a child's own. `None`: it could not be tried.
+    pub fn probe(store: &Store) -> Option<Result<(), Refusal>> {
+        let scratch = store.scratch().ok()?;
+        Some(attempt(|| {
+            enter_namespaces(libc::CLONE_NEWNS)?;
+            std::env::set_current_dir(scratch.path()).on("chdir", scratch.path())?;
+            for part in ["lower", "upper", "work", "merged"] {
+                fs::create_dir(part).on("mkdir", part)?;
+            }
+            let part = |name: &str| name.to_owned();
+            let (upper, work, target) = (part("upper"), part("work"), part("merged"));
+            Overlay { lower: vec![part("lower")], upper, work, target, volatile: false }.mount()?;
+            fs::write("merged/file", "").on("write", "merged/file")
+        }))
+    }
+
+    /// What to do instead of an overlay that the kernel refused; said and remembered. `None`: the kernel gives overlays here,
+    /// so there is another reason why it refused that one.
+    pub fn instead(store: &Store) -> Result<Option<Self>, SysError> {
+        let Some(Err(_)) = Self::probe(store) else { return Ok(None) };
         let can_fuse = crate::userns::program(FUSE).is_some()
             && rustix::fs::access("/dev/fuse", rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK).is_ok();
-        let (layering, word) = if can_fuse { (Self::Fuse, "fuse") } else { (Self::Copy, "copy") };
-        store::write_durably(&store.path("layering"), word.as_bytes())?;
+        let layering = if can_fuse { Self::Fuse } else { Self::Copy };
+        layering.remember(store)?;
         let place = store.root.display();
         match layering {
             Self::Fuse => eprintln!("note: the kernel gives no overlay at {place}; {FUSE} does, more slowly"),
@@ -200,8 +270,28 @@ impl Layering {
                  the store elsewhere: minirun --root DIR …"
             ),
         }
-        Ok(layering)
+        Ok(Some(layering))
     }
+
+    /// Forgets it, as the kernel gives overlays now. Containers that there are stay with what wrote their files.
+    pub fn take_back(store: &Store) {
+        let path = store.path(REMEMBERED);
+        let Some((layering, _)) = Self::read(&path) else { return drop(store::remove_tree(&path)) };
+        for container in fs::read_dir(store.path("containers")).into_iter().flatten().flatten() {
+            let own = container.path().join(REMEMBERED);
+            let is_new =
+                ["rootfs", "upper"].iter().all(|part| store::is_empty(&container.path().join(part)).unwrap_or(false));
+            if !is_new && !own.exists() && store::write_quickly(&own, layering.word().as_bytes()).is_err() {
+                return;
+            }
+        }
+        let _ = store::remove_tree(&path);
+    }
+}
+
+/// A name for the time since the kernel started.
+fn this_boot(store: &Store) -> String {
+    store.runtime.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn attach(mount: &OwnedFd, target: &str) -> Result<(), SysError> {

@@ -33,13 +33,17 @@ pub struct Log {
     size: u64,
     options: LogOptions,
     partial: [Vec<u8>; 2],
+    /// Lines that found no room on the disk.
+    lost: u64,
+    /// Where in the file that is said.
+    notice: Option<u64>,
 }
 
 impl Log {
     pub fn append_to(path: PathBuf, options: LogOptions) -> Result<Self, SysError> {
         let file = OpenOptions::new().append(true).create(true).open(&path).on("open", &path)?;
         let size = file.metadata().on("fstat", &path)?.len();
-        let mut log = Self { path, file, size, options, partial: [Vec::new(), Vec::new()] };
+        let mut log = Self { path, file, size, options, partial: [Vec::new(), Vec::new()], lost: 0, notice: None };
         // A monitor that was killed may have left half an entry, which must not spoil the next one.
         let mut end = [b'\n'];
         let read = File::open(&log.path).and_then(|file| file.read_at(&mut end, size.saturating_sub(1)));
@@ -51,6 +55,9 @@ impl Log {
 
     /// Whole entries, as many into each file as fit. A full disk must not stop the container.
     fn write(&mut self, mut lines: &[u8]) {
+        if self.lost > 0 && self.notice.is_none() {
+            self.tell_loss();
+        }
         while !lines.is_empty() {
             let room = self.options.max_size.map_or(u64::MAX, |most| most.saturating_sub(self.size));
             let fitting = lines.len().min(usize::try_from(room).unwrap_or(usize::MAX));
@@ -64,10 +71,38 @@ impl Log {
             if self.file.write_all(&lines[..length]).is_err() {
                 // No half entry stays before the next one.
                 let _ = self.file.set_len(self.size);
-                return;
+                self.lost += lines.iter().copied().filter(|byte| is_newline(byte)).count() as u64;
+                return self.tell_loss();
             }
             self.size += length as u64;
+            if self.notice.take().is_some() {
+                self.lost = 0;
+            }
             lines = &lines[length..];
+        }
+    }
+
+    /// Says how many lines are missing, in what is left of the file's last block, or in the place of the last entries; and
+    /// then again and again in the same place, which takes no room.
+    fn tell_loss(&mut self) {
+        let Ok(file) = OpenOptions::new().read(true).write(true).open(&self.path) else { return };
+        let text = notice(self.lost);
+        if let Some(place) = self.notice {
+            let _ = file.write_all_at(&text, place);
+            return;
+        }
+        let mut fits = file.write_all_at(&text, self.size).is_ok();
+        if !fits {
+            let Some((place, lines)) = last_entries(&file, self.size, text.len()) else { return };
+            self.lost += lines;
+            self.size = place;
+            fits = file.set_len(place).is_ok() && file.write_all_at(&notice(self.lost), place).is_ok();
+        }
+        if fits {
+            self.notice = Some(self.size);
+            self.size += text.len() as u64;
+        } else {
+            let _ = file.set_len(self.size);
         }
     }
 
@@ -89,6 +124,9 @@ impl Log {
         let begun = new.is_ok();
         if let Ok(file) = new {
             (self.file, self.size) = (file, 0);
+            if self.notice.take().is_some() {
+                self.lost = 0;
+            }
         }
         begun
     }
@@ -122,6 +160,32 @@ impl Log {
         }
         self.write(&lines);
     }
+}
+
+/// An entry that takes as much room whatever the number is.
+fn notice(lost: u64) -> Vec<u8> {
+    const ROOM: usize = 160;
+    let mut text = Vec::new();
+    let lines = if lost == 1 { "line" } else { "lines" };
+    entry(&mut text, Stream::Stderr, format!("minirun: {lost} {lines} found no room on the disk\n").as_bytes());
+    text.pop();
+    text.resize(ROOM.max(text.len()), b' ');
+    text.push(b'\n');
+    text
+}
+
+/// Where the last entries begin that take so much room together, and how many they are.
+fn last_entries(file: &File, size: u64, room: usize) -> Option<(u64, u64)> {
+    let mut text = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(64 * 1024)];
+    let first = size - text.len() as u64;
+    file.read_exact_at(&mut text, first).ok()?;
+    let last = text.len().checked_sub(room)?;
+    let begin = match text[..last].iter().rposition(|byte| *byte == b'\n') {
+        Some(end) => end + 1,
+        None if first == 0 => 0,
+        None => return None,
+    };
+    Some((first + begin as u64, text[begin..].iter().filter(|byte| **byte == b'\n').count() as u64))
 }
 
 /// The name of the file that is so many files back.

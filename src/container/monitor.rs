@@ -13,14 +13,14 @@ use super::record::{self, Container, Phase, State};
 use super::rootfs::Root;
 use super::step::{Step, Walk, namespace_flags};
 use super::streams::Streams;
-use super::supervise::{Connection, Supervised, supervise};
+use super::supervise::{Connection, Control, LISTEN_AGAIN, Supervised, supervise};
 use super::{cgroup, init, shift};
 use crate::network::egress::{StandIn, Way};
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
 use crate::store::{self, Store};
-use crate::sys::{On, SysError, process, socket};
+use crate::sys::{On, SysError, process};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -128,7 +128,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     drop(job);
     crate::sys::memory::give_back();
     // From the moment that anybody knows of it, a signal to the monitor is one to the container.
-    supervised.signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).ok();
+    supervised.signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, LISTEN_AGAIN]).ok();
     // A client that was killed meanwhile is one that has let go.
     let _ = client.send(&Message::Started { pid });
 
@@ -250,7 +250,7 @@ fn begin(
     // No mount of the host is held for longer than the container needs it.
     drop((theirs, walk));
     let control = match container {
-        Some(container) => Some(socket::listen(&container.control()).map_err(here)?),
+        Some(container) => Some(Control::listen(container.control()).map_err(here)?),
         None => None,
     };
     let mut supervised = Supervised {

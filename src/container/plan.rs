@@ -9,8 +9,10 @@ use crate::network::egress;
 use crate::sys::SysError;
 use crate::userns::{IdMap, IdRange};
 use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxSeccomp, Process, Spec};
+use rustix::fs::StatVfsMountFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// The monitor walks `outside`, the container's first process walks `inside`, each in one straight loop.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -187,7 +189,7 @@ impl Plan {
             inside.push(Step::Hostname { name: name.clone() });
         }
         // The specification has them in no order; a plan is the same each time.
-        let settings: BTreeMap<_, _> = linux.sysctl().iter().flatten().collect();
+        let settings: BTreeMap<_, _> = linux.sysctl().iter().flatten().filter(|_| can_set()).collect();
         for (key, value) in settings {
             let step = Step::Sysctl { key: key.clone(), value: value.clone() };
             if key.starts_with("net.") { outside.insert(2, step) } else { inside.push(step) }
@@ -316,6 +318,17 @@ impl Plan {
             no_overlay: matches!(step, Step::Overlay(_)) && errno != libc::ENOSPC && errno != libc::ENOENT,
         }
     }
+}
+
+/// What an outer container must be given, so that a new /proc can be mounted in it.
+pub const WHOLE_PROC: &str = "start that container with: --security-opt systempaths=unconfined";
+
+/// Settings of the kernel can be written here: in another engine's container they often cannot, and are left as they are.
+pub fn can_set() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    let is_read_only =
+        || rustix::fs::statvfs("/proc/sys").is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY));
+    *FOUND.get_or_init(|| !is_read_only())
 }
 
 /// As the specification names them.

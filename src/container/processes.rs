@@ -24,6 +24,14 @@ pub fn pids(first: i32) -> Vec<i32> {
     found
 }
 
+/// The first process of the container that a monitor has begun: its child in another PID namespace.
+pub fn first_of(monitor: i32) -> Option<i32> {
+    let namespace = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/pid")).map(|m| m.ino()).ok();
+    let children = fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).ok()?;
+    let own = namespace(monitor)?;
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(|pid| namespace(*pid) != Some(own))
+}
+
 /// proc_pid_stat(5).
 pub fn read(pid: i32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -15,11 +15,13 @@
 use super::outcome::Outcome;
 use super::protocol::End;
 use super::request::Request;
+use super::supervise::LISTEN_AGAIN;
 use crate::diag::Diagnose;
 use crate::image::digest::Digest;
 use crate::image::id;
 use crate::store::{self, Belonging, Lock, Store, StoreError};
 use crate::sys::{On, SysError, process, socket};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use oci_spec::runtime::Spec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
@@ -40,7 +42,7 @@ pub enum RecordError {
     NameTaken { name: String, id: String, state: String },
     #[error("{0:?} is no name for a container")]
     BadName(String),
-    #[error("the record of container {id} is damaged")]
+    #[error("the record of container {} is damaged", &id[..12])]
     Damaged {
         id: String,
         #[source]
@@ -67,7 +69,9 @@ impl Diagnose for RecordError {
             Self::BadName(_) => {
                 Some("letters, digits, _ . and -, beginning with a letter or digit, two at least".into())
             }
-            Self::Damaged { id, .. } => Some(format!("remove it: minirun rm -f {id}")),
+            Self::Damaged { id, .. } => {
+                Some(format!("what can be mended: {}; to remove it: minirun rm -f {id}", store::CHECK))
+            }
             Self::Store(error) => error.hint(),
             Self::Sys(error) => error.hint(),
         }
@@ -172,13 +176,22 @@ pub struct Container {
 
 impl Container {
     pub fn load(store: &Store, id: &str) -> Result<Self, RecordError> {
+        if !is_id(id) {
+            return Err(not_found(store, id));
+        }
         let directory = store.path("containers").join(id);
         let path = directory.join("container.json");
         let bytes = fs::read(&path).map_err(|e| match e.kind() {
+            // Its record alone is gone.
+            ErrorKind::NotFound if directory.exists() => damaged(id, &e),
             ErrorKind::NotFound => not_found(store, id),
-            _ => RecordError::Sys(Err::<(), _>(e).on("open", &path).unwrap_err()),
+            _ => damaged(id, &e),
         })?;
-        let record = serde_json::from_slice(&bytes).map_err(|source| RecordError::Damaged { id: id.into(), source })?;
+        let record = serde_json::from_slice::<Record>(&bytes);
+        let record = record.map_err(|source| RecordError::Damaged { id: id.into(), source })?;
+        if record.id != id || record.layers.iter().any(|layer| layer.is_empty()) {
+            return Err(damaged(id, &"it tells of another container"));
+        }
         Ok(Self { record, directory, runtime: store.runtime.join("run").join(id), spec: OnceLock::new() })
     }
 
@@ -186,6 +199,9 @@ impl Container {
     pub fn find(store: &Store, text: &str) -> Result<Self, RecordError> {
         if let Some(id) = id_of_name(store, text) {
             return Self::load(store, &id);
+        }
+        if let Some(found) = Self::of_damaged_name(store, text) {
+            return Ok(found);
         }
         if text.is_empty() || !text.chars().all(|c| c.is_ascii_hexdigit()) {
             return Err(not_found(store, text));
@@ -205,21 +221,53 @@ impl Container {
         }
     }
 
+    /// The container of a name whose file says no id any more.
+    fn of_damaged_name(store: &Store, name: &str) -> Option<Self> {
+        let path = store.path("container-names").join(name);
+        if !super::request::is_name(name) || !path.exists() || fs::read_to_string(&path).is_ok_and(|id| is_id(&id)) {
+            return None;
+        }
+        store::tell_damage(&path, &"it says no container's id");
+        Self::all(store).into_iter().find(|container| container.record.name == name)
+    }
+
     /// Those with a monitor: costs nothing for the stopped ones.
     pub fn running(store: &Store) -> Vec<Self> {
-        let entries = fs::read_dir(store.runtime.join("run")).into_iter().flatten().flatten();
+        let directory = store.runtime.join("run");
+        if !directory.exists() {
+            // Nothing was started since the host was, or somebody has removed it.
+            let lost = Self::all(store).into_iter().filter(|c| c.state().phase == Phase::Running);
+            lost.for_each(|container| drop(fs::create_dir_all(&container.runtime)));
+            let _ = fs::create_dir_all(&directory);
+        }
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
         let all = entries.filter_map(|e| Self::load(store, e.file_name().to_str()?).ok());
         all.filter(|c| c.state().phase == Phase::Running).collect()
     }
 
     pub fn all(store: &Store) -> Vec<Self> {
-        ids(store).iter().filter_map(|id| Self::load(store, id).ok()).collect()
+        let load = |id: &String| match Self::load(store, id) {
+            Ok(container) => Some(container),
+            Err(error @ RecordError::Damaged { .. }) => {
+                let path = store.path("containers").join(id).join("container.json");
+                store::tell_damage(&path, &crate::diag::why(&error));
+                None
+            }
+            Err(_) => None,
+        };
+        ids(store).iter().filter_map(load).collect()
+    }
+
+    /// The store that it lies in.
+    fn store(&self) -> Store {
+        let above = |path: &Path| path.ancestors().nth(2).unwrap_or(path).to_owned();
+        Store { root: above(&self.directory), runtime: above(&self.runtime) }
     }
 
     /// Held while a container is started or removed.
     pub fn lock(&self) -> Result<Lock, RecordError> {
         let gone = || RecordError::NotFound { name: self.record.name.clone(), meant: None };
-        let lock = match Lock::exclusive(&self.directory.join("lock")) {
+        let lock = match Lock::from_reserve(&self.store(), &self.directory.join("lock")) {
             Err(error) if error.errno == libc::ENOENT => return Err(gone()),
             other => other?,
         };
@@ -261,15 +309,45 @@ impl Container {
 
     /// As its monitor has told it.
     pub fn written_state(&self) -> State {
-        let text = fs::read(self.directory.join("state.json"));
-        text.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        self.read_state().unwrap_or_else(|why| {
+            store::tell_damage(&self.directory.join("state.json"), &why);
+            self.asked_state()
+        })
+    }
+
+    fn read_state(&self) -> Result<State, String> {
+        match fs::read(self.directory.join("state.json")) {
+            // It was never started, or is being started right now.
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(State::default()),
+            Err(e) => Err(e.to_string()),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
+        }
+    }
+
+    /// Why nobody can read what its monitor has told.
+    pub fn damage_of_state(&self) -> Option<String> {
+        self.read_state().err()
+    }
+
+    /// What is known where its monitor's word is damaged: whether there is a monitor, which its socket tells.
+    pub fn asked_state(&self) -> State {
+        let error = "its state.json is damaged".to_owned();
+        let socket = socket::connect(&self.control()).ok();
+        let monitor = socket.and_then(|socket| getsockopt(&socket, PeerCredentials).ok()).map(|peer| peer.pid());
+        let Some((monitor, started)) = monitor.and_then(|pid| Some((pid, process::start_time(pid)?))) else {
+            let exit_code = crate::diag::ENGINE.into();
+            return State { phase: Phase::Exited, exit_code, error, ..State::default() };
+        };
+        let pid = super::processes::first_of(monitor).unwrap_or_default();
+        let pid_started = process::start_time(pid).unwrap_or_default();
+        State { phase: Phase::Running, pid, pid_started, monitor: (monitor, started), error, ..State::default() }
     }
 
     pub fn write_state(&self, state: &State) -> Result<(), SysError> {
         let path = self.directory.join("state.json");
         let bytes = serde_json::to_vec(state).unwrap_or_default();
         match store::write_quickly(&path, &bytes) {
-            Err(full) if full.hint().is_some() => store::write_in_place(&path, &bytes).map_err(|_| full),
+            Err(full) if full.is_full() => store::write_in_place(&path, &bytes).map_err(|_| full),
             other => other,
         }
     }
@@ -277,14 +355,34 @@ impl Container {
     /// A conversation with its monitor; `None`: it does not run, or not any more.
     pub fn reach(&self) -> Result<Option<End>, SysError> {
         let begun = Instant::now();
-        while self.state().phase == Phase::Running {
+        let mut asked = false;
+        loop {
+            let state = self.state();
+            if state.phase != Phase::Running {
+                return Ok(None);
+            }
             match socket::connect(&self.control()) {
                 // One that is being killed still has its number when its sockets are closed.
                 Err(_) if begun.elapsed() < Duration::from_secs(2) => std::thread::sleep(Duration::from_millis(2)),
                 other => return Ok(Some(End::new(other?))),
             }
+            if !asked && begun.elapsed() > Duration::from_millis(20) && !self.control().exists() {
+                self.ask_to_listen(&state);
+                asked = true;
+            }
         }
-        Ok(None)
+    }
+
+    /// Its socket was removed, while its monitor lives.
+    fn ask_to_listen(&self, state: &State) {
+        let (monitor, started) = state.monitor;
+        if fs::create_dir_all(&self.runtime).is_ok()
+            && crate::userns::register_again(&self.store(), monitor, started).is_ok()
+            && let Ok(monitor) = process::pidfd_open(monitor)
+            && state.monitor_lives()
+        {
+            let _ = process::kill_pidfd(monitor.as_fd(), LISTEN_AGAIN);
+        }
     }
 
     pub fn control(&self) -> PathBuf {
@@ -330,15 +428,24 @@ fn not_found(store: &Store, text: &str) -> RecordError {
 
 fn ids(store: &Store) -> Vec<String> {
     let entries = fs::read_dir(store.path("containers")).into_iter().flatten().flatten();
-    entries.filter_map(|e| e.file_name().into_string().ok()).filter(|n| n.len() == 64).collect()
+    entries.filter_map(|e| e.file_name().into_string().ok()).filter(|name| is_id(name)).collect()
+}
+
+/// A whole id, as a directory or a file of the store says it.
+pub fn is_id(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn damaged(id: &str, why: &dyn std::fmt::Display) -> RecordError {
+    RecordError::Damaged { id: id.into(), source: serde::de::Error::custom(why) }
 }
 
 /// A name that a command left behind when it was killed names nothing.
-fn id_of_name(store: &Store, name: &str) -> Option<String> {
+pub fn id_of_name(store: &Store, name: &str) -> Option<String> {
     if !super::request::is_name(name) {
         return None;
     }
-    let id = fs::read_to_string(store.path("container-names").join(name)).ok()?;
+    let id = fs::read_to_string(store.path("container-names").join(name)).ok().filter(|id| is_id(id))?;
     store.path("containers").join(&id).exists().then_some(id)
 }
 
@@ -400,6 +507,9 @@ pub fn withdraw(
     with_volumes: bool,
 ) -> Result<Option<store::Scratch>, RecordError> {
     let volumes = container.directory.join(VOLUMES);
+    if !store::lists_are_whole(&container.directory) {
+        note_belongings(&container.directory, &container.record)?;
+    }
     if !with_volumes {
         store::remove_tree(&volumes)?;
     } else if !volumes.exists() && container.directory.exists() {

@@ -524,9 +524,10 @@ impl Mount {
             (_, libc::ENOTDIR | libc::EISDIR) => {
                 Some("one side is a file and the other a directory: give two files or two directories".into())
             }
-            ("proc", libc::EPERM) => {
-                Some("an outer container hides parts of /proc, so the kernel gives no new one".into())
-            }
+            ("proc", libc::EPERM) => Some(format!(
+                "an outer container hides parts of /proc, so the kernel gives no new one; {}",
+                super::plan::WHOLE_PROC
+            )),
             ("sysfs", libc::EPERM) => Some("the network namespace is not the container's own".into()),
             _ => None,
         }

@@ -8,10 +8,11 @@ use super::protocol::{End, Message, Modes, Stream};
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
 use crate::sys::process::{self, Exit};
-use crate::sys::socket;
+use crate::sys::{SysError, socket};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What is watched over.
@@ -24,7 +25,7 @@ pub struct Supervised {
     /// Input and output at once, instead of the two above.
     pub terminal: Option<OwnedFd>,
     pub log: Option<Log>,
-    pub control: Option<OwnedFd>,
+    pub control: Option<Control>,
     pub proxy: Option<Proxy>,
     pub uplink: Option<Uplink>,
     /// Where it is frozen, if it has one.
@@ -38,6 +39,30 @@ pub struct Supervised {
     /// How it ended, and what was asked of it before.
     pub outcome: Outcome,
 }
+
+/// Where whoever wants to speak with the monitor comes.
+pub struct Control {
+    path: PathBuf,
+    listener: OwnedFd,
+}
+
+impl Control {
+    pub fn listen(path: PathBuf) -> Result<Self, SysError> {
+        let listener = socket::listen(&path)?;
+        Ok(Self { path, listener })
+    }
+
+    /// Somebody has removed the socket, and somebody else wants to come.
+    fn listen_again(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+        if let Ok(listener) = socket::listen(&self.path) {
+            self.listener = listener;
+        }
+    }
+}
+
+/// Asks a monitor to listen again at its path.
+pub const LISTEN_AGAIN: i32 = libc::SIGUSR1;
 
 impl Supervised {
     /// Ends it before anybody has heard of it.
@@ -125,7 +150,7 @@ pub fn supervise(
             polled.push((Source::Signals, signals.as_fd(), PollFlags::IN));
         }
         if let Some(control) = &this.control {
-            polled.push((Source::Control, control.as_fd(), PollFlags::IN));
+            polled.push((Source::Control, control.listener.as_fd(), PollFlags::IN));
         }
         if let (Some(proxy), None) = (&this.proxy, status) {
             polled.push((Source::Proxy, proxy.fd(), PollFlags::IN));
@@ -199,12 +224,17 @@ pub fn supervise(
                 }
                 Source::Signals => {
                     while let Some(signal) = this.signals.as_ref().and_then(|s| process::read_signal(s.as_fd())) {
-                        this.outcome.ask(Asker::Monitor, signal, None);
-                        let _ = process::kill_pidfd(this.pidfd.as_fd(), signal);
+                        match &mut this.control {
+                            Some(control) if signal == LISTEN_AGAIN => control.listen_again(),
+                            _ => {
+                                this.outcome.ask(Asker::Monitor, signal, None);
+                                let _ = process::kill_pidfd(this.pidfd.as_fd(), signal);
+                            }
+                        }
                     }
                 }
                 Source::Control => {
-                    while let Some(socket) = this.control.as_ref().and_then(|c| socket::accept(c.as_fd())) {
+                    while let Some(socket) = this.control.as_ref().and_then(|c| socket::accept(c.listener.as_fd())) {
                         connections.push(Connection::new(End::new(socket)));
                     }
                 }

@@ -352,9 +352,13 @@ words! {
     host_proc: "a new one can be mounted", "новую можно смонтировать";
     host_no_proc: "no new one can be mounted, as in a container of another engine that hides parts of its own", "новую нельзя смонтировать, как в контейнере другого движка, который скрывает части своей";
     host_start_with: "start that container with: --security-opt {option}", "запустите тот контейнер с: --security-opt {option}";
-    host_not_tried: "not tried: {error}", "не испытано: {error}";
+    host_no_room: "not tried: nothing can be made in the store", "не испытано: в хранилище ничего нельзя создать";
     host_overlay: "mounted in a user namespace", "смонтировано в пространстве имён пользователей";
-    host_no_overlay: "{error}; each container gets a copy of its image instead, which costs time and disk", "{error}; вместо этого каждый контейнер получает копию образа, а это время и диск";
+    host_overlay_again: "mounted in a user namespace; that this store did without is forgotten", "смонтировано в пространстве имён пользователей; то, что хранилище обходилось без него, забыто";
+    host_no_overlay: "{error}; {instead}", "{error}; {instead}";
+    host_by_fuse: "fuse-overlayfs lays the layers instead, more slowly", "вместо этого слои накладывает fuse-overlayfs, медленнее";
+    host_by_copy: "each container gets a copy of its image instead, which costs time and disk", "вместо этого каждый контейнер получает копию образа, а это время и диск";
+    host_by_either: "fuse-overlayfs will do it instead if it is there, else each container gets a copy of its image", "вместо этого послужит fuse-overlayfs, если он есть, иначе каждый контейнер получит копию образа";
     host_mend_overlay: "a kernel from 5.11 on, or the store on ext4, xfs or btrfs: minirun --root DIR …", "нужно ядро не старше 5.11 или хранилище на ext4, xfs или btrfs: minirun --root КАТАЛОГ …";
     host_ids_shifted: "{first} to {last} of the host, for containers alone; `-v` and the store keep their owners", "с {first} по {last} на хосте, только для контейнеров; у `-v` и хранилища владельцы прежние";
     host_ids_of_root: "the host's own, so that a container's root is the host's: {why}", "идентификаторы самого хоста, так что root контейнера — это root хоста: {why}";

@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::sys::{On, SysError};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const DIRECTORY: &str = "pending";
@@ -17,8 +17,11 @@ const DIRECTORY: &str = "pending";
 /// Held until dropped, or until the process dies.
 #[must_use]
 pub struct Claim {
+    store: Store,
     path: PathBuf,
     file: File,
+    /// Something may be written in it.
+    is_written: bool,
 }
 
 impl Claim {
@@ -34,24 +37,23 @@ impl Claim {
         let directory = store.path(DIRECTORY);
         let path = directory.join(name);
         loop {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false).mode(0o600);
-            let file = match options.open(&path) {
-                Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
+            let file = match store.open_lock(&path) {
+                Err(error) if error.errno == libc::ENOENT => {
                     fs::create_dir_all(&directory).on("mkdir", &directory)?;
                     continue;
                 }
-                other => other.on("open", &path)?,
+                other => other?,
             };
             file.lock().on("flock", &path)?;
             if still_there(&file, &path) {
-                return Ok(Self { path, file });
+                return Ok(Self { store: store.clone(), path, file, is_written: true });
             }
         }
     }
 
     fn note(&mut self, layers: &[Digest]) -> Result<(), SysError> {
         let text = serde_json::to_vec(layers).unwrap_or_default();
+        self.is_written = true;
         self.file.set_len(0).on("ftruncate", &self.path)?;
         self.file.rewind().on("lseek", &self.path)?;
         self.file.write_all(&text).on("write", &self.path)?;
@@ -62,6 +64,10 @@ impl Claim {
     fn noted(&mut self) -> Vec<Digest> {
         let mut text = Vec::new();
         match self.file.read_to_end(&mut text) {
+            Ok(0) => {
+                self.is_written = false;
+                Vec::new()
+            }
             Ok(_) => serde_json::from_slice(&text).unwrap_or_default(),
             Err(_) => Vec::new(),
         }
@@ -70,8 +76,12 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        // No note may come to whoever takes the file from the reserve.
+        if self.is_written {
+            let _ = self.file.set_len(0);
+        }
         // Before the lock is let go of, so that a waiter sees that its file is no longer the one at this path.
-        let _ = fs::remove_file(&self.path);
+        self.store.retire_lock(&self.path);
     }
 }
 
@@ -106,6 +116,16 @@ impl ImageClaim {
         Ok(())
     }
 
+    /// [`ImageClaim::intend`] of who is about to remove the image, and must be able to on a full disk: should it be killed
+    /// there, `system check` finds what is left.
+    pub fn intend_removal(&mut self, layers: &[Digest]) -> Result<(), SysError> {
+        self.layers = layers.to_vec();
+        match self.claim.note(layers) {
+            Err(full) if full.is_full() => Ok(()),
+            other => other,
+        }
+    }
+
     /// Gives back the layers of an image that is not there: not finished, or already removed.
     fn settle(&mut self) -> Vec<Digest> {
         let layers = std::mem::take(&mut self.layers);
@@ -127,6 +147,12 @@ impl Drop for ImageClaim {
     }
 }
 
+/// Whether an image is being made or removed right now.
+pub fn is_held(store: &Store, image: &Digest) -> bool {
+    let file = File::open(store.path(DIRECTORY).join(format!("image-{}", image.hex())));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 /// Finishes what died half-way. Costs one `readdir` of a directory that is normally empty.
 pub fn recover(store: &Store) -> Result<(), ImageError> {
     let Ok(entries) = fs::read_dir(store.path(DIRECTORY)) else { return Ok(()) };
@@ -139,7 +165,7 @@ pub fn recover(store: &Store) -> Result<(), ImageError> {
             Ok(()) if !still_there(&file, &path) => continue,
             Ok(()) => {}
         }
-        let mut claim = Claim { path, file };
+        let mut claim = Claim { store: store.clone(), path, file, is_written: true };
         let name = entry.file_name();
         let image = name.to_str().and_then(|n| n.strip_prefix("image-")).and_then(Digest::from_hex);
         if let Some(image) = image {

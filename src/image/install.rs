@@ -32,6 +32,11 @@ impl Diagnose for InstallError {
     }
 }
 
+/// Compares what came with what was asked for.
+pub fn expect_digest(what: &'static str, expected: Digest, found: Digest) -> Result<(), InstallError> {
+    if found == expected { Ok(()) } else { Err(InstallError::Digest { what, expected, found }) }
+}
+
 /// An image that is not here yet.
 pub struct Candidate {
     pub config: Vec<u8>,

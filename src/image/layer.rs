@@ -15,6 +15,9 @@ use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
+/// Where else it lies (see [`super::location`]).
+pub const LOCATIONS: &str = "locations.json";
+
 /// What is known of a layer without walking it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,18 +52,23 @@ pub fn directory(store: &Store, diff_id: &Digest) -> PathBuf {
     store.path(relative(diff_id))
 }
 
+/// What a layer's directory says of it.
+pub fn info_at(directory: &Path) -> Result<Option<Info>, ImageError> {
+    super::document(&directory.join("info.json"))
+}
+
 /// `None`: no such layer.
 pub fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, ImageError> {
-    let path = directory(store, diff_id).join("info.json");
-    let text = match fs::read(&path) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-        other => other.on("read", &path)?,
-    };
-    let info: Info = serde_json::from_slice(&text).map_err(|source| ImageError::Json { path, source })?;
+    let Some(info) = info_at(&directory(store, diff_id))? else { return Ok(None) };
     if info.diff_id != *diff_id {
         return Err(ImageError::Collision { wanted: *diff_id, found: info.diff_id });
     }
     Ok(Some(info))
+}
+
+/// Whether it is there, and not damaged.
+pub fn is_here(store: &Store, diff_id: &Digest) -> bool {
+    info(store, diff_id).is_ok_and(|info| info.is_some())
 }
 
 /// [`info`] of a layer that must be there.
@@ -75,10 +83,7 @@ pub fn used_by(store: &Store, image: &Digest) -> Result<Vec<Digest>, ImageError>
     for entry in fs::read_dir(&layers).on("opendir", &layers)? {
         let directory = entry.on("readdir", &layers)?.path();
         if directory.join("images").join(image.hex()).exists() {
-            let path = directory.join("info.json");
-            let text = fs::read(&path).on("read", &path)?;
-            let info: Info = serde_json::from_slice(&text).map_err(|source| ImageError::Json { path, source })?;
-            used.push(info.diff_id);
+            used.extend(info_at(&directory).ok().flatten().map(|info| info.diff_id));
         }
     }
     Ok(used)
@@ -94,8 +99,9 @@ pub fn images_on(store: &Store, diff_id: &Digest) -> Result<usize, SysError> {
 pub fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Read + Send>, ImageError> {
     let directory = directory(store, &info.diff_id);
     let broken = |source| ImageError::LayerArchive { layer: info.diff_id, source };
+    let layer = info.diff_id;
     let Some(blob) = &info.blob else {
-        return Ok(Box::new(Replay::new(&directory).map_err(broken)?));
+        return Ok(Box::new(Told { layer, archive: Replay::new(&directory).map_err(broken)? }));
     };
     let path = directory.join("blobs").join(blob.digest.hex());
     let mut file = File::open(&path).on("open", &path)?;
@@ -106,7 +112,22 @@ pub fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Re
     let known = stream::fill(&mut file, &mut magic).map_err(broken)?;
     file.rewind().map_err(broken)?;
     let compression = Compression::of(&magic[..known]).unwrap_or(Compression::None);
-    compression.decode(file).map_err(broken)
+    Ok(Box::new(Told { layer, archive: compression.decode(file).map_err(broken)? }))
+}
+
+/// Says of which layer the archive is that cannot be read on: whoever copies it knows only where to.
+struct Told<R> {
+    layer: Digest,
+    archive: R,
+}
+
+impl<R: Read> Read for Told<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.archive.read(buffer).map_err(|error| {
+            let mends = store::CHECK;
+            std::io::Error::other(format!("layer {} is damaged: {error}; what mends it: {mends}", self.layer.short()))
+        })
+    }
 }
 
 /// Makes `image` a user of a layer that is there already; lasting once the store is synced. `false`: it is not there.
@@ -150,22 +171,47 @@ pub fn publish(
     Ok(())
 }
 
+/// Puts a layer that was made anew in the place of a damaged one, whose users and locations it keeps. No container may run
+/// on it: what it has mounted goes.
+pub fn replace(store: &Store, scratch: &Scratch, entry: &Path, diff_id: &Digest) -> Result<(), ImageError> {
+    let _claim = Claim::layer(store, diff_id)?;
+    let old = directory(store, diff_id);
+    let users = entry.join("images");
+    fs::create_dir(&users).on("mkdir", &users)?;
+    for user in fs::read_dir(old.join("images")).into_iter().flatten().flatten() {
+        File::create(users.join(user.file_name())).on("open", &users)?;
+    }
+    let _ = fs::copy(old.join(LOCATIONS), entry.join(LOCATIONS));
+    super::sync(store)?;
+    if old.exists() {
+        // In one step; what was there goes with the scratch directory.
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        renameat_with(CWD, entry, CWD, &old, RenameFlags::EXCHANGE).on("renameat2", &old)?;
+        Ok(store::sync_dir(&store.path("layers"))?)
+    } else {
+        scratch.publish(entry, &old)?;
+        Ok(())
+    }
+}
+
 /// Takes a user from a layer; removes the layer if it was the last. `true`: the layer is gone.
 pub fn release(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
-    let scratch = store.scratch()?;
-    let _claim = Claim::layer(store, diff_id)?;
+    let claim = Claim::layer(store, diff_id)?;
     let directory = directory(store, diff_id);
     let users = directory.join("images");
     let user = users.join(image.hex());
-    match fs::remove_file(&user) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(false),
-        other => other.on("unlink", &user)?,
-    }
-    if fs::read_dir(&users).on("opendir", &users)?.next().is_some() {
+    if !user.exists() {
         return Ok(false);
     }
-    // It vanishes in one step; what the rename left is removed with the scratch directory.
-    fs::rename(&directory, scratch.path().join("layer")).on("rename", &directory)?;
+    let mut others = fs::read_dir(&users).on("opendir", &users)?.flatten();
+    if others.any(|other| Some(other.file_name().as_os_str()) != user.file_name()) {
+        fs::remove_file(&user).on("unlink", &user)?;
+        return Ok(false);
+    }
+    // It vanishes in one step, with its last user: whoever dies here leaves no layer that nobody uses. Its files go as this
+    // ends.
+    let withdrawn = store.withdraw(&directory)?;
+    drop(claim);
     store::sync_dir(&store.path("layers"))?;
-    Ok(true)
+    Ok(withdrawn.is_some())
 }

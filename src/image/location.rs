@@ -8,8 +8,8 @@ use super::{ImageError, Reference};
 use crate::store::{self, Store};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::path::Path;
 
-const FILE_NAME: &str = "locations.json";
 /// The newest are kept.
 const MOST: usize = 24;
 
@@ -29,8 +29,14 @@ impl Location {
 
 /// Newest first. None is known of a layer that is not here.
 pub fn of(store: &Store, diff_id: &Digest) -> Vec<Location> {
-    let text = fs::read(layer::directory(store, diff_id).join(FILE_NAME)).unwrap_or_default();
+    let text = fs::read(layer::directory(store, diff_id).join(layer::LOCATIONS)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
+}
+
+/// Whether what is noted in a layer's directory can be read.
+pub fn are_whole(directory: &Path) -> bool {
+    let text = fs::read(directory.join(layer::LOCATIONS));
+    text.is_ok_and(|text| serde_json::from_slice::<Vec<Location>>(&text).is_ok())
 }
 
 /// Notes it for a layer that is here.
@@ -48,5 +54,5 @@ pub fn note(store: &Store, diff_id: &Digest, location: Location) -> Result<(), I
     known.insert(0, location);
     known.truncate(MOST);
     let text = serde_json::to_vec(&known).unwrap_or_default();
-    Ok(store::write_quickly(&layer::directory(store, diff_id).join(FILE_NAME), &text)?)
+    Ok(store::write_quickly(&layer::directory(store, diff_id).join(layer::LOCATIONS), &text)?)
 }

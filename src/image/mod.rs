@@ -60,8 +60,10 @@ pub enum ImageError {
     NotFound { name: String, hint: String },
     #[error("`{prefix}` is the beginning of more than one image's id")]
     Ambiguous { prefix: String, found: Vec<Digest> },
-    #[error("{} cannot be read as JSON", path.display())]
+    #[error("{} is damaged", path.display())]
     Json { path: PathBuf, source: serde_json::Error },
+    #[error("{} is damaged", path.display())]
+    NoFile { path: PathBuf, source: SysError },
     #[error("the config of image {image} is not valid")]
     Config { image: Digest, source: oci_spec::OciSpecError },
     #[error("image {image} is damaged: {what}")]
@@ -119,10 +121,15 @@ impl Diagnose for ImageError {
             Self::Load(error) => error.hint(),
             Self::Save(error) => error.hint(),
             Self::Install(error) => error.hint(),
-            Self::NoLayer { .. } => Some("load the image again".into()),
-            Self::Damaged { image, .. } => {
-                Some(format!("remove it and load it again: minirun rmi -f {}", image.short()))
+            Self::Json { .. } | Self::NoFile { .. } => Some(format!("what mends it: {}", store::CHECK)),
+            Self::NoLayer { .. } | Self::LayerArchive { .. } => {
+                Some(format!("what mends it: {}; or get the image again", store::CHECK))
             }
+            Self::Damaged { image, .. } => Some(format!(
+                "what mends it: {}; or remove it and get it again: minirun rmi -f {}",
+                store::CHECK,
+                image.short()
+            )),
             Self::Reference(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Sys(error) => StoreError::Sys(error.clone()).hint(),
@@ -180,7 +187,8 @@ impl Image {
         let path = directory(store, id).join("config.json");
         let text = match fs::read(&path) {
             Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-            other => other.on("read", &path)?,
+            Err(e) => return Err(ImageError::Damaged { image: *id, what: format!("its config cannot be read: {e}") }),
+            Ok(text) => text,
         };
         if Digest::of(&text) != *id {
             return Err(ImageError::Damaged { image: *id, what: "its config has another digest".into() });
@@ -204,7 +212,12 @@ impl Image {
     pub fn size(&self, store: &Store) -> Result<u64, ImageError> {
         let mut size = 0;
         for layer in &self.layers {
-            size += layer::info(store, layer)?.map_or(0, |info| info.size);
+            let info = layer::info(store, layer).unwrap_or_else(|error| {
+                let path = layer::directory(store, layer).join("info.json");
+                store::tell_damage(&path, &crate::diag::why(&error));
+                None
+            });
+            size += info.map_or(0, |info| info.size);
         }
         Ok(size)
     }
@@ -213,6 +226,22 @@ impl Image {
 /// What cannot run is not made.
 pub fn check_layers(subject: &str, count: usize) -> Result<(), ImageError> {
     if count > MOST_LAYERS { Err(ImageError::ManyLayers { subject: subject.to_owned(), count }) } else { Ok(()) }
+}
+
+/// A JSON document of the store; `None`: it is not there.
+pub fn document<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, ImageError> {
+    let text = match fs::read(path) {
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+        Err(e) if e.raw_os_error() == Some(libc::EISDIR) => {
+            let source = Err::<(), _>(e).on("read", "").err();
+            return match source {
+                Some(source) => Err(ImageError::NoFile { path: path.to_owned(), source }),
+                None => Ok(None),
+            };
+        }
+        other => other.on("read", path)?,
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|source| ImageError::Json { path: path.to_owned(), source })
 }
 
 pub fn directory(store: &Store, id: &Digest) -> PathBuf {

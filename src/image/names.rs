@@ -23,21 +23,31 @@ const DIRECTORY: &str = "names";
 const LONGEST_FILE_NAME: usize = 255;
 
 /// `+` is in no reference, so this can be undone; a name too long for the file system goes by its digest.
-fn file_name(reference: &Reference) -> String {
+pub fn file_name(reference: &Reference) -> String {
     let escaped = reference.to_string().replace('/', "+");
     if escaped.len() > LONGEST_FILE_NAME { Digest::of(escaped.as_bytes()).to_string() } else { escaped }
+}
+
+/// The reference that a file of this name is for; `None`: the name was too long for that.
+pub fn reference_of(file_name: &str) -> Option<Reference> {
+    let reference: Reference = file_name.replace('+', "/").parse().ok()?;
+    (self::file_name(&reference) == file_name).then_some(reference)
 }
 
 pub fn resolve(store: &Store, reference: &Reference) -> Result<Option<Name>, ImageError> {
     read(&store.path(DIRECTORY).join(file_name(reference)))
 }
 
-fn read(path: &Path) -> Result<Option<Name>, ImageError> {
-    let text = match fs::read(path) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-        other => other.on("read", path)?,
-    };
-    serde_json::from_slice(&text).map(Some).map_err(|source| ImageError::Json { path: path.to_owned(), source })
+pub fn read(path: &Path) -> Result<Option<Name>, ImageError> {
+    super::document(path)
+}
+
+/// `None`: it is not there, or damaged, which is told.
+fn read_or_tell(path: &Path) -> Option<Name> {
+    read(path).unwrap_or_else(|error| {
+        store::tell_damage(path, &crate::diag::why(&error));
+        None
+    })
 }
 
 /// Every name there is; for listings only.
@@ -46,7 +56,7 @@ pub fn all(store: &Store) -> Result<Vec<Name>, ImageError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(&directory).on("opendir", &directory)? {
         // One that was removed meanwhile reads as none.
-        names.extend(read(&entry.on("readdir", &directory)?.path())?);
+        names.extend(read_or_tell(&entry.on("readdir", &directory)?.path()));
     }
     names.sort_by(|a, b| a.reference.cmp(&b.reference));
     Ok(names)
@@ -59,7 +69,7 @@ pub fn of_image(store: &Store, image: &Digest) -> Result<Vec<Name>, ImageError> 
     for entry in fs::read_dir(&directory).into_iter().flatten() {
         let entry = entry.on("readdir", &directory)?;
         // The name may have gone on to another image since.
-        names.extend(read(&store.path(DIRECTORY).join(entry.file_name()))?.filter(|n| n.image == *image));
+        names.extend(read_or_tell(&store.path(DIRECTORY).join(entry.file_name())).filter(|n| n.image == *image));
     }
     names.sort_by(|a, b| a.reference.cmp(&b.reference));
     Ok(names)

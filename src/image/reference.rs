@@ -49,6 +49,11 @@ impl Reference {
         self
     }
 
+    /// Of the registry that is meant where a name tells of none.
+    pub fn is_of_hub(&self) -> bool {
+        self.registry == HUB
+    }
+
     /// As Docker prints it: without `docker.io/` and `library/`.
     pub fn familiar(&self) -> String {
         self.familiar_repository() + &self.suffix()

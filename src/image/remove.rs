@@ -47,7 +47,7 @@ pub fn remove(store: &Store, name_or_id: &str, force: bool) -> Result<Vec<Remove
         // A damaged image does not say what its layers are; they do.
         _ => layer::used_by(store, &id)?,
     };
-    claim.intend(&layers)?;
+    claim.intend_removal(&layers)?;
     // Removed as this ends; `None`: another process was faster.
     let Some(_withdrawn) = store.withdraw(&super::directory(store, &id))? else { return Ok(removed) };
     store::sync_dir(&store.path("images"))?;

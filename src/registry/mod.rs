@@ -14,6 +14,7 @@ pub mod manifest;
 mod pull;
 mod push;
 mod referrers;
+pub mod refetch;
 pub mod search;
 mod session;
 pub mod token;

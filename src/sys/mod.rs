@@ -27,10 +27,16 @@ pub struct SysError {
     pub errno: i32,
 }
 
+impl SysError {
+    /// The disk has no room, or no inodes.
+    pub fn is_full(&self) -> bool {
+        self.errno == libc::ENOSPC || self.errno == libc::EDQUOT
+    }
+}
+
 impl crate::diag::Diagnose for SysError {
     fn hint(&self) -> Option<String> {
-        let full = self.errno == libc::ENOSPC || self.errno == libc::EDQUOT;
-        full.then(|| "the disk is full; see what minirun holds: minirun system df".into())
+        self.is_full().then(|| "the disk is full; see what minirun holds: minirun system df".into())
     }
 }
 

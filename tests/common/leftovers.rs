@@ -10,6 +10,7 @@ pub fn of(directory: &Path, ids: &[String]) -> Vec<String> {
     found.extend(mounts(directory));
     found.extend(cgroups(ids));
     found.extend(sockets(&directory.join("run")));
+    found.extend(sockets(&directory.join("store/run")));
     found
 }
 

@@ -1,11 +1,11 @@
 //! The ids that this user can give to a container.
 
-use super::attempt::with_namespace;
 use super::{Finding, status};
 use crate::container::shift;
 use crate::diag::Diagnose;
 use crate::explain::words::{Words, place};
 use crate::store::Store;
+use crate::userns::attempt::with_namespace;
 use crate::userns::{IdMap, UsernsError, program, subordinate, user_name};
 use std::error::Error;
 use std::fs;

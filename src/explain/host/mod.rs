@@ -1,6 +1,5 @@
 //! What this host gives and lacks, found out by trying wherever trying is possible.
 
-mod attempt;
 mod ids;
 mod namespaces;
 mod refusal;

@@ -1,16 +1,14 @@
 //! Namespaces, a new /proc and overlay: the ground a container stands on.
 
 use super::Finding;
-use super::attempt::{Refusal, attempt, enter_namespaces};
 use super::refusal::{self, Signs};
+use crate::container::layering::Layering;
 use crate::explain::words::{Words, place};
 use crate::store::Store;
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError};
+use crate::userns::attempt::{Refusal, attempt, enter_namespaces};
 use rustix::mount::{MountFlags, mount};
-use std::ffi::CString;
-use std::fs;
-use std::path::Path;
 
 const KINDS: [(&str, i32); 6] = [
     ("mount", libc::CLONE_NEWNS),
@@ -70,31 +68,22 @@ pub fn proc(words: &Words) -> Finding {
 
 pub fn overlay(store: &Store, words: &Words) -> Finding {
     let subject = "overlay";
-    let scratch = match store.scratch() {
-        Ok(scratch) => scratch,
-        Err(error) => {
-            return Finding::lacks(subject, place(words.host_not_tried, &[("error", &error.to_string())]), None);
+    let remembered = Layering::remembered(store);
+    match (Layering::probe(store), remembered) {
+        (None, _) => Finding::lacks(subject, words.host_no_room, None),
+        (Some(Ok(())), None) => Finding::ok(subject, words.host_overlay),
+        (Some(Ok(())), Some(_)) => {
+            Layering::take_back(store);
+            Finding::ok(subject, words.host_overlay_again)
         }
-    };
-    match attempt(|| mount_overlay(scratch.path())) {
-        Ok(()) => Finding::ok(subject, words.host_overlay),
-        Err(refusal) => Finding::note(
-            subject,
-            place(words.host_no_overlay, &[("error", &refusal.what)]),
-            words.host_mend_overlay.to_owned(),
-        ),
+        (Some(Err(refusal)), remembered) => {
+            let instead = match remembered {
+                Some(Layering::Fuse) => words.host_by_fuse,
+                Some(_) => words.host_by_copy,
+                None => words.host_by_either,
+            };
+            let found = place(words.host_no_overlay, &[("error", &refusal.what), ("instead", instead)]);
+            Finding::note(subject, found, words.host_mend_overlay.to_owned())
+        }
     }
-}
-
-fn mount_overlay(directory: &Path) -> Result<(), SysError> {
-    enter_namespaces(libc::CLONE_NEWNS)?;
-    let at = |name: &str| directory.join(name).display().to_string();
-    for name in ["lower", "upper", "work", "merged"] {
-        fs::create_dir(directory.join(name)).on("mkdir", at(name))?;
-    }
-    let options = format!("lowerdir={},upperdir={},workdir={},userxattr", at("lower"), at("upper"), at("work"));
-    let options = CString::new(options).unwrap_or_default();
-    mount("overlay", at("merged"), "overlay", MountFlags::empty(), options.as_c_str()).on("mount", "overlay")?;
-    let file = at("merged/file");
-    fs::write(&file, "").on("write", file)
 }

@@ -1,8 +1,8 @@
 //! Why user namespaces are refused: the ways in which hosts do that look alike to the caller, and each is mended otherwise.
 
-use super::attempt::Refusal;
 use super::{read, status};
 use crate::explain::words::{Words, place};
+use crate::userns::attempt::Refusal;
 
 /// What tells them apart.
 #[derive(Debug, Default)]

@@ -1,0 +1,119 @@
+//! Containers: their records, and the names that lead to them.
+
+use super::{Check, entries, name_of};
+use crate::container::create;
+use crate::container::record::{self, Container, RecordError};
+use crate::diag::{Failure, why};
+use crate::image::{self, Image, ImageError};
+use crate::store;
+use crate::sys::On;
+use std::fs;
+use std::path::Path;
+
+impl Check<'_> {
+    pub(super) fn containers(&mut self) -> Result<(), Failure> {
+        let store = self.store;
+        for directory in self.entries("containers")? {
+            let id = name_of(&directory).to_owned();
+            if !record::is_id(&id) || !directory.is_dir() {
+                self.drop_it(&directory, "is no container");
+                continue;
+            }
+            match Container::load(store, &id) {
+                Ok(container) => self.container(&container)?,
+                Err(error) => self.unreadable(&directory, &id, &error),
+            }
+        }
+        for path in self.entries("container-names")? {
+            let name = name_of(&path);
+            if path.is_file() && name.starts_with('.') {
+                continue;
+            }
+            let names_one = fs::read_to_string(&path)
+                .is_ok_and(|id| record::is_id(&id) && store.path("containers").join(id).exists());
+            if !names_one {
+                self.drop_it(&path, "names no container");
+            }
+        }
+        Ok(())
+    }
+
+    /// Only what the container has written cannot be had again, so it goes if there is nothing.
+    fn unreadable(&mut self, directory: &Path, id: &str, error: &RecordError) {
+        let (path, damage) = (directory.join("container.json"), why(error));
+        let upper = directory.join("upper");
+        if store::is_empty(&upper).unwrap_or(false) {
+            let store = self.store;
+            self.mend(&path, damage, "remove the container, which has written nothing", || {
+                Ok(record::remove_damaged(store, id)?)
+            });
+        } else {
+            let advice = format!("keep what you need of {}, then: minirun rm -f {id}", upper.display());
+            self.leave(&path, damage, advice);
+        }
+    }
+
+    fn container(&mut self, container: &Container) -> Result<(), Failure> {
+        let store = self.store;
+        let (record, directory) = (&container.record, &container.directory);
+        if let Some(damage) = container.damage_of_state() {
+            self.mend(&directory.join("state.json"), damage, "write it anew, as far as its monitor tells", || {
+                let state = container.asked_state();
+                Ok(container.write_state(&state)?)
+            });
+        }
+        let config = directory.join("config.json");
+        if let Err(error) = container.spec() {
+            let damage = why(&error);
+            self.mend(&config, damage, "make it anew from what was decided", || {
+                let image = Image::open(store, &record.image_id)?;
+                let gone = || ImageError::Damaged { image: record.image_id, what: "it is gone".into() };
+                let spec = create::spec_of(store, &image.ok_or_else(gone)?, record)?;
+                let text = serde_json::to_vec(&spec).map_err(create::CreateError::from)?;
+                Ok(store::write_durably(&config, &text)?)
+            });
+        }
+        for part in ["upper", "work", "rootfs"] {
+            self.directory(&directory.join(part));
+        }
+        // Read anew, since what was cached of it was damaged.
+        if let Ok(spec) = Container::load(store, &record.id).and_then(|container| container.spec().cloned()) {
+            for (name, text) in create::own_files(&spec, &record.request) {
+                let path = directory.join(name);
+                if !path.is_file() || fs::metadata(&path).is_ok_and(|found| found.len() == 0 && !text.is_empty()) {
+                    self.mend(&path, "is empty, or no file", "write it anew", || {
+                        store::remove_tree(&path)?;
+                        Ok(fs::write(&path, text).on("write", &path)?)
+                    });
+                }
+            }
+        }
+        if !store::lists_are_whole(directory) {
+            let path = directory.join("belongings.json");
+            self.mend(&path, "the lists of what goes with this container cannot be read", "make them anew", || {
+                Ok(record::note_belongings(directory, record)?)
+            });
+        }
+        for log in entries(directory)?.into_iter().filter(|path| name_of(path).starts_with("log.json")) {
+            if !log.is_file() {
+                self.drop_it(&log, "is no file");
+            }
+        }
+        let path = store.path("container-names").join(&record.name);
+        if record::id_of_name(store, &record.name).is_none() {
+            self.mend(&path, "does not name its container", "name it again", || {
+                store::remove_tree(&path)?;
+                Ok(store::write_quickly(&path, record.id.as_bytes())?)
+            });
+        }
+        let hold = store.path(image::hold_path(&record.image_id, &record.id));
+        if !hold.exists()
+            && let Ok(Some(image)) = Image::open(store, &record.image_id)
+        {
+            self.mend(&hold, "the image does not know that a container has it", "note it", || {
+                Ok(image::hold(store, &image, &record.id)?)
+            });
+        }
+        Ok(())
+    }
+}

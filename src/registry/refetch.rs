@@ -1,0 +1,47 @@
+//! What the store has lost, once more from where it came.
+
+use super::blob::Download;
+use super::session::Session;
+use super::{RegistryError, Settings, Silent, config, endpoint, manifest};
+use crate::image::digest::Digest;
+use crate::image::reference::Reference;
+use std::io::Read;
+use std::sync::Mutex;
+
+/// A repository that something came from.
+pub struct Origin {
+    session: Session,
+    repository: String,
+}
+
+impl Origin {
+    pub fn open(registry: &str, repository: &str, settings: &Settings) -> Result<Self, RegistryError> {
+        let (registry, repository) = (registry.to_owned(), repository.to_owned());
+        let place = config::place(&Reference { registry, repository, tag: None, digest: None })?;
+        Ok(Self { session: endpoint::open_place(&place, settings)?, repository: place.repository })
+    }
+
+    /// Hands a blob over as it comes. Whether it is the right one is for the reader to find out.
+    pub fn blob<T>(
+        &self,
+        digest: Digest,
+        size: u64,
+        read: impl FnOnce(Box<dyn Read + Send + '_>) -> T,
+    ) -> Result<T, RegistryError> {
+        let failure = Mutex::new(None);
+        let (session, repository, id) = (&self.session, self.repository.as_str(), digest.short());
+        let stream =
+            Download { session, repository, digest, size, urls: &[], id, progress: &Silent, failure: &failure };
+        let stream = stream.reader();
+        let taken = read(Box::new(stream));
+        match failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+            Some(error) => Err(error),
+            None => Ok(taken),
+        }
+    }
+
+    /// A manifest or an index with this digest.
+    pub fn manifest(&self, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
+        Ok(manifest::get(&self.session, &self.repository, &digest.to_string())?.bytes)
+    }
+}
