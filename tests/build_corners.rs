@@ -132,7 +132,7 @@ fn copies_over_what_is_there() {
 fn a_run_sees_nothing_of_the_host() {
     let sandbox = Sandbox::with_alpine();
     let text = "FROM alpine\nRUN hostname > /name; cat /etc/hosts > /seen-hosts; echo $HOSTNAME >> /name\n";
-    sandbox.build(text, &["--add-host", "db:192.0.2.7", "--add-host", "up:host-gateway"]);
+    sandbox.build(text, &["--network", "host", "--add-host", "db:192.0.2.7", "--add-host", "up:host-gateway"]);
     assert_eq!(
         sandbox.inside("cat /name /seen-hosts"),
         "buildkitsandbox\nbuildkitsandbox\n127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n192.0.2.7\tdb\n127.0.0.1\tup\n"

@@ -691,7 +691,7 @@ fn the_monitor_cannot_be_spoken_to_from_inside() {
     ]);
     let output = finish(command.stdin(Stdio::null()));
     assert!(!output.stdout.contains("socket:"), "{}", output.streams());
-    let path = sandbox.runtime().display().to_string();
+    let path = sandbox.root().display().to_string();
     assert!(!output.stdout.contains(&path), "a socket of the host is named: {}", output.stdout);
     // The control: it is there.
     sandbox.sleeper("held");

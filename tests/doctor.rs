@@ -32,7 +32,7 @@ fn it_tells_the_three_ways_of_being_a_user_apart() {
     let findings = findings(&sandbox);
     let ids = finding(&findings, "ids");
     let (verdict, found) = match user() {
-        User::Root => ("ok", "that root has here"),
+        User::Root => ("ok", "of the host, for containers alone"),
         User::Range => ("ok", "a subordinate range, mapped by newuidmap"),
         User::Single => ("note", "one, your own"),
     };

@@ -186,8 +186,10 @@ fn exec_goes_where_its_container_is() {
     let sandbox = Sandbox::with_alpine();
     sandbox.sleeper("one");
     // Another user namespace comes about where nobody knows of the first any more.
-    for name in ["userns", "userns-shifted"] {
-        let _ = fs::remove_dir_all(sandbox.runtime().join("minirun").join(name));
+    for boot in fs::read_dir(sandbox.root().join("run")).unwrap().flatten() {
+        for name in ["userns", "userns-shifted"] {
+            let _ = fs::remove_dir_all(boot.path().join(name));
+        }
     }
     sandbox.sleeper("two");
     let namespace = |name: &str| sandbox.ok(&["exec", name, "readlink", "/proc/self/ns/user"]);

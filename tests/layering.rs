@@ -18,12 +18,13 @@ const LAYERS: &[&[&str]] = &[
 
 #[test]
 fn the_page_on_security_names_tests_that_there_are() {
-    let page = fs::read_to_string("docs/security.md").unwrap();
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(project.join("docs/security.md")).unwrap();
     let is_test = |(file, _): &(&str, &str)| file.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let named: Vec<(&str, &str)> = page.split('`').filter_map(|word| word.split_once("::")).filter(is_test).collect();
     assert!(named.len() > 20, "{named:?}");
     for (file, name) in named {
-        let text = fs::read_to_string(format!("tests/{file}.rs")).unwrap_or_default();
+        let text = fs::read_to_string(project.join(format!("tests/{file}.rs"))).unwrap_or_default();
         assert!(text.contains(&format!("fn {name}()")), "there is no test {file}::{name}");
     }
 }

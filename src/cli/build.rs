@@ -85,9 +85,6 @@ pub struct BuildArgs {
     /// Network of RUN: default (its own, with a way out), host or none
     #[arg(long, value_name = "NETWORK")]
     network: Option<String>,
-    /// Allow what a Dockerfile may not take by itself
-    #[arg(long, value_name = "ENTITLEMENT")]
-    allow: Vec<Entitlement>,
     /// Add a line to /etc/hosts of RUN
     #[arg(long, value_name = "NAME:IP")]
     add_host: Vec<String>,
@@ -182,14 +179,6 @@ impl Idle {
         let rights = rights.map(|right| format!("--allow {right} has no effect: no RUN gets more rights than others"));
         wanted.chain(limits).chain(rights)
     }
-}
-
-/// What `--allow` may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Entitlement {
-    /// `RUN --network=host`
-    #[value(name = "network.host")]
-    NetworkHost,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -388,7 +377,7 @@ fn options(
         pull: arguments.pull,
         transfers: Box::new(Printer::new(arguments.quiet, true)),
         allows_host_network: arguments.network.as_deref() == Some("host")
-            || arguments.allow.contains(&Entitlement::NetworkHost),
+            || arguments.idle.allow.iter().any(|right| right == "network.host"),
         network: match arguments.network.as_deref() {
             None | Some("default" | "bridge") => RunNetwork::Own,
             Some("host") => RunNetwork::Host,

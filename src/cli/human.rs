@@ -118,17 +118,17 @@ fn share(widths: &mut [usize], mut room: usize) {
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = vec![String::new()];
-    let mut length = 0;
-    for (index, word) in text.split(' ').enumerate() {
+    let (mut length, mut begins) = (0, true);
+    for word in text.split(' ') {
         let mut word: Vec<char> = word.chars().collect();
-        if index > 0 {
-            if length + 1 + word.len() <= width {
-                word.insert(0, ' ');
-            } else if length > 0 {
-                lines.push(String::new());
-                length = 0;
-            }
+        if !begins && length + 1 + word.len() <= width {
+            word.insert(0, ' ');
+        } else if length > 0 {
+            lines.push(String::new());
+            length = 0;
         }
+        // The blanks at which a line is broken are not the next one's.
+        begins = length == 0 && word.is_empty() && lines.len() > 1;
         while length + word.len() > width {
             let rest = word.split_off(width - length);
             lines.last_mut().into_iter().for_each(|line| line.extend(&word));
@@ -174,6 +174,7 @@ mod tests {
             narrow,
             "           B\na          one two\n           three\n\\x1b[2J\\   xxxxxxxx\nn          xxxxxxxx\n           xxxx\n"
         );
-        assert_eq!(wrapped("a bb  ccc", 4), ["a bb", "", "ccc"]);
+        assert_eq!(wrapped("a bb  ccc", 4), ["a bb", "ccc"]);
+        assert_eq!(wrapped("  a bb", 9), ["  a bb"]);
     }
 }
