@@ -180,7 +180,7 @@ fn in_the_hosts_network_its_mounts_have_the_same_flags() {
     require!(Need::Tool("unshare"), Need::Tool("setpriv"), Need::Tool("nsenter"), Need::Tool("findmnt"));
     let sandbox = Sandbox::with_alpine();
     let look = "awk '{print $5, $6}' /proc/self/mountinfo | sort; touch /sys/fs/cgroup/x 2>&1; hostname; true";
-    sandbox.ok(&["create", "--network", "host", "--name", "host", "alpine", "sh", "-c", look]);
+    sandbox.ok(&["create", "--network", "host", "--userns=host", "--name", "host", "alpine", "sh", "-c", look]);
     std::fs::write(sandbox.file("script.sh"), sandbox.ok(&["script", "host"])).unwrap();
     let by_hand = finish(sandbox.other("sh").arg(sandbox.file("script.sh")).env("TMPDIR", sandbox.file("."))).ok();
     assert_eq!(by_hand, sandbox.ok(&["start", "-a", "host"]));

@@ -115,10 +115,7 @@ pub fn plan(
     layering: Layering,
 ) -> Result<Plan, LaunchError> {
     let directory = format!("containers/{}", record.id);
-    // As the store's other parts relative to it: shifted ids know no other way there.
-    let inside = |source: &str| Path::new(source).strip_prefix(&store.root).map_or(source.into(), Path::to_owned);
-    let new_volumes = record.volumes.iter().filter(|v| v.name.is_some());
-    let new_volumes = new_volumes.map(|v| (inside(&v.source).to_string_lossy().into_owned(), v.target.clone()));
+    let new_volumes = record.volumes.iter().filter(|v| v.name.is_some()).map(|v| (v.source.clone(), v.target.clone()));
     let around = Surroundings {
         overlay: Overlay {
             lower: record.layers.clone(),

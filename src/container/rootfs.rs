@@ -174,7 +174,10 @@ impl Root {
     /// Copies the image's directory at `path` into the new volume `volume`, if there is something and the volume is empty;
     /// or goes on where one who was killed left it.
     pub fn copy_out(&self, path: &str, volume: &str) -> Result<Option<i32>, SysError> {
+        // Relative to the store, where this process is: shifted ids know no other way there.
+        let here = std::env::current_dir().unwrap_or_default();
         let volume = Path::new(volume);
+        let volume = volume.strip_prefix(&here).unwrap_or(volume);
         let unfinished = volume.with_file_name("filling");
         let wants = || -> Result<bool, SysError> {
             Ok(unfinished.exists() || fs::read_dir(volume).on("opendir", volume)?.next().is_none())

@@ -403,7 +403,8 @@ fn by_mount(mount: &Mount, around: &Surroundings) -> Vec<String> {
         return vec![format!("mkdir -p {at}; mount -t {} -o {} {} {at}", mount.kind, quoted(&options), mount.kind)];
     }
     if mount.source.starts_with("/dev/") && mount.source == mount.target {
-        return vec![format!(": > {at}; mount --bind {} {at}", quoted(&mount.source))];
+        let bind = format!(": > {at}; mount --bind {} {at}", quoted(&mount.source));
+        return vec![format!("{bind}; mount -o remount,bind,ro {at}")];
     }
     let own = own_file(mount, around);
     let source = match own {
