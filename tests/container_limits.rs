@@ -75,7 +75,7 @@ fn more_memory_than_allowed_is_death() {
     assert_eq!(sandbox.look("greedy", "{{.State.OOMKilled}}"), "true");
     let why: Value = serde_json::from_str(&sandbox.ok(&["why", "--json", "greedy"])).unwrap();
     let verdicts = why["verdicts"].to_string();
-    assert_eq!(verdicts, r#"[{"code":"out-of-memory","found":"20971520","subject":"tail"}]"#);
+    assert_eq!(verdicts, r#"[{"advice":null,"code":"out-of-memory","found":"20971520","subject":"tail"}]"#);
     // A child of the first process can be the one that goes.
     let script = "tail /dev/zero; echo it took $?; exec sleep 600";
     sandbox.detached(&["--name", "parent", "--memory", "20m"], script);

@@ -319,3 +319,18 @@ fn abstract_sockets_of_the_host_are_out_of_reach() {
     assert_eq!((count(&[]), count(&["--network", "none"])), ("0\n".into(), "0\n".into()));
     assert_eq!(count(&["--network", "host"]), "1\n");
 }
+
+#[test]
+fn mounts_of_a_container_stay_in_it_where_the_hosts_are_shared() {
+    // As systemd makes them.
+    require!(Need::As(User::Root), Need::Tool("unshare"));
+    let sandbox = Sandbox::with_alpine();
+    fs::create_dir(sandbox.file("data")).unwrap();
+    let bind = format!("{}:/data", sandbox.file("data").display());
+    let inside = "mkdir /data/m && mount -t tmpfs tmpfs /data/m && touch /data/m/f && echo mounted; exec sleep 600";
+    let script = "mount --make-rshared / && id=$(\"$0\" run -d --network none --privileged -v \"$1\" alpine sh -c \"$2\") && \
+        until \"$0\" logs $id | grep mounted; do sleep 0.1; done; grep -c /data/m /proc/self/mountinfo; \"$0\" rm -f $id >/dev/null";
+    let mut command = sandbox.other("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script, &Sandbox::binary(), &bind, inside]);
+    assert_eq!(finish(&mut command).stdout, "mounted\n0\n");
+}

@@ -597,9 +597,11 @@ fn a_real_nginx_in_its_usual_life() {
     assert_eq!(codes(&sandbox, "web"), [""; 0], "stopped");
     sandbox.ok(&["start", "web"]);
     wait_until("it serves again", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    // It may take its messenger along.
-    sandbox.run(&["exec", "web", "nginx", "-s", "quit"]);
-    sandbox.ok(&["wait", "web"]);
+    // A master that has not begun to listen to signals yet hears none; and it may take its messenger along.
+    wait_until("it quits", || {
+        sandbox.run(&["exec", "web", "nginx", "-s", "quit"]);
+        sandbox.look("web", "{{.State.Status}}") == "exited"
+    });
     assert_eq!(codes(&sandbox, "web"), [""; 0], "ended by itself");
     // The same without what keeps it in the foreground is told, as a guess.
     sandbox.ok(&["run", "--network", "none", "--name", "away", "nginx", "nginx"]);

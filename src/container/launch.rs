@@ -20,7 +20,7 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What a monitor is told, once. The descriptors of published ports ride along in the order of `ports`.
 #[derive(Debug, Serialize, Deserialize)]

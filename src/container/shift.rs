@@ -73,7 +73,7 @@ fn attempt(store: &Store, ids: &IdMap) -> Result<(), SysError> {
                 }
                 ids.write(child).map_err(|_| refused("write", "uid_map", libc::EPERM))?;
                 let namespace = process::namespace(child, "user")?;
-                let tree = mapped(&store.root, OpenTreeFlags::empty(), &namespace)?;
+                let tree = mapped(&store.root, &namespace)?;
                 drop(devices(ids, &[])?);
                 socket::send(ours.as_fd(), b"t", &[tree.as_raw_fd()])?;
                 match socket::receive(ours.as_fd(), &mut buffer)? {
@@ -151,7 +151,7 @@ pub fn trees(plan: &Plan, monitor: i32) -> Result<Vec<OwnedFd>, (u32, SysError)>
                 None => namespace.insert(process::namespace(monitor, "user")?),
             };
             match step {
-                Step::ShiftedStore { store, .. } => mapped(Path::new(store), OpenTreeFlags::empty(), namespace),
+                Step::ShiftedStore { store, .. } => mapped(Path::new(store), namespace),
                 Step::Mount(mount) if mount.kind == "bind" => bind(mount, namespace),
                 Step::Mount(mount) => {
                     let ids = of_process(monitor).ok_or_else(|| refused("read", "uid_map", libc::ESRCH))?;
@@ -178,8 +178,9 @@ pub fn of_process(pid: i32) -> Option<IdMap> {
 
 const CLONE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
 
-fn mapped(path: &Path, flags: OpenTreeFlags, namespace: &File) -> Result<OwnedFd, SysError> {
-    let tree = open_tree(CWD, path, CLONE | flags).on("open_tree", path)?;
+fn mapped(path: &Path, namespace: &File) -> Result<OwnedFd, SysError> {
+    let tree = open_tree(CWD, path, CLONE).on("open_tree", path)?;
+    mount::make_private(tree.as_fd(), false)?;
     mount::set_idmap(tree.as_fd(), namespace.as_fd(), false)?;
     Ok(tree)
 }
@@ -191,6 +192,8 @@ fn bind(wanted: &Mount, namespace: &File) -> Result<OwnedFd, SysError> {
     let source = Path::new(&wanted.source);
     let how = if recursive { CLONE | OpenTreeFlags::AT_RECURSIVE } else { CLONE };
     let tree = open_tree(CWD, source, how).on("open_tree", source)?;
+    // The host's mounts are shared with their clones, which would show it the container's.
+    mount::make_private(tree.as_fd(), recursive)?;
     if mount::set_idmap(tree.as_fd(), namespace.as_fd(), recursive).is_err() {
         // One that refuses makes the whole call fail: mount by mount.
         if mount::set_idmap(tree.as_fd(), namespace.as_fd(), false).is_ok() && recursive {

@@ -15,6 +15,12 @@ pub fn set_idmap(mount: BorrowedFd, namespace: BorrowedFd, recursive: bool) -> R
     change(mount, &attributes, recursive)
 }
 
+/// The same: neither this mount nor, with `recursive`, those below it pass mounts on to their peers, or get any of theirs.
+pub fn make_private(mount: BorrowedFd, recursive: bool) -> Result<(), SysError> {
+    let propagation = libc::MS_PRIVATE;
+    change(mount, &libc::mount_attr { attr_set: 0, attr_clr: 0, propagation, userns_fd: 0 }, recursive)
+}
+
 fn change(mount: BorrowedFd, attributes: &libc::mount_attr, recursive: bool) -> Result<(), SysError> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: `attributes` outlives the call and its size is given; the empty path means the descriptor itself.
