@@ -430,6 +430,7 @@ fn nothing_is_wider_than_the_terminal() {
             &["where", "top", "/both"],
             &["where", "top", "/etc/hosts"],
             &["probe", "top"],
+            &["why", "top"],
         ] {
             let words = [&words[..1], &["--lang", language], &words[1..]].concat();
             let said = finish(sandbox.command(&words).env("COLUMNS", "80"));

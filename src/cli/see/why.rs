@@ -1,6 +1,6 @@
 //! `why`: reasons instead of states.
 
-use super::super::{Context, json};
+use super::super::{Context, human, json};
 use super::Telling;
 use crate::container::outcome::Asker;
 use crate::container::record::Container;
@@ -40,22 +40,28 @@ fn told(reasons: &Reasons, request: &Request, language: Language) -> String {
     let has_ended = reasons.phase == "exited";
     let titles = [words.what_ran, words.how_it_ended, words.last_line];
     let indent = titles[..if has_ended { 3 } else { 1 }].iter().map(|title| title.chars().count()).max().unwrap_or(0);
+    let from = |origin: &Origin| match origin {
+        Origin::EntrypointOption => words.from_entrypoint_option,
+        Origin::ImageEntrypoint => words.from_image_entrypoint,
+        Origin::CommandLine => words.from_command_line,
+        Origin::ImageCmd => words.from_image_cmd,
+    };
+    let widest = reasons.argv.iter().map(|word| from(&word.origin).chars().count()).max().unwrap_or(0);
+    let room = human::width().map_or(usize::MAX, |all| all.saturating_sub(indent + widest + 6).max(10));
     let shown: Vec<String> = reasons.argv.iter().map(|Word { word, .. }| printable(word).into_owned()).collect();
-    let width = shown.iter().map(|word| word.chars().count()).max().unwrap_or(0).min(40);
+    let width = shown.iter().map(|word| word.chars().count()).max().unwrap_or(0).min(40).min(room);
     for (index, (Word { origin, .. }, word)) in reasons.argv.iter().zip(shown).enumerate() {
-        let from = match origin {
-            Origin::EntrypointOption => words.from_entrypoint_option,
-            Origin::ImageEntrypoint => words.from_image_entrypoint,
-            Origin::CommandLine => words.from_command_line,
-            Origin::ImageCmd => words.from_image_cmd,
-        };
         let title = if index == 0 { words.what_ran } else { "" };
-        text += &format!("{title:<indent$}   {word:<width$}   {from}\n");
+        // A long word goes on below itself.
+        let mut lines = human::wrapped(&word, room).into_iter();
+        text += &format!("{title:<indent$}   {:<width$}   {}\n", lines.next().unwrap_or_default(), from(origin));
+        lines.for_each(|line| text += &format!("{:indent$}   {line}\n", ""));
     }
     let ended = if has_ended { how_it_ended(reasons, words) } else { Vec::new() };
     let last = reasons.last_line.iter().map(|line| printable(line.trim_start()).into_owned());
     for (title, lines) in [(words.how_it_ended, ended), (words.last_line, last.collect())] {
         for (index, line) in lines.iter().enumerate() {
+            let line = human::sentence(line, indent + 3);
             text += &format!("{:<indent$}   {line}\n", if index == 0 { title } else { "" });
         }
     }
@@ -93,7 +99,8 @@ fn told(reasons: &Reasons, request: &Request, language: Language) -> String {
             ("at", request.map(|asked| time(&asked.at)).unwrap_or_default()),
             ("asked", &asked),
         ];
-        text += &format!("{}\n   → {}\n", place(reason, &values), place(mend, &values));
+        let (found, advice) = (place(reason, &values), place(mend, &values));
+        text += &format!("{}\n   → {}\n", human::sentence(&found, 0), human::sentence(&advice, 5));
     }
     text
 }
