@@ -279,7 +279,7 @@ fn of_podmans_logins_the_closest_counts() {
     assert_eq!(pull(&all, false, "teams/app"), basic(&whole));
     assert_eq!(pull(&all, true, "team/app"), basic(&team));
     assert_eq!(pull(&all, true, "teams/app"), basic(&docker));
-    // What is for another part of the registry is nobody's business here.
+    // A login for another namespace of the registry is not sent.
     assert_eq!(pull(&|host: &str| vec![entry(&format!("{host}/other"), &other)], false, "team/app"), [""; 0]);
 }
 

@@ -27,7 +27,7 @@ struct Habits {
     shortest: usize,
     longest: usize,
     no_patch: bool,
-    /// So many uploads are forgotten in the middle, and so many before they end.
+    /// The number of uploads that the registry forgets midway, and the number that it forgets just before their end.
     forgets: usize,
     forgets_late: usize,
     /// Manifests of OCI's are refused.

@@ -61,7 +61,7 @@ fn where_tells_every_layer_that_has_a_file() {
         ("/proc/1/status", &["*mount file"]),
         ("/proc/none", &[]),
         ("/dev/null", &["*mount device"]),
-        // What was never there is not deleted.
+        // A path that never existed is not called deleted.
         ("/d/never", &[]),
         ("/gone/never", &[]),
         ("/link/../upper", &["*writable-layer file"]),
@@ -262,7 +262,7 @@ fn what_a_stranger_wrote_reaches_no_terminal() {
         let said = sandbox.run(words);
         assert!(!said.streams().contains(['\u{1b}', '\u{7}']), "{words:?}\n{:?}", said.streams());
     }
-    // What a program says is passed on as it is.
+    // A container's own output is passed on unchanged.
     sandbox.ok(&["run", "--network", "none", "--name", "speaks", "alpine", "printf", escape]);
     assert!(sandbox.ok(&["logs", "speaks"]).contains(escape));
     assert!(sandbox.ok(&["diff", "evil"]).contains(r"A /\x1b]0;owned\x07"));
@@ -300,7 +300,7 @@ fn compare_tells_every_decided_setting() {
     ] {
         assert_eq!(told[name].to_string(), value, "{name}: {told:#}");
     }
-    // What has no words of its own is told all the same.
+    // A setting without a translation of its own is still shown.
     assert_eq!(told["log"]["is_off"], true, "{told:#}");
     assert!(sandbox.ok(&["compare", "alpine", "all"]).contains("size of /dev/shm"));
 }
@@ -402,7 +402,7 @@ fn explain_shows_what_made_no_layer_and_what_is_carried_for_nothing() {
     let text = sandbox.ok(&["explain", "runs"]);
     assert!(text.contains("no layer: sets something") && text.contains("ENV A=1"), "{text}");
     assert!(text.contains("carried for nothing") && text.contains("/big"), "{text}");
-    // What it says frees something does.
+    // The command that it names really frees the space.
     assert!(text.contains("`minirun rm -f runs` frees"), "{text}");
     sandbox.ok(&["rm", "-f", "runs"]);
 }
@@ -475,7 +475,7 @@ fn where_tells_what_hides_a_file_and_needs_no_container() {
     for path in ["/etc/apk/none", "/d/deep/none", "/proc/none"] {
         assert!(sandbox.fails(1, &["where", "top", path]).contains("is not in top, nor in any layer"), "{path}");
     }
-    // What the kernel makes cannot be looked into when nothing runs; the host's can.
+    // The kernel's file systems can be read only while the container runs; a host directory, always.
     sandbox.ok(&["stop", "-t", "0", "top"]);
     assert_eq!(places(&sandbox, "/proc/1/status"), ["*mount only-while-it-runs"]);
     assert_eq!(places(&sandbox, "/etc/apk/world"), ["mount not-in-mount", "layer1 file"]);

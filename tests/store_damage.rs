@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 const REGISTRY: Need = Need::Tool("docker-registry");
 
-/// What a disk, a crash or a hand may have made of a file.
+/// The kinds of damage that a disk, a crash or a person can do to a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Damage {
     Empty,
@@ -45,7 +45,7 @@ impl Damage {
 /// that runs and one that has ended.
 struct World {
     sandbox: Sandbox,
-    /// What images came from.
+    /// The registry that the first image was pulled from.
     _registry: Registry,
     small: String,
     pulled: String,
@@ -130,7 +130,7 @@ impl World {
             let spoke = output.code == 0 || output.stderr.contains("error:") || words[0] == "start";
             assert!(spoke, "{case}: {words:?}\n{}", output.streams());
         }
-        // What is whole goes on.
+        // Undamaged images and containers still work.
         assert_eq!(self.sandbox.sh(&[], "echo fine").ok(), "fine\n", "{case}");
     }
 
@@ -232,7 +232,7 @@ fn files_of_layers() {
     fs::remove_dir_all(&pulled).unwrap();
     world.sandbox.ok(&["system", "check", "--repair"]);
     world.works("without a layer");
-    // Where nobody knows of another one, the image goes.
+    // If no registry is known to have the layer, the image is dropped.
     fs::write(world.sandbox.file("file"), "x".repeat(1000)).unwrap();
     world.sandbox.run_other("tar", &["-C", world.sandbox.file("").to_str().unwrap(), "-cf", "local.tar", "file"]).ok();
     world.sandbox.ok(&["import", "local.tar", "local"]);
@@ -254,7 +254,7 @@ fn files_of_containers() {
     for part in ["config.json", "belongings.json"] {
         world.suffers(&ended.join(part), &ALL, &[]);
     }
-    // What it has written is its owner's.
+    // The files that the container has written belong to its user: they are kept.
     world.suffers(&ended.join("container.json"), &ALL, &ALL);
     world.suffers(&ended.join("hosts"), &[Empty, Directory], &[]);
     world.suffers(&ended.join("log.json"), &[Directory], &[]);

@@ -15,7 +15,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    /// What was there before it looked first is not told, so this returns when it has looked.
+    /// Returns after its first look: changes made before that are not reported.
     fn start(sandbox: &Sandbox, flags: &[&str], container: &str) -> (Self, String) {
         let words = [&["watch"], flags, &[container]].concat();
         let mut child = sandbox.command(&words).stdout(Stdio::piped()).spawn().unwrap();
@@ -90,7 +90,7 @@ fn each_change_is_told_within_a_second_with_its_place() {
     expect("rm -r /made", &removed);
     expect("mkdir /made", &[("/made", layer, "create")]);
     expect("echo again >/made/file; rm /made/file", &[("/made/file", layer, "came-and-went")]);
-    // What was copied up is what the layer has, not what it became.
+    // COPY-UP reports the size in the layer, not the size after the write.
     sandbox.ok(&["exec", "top", "sh", "-c", "echo more >>/etc/group"]);
     let (copied, written) = (watch.event().unwrap(), watch.event().unwrap());
     let grown = written["size"].as_u64().unwrap() - copied["size"].as_u64().unwrap();
@@ -134,7 +134,7 @@ fn thousands_at_once_are_told_within_a_second_and_so_is_the_next() {
     let last = watch.event().unwrap();
     let anatomy: Value = serde_json::from_str(&sandbox.ok(&["explain", "--json", "busy"])).unwrap();
     assert_eq!(last["writable_on_disk"], anatomy["container"]["writable"]["on_disk"], "{size}");
-    // After such a burst, and where nobody reads what it says, a signal ends it.
+    // A signal ends it after such a burst, even if its output is not read.
     sandbox.ok(&["exec", "busy", "sh", "-c", "rm -r /many"]);
     let _ =
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(watch.child.id().cast_signed()), nix::sys::signal::SIGINT);

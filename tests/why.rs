@@ -331,7 +331,7 @@ fn who_asked_for_the_end() {
     assert_eq!(codes(&sandbox, "killed"), ["end-not-recorded"]);
     assert_eq!(json(&sandbox, "killed")["is_recorded"], false);
 
-    // What was asked of an earlier run tells nothing of the next one.
+    // A signal of an earlier run is not reported for a later one.
     sandbox.ok(&["start", "stopped"]);
     assert_eq!(json(&sandbox, "stopped")["asked"], Value::Array(Vec::new()));
     sandbox.ok(&["kill", "stopped"]);
@@ -425,7 +425,7 @@ fn every_kind_of_slow_stop_is_foretold() {
     assert!(text.contains("still the script /entrypoint.sh") && text.contains("exec sleep 1000"), "{text}");
     let text = sandbox.ok(&["why", "trap"]);
     assert!(text.contains("sleep 1000 & wait $!"), "{text}");
-    // What is foretold as slow is slow, and what is not is not.
+    // Containers foretold to stop slowly do so, and the others stop at once.
     for (name, is_slow) in
         [("trap", true), ("ignoring", true), ("nothing", true), ("no-exec", true), ("by-wait", false)]
     {
@@ -496,7 +496,7 @@ fn a_health_check_that_nobody_runs() {
     assert_eq!(json(&sandbox, "unchecked")["health_check_not_run"], "wget -q localhost");
 }
 
-/// What sound containers do all day, and what is said of each: nothing.
+/// Sound containers in their usual life: `why` has no verdict on any of them.
 #[test]
 fn thirty_sound_containers_get_no_verdict() {
     let sandbox = Sandbox::with_alpine();
