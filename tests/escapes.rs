@@ -334,3 +334,15 @@ fn mounts_of_a_container_stay_in_it_where_the_hosts_are_shared() {
     command.args(["--mount", "--propagation", "private", "sh", "-c", script, &Sandbox::binary(), &bind, inside]);
     assert_eq!(finish(&mut command).stdout, "mounted\n0\n");
 }
+
+#[test]
+fn hundreds_of_mounts_are_brought() {
+    // More than one message of a socket can carry (unix(7), SCM_RIGHTS).
+    let sandbox = Sandbox::with_alpine();
+    fs::create_dir(sandbox.file("data")).unwrap();
+    let binds: Vec<String> = (0..300).map(|n| format!("-v{}:/m/{n}", sandbox.file("data").display())).collect();
+    let mut words = vec!["run", "--rm", "--network", "none"];
+    words.extend(binds.iter().map(String::as_str));
+    words.extend(["alpine", "sh", "-c", "grep -c ' /m/' /proc/self/mountinfo"]);
+    assert_eq!(sandbox.ok(&words), "300\n");
+}

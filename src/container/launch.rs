@@ -11,7 +11,7 @@ use crate::diag::Diagnose;
 use crate::network::egress;
 use crate::network::ports::{self, PortError, PortSpec};
 use crate::store::{Lock, Store};
-use crate::sys::{On, SysError, process};
+use crate::sys::{On, SysError, process, socket};
 use crate::userns::{self, IdMap, IdRange, Inside, Origin, Spawning, UsernsError};
 use oci_spec::runtime::Spec;
 use rustix::termios::tcgetwinsize;
@@ -87,6 +87,14 @@ impl Diagnose for LaunchError {
             Self::Step { source, .. } => source.exit_code(),
             _ => crate::diag::ENGINE,
         }
+    }
+}
+
+impl Job {
+    /// How many descriptors come after the memory file that holds it.
+    pub fn descriptors(&self) -> usize {
+        let streams = if self.terminal { 0 } else { Streams::count(self.stdin) };
+        streams + self.ports.len() + usize::from(self.container.is_some()) + self.plan.brought()
     }
 }
 
@@ -316,7 +324,9 @@ pub fn converse(
         }
     };
     numbers.extend(trees.iter().map(AsRawFd::as_raw_fd));
-    ours.send_with(&Message::Job, &numbers).map_err(|_| lost())?;
+    let mut batches = numbers.chunks(socket::DESCRIPTORS);
+    ours.send_with(&Message::Job, batches.next().unwrap_or_default()).map_err(|_| lost())?;
+    batches.try_for_each(|batch| ours.send_with(&Message::More, batch)).map_err(|_| lost())?;
     drop((streams, descriptors, trees));
     listener.namespace(&origin);
     loop {

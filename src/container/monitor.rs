@@ -61,6 +61,10 @@ fn serve(client: End) -> Result<i32, SysError> {
     let null = File::options().read(true).write(true).open("/dev/null").on("open", "/dev/null")?;
     (0..3).try_for_each(|number| process::dup_to(null.as_fd(), number))?;
     let job = read_job(File::from(descriptors.remove(0)))?;
+    while descriptors.len() < job.descriptors() {
+        let Some((Message::More, more)) = client.receive()? else { return Ok(125) };
+        descriptors.extend(more);
+    }
     let Ok(mut store) = Store::open(None) else { return Ok(125) };
     std::env::set_current_dir(&store.root).on("chdir", &store.root)?;
     let streams = if job.terminal { None } else { Some(Streams::from_parts(&mut descriptors, job.stdin)?) };

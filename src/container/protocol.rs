@@ -1,7 +1,7 @@
 //! The conversation of client, monitor and init, each edge one sequenced-packet socket.
 //!
 //! ```text
-//! client → monitor   Job (a memory file, stdio and listeners ride along)    first, once
+//! client → monitor   Job, More… (a memory file, stdio, listeners and mounts ride along)    first, once
 //! monitor → client   WantEgress                only if the plan has a way out of the network namespace
 //! client → monitor   EgressUp
 //! init → monitor     Terminal (the pty rides along), Did…, Born (of an exec), Ready
@@ -25,6 +25,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 #[derive(Debug, PartialEq)]
 pub enum Message {
     Job,
+    /// Descriptors that found no room in the message before.
+    More,
     WantEgress,
     EgressUp,
     Terminal,
@@ -154,6 +156,7 @@ impl Message {
             Self::Pause { by_signals } => numbers(20, &[(*by_signals).into()]),
             Self::Paused => vec![21],
             Self::Born { pid } => numbers(22, &[*pid]),
+            Self::More => vec![23],
         }
     }
 
@@ -187,6 +190,7 @@ impl Message {
             20 => Self::Pause { by_signals: number(0)? != 0 },
             21 => Self::Paused,
             22 => Self::Born { pid: number(0)? },
+            23 => Self::More,
             _ => return None,
         })
     }

@@ -40,6 +40,11 @@ impl Streams {
         })
     }
 
+    /// How many descriptors they are.
+    pub fn count(wants_stdin: bool) -> usize {
+        5 + usize::from(wants_stdin)
+    }
+
     /// On their way to the monitor, in the order of [`Streams::from_parts`].
     pub fn descriptors(&self) -> Vec<RawFd> {
         let outputs = self.outputs.iter().map(|(fd, _)| fd);
@@ -49,7 +54,7 @@ impl Streams {
     /// Takes its descriptors from the front of the list.
     pub fn from_parts(descriptors: &mut Vec<OwnedFd>, wants_stdin: bool) -> Result<Self, SysError> {
         let short = || SysError { call: "recvmsg", subject: "standard streams".into(), errno: libc::EPROTO };
-        let count = 5 + usize::from(wants_stdin);
+        let count = Self::count(wants_stdin);
         if descriptors.len() < count {
             return Err(short());
         }
