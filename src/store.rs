@@ -54,7 +54,7 @@ pub const PARTS: [&str; 11] = [
 ];
 
 /// What else may lie beside them.
-const OTHERS: [&str; 4] = ["ids", "shift", "layering", "manifest-lists"];
+const OTHERS: [&str; 5] = ["ids", "shift", "layering", "manifest-lists", "indexes"];
 
 /// Empty files that become locks where the disk has no inode left: whoever frees something must need nothing.
 const RESERVE: &str = "reserve";

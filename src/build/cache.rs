@@ -89,6 +89,11 @@ impl Cache {
         Self { directory, project, last: None, now: Last::default(), superseded: RefCell::default() }
     }
 
+    /// It was built before.
+    pub fn knows_project(&self) -> bool {
+        self.project.exists()
+    }
+
     fn entry(&self, key: &Digest) -> PathBuf {
         self.directory.join("steps").join(key.hex())
     }

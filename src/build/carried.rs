@@ -244,9 +244,15 @@ impl Builder<'_> {
 
     /// Carries what this build came by to where other machines find it.
     pub(super) fn carry(&mut self) -> Result<(), BuildError> {
+        let all_stages = self.options.cache_to.iter().any(|export| export.all_stages);
+        let own = if all_stages { self.cache.keys() } else { self.keys(self.plan.target) };
+        self.part.keys.extend(own);
+        // In a registry, what is carried takes the place of what was: it goes at the end, that of all platforms together.
+        if !self.part.is_last {
+            return Ok(());
+        }
         for export in &self.options.cache_to {
-            let keys = if export.all_stages { self.cache.keys() } else { self.keys(self.plan.target) };
-            let steps = self.steps(keys)?;
+            let steps = self.steps(self.part.keys.clone())?;
             match &export.place {
                 Place::Directory(directory) => {
                     steps.iter().try_for_each(|(key, step)| put(self.store, directory, key, step))?;

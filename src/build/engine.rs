@@ -1,9 +1,11 @@
 //! Walks the stages: one loop, no threads. RUNs of stages that do not wait for each other go on at the same time.
 
+use super::annotation::{self, Place};
 use super::cache::{self, Cache};
 use super::carried::{self, Source as Carried};
 use super::check;
 use super::copy;
+use super::finish::Stored;
 use super::instruction::{Instruction, Step};
 use super::layers::{Made, Pending, Room, store_directory};
 use super::memo::Memo;
@@ -12,7 +14,8 @@ use super::run::{self, Running};
 use super::stage::{Base, Plan};
 use super::state::State;
 use super::{
-    BuildError, Built, BuiltLayer, Done, Listener, Options, Output, OutputKind, StepError, StepName, finish, squash,
+    BuildError, Built, BuiltLayer, Done, Listener, Options, Output, OutputKind, StepError, StepName, finish, foreign,
+    squash,
 };
 use crate::container::launch::LaunchError;
 use crate::container::layering::Layering;
@@ -27,6 +30,7 @@ use crate::sys::process::LetThrough;
 use crate::sys::{On, process};
 use crate::userns;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde_json::Map;
 use std::collections::{BTreeSet, HashMap};
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -49,12 +53,13 @@ pub(super) struct Work {
 pub(super) struct Builder<'a> {
     pub store: &'a Store,
     pub options: &'a Options,
+    pub part: Part,
     pub plan: Plan,
     pub listener: &'a mut dyn Listener,
     pub memo: Memo,
     pub cache: Cache,
-    /// Of the stages, by name and platform.
-    pub bases: HashMap<(String, String), Image>,
+    /// Of the stages.
+    pub bases: Bases,
     pub work: Vec<Work>,
     /// The stages that the target needs.
     needed: Vec<bool>,
@@ -89,54 +94,97 @@ enum Went {
     Finished,
 }
 
-/// Builds the image, or finds that it is there already.
-pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -> Result<Built, BuildError> {
-    let source = std::mem::replace(&mut options.source, Source::empty());
-    let named = std::mem::take(&mut options.named);
-    let plan = Plan::new(source, &options.build_args, options.target.as_deref(), &options.platform, named)?;
-    let memo = store.path(cache::DIRECTORY).join("memo");
-    let memo = match &options.context {
-        Some(path) => Memo::load(&memo.join(Digest::of(path.as_os_str().as_encoded_bytes()).hex())),
-        None => Memo::default(),
-    };
-    let work = plan.stages.iter().map(|stage| Work {
-        state: None,
-        steps: stage.steps.clone(),
-        at: 0,
-        running: None,
-        ran: None,
-        waits_for_cache: false,
-        keys: Vec::new(),
-        finished: false,
-    });
-    let mut builder = Builder {
-        store,
-        cache: Cache::of(store, &options.project),
-        bases: HashMap::new(),
-        work: work.collect(),
-        needed: vec![false; plan.stages.len()],
-        is_alone: false,
-        remembered: 0,
-        options: &options,
-        plan,
-        listener,
-        memo,
-        room: None,
-        pending: HashMap::new(),
-        sources: options.cache_from.iter().cloned().map(Carried::Unopened).collect(),
-        settled: Instant::now(),
-    };
+/// Base images, by name and platform.
+pub type Bases = HashMap<(String, String), Image>;
+
+/// Which of the platforms of a build this one is.
+pub struct Part {
+    pub is_first: bool,
+    pub is_last: bool,
+    /// What the cache calls the steps of those before.
+    pub keys: Vec<Digest>,
+}
+
+/// Reads what is to be built for one platform, and finds the base images. Nothing is done yet.
+pub fn rehearse(store: &Store, options: &Options, listener: &mut dyn Listener) -> Result<Bases, BuildError> {
+    let part = Part { is_first: false, is_last: false, keys: Vec::new() };
+    let mut builder = Builder::new(store, options, HashMap::new(), part, listener)?;
+    builder.rehearse()?;
+    builder.refuse_foreign()?;
+    Ok(builder.bases)
+}
+
+/// Builds the image for one platform, or finds that it is there already; and says what the cache calls its steps.
+pub fn build(
+    store: &Store,
+    options: &Options,
+    bases: Bases,
+    part: Part,
+    listener: &mut dyn Listener,
+) -> Result<(Built, Option<Stored>, Vec<Digest>), BuildError> {
+    let mut builder = Builder::new(store, options, bases, part, listener)?;
     let result = builder.walk().and_then(|()| builder.image());
     // What was done is there for the next build, whatever became of this one.
     let kept = builder.keep();
-    let built = match result {
+    let (built, image) = match result {
         Err(BuildError::Failed { step, code, .. }) if builder.options.keep_failed => {
             return Err(BuildError::Failed { step, code, state: builder.failed_state()? });
         }
         other => other?,
     };
     kept?;
-    Ok(built)
+    Ok((built, image, builder.part.keys))
+}
+
+impl<'a> Builder<'a> {
+    fn new(
+        store: &'a Store,
+        options: &'a Options,
+        bases: Bases,
+        part: Part,
+        listener: &'a mut dyn Listener,
+    ) -> Result<Self, BuildError> {
+        let (source, named) = (options.source.clone(), options.named.clone());
+        let plan = Plan::new(source, &options.build_args, options.target.as_deref(), &options.platform, named)?;
+        let memo = store.path(cache::DIRECTORY).join("memo");
+        let memo = match &options.context {
+            Some(path) => Memo::load(&memo.join(Digest::of(path.as_os_str().as_encoded_bytes()).hex())),
+            None => Memo::default(),
+        };
+        let work = plan.stages.iter().map(|stage| Work {
+            state: None,
+            steps: stage.steps.clone(),
+            at: 0,
+            running: None,
+            ran: None,
+            waits_for_cache: false,
+            keys: Vec::new(),
+            finished: false,
+        });
+        // What one platform comes to says nothing of another.
+        let project = match options.platforms.len() {
+            1 => options.project,
+            _ => Digest::of(format!("{} {}", options.project, options.platform).as_bytes()),
+        };
+        Ok(Self {
+            store,
+            cache: Cache::of(store, &project),
+            bases,
+            work: work.collect(),
+            needed: vec![false; plan.stages.len()],
+            is_alone: false,
+            remembered: 0,
+            options,
+            part,
+            plan,
+            listener,
+            memo,
+            room: None,
+            pending: HashMap::new(),
+            sources: options.cache_from.iter().cloned().map(Carried::Unopened).collect(),
+            settled: Instant::now(),
+        })
+    }
 }
 
 impl Builder<'_> {
@@ -187,8 +235,11 @@ impl Builder<'_> {
             }
             if let Base::Image(name) = self.plan.stages[number].base.clone() {
                 let platform = self.platform(number)?;
-                let image = self.find_image(&name, &platform)?;
-                self.bases.insert((name, platform.to_string()), image);
+                let key = (name, platform.to_string());
+                if !self.bases.contains_key(&key) {
+                    let image = self.find_image(&key.0, &platform)?;
+                    self.bases.insert(key, image);
+                }
             }
             self.is_alone = open.is_empty() && self.needed.iter().filter(|needed| **needed).count() == 1;
             let Some(from) = self.work[number].steps.first().cloned() else { continue };
@@ -275,8 +326,41 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// What could be better in the Dockerfile.
+    /// Refuses a RUN whose programs this machine cannot run, unless an earlier build may have done it.
+    fn refuse_foreign(&mut self) -> Result<(), BuildError> {
+        if self.cache.knows_project() || !self.options.cache_from.is_empty() {
+            return Ok(());
+        }
+        for number in (0..self.work.len()).filter(|number| self.needed[*number]) {
+            let is_run = |step: &Step| matches!(step.instruction, Instruction::Run(_));
+            let Some(at) = self.work[number].steps.iter().position(is_run) else { continue };
+            if let Some(platform) = self.foreign(number)? {
+                let step = self.work[number].steps[at].clone();
+                self.work[number].at = at;
+                return Err(self.at(number, &step, StepError::Foreign(platform)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The platform of a stage's base image, if this machine cannot run programs for it.
+    fn foreign(&self, number: usize) -> Result<Option<String>, BuildError> {
+        let mut stage = number;
+        while let Base::Stage(base) = self.plan.stages[stage].base {
+            stage = base;
+        }
+        let Base::Image(name) = &self.plan.stages[stage].base else { return Ok(None) };
+        let Some(image) = self.bases.get(&(name.clone(), self.platform(stage)?.to_string())) else { return Ok(None) };
+        let platform = platform::of_config(image.config());
+        let cannot_run = foreign::runs(&image.config().architecture().to_string()) == Some(false);
+        Ok(cannot_run.then(|| platform.to_string()))
+    }
+
+    /// What could be better in the Dockerfile, which is told once.
     fn warn(&mut self) -> Result<(), BuildError> {
+        if !self.part.is_first {
+            return Ok(());
+        }
         let bases = &self.bases;
         let known = |name: &str| {
             let image = bases.iter().find(|((base, _), _)| base == name)?.1;
@@ -353,6 +437,7 @@ impl Builder<'_> {
         StepName {
             stage: number,
             stage_name: self.plan.stages[number].name(),
+            platform: (self.options.platforms.len() > 1).then(|| self.options.platform.clone()),
             alone: self.is_alone,
             number: work.at + 1,
             of: work.steps.len(),
@@ -376,9 +461,8 @@ impl Builder<'_> {
     /// A step in a message.
     fn told(&self, number: usize, step: &Step) -> String {
         let name = self.name(number);
-        let stage = if name.alone { String::new() } else { format!("{} ", name.stage_name) };
         let (file, line) = (&self.plan.source.name, step.node.first);
-        format!("step {stage}{}/{} ({file}:{line}) `{}`", name.number, name.of, name.text)
+        format!("step {}{}/{} ({file}:{line}) `{}`", name.prefix(), name.number, name.of, name.text)
     }
 
     /// An error with the place where its step stands.
@@ -555,7 +639,15 @@ impl Builder<'_> {
             }
             other => other,
         };
-        let running = running.map_err(|(error, _)| self.at(number, step, error))?;
+        let running = match running {
+            Err((StepError::Launch(LaunchError::Step { source, .. }), _))
+                if source.no_program
+                    && let Some(platform) = self.foreign(number)? =>
+            {
+                return Err(self.at(number, step, StepError::Foreign(platform)));
+            }
+            other => other.map_err(|(error, _)| self.at(number, step, error))?,
+        };
         self.work[number].running = Some(running);
         Ok(Went::Runs)
     }
@@ -633,13 +725,14 @@ impl Builder<'_> {
     }
 
     /// The target's state as an image in the store.
-    fn image(&mut self) -> Result<Built, BuildError> {
+    fn image(&mut self) -> Result<(Built, Option<Stored>), BuildError> {
         let target = self.plan.target;
         let unused: Vec<&String> = self
             .options
             .build_args
             .keys()
             .filter(|name| !self.plan.consumed.contains(*name) && !run::PROXIES.contains(&name.as_str()))
+            .filter(|_| self.part.is_first)
             .collect();
         for name in unused {
             let warning = super::parse::Warning {
@@ -659,7 +752,8 @@ impl Builder<'_> {
             self.must_be_inside()?;
             self.carry()?;
         }
-        for output in &self.options.outputs {
+        let options = self.options;
+        for output in &options.outputs {
             finish::export(self, target, output)?;
         }
         let mut layers = Vec::new();
@@ -669,19 +763,20 @@ impl Builder<'_> {
         }
         let outputs = &self.options.outputs;
         let is_elsewhere = outputs.iter().any(Output::needs_no_image) && self.options.names.is_empty();
+        let built = Built { image: None, layers, from_context: self.memo.used() };
         if is_elsewhere || outputs.iter().any(|output| output.kind == OutputKind::Nothing) {
-            return Ok(Built { image: None, layers, from_context: self.memo.used() });
+            return Ok((built, None));
         }
         let mut state = self.state(target).clone();
         if self.options.cache_inline {
             state.attach(carried::INLINE, self.inline_cache()?);
         }
         let keys = self.work[target].keys.clone();
-        let id = finish::store(self.store, &state, &keys, &self.options.names, &self.options.annotations)?;
-        for output in self.options.outputs.iter().filter(|output| output.is_archive()) {
-            finish::save(self.store, &id, &self.options.names, output)?;
-        }
-        Ok(Built { image: Some(id), layers, from_context: self.memo.used() })
+        let annotations = annotation::of(&self.options.annotations, Place::Manifest, &self.options.platform);
+        // An index has the names of its images.
+        let names = if self.options.makes_index() { &[][..] } else { &self.options.names };
+        let stored = finish::store(self.store, &state, &keys, names, annotations)?;
+        Ok((built, Some(stored)))
     }
 
     /// The state before the step that failed.
@@ -692,7 +787,7 @@ impl Builder<'_> {
             return Ok(None);
         };
         let state = self.state(number).clone();
-        Ok(Some(finish::store(self.store, &state, &[], &[], &[])?))
+        Ok(Some(finish::store(self.store, &state, &[], &[], Map::new())?.image))
     }
 }
 

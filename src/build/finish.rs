@@ -1,6 +1,7 @@
 //! A stage that is done becomes an image: its layers, its config, its names.
 
 use super::BuildError;
+use super::annotation::Annotation;
 use super::cache;
 use super::engine::Builder;
 use super::glob::Ignore;
@@ -16,11 +17,17 @@ use crate::image::save::Format;
 use crate::image::{self, ImageError, freeze, layer, manifest, manifests, names};
 use crate::store::Store;
 use crate::sys::On;
-use serde_json::json;
+use serde_json::{Map, Value};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+
+/// An image as a build has stored it.
+pub struct Stored {
+    pub image: Digest,
+    pub manifest: Vec<u8>,
+}
 
 /// Stores the image, unless it is there already, and gives it its names. `keys`: layers and the entries of the cache that
 /// made them, which need not hold them any more.
@@ -29,32 +36,29 @@ pub fn store(
     state: &State,
     keys: &[(Digest, Digest)],
     wanted: &[Reference],
-    annotations: &[(String, String)],
-) -> Result<Digest, BuildError> {
+    annotations: Map<String, Value>,
+) -> Result<Stored, BuildError> {
     let config = state.finish().to_string().into_bytes();
     let id = Digest::of(&config);
     let mut claim = ImageClaim::take(store, id)?;
-    let annotated = match annotations {
-        [] => None,
-        pairs => {
-            let infos = state.layers.iter().map(|one| layer::known(store, one)).collect::<Result<Vec<_>, _>>()?;
-            let pairs = pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-            Some(manifest::annotate(manifest::make(&config, &infos), pairs))
-        }
-    };
+    let infos = state.layers.iter().map(|one| layer::known(store, one)).collect::<Result<Vec<_>, _>>()?;
+    let is_annotated = !annotations.is_empty();
+    let manifest = manifest::annotate(manifest::make(&config, &infos), annotations);
+    let digest = Digest::of(&manifest);
     if image::directory(store, &id).exists() {
-        let manifest = match &annotated {
-            Some(manifest) => {
-                image::add_manifest(store, &claim, manifest)?;
-                Digest::of(manifest)
-            }
-            None => manifests(store, &id)?.first().copied().unwrap_or(id),
-        };
+        if is_annotated {
+            image::add_manifest(store, &claim, &manifest)?;
+        }
         for name in wanted {
             let known = names::resolve(store, name)?;
-            let is_other = |known: &names::Name| annotated.is_some() && known.manifest != manifest;
-            if known.is_none_or(|known| known.image != id || is_other(&known)) {
-                names::set(store, &claim, name, manifest)?;
+            // Another manifest of the same image will do, such as one that was pushed; an index will not.
+            let will_do = |known: &names::Name| {
+                known.image == id
+                    && (known.manifest == digest || !is_annotated && !image::index::exists(store, &known.manifest))
+            };
+            if !known.as_ref().is_some_and(will_do) {
+                let known = manifests(store, &id)?.first().copied().filter(|_| !is_annotated);
+                names::set(store, &claim, name, known.unwrap_or(digest))?;
             }
         }
     } else {
@@ -65,15 +69,15 @@ pub fn store(
             }
         }
         let scratch = store.scratch()?;
-        let parts =
-            Parts { config: &config, layers: &state.layers, new: Vec::new(), manifest: annotated, names: wanted };
+        let (config, manifest) = (&config, Some(manifest.clone()));
+        let parts = Parts { config, layers: &state.layers, new: Vec::new(), manifest, names: wanted };
         assemble(store, &scratch, &claim, parts)?;
     }
     drop(claim);
     for (layer, key) in keys {
         cache::let_go(store, key, layer)?;
     }
-    Ok(id)
+    Ok(Stored { image: id, manifest })
 }
 
 /// `-o`: the result as something else than an image in the store.
@@ -85,7 +89,7 @@ pub struct Output {
     /// What the image is called beside its other names, and whether it is pushed under them.
     pub names: Vec<Reference>,
     pub pushes: bool,
-    pub annotations: Vec<(String, String)>,
+    pub annotations: Vec<Annotation>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,15 +129,20 @@ pub fn export(builder: &mut Builder, number: usize, output: &Output) -> Result<(
     builder.must_be_inside()?;
     let layers = builder.state(number).layers.clone();
     let view = builder.view(&layers)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}/.", view.as_raw_fd()));
+    // Each of several platforms has a directory of its own, as with BuildKit.
+    let directory =
+        (builder.options.platforms.len() > 1).then(|| builder.options.platform.to_string().replace('/', "_"));
+    let share = freeze::Share { directory: directory.as_deref(), is_last: builder.part.is_last };
     let Some(target) = &output.target else {
-        let path = PathBuf::from(format!("/proc/self/fd/{}/.", view.as_raw_fd()));
-        return Ok(freeze::archive(&path, io::stdout().lock())?);
+        return Ok(freeze::archive(&path, share, io::stdout().lock())?);
     };
     if output.kind == Kind::Tar {
-        let path = PathBuf::from(format!("/proc/self/fd/{}/.", view.as_raw_fd()));
-        let file = File::create(target).on("open", target)?;
-        return Ok(freeze::archive(&path, io::BufWriter::new(file))?);
+        let mut file = File::options();
+        let file = file.create(true).write(true).append(!builder.part.is_first).truncate(builder.part.is_first);
+        return Ok(freeze::archive(&path, share, io::BufWriter::new(file.open(target).on("open", target)?))?);
     }
+    let target = &directory.map_or_else(|| target.clone(), |directory| target.join(directory));
     fs::create_dir_all(target).on("mkdir", target)?;
     let root = Root::open(&target.to_string_lossy())?;
     let now = builder.now();
@@ -151,14 +160,21 @@ pub fn export(builder: &mut Builder, number: usize, output: &Output) -> Result<(
 }
 
 /// Writes the image into an archive.
-pub fn save(store: &Store, id: &Digest, names: &[Reference], output: &Output) -> Result<(), BuildError> {
+/// Its entry in there has these annotations.
+pub fn save(
+    store: &Store,
+    id: &Digest,
+    names: &[Reference],
+    output: &Output,
+    annotations: &Map<String, Value>,
+) -> Result<(), BuildError> {
     let format = if output.kind == Kind::Oci { Format::Oci } else { Format::Docker };
     let wanted: Vec<String> = match names {
         [] => vec![id.to_string()],
         names => names.iter().map(ToString::to_string).collect(),
     };
     match &output.target {
-        Some(path) => Ok(image::save::save_file(store, &wanted, format, path)?),
-        None => Ok(image::save::save(store, &wanted, format, io::stdout().lock(), "standard output")?),
+        Some(path) => Ok(image::save::save_file(store, &wanted, format, annotations, path)?),
+        None => Ok(image::save::save(store, &wanted, format, annotations, io::stdout().lock(), "standard output")?),
     }
 }

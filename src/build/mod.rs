@@ -4,6 +4,7 @@
 //! what was done before, [`layers`] makes what was not. A RUN is a container of the engine itself ([`run`]) whose upper directory becomes the layer as it
 //! stands; COPY and ADD ([`copy`]) write into such a directory themselves.
 
+pub mod annotation;
 pub mod cache;
 mod carried;
 pub mod change;
@@ -12,6 +13,7 @@ pub mod context;
 mod copy;
 mod engine;
 mod finish;
+mod foreign;
 pub mod glob;
 pub mod instruction;
 mod layers;
@@ -19,6 +21,7 @@ mod memo;
 mod mode;
 pub mod named;
 pub mod parse;
+mod platforms;
 mod run;
 mod squash;
 pub mod stage;
@@ -26,13 +29,15 @@ mod state;
 mod tree;
 pub mod variable;
 
-pub use engine::{SIGNALS, build};
+pub use engine::SIGNALS;
+pub use platforms::build;
 
 use crate::container::create::CreateError;
 use crate::container::launch::LaunchError;
 use crate::container::users::UserError;
 use crate::diag::Diagnose;
 use crate::image::ImageError;
+use crate::image::attestation::Attestation;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
@@ -120,6 +125,8 @@ pub enum StepError {
     Create(#[from] CreateError),
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    #[error("this machine cannot run programs for {0}")]
+    Foreign(String),
     #[error("the process that watched it was killed")]
     Lost,
     #[error("the settings and variables up to here come to more text than any image can have")]
@@ -210,6 +217,7 @@ impl StepError {
             Self::Sys(error) => error.hint(),
             Self::Copy(error) => error.hint(),
             Self::Whole(error) => error.hint(),
+            Self::Foreign(_) => Some(foreign::HINT.into()),
             Self::Argument(_)
             | Self::Tree(_)
             | Self::Mount(_)
@@ -233,11 +241,15 @@ pub struct Options {
     pub project: Digest,
     pub build_args: BTreeMap<String, String>,
     pub target: Option<String>,
+    /// All that the image is for, each once.
+    pub platforms: Vec<Platform>,
+    /// The one of them that is being built.
     pub platform: Platform,
     pub labels: Vec<(String, String)>,
     pub names: Vec<Reference>,
-    /// Of the image's manifest.
-    pub annotations: Vec<(String, String)>,
+    pub annotations: Vec<annotation::Annotation>,
+    /// What is said of each image.
+    pub attestations: Vec<Attestation>,
     pub no_cache: bool,
     /// Stages, by their names, of which every step is done again.
     pub no_cache_stages: Vec<String>,
@@ -268,6 +280,13 @@ pub struct Options {
     pub epoch: Option<i64>,
 }
 
+impl Options {
+    /// The result is an index, not an image alone.
+    pub fn makes_index(&self) -> bool {
+        self.platforms.len() > 1 || !self.attestations.is_empty()
+    }
+}
+
 /// `--secret`
 pub struct Secret {
     pub id: String,
@@ -283,6 +302,8 @@ pub use run::RunNetwork;
 pub struct StepName {
     pub stage: usize,
     pub stage_name: String,
+    /// Of a build for several.
+    pub platform: Option<Platform>,
     /// Of a Dockerfile with one stage only, its name says nothing.
     pub alone: bool,
     pub number: usize,
@@ -320,9 +341,18 @@ pub trait Listener {
     fn tick(&mut self) {}
 }
 
+impl StepName {
+    /// What stands before its number: the platform and the stage, as far as there are several.
+    pub fn prefix(&self) -> String {
+        let platform = self.platform.as_ref().map(|platform| format!("{platform} ")).unwrap_or_default();
+        if self.alone { platform } else { format!("{platform}{} ", self.stage_name) }
+    }
+}
+
 /// What was built.
+#[derive(Default)]
 pub struct Built {
-    /// None of a build that only gave files.
+    /// An image or an index. None of a build that only gave files.
     pub image: Option<Digest>,
     /// The layers that this build added to its base, bottom first.
     pub layers: Vec<BuiltLayer>,

@@ -6,6 +6,7 @@ use crate::diag::Diagnose;
 use crate::image::reference::Reference;
 use crate::store::Store;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 const IMAGE: &str = "docker-image://";
 
@@ -49,8 +50,8 @@ pub enum Named {
 }
 
 /// What was named, by what it stands in for: a stage, an image, or nothing else.
-#[derive(Default)]
-pub struct Contexts(BTreeMap<String, Named>);
+#[derive(Clone, Default)]
+pub struct Contexts(Rc<BTreeMap<String, Named>>);
 
 impl Contexts {
     /// Each as `NAME=VALUE`; what must be fetched or unpacked is.
@@ -73,7 +74,7 @@ impl Contexts {
             };
             all.insert(plain(name), found);
         }
-        Ok(Self(all))
+        Ok(Self(Rc::new(all)))
     }
 
     /// Nothing of these must be fetched or unpacked.

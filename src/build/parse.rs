@@ -74,6 +74,7 @@ pub struct Directives {
     pub escape: char,
 }
 
+#[derive(Clone)]
 pub struct Source {
     /// What it is called in messages.
     pub name: String,
@@ -111,20 +112,6 @@ impl Source {
             return Err(source.fault(Place { line: 1, column: 1 }, "there is no instruction in this file", None));
         }
         Ok(source)
-    }
-
-    /// Of no line at all.
-    pub fn empty() -> Self {
-        let directives = Directives { escape: '\\', ..Directives::default() };
-        Self {
-            name: String::new(),
-            lines: Vec::new(),
-            crlf: Vec::new(),
-            directives,
-            directive_lines: 0,
-            nodes: Vec::new(),
-            warnings: Vec::new(),
-        }
     }
 
     /// An instruction on one line.

@@ -3,6 +3,7 @@
 use super::progress::{Kind, Progress};
 use super::transfer::Printer;
 use super::{Context, human};
+use crate::build::annotation::Annotation;
 use crate::build::named::Contexts;
 use crate::build::stage::Plan;
 use crate::build::{
@@ -14,9 +15,11 @@ use crate::container::shift;
 use crate::diag::{Diagnose, Failure};
 use crate::image;
 use crate::image::digest::Digest;
+use crate::image::index::Index;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
 use crate::registry::{Form, Settings, credentials};
+use crate::store::Store;
 use crate::sys::process::LetThrough;
 use crate::userns;
 use clap::{Args, Subcommand};
@@ -199,8 +202,6 @@ enum BuildArgsError {
     Annotation(String, String),
     #[error("an image without a name cannot be pushed")]
     NoName,
-    #[error("--platform {0}: one build makes an image of one platform")]
-    Platforms(String),
     #[error("--label {0}: it has no name")]
     Label(String),
     #[error("{} cannot be read", .0.display())]
@@ -213,13 +214,6 @@ impl Diagnose for BuildArgsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Secret(..) => Some("as in: --secret id=token,src=token.txt or --secret id=token,env=TOKEN".into()),
-            Self::Platforms(text) => {
-                let first = text.split(',').next().unwrap_or_default();
-                Some(format!(
-                    "build each under a name of its own, with --platform {first} and so on; then put them together: \
-                     minirun manifest create LIST NAME NAME"
-                ))
-            }
             Self::NoName => Some("give it one: --tag NAME, or -o type=registry,name=NAME".into()),
             Self::Ssh(_) => Some("start an agent first: eval $(ssh-agent) && ssh-add".into()),
             Self::Cache { flag: "cache-to", .. } => {
@@ -349,7 +343,21 @@ fn options(
         Some((name, address)) => Ok((name.to_owned(), address.to_owned())),
         None => Err(BuildArgsError::Host(text.clone())),
     };
-    Ok(Options {
+    let mut platforms: Vec<Platform> = Vec::new();
+    for platform in &arguments.platform {
+        if !platforms.contains(platform) {
+            platforms.push(platform.clone());
+        }
+    }
+    if platforms.is_empty() {
+        platforms.push(Platform::here());
+    }
+    let mut annotations = Vec::new();
+    for text in &arguments.annotation {
+        annotations.extend(annotation(text)?);
+    }
+    annotations.extend(outputs.iter().flat_map(|output| output.annotations.clone()));
+    let options = Options {
         source,
         context: opened.directory.clone(),
         ignore: opened.ignore.clone(),
@@ -357,14 +365,8 @@ fn options(
         project: Digest::of(opened.project.as_bytes()),
         build_args,
         target: arguments.target.clone(),
-        platform: match &arguments.platform[..] {
-            [] => Platform::here(),
-            [one] => one.clone(),
-            several => {
-                let text: Vec<String> = several.iter().map(Platform::to_string).collect();
-                return Err(BuildArgsError::Platforms(text.join(",")).into());
-            }
-        },
+        platform: platforms[0].clone(),
+        platforms,
         labels: arguments.label.iter().map(pair).collect::<Result<_, _>>()?,
         names: {
             let tagged = arguments.tag.iter().map(|name| name.clone().or_latest());
@@ -394,14 +396,18 @@ fn options(
             elsewhere.map(|text| cache_to(text)).collect::<Result<_, _>>()?
         },
         cache_inline: arguments.cache_to.iter().any(|text| is_inline(text)),
-        annotations: {
-            let given: Vec<_> = arguments.annotation.iter().map(|text| annotation(text)).collect::<Result<_, _>>()?;
-            given.into_iter().chain(outputs.iter().flat_map(|output| output.annotations.clone())).collect()
-        },
+        annotations,
+        attestations: Vec::new(),
         outputs,
         keep_failed: arguments.debug,
         epoch: epoch.and_then(|text| text.trim().parse().ok()),
-    })
+    };
+    for one in &options.annotations {
+        if let Some(why) = one.misplaced(&options.platforms, options.makes_index()) {
+            return Err(BuildArgsError::Annotation(one.name().to_owned(), why).into());
+        }
+    }
+    Ok(options)
 }
 
 fn secret(text: &str) -> Result<Secret, BuildArgsError> {
@@ -491,9 +497,9 @@ fn output(text: &str) -> Result<Output, BuildArgsError> {
                     output.names.push(name.or_latest());
                 }
             }
-            _ if key.starts_with("annotation.") || key.starts_with("annotation-manifest.") => {
-                let name = key.split_once('.').map(|(_, name)| name).unwrap_or_default();
-                output.annotations.push((name.to_owned(), value));
+            _ if key.starts_with("annotation.") || key.starts_with("annotation-") => {
+                let (place, name) = annotated(&key).ok_or_else(|| wrong(format!("`{key}` has no name")))?;
+                output.annotations.extend(Annotation::parse(place, name, &value).map_err(wrong)?);
             }
             "push" => output.pushes = value != "false",
             other => {
@@ -535,15 +541,21 @@ fn output(text: &str) -> Result<Output, BuildArgsError> {
     }
 }
 
+/// The place and the name in `annotation.NAME` and `annotation-PLACE.NAME`.
+fn annotated(key: &str) -> Option<(&str, &str)> {
+    let rest = key.strip_prefix("annotation")?;
+    let end = rest.find(']').unwrap_or_default();
+    let dot = end + rest[end..].find('.')?;
+    let place = rest[..dot].strip_prefix('-').unwrap_or("manifest");
+    Some((place, &rest[dot + 1..]))
+}
+
 /// `[TYPE:]NAME=VALUE`
-fn annotation(text: &str) -> Result<(String, String), BuildArgsError> {
-    let wrong = |why: &str| BuildArgsError::Annotation(text.to_owned(), why.to_owned());
-    let (name, value) = text.split_once('=').ok_or_else(|| wrong("it has no NAME=VALUE"))?;
-    let (kind, name) = name.split_once(':').unwrap_or(("manifest", name));
-    if kind != "manifest" {
-        return Err(wrong("only a manifest is made here, so manifest: is the only type"));
-    }
-    if name.is_empty() { Err(wrong("it has no name")) } else { Ok((name.to_owned(), value.to_owned())) }
+fn annotation(text: &str) -> Result<Vec<Annotation>, BuildArgsError> {
+    let wrong = |why: String| BuildArgsError::Annotation(text.to_owned(), why);
+    let (name, value) = text.split_once('=').ok_or_else(|| wrong("it has no NAME=VALUE".into()))?;
+    let (places, name) = name.split_once(':').unwrap_or(("manifest", name));
+    Annotation::parse(places, name, value).map_err(wrong)
 }
 
 /// `a=1,b=2`, where a field in quotes may have commas of its own.
@@ -564,22 +576,26 @@ fn csv(text: &str) -> Vec<(String, String)> {
     fields.into_iter().map(pair).collect()
 }
 
-/// What `--metadata-file` tells of an image, in buildx's words.
-fn metadata(
-    store: &crate::store::Store,
-    id: &Digest,
-    names: &[Reference],
-    pushed: Option<Digest>,
-) -> Result<Value, Failure> {
+/// What `--metadata-file` tells of an image or an index, in buildx's words.
+fn metadata(store: &Store, built: &Digest, names: &[Reference], pushed: Option<Digest>) -> Result<Value, Failure> {
+    let found = image::lookup(store, &built.to_string())?;
     let known = names.first().and_then(|name| image::names::resolve(store, name).ok()?).map(|name| name.manifest);
-    let manifest = known.or(image::manifests(store, id)?.first().copied()).unwrap_or(*id);
-    let bytes = image::manifest_bytes(store, id, &manifest)?;
-    let fields: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let mut all = json!({ "containerimage.config.digest": id, "containerimage.digest": pushed.unwrap_or(manifest) });
+    let known = known.or(found.manifest).or(image::manifests(store, &found.image)?.first().copied());
+    let digest = known.unwrap_or(*built);
+    let index = Index::open(store, &digest)?;
+    let mut all = json!({ "containerimage.digest": pushed.unwrap_or(digest) });
+    let bytes = match index {
+        Some(index) => index.bytes,
+        None => {
+            all["containerimage.config.digest"] = json!(found.image);
+            image::manifest_bytes(store, &found.image, &digest)?
+        }
+    };
     // What a registry has is another manifest, of compressed layers.
-    if pushed.is_none_or(|pushed| pushed == manifest) {
+    if pushed.is_none_or(|pushed| pushed == digest) {
+        let fields: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         all["containerimage.descriptor"] =
-            json!({ "mediaType": fields["mediaType"], "digest": manifest, "size": bytes.len() });
+            json!({ "mediaType": fields["mediaType"], "digest": digest, "size": bytes.len() });
     }
     if !names.is_empty() {
         all["image.name"] = json!(names.iter().map(Reference::to_string).collect::<Vec<_>>().join(","));

@@ -14,6 +14,7 @@ use crate::image::{self, Image, ImageError, import, manifests, names};
 use crate::store::{self, Store};
 use crate::sys::On;
 use clap::{Args, Subcommand};
+use serde_json::Map;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -97,6 +98,9 @@ fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
     }
     if arguments.repository.is_none() {
         for id in image::all(store)?.into_iter().filter(|id| names.iter().all(|n| n.image != *id)) {
+            if is_behind_another(store, &id) {
+                continue;
+            }
             rows.push(Row { repository: NONE.into(), tag: NONE.into(), digest: NONE.into(), id });
         }
     }
@@ -139,6 +143,13 @@ fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
     });
     print!("{}", human::table(&header, &rows.collect::<Vec<_>>()));
     Ok(0)
+}
+
+/// An index lists it that another image stands for.
+fn is_behind_another(store: &Store, id: &Digest) -> bool {
+    let index = |digest: Digest| image::index::Index::open(store, &digest).ok().flatten();
+    let mut holding = image::index::holding(store, id).into_iter().filter_map(index);
+    holding.any(|index| index.main().image != *id)
 }
 
 /// `alpine` is every tag of it, `alpine:3.20` that one; `*` stands for anything.
@@ -315,8 +326,10 @@ fn save(store: &Store, arguments: &SaveArguments) -> Result<u8, Failure> {
     }
     crate::userns::enter(store)?;
     match output {
-        Some(path) => image::save::save_file(store, &arguments.images, format, path)?,
-        None => image::save::save(store, &arguments.images, format, io::stdout().lock(), "standard output")?,
+        Some(path) => image::save::save_file(store, &arguments.images, format, &Map::new(), path)?,
+        None => {
+            image::save::save(store, &arguments.images, format, &Map::new(), io::stdout().lock(), "standard output")?
+        }
     }
     Ok(0)
 }
@@ -336,11 +349,11 @@ impl Diagnose for TerminalError {
 }
 
 fn tag(store: &Store, source: &str, target: Reference) -> Result<u8, Failure> {
-    let (id, name) = image::lookup(store, source)?;
-    let claim = ImageClaim::take(store, id).map_err(ImageError::from)?;
-    let manifest = match name {
-        Some(name) => name.manifest,
-        None => manifests(store, &id)?.first().copied().unwrap_or(id),
+    let found = image::lookup(store, source)?;
+    let claim = ImageClaim::take(store, found.image).map_err(ImageError::from)?;
+    let manifest = match found.manifest {
+        Some(manifest) => manifest,
+        None => manifests(store, &found.image)?.first().copied().unwrap_or(found.image),
     };
     names::set(store, &claim, &target.or_latest(), manifest)?;
     Ok(0)

@@ -235,8 +235,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 fn head(step: &StepName) -> String {
-    let stage = if step.alone { String::new() } else { format!("{} ", step.stage_name) };
-    format!("[{stage}{}/{}]", step.number, step.of)
+    format!("[{}{}/{}]", step.prefix(), step.number, step.of)
 }
 
 fn line(step: &StepName, end: &str) -> String {

@@ -51,6 +51,8 @@ pub struct StepFailed {
     source: SysError,
     /// The kernel gives no overlay.
     pub no_overlay: bool,
+    /// The kernel cannot execute such a program.
+    pub no_program: bool,
 }
 
 impl Diagnose for StepFailed {
@@ -265,6 +267,7 @@ impl Plan {
                 exit_code: crate::diag::ENGINE,
                 source,
                 no_overlay: false,
+                no_program: false,
             };
         };
         let exit_code = match (step, errno) {
@@ -315,6 +318,7 @@ impl Plan {
             hint: step.hint(errno).or_else(|| source.hint()),
             exit_code,
             source,
+            no_program: matches!(step, Step::Exec { .. }) && errno == libc::ENOEXEC,
             no_overlay: matches!(step, Step::Overlay(_)) && errno != libc::ENOSPC && errno != libc::ENOENT,
         }
     }

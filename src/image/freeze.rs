@@ -64,11 +64,22 @@ pub fn freeze(upper: &Path, entry: PathBuf, options: &Options) -> Result<Ingeste
     Ok(Ingested { entry, info })
 }
 
+/// What one archive of root file systems holds of several.
+#[derive(Debug, Clone, Copy)]
+pub struct Share<'a> {
+    /// The directory that this one lies in; `None`: it is the only one.
+    pub directory: Option<&'a str>,
+    pub is_last: bool,
+}
+
 /// Writes all that is in a directory as an archive of a root file system.
-pub fn archive(tree: &Path, output: impl Write) -> Result<(), ImageError> {
+pub fn archive(tree: &Path, share: Share, output: impl Write) -> Result<(), ImageError> {
     let items = diff::items(tree, &[], &[])?;
     let mut output = Plain(output);
-    pack::pack(tree, &items, &mut output)?;
+    pack::pack_below(tree, &items, share.directory, &mut output)?;
+    if share.is_last {
+        pack::end(&mut output)?;
+    }
     output.flush().map_err(ImageError::Pack)
 }
 

@@ -5,6 +5,7 @@
 
 mod archive;
 pub mod assemble;
+pub mod attestation;
 pub mod claim;
 pub mod commit;
 pub mod compress;
@@ -15,6 +16,7 @@ pub mod freeze;
 pub mod history;
 pub mod id;
 pub mod import;
+pub mod index;
 pub mod ingest;
 pub mod inspect;
 pub mod install;
@@ -44,7 +46,10 @@ use crate::store::{self, Scratch, Store, StoreError};
 use crate::sys::{On, SysError};
 use claim::ImageClaim;
 use digest::Digest;
+use index::Index;
+use names::Name;
 use oci_spec::image::ImageConfiguration;
+use platform::Platform;
 use reference::{InvalidReference, Reference};
 use serde_json::Value;
 use std::fs::{self, File};
@@ -82,6 +87,8 @@ pub enum ImageError {
     Pack(#[source] std::io::Error),
     #[error("image {} is used by {}", image.short(), shown(containers))]
     InUse { image: Digest, containers: Vec<String> },
+    #[error("image {} is one of the platforms of an index: {}", image.short(), index.short())]
+    Listed { image: Digest, index: Digest },
     #[error("image {} has several names: {}", image.short(), names.join(", "))]
     ManyNames { image: Digest, names: Vec<String> },
     #[error(transparent)]
@@ -113,6 +120,9 @@ impl Diagnose for ImageError {
             }
             Self::ManyNames { names, .. } => {
                 Some(format!("remove one name: minirun rmi {}\nor the image with all of them: add -f", names[0]))
+            }
+            Self::Listed { index, .. } => {
+                Some(format!("remove the index with all its images: minirun rmi {}", index.short()))
             }
             Self::ManyLayers { .. } => Some(
                 "make it of fewer layers: several commands in one RUN, or its files in one layer, by minirun export and import"
@@ -286,31 +296,73 @@ fn digests_in(directory: &Path) -> Result<Vec<Digest>, ImageError> {
     Ok(found)
 }
 
-/// An image by name, id, or the beginning of its id.
+/// An image by name, id, or the beginning of its id; of an index, the image for this machine.
 pub fn find(store: &Store, name_or_id: &str) -> Result<Image, ImageError> {
-    let (id, _) = lookup(store, name_or_id)?;
-    let gone = || ImageError::Damaged { image: id, what: "its directory is gone".into() };
-    Image::open(store, &id)?.ok_or_else(gone)
+    must_open(store, &lookup(store, name_or_id)?.image)
 }
 
-/// [`find`] without opening it; with the name, if it was one.
-pub fn lookup(store: &Store, name_or_id: &str) -> Result<(Digest, Option<names::Name>), ImageError> {
+fn must_open(store: &Store, id: &Digest) -> Result<Image, ImageError> {
+    let gone = || ImageError::Damaged { image: *id, what: "its directory is gone".into() };
+    Image::open(store, id)?.ok_or_else(gone)
+}
+
+/// The image for a platform that a name or an id stands for. `None`: what it stands for is there, but for another platform.
+pub fn find_for(store: &Store, name_or_id: &str, wanted: &Platform) -> Result<Option<Image>, ImageError> {
+    let found = lookup(store, name_or_id)?;
+    let image = must_open(store, &found.image)?;
+    if wanted.takes_config(image.config()) {
+        return Ok(Some(image));
+    }
+    match found.index(store)?.as_ref().and_then(|index| index.for_platform(wanted)) {
+        Some(member) => Image::open(store, &member.image),
+        None => Ok(None),
+    }
+}
+
+/// What a name or an id stands for.
+pub struct Found {
+    /// Of an index, the image for this machine.
+    pub image: Digest,
+    /// Unless an id was given.
+    pub name: Option<Name>,
+    /// The manifest or index that was named.
+    pub manifest: Option<Digest>,
+}
+
+impl Found {
+    /// `None`: it stands for an image alone, or its index is not here.
+    pub fn index(&self, store: &Store) -> Result<Option<Index>, ImageError> {
+        self.manifest.map_or(Ok(None), |digest| Index::open(store, &digest))
+    }
+
+    fn of_id(store: &Store, id: Digest) -> Result<Option<Self>, ImageError> {
+        if directory(store, &id).exists() {
+            return Ok(Some(Self { image: id, name: None, manifest: None }));
+        }
+        let index = Index::open(store, &id)?;
+        Ok(index.map(|index| Self { image: index.main().image, name: None, manifest: Some(id) }))
+    }
+}
+
+/// [`find`] without opening it.
+pub fn lookup(store: &Store, name_or_id: &str) -> Result<Found, ImageError> {
     let hex = name_or_id.strip_prefix("sha256:").unwrap_or(name_or_id);
     if let Some(id) = Digest::from_hex(hex) {
-        return if directory(store, &id).exists() { Ok((id, None)) } else { Err(not_found(store, name_or_id)) };
+        return Found::of_id(store, id)?.ok_or_else(|| not_found(store, name_or_id));
     }
     let reference = name_or_id.parse::<Reference>();
     if let Ok(reference) = &reference
         && let Some(name) = names::resolve(store, &reference.clone().or_latest())?
     {
-        return Ok((name.image, Some(name)));
+        return Ok(Found { image: name.image, manifest: Some(name.manifest), name: Some(name) });
     }
     if !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
         let hex = hex.to_ascii_lowercase();
-        let found: Vec<Digest> = all(store)?.into_iter().filter(|id| id.hex().starts_with(&hex)).collect();
+        let ids = all(store)?.into_iter().chain(index::all(store)?);
+        let found: Vec<Digest> = ids.filter(|id| id.hex().starts_with(&hex)).collect();
         match found[..] {
             [] => {}
-            [id] => return Ok((id, None)),
+            [id] => return Found::of_id(store, id)?.ok_or_else(|| not_found(store, name_or_id)),
             _ => return Err(ImageError::Ambiguous { prefix: name_or_id.to_owned(), found }),
         }
     }

@@ -34,18 +34,38 @@ impl Sink for Outlet {}
 
 /// Writes the changes in `upper`. Cost: what is there, nothing below it.
 pub(super) fn pack(upper: &Path, items: &[Item], output: &mut impl Sink) -> Result<(), ImageError> {
+    pack_below(upper, items, None, output)?;
+    end(output)
+}
+
+/// [`pack`] without the archive's end: all of it goes below a new directory, if one is named.
+pub(super) fn pack_below(
+    upper: &Path,
+    items: &[Item],
+    directory: Option<&str>,
+    output: &mut impl Sink,
+) -> Result<(), ImageError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(upper, flags, Mode::empty()).on("open", upper)?;
-    let mut packer = Packer { root, output, links: HashMap::new(), buffer: vec![0; 128 << 10] };
-    for item in items {
-        packer.item(item)?;
+    let mut packer = Packer { root, output, below: Vec::new(), links: HashMap::new(), buffer: vec![0; 128 << 10] };
+    if let Some(directory) = directory {
+        let stat = rustix::fs::fstat(&packer.root).on("fstat", upper)?;
+        packer.header(format!("{directory}/").as_bytes(), b"", 0, Entry::of_stat(&stat, EntryType::Directory))?;
+        packer.below = format!("{directory}/").into_bytes();
     }
-    packer.output.write_all(&[0; 1024]).map_err(ImageError::Pack)
+    items.iter().try_for_each(|item| packer.item(item))
+}
+
+/// What every archive ends with.
+pub(super) fn end(output: &mut impl Write) -> Result<(), ImageError> {
+    output.write_all(&[0; 1024]).map_err(ImageError::Pack)
 }
 
 struct Packer<'a, W> {
     root: OwnedFd,
     output: &'a mut W,
+    /// What stands before each name.
+    below: Vec<u8>,
     /// Where a file of several names was packed first.
     links: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
@@ -146,8 +166,9 @@ impl<W: Sink> Packer<'_, W> {
         let mut header = Header::new_ustar();
         let mut pax = Pax::default();
         let old = header.as_old_mut();
-        pax.field(b"path", name, &mut old.name);
-        pax.field(b"linkpath", link, &mut old.linkname);
+        pax.field(b"path", &[&self.below, name].concat(), &mut old.name);
+        let below = if entry.kind == EntryType::Link { &self.below[..] } else { b"" };
+        pax.field(b"linkpath", &[below, link].concat(), &mut old.linkname);
         for (key, value) in &entry.xattrs {
             pax.record(&[b"SCHILY.xattr.", key.as_slice()].concat(), value);
         }

@@ -1,15 +1,15 @@
 //! `save`: images as a docker-archive that is an OCI archive too, as an OCI archive, or as an OCI directory.
 
 use super::digest::{Digest, Hashing};
+use super::index::{Index, Made, OCI_INDEX};
 use super::layer::{self, Info};
-use super::names::Name;
 use super::reference::Reference;
-use super::{Image, ImageError, manifest};
+use super::{Found, Image, ImageError, manifest};
 use crate::diag::Diagnose;
 use crate::store::{Store, StoreError};
 use crate::sys::{On, SysError};
 use oci_spec::image::ImageManifest;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -45,43 +45,60 @@ pub enum Format {
     Oci,
 }
 
-/// An image to be saved, under the names asked for.
+/// An image or an index to be saved, under the names asked for.
 struct Chosen {
+    id: Digest,
+    names: Vec<Reference>,
+    /// Of an index, all of them.
+    images: Vec<Saved>,
+    /// Which of them stands for all.
+    main: usize,
+    index: Option<Made>,
+}
+
+/// An image to be saved.
+struct Saved {
     image: Image,
     config: Vec<u8>,
     manifest: Vec<u8>,
-    names: Vec<Reference>,
     /// Each layer as the manifest names it, bottom first.
     layers: Vec<(Info, Digest, u64)>,
 }
 
-/// Writes the images that `wanted` names into an archive.
+/// Writes the images that `wanted` names into an archive. Its entries have these annotations too.
 pub fn save(
     store: &Store,
     wanted: &[String],
     format: Format,
+    annotations: &Map<String, Value>,
     output: impl Write,
     target: &str,
 ) -> Result<(), ImageError> {
     let chosen = choose(store, wanted)?;
     let mut sink = Tar { output, target };
-    write_all(store, &chosen, format, &mut sink)?;
+    write_all(store, &chosen, format, annotations, &mut sink)?;
     Ok(sink.finish()?)
 }
 
 /// [`save`] into a file, which is there when it is whole and not before.
-pub fn save_file(store: &Store, wanted: &[String], format: Format, path: &Path) -> Result<(), ImageError> {
+pub fn save_file(
+    store: &Store,
+    wanted: &[String],
+    format: Format,
+    annotations: &Map<String, Value>,
+    path: &Path,
+) -> Result<(), ImageError> {
     let target = path.display().to_string();
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         // A pipe or a device, which is written as it is.
         let file = File::options().write(true).open(path).on("open", path)?;
-        return save(store, wanted, format, file, &target);
+        return save(store, wanted, format, annotations, file, &target);
     }
     let mut new = path.as_os_str().to_owned();
     new.push(format!(".{}.new", crate::store::random_hex(4)));
     let new = PathBuf::from(new);
     let file = File::create_new(&new).on("open", path)?;
-    let saved = save(store, wanted, format, file, &target);
+    let saved = save(store, wanted, format, annotations, file, &target);
     let saved = saved.and_then(|()| Ok(fs::rename(&new, path).on("rename", path)?));
     if saved.is_err() {
         let _ = fs::remove_file(&new);
@@ -96,52 +113,105 @@ pub fn save_directory(store: &Store, wanted: &[String], path: &Path) -> Result<(
         return Err(SaveError::NotEmpty { path: path.to_owned() }.into());
     }
     fs::create_dir_all(path.join("blobs/sha256")).on("mkdir", path)?;
-    write_all(store, &chosen, Format::Oci, &mut Directory { path })
+    write_all(store, &chosen, Format::Oci, &Map::new(), &mut Directory { path })
 }
 
 fn choose(store: &Store, wanted: &[String]) -> Result<Vec<Chosen>, ImageError> {
     let mut chosen: Vec<Chosen> = Vec::new();
     for one in wanted {
-        let (id, name) = super::lookup(store, one)?;
-        let reference = name.as_ref().map(|n| n.reference.clone());
-        match chosen.iter_mut().find(|c| c.image.id == id) {
+        let found = super::lookup(store, one)?;
+        let index = found.index(store)?;
+        let id = index.as_ref().map_or(found.image, |index| index.digest);
+        let reference = found.name.as_ref().map(|n| n.reference.clone());
+        match chosen.iter_mut().find(|c| c.id == id) {
             Some(same) => {
                 same.names.extend(reference);
                 same.names.sort();
                 same.names.dedup();
             }
-            None => chosen.push(Chosen::new(store, one, name)?),
+            None => chosen.push(Chosen::new(store, id, found, index)?),
         }
     }
     Ok(chosen)
 }
 
 impl Chosen {
-    fn new(store: &Store, wanted: &str, name: Option<Name>) -> Result<Self, ImageError> {
-        let image = super::find(store, wanted)?;
-        let config = super::config_bytes(store, &image.id)?;
-        let infos = image.layers.iter().map(|l| layer::known(store, l)).collect::<Result<Vec<_>, _>>()?;
-        let mut known = super::manifests(store, &image.id)?;
-        // The one the name stands for comes first.
-        known.sort_by_key(|digest| name.as_ref().is_none_or(|n| n.manifest != *digest));
-        let mut found = None;
-        for digest in known {
-            let text = super::manifest_bytes(store, &image.id, &digest)?;
-            if let Some(layers) = available(&text, &infos) {
-                found = Some((text, layers));
-                break;
-            }
-        }
-        // None whose blobs are here: a layer that was there before came as another blob.
-        let (manifest, layers) = match found {
-            Some(found) => found,
-            None => {
-                let text = manifest::make(&config, &infos);
-                let layers = available(&text, &infos).unwrap_or_default();
-                (text, layers)
-            }
+    fn new(store: &Store, id: Digest, found: Found, index: Option<Index>) -> Result<Self, ImageError> {
+        let names = found.name.map(|n| n.reference).into_iter().collect();
+        let Some(index) = index else {
+            let images = vec![Saved::new(store, &found.image, found.manifest)?];
+            return Ok(Self { id, names, images, main: 0, index: None });
         };
-        Ok(Self { image, config, manifest, names: name.map(|n| n.reference).into_iter().collect(), layers })
+        let images = index.members.iter().map(|member| Saved::new(store, &member.image, Some(member.manifest)));
+        let images = images.collect::<Result<Vec<_>, _>>()?;
+        let main = images.iter().position(|one| one.image.id == found.image).unwrap_or_default();
+        let made = index.with(store, images.iter().map(|one| one.manifest.clone()).collect())?;
+        Ok(Self { id, names, images, main, index: Some(made) })
+    }
+
+    fn descriptor(&self) -> Value {
+        match &self.index {
+            Some(made) => {
+                json!({ "mediaType": OCI_INDEX, "digest": Digest::of(&made.bytes), "size": made.bytes.len() })
+            }
+            None => self.images[self.main].descriptor(),
+        }
+    }
+
+    /// One entry of the index for each name, in containerd's words and in OCI's.
+    fn index_entries(&self, annotations: &Map<String, Value>) -> Vec<Value> {
+        let named = |name: Option<&Reference>| {
+            let mut entry = self.descriptor();
+            let mut all = annotations.clone();
+            if let Some(name) = name {
+                all.insert("io.containerd.image.name".into(), json!(name.to_string()));
+                let tag = name.tag.as_deref().unwrap_or("latest");
+                all.insert("org.opencontainers.image.ref.name".into(), json!(tag));
+            }
+            if !all.is_empty() {
+                entry["annotations"] = Value::Object(all);
+            }
+            entry
+        };
+        if self.names.is_empty() {
+            vec![named(None)]
+        } else {
+            self.names.iter().map(|name| named(Some(name))).collect()
+        }
+    }
+
+    /// Docker's own format knows nothing of platforms: it names the one that stands for all.
+    fn docker_entry(&self) -> Value {
+        let main = &self.images[self.main];
+        let tags: Vec<String> = self.names.iter().filter(|n| n.tag.is_some()).map(Reference::familiar).collect();
+        let layers: Vec<String> = main.layers.iter().map(|(_, digest, _)| blob_path(digest)).collect();
+        let tags = if tags.is_empty() { Value::Null } else { json!(tags) };
+        json!({ "Config": blob_path(&main.image.id), "RepoTags": tags, "Layers": layers })
+    }
+}
+
+impl Saved {
+    /// `preferred`: the manifest by which the image is asked for.
+    fn new(store: &Store, id: &Digest, preferred: Option<Digest>) -> Result<Self, ImageError> {
+        let image = super::must_open(store, id)?;
+        let config = super::config_bytes(store, id)?;
+        let infos = image.layers.iter().map(|l| layer::known(store, l)).collect::<Result<Vec<_>, _>>()?;
+        let mut known = Vec::new();
+        for digest in super::manifests(store, id)? {
+            known.push((digest, super::manifest_bytes(store, id, &digest)?));
+        }
+        let said = known.iter().find(|(digest, _)| Some(*digest) == preferred);
+        let said = said.map(|(_, text)| manifest::annotations(text)).unwrap_or_default();
+        // The one that is asked for comes first, and then those that say the same of the image.
+        known.sort_by_key(|(digest, text)| (Some(*digest) != preferred, manifest::annotations(text) != said));
+        let found = known.into_iter().find_map(|(_, text)| available(&text, &infos).map(|layers| (text, layers)));
+        // None whose blobs are here: a layer that was there before came as another blob.
+        let (manifest, layers) = found.unwrap_or_else(|| {
+            let text = manifest::annotate(manifest::make(&config, &infos), said);
+            let layers = available(&text, &infos).unwrap_or_default();
+            (text, layers)
+        });
+        Ok(Self { image, config, manifest, layers })
     }
 
     fn descriptor(&self) -> Value {
@@ -156,26 +226,6 @@ impl Chosen {
             "mediaType": media_type, "digest": Digest::of(&self.manifest), "size": self.manifest.len(),
             "platform": platform,
         })
-    }
-
-    /// One entry of the index for each name, in containerd's words and in OCI's.
-    fn index_entries(&self) -> Vec<Value> {
-        let named = |name: &Reference| {
-            let mut entry = self.descriptor();
-            entry["annotations"] = json!({
-                "io.containerd.image.name": name.to_string(),
-                "org.opencontainers.image.ref.name": name.tag.as_deref().unwrap_or("latest"),
-            });
-            entry
-        };
-        if self.names.is_empty() { vec![self.descriptor()] } else { self.names.iter().map(named).collect() }
-    }
-
-    fn docker_entry(&self) -> Value {
-        let tags: Vec<String> = self.names.iter().filter(|n| n.tag.is_some()).map(Reference::familiar).collect();
-        let layers: Vec<String> = self.layers.iter().map(|(_, digest, _)| blob_path(digest)).collect();
-        let tags = if tags.is_empty() { Value::Null } else { json!(tags) };
-        json!({ "Config": blob_path(&self.image.id), "RepoTags": tags, "Layers": layers })
     }
 }
 
@@ -206,7 +256,7 @@ fn blob_path(digest: &Digest) -> String {
 fn repositories(chosen: &[Chosen]) -> Option<Value> {
     let mut repositories = json!({});
     for one in chosen {
-        let Some((_, top, _)) = one.layers.last() else { continue };
+        let Some((_, top, _)) = one.images[one.main].layers.last() else { continue };
         for name in &one.names {
             if let Some(tag) = &name.tag {
                 repositories[name.familiar_repository()][tag] = json!(top.hex());
@@ -216,11 +266,17 @@ fn repositories(chosen: &[Chosen]) -> Option<Value> {
     repositories.as_object().is_some_and(|all| !all.is_empty()).then_some(repositories)
 }
 
-fn write_all(store: &Store, chosen: &[Chosen], format: Format, sink: &mut impl Sink) -> Result<(), ImageError> {
+fn write_all(
+    store: &Store,
+    chosen: &[Chosen],
+    format: Format,
+    annotations: &Map<String, Value>,
+    sink: &mut impl Sink,
+) -> Result<(), ImageError> {
     sink.directory("blobs")?;
     sink.directory("blobs/sha256")?;
     let mut written = HashSet::new();
-    for one in chosen {
+    for one in chosen.iter().flat_map(|chosen| &chosen.images) {
         for (info, digest, size) in &one.layers {
             if !written.insert(*digest) {
                 continue;
@@ -240,9 +296,17 @@ fn write_all(store: &Store, chosen: &[Chosen], format: Format, sink: &mut impl S
             }
         }
     }
-    let entries: Vec<Value> = chosen.iter().flat_map(Chosen::index_entries).collect();
+    for made in chosen.iter().filter_map(|chosen| chosen.index.as_ref()) {
+        for document in made.blobs.iter().map(|(_, bytes)| bytes).chain([&made.bytes]) {
+            let digest = Digest::of(document);
+            if written.insert(digest) {
+                sink.document(&blob_path(&digest), document)?;
+            }
+        }
+    }
+    let entries: Vec<Value> = chosen.iter().flat_map(|chosen| chosen.index_entries(annotations)).collect();
     let index = json!({
-        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries,
+        "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries,
     });
     if format == Format::Docker {
         let entries: Vec<Value> = chosen.iter().map(Chosen::docker_entry).collect();

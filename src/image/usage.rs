@@ -1,7 +1,7 @@
 //! How much room images take: the blocks on disk, as `du` counts them.
 
 use super::digest::Digest;
-use super::{ImageError, layer, names};
+use super::{ImageError, index, layer, names};
 use crate::store::Store;
 use crate::sys::{On, SysError};
 use std::collections::{BTreeMap, HashSet};
@@ -41,6 +41,7 @@ pub fn disk_usage(store: &Store) -> Result<Usage, ImageError> {
     }
     let mut total = own_blocks(&layers)? + sizes.values().sum::<u64>();
     total += own_blocks(&store.path("images"))? + blocks(&store.path("names"))?;
+    total += blocks(&store.path(index::DIRECTORY))?;
 
     let mut images = Vec::new();
     let mut users: BTreeMap<String, Vec<usize>> = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! Images for several platforms under one name: an index that is put together here of manifests that lie in a registry.
 
-use super::manifest::{self, Document, Kind, OCI_INDEX};
+use super::manifest::{self, Document, Kind};
 use super::push::put_manifest;
 use super::session::Session;
 use super::upload::Target;
@@ -9,6 +9,7 @@ use super::{RegistryError, Settings, Silent, endpoint};
 use crate::diag::Diagnose;
 use crate::image::Image;
 use crate::image::digest::Digest;
+use crate::image::index::OCI_INDEX;
 use crate::image::nature;
 use crate::image::platform::{self, Platform};
 use crate::image::reference::Reference;

@@ -4,6 +4,7 @@ use super::RegistryError;
 use super::answer::header;
 use super::session::{Scope, Session};
 use crate::image::digest::Digest;
+use crate::image::index::OCI_INDEX;
 use crate::image::layer::Blob;
 use crate::image::manifest::OCI_MANIFEST;
 use crate::image::nature;
@@ -12,7 +13,6 @@ use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde_json::Value;
 use ureq::http::Method;
 
-pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// All that is understood, newest first.
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";

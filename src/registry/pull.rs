@@ -68,10 +68,13 @@ pub fn ensure(
 
 /// The image of this name that is here, if it is for this platform.
 pub fn local(store: &Store, name: &str, platform: Option<&Platform>) -> Result<Option<Image>, ImageError> {
-    match image::find(store, name) {
-        Ok(image) if platform.is_none_or(|wanted| wanted.takes_config(image.config())) => Ok(Some(image)),
-        Ok(_) | Err(ImageError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
+    let found = match platform {
+        Some(wanted) => image::find_for(store, name, wanted),
+        None => image::find(store, name).map(Some),
+    };
+    match found {
+        Err(ImageError::NotFound { .. }) => Ok(None),
+        found => found,
     }
 }
 

@@ -2,10 +2,11 @@
 //! itself, as an index under a tag made of the digest (OCI distribution specification, "Referrers Tag Schema").
 
 use super::RegistryError;
-use super::manifest::{self, OCI_INDEX};
+use super::manifest;
 use super::push::put_manifest;
 use super::session::Session;
 use crate::image::digest::Digest;
+use crate::image::index::OCI_INDEX;
 use crate::image::reference::Reference;
 use serde_json::{Value, json};
 

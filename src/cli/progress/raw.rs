@@ -15,7 +15,7 @@ fn vertex(step: &StepName, head: &str) -> Value {
 }
 
 fn digest(step: &StepName) -> Digest {
-    Digest::of(format!("{} {} {}", step.stage, step.number, step.text).as_bytes())
+    Digest::of(format!("{}{} {} {}", step.prefix(), step.stage, step.number, step.text).as_bytes())
 }
 
 fn now() -> String {
