@@ -3,9 +3,12 @@
 use super::Context;
 use super::registry::RegistryFlags;
 use crate::diag::Failure;
+use crate::image::index::Index;
 use crate::image::reference::Reference;
+use crate::image::{ImageError, names};
 use crate::registry::RegistryError;
 use crate::registry::list::{self, List};
+use crate::store::Store;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -17,7 +20,7 @@ pub enum Command {
     Add(AddArguments),
     /// Say what platform an image of a list is for
     Annotate(AnnotateArguments),
-    /// Show a list, or a manifest in a registry
+    /// Show a list, an index that was built here, or a manifest in a registry
     Inspect(InspectArguments),
     /// Push a list to its registry
     Push(PushArguments),
@@ -102,10 +105,12 @@ impl Command {
                 list.save(store).map_err(RegistryError::from)?;
             }
             Self::Inspect(arguments) => {
-                let list = List::open(store, &arguments.name.clone().or_latest()).map_err(RegistryError::from)?;
-                let document: Value = match list {
-                    Some(list) => list.document(),
-                    None => {
+                let name = arguments.name.clone().or_latest();
+                let list = List::open(store, &name).map_err(RegistryError::from)?;
+                let document: Value = match (list, built(store, &name)?) {
+                    (Some(list), _) => list.document(),
+                    (None, Some(index)) => serde_json::from_slice(&index.bytes).unwrap_or_default(),
+                    (None, None) => {
                         let bytes = list::fetch(&arguments.name, &arguments.registry.settings())?;
                         serde_json::from_slice(&bytes).unwrap_or_default()
                     }
@@ -129,6 +134,12 @@ impl Command {
         }
         Ok(0)
     }
+}
+
+/// The index that a name stands for in the store.
+fn built(store: &Store, name: &Reference) -> Result<Option<Index>, ImageError> {
+    let name = names::resolve(store, name)?;
+    name.map_or(Ok(None), |name| Index::open(store, &name.manifest))
 }
 
 fn fill(context: &Context, mut list: List, images: &[Reference], flags: &RegistryFlags) -> Result<(), Failure> {

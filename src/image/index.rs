@@ -61,6 +61,14 @@ pub struct Made {
     pub blobs: Vec<(Digest, Vec<u8>)>,
 }
 
+impl Made {
+    /// The index has an entry for it.
+    pub fn lists(&self, digest: &Digest) -> bool {
+        let document: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
+        document["manifests"].as_array().into_iter().flatten().any(|entry| entry["digest"] == json!(digest))
+    }
+}
+
 /// Puts an index together: the images in their order, and after them what is attested of each.
 pub fn make(images: Vec<Listed>, annotations: Map<String, Value>, names: &[Reference]) -> Made {
     let (mut entries, mut attested) = (Vec::new(), Vec::new());
@@ -155,19 +163,6 @@ impl Index {
         Err(ImageError::Damaged { image: self.digest, what: format!("its document {digest} has another digest") })
     }
 
-    /// The digests of all documents of attestations.
-    pub fn blobs(&self, store: &Store) -> Result<Vec<Digest>, ImageError> {
-        super::digests_in(&directory(store, &self.digest).join("blobs"))
-    }
-
-    /// The attestation manifests, in the index's order.
-    pub fn attestations(&self) -> Vec<Digest> {
-        let document: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
-        let entries = document["manifests"].as_array().into_iter().flatten();
-        let digests = entries.filter_map(|entry| entry["digest"].as_str()?.parse().ok());
-        digests.filter(|digest| self.members.iter().all(|member| member.manifest != *digest)).collect()
-    }
-
     /// The index with other manifests of the same images, in the order of its members; what is attested follows them.
     pub fn with(&self, store: &Store, manifests: Vec<Vec<u8>>) -> Result<Made, ImageError> {
         let mut document: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
@@ -205,13 +200,9 @@ impl Index {
         let members = self.members.iter().map(|member| member.image).zip(manifests);
         Ok(Made { bytes, members: members.collect(), blobs })
     }
-
-    /// The names that stand for it.
-    pub fn names(&self, store: &Store) -> Result<Vec<Name>, ImageError> {
-        names_of(store, &self.digest, &images_of(&self.members))
-    }
 }
 
+/// The names that stand for an index of these images.
 fn names_of(store: &Store, index: &Digest, images: &[Digest]) -> Result<Vec<Name>, ImageError> {
     let mut found = Vec::new();
     for image in images {
@@ -246,18 +237,9 @@ pub fn keep(store: &Store, made: &Made, names: &[Reference]) -> Result<Digest, I
     let stands = |name: &Reference| {
         Ok::<_, ImageError>(names::resolve(store, name)?.is_some_and(|n| n.image == image && n.manifest == digest))
     };
-    let mut replaced = Vec::new();
     for name in names {
         if !stands(name)? {
-            replaced.extend(names::resolve(store, name)?.map(|before| before.manifest));
             names::set(store, &ImageClaim::take(store, image)?, name, digest)?;
-        }
-    }
-    let own = images_of(&index.members);
-    for other in replaced.into_iter().filter(|other| *other != digest) {
-        // Of the same images: it is the same index in another form, as from before a push.
-        if Index::open(store, &other)?.is_some_and(|other| images_of(&other.members) == own) {
-            remove_unused(store, &other)?;
         }
     }
     Ok(digest)
@@ -310,7 +292,8 @@ pub fn images(store: &Store, digest: &Digest) -> Result<Vec<Digest>, ImageError>
     Ok(noted.filter(|image| note(store, image, digest).exists()).collect())
 }
 
-/// Removes an index that has no name and no container of an image of it, and with it the images that nothing else needs.
+/// Removes an index that has no name and no container of an image of it, and with it the images that nothing else needs. Other
+/// indexes of the same images go too if they have no name: they are forms of the same one, as from before a push.
 pub fn remove_unused(store: &Store, digest: &Digest) -> Result<Vec<Removed>, ImageError> {
     let removing = ImageClaim::take(store, *digest)?;
     let images = images(store, digest)?;
@@ -326,6 +309,11 @@ pub fn remove_unused(store: &Store, digest: &Digest) -> Result<Vec<Removed>, Ima
     }
     drop((withdrawn, claims, removing));
     let mut removed = vec![Removed::Deleted(*digest)];
+    for other in images.first().map(|image| holding(store, image)).unwrap_or_default() {
+        if self::images(store, &other)? == images {
+            removed.extend(remove_unused(store, &other)?);
+        }
+    }
     for image in &images {
         removed.extend(remove::unused(store, image)?);
     }

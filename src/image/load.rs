@@ -3,10 +3,12 @@
 
 mod directory;
 mod legacy;
+mod listed;
 
 use super::ImageError;
 use super::archive::{Archive, ArchiveError};
 use super::digest::Digest;
+use super::index::{self, Made};
 use super::install::{Candidate, InstallError, Source, install};
 use super::nature::{self, Nature};
 use super::platform::{self, Platform};
@@ -77,10 +79,17 @@ pub fn load(store: &Store, path: Option<&Path>, wanted: Option<&Platform>) -> Re
     let archive = Archive::open(path, &scratch).map_err(LoadError::from)?;
     let mut loaded = Vec::new();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    for found in candidates(&archive, wanted)? {
+    let (found, indexes) = candidates(&archive, wanted)?;
+    for found in found {
         let layers = Layers { archive: &archive, files: &found.files };
         let id = install(store, &found.image, &layers, threads)?;
-        loaded.push(Loaded { id, names: found.image.names, nameless: found.nameless });
+        if !found.is_listed {
+            loaded.push(Loaded { id, names: found.image.names, nameless: found.nameless });
+        }
+    }
+    for (made, names) in indexes {
+        let id = index::keep(store, &made, &names.good)?;
+        loaded.push(Loaded { id, names: names.good, nameless: names.bad });
     }
     Ok(loaded)
 }
@@ -90,7 +99,12 @@ struct Found {
     image: Candidate,
     files: Vec<String>,
     nameless: Vec<String>,
+    /// It belongs to an index, which has the names.
+    is_listed: bool,
 }
+
+/// The images in an archive, and the indexes that list some of them.
+type Candidates = (Vec<Found>, Vec<(Made, Names)>);
 
 /// The names of an image in an archive, valid and invalid ones.
 #[derive(Default, Clone)]
@@ -113,7 +127,8 @@ impl Names {
     }
 }
 
-fn candidates(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Found>, LoadError> {
+fn candidates(archive: &Archive, wanted: Option<&Platform>) -> Result<Candidates, LoadError> {
+    let alone = |found| (found, Vec::new());
     // Docker writes both; the index alone has the manifests as they came.
     if archive.has("index.json") {
         let names = if archive.has("manifest.json") { docker_names(archive)? } else { HashMap::new() };
@@ -122,10 +137,11 @@ fn candidates(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Found>
     if archive.has("manifest.json") {
         let document = archive.document("manifest.json")?;
         let is_one = parse::<Value>(archive, "manifest.json", &document)?.is_object();
-        return if is_one { directory::images(archive, document, wanted) } else { docker(archive, wanted) };
+        let found = if is_one { directory::images(archive, document, wanted) } else { docker(archive, wanted) };
+        return found.map(alone);
     }
     if archive.has(legacy::REPOSITORIES) {
-        return legacy::images(archive, wanted);
+        return legacy::images(archive, wanted).map(alone);
     }
     Err(LoadError::NoImages { archive: archive.name.clone() })
 }
@@ -196,7 +212,7 @@ impl Found {
     fn of_files(config: Vec<u8>, files: Vec<String>, names: Names) -> Self {
         let layers = vec![None; files.len()];
         let image = Candidate { config, manifest: None, index: None, layers, names: names.good };
-        Self { image, files, nameless: names.bad }
+        Self { image, files, nameless: names.bad, is_listed: false }
     }
 }
 
@@ -216,12 +232,30 @@ fn oci(
     archive: &Archive,
     wanted: Option<&Platform>,
     docker_names: &HashMap<Digest, Names>,
-) -> Result<Vec<Found>, LoadError> {
-    let index: ImageIndex = parse(archive, "index.json", &archive.document("index.json")?)?;
+) -> Result<Candidates, LoadError> {
+    let top: ImageIndex = parse(archive, "index.json", &archive.document("index.json")?)?;
     let mut found: Vec<Found> = Vec::new();
     let mut others = Vec::new();
     let mut nature = None;
-    for descriptor in index.manifests() {
+    let mut indexes: Vec<(Made, Names)> = Vec::new();
+    for descriptor in top.manifests() {
+        // Who asks for a platform gets its image alone.
+        if wanted.is_none()
+            && let Some((images, made)) = listed::index(archive, descriptor)?
+        {
+            let mut names = Names::default();
+            annotated_name(descriptor).into_iter().for_each(|name| names.add(name));
+            let configs = images.iter().map(|found| Digest::of(&found.image.config));
+            configs.filter_map(|config| docker_names.get(&config)).for_each(|more| names.extend(more));
+            match indexes.iter_mut().find(|(other, _)| other.bytes == made.bytes) {
+                Some((_, same)) => same.extend(&names),
+                None => {
+                    indexes.push((made, names));
+                    found.extend(images);
+                }
+            }
+            continue;
+        }
         let Some((manifest, document)) = choose(archive, descriptor, wanted, &mut others)? else { continue };
         let fields: Value = parse(archive, "a manifest", &document)?;
         if let Some(other) = nature::of(&fields) {
@@ -237,7 +271,7 @@ fn oci(
             continue;
         };
         let matches = wanted.cloned().unwrap_or_else(Platform::here).takes_config(&known);
-        if !matches && (wanted.is_some() || index.manifests().len() > 1 && descriptor.platform().is_some()) {
+        if !matches && (wanted.is_some() || top.manifests().len() > 1 && descriptor.platform().is_some()) {
             others.push(platform::of_config(&known).to_string());
             continue;
         }
@@ -250,14 +284,15 @@ fn oci(
         annotated_name(descriptor).into_iter().for_each(|name| names.add(name));
         docker_names.get(&Digest::of(&config)).into_iter().for_each(|more| names.extend(more));
         // One image under several names is listed once for each.
-        match found.iter_mut().find(|other| other.image.manifest.as_ref() == Some(&document)) {
+        let is_same = |other: &&mut Found| !other.is_listed && other.image.manifest.as_ref() == Some(&document);
+        match found.iter_mut().find(is_same) {
             Some(same) => {
                 same.image.names.extend(names.good);
                 same.nameless.extend(names.bad);
             }
             None => {
                 let image = Candidate { config, manifest: Some(document), index: None, layers, names: names.good };
-                found.push(Found { image, files, nameless: names.bad });
+                found.push(Found { image, files, nameless: names.bad, is_listed: false });
             }
         }
     }
@@ -267,11 +302,17 @@ fn oci(
         one.nameless.sort();
         one.nameless.dedup();
     }
+    for (_, names) in &mut indexes {
+        names.good.sort();
+        names.good.dedup();
+        names.bad.sort();
+        names.bad.dedup();
+    }
     match nature {
         Some(nature) if found.is_empty() && others.is_empty() => {
             Err(LoadError::Other { archive: archive.name.clone(), nature })
         }
-        _ => refuse_if_none(archive, wanted, found, others),
+        _ => refuse_if_none(archive, wanted, found, others).map(|found| (found, indexes)),
     }
 }
 

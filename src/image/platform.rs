@@ -88,7 +88,7 @@ pub fn candidates<'a>(index: &'a ImageIndex, wanted: &Platform) -> Vec<&'a Descr
 }
 
 /// Nothing says that it is something else.
-fn is_image(descriptor: &Descriptor) -> bool {
+pub fn is_image(descriptor: &Descriptor) -> bool {
     let marked = |name| descriptor.annotations().as_ref().is_some_and(|all| all.contains_key(name));
     descriptor.artifact_type().is_none() && !marked(REFERENCE_TYPE)
 }

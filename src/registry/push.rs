@@ -9,6 +9,7 @@ use super::{Progress, RegistryError, Settings, Silent, State, answer, endpoint, 
 use crate::image::claim::ImageClaim;
 use crate::image::compress::compress;
 use crate::image::digest::{Digest, Hasher};
+use crate::image::index::{self, Index};
 use crate::image::layer::{Blob, Info};
 use crate::image::location::{self, Location};
 use crate::image::manifest::{self as made, Format};
@@ -19,6 +20,7 @@ use crate::image::{self, Image, ImageError, layer, names};
 use crate::store::Store;
 use crate::sys::SysError;
 use oci_spec::image::Descriptor;
+use serde_json::{Map, Value};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -52,12 +54,68 @@ pub fn push(
 ) -> Result<Pushed, RegistryError> {
     let missing = || RegistryError::NotHere { reference: reference.clone() };
     let name = names::resolve(store, reference)?.ok_or_else(missing)?;
-    let image = Image::open(store, &name.image)?.ok_or_else(missing)?;
     let session = endpoint::open(reference, settings)?;
-    let infos = infos(store, &image.layers)?;
     let target = Target { session: &session, repository: &reference.repository, progress };
-    let work = Work { store, infos: &infos, target, reference, form, settings };
-    work.push(&name, &image).map_err(|error| verdict::explain(error, &session, reference, Verb::Push))
+    let push = Push { store, target, reference, form, settings };
+    let pushed = match Index::open(store, &name.manifest)? {
+        Some(index) => push.index(&index),
+        None => {
+            let image = Image::open(store, &name.image)?.ok_or_else(missing)?;
+            push.work(&image)?.push(&name, &image)
+        }
+    };
+    pushed.map_err(|error| verdict::explain(error, &session, reference, Verb::Push))
+}
+
+/// What is pushed where, and how.
+struct Push<'a> {
+    store: &'a Store,
+    target: Target<'a>,
+    reference: &'a Reference,
+    form: Form,
+    settings: &'a Settings,
+}
+
+impl Push<'_> {
+    fn work(&self, image: &Image) -> Result<Work<'_>, RegistryError> {
+        let Self { store, target: Target { session, repository, progress }, reference, form, settings } = *self;
+        let target = Target { session, repository, progress };
+        Ok(Work { store, infos: infos(store, &image.layers)?, target, reference, form, settings })
+    }
+
+    /// The images with their manifests, what is attested of them, and last the index under its tag.
+    fn index(&self, index: &Index) -> Result<Pushed, RegistryError> {
+        let (session, store, progress) = (self.target.session, self.store, self.target.progress);
+        let mut manifests: Vec<Vec<u8>> = Vec::new();
+        for member in &index.members {
+            if let Some(platform) = &member.platform {
+                progress.line(&format!("{platform}:"));
+            }
+            let gone = || ImageError::Damaged { image: member.image, what: "its directory is gone".into() };
+            let image = Image::open(store, &member.image)?.ok_or_else(gone)?;
+            let manifest = self.work(&image)?.place_image(&image, member.manifest)?;
+            self.put(&manifest)?;
+            manifests.push(manifest);
+        }
+        let made = index.with(store, manifests)?;
+        // A manifest lies elsewhere in a registry than the blobs that it names, and comes after them.
+        let (manifests, blobs): (Vec<_>, Vec<_>) = made.blobs.iter().partition(|(digest, _)| made.lists(digest));
+        for (digest, bytes) in blobs {
+            if !self.target.has(digest)? {
+                self.target.send(&Bytes { what: "an attestation", bytes }, "")?;
+            }
+        }
+        manifests.into_iter().try_for_each(|(_, bytes)| self.put(bytes))?;
+        let digest = put_manifest(session, self.reference, &made.bytes)?;
+        index::keep(store, &made, std::slice::from_ref(self.reference))?;
+        Ok(Pushed { digest, size: made.bytes.len() })
+    }
+
+    /// A manifest under its digest alone.
+    fn put(&self, manifest: &[u8]) -> Result<(), RegistryError> {
+        let place = Reference { tag: None, digest: Some(Digest::of(manifest)), ..self.reference.clone() };
+        put_manifest(self.target.session, &place, manifest).map(drop)
+    }
 }
 
 fn infos(store: &Store, layers: &[Digest]) -> Result<Vec<Info>, ImageError> {
@@ -73,7 +131,7 @@ pub(super) fn layers(
     settings: &Settings,
 ) -> Result<Vec<Blob>, RegistryError> {
     let infos = infos(store, layers)?;
-    Work { store, infos: &infos, target, reference, form: Form::default(), settings }.place_any()
+    Work { store, infos, target, reference, form: Form::default(), settings }.place_any()
 }
 
 /// Makes a tag stand for a manifest or an index whose parts are all there.
@@ -100,7 +158,7 @@ pub fn put_manifest(session: &Session, reference: &Reference, document: &[u8]) -
 
 struct Work<'a> {
     store: &'a Store,
-    infos: &'a [Info],
+    infos: Vec<Info>,
     target: Target<'a>,
     reference: &'a Reference,
     form: Form,
@@ -110,18 +168,7 @@ struct Work<'a> {
 impl Work<'_> {
     fn push(&self, name: &Name, image: &Image) -> Result<Pushed, RegistryError> {
         let (session, store, reference) = (self.target.session, self.store, self.reference);
-        let config = image::config_bytes(store, &image.id)?;
-        let format = self.form.format.unwrap_or(Format::Oci);
-        let mut document = match self.kept(&image.id, name.manifest)? {
-            Some(manifest) => manifest,
-            None => {
-                let made = made::of_blobs(&config, &self.place_any()?, format);
-                made::annotate(made, made::annotations(&image::manifest_bytes(store, &image.id, &name.manifest)?))
-            }
-        };
-        if !self.target.has(&image.id)? {
-            self.target.send(&Bytes { what: "the config", bytes: &config }, "")?;
-        }
+        let mut document = self.place_image(image, name.manifest)?;
         let digest = match put_manifest(session, reference, &document) {
             Err(RegistryError::Refused { refusal, .. })
                 if matches!(refusal.status, 400 | 406 | 415)
@@ -133,6 +180,7 @@ impl Work<'_> {
                     "note: {} takes no OCI manifest ({said}); the image goes as Docker's v2s2, with another digest",
                     session.registry
                 ));
+                let config = image::config_bytes(store, &image.id)?;
                 document = made::of_blobs(&config, &self.as_docker().place_any()?, Format::Docker);
                 put_manifest(session, reference, &document)?
             }
@@ -144,25 +192,55 @@ impl Work<'_> {
         Ok(Pushed { digest, size: document.len() })
     }
 
+    /// Brings all blobs of an image into the repository, and gives its manifest, which is not there yet. `preferred` is the
+    /// digest of the one by which the image is known.
+    fn place_image(&self, image: &Image, preferred: Digest) -> Result<Vec<u8>, RegistryError> {
+        let config = image::config_bytes(self.store, &image.id)?;
+        let document = match self.kept(&image.id, preferred)? {
+            Some(manifest) => manifest,
+            None => {
+                let made = made::of_blobs(&config, &self.place_any()?, self.form.format.unwrap_or(Format::Oci));
+                made::annotate(made, self.annotations(&image.id, preferred)?)
+            }
+        };
+        if !self.target.has(&image.id)? {
+            self.target.send(&Bytes { what: "the config", bytes: &config }, "")?;
+        }
+        Ok(document)
+    }
+
+    fn annotations(&self, image: &Digest, manifest: Digest) -> Result<Map<String, Value>, ImageError> {
+        let is_known = image::manifests(self.store, image)?.contains(&manifest);
+        let bytes = if is_known { image::manifest_bytes(self.store, image, &manifest)? } else { Vec::new() };
+        Ok(made::annotations(&bytes))
+    }
+
     fn as_docker(&self) -> Work<'_> {
         let Target { session, repository, progress } = self.target;
         let form = Form { format: Some(Format::Docker), compression: None };
-        Work { target: Target { session, repository, progress }, form, ..*self }
+        let infos = self.infos.clone();
+        Work { target: Target { session, repository, progress }, form, infos, ..*self }
     }
 
     /// A manifest that the image came with, if each blob that it names is here or in the registry: it goes as it came. The
     /// one that its name stands for comes first, and then one whose blobs are all here.
     fn kept(&self, image: &Digest, preferred: Digest) -> Result<Option<Vec<u8>>, RegistryError> {
         let mut known = Vec::new();
-        for digest in image::manifests(self.store, image)? {
+        let digests = image::manifests(self.store, image)?;
+        // Of an index that is not here, no manifest is preferred.
+        let wanted = if digests.contains(&preferred) { Some(self.annotations(image, preferred)?) } else { None };
+        for digest in digests {
             let bytes = image::manifest_bytes(self.store, image, &digest)?;
+            if wanted.as_ref().is_some_and(|wanted| made::annotations(&bytes) != *wanted) {
+                continue;
+            }
             let Ok(Kind::Image(manifest)) = manifest::parse(&bytes, &self.reference.familiar()) else { continue };
             if self.form.format.is_some_and(|format| format.media_type() != manifest::media_type(&bytes)) {
                 continue;
             }
             let blobs: Option<Vec<Named>> = manifest.layers().iter().map(Named::of).collect();
             let Some(blobs) = blobs.filter(|blobs| blobs.len() == self.infos.len()) else { continue };
-            let elsewhere = blobs.iter().zip(self.infos).any(|(named, info)| !is_here(info, &named.blob));
+            let elsewhere = blobs.iter().zip(&self.infos).any(|(named, info)| !is_here(info, &named.blob));
             known.push((digest != preferred, elsewhere, bytes, blobs));
         }
         known.sort_by_key(|(other, elsewhere, ..)| (*other, *elsewhere));
@@ -187,7 +265,7 @@ impl Work<'_> {
 
     /// It names compressed layers, or such as a registry had in that form; and it is as the user wants it.
     fn is_worth_keeping(&self, blobs: &[Named]) -> bool {
-        blobs.iter().zip(self.infos).all(|(Named { blob, .. }, info)| {
+        blobs.iter().zip(&self.infos).all(|(Named { blob, .. }, info)| {
             let compression = compression_of(&blob.media_type);
             let has_been_there =
                 || location::of(self.store, &info.diff_id).iter().any(|l| l.blob.digest == blob.digest);
@@ -202,7 +280,7 @@ impl Work<'_> {
     /// layer came from or went to. `Err`: no registry has this layer.
     fn place_what_is_not_here(&self, blobs: Vec<Named>) -> Result<Result<Vec<Wanted>, String>, RegistryError> {
         let mut wanted = Vec::new();
-        for (Named { blob, foreign }, info) in blobs.into_iter().zip(self.infos) {
+        for (Named { blob, foreign }, info) in blobs.into_iter().zip(&self.infos) {
             if foreign {
                 wanted.push(Wanted::Nothing(blob, State::Foreign));
                 continue;

@@ -46,5 +46,5 @@ pub(super) fn images(
     let files = digests.iter().map(|digest| digest.hex()).collect();
     let layers = digests.into_iter().map(Some).collect();
     let image = Candidate { config, manifest: Some(document), index: None, layers, names: Vec::new() };
-    Ok(vec![Found { image, files, nameless: Vec::new() }])
+    Ok(vec![Found { image, files, nameless: Vec::new(), is_listed: false }])
 }
