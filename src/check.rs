@@ -5,6 +5,7 @@
 
 mod container;
 mod content;
+mod index;
 mod layer;
 
 use crate::build::cache;
@@ -52,6 +53,7 @@ pub fn check(store: &Store, repairs: bool, settings: &Settings) -> Result<Vec<Fi
     check.host();
     check.layers()?;
     check.images()?;
+    check.indexes()?;
     check.names()?;
     check.containers()?;
     check.holds()?;

@@ -195,7 +195,8 @@ impl Check<'_> {
                 (Some(reference), Some(id), None) => {
                     let repair = format!("give it to image {} again, which has it", id.short());
                     self.mend(&path, damage, repair, || {
-                        let manifest = image::manifests(store, &id)?.first().copied().unwrap_or(id);
+                        let index = image::index::holding(store, &id).first().copied();
+                        let manifest = index.or(image::manifests(store, &id)?.first().copied()).unwrap_or(id);
                         let claim = ImageClaim::take(store, id)?;
                         store::remove_tree(&path)?;
                         Ok(names::set(store, &claim, &reference, manifest)?)

@@ -64,9 +64,15 @@ pub struct Made {
 impl Made {
     /// The index has an entry for it.
     pub fn lists(&self, digest: &Digest) -> bool {
-        let document: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
-        document["manifests"].as_array().into_iter().flatten().any(|entry| entry["digest"] == json!(digest))
+        listed(&self.bytes).contains(digest)
     }
+}
+
+/// The digests of an index's entries.
+fn listed(index: &[u8]) -> Vec<Digest> {
+    let document: Value = serde_json::from_slice(index).unwrap_or_default();
+    let entries = document["manifests"].as_array().into_iter().flatten();
+    entries.filter_map(|entry| entry["digest"].as_str()?.parse().ok()).collect()
 }
 
 /// Puts an index together: the images in their order, and after them what is attested of each.
@@ -161,6 +167,12 @@ impl Index {
             return Ok(bytes);
         }
         Err(ImageError::Damaged { image: self.digest, what: format!("its document {digest} has another digest") })
+    }
+
+    /// The manifests that it lists beside those of its images: attestations, in the order of its entries.
+    pub fn others(&self) -> Vec<Digest> {
+        let is_other = |digest: &Digest| self.members.iter().all(|member| member.manifest != *digest);
+        listed(&self.bytes).into_iter().filter(is_other).collect()
     }
 
     /// The index with other manifests of the same images, in the order of its members; what is attested follows them.
