@@ -4,6 +4,7 @@
 //! what was done before, [`layers`] makes what was not. A RUN is a container of the engine itself ([`run`]) whose upper directory becomes the layer as it
 //! stands; COPY and ADD ([`copy`]) write into such a directory themselves.
 
+pub mod attest;
 pub mod cache;
 mod carried;
 pub mod change;
@@ -17,15 +18,19 @@ pub mod instruction;
 mod layers;
 mod memo;
 mod mode;
+mod mount;
 pub mod named;
 pub mod parse;
+pub mod provenance;
 mod run;
+mod sbom;
 mod squash;
 pub mod stage;
 mod state;
 mod tree;
 pub mod variable;
 
+pub use attest::{Attestation, Attestations};
 pub use engine::{SIGNALS, build};
 
 use crate::container::create::CreateError;
@@ -85,6 +90,8 @@ pub enum BuildError {
         #[source]
         source: tree::TreeError,
     },
+    #[error("the result has a file `{0}`, and so would the attestation be called that lies beside its files")]
+    AttestationName(&'static str),
     #[error("what was done cannot be carried to {place}")]
     Carry {
         place: String,
@@ -111,7 +118,7 @@ pub enum StepError {
     #[error(transparent)]
     Tree(#[from] tree::TreeError),
     #[error(transparent)]
-    Mount(#[from] run::InvalidMount),
+    Mount(#[from] mount::InvalidMount),
     #[error(transparent)]
     Copy(#[from] copy::CopyError),
     #[error(transparent)]
@@ -170,7 +177,7 @@ impl Diagnose for BuildError {
                  minirun load -i FILE, or minirun import FILE {name}"
             )),
             Self::NoBase { source, .. } | Self::Carry { source, .. } => source.hint(),
-            Self::Interrupted | Self::Export { .. } | Self::Warnings(_) => None,
+            Self::Interrupted | Self::Export { .. } | Self::Warnings(_) | Self::AttestationName(_) => None,
             Self::Context(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Store(error) => error.hint(),
@@ -224,6 +231,10 @@ impl StepError {
 /// What was asked for.
 pub struct Options {
     pub source: parse::Source,
+    /// The Dockerfile as it is written.
+    pub text: String,
+    /// What was fetched to be the context; None of what lies on this machine.
+    pub origin: Option<provenance::Material>,
     /// None: there is no context, and nothing can be copied from it.
     pub context: Option<PathBuf>,
     pub ignore: glob::Ignore,
@@ -256,6 +267,7 @@ pub struct Options {
     /// Ids and sockets of agents.
     pub agents: Vec<(String, PathBuf)>,
     pub squash: bool,
+    pub attestations: Attestations,
     pub outputs: Vec<Output>,
     /// What other machines have done.
     pub cache_from: Vec<Place>,
@@ -326,6 +338,7 @@ pub struct Built {
     pub image: Option<Digest>,
     /// The layers that this build added to its base, bottom first.
     pub layers: Vec<BuiltLayer>,
+    pub attestations: Vec<Attestation>,
     /// How many files of its contexts went into it, and their bytes.
     pub from_context: (u64, u64),
 }
