@@ -1,8 +1,10 @@
 //! Where a build's files come from: a directory, an archive, standard input, an address, a git repository.
 
 use super::glob::Ignore;
+use super::provenance::Material;
 use crate::diag::Diagnose;
 use crate::http::{HttpError, fetch, is_url};
+use crate::image::digest::Hashing;
 use crate::image::owner::Owners;
 use crate::image::unpack::{self, Limits, UnpackError};
 use crate::store::{Scratch, Store, StoreError};
@@ -97,6 +99,8 @@ pub struct Context {
     pub ignore: Ignore,
     /// What the cache knows it by.
     pub project: String,
+    /// None of what lies on this machine.
+    pub origin: Option<Material>,
     /// Unpacked for this build only.
     _scratch: Option<Scratch>,
 }
@@ -105,6 +109,8 @@ pub struct Context {
 pub struct Files {
     pub directory: PathBuf,
     pub ignore: Ignore,
+    /// None of what lies on this machine.
+    pub origin: Option<Material>,
     /// Unpacked for this build only.
     _scratch: Option<Scratch>,
 }
@@ -129,11 +135,14 @@ pub fn open(store: &Store, context: &str, file: Option<&str>) -> Result<Context,
     if is_git(context) {
         let scratch = store.scratch()?;
         let directory = scratch.path().join("context");
-        clone(context, &directory, false, None)?;
-        return in_directory(&directory, file, context, Some(scratch));
+        let commit = clone(context, &directory, false, None)?;
+        let origin = Some(Material::fetched(context, Some(("sha1", &commit))));
+        return Ok(Context { origin, ..in_directory(&directory, file, context, Some(scratch))? });
     }
     if is_url(context) {
-        return from_stream(store, fetch(context)?.reader, file, context);
+        let mut stream = Hashing::new(fetch(context)?.reader);
+        let opened = from_stream(store, &mut stream, file, context)?;
+        return Ok(Context { origin: Some(fetched(context, stream)?), ..opened });
     }
     let path = Path::new(context);
     if path.is_file() {
@@ -177,35 +186,46 @@ fn from_stream(
         text: text(begin, Path::new(name))?,
         ignore: Ignore::default(),
         project: name.to_owned(),
+        origin: None,
         _scratch: None,
     })
 }
 
 /// The files of a directory, an archive, an address or a git repository.
 pub fn files(store: &Store, text: &str) -> Result<Files, ContextError> {
-    let of = |directory: PathBuf, scratch: Option<Scratch>| {
+    let of = |directory: PathBuf, scratch: Option<Scratch>, origin: Option<Material>| {
         let ignore = ignore(&directory, None)?;
-        Ok(Files { directory, ignore, _scratch: scratch })
+        Ok(Files { directory, ignore, origin, _scratch: scratch })
     };
     let path = Path::new(text);
     if is_git(text) {
         let scratch = store.scratch()?;
         let directory = scratch.path().join("context");
-        clone(text, &directory, false, None)?;
-        return of(directory, Some(scratch));
+        let commit = clone(text, &directory, false, None)?;
+        return of(directory, Some(scratch), Some(Material::fetched(text, Some(("sha1", &commit)))));
     }
     if is_url(text) {
-        let (scratch, directory) = unpack(store, fetch(text)?.reader)?;
-        return of(directory, Some(scratch));
+        let mut stream = Hashing::new(fetch(text)?.reader);
+        let (scratch, directory) = unpack(store, &mut stream)?;
+        return of(directory, Some(scratch), Some(fetched(text, stream)?));
     }
     if path.is_file() {
         let (scratch, directory) = unpack(store, File::open(path).on("open", path)?)?;
-        return of(directory, Some(scratch));
+        return of(directory, Some(scratch), None);
     }
     if !path.is_dir() {
         return Err(ContextError::NoContext(path.to_owned()));
     }
-    of(fs::canonicalize(path).on("realpath", path)?, None)
+    of(fs::canonicalize(path).on("realpath", path)?, None, None)
+}
+
+/// What an address gave, all of it.
+fn fetched(address: &str, mut stream: Hashing<impl Read>) -> Result<Material, ContextError> {
+    // An archive ends before its padding does.
+    let rest = io::copy(&mut stream, &mut io::sink());
+    rest.map_err(|error| ContextError::Body(address.to_owned(), error))?;
+    let (_, digest, _) = stream.finish();
+    Ok(Material::fetched(address, Some(("sha256", &digest.hex()))))
 }
 
 fn unpacked(
@@ -286,6 +306,7 @@ fn in_directory(
         project: format!("{project}\n{}", path.display()),
         file: name,
         text,
+        origin: None,
         _scratch: scratch,
     })
 }
@@ -376,8 +397,8 @@ pub fn commit(text: &str) -> Option<&str> {
     (commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit())).then_some(commit)
 }
 
-/// Clones `ADDRESS[#REF[:DIRECTORY]]` into a directory; the commit must be the one that `checksum` names.
-pub fn clone(text: &str, directory: &Path, keep_git_dir: bool, checksum: Option<&str>) -> Result<(), ContextError> {
+/// Clones `ADDRESS[#REF[:DIRECTORY]]` into a directory; the commit must be the one that `checksum` names. Returns it.
+pub fn clone(text: &str, directory: &Path, keep_git_dir: bool, checksum: Option<&str>) -> Result<String, ContextError> {
     let is_commit = |text: &&str| (7..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
     if let Some(wrong) = checksum.filter(|text| !is_commit(text)) {
         return Err(ContextError::NoCommit(wrong.to_owned()));
@@ -426,5 +447,5 @@ pub fn clone(text: &str, directory: &Path, keep_git_dir: bool, checksum: Option<
         fs::rename(&real, directory).on("rename", directory)?;
         crate::store::remove_tree(&repository)?;
     }
-    Ok(())
+    Ok(found)
 }

@@ -7,6 +7,7 @@ use super::instruction::{Copy, Step};
 use super::layers::Made;
 use super::mode::Chmod;
 use super::parse::heredoc;
+use super::provenance::Material;
 use super::tree::{Laying, Selected, Tree, TreeError};
 use super::{BuildError, StepError, StepName};
 use crate::container::layering::{Layering, Overlay};
@@ -100,6 +101,9 @@ impl Builder<'_> {
             let mut by_origin = inputs.clone();
             by_origin.values.insert(what, is);
             if self.look_up(number, name, &by_origin, &row)? {
+                if wanted.from.is_none() {
+                    self.note_found(number, &wanted.sources[0], wanted.checksum.as_deref());
+                }
                 return Ok(());
             }
             self.must_be_inside()?;
@@ -245,6 +249,7 @@ impl Builder<'_> {
 
     /// The files of a context, a stage or an image.
     pub(super) fn tree(&mut self, number: usize, from: Option<&str>) -> Result<Tree, StepError> {
+        self.note_context(from);
         if let Some((path, ignore)) = self.context(from)? {
             let mut tree = Tree::context(path, ignore.clone())?;
             if let Some(name) = from {
@@ -259,8 +264,12 @@ impl Builder<'_> {
 
     /// Layers as one tree to look at.
     pub(super) fn view(&mut self, layers: &[Digest]) -> Result<OwnedFd, BuildError> {
+        self.view_of(self.layer_directories(layers))
+    }
+
+    /// Directories as one tree to look at, the lowest first.
+    pub(super) fn view_of(&mut self, lower: Vec<String>) -> Result<OwnedFd, BuildError> {
         let directory = self.directory_alone()?;
-        let lower = self.layer_directories(layers);
         let open =
             |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         match &lower[..] {
@@ -324,7 +333,9 @@ impl Builder<'_> {
             } else if copy.adds && context::is_git(source) {
                 let directory = self.new_directory()?;
                 let checksum = wanted.checksum.as_deref();
-                context::clone(source, &directory, copy.keep_git_dir, checksum).map_err(CopyError::from)?;
+                let commit =
+                    context::clone(source, &directory, copy.keep_git_dir, checksum).map_err(CopyError::from)?;
+                self.record.material(Material::fetched(source, Some(("sha1", &commit))));
                 let mut tree = Tree::context(&directory, Ignore::default())?;
                 tree.name = source.clone();
                 all.push(Taken { tree, paths: vec![String::new()], unpacks: false, version: None });
@@ -370,6 +381,7 @@ impl Builder<'_> {
             let (url, wanted) = (url.to_owned(), wanted.to_owned());
             return Err(CopyError::Checksum { url, found: digest.to_string(), wanted }.into());
         }
+        self.record.material(Material::fetched(url, Some(("sha256", &digest.hex()))));
         // As Docker gives them to what it downloads.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).on("chmod", &path)?;
         let mut tree = Tree::context(&directory, Ignore::default())?;

@@ -9,7 +9,9 @@ use super::finish::Stored;
 use super::instruction::{Instruction, Step};
 use super::layers::{Made, Pending, Room, store_directory};
 use super::memo::Memo;
+use super::mount::Mount;
 use super::parse::Source;
+use super::provenance::Record;
 use super::run::{self, Running};
 use super::stage::{Base, Plan};
 use super::state::State;
@@ -37,9 +39,11 @@ use std::time::Instant;
 
 /// A stage being built.
 pub(super) struct Work {
-    state: Option<State>,
-    steps: Vec<Step>,
+    pub state: Option<State>,
+    pub steps: Vec<Step>,
     at: usize,
+    /// How many layers there were after each step.
+    pub depths: Vec<usize>,
     running: Option<Running>,
     /// What the step before says to those that come after, if it was not cached.
     pub ran: Option<String>,
@@ -58,6 +62,7 @@ pub(super) struct Builder<'a> {
     pub listener: &'a mut dyn Listener,
     pub memo: Memo,
     pub cache: Cache,
+    pub record: Record,
     /// Of the stages.
     pub bases: Bases,
     pub work: Vec<Work>,
@@ -155,6 +160,7 @@ impl<'a> Builder<'a> {
             state: None,
             steps: stage.steps.clone(),
             at: 0,
+            depths: Vec::new(),
             running: None,
             ran: None,
             waits_for_cache: false,
@@ -169,6 +175,7 @@ impl<'a> Builder<'a> {
         Ok(Self {
             store,
             cache: Cache::of(store, &project),
+            record: Record::of(options),
             bases,
             work: work.collect(),
             needed: vec![false; plan.stages.len()],
@@ -236,9 +243,12 @@ impl Builder<'_> {
             if let Base::Image(name) = self.plan.stages[number].base.clone() {
                 let platform = self.platform(number)?;
                 let key = (name, platform.to_string());
-                if !self.bases.contains_key(&key) {
-                    let image = self.find_image(&key.0, &platform)?;
-                    self.bases.insert(key, image);
+                match self.bases.get(&key).cloned() {
+                    Some(image) => self.note_image(&unambiguous(&key.0), &platform, &image)?,
+                    None => {
+                        let image = self.find_image(&key.0, &platform)?;
+                        self.bases.insert(key, image);
+                    }
                 }
             }
             self.is_alone = open.is_empty() && self.needed.iter().filter(|needed| **needed).count() == 1;
@@ -277,8 +287,21 @@ impl Builder<'_> {
         if self.state(number).is_too_long() { Err(self.at(number, step, StepError::TooLong)) } else { Ok(()) }
     }
 
+    /// The stages that the target needs, in order.
+    pub fn needed(&self) -> impl Iterator<Item = usize> {
+        self.needed.iter().enumerate().filter(|(_, needed)| **needed).map(|(number, _)| number)
+    }
+
+    /// The current step of a stage is done.
+    fn step_done(&mut self, number: usize) {
+        let depth = self.state(number).layers.len();
+        let work = &mut self.work[number];
+        work.depths.push(depth);
+        work.at += 1;
+    }
+
     /// The stages that a step takes from.
-    fn needs(&self, number: usize, step: &Step) -> Vec<usize> {
+    pub fn needs(&self, number: usize, step: &Step) -> Vec<usize> {
         let froms = super::stage::froms(&step.instruction);
         froms.iter().filter_map(|from| self.plan.stage_named(number, from)).collect()
     }
@@ -411,7 +434,7 @@ impl Builder<'_> {
                 self.listener.done(&name, &Done::Metadata);
             }
         }
-        self.work[number].at += 1;
+        self.step_done(number);
         Ok(Went::On)
     }
 
@@ -491,7 +514,7 @@ impl Builder<'_> {
         }
         self.work[number].state = Some(state);
         self.listener.done(name, &Done::Metadata);
-        self.work[number].at += 1;
+        self.step_done(number);
         Ok(Went::On)
     }
 
@@ -540,18 +563,23 @@ impl Builder<'_> {
     }
 
     pub fn find_image(&mut self, reference: &str, platform: &Platform) -> Result<Image, BuildError> {
-        let (platform, wanted) = (Some(platform), unambiguous(reference));
+        let wanted = unambiguous(reference);
         if !self.options.pull
-            && let Some(image) = registry::local(self.store, &wanted, platform)?
+            && let Some(image) = registry::local(self.store, &wanted, Some(platform))?
         {
+            self.note_image(&wanted, platform, &image)?;
             return Ok(image);
         }
         self.must_be_inside()?;
         let policy = if self.options.pull { Policy::Always } else { Policy::Missing };
         let (settings, progress) = (Settings::default(), self.options.transfers.as_ref());
-        let _ends_at_once = LetThrough::new(&SIGNALS);
-        let found = registry::ensure(self.store, &wanted, platform, policy, &settings, progress);
-        found.map_err(|source| BuildError::NoBase { name: reference.to_owned(), source: Box::new(source) })
+        let ends_at_once = LetThrough::new(&SIGNALS);
+        let found = registry::ensure(self.store, &wanted, Some(platform), policy, &settings, progress);
+        let image =
+            found.map_err(|source| BuildError::NoBase { name: reference.to_owned(), source: Box::new(source) })?;
+        drop(ends_at_once);
+        self.note_image(&wanted, platform, &image)?;
+        Ok(image)
     }
 
     fn argument(&mut self, number: usize, name: &str, default: Option<&str>) -> Result<Option<String>, StepError> {
@@ -607,9 +635,10 @@ impl Builder<'_> {
         if prepared.mounts.iter().any(|mount| mount.from.as_ref().is_some_and(|from| self.waits_for(number, from))) {
             return Ok(Went::Waits);
         }
+        self.record.run(prepared.network, prepared.mounts.iter().filter_map(Mount::asks));
         let inputs = run::inputs(self, number, &prepared)?;
         if self.look_up(number, name, &inputs, &prepared.row)? {
-            self.work[number].at += 1;
+            self.step_done(number);
             return Ok(Went::On);
         }
         self.room()?;
@@ -696,7 +725,7 @@ impl Builder<'_> {
                     return Err(BuildError::Failed { step: self.told(number, &step), code: code as u8, state: None });
                 }
                 self.layer(number, made)?;
-                self.work[number].at += 1;
+                self.step_done(number);
             }
             Some(_) => {}
             None => {
@@ -752,9 +781,10 @@ impl Builder<'_> {
             self.must_be_inside()?;
             self.carry()?;
         }
+        let attestations = self.attest(target)?;
         let options = self.options;
         for output in &options.outputs {
-            finish::export(self, target, output)?;
+            finish::export(self, target, output, &attestations)?;
         }
         let mut layers = Vec::new();
         for (diff_id, row) in self.state(target).own_layers() {
@@ -763,7 +793,8 @@ impl Builder<'_> {
         }
         let outputs = &self.options.outputs;
         let is_elsewhere = outputs.iter().any(Output::needs_no_image) && self.options.names.is_empty();
-        let built = Built { image: None, layers, from_context: self.memo.used() };
+        let attestations = attestations.into_iter().map(|one| (self.options.platform.clone(), one)).collect();
+        let built = Built { image: None, layers, attestations, from_context: self.memo.used() };
         if is_elsewhere || outputs.iter().any(|output| output.kind == OutputKind::Nothing) {
             return Ok((built, None));
         }

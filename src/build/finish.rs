@@ -1,12 +1,12 @@
 //! A stage that is done becomes an image: its layers, its config, its names.
 
-use super::BuildError;
 use super::annotation::Annotation;
 use super::cache;
 use super::engine::Builder;
 use super::glob::Ignore;
 use super::state::State;
 use super::tree::{Laying, Tree, TreeError};
+use super::{Attestation, BuildError};
 use crate::container::rootfs::Root;
 use crate::image::assemble::{Parts, assemble};
 use crate::image::claim::ImageClaim;
@@ -121,14 +121,18 @@ impl Output {
     }
 }
 
-/// Writes the files of a stage.
-pub fn export(builder: &mut Builder, number: usize, output: &Output) -> Result<(), BuildError> {
+/// Writes the files of a stage, and what is told of them.
+pub fn export(
+    builder: &mut Builder,
+    number: usize,
+    output: &Output,
+    attestations: &[Attestation],
+) -> Result<(), BuildError> {
     if !output.is_files() {
         return Ok(());
     }
     builder.must_be_inside()?;
-    let layers = builder.state(number).layers.clone();
-    let view = builder.view(&layers)?;
+    let view = builder.view_with(number, attestations)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}/.", view.as_raw_fd()));
     // Each of several platforms has a directory of its own, as with BuildKit.
     let directory =

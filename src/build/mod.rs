@@ -5,6 +5,7 @@
 //! stands; COPY and ADD ([`copy`]) write into such a directory themselves.
 
 pub mod annotation;
+pub mod attest;
 pub mod cache;
 mod carried;
 pub mod change;
@@ -19,16 +20,20 @@ pub mod instruction;
 mod layers;
 mod memo;
 mod mode;
+mod mount;
 pub mod named;
 pub mod parse;
 mod platforms;
+pub mod provenance;
 mod run;
+mod sbom;
 mod squash;
 pub mod stage;
 mod state;
 mod tree;
 pub mod variable;
 
+pub use attest::Attestations;
 pub use engine::SIGNALS;
 pub use platforms::build;
 
@@ -90,6 +95,8 @@ pub enum BuildError {
         #[source]
         source: tree::TreeError,
     },
+    #[error("the result has a file `{0}`, and so would the attestation be called that lies beside its files")]
+    AttestationName(&'static str),
     #[error("what was done cannot be carried to {place}")]
     Carry {
         place: String,
@@ -116,7 +123,7 @@ pub enum StepError {
     #[error(transparent)]
     Tree(#[from] tree::TreeError),
     #[error(transparent)]
-    Mount(#[from] run::InvalidMount),
+    Mount(#[from] mount::InvalidMount),
     #[error(transparent)]
     Copy(#[from] copy::CopyError),
     #[error(transparent)]
@@ -177,7 +184,7 @@ impl Diagnose for BuildError {
                  minirun load -i FILE, or minirun import FILE {name}"
             )),
             Self::NoBase { source, .. } | Self::Carry { source, .. } => source.hint(),
-            Self::Interrupted | Self::Export { .. } | Self::Warnings(_) => None,
+            Self::Interrupted | Self::Export { .. } | Self::Warnings(_) | Self::AttestationName(_) => None,
             Self::Context(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Store(error) => error.hint(),
@@ -232,6 +239,10 @@ impl StepError {
 /// What was asked for.
 pub struct Options {
     pub source: parse::Source,
+    /// The Dockerfile as it is written.
+    pub text: String,
+    /// What was fetched to be the context; None of what lies on this machine.
+    pub origin: Option<provenance::Material>,
     /// None: there is no context, and nothing can be copied from it.
     pub context: Option<PathBuf>,
     pub ignore: glob::Ignore,
@@ -248,8 +259,6 @@ pub struct Options {
     pub labels: Vec<(String, String)>,
     pub names: Vec<Reference>,
     pub annotations: Vec<annotation::Annotation>,
-    /// What is said of each image.
-    pub attestations: Vec<Attestation>,
     pub no_cache: bool,
     /// Stages, by their names, of which every step is done again.
     pub no_cache_stages: Vec<String>,
@@ -268,6 +277,7 @@ pub struct Options {
     /// Ids and sockets of agents.
     pub agents: Vec<(String, PathBuf)>,
     pub squash: bool,
+    pub attestations: Attestations,
     pub outputs: Vec<Output>,
     /// What other machines have done.
     pub cache_from: Vec<Place>,
@@ -283,7 +293,7 @@ pub struct Options {
 impl Options {
     /// The result is an index, not an image alone.
     pub fn makes_index(&self) -> bool {
-        self.platforms.len() > 1 || !self.attestations.is_empty()
+        self.platforms.len() > 1 || self.attestations != Attestations::default()
     }
 }
 
@@ -356,6 +366,8 @@ pub struct Built {
     pub image: Option<Digest>,
     /// The layers that this build added to its base, bottom first.
     pub layers: Vec<BuiltLayer>,
+    /// What was told of the image of each platform.
+    pub attestations: Vec<(Platform, Attestation)>,
     /// How many files of its contexts went into it, and their bytes.
     pub from_context: (u64, u64),
 }

@@ -5,6 +5,7 @@ use super::annotation::{self, Place};
 use super::engine::{self, Bases, Part};
 use super::finish::{self, Output, Stored};
 use super::{BuildError, Built, Listener, Options};
+use crate::image::attestation::Attestation;
 use crate::image::digest::Digest;
 use crate::image::index::{self, Listed};
 use crate::image::platform::Platform;
@@ -31,8 +32,10 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
         let (built, image, passed) = engine::build(store, &options, found, part, listener)?;
         keys = passed;
         all.layers.extend(built.layers);
+        let told = built.attestations.iter().map(|(_, one)| one.clone()).collect();
+        all.attestations.extend(built.attestations);
         all.from_context = all.from_context.max(built.from_context);
-        images.extend(image.map(|image| (platform.clone(), image)));
+        images.extend(image.map(|image| (platform.clone(), image, told)));
     }
     if images.is_empty() {
         return Ok(all);
@@ -41,15 +44,19 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
 }
 
 /// Makes an index of the images where there is to be one, and writes the archives.
-fn finish(store: &Store, options: &Options, images: Vec<(Platform, Stored)>) -> Result<Digest, BuildError> {
+fn finish(
+    store: &Store,
+    options: &Options,
+    images: Vec<(Platform, Stored, Vec<Attestation>)>,
+) -> Result<Digest, BuildError> {
     let (platform, first) = (images[0].0.clone(), images[0].1.image);
     let noted = |place: Place, platform: &Platform| annotation::of(&options.annotations, place, platform);
     let (id, place) = if options.makes_index() {
-        let listed = images.into_iter().map(|(platform, Stored { image, manifest })| Listed {
+        let listed = images.into_iter().map(|(platform, Stored { image, manifest }, attestations)| Listed {
             image,
             manifest,
             annotations: noted(Place::ManifestDescriptor, &platform),
-            attestations: options.attestations.clone(),
+            attestations,
             platform,
         });
         let made = index::make(listed.collect(), noted(Place::Index, &platform), &options.names);

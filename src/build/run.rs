@@ -5,6 +5,7 @@ use super::engine::Builder;
 use super::glob::{Ignore, clean};
 use super::instruction::Run;
 use super::layers::Made;
+use super::mount::{InvalidMount, Kind, Mount, Sharing, mount};
 use super::state::argv;
 use super::tree::Laying;
 use super::{BuildError, StepError};
@@ -84,74 +85,17 @@ pub enum RunNetwork {
     None,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidMount {
-    #[error("--mount={0}: `{1}` is no setting of it")]
-    Setting(String, String),
-    #[error("--mount={0}: there is no type `{1}`; there are bind, cache, tmpfs, secret and ssh")]
-    Type(String, String),
-    #[error("--mount={0} needs target=…")]
-    NoTarget(String),
-    #[error("no secret `{0}` was given: --secret id={0},src=FILE")]
-    NoSecret(String),
-    #[error("no agent `{0}` was given: --ssh {0}")]
-    NoAgent(String),
-    #[error("there is no network `{0}` for a RUN; there are default, host and none")]
-    Network(String),
-    #[error(
-        "RUN --network=host is not allowed: in the host's network it reaches all local services; --allow network.host allows it"
-    )]
-    HostNetwork,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Bind,
-    Cache,
-    Tmpfs,
-    Secret,
-    Ssh,
-}
-
-/// What becomes of a cache that another RUN uses already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sharing {
-    Shared,
-    /// A new one.
-    Private,
-    /// It is waited for.
-    Locked,
-}
-
-/// `RUN --mount`
-#[derive(Debug, Clone)]
-pub struct Mount {
-    kind: Kind,
-    target: Option<String>,
-    source: String,
-    pub from: Option<String>,
-    id: Option<String>,
-    writable: bool,
-    sharing: Sharing,
-    mode: Option<u32>,
-    owner: (u64, u64),
-    required: bool,
-    env: Option<String>,
-    size: Option<String>,
-    text: String,
-}
-
 /// A RUN with its variables replaced.
-pub struct Prepared {
+pub(super) struct Prepared {
     argv: Vec<String>,
     script: Option<(String, String)>,
     pub mounts: Vec<Mount>,
-    network: RunNetwork,
+    pub network: RunNetwork,
     /// What the history says of it.
     pub row: String,
 }
 
-pub fn prepare(builder: &mut Builder, number: usize, run: &Run) -> Result<Prepared, StepError> {
+pub(super) fn prepare(builder: &mut Builder, number: usize, run: &Run) -> Result<Prepared, StepError> {
     let escape = builder.plan.source.directives.escape;
     let network = match run.network.as_deref() {
         None | Some("default") => builder.options.network,
@@ -174,91 +118,8 @@ pub fn prepare(builder: &mut Builder, number: usize, run: &Run) -> Result<Prepar
     Ok(Prepared { argv, script: run.script.clone(), mounts, network, row })
 }
 
-impl Mount {
-    /// What a secret or an agent goes by on the command line.
-    fn id(&self) -> Result<String, InvalidMount> {
-        if let Some(id) = &self.id {
-            return Ok(id.clone());
-        }
-        if self.kind == Kind::Ssh {
-            return Ok("default".into());
-        }
-        let name = if self.source.is_empty() { self.target.as_deref() } else { Some(self.source.as_str()) };
-        let name = name.and_then(|path| path.rsplit('/').next()).map(str::to_owned);
-        name.ok_or_else(|| InvalidMount::NoTarget(self.text.clone()))
-    }
-}
-
-fn mount(text: &str) -> Result<Mount, InvalidMount> {
-    let mut mount = Mount {
-        kind: Kind::Bind,
-        target: None,
-        source: String::new(),
-        from: None,
-        id: None,
-        writable: false,
-        sharing: Sharing::Shared,
-        mode: None,
-        owner: (0, 0),
-        required: false,
-        env: None,
-        size: None,
-        text: text.to_owned(),
-    };
-    let fields: Vec<(&str, Option<&str>)> =
-        text.split(',').map(|f| f.split_once('=').map_or((f, None), |(k, v)| (k, Some(v)))).collect();
-    if let Some((_, Some(kind))) = fields.iter().find(|(key, _)| *key == "type") {
-        mount.kind = match *kind {
-            "bind" => Kind::Bind,
-            "cache" => Kind::Cache,
-            "tmpfs" => Kind::Tmpfs,
-            "secret" => Kind::Secret,
-            "ssh" => Kind::Ssh,
-            other => return Err(InvalidMount::Type(text.into(), other.into())),
-        };
-    }
-    mount.writable = matches!(mount.kind, Kind::Cache | Kind::Tmpfs);
-    for (key, value) in fields {
-        let wrong = || InvalidMount::Setting(text.into(), key.into());
-        let on = || match value {
-            None | Some("true" | "1") => Ok(true),
-            Some("false" | "0") => Ok(false),
-            Some(_) => Err(wrong()),
-        };
-        let value = || value.map(str::to_owned).ok_or_else(wrong);
-        match key {
-            "type" => {}
-            "target" | "dst" | "destination" => mount.target = Some(value()?),
-            "source" | "src" => mount.source = value()?,
-            "from" => mount.from = Some(value()?),
-            "id" => mount.id = Some(value()?),
-            "ro" | "readonly" => mount.writable = !on()?,
-            "rw" | "readwrite" => mount.writable = on()?,
-            "required" => mount.required = on()?,
-            "sharing" => {
-                mount.sharing = match value()?.as_str() {
-                    "shared" => Sharing::Shared,
-                    "private" => Sharing::Private,
-                    "locked" => Sharing::Locked,
-                    _ => return Err(wrong()),
-                }
-            }
-            "env" => mount.env = Some(value()?),
-            "size" => mount.size = Some(value()?),
-            "mode" => mount.mode = Some(u32::from_str_radix(&value()?, 8).map_err(|_| wrong())?),
-            "uid" => mount.owner.0 = value()?.parse().map_err(|_| wrong())?,
-            "gid" => mount.owner.1 = value()?.parse().map_err(|_| wrong())?,
-            _ => return Err(wrong()),
-        }
-    }
-    if mount.target.is_none() && matches!(mount.kind, Kind::Bind | Kind::Cache | Kind::Tmpfs) {
-        return Err(InvalidMount::NoTarget(text.into()));
-    }
-    Ok(mount)
-}
-
 /// All that the result depends on: secrets and caches do not count.
-pub fn inputs(builder: &mut Builder, number: usize, prepared: &Prepared) -> Result<Inputs, BuildError> {
+pub(super) fn inputs(builder: &mut Builder, number: usize, prepared: &Prepared) -> Result<Inputs, BuildError> {
     let mounted: String = prepared.mounts.iter().map(|mount| format!("--mount={} ", mount.text)).collect();
     let mut what = format!("RUN {mounted}{}", prepared.argv.join(" "));
     if let Some((_, script)) = &prepared.script {
@@ -324,7 +185,7 @@ impl Drop for Beside {
 }
 
 /// With a failure comes back what it was to be made of.
-pub fn start(
+pub(super) fn start(
     builder: &mut Builder,
     number: usize,
     prepared: &Prepared,
@@ -549,7 +410,7 @@ fn place(builder: &mut Builder, number: usize, mount: &Mount, target: &str) -> R
 }
 
 /// Takes all caches that one RUN at a time may use. `None`: another has one of them.
-pub fn lock(builder: &mut Builder, number: usize, prepared: &Prepared) -> Result<Option<Vec<Lock>>, StepError> {
+pub(super) fn lock(builder: &mut Builder, number: usize, prepared: &Prepared) -> Result<Option<Vec<Lock>>, StepError> {
     let mut locks = Vec::new();
     for mount in prepared.mounts.iter().filter(|mount| mount.kind == Kind::Cache && mount.sharing == Sharing::Locked) {
         let target = absolute(builder, number, mount.target.as_deref().unwrap_or_default());
@@ -633,6 +494,7 @@ fn inside(tree: OwnedFd, path: &str) -> Result<String, StepError> {
 
 /// Files of a context; a copy of them, if not all may be seen.
 fn context(builder: &mut Builder, number: usize, mount: &Mount) -> Result<String, StepError> {
+    builder.note_context(mount.from.as_deref());
     match builder.context(mount.from.as_deref())? {
         Some((path, ignore)) if ignore.is_empty() => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

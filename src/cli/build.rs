@@ -1,5 +1,7 @@
 //! `build`: a Dockerfile becomes an image.
 
+mod attest;
+
 use super::progress::{Kind, Progress};
 use super::transfer::Printer;
 use super::{Context, human};
@@ -7,8 +9,8 @@ use crate::build::annotation::Annotation;
 use crate::build::named::Contexts;
 use crate::build::stage::Plan;
 use crate::build::{
-    self, BuildError, Export, Listener, Options, Output, OutputKind, Place, RunNetwork, Secret, cache, check, context,
-    parse,
+    self, Attestations, BuildError, Export, Listener, Options, Output, OutputKind, Place, RunNetwork, Secret, cache,
+    check, context, parse,
 };
 use crate::container::request;
 use crate::container::shift;
@@ -120,6 +122,8 @@ pub struct BuildArgs {
     #[arg(long, value_name = "METHOD", default_value = "build", hide = true)]
     call: Call,
     #[command(flatten)]
+    attest: attest::AttestArgs,
+    #[command(flatten)]
     idle: Idle,
     /// Open a shell in the state before a step that fails
     #[arg(long)]
@@ -150,12 +154,6 @@ struct Idle {
     /// Nothing is sent to a daemon
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     compress: Option<bool>,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    provenance: Option<String>,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    sbom: Option<String>,
-    #[arg(long, hide = true, value_name = "ATTESTATION")]
-    attest: Option<String>,
     /// There is one builder
     #[arg(long, hide = true)]
     builder: Option<String>,
@@ -170,17 +168,12 @@ struct Idle {
 impl Idle {
     /// What somebody may count on in vain.
     fn notes(&self) -> impl Iterator<Item = String> {
-        let wanted = [("provenance", &self.provenance), ("sbom", &self.sbom)];
-        let wanted = wanted.into_iter().chain([("attest", &self.attest)]);
-        let wanted = wanted.filter(|(_, value)| value.as_ref().is_some_and(|value| value != "false"));
-        let wanted =
-            wanted.map(|(name, _)| format!("--{name} has no effect: nothing but the image itself is made here"));
         let limits = [("memory", &self.memory), ("cgroup-parent", &self.cgroup_parent)].into_iter();
         let limits = limits.filter(|(_, value)| value.is_some());
         let limits = limits.map(|(name, _)| format!("--{name} has no effect: a RUN has the limits of who builds"));
         let rights = self.allow.iter().filter(|right| *right != "network.host");
         let rights = rights.map(|right| format!("--allow {right} has no effect: no RUN gets more rights than others"));
-        wanted.chain(limits).chain(rights)
+        limits.chain(rights)
     }
 }
 
@@ -233,13 +226,14 @@ impl Diagnose for BuildArgsError {
 
 pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
+    let attestations = arguments.attest.wanted()?;
     // Root's containers, and so the RUNs, may have ids of their own; then root stays where it is.
     shift::ids(store, false)?;
     // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
     let is_plain = context::is_plain(&arguments.context, arguments.file.as_deref());
     let outputs: Vec<Output> = arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
     let pushes = arguments.push || outputs.iter().any(|output| output.pushes);
-    if arguments.explain || pushes || !is_plain || !Contexts::are_plain(&arguments.build_context) {
+    if arguments.explain || attestations.sbom || pushes || !is_plain || !Contexts::are_plain(&arguments.build_context) {
         userns::enter_and_answer(store, credentials::answer)?;
     }
     let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
@@ -261,10 +255,11 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     }
     let options = Options {
         named: Contexts::open(store, &arguments.build_context)?,
+        attestations,
         ..options(&arguments, source, &opened, outputs)?
     };
     let debugs = arguments.debug;
-    let names = options.names.clone();
+    let (names, is_for_one) = (options.names.clone(), options.platforms.len() == 1);
     if pushes && names.is_empty() {
         return Err(BuildArgsError::NoName.into());
     }
@@ -309,7 +304,11 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
         pushed = super::registry::push_all(store, &names, Form::default(), &Settings::default(), &printer)?;
     }
     if let Some(file) = &metadata_file {
-        let told = built.image.map_or(Ok(json!({})), |image| metadata(store, &image, &names, pushed))?;
+        let mut told = built.image.map_or(Ok(json!({})), |image| metadata(store, &image, &names, pushed))?;
+        for (platform, provenance) in built.attestations.into_iter().filter(|(_, one)| one.is_provenance()) {
+            let key = if is_for_one { String::new() } else { format!("/{platform}") };
+            told[format!("buildx.build.provenance{key}")] = provenance.predicate;
+        }
         let text = serde_json::to_string_pretty(&told).unwrap_or_default();
         std::fs::write(file, text + "\n").map_err(|e| BuildArgsError::Write(file.clone(), e))?;
     }
@@ -359,6 +358,8 @@ fn options(
     annotations.extend(outputs.iter().flat_map(|output| output.annotations.clone()));
     let options = Options {
         source,
+        text: opened.text.clone(),
+        origin: opened.origin.clone(),
         context: opened.directory.clone(),
         ignore: opened.ignore.clone(),
         named: Contexts::default(),
@@ -390,6 +391,7 @@ fn options(
         secrets: arguments.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
         agents: arguments.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
         squash: arguments.squash,
+        attestations: Attestations::default(),
         cache_from: arguments.cache_from.iter().map(|text| cache_from(text)).collect::<Result<_, _>>()?,
         cache_to: {
             let elsewhere = arguments.cache_to.iter().filter(|text| !is_inline(text));
@@ -397,7 +399,6 @@ fn options(
         },
         cache_inline: arguments.cache_to.iter().any(|text| is_inline(text)),
         annotations,
-        attestations: Vec::new(),
         outputs,
         keep_failed: arguments.debug,
         epoch: epoch.and_then(|text| text.trim().parse().ok()),

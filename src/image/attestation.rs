@@ -4,6 +4,7 @@
 use super::digest::Digest;
 use super::manifest::OCI_MANIFEST;
 use super::platform::Platform;
+use super::purl;
 use super::reference::Reference;
 use serde_json::{Map, Value, json};
 
@@ -15,7 +16,7 @@ const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
 /// One statement about the image of one platform.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Attestation {
     /// The type of the predicate, an address such as `https://slsa.dev/provenance/v0.2`.
     pub predicate_type: String,
@@ -30,7 +31,7 @@ pub struct Documents {
 
 /// Makes the attestation manifest of one image. `manifest` is the digest of the image's manifest.
 pub fn make(manifest: &Digest, platform: &Platform, names: &[Reference], attestations: &[Attestation]) -> Documents {
-    let mut subjects: Vec<String> = names.iter().map(|name| package_url(name, platform)).collect();
+    let mut subjects: Vec<String> = names.iter().map(|name| purl::of_image(name, platform)).collect();
     if subjects.is_empty() {
         // The specification's word for a subject whose name says nothing.
         subjects.push("_".into());
@@ -113,19 +114,6 @@ pub fn parts(manifest: &[u8]) -> Vec<Digest> {
 /// The digest of the image's manifest that an index's entry attests something of.
 pub fn subject(annotations: &Map<String, Value>) -> Option<Digest> {
     annotations.get(REFERENCE_DIGEST)?.as_str()?.parse().ok()
-}
-
-/// A name in the form of a package URL, as `pkg:docker/library/app@latest?platform=linux%2Famd64`.
-fn package_url(name: &Reference, platform: &Platform) -> String {
-    let escaped = |text: &str, kept: &str| -> String {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b) || kept.as_bytes().contains(&b);
-        text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-    };
-    let repository = escaped(&name.familiar_repository(), "/:");
-    let platform = escaped(&platform.to_string(), "");
-    let tag = name.tag.as_deref().map(|tag| format!("@{tag}")).unwrap_or_default();
-    let digest = name.digest.map(|digest| format!("digest={digest}&")).unwrap_or_default();
-    format!("pkg:docker/{repository}{tag}?{digest}platform={platform}")
 }
 
 #[cfg(test)]

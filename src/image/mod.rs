@@ -29,6 +29,7 @@ pub mod nature;
 pub mod owner;
 mod pack;
 pub mod platform;
+pub mod purl;
 mod record;
 pub mod reduce;
 pub mod reference;

@@ -1,0 +1,128 @@
+//! `build --attest`, `--provenance`, `--sbom`: what is to be told beside the image.
+
+use crate::build::Attestations;
+use crate::build::provenance::{Mode, Version, Wanted};
+use crate::diag::Diagnose;
+use clap::Args;
+
+#[derive(Args)]
+pub struct AttestArgs {
+    /// Tell how the image was made, or which packages it has
+    #[arg(long, value_name = "type=provenance[,mode=min|max]|type=sbom")]
+    attest: Vec<String>,
+    /// The same as --attest type=provenance
+    #[arg(long, value_name = "BOOL|mode=min|max", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    provenance: Option<String>,
+    /// The same as --attest type=sbom
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    sbom: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("invalid --{flag} {text:?}: {why}")]
+pub struct InvalidAttestation {
+    flag: &'static str,
+    text: String,
+    why: String,
+}
+
+impl Diagnose for InvalidAttestation {
+    fn hint(&self) -> Option<String> {
+        Some(match self.flag {
+            "provenance" => "forms: --provenance=true, --provenance=false, --provenance=mode=max,version=v1".into(),
+            "sbom" => "forms: --sbom=true, --sbom=false".into(),
+            _ => "forms: --attest type=provenance,mode=min|max[,version=v0.2|v1], --attest type=sbom".into(),
+        })
+    }
+}
+
+/// As Go reads them.
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+impl AttestArgs {
+    pub fn wanted(&self) -> Result<Attestations, InvalidAttestation> {
+        let mut found = Found::default();
+        for text in &self.attest {
+            found.read("attest", text, super::csv(text))?;
+        }
+        for (flag, value) in [("provenance", &self.provenance), ("sbom", &self.sbom)] {
+            let Some(text) = value else { continue };
+            let mut fields = vec![("type".to_owned(), flag.to_owned())];
+            match boolean(text) {
+                Some(is_on) => fields.push(("disabled".into(), (!is_on).to_string())),
+                None => fields.extend(super::csv(text)),
+            }
+            found.read(flag, text, fields)?;
+        }
+        let provenance = found.provenance.flatten();
+        Ok(Attestations { provenance, sbom: found.sbom == Some(true) })
+    }
+}
+
+/// What was said of each; Some(None) and Some(false): it is not wanted.
+#[derive(Default)]
+struct Found {
+    provenance: Option<Option<Wanted>>,
+    sbom: Option<bool>,
+}
+
+impl Found {
+    fn read(
+        &mut self,
+        flag: &'static str,
+        text: &str,
+        fields: Vec<(String, String)>,
+    ) -> Result<(), InvalidAttestation> {
+        let wrong = |why: String| InvalidAttestation { flag, text: text.to_owned(), why };
+        let kind = fields.iter().find(|(key, _)| key == "type").map(|(_, kind)| kind.as_str());
+        let is_provenance = match kind {
+            Some("provenance") => true,
+            Some("sbom") => false,
+            Some(other) => {
+                return Err(wrong(format!("no attestation is called {other:?}; there are provenance and sbom")));
+            }
+            None => return Err(wrong("it has no type=…".into())),
+        };
+        let (mut wanted, mut is_off) = (Wanted::default(), false);
+        for (key, value) in &fields {
+            let unknown = || wrong(format!("{key:?} cannot be {value:?}"));
+            let is_on = || boolean(value).ok_or_else(unknown);
+            match (key.as_str(), is_provenance) {
+                ("type", _) => {}
+                ("disabled", _) => is_off = is_on()?,
+                ("mode", true) => {
+                    wanted.mode = match value.as_str() {
+                        "min" => Mode::Min,
+                        "max" => Mode::Max,
+                        _ => return Err(unknown()),
+                    }
+                }
+                ("version", true) => {
+                    wanted.version = match value.as_str() {
+                        "v0.2" => Version::V02,
+                        "v1" => Version::V1,
+                        _ => return Err(unknown()),
+                    }
+                }
+                ("builder-id", true) => wanted.builder_id.clone_from(value),
+                ("reproducible", true) => wanted.reproducible = is_on()?,
+                ("generator", false) => {
+                    return Err(wrong("no scanner's image is run: the engine reads the packages itself".into()));
+                }
+                _ => return Err(wrong(format!("it has no setting {key:?}"))),
+            }
+        }
+        let is_again = if is_provenance {
+            self.provenance.replace((!is_off).then_some(wanted)).is_some()
+        } else {
+            self.sbom.replace(!is_off).is_some()
+        };
+        if is_again { Err(wrong("this attestation is asked for twice".into())) } else { Ok(()) }
+    }
+}
