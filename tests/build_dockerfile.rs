@@ -57,11 +57,9 @@ fn mistakes_are_told_before_the_first_step() {
 fn settings_of_the_command_line_that_are_none() {
     let sandbox = Sandbox::with_alpine();
     let text = "FROM alpine\n";
-    for (wrong, reason) in [
-        (["-o", "type=local,dest=x,tar=1"], "--output"),
-        (["--platform", "linux/amd64,linux/arm64"], "--platform linux/amd64,linux/arm64"),
-        (["--platform", "linux/a b"], "not a platform"),
-    ] {
+    for (wrong, reason) in
+        [(["-o", "type=local,dest=x,tar=1"], "--output"), (["--platform", "linux/a b"], "not a platform")]
+    {
         let output = sandbox.try_build(text, &wrong);
         assert!(output.code != 0 && output.stderr.contains(reason), "{wrong:?}: {}", output.streams());
     }

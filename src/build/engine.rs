@@ -16,8 +16,7 @@ use super::run::{self, Running};
 use super::stage::{Base, Plan};
 use super::state::State;
 use super::{
-    BuildError, Built, BuiltLayer, Done, Listener, Options, Output, OutputKind, StepError, StepName, finish, foreign,
-    squash,
+    BuildError, Built, BuiltLayer, Done, Listener, Options, Output, OutputKind, StepError, StepName, finish, squash,
 };
 use crate::container::launch::LaunchError;
 use crate::container::layering::Layering;
@@ -41,7 +40,7 @@ use std::time::Instant;
 pub(super) struct Work {
     pub state: Option<State>,
     pub steps: Vec<Step>,
-    at: usize,
+    pub at: usize,
     /// How many layers there were after each step.
     pub depths: Vec<usize>,
     running: Option<Running>,
@@ -67,7 +66,7 @@ pub(super) struct Builder<'a> {
     pub bases: Bases,
     pub work: Vec<Work>,
     /// The stages that the target needs.
-    needed: Vec<bool>,
+    pub needed: Vec<bool>,
     /// Only one is.
     is_alone: bool,
     /// What the states of all stages so far come to, in bytes of text.
@@ -349,36 +348,6 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Refuses a RUN whose programs this machine cannot run, unless an earlier build may have done it.
-    fn refuse_foreign(&mut self) -> Result<(), BuildError> {
-        if self.cache.knows_project() || !self.options.cache_from.is_empty() {
-            return Ok(());
-        }
-        for number in (0..self.work.len()).filter(|number| self.needed[*number]) {
-            let is_run = |step: &Step| matches!(step.instruction, Instruction::Run(_));
-            let Some(at) = self.work[number].steps.iter().position(is_run) else { continue };
-            if let Some(platform) = self.foreign(number)? {
-                let step = self.work[number].steps[at].clone();
-                self.work[number].at = at;
-                return Err(self.at(number, &step, StepError::Foreign(platform)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The platform of a stage's base image, if this machine cannot run programs for it.
-    fn foreign(&self, number: usize) -> Result<Option<String>, BuildError> {
-        let mut stage = number;
-        while let Base::Stage(base) = self.plan.stages[stage].base {
-            stage = base;
-        }
-        let Base::Image(name) = &self.plan.stages[stage].base else { return Ok(None) };
-        let Some(image) = self.bases.get(&(name.clone(), self.platform(stage)?.to_string())) else { return Ok(None) };
-        let platform = platform::of_config(image.config());
-        let cannot_run = foreign::runs(&image.config().architecture().to_string()) == Some(false);
-        Ok(cannot_run.then(|| platform.to_string()))
-    }
-
     /// What could be better in the Dockerfile, which is told once.
     fn warn(&mut self) -> Result<(), BuildError> {
         if !self.part.is_first {
@@ -398,7 +367,7 @@ impl Builder<'_> {
     }
 
     /// That a stage is built for.
-    fn platform(&self, number: usize) -> Result<Platform, BuildError> {
+    pub fn platform(&self, number: usize) -> Result<Platform, BuildError> {
         let stage = &self.plan.stages[number];
         let Some(text) = &stage.platform else { return Ok(self.options.platform.clone()) };
         text.parse().map_err(|error: InvalidPlatform| {

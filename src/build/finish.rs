@@ -46,9 +46,6 @@ pub fn store(
     let manifest = manifest::annotate(manifest::make(&config, &infos), annotations);
     let digest = Digest::of(&manifest);
     if image::directory(store, &id).exists() {
-        if is_annotated {
-            image::add_manifest(store, &claim, &manifest)?;
-        }
         for name in wanted {
             let known = names::resolve(store, name)?;
             // Another manifest of the same image will do, such as one that was pushed; an index will not.
@@ -57,7 +54,10 @@ pub fn store(
                     && (known.manifest == digest || !is_annotated && !image::index::exists(store, &known.manifest))
             };
             if !known.as_ref().is_some_and(will_do) {
-                let known = manifests(store, &id)?.first().copied().filter(|_| !is_annotated);
+                let known = if is_annotated { None } else { plain_manifest(store, &id)? };
+                if known.is_none() {
+                    image::add_manifest(store, &claim, &manifest)?;
+                }
                 names::set(store, &claim, name, known.unwrap_or(digest))?;
             }
         }
@@ -78,6 +78,16 @@ pub fn store(
         cache::let_go(store, key, layer)?;
     }
     Ok(Stored { image: id, manifest })
+}
+
+/// A manifest by which the image is known, such as one that was pushed, that says nothing more of it.
+fn plain_manifest(store: &Store, id: &Digest) -> Result<Option<Digest>, ImageError> {
+    for digest in manifests(store, id)? {
+        if manifest::annotations(&image::manifest_bytes(store, id, &digest)?).is_empty() {
+            return Ok(Some(digest));
+        }
+    }
+    Ok(None)
 }
 
 /// `-o`: the result as something else than an image in the store.
