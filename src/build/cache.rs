@@ -89,9 +89,11 @@ impl Cache {
         Self { directory, project, last: None, now: Last::default(), superseded: RefCell::default() }
     }
 
-    /// It was built before.
-    pub fn knows_project(&self) -> bool {
-        self.project.exists()
+    /// Whether the last build did a step of a stage that begins so.
+    pub fn did(&self, stage: &str, beginning: &str) -> bool {
+        let last: Last = serde_json::from_slice(&fs::read(&self.project).unwrap_or_default()).unwrap_or_default();
+        let mut done = last.stages.get(stage).into_iter().flatten().filter_map(|key| self.inputs(key));
+        done.any(|inputs| inputs.what.starts_with(beginning))
     }
 
     fn entry(&self, key: &Digest) -> PathBuf {

@@ -21,12 +21,15 @@ pub const HINT: &str = "an emulator does that, called by the kernel (binfmt_misc
 impl Builder<'_> {
     /// Refuses a RUN whose programs this machine cannot run, unless an earlier build may have done it.
     pub fn refuse_foreign(&mut self) -> Result<(), BuildError> {
-        if self.cache.knows_project() || !self.options.cache_from.is_empty() {
+        if !self.options.cache_from.is_empty() {
             return Ok(());
         }
         for number in (0..self.work.len()).filter(|number| self.needed[*number]) {
             let is_run = |step: &Step| matches!(step.instruction, Instruction::Run(_));
             let Some(at) = self.work[number].steps.iter().position(is_run) else { continue };
+            if self.cache.did(&self.plan.stages[number].name(), "RUN ") {
+                continue;
+            }
             if let Some(platform) = self.foreign(number)? {
                 let step = self.work[number].steps[at].clone();
                 self.work[number].at = at;

@@ -259,6 +259,11 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
         attestations,
         ..options(&arguments, source, &opened, outputs)?
     };
+    for one in &options.annotations {
+        if let Some(why) = one.misplaced(&options.platforms, options.makes_index()) {
+            return Err(BuildArgsError::Annotation(one.name().to_owned(), why).into());
+        }
+    }
     let debugs = arguments.debug;
     let (names, is_for_one) = (options.names.clone(), options.platforms.len() == 1);
     if pushes && names.is_empty() {
@@ -404,11 +409,6 @@ fn options(
         keep_failed: arguments.debug,
         epoch: epoch.and_then(|text| text.trim().parse().ok()),
     };
-    for one in &options.annotations {
-        if let Some(why) = one.misplaced(&options.platforms, options.makes_index()) {
-            return Err(BuildArgsError::Annotation(one.name().to_owned(), why).into());
-        }
-    }
     Ok(options)
 }
 
