@@ -48,10 +48,14 @@ pub fn in_one_line(error: &dyn Error) -> String {
     text
 }
 
+/// Unicode's bidirectional controls.
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Text that a stranger wrote (an image's config, a file name), safe to show on a terminal: control characters and those
 /// that reorder the line (Unicode's bidirectional controls) become escapes, as `\x1b`.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let reorders = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let is_unsafe = |c: char| c.is_control() || reorders(c);
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -65,6 +69,35 @@ pub fn printable(text: &str) -> Cow<'_, str> {
             c if is_unsafe(c) && u32::from(c) < 0x100 => safe += &format!("\\x{:02x}", u32::from(c)),
             c if is_unsafe(c) => safe += &format!("\\u{{{:x}}}", u32::from(c)),
             c => safe.push(c),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// What a program has printed, without what would change a terminal: escape sequences (ECMA-48), other control characters
+/// but tabs and newlines, and those that reorder the line.
+pub fn without_escapes(text: &str) -> Cow<'_, str> {
+    let is_unsafe = |c: char| c != '\t' && c != '\n' && (c.is_control() || reorders(c));
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let kind = if c == '\x1b' { chars.next_if(|c| "[]PX^_".contains(*c)) } else { None };
+        match (c, kind) {
+            // A control sequence ends with a letter or one of a few signs.
+            ('\u{9b}', _) | (_, Some('[')) => while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {},
+            // A string, as a window's title, ends with BEL or ST.
+            ('\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}', _) | (_, Some(_)) => {
+                while let Some(c) = chars.next() {
+                    if matches!(c, '\x07' | '\u{9c}') || (c == '\x1b' && chars.next_if_eq(&'\\').is_some()) {
+                        break;
+                    }
+                }
+            }
+            (c, _) if is_unsafe(c) => {}
+            (c, _) => safe.push(c),
         }
     }
     Cow::Owned(safe)
@@ -103,7 +136,22 @@ pub fn report(error: &dyn Diagnose) {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{printable, without_escapes};
+
+    #[test]
+    fn output_changes_no_terminal() {
+        for (given, shown) in [
+            ("a\tb\n", "a\tb\n"),
+            ("\x1b[1;32mgreen\x1b[0m", "green"),
+            ("\x1b]0;title\x07after\x1b]8;;x\x1b\\link", "afterlink"),
+            ("\x1bcreset\x1b7\x08", "creset7"),
+            ("\u{9b}2Jclear\u{9d}0;t\u{9c}x", "clearx"),
+            ("a\u{202e}b", "ab"),
+            ("cut\x1b[", "cut"),
+        ] {
+            assert_eq!(without_escapes(given), shown);
+        }
+    }
 
     #[test]
     fn what_would_command_a_terminal_is_escaped() {

@@ -211,3 +211,19 @@ fn a_cache_begins_with_what_it_is_made_from() {
         .fails(1);
     assert!(error.contains("`nowhere` is not in stage or image `alpine`"), "{error}");
 }
+
+#[test]
+fn a_pattern_that_means_nothing_is_told() {
+    let sandbox = Sandbox::with_alpine();
+    for (file, text, why) in [
+        (".dockerignore", "# all of [\nsub/[a\n", "line 2: syntax error in pattern `sub/[a`"),
+        ("Dockerfile.dockerignore", "a\n!\n", "line 2: illegal exclusion pattern `!`"),
+    ] {
+        sandbox.put(file, text);
+        let error = sandbox.try_build("FROM alpine\nRUN true\n", &[]).fails(1);
+        assert!(error.contains(&format!("{file} cannot be used")) && error.contains(why), "{error}");
+    }
+    sandbox.put("Dockerfile.dockerignore", "");
+    let error = sandbox.try_build("FROM alpine\nCOPY --exclude=[x . /\n", &[]).fails(1);
+    assert!(error.contains("syntax error in pattern `[x`"), "{error}");
+}

@@ -3,6 +3,7 @@
 mod common;
 
 use common::registry::Registry;
+use common::terminal::Terminal;
 use common::{Need, Sandbox, require};
 use serde_json::{Value, json};
 use std::fs;
@@ -114,4 +115,47 @@ fn events_for_a_program() {
     assert!(again.contains("\"cached\":true"), "{again}");
     let failed = sandbox.try_build("FROM alpine\nRUN exit 3\n", &["--progress", "rawjson"]).fails(1);
     assert!(failed.contains("\"error\":\"the step failed\""), "{failed}");
+}
+
+#[test]
+fn output_changes_no_terminal() {
+    let sandbox = Sandbox::with_alpine();
+    let script = r"printf '\033]0;title\007\033[31mred\033[0m\033[2Jend\n'";
+    sandbox.put("Dockerfile", &format!("FROM alpine\nRUN {script}\n"));
+    let mut terminal = Terminal::new(&sandbox, &["build", "--progress", "plain", "--no-cache", "context"]);
+    terminal.expect("redend");
+    terminal.ends(0);
+    let seen = terminal.seen.lock().unwrap().clone();
+    assert!(!seen.contains('\x1b') && !seen.contains('\x07'), "{seen:?}");
+    // A file has it as it was written.
+    let output = sandbox.run(&["build", "--progress", "plain", "--no-cache", "context"]);
+    assert!(output.stderr.contains("\x1b[31mred\x1b[0m"), "{:?}", output.stderr);
+}
+
+#[test]
+fn limits_of_every_run() {
+    let sandbox = Sandbox::with_alpine();
+    let text = "FROM alpine\nRUN true\nRUN echo again\n";
+    let said = sandbox.build(text, &["--memory", "64m", "--cpu-quota", "50000"]);
+    for (controller, flag) in [("memory", "--memory"), ("cpu", "--cpu-quota")] {
+        let told = said.contains(flag) || said.contains("limits have no effect");
+        assert_eq!(told, !Need::Controller(controller).given(), "{flag}: {said}");
+    }
+    assert!(said.matches("limits have no effect").count() <= 1, "{said}");
+    for (wrong, why) in [
+        (&["--memory", "lots"][..], "is no size"),
+        (&["--memory-swap", "1g"], "needs a --memory"),
+        (&["--memory", "2g", "--memory-swap", "1g"], "not above it"),
+        (&["--cpu-quota", "10"], "the least quota is 1000"),
+        (&["--allow", "everything"], "invalid --allow \"everything\""),
+    ] {
+        let error = sandbox.try_build(text, wrong).fails(125);
+        assert!(error.contains(why), "{wrong:?}: {error}");
+    }
+    let said = sandbox
+        .build(text, &["--cgroup-parent", "x", "--builder", "y", "--cpu-shares", "2", "--allow", "network.host"]);
+    for flag in ["--cgroup-parent", "--builder y", "--cpu-shares"] {
+        assert!(said.contains(&format!("note: {flag} has no effect: ")), "{said}");
+    }
+    assert!(!said.contains("--allow"), "{said}");
 }

@@ -194,3 +194,16 @@ fn limits_leave_no_way_into_the_host_s_control_groups() {
         assert!(!output.stdout.contains("cgroup."), "{path}: {}", output.streams());
     }
 }
+
+#[test]
+fn a_run_of_a_build_has_the_limits_of_the_build() {
+    require!(Need::Controller("memory"), Need::Controller("cpu"));
+    let sandbox = Sandbox::with_alpine();
+    let files = "cd /sys/fs/cgroup && cat memory.max memory.swap.max cpu.max > /limits";
+    let flags = ["-m", "32m", "--memory-swap", "48m", "--cpu-quota", "50000"];
+    let said = sandbox.build(&format!("FROM alpine\nRUN {files}\n"), &flags);
+    assert!(!said.contains("note:"), "{said}");
+    assert_eq!(sandbox.inside("cat /limits"), "33554432\n16777216\n50000 100000\n");
+    let error = sandbox.try_build("FROM alpine\nRUN tail /dev/zero\n", &["--memory", "20m"]).fails(1);
+    assert!(error.contains("killed a process of it for want of memory"), "{error}");
+}

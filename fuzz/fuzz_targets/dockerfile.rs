@@ -17,7 +17,7 @@ fuzz_target!(|text: &str| {
         Ok(source) => match Plan::new(source, &BTreeMap::new(), None, &Platform::here(), Contexts::default()) {
             Ok(plan) => {
                 assert!(plan.target < plan.stages.len());
-                let warnings = check::check(&plan, &Ignore::parse(text), &|_| None);
+                let warnings = check::check(&plan, &Ignore::parse(text).unwrap_or_default(), &|_| None);
                 let _ = check::selected(&plan.source, warnings);
             }
             Err(BuildError::Fault(fault)) => {

@@ -271,7 +271,7 @@ mod tests {
             let is_known = name == "alpine" || name == "foreign";
             is_known.then(|| Known { variables: vec!["BASE".to_owned()], platform })
         };
-        let found = check(&plan, &Ignore::parse("secret\n"), &known);
+        let found = check(&plan, &Ignore::parse("secret\n").unwrap(), &known);
         found.iter().map(|w| format!("{} {}", w.line, w.rule)).collect()
     }
 

@@ -1,6 +1,6 @@
 //! Where a build's files come from: a directory, an archive, standard input, an address, a git repository.
 
-use super::glob::Ignore;
+use super::glob::{Ignore, InvalidPattern};
 use super::provenance::Material;
 use crate::diag::Diagnose;
 use crate::http::{HttpError, fetch, is_url};
@@ -29,6 +29,8 @@ pub enum ContextError {
     NotText(PathBuf),
     #[error("`{name}` is a link to {}, which is not in the context", target.display())]
     LeadsOut { name: String, target: PathBuf },
+    #[error("{file} cannot be used")]
+    Pattern { file: String, source: InvalidPattern },
     #[error("{} is a directory, not a Dockerfile", .0.display())]
     IsDirectory(PathBuf),
     #[error("{} has more than 16 MiB, and so is no text for a build", .0.display())]
@@ -74,6 +76,7 @@ impl Diagnose for ContextError {
                 let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 Some(format!("a Dockerfile goes with -f: minirun build -f {} {}", path.display(), directory.display()))
             }
+            Self::Pattern { .. } => Some("a `[` that stands for itself is written `\\[`".into()),
             Self::BothStdin => Some("give one of them by name".into()),
             Self::Unpack(error) => error.hint(),
             Self::NoGit(_) => Some("install git, or clone it elsewhere and build the directory".into()),
@@ -250,18 +253,26 @@ fn unpack(store: &Store, archive: impl Read + Send) -> Result<(Scratch, PathBuf)
 
 /// What `.dockerignore` leaves out, or the file of a Dockerfile's own.
 fn ignore(directory: &Path, dockerfile: Option<&Found>) -> Result<Ignore, ContextError> {
-    let own = match dockerfile {
-        Some(Found::Within(name)) => read_within(directory, &format!("{name}.dockerignore"))?,
-        Some(Found::Elsewhere(path)) => read_anywhere(Path::new(&format!("{}.dockerignore", path.display())))?,
-        None => None,
+    let (mut file, mut text) = match dockerfile {
+        Some(Found::Within(name)) => {
+            let name = format!("{name}.dockerignore");
+            let text = read_within(directory, &name)?;
+            (name, text)
+        }
+        Some(Found::Elsewhere(path)) => {
+            let name = format!("{}.dockerignore", path.display());
+            let text = read_anywhere(Path::new(&name))?;
+            (name, text)
+        }
+        None => (String::new(), None),
     };
-    let mut text = own;
     for name in [".dockerignore", ".containerignore"] {
         if text.is_none() {
-            text = read_within(directory, name)?;
+            (file, text) = (name.to_owned(), read_within(directory, name)?);
         }
     }
-    Ok(Ignore::parse(&String::from_utf8_lossy(&text.unwrap_or_default())))
+    let parsed = Ignore::parse(&String::from_utf8_lossy(&text.unwrap_or_default()));
+    parsed.map_err(|source| ContextError::Pattern { file, source })
 }
 
 /// Where a Dockerfile is.

@@ -2,7 +2,7 @@
 
 use super::context;
 use super::engine::{Builder, SIGNALS};
-use super::glob::{Ignore, clean};
+use super::glob::{Ignore, InvalidPattern, clean};
 use super::instruction::{Copy, Step};
 use super::layers::Made;
 use super::mode::Chmod;
@@ -35,6 +35,8 @@ pub enum CopyError {
     NoDirectory(String),
     #[error("`{0}` is no mode; write it as --chmod=755 or --chmod=u=rwX,go=rX")]
     Mode(String),
+    #[error("--exclude cannot be used")]
+    Exclude(#[source] InvalidPattern),
     #[error("{url} has the digest {found}, and --checksum says {wanted}")]
     Checksum { url: String, found: String, wanted: String },
     #[error("{0} cannot be unpacked")]
@@ -220,7 +222,7 @@ impl Builder<'_> {
             chown: copy.chown.as_ref().map(word).transpose()?,
             chmod: copy.chmod.as_ref().map(word).transpose()?,
             checksum: copy.checksum.as_ref().map(word).transpose()?,
-            exclude: Ignore::parse(&copy.exclude.join("\n")),
+            exclude: Ignore::parse(&copy.exclude.join("\n")).map_err(CopyError::Exclude)?,
         })
     }
 

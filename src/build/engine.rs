@@ -75,6 +75,8 @@ pub(super) struct Builder<'a> {
     pub pending: HashMap<Digest, Pending>,
     /// Where what other machines have done is looked for.
     pub sources: Vec<Carried>,
+    /// It was told what limits this host does not give.
+    pub limits_told: bool,
     /// When layers were last made to last.
     pub settled: Instant,
 }
@@ -131,8 +133,8 @@ pub fn build(
     // What was done is there for the next build, whatever became of this one.
     let kept = builder.keep();
     let (built, image) = match result {
-        Err(BuildError::Failed { step, code, .. }) if builder.options.keep_failed => {
-            return Err(BuildError::Failed { step, code, state: builder.failed_state()? });
+        Err(BuildError::Failed { step, code, lacked_memory, .. }) if builder.options.keep_failed => {
+            return Err(BuildError::Failed { step, code, lacked_memory, state: builder.failed_state()? });
         }
         other => other?,
     };
@@ -187,6 +189,7 @@ impl<'a> Builder<'a> {
             memo,
             room: None,
             pending: HashMap::new(),
+            limits_told: false,
             sources: options.cache_from.iter().cloned().map(Carried::Unopened).collect(),
             settled: Instant::now(),
         })
@@ -688,10 +691,12 @@ impl Builder<'_> {
             Some(Message::Exited { code }) => {
                 let step = self.work[number].steps[self.work[number].at].clone();
                 let Some(running) = self.work[number].running.take() else { return Ok(()) };
+                let lacked_memory = running.lacked_memory();
                 let made = running.made;
                 if code != 0 {
                     self.listener.failed(&name);
-                    return Err(BuildError::Failed { step: self.told(number, &step), code: code as u8, state: None });
+                    let (step, code) = (self.told(number, &step), code as u8);
+                    return Err(BuildError::Failed { step, code, lacked_memory, state: None });
                 }
                 self.layer(number, made)?;
                 self.step_done(number);

@@ -174,6 +174,14 @@ pub fn clean(path: &str) -> String {
     parts.join("/")
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPattern {
+    #[error("line {line}: syntax error in pattern `{pattern}`: its `[` is never closed")]
+    Syntax { line: usize, pattern: String },
+    #[error("line {line}: illegal exclusion pattern `!`: nothing comes after it")]
+    NoPattern { line: usize },
+}
+
 /// What a `.dockerignore` says of paths.
 #[derive(Debug, Clone, Default)]
 pub struct Ignore {
@@ -182,19 +190,22 @@ pub struct Ignore {
 }
 
 impl Ignore {
-    pub fn parse(text: &str) -> Self {
-        let lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().filter(|line| !line.starts_with('#'));
-        let rule = |line: &str| {
-            let line = line.trim();
-            let (brings_back, line) = match line.strip_prefix('!') {
+    pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
+        let lines = (1..).zip(text.strip_prefix('\u{feff}').unwrap_or(text).lines());
+        let mut rules = Vec::new();
+        for (line, text) in lines.filter(|(_, text)| !text.starts_with('#')) {
+            let text = text.trim();
+            let (brings_back, text) = match text.strip_prefix('!') {
+                Some("") => return Err(InvalidPattern::NoPattern { line }),
                 Some(rest) => (true, rest.trim()),
-                None => (false, line),
+                None => (false, text),
             };
             // `.` and what lies above stand for no path of the context.
-            let pattern = lexically_beneath(line).filter(|pattern| !pattern.is_empty())?;
-            Some((Glob::new(&pattern)?, brings_back))
-        };
-        Self { rules: lines.filter_map(rule).collect() }
+            let Some(pattern) = lexically_beneath(text).filter(|pattern| !pattern.is_empty()) else { continue };
+            let invalid = || InvalidPattern::Syntax { line, pattern: text.to_owned() };
+            rules.push((Glob::new(&pattern).ok_or_else(invalid)?, brings_back));
+        }
+        Ok(Self { rules })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -246,7 +257,7 @@ mod tests {
 
     #[test]
     fn patterns_as_docker_matches_them() {
-        let ignores = |text: &str, path: &str| Ignore::parse(text).ignores(path);
+        let ignores = |text: &str, path: &str| Ignore::parse(text).unwrap().ignores(path);
         for (text, path) in [
             ("*.md", "README.md"),
             ("node_modules", "node_modules/a/b"),
@@ -288,11 +299,17 @@ mod tests {
             ("../x", "x"),
             ("a/..", "x"),
             ("a**b", "axb"),
-            ("[a", "[a"),
             ("[^a]x", "ax"),
         ] {
             assert!(!ignores(text, path), "{text:?} must not ignore {path}");
         }
+    }
+
+    #[test]
+    fn patterns_that_mean_nothing_are_told() {
+        let told = |text: &str| Ignore::parse(text).unwrap_err().to_string();
+        assert!(told("ok\n# [\n a/[b ").starts_with("line 3: syntax error in pattern `a/[b`"));
+        assert!(told("a\n!\n").starts_with("line 2: illegal exclusion pattern `!`"));
     }
 
     #[test]

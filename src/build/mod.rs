@@ -22,6 +22,7 @@ mod memo;
 mod mode;
 mod mount;
 pub mod named;
+pub mod outline;
 pub mod parse;
 mod platforms;
 pub mod provenance;
@@ -39,6 +40,7 @@ pub use platforms::build;
 
 use crate::container::create::CreateError;
 use crate::container::launch::LaunchError;
+use crate::container::request::Limits;
 use crate::container::users::UserError;
 use crate::diag::Diagnose;
 use crate::image::ImageError;
@@ -71,6 +73,8 @@ pub enum BuildError {
     Failed {
         step: String,
         code: u8,
+        /// The kernel has killed a process of it for want of memory, within the build's own limit.
+        lacked_memory: bool,
         /// An image of the state before it, if that was asked for.
         state: Option<Digest>,
     },
@@ -169,9 +173,11 @@ impl Diagnose for BuildError {
         match self {
             Self::Fault(fault) => fault.hint.clone(),
             Self::NoStage { hint, .. } => Some(hint.clone()),
-            Self::Failed { .. } => {
+            Self::Failed { lacked_memory, .. } => {
                 let look = "look inside, as it was before this step: the same command with --debug";
-                Some(if is_offline() {
+                Some(if *lacked_memory {
+                    format!("the kernel killed a process of it for want of memory: give it more with --memory\n{look}")
+                } else if is_offline() {
                     format!("this machine has no network (no default route): nothing can be fetched by a RUN\n{look}")
                 } else {
                     look.into()
@@ -263,6 +269,7 @@ pub struct Options {
     /// Stages, by their names, of which every step is done again.
     pub no_cache_stages: Vec<String>,
     /// Of every RUN.
+    pub limits: Limits,
     pub ulimits: Vec<(String, u64, u64)>,
     pub shm_size: Option<u64>,
     /// Base images are asked for again.

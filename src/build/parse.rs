@@ -62,6 +62,8 @@ pub struct Node {
     pub flags: Vec<(String, Option<String>)>,
     pub rest: String,
     pub heredocs: Vec<Heredoc>,
+    /// The comments between it and the instruction before.
+    pub comments: Vec<String>,
     /// The first and the last line.
     pub first: usize,
     pub last: usize,
@@ -160,11 +162,13 @@ impl Source {
 
     fn read_nodes(&mut self) -> Result<(), Fault> {
         let mut at = 0;
+        let mut comments = Vec::new();
         while at < self.lines.len() {
             let first = at + 1;
             let line = self.lines[at].trim_start().to_owned();
             at += 1;
-            if line.starts_with('#') {
+            if let Some(comment) = line.strip_prefix('#') {
+                comments.push(comment.trim().to_owned());
                 continue;
             }
             let (mut joined, mut goes_on) = self.continued(&line);
@@ -217,6 +221,7 @@ impl Source {
                 node.last = at;
                 node.heredocs.push(heredoc);
             }
+            node.comments = std::mem::take(&mut comments);
             self.nodes.push(node);
         }
         Ok(())
@@ -237,7 +242,16 @@ impl Source {
         let (word, rest) = joined.split_once(is_blank).unwrap_or((joined, ""));
         let (flags, rest) = self.split_flags(rest.trim_start_matches(is_blank));
         let (written, word) = (word.to_owned(), word.to_ascii_uppercase());
-        Ok(Node { word, written, flags, rest: rest.trim().to_owned(), heredocs: Vec::new(), first, last })
+        Ok(Node {
+            word,
+            written,
+            flags,
+            rest: rest.trim().to_owned(),
+            heredocs: Vec::new(),
+            comments: Vec::new(),
+            first,
+            last,
+        })
     }
 
     /// Words that begin with two dashes, up to the first that does not.

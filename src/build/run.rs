@@ -16,7 +16,7 @@ use crate::container::protocol::End;
 use crate::container::request::{Network, Request};
 use crate::container::rootfs::Root;
 use crate::container::spec::{self, Facts};
-use crate::container::{capability, create, shift};
+use crate::container::{capability, cgroup, create, shift};
 use crate::image::digest::Digest;
 use crate::image::owner::Stat;
 use crate::network::egress;
@@ -160,8 +160,26 @@ pub(super) fn inputs(builder: &mut Builder, number: usize, prepared: &Prepared) 
 pub struct Running {
     pub end: End,
     pub made: Made,
+    /// It has limits.
+    group: Option<Group>,
     _beside: Beside,
     _locks: Vec<Lock>,
+}
+
+impl Running {
+    /// Whether a process of it was killed for want of memory.
+    pub fn lacked_memory(&self) -> bool {
+        self.group.as_ref().is_some_and(|group| cgroup::was_out_of_memory(&group.0))
+    }
+}
+
+/// A control group, gone with the RUN that it limits.
+struct Group(PathBuf);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        cgroup::remove(&self.0);
+    }
 }
 
 /// What a RUN sees beside the stage's files.
@@ -193,7 +211,7 @@ pub(super) fn start(
     locks: &mut Vec<Lock>,
 ) -> Result<Running, (StepError, Box<Made>)> {
     match launch(builder, number, prepared, &mut made) {
-        Ok((end, beside)) => Ok(Running { end, made, _beside: beside, _locks: std::mem::take(locks) }),
+        Ok((end, group, beside)) => Ok(Running { end, made, group, _beside: beside, _locks: std::mem::take(locks) }),
         Err(error) => Err((error, Box::new(made))),
     }
 }
@@ -203,7 +221,7 @@ fn launch(
     number: usize,
     prepared: &Prepared,
     made: &mut Made,
-) -> Result<(End, Beside), StepError> {
+) -> Result<(End, Option<Group>, Beside), StepError> {
     let mut beside = Beside::default();
     for mount in &prepared.mounts {
         add(builder, number, mount, &mut beside)?;
@@ -236,6 +254,7 @@ fn launch(
         tmpfs: std::mem::take(&mut beside.tmpfs),
         network,
         hosts: builder.options.hosts.clone(),
+        limits: builder.options.limits.clone(),
         ulimits: builder.options.ulimits.clone(),
         shm_size: builder.options.shm_size,
         ..Request::default()
@@ -270,6 +289,17 @@ fn launch(
         fs::set_permissions(directory.join(name), mode).on("chmod", directory.join(name))?;
     }
     made.leave_out = spec.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect();
+    let (single_id, shifted) = (ids.is_single(), launch::shifted(builder.store, &ids));
+    // Those that have hashed and unpacked.
+    process::await_threads();
+    let monitor = launch::prepare(builder.store, "build", ids)?;
+    let placed = cgroup::place(&request.limits, &id, monitor.pid());
+    if !std::mem::replace(&mut builder.limits_told, true) {
+        // By the name that `build` has for it.
+        placed.notes.iter().for_each(|note| builder.listener.note(&note.replace("--cpus", "--cpu-quota")));
+    }
+    let group = placed.group.map(Group);
+    let cgroup = group.as_ref().map(|group| group.0.to_string_lossy().into_owned());
     let part = |name: &str| made.directory.join(name).to_string_lossy().into_owned();
     let around = Surroundings {
         overlay: Overlay {
@@ -282,9 +312,9 @@ fn launch(
         },
         layering: builder.room()?.layering,
         new_volumes: Vec::new(),
-        cgroup: None,
-        single_id: ids.is_single(),
-        shifted: launch::shifted(builder.store, &ids),
+        cgroup: cgroup.clone(),
+        single_id,
+        shifted,
         reaping_init: false,
     };
     let mut plan = Plan::of_container(&spec, &around).map_err(launch::LaunchError::from)?;
@@ -300,15 +330,12 @@ fn launch(
         ports: Vec::new(),
         egress,
         runtime: directory.clone(),
-        cgroup: None,
+        cgroup,
         told: false,
         leashed: true,
     };
-    // Those that have hashed and unpacked.
-    process::await_threads();
-    let monitor = launch::prepare(builder.store, "build", ids)?;
     let end = launch::converse(monitor, &job, Vec::new(), "build", &mut Silent)?;
-    Ok((end, beside))
+    Ok((end, group, beside))
 }
 
 fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside) -> Result<(), StepError> {

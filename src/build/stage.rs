@@ -40,6 +40,8 @@ pub struct Plan {
     pub target: usize,
     /// ARGs before the first FROM, and those that are always there.
     pub globals: BTreeMap<String, String>,
+    /// The ARGs before the first FROM, as they are written.
+    pub global_args: Vec<Step>,
     pub named: Contexts,
     /// What the ARGs before the first FROM have without the command line; all of their names.
     pub defaults: BTreeMap<String, String>,
@@ -82,6 +84,7 @@ impl Plan {
         let mut globals = platform_arguments(platform);
         let (mut defaults, mut declared) = (globals.clone(), globals.keys().cloned().collect::<BTreeSet<String>>());
         let mut consumed = BTreeSet::new();
+        let mut global_args = Vec::new();
         let mut stages: Vec<Stage> = Vec::new();
         let mut aliases: HashMap<String, Vec<usize>> = HashMap::new();
         let mut size = 0;
@@ -113,6 +116,7 @@ impl Plan {
                         }
                         globals.extend(value.map(|value| (name.clone(), value)));
                     }
+                    global_args.push(step.clone());
                 }
                 (_, None) => {
                     let message = format!("{} comes before the first FROM", step.node.word);
@@ -135,8 +139,19 @@ impl Plan {
             return Err(source.fault(place, "there is no FROM in this file", Some(hint)).into());
         };
         let platform = platform.clone();
-        let mut plan =
-            Self { source, stages, target: last, globals, defaults, declared, platform, named, aliases, consumed };
+        let mut plan = Self {
+            source,
+            stages,
+            target: last,
+            globals,
+            global_args,
+            defaults,
+            declared,
+            platform,
+            named,
+            aliases,
+            consumed,
+        };
         plan.check_froms()?;
         if let Some(name) = target {
             plan.target = plan.before(plan.stages.len(), name).ok_or_else(|| {

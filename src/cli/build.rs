@@ -1,6 +1,9 @@
 //! `build`: a Dockerfile becomes an image.
 
 mod attest;
+mod call;
+mod idle;
+mod limits;
 mod output;
 
 use super::progress::{Kind, Progress};
@@ -12,7 +15,7 @@ use crate::build::{
     self, Attestations, BuildError, Export, Listener, Options, Output, Place, RunNetwork, Secret, cache, check,
     context, parse,
 };
-use crate::container::request;
+use crate::container::request::{self, Limits};
 use crate::container::shift;
 use crate::diag::{Diagnose, Failure};
 use crate::image;
@@ -24,6 +27,7 @@ use crate::registry::{Form, Settings, credentials};
 use crate::store::Store;
 use crate::sys::process::LetThrough;
 use crate::userns;
+use call::{Call, Method};
 use clap::{Args, Subcommand};
 use output::{annotation, csv, output};
 use serde_json::{Value, json};
@@ -119,63 +123,21 @@ pub struct BuildArgs {
     /// Only read the Dockerfile and say what could be better
     #[arg(long)]
     check: bool,
-    /// check: the same as --check
-    #[arg(long, value_name = "METHOD", default_value = "build", hide = true)]
+    /// check: the same as --check; outline: what the target asks for; targets: the stages
+    #[arg(long, value_name = "METHOD[,format=json]", default_value = "build", hide_default_value = true)]
     call: Call,
     #[command(flatten)]
     attest: attest::AttestArgs,
     #[command(flatten)]
-    idle: Idle,
+    limits: limits::LimitArgs,
+    #[command(flatten)]
+    idle: idle::Idle,
     /// Open a shell in the state before a step that fails
     #[arg(long)]
     debug: bool,
     /// A directory, an archive, a git repository, an address, or - for standard input
     #[arg(value_name = "CONTEXT")]
     context: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Call {
-    Build,
-    Check,
-    Lint,
-}
-
-/// Flags of other builders that change nothing here: their users need not leave them out.
-#[derive(Args)]
-struct Idle {
-    /// The image is in the store anyway
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    load: Option<bool>,
-    /// No container is left of a step
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    rm: Option<bool>,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    force_rm: Option<bool>,
-    /// Nothing is sent to a daemon
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    compress: Option<bool>,
-    /// There is one builder
-    #[arg(long, hide = true)]
-    builder: Option<String>,
-    #[arg(long, hide = true)]
-    allow: Vec<String>,
-    #[arg(long, hide = true)]
-    cgroup_parent: Option<String>,
-    #[arg(short, long, hide = true)]
-    memory: Option<String>,
-}
-
-impl Idle {
-    /// What somebody may count on in vain.
-    fn notes(&self) -> impl Iterator<Item = String> {
-        let limits = [("memory", &self.memory), ("cgroup-parent", &self.cgroup_parent)].into_iter();
-        let limits = limits.filter(|(_, value)| value.is_some());
-        let limits = limits.map(|(name, _)| format!("--{name} has no effect: a RUN has the limits of who builds"));
-        let rights = self.allow.iter().filter(|right| *right != "network.host");
-        let rights = rights.map(|right| format!("--allow {right} has no effect: no RUN gets more rights than others"));
-        limits.chain(rights)
-    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -228,6 +190,7 @@ impl Diagnose for BuildArgsError {
 pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
     let attestations = arguments.attest.wanted()?;
+    let (limits, notes) = (arguments.limits.limits()?, arguments.idle.notes()?);
     // Root's containers, and so the RUNs, may have ids of their own; then root stays where it is.
     shift::ids(store, false)?;
     // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
@@ -250,13 +213,28 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
         other => other,
     };
     let mut progress = Progress::new(kind, arguments.explain, userns::has_ids(store));
-    arguments.idle.notes().for_each(|note| progress.note(&note));
-    if arguments.check || arguments.call != Call::Build {
-        return lint(source, &opened, context, &mut progress);
+    notes.iter().for_each(|note| progress.note(note));
+    let Call { method, is_json } = arguments.call;
+    match method {
+        Method::Check => return lint(source, &opened, context, &mut progress, is_json),
+        _ if arguments.check => return lint(source, &opened, context, &mut progress, is_json),
+        Method::Outline | Method::Targets => {
+            let given = options(&arguments, source, &opened, Vec::new())?;
+            let (target, platform) = (given.target.as_deref(), &given.platform);
+            let plan = Plan::new(given.source, &given.build_args, target, platform, Contexts::default())?;
+            progress.flush();
+            match method {
+                Method::Targets => call::targets(&plan, is_json),
+                _ => call::outline(&plan, &given.build_args, is_json),
+            }
+            return Ok(0);
+        }
+        Method::Build => {}
     }
     let options = Options {
         named: Contexts::open(store, &arguments.build_context)?,
         attestations,
+        limits,
         ..options(&arguments, source, &opened, outputs)?
     };
     for one in &options.annotations {
@@ -381,12 +359,12 @@ fn options(
         },
         no_cache: arguments.no_cache,
         no_cache_stages: arguments.no_cache_filter.clone(),
+        limits: Limits::default(),
         ulimits: arguments.ulimit.iter().map(|text| request::ulimit(text)).collect::<Result<_, _>>()?,
         shm_size: arguments.shm_size.as_deref().map(request::size).transpose()?,
         pull: arguments.pull,
         transfers: Box::new(Printer::new(arguments.quiet, true)),
-        allows_host_network: arguments.network.as_deref() == Some("host")
-            || arguments.idle.allow.iter().any(|right| right == "network.host"),
+        allows_host_network: arguments.network.as_deref() == Some("host") || arguments.idle.allows_host_network(),
         network: match arguments.network.as_deref() {
             None | Some("default" | "bridge") => RunNetwork::Own,
             Some("host") => RunNetwork::Host,
@@ -564,6 +542,7 @@ fn lint(
     opened: &context::Context,
     context: &Context,
     progress: &mut Progress,
+    is_json: bool,
 ) -> Result<u8, Failure> {
     let mut plan = Plan::new(source, &BTreeMap::new(), None, &Platform::here(), Contexts::default())?;
     let known = |name: &str| {
@@ -575,6 +554,11 @@ fn lint(
     let mut warnings = check::check(&plan, &opened.ignore, &known);
     warnings.append(&mut plan.source.warnings);
     let (warnings, _) = check::selected(&plan.source, warnings);
+    if is_json {
+        progress.flush();
+        call::warnings(&warnings);
+        return Ok(u8::from(!warnings.is_empty()));
+    }
     warnings.iter().for_each(|warning| progress.warning(warning));
     progress.flush();
     match warnings.len() {

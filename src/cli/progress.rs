@@ -5,13 +5,13 @@ mod raw;
 use super::human;
 use crate::build::parse::Warning;
 use crate::build::{Built, Done, Listener, StepName};
-use crate::diag::Failure;
+use crate::diag::{Failure, without_escapes};
 use crate::explain::ghosts;
 use crate::image::digest::Digest;
 use crate::store::Store;
 use clap::ValueEnum;
 use std::collections::{HashMap, VecDeque};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,6 +41,7 @@ pub struct Progress {
     /// What is said goes out at once; else only when it is known that this process goes on.
     speaks: bool,
     held: String,
+    is_terminal: bool,
     /// Steps that run: when they began, what they said last.
     running: HashMap<usize, Shown>,
     tail: VecDeque<String>,
@@ -58,7 +59,17 @@ struct Shown {
 
 impl Progress {
     pub fn new(kind: Kind, explained: bool, speaks: bool) -> Self {
-        Self { kind, explained, speaks, held: String::new(), running: HashMap::new(), tail: VecDeque::new(), drawn: 0 }
+        let is_terminal = std::io::stderr().is_terminal();
+        Self {
+            kind,
+            explained,
+            speaks,
+            held: String::new(),
+            is_terminal,
+            running: HashMap::new(),
+            tail: VecDeque::new(),
+            drawn: 0,
+        }
     }
 
     /// An event for a program.
@@ -74,7 +85,8 @@ impl Progress {
             return;
         }
         self.erase();
-        self.held += text;
+        // A Dockerfile and what its commands print may be a stranger's.
+        self.held += &if self.is_terminal { without_escapes(text) } else { text.into() };
         self.held.push('\n');
         if self.speaks {
             self.flush_held();
@@ -114,7 +126,7 @@ impl Progress {
         let mut lines = 0;
         for shown in steps {
             let head = line(&shown.step, &seconds(shown.begun.elapsed()));
-            text += &format!("{}\n", cut(&head, width - 1));
+            text += &format!("{}\n", cut(&without_escapes(&head), width - 1));
             lines += 1;
             if !shown.last.is_empty() {
                 text += &format!("\x1b[2m{}\x1b[0m\n", cut(&format!("      {}", shown.last), width - 1));
@@ -201,7 +213,7 @@ impl Progress {
         if line.is_empty() {
             return;
         }
-        let plain: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        let plain = without_escapes(&line).into_owned();
         if let Some(shown) = self.running.get_mut(&step.stage) {
             shown.last.clone_from(&plain);
             shown.tail.push_back(plain);

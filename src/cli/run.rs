@@ -241,6 +241,7 @@ impl CreateArgs {
             auto_remove: self.rm,
             limits: Limits {
                 memory: self.memory.as_deref().map(request::size).transpose()?,
+                swap: None,
                 cpus: self.cpus,
                 pids: self.pids_limit,
             },

@@ -2,7 +2,7 @@
 
 use super::human;
 use super::registry::RegistryFlags;
-use crate::diag::{Diagnose, Failure};
+use crate::diag::{Diagnose, Failure, without_escapes};
 use crate::registry::search::{Found, search};
 use clap::Args;
 
@@ -55,7 +55,7 @@ pub fn run(arguments: &SearchArguments) -> Result<u8, Failure> {
     let row = |found: Found| {
         // It comes from anybody, and goes to a terminal.
         let text: String = found.description.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        let text = without_escapes(&text).into_owned();
         let long = !arguments.no_trunc && text.chars().count() > DESCRIPTION_WIDTH;
         let text = if long { text.chars().take(DESCRIPTION_WIDTH - 1).chain(['…']).collect() } else { text };
         let official = if found.is_official { "[OK]" } else { "" };

@@ -20,8 +20,11 @@ pub fn settings(resources: &LinuxResources) -> Vec<(&'static str, String)> {
     {
         settings.push(("memory.max", limit.to_string()));
         // The specification's swap is memory and swap together; the kernel's is swap alone.
-        let swap = memory.swap().map_or(0, |both| both - limit);
-        settings.push(("memory.swap.max", swap.max(0).to_string()));
+        let swap = match memory.swap() {
+            Some(both) if both < 0 => "max".into(),
+            both => (both.unwrap_or(limit) - limit).max(0).to_string(),
+        };
+        settings.push(("memory.swap.max", swap));
     }
     if let Some(cpu) = resources.cpu()
         && let (Some(quota), Some(period)) = (cpu.quota(), cpu.period())
@@ -87,7 +90,7 @@ pub fn place(limits: &Limits, id: &str, monitor: i32) -> Placed {
 }
 
 fn remedy(controller: &str) -> String {
-    if rustix::process::geteuid().is_root() {
+    if crate::userns::uid_outside() == 0 {
         return format!(
             "see: cat /sys/fs/cgroup/cgroup.controllers; cgroup_enable={controller} on the kernel's command line"
         );

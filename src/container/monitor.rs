@@ -172,6 +172,11 @@ fn serve(client: End) -> Result<i32, SysError> {
     for connection in waiting.iter().filter(full).collect::<Vec<_>>() {
         let _ = connection.end.wait_and_send(&last);
     }
+    if let Some(group) = state.cgroup.as_ref().filter(|_| supervised.leashed) {
+        // The client looks into the group and removes it, unless it was killed.
+        waiting.iter().for_each(|connection| connection.end.wait_for_end());
+        cgroup::remove(Path::new(group));
+    }
     drop(waiting);
     enter(mapped.as_ref());
     drop(withdrawn);

@@ -17,6 +17,8 @@
 //! detached. From the monitor, it was killed.
 
 use crate::sys::{On, SysError, socket};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
@@ -230,6 +232,13 @@ impl End {
 
     pub fn send_with(&self, message: &Message, descriptors: &[RawFd]) -> Result<(), SysError> {
         socket::send(self.0.as_fd(), &message.encode(), descriptors)
+    }
+
+    /// Returns when the other side is gone.
+    pub fn wait_for_end(&self) {
+        // A hang-up is told without being asked for.
+        let mut waiting = [PollFd::new(&self.0, PollFlags::empty())];
+        while poll(&mut waiting, None) == Err(Errno::INTR) {}
     }
 
     /// The next message; `None` when the other side is gone (or speaks another language, which is as good as gone).

@@ -98,6 +98,9 @@ pub const STOP_TIMEOUT: u32 = 10;
 pub struct Limits {
     /// Bytes.
     pub memory: Option<u64>,
+    /// Memory and swap together, -1 for all swap there is; without it none is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<i64>,
     pub cpus: Option<f64>,
     pub pids: Option<i64>,
 }

@@ -151,7 +151,7 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
 fn resources(request: &Request) -> Value {
     let mut resources = json!({});
     if let Some(bytes) = request.limits.memory {
-        resources["memory"] = json!({"limit": bytes, "swap": bytes});
+        resources["memory"] = json!({"limit": bytes, "swap": request.limits.swap.unwrap_or(bytes as i64)});
     }
     if let Some(cpus) = request.limits.cpus {
         resources["cpu"] = json!({"quota": (cpus * 100_000.0) as i64, "period": 100_000});

@@ -7,7 +7,7 @@ use super::{Code, Verdict, signal_name};
 use crate::container::logs;
 use crate::container::record::Container;
 use crate::container::request::Network;
-use crate::diag::Failure;
+use crate::diag::{Failure, without_escapes};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -31,24 +31,11 @@ pub fn lines(container: &Container, started: &str) -> Vec<String> {
 
 /// Without escape sequences and other control characters, and not too long.
 fn plain(line: &str) -> String {
-    let mut text = String::new();
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\t' => text.push(c),
-            // A control sequence ends with a letter (ECMA-48, 5.4).
-            '\u{1b}' if chars.next_if_eq(&'[').is_some() => {
-                while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {}
-            }
-            c if c.is_control() => {}
-            c => text.push(c),
-        }
-        if text.chars().count() == LONGEST {
-            text.push('…');
-            break;
-        }
+    let text = without_escapes(line);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into_owned(),
     }
-    text
 }
 
 /// Words of C libraries, language runtimes and shells, and what they tell. The first that fits counts. Those in capitals are

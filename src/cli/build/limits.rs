@@ -1,0 +1,67 @@
+//! What every RUN may use of the host, in `docker build`'s flags.
+
+use crate::container::request::{Limits, RequestError, size};
+use crate::diag::Diagnose;
+use clap::Args;
+
+#[derive(Args)]
+pub struct LimitArgs {
+    /// Memory of RUN at most
+    #[arg(short, long, value_name = "BYTES")]
+    memory: Option<String>,
+    /// Memory and swap of RUN together, -1 for all swap there is
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    memory_swap: Option<String>,
+    /// Processor time of RUN in each period, in microseconds
+    #[arg(long, value_name = "MICROSECONDS")]
+    cpu_quota: Option<u64>,
+    #[arg(long, hide = true, value_name = "MICROSECONDS", requires = "cpu_quota")]
+    cpu_period: Option<u64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidLimit {
+    #[error(transparent)]
+    Size(#[from] RequestError),
+    #[error("invalid --memory-swap {0:?}: it counts memory too, and needs a --memory that is not above it")]
+    Swap(String),
+    #[error(
+        "invalid --cpu-quota {quota} in a period of {period}: the least quota is 1000, periods are 1000 to 1000000"
+    )]
+    Quota { quota: u64, period: u64 },
+}
+
+impl Diagnose for InvalidLimit {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Size(error) => error.hint(),
+            Self::Swap(_) => Some("as in: --memory 512m --memory-swap 1g; without it no swap is used".into()),
+            Self::Quota { .. } => Some("half a processor: --cpu-quota 50000".into()),
+        }
+    }
+}
+
+impl LimitArgs {
+    pub fn limits(&self) -> Result<Limits, InvalidLimit> {
+        let memory = self.memory.as_deref().map(size).transpose()?;
+        let swap = match self.memory_swap.as_deref() {
+            None => None,
+            Some(text) => {
+                let both = if text == "-1" { Some(-1) } else { i64::try_from(size(text)?).ok() };
+                let fits = |both: &i64| *both == -1 || memory.is_some_and(|memory| *both as u64 >= memory);
+                Some(
+                    both.filter(|both| memory.is_some() && fits(both))
+                        .ok_or_else(|| InvalidLimit::Swap(text.into()))?,
+                )
+            }
+        };
+        let period = self.cpu_period.unwrap_or(100_000);
+        let cpus = match self.cpu_quota {
+            Some(quota) if quota < 1000 || !(1000..=1_000_000).contains(&period) => {
+                return Err(InvalidLimit::Quota { quota, period });
+            }
+            quota => quota.map(|quota| quota as f64 / period as f64),
+        };
+        Ok(Limits { memory, swap, cpus, pids: None })
+    }
+}
