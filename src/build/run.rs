@@ -21,6 +21,7 @@ use crate::image::owner::Stat;
 use crate::network::egress;
 use crate::store::{self, Lock};
 use crate::sys::{On, process};
+use crate::userns::Place;
 use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags};
 use std::collections::BTreeMap;
@@ -445,7 +446,7 @@ fn launch(
     };
     // Those that have hashed and unpacked.
     process::await_threads();
-    let monitor = launch::prepare(builder.store, "build", ids)?;
+    let monitor = launch::prepare(builder.store, "build", ids, Place::Shared)?;
     let end = launch::converse(monitor, &job, Vec::new(), "build", &mut Silent)?;
     Ok((end, beside))
 }
