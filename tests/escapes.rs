@@ -356,7 +356,8 @@ fn a_strong_container_changes_nothing_for_the_others() {
         mount -t binfmt_misc formats /formats && printf ':all:M::\\x7fELF::/bin/sh:F' >/formats/register
         echo 0 >/proc/sys/user/max_net_namespaces; echo 0 >/proc/sys/user/max_pid_namespaces; echo ready; read x </wait";
     let namespace = |id: &str| fs::read_link(format!("/proc/{}/ns/user", sandbox.look(id, "{{.State.Pid}}"))).unwrap();
-    let strong: [&[&str]; 3] = [&["--cap-add", "SYS_ADMIN"], &["--privileged"], &["--security-opt", "seccomp=unconfined"]];
+    let strong: [&[&str]; 3] =
+        [&["--cap-add", "SYS_ADMIN"], &["--privileged"], &["--security-opt", "seccomp=unconfined"]];
     for flags in strong {
         let id = sandbox.detached(flags, script);
         sandbox.wait_for_log(&id, "ready");

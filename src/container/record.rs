@@ -318,8 +318,10 @@ impl Container {
 
     fn read_state(&self) -> Result<State, String> {
         match fs::read(self.directory.join("state.json")) {
-            // It was never started, or is being started right now.
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(State::default()),
+            // It was never started, or is being started right now: a monitor listens once it has written the state.
+            Err(e) if e.kind() == ErrorKind::NotFound && socket::connect(&self.control()).is_err() => {
+                Ok(State::default())
+            }
             Err(e) => Err(e.to_string()),
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
         }
@@ -378,8 +380,7 @@ impl Container {
     fn ask_to_listen(&self, state: &State) {
         let (monitor, started) = state.monitor;
         if fs::create_dir_all(&self.runtime).is_ok()
-            && (self.record.request.is_apart()
-                || userns::register_again(&self.store(), monitor, started).is_ok())
+            && (self.record.request.is_apart() || userns::register_again(&self.store(), monitor, started).is_ok())
             && let Ok(monitor) = process::pidfd_open(monitor)
             && state.monitor_lives()
         {

@@ -53,7 +53,8 @@ impl Diagnose for WhereError {
 impl WhereArgs {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         // Files of a container's other users can be seen there only.
-        let place = Container::find(&context.store, &self.first).map_or(userns::Place::Shared, |container| container.place());
+        let place =
+            Container::find(&context.store, &self.first).map_or(userns::Place::Shared, |container| container.place());
         userns::enter_at(&context.store, place)?;
         let store = &context.store;
         let (name, subject, path) = match self.second {
