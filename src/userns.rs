@@ -351,11 +351,18 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
     let environment = environment(store, inside.socket);
 
     // Two that find no namespace must not make one each.
-    let lock = fs::create_dir_all(&registry).on("mkdir", &registry);
-    let lock = match lock.and_then(|()| Lock::from_reserve(store, &registry.with_extension("lock"))) {
-        // Whoever removes something must be able to on a full disk, too.
-        Err(full) if full.is_full() && !inside.is_monitor => None,
-        other => Some(other?),
+    let take = || {
+        fs::create_dir_all(&registry).on("mkdir", &registry)?;
+        Lock::from_reserve(store, &registry.with_extension("lock"))
+    };
+    let lock = match inside.place {
+        Place::Shared => match take() {
+            // Whoever removes something must be able to on a full disk, too; and look, where it is read-only.
+            Err(full) if full.is_full() && !inside.is_monitor => None,
+            Err(refused) if refused.errno == libc::EROFS && !inside.is_monitor => None,
+            other => Some(other?),
+        },
+        Place::Beside(_) | Place::Own => None,
     };
     let joined = match inside.place {
         Place::Beside(pid) if !is_of_own_namespace(pid) => Some((pid, process::namespace(pid, "user")?)),

@@ -3,7 +3,7 @@
 mod common;
 
 use common::registry::Registry;
-use common::{Need, Output, Sandbox, alpine_tar, require};
+use common::{Need, Output, Sandbox, User, alpine_tar, require};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -367,4 +367,27 @@ fn an_empty_name_names_its_container_all_the_same() {
     sandbox.ok(&["rm", "-f", "web"]);
     assert!(sandbox.stored("container-names").is_empty());
     sandbox.sleeper("web");
+}
+
+#[test]
+fn a_store_that_is_read_only_can_be_read() {
+    // As the kernel leaves a file system that has faults: what is in it can still be rescued.
+    require!(Need::As(User::Root), Need::Tool("unshare"));
+    let sandbox = Sandbox::with_alpine();
+    let within = |script: &str| {
+        let script = format!("mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && {script}");
+        let store = sandbox.root().display().to_string();
+        sandbox.run_other("unshare", &["--mount", "sh", "-c", &script, &store, &Sandbox::binary()])
+    };
+    let reads = "for words in images 'history alpine' 'save -o /dev/null alpine' 'system df' 'system check' 'ps -a'; do
+            \"$1\" $words >/dev/null || echo no $words; done";
+    // Before there is any container, and with one.
+    assert_eq!(within(reads).ok(), "");
+    sandbox.ok(&["run", "--network", "none", "--name", "ended", "alpine", "touch", "/x"]);
+    sandbox.sleeper("runs");
+    let all =
+        format!("{reads}; \"$1\" diff ended; \"$1\" exec runs echo here; \"$1\" why runs >/dev/null && echo told");
+    assert_eq!(within(&all).ok(), "A /x\nhere\ntold\n");
+    let refused = within("\"$1\" rm ended").fails(1);
+    assert!(refused.contains("read-only file system") && refused.contains("dmesg"), "{refused}");
 }

@@ -651,7 +651,7 @@ fn copied(builder: &mut Builder, number: usize, mount: &Mount) -> Result<String,
     let root = Root::open(&upper.to_string_lossy())?;
     let now = builder.now();
     let owners = builder.room()?.owners.clone();
-    let laying = Laying { upper: None, owners: &owners, owner: None, chmod: None, now };
+    let laying = Laying { upper: None, owners: &owners, owner: None, chmod: None, mode: 0o755, now };
     let mut result = upper.clone();
     for one in tree.select(&mount.source, &Ignore::default(), false)? {
         if !one.is_directory {
