@@ -376,3 +376,32 @@ fn a_strong_container_changes_nothing_for_the_others() {
     sandbox.ok(&["why", &id]);
     sandbox.ok(&["probe", &id]);
 }
+
+#[test]
+fn nothing_hides_the_containers_own_proc() {
+    // Its masks would be gone, or be made elsewhere (CVE-2019-16884).
+    let sandbox = Sandbox::with_alpine();
+    fs::create_dir(sandbox.file("data")).unwrap();
+    let source = sandbox.file("data").display().to_string();
+    for target in ["/proc", "/proc/", "/etc/../proc", "/proc/sys", "/proc//self/attr", "/link", "/link/sys"] {
+        let dockerfile = format!("FROM alpine\nRUN ln -s /proc /link\nVOLUME {target}\n");
+        sandbox.build(&dockerfile, &["--network", "none"]);
+        let run = |flags: &[&str], image: &str| {
+            let said = sandbox.run(&[&["run", "--rm", "--network", "none"], flags, &[image, "true"]].concat());
+            said.fails(125)
+        };
+        let refused = |said: String| assert!(said.contains("own /proc"), "{target}\n{said}");
+        refused(run(&[], "built"));
+        sandbox.build("FROM alpine\nRUN ln -s /proc /link\n", &["--network", "none"]);
+        for flags in [["-v", &format!("{source}:{target}")], ["-v", &format!("kept:{target}")], ["--tmpfs", target]] {
+            refused(run(&flags, "built"));
+        }
+    }
+    // But for what only tells of resources, as LXCFS does.
+    fs::write(sandbox.file("uptime"), "told\n").unwrap();
+    let bind = format!("{}:/proc/uptime", sandbox.file("uptime").display());
+    assert_eq!(sandbox.sh(&["-v", &bind], "cat /proc/uptime").ok(), "told\n");
+    let hint = sandbox.sh(&["-v", "kept:/dev"], "true").fails(125);
+    assert!(hint.contains("hides the container's own /dev"), "{hint}");
+    assert_eq!(sandbox.stored("containers"), [] as [String; 0]);
+}
