@@ -17,9 +17,8 @@ fn a_pattern_without_a_match_beside_a_source_that_is_there() {
     sandbox.put("package.json", "{}");
     sandbox.build("FROM alpine\nCOPY package.json yarn.lock* package-lock.json* ./w/\n", &[]);
     assert_eq!(sandbox.inside("ls /w"), "package.json\n");
-    let said = sandbox.build("FROM alpine\nCOPY yarn.lock* pnpm* /w/\n", &[]);
-    assert!(said.contains("nothing in the build context matches `yarn.lock* pnpm*`"), "{said}");
-    sandbox.try_build("FROM alpine\nCOPY yarn.lock /w/\n", &[]).fails(1);
+    let error = sandbox.try_build("FROM alpine\nCOPY yarn.lock* pnpm* /w/\n", &[]).fails(1);
+    assert!(error.contains("nothing in the build context matches `yarn.lock* pnpm*`"), "{error}");
 }
 
 #[test]
@@ -232,11 +231,9 @@ fn a_heredoc_beside_a_command_is_its_input() {
 fn what_is_empty_changes_nothing() {
     let sandbox = Sandbox::with_alpine();
     sandbox.put("file", "x");
-    let text = "FROM alpine\nUSER 5\nUSER $UNSET\nWORKDIR /there\nWORKDIR $UNSET\nCOPY *.none /made/\nADD n?ne /made2\n\
-        COPY file .\nRUN pwd >/where; id -u >>/where\nENV A=a$$b\n";
-    let said = sandbox.build(text, &["--network", "none"]);
-    assert!(said.contains("nothing in the build context matches `*.none`, so COPY copies nothing"), "{said}");
-    assert_eq!(sandbox.inside("cat /where; ls -d /made* 2>/dev/null; cat /there/file"), "/there\n0\nx");
+    let text = "FROM alpine\nUSER 5\nUSER $UNSET\nWORKDIR /there\nWORKDIR $UNSET\nCOPY file .\nRUN pwd >/where; id -u >>/where\nENV A=a$$b\n";
+    sandbox.build(text, &["--network", "none"]);
+    assert_eq!(sandbox.inside("cat /where /there/file"), "/there\n0\nx");
     let config = &sandbox.built()["Config"];
     assert_eq!((config["User"].as_str(), config["WorkingDir"].as_str()), (Some(""), Some("/there")));
     assert!(config["Env"].as_array().unwrap().iter().any(|entry| entry == "A=ab"), "{config}");

@@ -390,7 +390,10 @@ fn answers_that_lead_nowhere() {
         ("1024", "9223372036854775807"),
     ] {
         assert!(text.contains(from), "{text}");
-        pull_fails(&registry(text.replace(from, to).into_bytes(), vec![layer.clone(), config(std::slice::from_ref(&digest))]));
+        pull_fails(&registry(
+            text.replace(from, to).into_bytes(),
+            vec![layer.clone(), config(std::slice::from_ref(&digest))],
+        ));
     }
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000)).into_bytes();
     let server = registry(manifest(&deep, &[(&layer, 1024)]), vec![layer.clone(), deep]);

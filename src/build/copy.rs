@@ -119,9 +119,9 @@ impl Builder<'_> {
             }
         }
         if selected.is_empty() {
-            let tree = taken.first().map_or_else(String::new, |one| one.tree.name.clone());
-            let pattern = wanted.sources.join(" ");
-            self.listener.note(&format!("nothing in {tree} matches `{pattern}`, so {} copies nothing", step.node.word));
+            let (tree, pattern) =
+                taken.first().map_or_else(Default::default, |one| (one.tree.name.clone(), wanted.sources.join(" ")));
+            return Err(self.at(number, step, TreeError::NoMatch { pattern, tree }.into()));
         }
         for (_, one) in &selected {
             let digests = one.digests(&mut self.memo).map_err(|e| self.at(number, step, e.into()))?;

@@ -25,6 +25,8 @@ pub enum TreeError {
     Missing { path: String, tree: String },
     #[error("`{path}` is in {tree}, but .dockerignore leaves it out")]
     Ignored { path: String, tree: String },
+    #[error("nothing in {tree} matches `{pattern}`")]
+    NoMatch { pattern: String, tree: String },
     #[error("`{0}` is no pattern: a [ in it is never closed")]
     Pattern(String),
     #[error("`{0}` is a directory in the image, and a file cannot take its place")]
