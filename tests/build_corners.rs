@@ -247,10 +247,10 @@ fn directories_on_the_way_get_the_mode_of_what_is_copied() {
     sandbox.put("dir/file", "x");
     sandbox.run_other("tar", &["-C", "context", "-cf", "context/archive.tar", "file"]).ok();
     let text = "FROM alpine\nRUN mkdir -m 711 /old\nCOPY --chmod=700 dir /a/b/\nCOPY --chmod=1770 file /c/\n\
-        COPY --chmod=640 file /old/new/\nCOPY --chmod=u=rwx,go= file /d/\nADD --chmod=700 archive.tar /e/\n\
+        COPY --chmod=711 file /old/new/\nCOPY --chmod=u=rwx,go= file /d/\nADD --chmod=700 archive.tar /e/\n\
         COPY --link --chmod=750 file /f/\n";
     sandbox.build(text, &["--network", "none"]);
     let said = sandbox.inside("stat -c '%a %n' /a /a/b /c /c/file /old /old/new /d /e /f");
-    let expected = "700 /a\n700 /a/b\n750 /c\n1770 /c/file\n711 /old\n640 /old/new\n755 /d\n755 /e\n750 /f\n";
+    let expected = "700 /a\n700 /a/b\n750 /c\n1770 /c/file\n711 /old\n711 /old/new\n755 /d\n755 /e\n750 /f\n";
     assert_eq!(said, expected);
 }

@@ -401,7 +401,10 @@ fn nothing_hides_the_containers_own_proc() {
     fs::write(sandbox.file("uptime"), "told\n").unwrap();
     let bind = format!("{}:/proc/uptime", sandbox.file("uptime").display());
     assert_eq!(sandbox.sh(&["-v", &bind], "cat /proc/uptime").ok(), "told\n");
-    let hint = sandbox.sh(&["-v", "kept:/dev"], "true").fails(125);
-    assert!(hint.contains("hides the container's own /dev"), "{hint}");
+    // The masks of root's containers are made of nodes in it.
+    if common::user() == User::Root {
+        let hint = sandbox.sh(&["-v", "kept:/dev"], "true").fails(125);
+        assert!(hint.contains("hides the container's own /dev"), "{hint}");
+    }
     assert_eq!(sandbox.stored("containers"), [] as [String; 0]);
 }
