@@ -1,7 +1,7 @@
 //! The one user namespace of a store: joined through a live monitor, else made; and going on inside it.
 //!
-//! All containers of a store share one user namespace, since a namespace of a sibling could not be plugged into their
-//! networks. Nothing keeps it alive but the monitors in it: each leaves a name in `userns/`, `PID-STARTTIME`, and whoever
+//! The containers of a store share one user namespace, since a namespace of a sibling could not be plugged into their
+//! networks; but for those that could change what the namespace as a whole has, as its binary formats ([`Place::Own`]). Nothing keeps it alive but the monitors in it: each leaves a name in `userns/`, `PID-STARTTIME`, and whoever
 //! comes next joins through the first one that still lives, or makes a new namespace with the same map of ids.
 
 pub mod attempt;
@@ -301,8 +301,18 @@ pub struct Inside<'a> {
     pub is_monitor: bool,
     /// The ids that the namespace has if it is made.
     pub ids: IdMap,
-    /// The process whose user namespace it joins. `None`: that of any monitor that lives.
-    pub beside: Option<i32>,
+    pub place: Place,
+}
+
+/// The user namespace that a process goes into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// That of any monitor of the store that lives, else a new one that others will join.
+    Shared,
+    /// That of this process.
+    Beside(i32),
+    /// A new one that nobody joins but by [`Place::Beside`].
+    Own,
 }
 
 /// How a process came into its user namespace; what `run --explain` tells of it.
@@ -321,7 +331,8 @@ pub struct Spawning {
     /// It was born in the namespace already.
     here: bool,
     mapping: Mapping,
-    /// Where a monitor leaves its name.
+    is_monitor: bool,
+    /// Where a monitor leaves its name, so that others join it.
     registry: Option<PathBuf>,
     lock: Option<Lock>,
 }
@@ -340,16 +351,23 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
     let environment = environment(store, inside.socket);
 
     // Two that find no namespace must not make one each.
-    let lock = fs::create_dir_all(&registry).on("mkdir", &registry);
-    let lock = match lock.and_then(|()| Lock::from_reserve(store, &registry.with_extension("lock"))) {
-        // Whoever removes something must be able to on a full disk, too.
-        Err(full) if full.is_full() && !inside.is_monitor => None,
-        other => Some(other?),
+    let take = || {
+        fs::create_dir_all(&registry).on("mkdir", &registry)?;
+        Lock::from_reserve(store, &registry.with_extension("lock"))
     };
-    let joined = match inside.beside {
-        Some(pid) if !is_of_own_namespace(pid) => Some((pid, process::namespace(pid, "user")?)),
-        _ if here => None,
-        _ => live_monitor(&registry),
+    let lock = match inside.place {
+        Place::Shared => match take() {
+            // Whoever removes something must be able to on a full disk, too; and look, where it is read-only.
+            Err(full) if full.is_full() && !inside.is_monitor => None,
+            Err(refused) if refused.errno == libc::EROFS && !inside.is_monitor => None,
+            other => Some(other?),
+        },
+        Place::Beside(_) | Place::Own => None,
+    };
+    let joined = match inside.place {
+        Place::Beside(pid) if !is_of_own_namespace(pid) => Some((pid, process::namespace(pid, "user")?)),
+        Place::Shared if !here => live_monitor(&registry),
+        _ => None,
     };
     let (ours, theirs) = socket::pair()?;
     let pid = match process::fork()? {
@@ -370,7 +388,8 @@ pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
         socket: ours,
         map,
         mapping: Mapping::Done,
-        registry: inside.is_monitor.then_some(registry),
+        is_monitor: inside.is_monitor,
+        registry: (inside.is_monitor && inside.place == Place::Shared).then_some(registry),
         lock,
         joined,
         here,
@@ -402,7 +421,7 @@ impl Spawning {
     pub fn finish(mut self) -> Result<(i32, Origin), UsernsError> {
         std::mem::replace(&mut self.mapping, Mapping::Done).finish()?;
         // A monitor has not waited for its ids, and waits for its job.
-        if self.joined.is_none() && self.registry.is_none() && !self.here {
+        if self.joined.is_none() && !self.is_monitor && !self.here {
             socket::send(self.socket.as_fd(), b"m", &[])?;
         }
         // The end of the conversation is the exec that succeeded.
@@ -578,13 +597,22 @@ pub fn of_host() -> Option<PathBuf> {
 /// # Errors
 /// When the namespace cannot be had, with the reason this host gives.
 pub fn enter(store: &Store) -> Result<(), UsernsError> {
-    enter_and_answer(store, |_| Vec::new())
+    enter_at(store, Place::Shared)
+}
+
+/// [`enter`], into a certain namespace.
+pub fn enter_at(store: &Store, place: Place) -> Result<(), UsernsError> {
+    go_on_inside(store, place, |_| Vec::new())
 }
 
 /// [`enter`], where the half that stays outside answers what the inner one asks it ([`ask`]).
 pub fn enter_and_answer(store: &Store, answer: impl FnMut(&[u8]) -> Vec<u8>) -> Result<(), UsernsError> {
+    go_on_inside(store, Place::Shared, answer)
+}
+
+fn go_on_inside(store: &Store, place: Place, answer: impl FnMut(&[u8]) -> Vec<u8>) -> Result<(), UsernsError> {
     if !has_ids(store) {
-        std::process::exit(run_inside(store, std::env::args_os().collect(), answer)?);
+        std::process::exit(run_at(store, place, std::env::args_os().collect(), answer)?);
     }
     Ok(())
 }
@@ -617,6 +645,15 @@ pub fn ask(question: &[u8]) -> Option<Vec<u8>> {
 pub fn run_inside(
     store: &Store,
     arguments: Vec<OsString>,
+    answer: impl FnMut(&[u8]) -> Vec<u8>,
+) -> Result<i32, UsernsError> {
+    run_at(store, Place::Shared, arguments, answer)
+}
+
+fn run_at(
+    store: &Store,
+    place: Place,
+    arguments: Vec<OsString>,
     mut answer: impl FnMut(&[u8]) -> Vec<u8>,
 ) -> Result<i32, UsernsError> {
     use rustix::event::{PollFd, PollFlags, poll};
@@ -628,7 +665,7 @@ pub fn run_inside(
         enters_containers: false,
         is_monitor: false,
         ids: IdMap::of_caller(),
-        beside: None,
+        place,
     };
     let (pid, _) = begin(store, &inside)?.finish()?;
     drop(theirs);

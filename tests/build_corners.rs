@@ -218,3 +218,39 @@ fn a_link_that_is_the_source_leads_nowhere_else() {
     let error = sandbox.try_build("FROM alpine\nCOPY out /x\n", &[]).fails(1);
     assert!(error.contains("`out` is not in the build context"), "{error}");
 }
+
+#[test]
+fn a_heredoc_beside_a_command_is_its_input() {
+    let sandbox = Sandbox::with_alpine();
+    let text = "FROM alpine\nRUN <<EOF cat >/a\nno command\nEOF\nRUN <<\"EOF\" sh >/b\necho $((1 + 1))\nEOF\nRUN <<-EOF\n\techo script >/c\nEOF\n";
+    sandbox.build(text, &["--network", "none"]);
+    assert_eq!(sandbox.inside("cat /a /b /c"), "no command\n2\nscript\n");
+}
+
+#[test]
+fn what_is_empty_changes_nothing() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.put("file", "x");
+    let text = "FROM alpine\nUSER 5\nUSER $UNSET\nWORKDIR /there\nWORKDIR $UNSET\nCOPY file .\nRUN pwd >/where; id -u >>/where\nENV A=a$$b\n";
+    sandbox.build(text, &["--network", "none"]);
+    assert_eq!(sandbox.inside("cat /where /there/file"), "/there\n0\nx");
+    let config = &sandbox.built()["Config"];
+    assert_eq!((config["User"].as_str(), config["WorkingDir"].as_str()), (Some(""), Some("/there")));
+    assert!(config["Env"].as_array().unwrap().iter().any(|entry| entry == "A=ab"), "{config}");
+    assert!(sandbox.try_build("FROM alpine\nVOLUME []\n", &[]).stderr.contains("a volume needs a path"));
+}
+
+#[test]
+fn directories_on_the_way_get_the_mode_of_what_is_copied() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.put("file", "x");
+    sandbox.put("dir/file", "x");
+    sandbox.run_other("tar", &["-C", "context", "-cf", "context/archive.tar", "file"]).ok();
+    let text = "FROM alpine\nRUN mkdir -m 711 /old\nCOPY --chmod=700 dir /a/b/\nCOPY --chmod=1770 file /c/\n\
+        COPY --chmod=711 file /old/new/\nCOPY --chmod=u=rwx,go= file /d/\nADD --chmod=700 archive.tar /e/\n\
+        COPY --link --chmod=750 file /f/\n";
+    sandbox.build(text, &["--network", "none"]);
+    let said = sandbox.inside("stat -c '%a %n' /a /a/b /c /c/file /old /old/new /d /e /f");
+    let expected = "700 /a\n700 /a/b\n750 /c\n1770 /c/file\n711 /old\n711 /old/new\n755 /d\n755 /e\n750 /f\n";
+    assert_eq!(said, expected);
+}

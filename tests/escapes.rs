@@ -346,3 +346,65 @@ fn hundreds_of_mounts_are_brought() {
     words.extend(["alpine", "sh", "-c", "grep -c ' /m/' /proc/self/mountinfo"]);
     assert_eq!(sandbox.ok(&words), "300\n");
 }
+
+#[test]
+fn a_strong_container_changes_nothing_for_the_others() {
+    // A user namespace has one table of binary formats (binfmt_misc, since Linux 6.7), limits and keyrings of its own.
+    let sandbox = Sandbox::with_alpine();
+    let other = sandbox.detached(&[], "while :; do busybox sleep 0.05 && echo fine || echo hurt; done");
+    let script = r"mkfifo /wait; mkdir /formats
+        mount -t binfmt_misc formats /formats && printf ':all:M::\\x7fELF::/bin/sh:F' >/formats/register
+        echo 0 >/proc/sys/user/max_net_namespaces; echo 0 >/proc/sys/user/max_pid_namespaces; echo ready; read x </wait";
+    let namespace = |id: &str| fs::read_link(format!("/proc/{}/ns/user", sandbox.look(id, "{{.State.Pid}}"))).unwrap();
+    let strong: [&[&str]; 3] =
+        [&["--cap-add", "SYS_ADMIN"], &["--privileged"], &["--security-opt", "seccomp=unconfined"]];
+    for flags in strong {
+        let id = sandbox.detached(flags, script);
+        sandbox.wait_for_log(&id, "ready");
+        assert_ne!(namespace(&id), namespace(&other), "{flags:?}");
+        assert_eq!(sandbox.sh(&[], "busybox echo fine").ok(), "fine\n", "{flags:?}");
+        assert_eq!(sandbox.ok(&["exec", &other, "busybox", "echo", "fine"]), "fine\n", "{flags:?}");
+        sandbox.ok(&["commit", &id, "kept"]);
+        sandbox.ok(&["rm", "-f", &id]);
+    }
+    assert!(!sandbox.run(&["logs", &other]).stdout.contains("hurt"));
+    // Looking into one is as with any other.
+    let id = sandbox.detached(&["--privileged"], "mkdir /m && mount -t tmpfs m /m && echo ready && exec sleep 600");
+    sandbox.wait_for_log(&id, "ready");
+    assert_eq!(sandbox.ok(&["exec", &id, "grep", "-c", " /m ", "/proc/self/mountinfo"]), "1\n");
+    assert!(sandbox.ok(&["where", &id, "/m"]).contains("tmpfs"));
+    sandbox.ok(&["why", &id]);
+    sandbox.ok(&["probe", &id]);
+}
+
+#[test]
+fn nothing_hides_the_containers_own_proc() {
+    // Its masks would be gone, or be made elsewhere (CVE-2019-16884).
+    let sandbox = Sandbox::with_alpine();
+    fs::create_dir(sandbox.file("data")).unwrap();
+    let source = sandbox.file("data").display().to_string();
+    for target in ["/proc", "/proc/", "/etc/../proc", "/proc/sys", "/proc//self/attr", "/link", "/link/sys"] {
+        let dockerfile = format!("FROM alpine\nRUN ln -s /proc /link\nVOLUME {target}\n");
+        sandbox.build(&dockerfile, &["--network", "none"]);
+        let run = |flags: &[&str], image: &str| {
+            let said = sandbox.run(&[&["run", "--rm", "--network", "none"], flags, &[image, "true"]].concat());
+            said.fails(125)
+        };
+        let refused = |said: String| assert!(said.contains("own /proc"), "{target}\n{said}");
+        refused(run(&[], "built"));
+        sandbox.build("FROM alpine\nRUN ln -s /proc /link\n", &["--network", "none"]);
+        for flags in [["-v", &format!("{source}:{target}")], ["-v", &format!("kept:{target}")], ["--tmpfs", target]] {
+            refused(run(&flags, "built"));
+        }
+    }
+    // But for what only tells of resources, as LXCFS does.
+    fs::write(sandbox.file("uptime"), "told\n").unwrap();
+    let bind = format!("{}:/proc/uptime", sandbox.file("uptime").display());
+    assert_eq!(sandbox.sh(&["-v", &bind], "cat /proc/uptime").ok(), "told\n");
+    // The masks of root's containers are made of nodes in it.
+    if common::user() == User::Root {
+        let hint = sandbox.sh(&["-v", "kept:/dev"], "true").fails(125);
+        assert!(hint.contains("hides the container's own /dev"), "{hint}");
+    }
+    assert_eq!(sandbox.stored("containers"), [] as [String; 0]);
+}

@@ -363,3 +363,54 @@ fn what_lies_beside_images_is_in_nobodys_way() {
     assert_eq!(shown["manifests"][1]["digest"], sha256(&chart));
     assert!(shown["manifests"][1].get("platform").is_none(), "{shown}");
 }
+
+#[test]
+fn answers_that_lead_nowhere() {
+    let layer = vec![0; 1024];
+    let good = manifest(&config(&[sha256(&layer)]), &[(&layer, 1024)]);
+    for (location, said) in [
+        ("file:///etc/passwd", "which is not followed"),
+        ("ftp://127.0.0.1/x", "which is not followed"),
+        ("http://[::1", "authority"),
+    ] {
+        let server = WebServer::start(move |request: &Request| match request.path.as_str() {
+            "/v2/" => Answer::new(200, "{}"),
+            _ => Answer::new(302, "").header("Location", location),
+        });
+        let told = pull_fails(&server);
+        assert!(told.contains(said) && server.asked().len() < 5, "{location}: {told}");
+    }
+    // Digests that are paths, sizes that no disk has, numbers that are none, and nesting without end.
+    let text = String::from_utf8(good).unwrap();
+    let digest = sha256(&layer);
+    for (from, to) in [
+        (digest.as_str(), "sha256:../../../../etc/passwd"),
+        (digest.as_str(), "SHA256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855"),
+        ("1024", "1180591620717411303424"),
+        ("1024", "9223372036854775807"),
+    ] {
+        assert!(text.contains(from), "{text}");
+        pull_fails(&registry(
+            text.replace(from, to).into_bytes(),
+            vec![layer.clone(), config(std::slice::from_ref(&digest))],
+        ));
+    }
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000)).into_bytes();
+    let server = registry(manifest(&deep, &[(&layer, 1024)]), vec![layer.clone(), deep]);
+    assert!(pull_fails(&server).contains("recursion limit"));
+}
+
+#[test]
+fn volumes_of_an_image_that_are_no_paths() {
+    let layer = vec![0; 1024];
+    for volume in ["", "../../../../tmp/x", "relative"] {
+        let text = String::from_utf8(config(&[sha256(&layer)])).unwrap();
+        let volumes = format!("{{\"config\":{{\"Cmd\":[\"/x\"],\"Volumes\":{{\"{volume}\":{{}}}}}},");
+        let config = text.replacen('{', &volumes, 1).into_bytes();
+        let server = registry(manifest(&config, &[(&layer, 1024)]), vec![layer.clone(), config]);
+        let sandbox = Sandbox::new();
+        let said = sandbox.fails(125, &["run", "--rm", "--network", "none", &format!("{}/x/y", server.host())]);
+        assert!(said.contains("is not an absolute path"), "{volume}: {said}");
+        assert_eq!((sandbox.stored("containers"), sandbox.stored("volumes")), (vec![], vec![]));
+    }
+}

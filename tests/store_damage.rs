@@ -3,7 +3,7 @@
 mod common;
 
 use common::registry::Registry;
-use common::{Need, Output, Sandbox, alpine_tar, require};
+use common::{Need, Output, Sandbox, User, alpine_tar, require};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -290,8 +290,12 @@ fn a_running_container_with_a_damaged_state_is_not_removed() {
     let sandbox = Sandbox::with_alpine();
     let id = sandbox.sleeper("runs");
     let state = sandbox.root().join("containers").join(&id).join("state.json");
-    for damage in ALL {
-        damage.apply(&state);
+    for damage in [ALL.map(Some).as_slice(), &[None]].concat() {
+        match damage {
+            Some(damage) => damage.apply(&state),
+            None => fs::remove_file(&state).unwrap(),
+        }
+        assert_eq!(sandbox.look("runs", "{{.State.Status}}"), "running", "{damage:?}");
         let said = sandbox.run(&["rm", "runs"]);
         assert!(said.code != 0 && said.stderr.contains("state.json"), "{damage:?}\n{}", said.streams());
         assert!(sandbox.ok(&["ps"]).contains("runs"), "{damage:?}");
@@ -302,6 +306,51 @@ fn a_running_container_with_a_damaged_state_is_not_removed() {
     Empty.apply(&state);
     sandbox.ok(&["stop", "-t", "0", "runs"]);
     sandbox.ok(&["rm", "runs"]);
+    // One that was only created has none, and that is no damage.
+    sandbox.ok(&["create", "--name", "made", "alpine", "true"]);
+    assert_eq!(sandbox.look("made", "{{.State.Status}}"), "created");
+    sandbox.ok(&["system", "check"]);
+}
+
+#[test]
+fn files_of_a_layer_that_are_not_as_they_came() {
+    let sandbox = Sandbox::new();
+    let script = "gzip -c \"$1\" >compressed.tar.gz";
+    sandbox.run_other("sh", &["-c", script, "sh", alpine_tar().to_str().unwrap()]).ok();
+    for archive in [alpine_tar(), sandbox.file("compressed.tar.gz")] {
+        let archive = archive.display().to_string();
+        sandbox.ok(&["import", &archive, "alpine"]);
+        let layer = sandbox.look("alpine", "{{index .RootFS.Layers 0}}");
+        let tree = sandbox.root().join("layers").join(&layer.trim_start_matches("sha256:")[..24]).join("fs");
+        let inside = |script: &str| sandbox.sh(&[], script);
+        let damages: [(&str, &dyn Fn(&Path)); 5] = [
+            ("etc/alpine-release", &|file| Flipped.apply(file)),
+            ("etc/passwd", &|file| Cut.apply(file)),
+            ("etc/os-release", &|file| {
+                fs::remove_file(file).unwrap();
+                std::os::unix::fs::symlink("/elsewhere", file).unwrap();
+            }),
+            ("etc/group", &|file| fs::remove_file(file).unwrap()),
+            ("usr/share/apk", &|directory| fs::remove_dir_all(directory).unwrap()),
+        ];
+        let sound = inside("cat /etc/alpine-release /etc/passwd /etc/group; ls -R /usr/share/apk").ok();
+        for (path, damage) in damages {
+            damage(&tree.join(path));
+            let found = sandbox.run(&["system", "check"]);
+            // The only copy of a file's contents is the file, where the layer came uncompressed.
+            let told = found.stdout.contains(path) || found.stdout.contains("record.zst");
+            assert!(found.code == 1 && told, "{archive}, {path}\n{}", found.streams());
+            if archive.ends_with(".gz") {
+                sandbox.ok(&["system", "check", "--repair"]);
+                sandbox.ok(&["system", "check"]);
+                assert_eq!(inside("cat /etc/alpine-release /etc/passwd /etc/group; ls -R /usr/share/apk").ok(), sound);
+            } else {
+                sandbox.ok(&["rmi", "-f", "alpine"]);
+                sandbox.ok(&["import", &archive, "alpine"]);
+            }
+        }
+        sandbox.ok(&["rmi", "-f", "alpine"]);
+    }
 }
 
 #[test]
@@ -318,4 +367,27 @@ fn an_empty_name_names_its_container_all_the_same() {
     sandbox.ok(&["rm", "-f", "web"]);
     assert!(sandbox.stored("container-names").is_empty());
     sandbox.sleeper("web");
+}
+
+#[test]
+fn a_store_that_is_read_only_can_be_read() {
+    // As the kernel leaves a file system that has faults: what is in it can still be rescued.
+    require!(Need::As(User::Root), Need::Tool("unshare"));
+    let sandbox = Sandbox::with_alpine();
+    let within = |script: &str| {
+        let script = format!("mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && {script}");
+        let store = sandbox.root().display().to_string();
+        sandbox.run_other("unshare", &["--mount", "sh", "-c", &script, &store, &Sandbox::binary()])
+    };
+    let reads = "for words in images 'history alpine' 'save -o /dev/null alpine' 'system df' 'system check' 'ps -a'; do
+            \"$1\" $words >/dev/null || echo no $words; done";
+    // Before there is any container, and with one.
+    assert_eq!(within(reads).ok(), "");
+    sandbox.ok(&["run", "--network", "none", "--name", "ended", "alpine", "touch", "/x"]);
+    sandbox.sleeper("runs");
+    let all =
+        format!("{reads}; \"$1\" diff ended; \"$1\" exec runs echo here; \"$1\" why runs >/dev/null && echo told");
+    assert_eq!(within(&all).ok(), "A /x\nhere\ntold\n");
+    let refused = within("\"$1\" rm ended").fails(1);
+    assert!(refused.contains("read-only file system") && refused.contains("dmesg"), "{refused}");
 }

@@ -57,8 +57,9 @@ pub fn change(instruction: &Instruction, around: &Around) -> Result<Option<Chang
             Change::Expose(found)
         }
         Instruction::Volume(all) => Change::Volume(all.iter().map(|v| volume(word(v)?)).collect::<Result<_, _>>()?),
-        Instruction::User(user) => Change::User(not_empty("USER", word(user)?)?),
-        Instruction::Workdir(path) => Change::Workdir(not_empty("WORKDIR", word(path)?)?),
+        // Where a variable is empty these are the image's default user, and the directory that it was, as with Docker.
+        Instruction::User(user) => Change::User(word(user)?),
+        Instruction::Workdir(path) => Change::Workdir(word(path)?),
         Instruction::Cmd(command) => Change::Cmd(argv(command)),
         Instruction::Entrypoint(command) => Change::Entrypoint { argv: argv(command), keeps_cmd: around.cmd_is_own },
         Instruction::Shell(argv) => Change::Shell(argv.clone()),

@@ -413,12 +413,23 @@ impl Builder<'_> {
         let now = self.now();
         let owners = self.room()?.owners.clone();
         let upper = if copy.link { None } else { self.upper(directory)? };
-        let laying = Laying { upper, owners: &owners, owner, chmod: chmod.as_ref(), now };
-        if wanted.target.ends_with('/') {
+        let mut laying = Laying { upper, owners: &owners, owner, chmod: chmod.as_ref(), mode: 0o755, now };
+        // What Docker gives to directories that were missing, but where an archive goes.
+        let mode_of_parents = |unpacks: bool| match &chmod {
+            Some(Chmod::Octal(mode)) if !unpacks && !copy.parents => mode & 0o755,
+            _ => 0o755,
+        };
+        let is_unpacked = |(index, one): &(usize, Selected)| -> Result<bool, TreeError> {
+            Ok(taken[*index].unpacks && !one.is_directory && unpack::is_archive(one.file()?))
+        };
+        if let Some(first) = selected.first().filter(|_| wanted.target.ends_with('/')) {
+            laying.mode = mode_of_parents(is_unpacked(first)?);
             laying.directory(&root, &wanted.target)?;
         }
-        for (index, one) in selected {
-            if taken[*index].unpacks && !one.is_directory && unpack::is_archive(one.file()?) {
+        for chosen @ (index, one) in selected {
+            let unpacks = is_unpacked(chosen)?;
+            laying.mode = mode_of_parents(unpacks);
+            if unpacks {
                 let into = laying.directory(&root, &wanted.target)?;
                 let path = PathBuf::from(format!("/proc/self/fd/{}/.", into.as_raw_fd()));
                 let owners = Owners { always: owner, ..owners.clone() };
@@ -488,7 +499,7 @@ pub(super) fn make_directory(
     let owners = builder.room()?.owners.clone();
     let user = builder.state(number).user().to_owned();
     let owner = if user.is_empty() { None } else { Some(builder.owner(number, &user)?) };
-    Laying { upper: None, owners: &owners, owner, chmod: None, now }.directory(&root, path)?;
+    Laying { upper: None, owners: &owners, owner, chmod: None, mode: 0o755, now }.directory(&root, path)?;
     Ok(())
 }
 

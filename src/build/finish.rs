@@ -162,7 +162,7 @@ pub fn export(
     let now = builder.now();
     // They are whoever built them, as Docker gives them.
     let owners = Owners { only_one: false, ..builder.room()?.owners.clone() };
-    let laying = Laying { upper: None, owners: &owners, owner: Some((0, 0)), chmod: None, now };
+    let laying = Laying { upper: None, owners: &owners, owner: Some((0, 0)), chmod: None, mode: 0o755, now };
     let tree = Tree::of(view, "the result".into());
     let export = || -> Result<(), TreeError> {
         for one in tree.select("", &Ignore::default(), false)? {

@@ -202,7 +202,7 @@ impl Reader<'_> {
             "EXPOSE" => Ok(Instruction::Expose(self.ports())),
             "VOLUME" => {
                 let list = self.list()?;
-                if list.iter().any(String::is_empty) {
+                if list.is_empty() || list.iter().any(String::is_empty) {
                     return Err(self.fault("", "a volume needs a path", example(word)));
                 }
                 Ok(Instruction::Volume(list))
@@ -427,7 +427,7 @@ impl Reader<'_> {
         let command = match &self.node.heredocs[..] {
             [] => self.command(&rest)?,
             // Nothing but the script.
-            [only] if parse::heredoc(&rest).is_some() => {
+            [only] if !rest.contains(char::is_whitespace) && parse::heredoc(&rest).is_some() => {
                 if only.content.starts_with("#!") {
                     let path = format!("/dev/pipes/{}", only.name);
                     script = Some((path.clone(), only.content.clone()));

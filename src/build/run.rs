@@ -22,6 +22,7 @@ use crate::image::owner::Stat;
 use crate::network::egress;
 use crate::store::{self, Lock};
 use crate::sys::{On, process};
+use crate::userns::Place;
 use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags};
 use std::collections::BTreeMap;
@@ -292,7 +293,7 @@ fn launch(
     let (single_id, shifted) = (ids.is_single(), launch::shifted(builder.store, &ids));
     // Those that have hashed and unpacked.
     process::await_threads();
-    let monitor = launch::prepare(builder.store, "build", ids)?;
+    let monitor = launch::prepare(builder.store, "build", ids, Place::Shared)?;
     let placed = cgroup::place(&request.limits, &id, monitor.pid());
     if !std::mem::replace(&mut builder.limits_told, true) {
         // By the name that `build` has for it.
@@ -539,7 +540,7 @@ fn copied(builder: &mut Builder, number: usize, mount: &Mount) -> Result<String,
     let root = Root::open(&upper.to_string_lossy())?;
     let now = builder.now();
     let owners = builder.room()?.owners.clone();
-    let laying = Laying { upper: None, owners: &owners, owner: None, chmod: None, now };
+    let laying = Laying { upper: None, owners: &owners, owner: None, chmod: None, mode: 0o755, now };
     let mut result = upper.clone();
     for one in tree.select(&mount.source, &Ignore::default(), false)? {
         if !one.is_directory {

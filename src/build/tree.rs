@@ -419,6 +419,8 @@ pub struct Laying<'a> {
     pub owner: Option<(u64, u64)>,
     /// `--chmod`
     pub chmod: Option<&'a Chmod>,
+    /// Of directories that were missing.
+    pub mode: u32,
     /// When directories that were missing were made.
     pub now: Timespec,
 }
@@ -437,7 +439,7 @@ impl Laying<'_> {
         let made = root.directory(path, &mut |parent, name| {
             is_new = true;
             let directory = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()).on("openat", name)?;
-            match self.owners.give(&directory, Stat { uid, gid, mode: 0o755 }, true) {
+            match self.owners.give(&directory, Stat { uid, gid, mode: self.mode }, true) {
                 Err(NotGiven::Unmapped { kind, id, owned }) => {
                     unmapped = Some(TreeError::Unmapped { path: path.to_owned(), kind, id, owned });
                     Ok(())

@@ -292,7 +292,7 @@ impl Reader<'_> {
     fn name(&mut self) -> String {
         let mut name = String::new();
         while let Some(c) = self.peek() {
-            let special = name.is_empty() && "@*#?-!".contains(c);
+            let special = name.is_empty() && "@*#?-!$".contains(c);
             let fits = c == '_' || c.is_ascii_alphabetic() || c.is_ascii_digit() || special;
             if !fits {
                 break;

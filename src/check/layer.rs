@@ -12,6 +12,7 @@ use crate::image::layer::{self, Info};
 use crate::image::location::{self, Location};
 use crate::image::owner::Owners;
 use crate::image::unpack::Limits;
+use crate::image::verify::differences;
 use crate::image::{self, Image, ImageError, config};
 use crate::registry::Settings;
 use crate::registry::refetch::Origin;
@@ -96,10 +97,10 @@ impl Check<'_> {
             damages.push((tree.clone(), "is no directory".to_owned()));
         }
         let known = info.clone().or_else(|| found_archive(directory, diff_id));
-        let archive = known.as_ref().map(|info| damage_of_archive(self.store, directory, info));
-        if let Some(Some(damage)) = &archive {
-            damages.push(damage.clone());
-        }
+        let compared = known.as_ref().map(|info| compare(self.store, directory, info));
+        let (archive, files) = compared.map_or((None, None), |compared| (Some(compared.archive), compared.files));
+        damages.extend(archive.iter().flatten().cloned());
+        damages.extend(files);
         let Some((path, _)) = damages.first().cloned() else { return };
         let damage = damages.iter().map(|(_, damage)| damage.as_str()).collect::<Vec<_>>().join("; ");
         let locations = location::of(self.store, &diff_id);
@@ -161,8 +162,15 @@ fn found_archive(directory: &Path, diff_id: Digest) -> Option<Info> {
     Some(Info { diff_id, size: 0, entries: 0, archive: 0, blob, created: config::now() })
 }
 
-/// Reads the whole archive; for a layer without a blob, all of its files are read with it.
-fn damage_of_archive(store: &Store, directory: &Path, info: &Info) -> Option<(PathBuf, String)> {
+/// What is damaged of a layer, where, and how.
+struct Compared {
+    archive: Option<(PathBuf, String)>,
+    files: Option<(PathBuf, String)>,
+}
+
+/// Reads the whole archive and the files that came from it.
+fn compare(store: &Store, directory: &Path, info: &Info) -> Compared {
+    let broken = |path: &Path, damage: String| Compared { archive: Some((path.to_owned(), damage)), files: None };
     let path = match &info.blob {
         Some(blob) => directory.join("blobs").join(blob.digest.hex()),
         None => directory.join("record.zst"),
@@ -170,15 +178,27 @@ fn damage_of_archive(store: &Store, directory: &Path, info: &Info) -> Option<(Pa
     if let Some(blob) = &info.blob {
         match File::open(&path).and_then(digest_of) {
             Ok(found) if found == blob.digest => {}
-            Ok(found) => return Some((path, format!("has the digest {found}"))),
-            Err(error) => return Some((path, format!("cannot be read: {error}"))),
+            Ok(found) => return broken(&path, format!("has the digest {found}")),
+            Err(error) => return broken(&path, format!("cannot be read: {error}")),
         }
     }
+    let tree = directory.join("fs");
     let read = layer::archive(store, info, &info.diff_id).map_err(|error| crate::diag::in_one_line(&error));
-    match read.and_then(|archive| digest_of(archive).map_err(|error| error.to_string())) {
-        Ok(found) if found == info.diff_id => None,
-        Ok(found) => Some((path, format!("what it unpacks to has the digest {found}"))),
-        Err(error) => Some((path, format!("cannot be read: {error}"))),
+    let compared = |archive| match tree.is_dir() {
+        true => differences(&tree, archive).map_err(|error| crate::diag::in_one_line(&error)),
+        false => digest_of(archive).map(|digest| (digest, Vec::new())).map_err(|error| error.to_string()),
+    };
+    match read.and_then(compared) {
+        Ok((found, differing)) if found == info.diff_id => {
+            let others = match differing.len() {
+                0 | 1 => String::new(),
+                all => format!(", and {} others", all - 1),
+            };
+            let damage = || format!("is not as the layer's archive has it{others}");
+            Compared { archive: None, files: differing.first().map(|first| (tree.join(first), damage())) }
+        }
+        Ok((found, _)) => broken(&path, format!("what it unpacks to has the digest {found}")),
+        Err(error) => broken(&path, format!("cannot be read: {error}")),
     }
 }
 

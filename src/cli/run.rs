@@ -12,12 +12,12 @@ use crate::container::protocol::End;
 use crate::container::record::{self, Container, Phase};
 use crate::container::request::{self, Limits, Network, Request};
 use crate::container::session::Ending;
-use crate::container::shift;
 use crate::diag::{Diagnose, Failure};
 use crate::image::Image;
 use crate::network::ports;
 use clap::Args;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 /// Flags of `run` and `create`.
 #[derive(Args)]
@@ -35,7 +35,7 @@ pub struct CreateArgs {
     env: Vec<String>,
     /// Read variables from a file
     #[arg(long, value_name = "FILE")]
-    env_file: Vec<std::path::PathBuf>,
+    env_file: Vec<PathBuf>,
     /// Start in this directory
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<String>,
@@ -131,7 +131,7 @@ pub struct CreateArgs {
     log_opt: Vec<String>,
     /// Write the id to a file
     #[arg(long, value_name = "FILE")]
-    cidfile: Option<std::path::PathBuf>,
+    cidfile: Option<PathBuf>,
     #[command(flatten)]
     pull: PullFlags,
     // One list, so that from the image on nothing is an option of ours, whatever it looks like.
@@ -163,13 +163,13 @@ pub struct RunArgs {
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error("{} cannot be read", .0.display())]
-    File(std::path::PathBuf, #[source] std::io::Error),
+    File(PathBuf, #[source] std::io::Error),
     #[error("{0:?} is no such option")]
     SecurityOption(String),
     #[error("{0:?} is no NAME:IP")]
     Host(String),
     #[error("{} is there already", .0.display())]
-    CidFile(std::path::PathBuf),
+    CidFile(PathBuf),
     #[error("-i and -t want a terminal, and standard input is none")]
     NoTerminal,
     #[error("{0} cannot be reached any more: its monitor was killed, and the container with it")]
@@ -274,17 +274,26 @@ impl CreateArgs {
         Ok(request)
     }
 
-    fn create(mut self, context: &Context, image: &Image) -> Result<Container, Failure> {
+    /// What is asked for, and the file that will hold the id.
+    fn decide(mut self) -> Result<(Request, Option<PathBuf>), Failure> {
         let cidfile = self.cidfile.take();
         if let Some(file) = cidfile.as_ref().filter(|f| f.exists()) {
             return Err(RunError::CidFile(file.clone()).into());
         }
-        let container = create::create(&context.store, image, self.request()?)?;
-        if let Some(file) = cidfile {
-            std::fs::write(&file, &container.record.id).map_err(|e| RunError::File(file, e))?;
-        }
-        Ok(container)
+        Ok((self.request()?, cidfile))
     }
+}
+
+fn make(
+    context: &Context,
+    image: &Image,
+    (request, cidfile): (Request, Option<PathBuf>),
+) -> Result<Container, Failure> {
+    let container = create::create(&context.store, image, request)?;
+    if let Some(file) = cidfile {
+        std::fs::write(&file, &container.record.id).map_err(|e| RunError::File(file, e))?;
+    }
+    Ok(container)
 }
 
 /// `NAME` is passed on if it is set here, and left alone if not.
@@ -308,7 +317,7 @@ fn network(name: Option<&str>) -> Result<Network, request::RequestError> {
 
 pub fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Failure> {
     let image = registry::image(context, &arguments.image_and_command[0], &arguments.pull)?;
-    let container = arguments.create(context, &image)?;
+    let container = make(context, &image, arguments.decide()?)?;
     println!("{}", container.record.id);
     Ok(0)
 }
@@ -325,10 +334,11 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     }
     let image = registry::image(context, &arguments.create.image_and_command[0], &arguments.create.pull)?;
     // Its monitor sets out while the container is being made.
-    let name = arguments.create.name.get_or_insert_with(|| record::random_name(&context.store));
-    let ids = shift::ids(&context.store, arguments.create.userns.is_some())?;
-    let prepared = launch::prepare(&context.store, name, ids)?;
-    let container = arguments.create.create(context, &image)?;
+    arguments.create.name.get_or_insert_with(|| record::random_name(&context.store));
+    let decided = arguments.create.decide()?;
+    let name = decided.0.name.clone().unwrap_or_default();
+    let prepared = launch::prepare_requested(&context.store, &name, &decided.0)?;
+    let container = make(context, &image, decided)?;
     let mut told = arguments.explain.map(|how| {
         Told::new(how, arguments.speech.language(), context.store.root.clone(), container.directory.clone())
     });

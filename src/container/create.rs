@@ -28,6 +28,8 @@ pub enum CreateError {
     Capability(#[from] UnknownCapability),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the image's volume {0:?} is not an absolute path")]
+    Volume(String),
     #[error("the container's specification cannot be made")]
     Spec(#[from] serde_json::Error),
     #[error(transparent)]
@@ -43,7 +45,7 @@ impl Diagnose for CreateError {
             Self::Capability(e) => e.hint(),
             Self::Store(e) => e.hint(),
             Self::Sys(e) => e.hint(),
-            Self::Spec(_) => None,
+            Self::Spec(_) | Self::Volume(_) => None,
         }
     }
 }
@@ -85,6 +87,9 @@ pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Deci
     let config = image.config();
     let layers: Vec<String> = image.layer_dirs().iter().map(|d| d.to_string_lossy().into_owned()).collect();
     let volumes = volumes(store, &request, config);
+    if let Some(wrong) = volumes.iter().find(|volume| !volume.target.starts_with('/')) {
+        return Err(CreateError::Volume(wrong.target.clone()));
+    }
     request.name = Some(name.clone());
     let of_image = config.config().as_ref().and_then(|c| c.stop_signal().clone());
     request.stop_signal = request.stop_signal.or(of_image.filter(|signal| request::signal(signal).is_ok()));

@@ -4,7 +4,7 @@ use super::layering::{Layering, Overlay};
 use super::plan::{Plan, PlanError, StepFailed, Surroundings};
 use super::protocol::{End, Message};
 use super::record::{Container, Record, RecordError, State};
-use super::request::Network;
+use super::request::{Network, Request};
 use super::streams::Streams;
 use super::{cgroup, monitor, shift};
 use crate::diag::Diagnose;
@@ -12,7 +12,7 @@ use crate::network::egress;
 use crate::network::ports::{self, PortError, PortSpec};
 use crate::store::{Lock, Store};
 use crate::sys::{On, SysError, process, socket};
-use crate::userns::{self, IdMap, IdRange, Inside, Origin, Spawning, UsernsError};
+use crate::userns::{self, IdMap, IdRange, Inside, Origin, Place, Spawning, UsernsError};
 use oci_spec::runtime::Spec;
 use rustix::termios::tcgetwinsize;
 use serde::{Deserialize, Serialize};
@@ -174,25 +174,30 @@ impl Prepared {
 
 /// Starts a monitor for a container that is there already.
 pub fn prepare_for(store: &Store, record: &Record) -> Result<Prepared, LaunchError> {
-    prepare(store, &record.name, shift::ids(store, record.request.host_ids)?)
+    prepare_requested(store, &record.name, &record.request)
 }
 
-/// Starts a monitor for a container with these ids; `name` is what `ps` shows it with.
-pub fn prepare(store: &Store, name: &str, ids: IdMap) -> Result<Prepared, LaunchError> {
-    prepare_in(store, name, ids, None)
+/// Starts a monitor for a container that is being made.
+pub fn prepare_requested(store: &Store, name: &str, request: &Request) -> Result<Prepared, LaunchError> {
+    prepare(store, name, shift::ids(store, request.host_ids)?, place(request))
+}
+
+fn place(request: &Request) -> Place {
+    if request.is_apart() { Place::Own } else { Place::Shared }
 }
 
 /// Starts a monitor in the user namespace of a container's process.
 pub fn prepare_beside(store: &Store, name: &str, pid: i32) -> Result<Prepared, LaunchError> {
     let ids = shift::of_process(pid).unwrap_or_else(IdMap::of_caller);
-    prepare_in(store, name, ids, Some(pid))
+    prepare(store, name, ids, Place::Beside(pid))
 }
 
-fn prepare_in(store: &Store, name: &str, ids: IdMap, beside: Option<i32>) -> Result<Prepared, LaunchError> {
+/// Starts a monitor with these ids; `name` is what `ps` shows it with.
+pub fn prepare(store: &Store, name: &str, ids: IdMap, place: Place) -> Result<Prepared, LaunchError> {
     let (ours, theirs) = End::pair()?;
     let arguments = [monitor::NAME, name].iter().filter_map(|a| CString::new(*a).ok()).collect();
     let inside =
-        Inside { arguments, socket: Some(theirs.socket()), enters_containers: true, is_monitor: true, ids, beside };
+        Inside { arguments, socket: Some(theirs.socket()), enters_containers: true, is_monitor: true, ids, place };
     Ok(Prepared { spawning: userns::begin(store, &inside)?, end: ours, ids: inside.ids })
 }
 
@@ -208,7 +213,8 @@ pub fn start(
     let started = match attempt(store, container, &lock, prepared, layering, listener) {
         Err(LaunchError::Step { source, what }) if source.no_overlay => match Layering::instead(store)? {
             Some(layering) => {
-                let prepared = prepare(store, &container.record.name, IdMap::of_caller())?;
+                let record = &container.record;
+                let prepared = prepare(store, &record.name, IdMap::of_caller(), place(&record.request))?;
                 attempt(store, container, &lock, prepared, layering, listener)
             }
             None => Err(LaunchError::Step { source, what }),

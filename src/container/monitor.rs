@@ -93,7 +93,8 @@ fn serve(client: End) -> Result<i32, SysError> {
             cgroup: job.cgroup.clone(),
             ..State::default()
         };
-        match container.as_ref().map_or(Ok(()), |c| c.write_state(&state)) {
+        let written = container.as_ref().map_or(Ok(()), |c| c.write_state(&state));
+        match written.and_then(|()| supervised.control.as_ref().map_or(Ok(()), Control::announce)) {
             Ok(()) => Ok(supervised),
             Err(error) => {
                 supervised.kill();
@@ -259,7 +260,7 @@ fn begin(
     // No mount of the host is held for longer than the container needs it.
     drop((theirs, walk));
     let control = match container {
-        Some(container) => Some(Control::listen(container.control()).map_err(here)?),
+        Some(container) => Some(Control::prepare(container.control()).map_err(here)?),
         None => None,
     };
     let mut supervised = Supervised {

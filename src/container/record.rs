@@ -21,6 +21,7 @@ use crate::image::digest::Digest;
 use crate::image::id;
 use crate::store::{self, Belonging, Lock, Store, StoreError};
 use crate::sys::{On, SysError, process, socket};
+use crate::userns::{self, Place};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use oci_spec::runtime::Spec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -317,8 +318,10 @@ impl Container {
 
     fn read_state(&self) -> Result<State, String> {
         match fs::read(self.directory.join("state.json")) {
-            // It was never started, or is being started right now.
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(State::default()),
+            // It was never started, or is being started right now: a monitor listens once it has written the state.
+            Err(e) if e.kind() == ErrorKind::NotFound && socket::connect(&self.control()).is_err() => {
+                Ok(State::default())
+            }
             Err(e) => Err(e.to_string()),
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
         }
@@ -377,11 +380,19 @@ impl Container {
     fn ask_to_listen(&self, state: &State) {
         let (monitor, started) = state.monitor;
         if fs::create_dir_all(&self.runtime).is_ok()
-            && crate::userns::register_again(&self.store(), monitor, started).is_ok()
+            && (self.record.request.is_apart() || userns::register_again(&self.store(), monitor, started).is_ok())
             && let Ok(monitor) = process::pidfd_open(monitor)
             && state.monitor_lives()
         {
             let _ = process::kill_pidfd(monitor.as_fd(), LISTEN_AGAIN);
+        }
+    }
+
+    /// The user namespace that its processes can be looked into from.
+    pub fn place(&self) -> Place {
+        match self.state() {
+            State { phase: Phase::Running, pid, .. } if self.record.request.is_apart() => Place::Beside(pid),
+            _ => Place::Shared,
         }
     }
 

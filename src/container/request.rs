@@ -45,6 +45,16 @@ pub struct Request {
     pub host_ids: bool,
 }
 
+impl Request {
+    /// It could change what a user namespace has as a whole, as its binary formats (binfmt_misc), its limits and its users'
+    /// keyrings, and so shares none with other containers.
+    pub fn is_apart(&self) -> bool {
+        let capabilities = super::capability::choose(&self.cap_add, &self.cap_drop, self.privileged);
+        let is_strong = capabilities.is_ok_and(|names| names.iter().any(|name| name == "CAP_SYS_ADMIN"));
+        is_strong || self.privileged || self.seccomp_unconfined
+    }
+}
+
 /// `--log-driver`, `--log-opt`: what is kept of what it prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogOptions {

@@ -91,6 +91,11 @@ impl Root {
     /// Puts a mount that is nowhere yet at `path`.
     pub fn attach(&self, tree: &OwnedFd, path: &str, is_directory: bool) -> Result<(), SysError> {
         let target = self.mount_point(path, is_directory)?;
+        // What hides the container's own /proc would take its masks away, by whatever links it got there.
+        let is_on_proc = rustix::fs::fstatfs(&target).on("fstatfs", path)?.f_type == rustix::fs::PROC_SUPER_MAGIC;
+        if is_on_proc && !HARMLESS_IN_PROC.contains(&path) {
+            return Err(SysError { call: "move_mount", subject: path.into(), errno: libc::EPERM });
+        }
         let found_directory = rustix::fs::fstat(&target).on("fstat", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
         if found_directory != is_directory {
             // The kernel says EINVAL, which says nothing.
@@ -201,6 +206,10 @@ impl Root {
 }
 
 /// What is not there, or cannot be reached by anybody in the container, needs neither a mask nor protection.
+/// What shows a container its limits in the place of the host's resources, as LXCFS does.
+const HARMLESS_IN_PROC: [&str; 7] =
+    ["/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime"];
+
 fn is_absent(error: &SysError) -> bool {
     matches!(error.errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES)
 }

@@ -396,6 +396,7 @@ impl Step {
                 said("the kernel refuses an overlay in a user namespace here; see: minirun doctor")
             }
             (Self::Mount(mount), _) => mount.hint(errno),
+            (Self::Mask { .. }, libc::ENOENT) => said("a mount hides the container's own /dev; choose another target"),
             (Self::Directory { .. }, libc::ENOTDIR) => said("the working directory is a file; choose another: -w DIR"),
             (Self::Directory { .. }, libc::EXDEV) => said("it lies outside of the container; choose another: -w DIR"),
             (Self::Directory { .. }, libc::EACCES) => said("the user has no right to enter it; choose another: -w DIR"),
@@ -519,6 +520,9 @@ impl Mount {
 
     fn hint(&self, errno: i32) -> Option<String> {
         match (self.kind.as_str(), errno) {
+            ("bind" | "tmpfs", libc::EPERM) => {
+                Some("nothing may hide the container's own /proc; choose another target".into())
+            }
             ("bind", libc::ENOENT) => Some(format!("{} is not there", self.source)),
             ("bind", libc::EACCES) => Some(format!("you may not reach {}", self.source)),
             (_, libc::ENOTDIR | libc::EISDIR) => {

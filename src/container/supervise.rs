@@ -8,9 +8,10 @@ use super::protocol::{End, Message, Modes, Stream};
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
 use crate::sys::process::{self, Exit};
-use crate::sys::{SysError, socket};
+use crate::sys::{On, SysError, socket};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
+use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -46,15 +47,23 @@ pub struct Control {
     listener: OwnedFd,
 }
 
+const UNANNOUNCED: &str = "early";
+
 impl Control {
-    pub fn listen(path: PathBuf) -> Result<Self, SysError> {
-        let listener = socket::listen(&path)?;
+    /// Has everything that listening needs, but nobody finds it yet.
+    pub fn prepare(path: PathBuf) -> Result<Self, SysError> {
+        let listener = socket::listen(&path.with_file_name(UNANNOUNCED))?;
         Ok(Self { path, listener })
+    }
+
+    /// Is found from here on. Where it is, the state was written, so a state that is missing was lost.
+    pub fn announce(&self) -> Result<(), SysError> {
+        fs::rename(self.path.with_file_name(UNANNOUNCED), &self.path).on("rename", &self.path)
     }
 
     /// Somebody has removed the socket, and somebody else wants to come.
     fn listen_again(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.path);
         if let Ok(listener) = socket::listen(&self.path) {
             self.listener = listener;
         }

@@ -276,8 +276,13 @@ pub fn redirect(from: &str, response: &Response<Body>) -> Option<String> {
 
 /// A `Location`, which may be relative, as a whole address.
 pub fn resolve(base: &str, location: &str) -> Option<String> {
-    if is_url(location) {
-        return Some(location.to_owned());
+    // A scheme is meant in any case (RFC 3986, 3.1), and no other is followed.
+    let (scheme, rest) = location.split_once(':').unwrap_or_default();
+    if scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    {
+        let url = format!("{}:{rest}", scheme.to_ascii_lowercase());
+        return is_url(&url).then_some(url);
     }
     let base: Uri = base.parse().ok()?;
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);
@@ -307,8 +312,13 @@ mod tests {
             ("/d?e=1", "https://a.b:1/d?e=1"),
             ("d", "https://a.b:1/v2/x/blobs/uploads/d"),
             ("?e", "https://a.b:1/v2/x/blobs/uploads/?e"),
+            ("HTTPS://c/D", "https://c/D"),
+            ("/d:e", "https://a.b:1/d:e"),
         ] {
             assert_eq!(resolve(base, location).as_deref(), Some(whole));
+        }
+        for location in ["file:///etc/passwd", "ftp://c/d", "javascript:x"] {
+            assert_eq!(resolve(base, location), None, "{location}");
         }
     }
 }

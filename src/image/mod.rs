@@ -41,6 +41,7 @@ pub mod tape;
 mod tree;
 pub mod unpack;
 pub mod usage;
+pub mod verify;
 
 use crate::diag::Diagnose;
 use crate::store::{self, Scratch, Store, StoreError};

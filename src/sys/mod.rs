@@ -36,6 +36,11 @@ impl SysError {
 
 impl crate::diag::Diagnose for SysError {
     fn hint(&self) -> Option<String> {
+        if self.errno == libc::EROFS {
+            return Some(
+                "mount it for writing; if the kernel has stopped that after a fault, dmesg tells of it".into(),
+            );
+        }
         self.is_full().then(|| "the disk is full; see what minirun holds: minirun system df".into())
     }
 }

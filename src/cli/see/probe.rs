@@ -35,7 +35,6 @@ impl Diagnose for NoneRuns {
 
 impl ProbeArgs {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
-        userns::enter(&context.store)?;
         let newest = || {
             let running = Container::running(&context.store).into_iter();
             running.max_by(|a, b| a.record.created.cmp(&b.record.created))
@@ -44,6 +43,7 @@ impl ProbeArgs {
             Some(name) => Container::find(&context.store, name)?,
             None => newest().ok_or(NoneRuns)?,
         };
+        userns::enter_at(&context.store, container.place())?;
         let rows = probe::look(&context.store, &container)?;
         if self.telling.json {
             json::print(&Probed { container: &container.record.name, rows: &rows })?;

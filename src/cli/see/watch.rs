@@ -52,7 +52,8 @@ enum Line<'a> {
 impl WatchArgs {
     /// Until the container ends, or somebody has seen enough.
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
-        userns::enter(&context.store)?;
+        let place = Container::find(&context.store, &self.container)?.place();
+        userns::enter_at(&context.store, place)?;
         // A shell's background job ignores it, and would be left behind.
         process::default_signal(libc::SIGINT);
         let container = Container::find(&context.store, &self.container)?;

@@ -53,7 +53,9 @@ impl Diagnose for WhereError {
 impl WhereArgs {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
         // Files of a container's other users can be seen there only.
-        userns::enter(&context.store)?;
+        let place =
+            Container::find(&context.store, &self.first).map_or(userns::Place::Shared, |container| container.place());
+        userns::enter_at(&context.store, place)?;
         let store = &context.store;
         let (name, subject, path) = match self.second {
             Some(path) => (self.first.clone(), subject::find(store, &self.first)?, path),

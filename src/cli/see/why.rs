@@ -21,7 +21,8 @@ pub struct WhyArgs {
 
 impl WhyArgs {
     pub fn run(self, context: &Context) -> Result<u8, Failure> {
-        userns::enter(&context.store)?;
+        let place = Container::find(&context.store, &self.container)?.place();
+        userns::enter_at(&context.store, place)?;
         let container = Container::find(&context.store, &self.container)?;
         let reasons = why::look(&context.store, &container)?;
         if self.telling.json {
