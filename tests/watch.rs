@@ -18,7 +18,7 @@ impl Watcher {
     /// Returns after its first look: changes made before that are not reported.
     fn start(sandbox: &Sandbox, flags: &[&str], container: &str) -> (Self, String) {
         let words = [&["watch"], flags, &[container]].concat();
-        let mut child = sandbox.command(&words).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = sandbox.command(&words).env("COLUMNS", "80").stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (tell, told) = channel();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
@@ -158,6 +158,7 @@ fn it_is_told_in_lines_that_fit_the_terminal() {
     }
     let find =
         |text: &str| lines.iter().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {lines:#?}"));
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
     assert!(find("CREATE").contains(r"/a\nb\x1b[31m"), "{lines:#?}");
     assert!(find("COPY-UP").contains("in layer 1"), "{lines:#?}");
     let size = find("the writable layer holds");
