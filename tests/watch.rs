@@ -172,3 +172,31 @@ fn it_is_told_in_lines_that_fit_the_terminal() {
         watch.told.recv_timeout(Duration::from_secs(1)).is_ok_and(|line| line.contains("в слое"))
     });
 }
+
+#[test]
+fn what_is_deleted_and_made_anew_at_once_is_told_as_both() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.ok(&["run", "-d", "--network", "none", "--name", "top", "alpine", "sh", "-c", WAITS]);
+    let (watch, _) = Watcher::start(&sandbox, &["--json"], "top");
+    let script = "rm -r /etc/apk; mkdir /etc/apk; echo x >/etc/apk/new; rm -r /srv; echo x >/srv; rm /etc/motd; \
+        mkdir /etc/motd; rm /etc/issue; echo x >/etc/issue; mkdir /etc/made";
+    sandbox.ok(&["exec", "top", "sh", "-c", script]);
+    let mut told: Vec<String> = Vec::new();
+    while let Some(event) = watch.event() {
+        told.push(format!("{} {}", event["what"].as_str().unwrap(), event["path"].as_str().unwrap()));
+    }
+    for expected in [
+        "delete /etc/apk",
+        "create /etc/apk",
+        "create /etc/apk/new",
+        "delete /srv",
+        "create /srv",
+        "delete /etc/motd",
+        "create /etc/motd",
+        "create /etc/issue",
+        "create /etc/made",
+    ] {
+        assert_eq!(told.iter().filter(|said| *said == expected).count(), 1, "{expected}: {told:#?}");
+    }
+    assert!(!told.iter().any(|said| said.ends_with(" /etc")), "{told:#?}");
+}

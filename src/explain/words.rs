@@ -53,6 +53,9 @@ pub struct Noun {
 
 pub const ENTRIES: Noun =
     Noun { english: &["entry", "entries"], russian: &["запись", "записи", "записей"] };
+pub const CHANGES: Noun = Noun {
+    english: &["change", "changes"], russian: &["изменение", "изменения", "изменений"]
+};
 pub const IMAGES: Noun =
     Noun { english: &["other image", "other images"], russian: &["образ", "образа", "образов"] };
 pub const READ_ONLY_LAYERS: Noun = Noun {
