@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{CODE, Sandbox, verdict_codes as codes, wait_until, why};
+use common::{CODE, Sandbox, free_port, verdict_codes as codes, wait_until, why};
 
 #[test]
 fn a_command_that_was_meant_otherwise() {
@@ -156,6 +156,20 @@ fn servers_that_go_to_the_background() {
         let text = sandbox.ok(&["why", name]);
         assert!(text.contains(advice), "{name}: {text}");
     }
+}
+
+#[test]
+fn a_second_port_of_a_server_that_has_one() {
+    let sandbox = Sandbox::with_alpine();
+    let (first, second) = (format!("{}:80", free_port()), format!("{}:443", free_port()));
+    let script = "trap 'exit 0' TERM; nc -lk -p 80 -e cat & wait";
+    sandbox.ok(&["run", "-d", "--name", "web", "-p", &first, "-p", &second, "alpine", "sh", "-c", script]);
+    wait_until("it serves", || {
+        sandbox.run(&["exec", "web", "grep", "-q", ":0050 ", "/proc/net/tcp", "/proc/net/tcp6"]).code == 0
+    });
+    assert_eq!(codes(&sandbox, "web"), ["nothing-listens"]);
+    let text = sandbox.ok(&["why", "web"]);
+    assert!(text.contains("nothing in the container listens on 443/tcp") && !text.contains(":80\n"), "{text}");
 }
 
 #[test]

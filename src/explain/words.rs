@@ -320,6 +320,7 @@ words! {
     why_stopped: "`{subject}` (process {found} inside) is stopped by a signal, and does nothing until it is continued", "`{subject}` (процесс {found} внутри) остановлена сигналом и ничего не делает, пока её не продолжат";
     mend_stopped: "let it go on: {advice}", "пусть продолжает: {advice}";
     why_nothing_listens: "port {subject} does not answer: nothing in the container listens on any {found} port", "порт {subject} не отвечает: в контейнере никто не слушает ни одного порта {found}";
+    why_nothing_listens_there: "port {subject} does not answer: nothing in the container listens on {advice}", "порт {subject} не отвечает: в контейнере никто не слушает {advice}";
     mend_nothing_listens: "see whether the server has started: minirun logs {name}", "посмотрите, запустился ли сервер: minirun logs {name}";
     why_listens_on_localhost: "port {subject} does not answer: the server listens on the container's own loopback only: {found}", "порт {subject} не отвечает: сервер слушает только собственный loopback контейнера: {found}";
     mend_listens_on_localhost: "tell the server to listen on 0.0.0.0", "велите серверу слушать 0.0.0.0";

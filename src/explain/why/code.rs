@@ -97,6 +97,7 @@ impl Verdict {
             (Code::PermissionDenied, Some(advice)) if advice.starts_with("--security-opt") => {
                 (why, words.mend_set_user_id)
             }
+            (Code::NothingListens, Some(_)) => (words.why_nothing_listens_there, mend),
             (Code::WentToBackground, None) => (why, words.mend_sent_to_background),
             (Code::Crashed, Some(_)) => (why, words.mend_crashed_by_bus),
             (Code::ReadOnlyFileSystem, None) => (why, words.mend_read_only_somewhere),
