@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Need, Sandbox, User, require, user};
+use common::{Need, Sandbox, User, finish, require, user};
 use serde_json::Value;
 
 fn findings(sandbox: &Sandbox) -> Vec<Value> {
@@ -23,6 +23,18 @@ fn where_containers_run_it_says_so() {
     let findings = findings(&sandbox);
     for subject in ["kernel", "user namespace", "namespaces", "/proc", "overlay"] {
         assert_eq!(finding(&findings, subject)["verdict"], "ok", "{subject}");
+    }
+}
+
+#[test]
+fn what_it_finds_fits_the_terminal() {
+    let sandbox = Sandbox::new();
+    let findings = findings(&sandbox);
+    // What is to be typed stays in one line.
+    let mends: Vec<&str> = findings.iter().flat_map(|f| f["mend"].as_str().into_iter().flat_map(str::lines)).collect();
+    let text = finish(sandbox.command(&["doctor"]).env("COLUMNS", "60")).ok();
+    for line in text.lines().filter(|line| !mends.contains(&line.trim())) {
+        assert!(line.chars().count() <= 60, "{line}\n{text}");
     }
 }
 

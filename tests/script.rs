@@ -7,7 +7,8 @@ use common::{Need, Sandbox, finish, require, wait_until};
 /// What a process can say of the container that it is in.
 const LOOK: &str = "id; hostname; pwd; echo \"$WORD\"; cat /proc/self/comm; grep Cap /proc/self/status; ls -a / /dev; \
     awk '{print $5, $6}' /proc/self/mountinfo | sort; echo $$; ulimit -n; cat /etc/motd /etc/hosts /changed 2>&1; \
-    cat /proc/self/uid_map /proc/self/gid_map; grep -h SigIgn /proc/self/status; env | sort; echo /proc/[0-9]*; \
+    cat /proc/self/uid_map /proc/self/gid_map; grep -h SigIgn /proc/self/status; env | sort; \
+    ip addr show lo | grep -Eo 'inet6? [^ ]*' | sort; echo /proc/[0-9]*; \
     touch /try 2>&1; touch /etc/hosts 2>&1; wc -c </proc/interrupts; echo x 2>&1 >/proc/sys/kernel/hostname; true";
 
 #[test]

@@ -480,3 +480,27 @@ fn where_tells_what_hides_a_file_and_needs_no_container() {
     assert_eq!(places(&sandbox, "/proc/1/status"), ["*mount only-while-it-runs"]);
     assert_eq!(places(&sandbox, "/etc/apk/world"), ["mount not-in-mount", "layer1 file"]);
 }
+
+#[test]
+fn options_given_twice_and_names_that_are_empty() {
+    let sandbox = layered();
+    let russian = sandbox.ok(&["why", "--lang", "en", "--lang", "ru", "top"]);
+    assert!(russian.contains("работает") || russian.contains("будет"), "{russian}");
+    assert_eq!(sandbox.ok(&["explain", "--json", "--json", "top"]), sandbox.ok(&["explain", "top", "--json"]));
+    let listed = sandbox.ok(&["explain", "--files", "1", "--files", "writable", "top"]);
+    assert!(listed.starts_with("top, writable layer: "), "{listed}");
+    let flags = ["--network", "host", "--network", "none", "-w", "/etc", "-w", "/tmp", "-e", "ONE=1", "-e", "TWO=2"];
+    let words = [&["run", "--rm", "--rm", "-i", "-i"], &flags[..], &["alpine", "sh", "-c", "pwd; echo $ONE$TWO"]];
+    assert_eq!(sandbox.ok(&words.concat()), "/tmp\n12\n");
+    for words in
+        [&["why", ""][..], &["watch", ""], &["probe", ""], &["script", ""], &["explain", ""], &["where", "", "/x"]]
+    {
+        let said = sandbox.fails(1, words);
+        assert!(said.contains("no such container") && said.contains(": \"\"") && !said.contains("did you"), "{said}");
+    }
+    for words in [&["why"][..], &["compare", "top"], &["explain"]] {
+        let said = sandbox.fails(125, words);
+        assert!(said.contains("Usage: minirun") && !said.contains("--root"), "{said}");
+    }
+    assert!(sandbox.fails(1, &["explain", "alpine", "--files", "2"]).contains("there is 1\n"));
+}

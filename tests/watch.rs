@@ -18,7 +18,7 @@ impl Watcher {
     /// Returns after its first look: changes made before that are not reported.
     fn start(sandbox: &Sandbox, flags: &[&str], container: &str) -> (Self, String) {
         let words = [&["watch"], flags, &[container]].concat();
-        let mut child = sandbox.command(&words).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = sandbox.command(&words).env("COLUMNS", "80").stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (tell, told) = channel();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
@@ -158,6 +158,7 @@ fn it_is_told_in_lines_that_fit_the_terminal() {
     }
     let find =
         |text: &str| lines.iter().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {lines:#?}"));
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
     assert!(find("CREATE").contains(r"/a\nb\x1b[31m"), "{lines:#?}");
     assert!(find("COPY-UP").contains("in layer 1"), "{lines:#?}");
     let size = find("the writable layer holds");
@@ -170,4 +171,32 @@ fn it_is_told_in_lines_that_fit_the_terminal() {
     wait_until("in Russian", || {
         watch.told.recv_timeout(Duration::from_secs(1)).is_ok_and(|line| line.contains("в слое"))
     });
+}
+
+#[test]
+fn what_is_deleted_and_made_anew_at_once_is_told_as_both() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.ok(&["run", "-d", "--network", "none", "--name", "top", "alpine", "sh", "-c", WAITS]);
+    let (watch, _) = Watcher::start(&sandbox, &["--json"], "top");
+    let script = "rm -r /etc/apk; mkdir /etc/apk; echo x >/etc/apk/new; rm -r /srv; echo x >/srv; rm /etc/motd; \
+        mkdir /etc/motd; rm /etc/issue; echo x >/etc/issue; mkdir /etc/made";
+    sandbox.ok(&["exec", "top", "sh", "-c", script]);
+    let mut told: Vec<String> = Vec::new();
+    while let Some(event) = watch.event() {
+        told.push(format!("{} {}", event["what"].as_str().unwrap(), event["path"].as_str().unwrap()));
+    }
+    for expected in [
+        "delete /etc/apk",
+        "create /etc/apk",
+        "create /etc/apk/new",
+        "delete /srv",
+        "create /srv",
+        "delete /etc/motd",
+        "create /etc/motd",
+        "create /etc/issue",
+        "create /etc/made",
+    ] {
+        assert_eq!(told.iter().filter(|said| *said == expected).count(), 1, "{expected}: {told:#?}");
+    }
+    assert!(!told.iter().any(|said| said.ends_with(" /etc")), "{told:#?}");
 }

@@ -2,22 +2,12 @@
 
 mod common;
 
-use common::{Sandbox, User, fixture, free_port, user, wait_until};
+use common::{Sandbox, User, fixture, free_port, user, verdict_codes as codes, wait_until, why as json};
 use serde_json::Value;
 use std::path::Path;
 
 /// Catches SIGTERM, so that a server beside it is all that is looked at.
 const CALM: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
-
-fn json(sandbox: &Sandbox, container: &str) -> Value {
-    let said = sandbox.ok(&["why", "--json", container]);
-    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
-}
-
-fn codes(sandbox: &Sandbox, container: &str) -> Vec<String> {
-    let verdicts = json(sandbox, container)["verdicts"].as_array().unwrap().clone();
-    verdicts.iter().map(|verdict| verdict["code"].as_str().unwrap().to_owned()).collect()
-}
 
 /// `broken`: alpine with programs that cannot run.
 fn broken() -> Sandbox {
@@ -239,29 +229,12 @@ fn where_each_word_comes_from() {
     assert!(text.contains("three   from the command line") && text.contains("told ended with 0"), "{text}");
 }
 
-/// A program of a few bytes that executes what no processor of its kind has.
-fn crasher(sandbox: &Sandbox) -> String {
-    let (machine, code): (u8, &[u8]) = if cfg!(target_arch = "x86_64") { (62, &[0x0f, 0x0b]) } else { (183, &[0; 4]) };
-    let base: u64 = 0x40_0000;
-    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0".to_vec();
-    elf.extend([machine, 0, 1, 0, 0, 0]);
-    [base + 120, 64, 0].iter().for_each(|number| elf.extend(number.to_le_bytes()));
-    elf.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
-    elf.extend([1, 0, 0, 0, 5, 0, 0, 0]);
-    [0, base, base, 124, 124, 0x1000].iter().for_each(|number| elf.extend(number.to_le_bytes()));
-    elf.extend(code);
-    elf.resize(124, 0);
-    let path = sandbox.file("crash");
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(&path, elf).unwrap();
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    format!("{}:/crash:ro", path.display())
-}
-
 #[test]
 fn a_signal_of_the_first_process_is_told_from_an_exit_that_looks_like_it() {
     let sandbox = Sandbox::with_alpine();
-    let crash = crasher(&sandbox);
+    // What no processor of its kind has.
+    let code: &[u8] = if cfg!(target_arch = "x86_64") { &[0x0f, 0x0b] } else { &[0; 4] };
+    let crash = sandbox.tiny_program("/crash", code);
     for (name, flags, words, code, signal) in [
         ("crash", &[][..], &["/crash"][..], "crashed", Value::from("SIGILL")),
         ("under-init", &["--init"], &["/crash"], "crashed", Value::from("SIGILL")),
@@ -369,7 +342,7 @@ fn the_last_line_decides_and_a_guess_says_perhaps() {
     }
     assert!(sandbox.ok(&["why", "unset"]).contains("-e NO_SUCH_NAME=…"));
     assert!(sandbox.ok(&["why", "name"]).contains("--network none"));
-    assert!(sandbox.ok(&["why", "panic"]).contains("it said last: panic: no cheese"));
+    assert!(sandbox.ok(&["why", "panic"]).contains("it said: panic: no cheese"));
     if user() != User::Single {
         let script = "touch /made/file";
         sandbox.run(&["run", "--network", "none", "--name", "owner", "-u", "1000", "broken", "sh", "-c", script]);

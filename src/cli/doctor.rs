@@ -1,7 +1,7 @@
 //! What this host gives and lacks: doctor.
 
 use super::see::Speech;
-use super::{Context, json};
+use super::{Context, human, json};
 use crate::diag::Failure;
 use crate::explain::host::{self, Finding, Verdict};
 use crate::explain::words::{Language, Words};
@@ -50,7 +50,7 @@ fn print(findings: &[Finding], words: &Words) {
             Verdict::Note => verdicts[1],
             Verdict::Lacks => verdicts[2],
         };
-        println!("{verdict:first$}  {subject:width$}  {}", finding.found);
+        println!("{verdict:first$}  {subject:width$}  {}", human::sentence(&finding.found, first + width + 4));
         for line in finding.mend.iter().flat_map(|mend| mend.lines()) {
             println!("{:first$}  {:width$}    {line}", "", "");
         }

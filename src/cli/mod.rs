@@ -36,10 +36,11 @@ use std::process::ExitCode;
 
 /// Run containers, build them, and see how they work: rootless, with no daemon.
 #[derive(Parser)]
-#[command(name = "minirun", version, disable_help_subcommand = true)]
+// An option given twice counts as it was given last.
+#[command(name = "minirun", version, disable_help_subcommand = true, args_override_self = true)]
 struct Arguments {
     /// Where images and containers are kept [default: ~/.local/share/minirun]
-    #[arg(long, global = true, env = "MINIRUN_ROOT", hide_env = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,

@@ -429,6 +429,9 @@ impl Container {
 }
 
 fn not_found(store: &Store, text: &str) -> RecordError {
+    if text.is_empty() {
+        return RecordError::NotFound { name: "\"\"".into(), meant: None };
+    }
     let names = fs::read_dir(store.path("container-names")).into_iter().flatten().flatten();
     let names: Vec<String> = names
         .filter_map(|e| e.file_name().into_string().ok())

@@ -61,6 +61,9 @@ pub enum Origin {
 }
 
 /// The words that will run, and where each comes from. `--entrypoint` sets the image's CMD aside.
+/// Bytes of /dev/shm, as with Docker.
+pub const SHM_SIZE: u64 = 64 << 20;
+
 pub fn argv(request: &Request, image: &ImageConfiguration) -> Vec<(String, Origin)> {
     let config = image.config().as_ref();
     let of_image = |list: Option<&Option<Vec<String>>>| list.cloned().flatten().unwrap_or_default();
@@ -107,7 +110,7 @@ fn mount(kind: &str, source: &str, target: &str, options: &[&str]) -> Value {
 }
 
 fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
-    let shm = format!("size={}", request.shm_size.unwrap_or(64 << 20));
+    let shm = format!("size={}", request.shm_size.unwrap_or(SHM_SIZE));
     let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
     if !facts.ids.is_single() {
         // Group tty, as everywhere; with a single id there is no such group.

@@ -381,6 +381,9 @@ impl Step {
         let said = |text: &str| Some(text.to_owned());
         match (self, errno) {
             (Self::Exec { .. }, libc::ENOTDIR) => said("a part of that path is a file, not a directory"),
+            (Self::Exec { argv, .. }, libc::ENOENT) if argv[0].is_empty() => {
+                said("the command is an empty word, perhaps of a variable that is not set")
+            }
             (Self::Exec { argv, .. }, libc::ENOENT) if argv[0].contains('/') => {
                 said("there is no such file in the image, or the interpreter that its first line names is missing")
             }
@@ -638,6 +641,9 @@ fn exec(argv: &[String], env: &[String]) -> SysError {
     let strings = |list: &[String]| list.iter().filter_map(|s| CString::new(s.as_str()).ok()).collect::<Vec<_>>();
     let (argv_c, env_c) = (strings(argv), strings(env));
     let name = &argv[0];
+    if name.is_empty() {
+        return SysError { call: "execve", subject: name.clone(), errno: libc::ENOENT };
+    }
     if name.contains('/') {
         return process::execve(&argv_c[0], &argv_c, &env_c);
     }

@@ -344,6 +344,11 @@ fn note(step: &Step, language: Language) -> Option<String> {
 pub fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
     match step {
         Step::LoopbackUp => vec!["ip link set lo up".into()],
+        // A host may lack IPv6.
+        Step::Address { network } if network.on_loopback => vec![
+            format!("ip address add {}/32 dev lo", network.v4),
+            format!("ip -6 address add {}/128 dev lo 2>/dev/null || :", network.v6),
+        ],
         Step::Sysctl { key, value } => {
             vec![format!("echo {} > /proc/sys/{}", quoted(value), key.replace('.', "/"))]
         }

@@ -59,6 +59,8 @@ pub fn find(store: &Store, name: &str) -> Result<Subject, Failure> {
         Err(error) => return Err(error.into()),
     };
     match image::find(store, name) {
+        // An empty name is none, whatever it would have named.
+        Err(_) if name.is_empty() => Err(NotFound { name: "\"\"".into(), meant }.into()),
         Ok(image) => Ok(Subject::Image(Box::new(image))),
         Err(ImageError::NotFound { .. }) => {
             Err(NotFound { name: name.to_owned(), meant: meant.or_else(|| image::meant(store, name)) }.into())

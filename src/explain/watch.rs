@@ -9,7 +9,8 @@ use super::subject::{self, Layer, beneath};
 use crate::container::processes;
 use crate::container::record::{Container, Phase};
 use crate::diag::Failure;
-use crate::image::{self, diff};
+use crate::image;
+use crate::image::diff::{self, Mark};
 use crate::store::Store;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -346,18 +347,28 @@ impl<'a> Watch<'a> {
             }
             Some(before) if before.is_unchanged(now) || now.is_directory && before.is_directory => {}
             Some(before) if before.is_same_file(now) => tell(What::Write),
-            _ => self.appeared(path, now, events),
+            _ => {
+                let was_deleted = before.is_some_and(|before| before.is_whiteout);
+                self.appeared(path, now, was_deleted, events);
+            }
         }
     }
 
     /// A name that is new in the writable layer. A directory that overlayfs copies up for what is in it says nothing of its
-    /// own.
-    fn appeared(&self, path: &Path, now: &Seen, events: &mut Vec<Event>) {
+    /// own. `was_deleted`: the name that a layer has was told to be deleted already.
+    fn appeared(&self, path: &Path, now: &Seen, was_deleted: bool, events: &mut Vec<Event>) {
         let below = self.layers.iter().rev().find_map(|layer| {
             let found = beneath(&layer.directory, path).symlink_metadata().ok()?;
             Some((layer.number, Seen::of(&found)))
         });
-        match below {
+        match below.filter(|(_, below)| !below.is_whiteout) {
+            Some((_, below)) if (now.is_directory || below.is_directory) && self.hides(path, now, &below) => {
+                // It was deleted and made anew between two looks.
+                if !was_deleted {
+                    events.push(self.event(What::Delete, 0, path, None));
+                }
+                events.push(self.event(What::Create, 0, path, Some(now)));
+            }
             Some(_) if now.is_directory => {}
             Some((number, below)) if diff::was_copied_up(&beneath(&self.places[0].source, path)) => {
                 let copied = self.event(What::CopyUp, 0, path, Some(&below));
@@ -369,6 +380,13 @@ impl<'a> Watch<'a> {
             }
             _ => events.push(self.event(What::Create, 0, path, Some(now))),
         }
+    }
+
+    /// Whether what is in the writable layer hides a directory of a layer, or stands where a layer has no directory.
+    fn hides(&self, path: &Path, now: &Seen, below: &Seen) -> bool {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
+        let mark = diff::mark(&beneath(&self.places[0].source, parent), name);
+        now.is_directory != below.is_directory || matches!(mark, Ok(Mark::Directory { opaque: true }))
     }
 
     fn event(&self, what: What, place: usize, path: &Path, found: Option<&Seen>) -> Event {

@@ -3,6 +3,8 @@
 //! Every verdict has a code that does not change, and is drawn from the container's files, from what its monitor recorded,
 //! and from the kernel as it is now. A container that does what it should gets none.
 
+mod absent;
+mod background;
 mod code;
 mod end;
 mod last_words;
@@ -133,7 +135,7 @@ pub fn look(store: &Store, container: &Container) -> Result<Reasons, Failure> {
         asked: outcome.asked.into_iter().map(Asked::from).collect(),
         grace_ran_out: outcome.grace_ran_out,
         out_of_memory: state.oom_killed,
-        last_line: if failed_to_start { None } else { lines.last().cloned() },
+        last_line: if failed_to_start { None } else { lines.last().map(|line| line.text.clone()) },
         health_check_not_run: health_check(&image),
         argv: argv.into_iter().map(|(word, origin)| Word { word, origin }).collect(),
         verdicts,

@@ -53,6 +53,9 @@ pub struct Noun {
 
 pub const ENTRIES: Noun =
     Noun { english: &["entry", "entries"], russian: &["запись", "записи", "записей"] };
+pub const CHANGES: Noun = Noun {
+    english: &["change", "changes"], russian: &["изменение", "изменения", "изменений"]
+};
 pub const IMAGES: Noun =
     Noun { english: &["other image", "other images"], russian: &["образ", "образа", "образов"] };
 pub const READ_ONLY_LAYERS: Noun = Noun {
@@ -204,6 +207,14 @@ words! {
 
     why_command_not_found: "`{subject}` is nowhere in the container's files; looked for in: {found}", "`{subject}` нет среди файлов контейнера; искали в: {found}";
     mend_command_not_found: "install it in the image, or name another program", "установите её в образ или назовите другую программу";
+    why_hidden_by_mount: "`{subject}` is in the container's layers, but what is mounted on {found} hides it", "`{subject}` есть в слоях контейнера, но её скрывает то, что смонтировано в {found}";
+    mend_hidden_by_mount: "mount on another directory than {found}, or on single files in it", "монтируйте в другой каталог, не {found}, или на отдельные файлы в нём";
+    why_option_after_image: "`{subject}` stands behind the image's name, so it was taken for the command", "`{subject}` стоит после имени образа, поэтому принято за команду";
+    mend_option_after_image: "put options before the image: minirun run {found} …", "ставьте параметры перед образом: minirun run {found} …";
+    why_several_words_in_one: "`{subject}` came as one word, and no program has that name; `{found}` is there", "`{subject}` передано одним словом, а программы с таким именем нет; `{found}` есть";
+    mend_several_words_in_one: "give its words apart: {advice}", "передайте слова по отдельности: {advice}";
+    why_shell_builtin: "`{subject}` is a command of shells, and no program of the container", "`{subject}` — команда оболочки, а не программа контейнера";
+    mend_shell_builtin: "let a shell do it: sh -c '{found}'", "поручите это оболочке: sh -c '{found}'";
     why_not_executable: "`{subject}` is there, but nobody may execute it: {found}", "`{subject}` есть, но запускать её никому нельзя: {found}";
     mend_not_executable: "RUN chmod +x {subject}, or COPY --chmod=755", "RUN chmod +x {subject} или COPY --chmod=755";
     why_is_directory: "`{subject}` is a directory, not a program", "`{subject}` — каталог, а не программа";
@@ -245,6 +256,7 @@ words! {
     why_host_restarted: "`{subject}` ended with the host, which was started anew at {found}", "`{subject}` завершилась вместе с хостом, который был запущен заново в {found}";
     mend_host_restarted: "start it again: minirun start {name}", "запустите снова: minirun start {name}";
     why_went_to_background: "`{subject}` ended at once and without an error: perhaps it went to the background, and the container ended with its first process", "`{subject}` сразу завершилась без ошибки: возможно, она ушла в фон, а контейнер закончился вместе с первым процессом";
+    mend_sent_to_background: "keep it in the foreground: leave out {found}", "оставьте её на переднем плане: уберите {found}";
     mend_went_to_background: "keep it in the foreground: {advice}", "оставьте её на переднем плане: {advice}";
     why_nothing_to_read: "`{subject}` is a shell that had nothing to read, so it ended at once; missing: {found}", "`{subject}` — оболочка, которой нечего читать, поэтому она сразу завершилась; не хватает: {found}";
     mend_nothing_to_read: "give it a terminal: minirun run {found} …", "дайте ей терминал: minirun run {found} …";
@@ -255,6 +267,7 @@ words! {
     why_killed_from_elsewhere: "`{subject}` was ended by {found}, which minirun did not send", "`{subject}` завершена сигналом {found}, который послал не minirun";
     mend_killed_from_elsewhere: "somebody on the host sent it, the container itself did, or, with SIGKILL, the kernel for want of memory: sudo dmesg | grep -i 'killed process'", "его послал кто-то на хосте, сам контейнер или, если это SIGKILL, ядро из-за нехватки памяти: sudo dmesg | grep -i 'killed process'";
     why_crashed: "`{subject}` crashed: {found} ended it, which the kernel sends for what the program itself did", "`{subject}` аварийно завершилась: её остановил {found}, который ядро посылает за то, что сделала сама программа";
+    mend_crashed_by_bus: "perhaps there was too little room in /dev/shm, which has {advice} bytes: --shm-size; or a bug in it: minirun logs {name}", "возможно, не хватило места в /dev/shm, где {advice} байт: --shm-size; или это ошибка в ней: minirun logs {name}";
     mend_crashed: "perhaps a bug in it, or a library that does not fit; see what it said: minirun logs {name}", "возможно, это ошибка в ней или неподходящая библиотека; посмотрите, что она сказала: minirun logs {name}";
     why_end_not_recorded: "`{subject}` ended with {code}: by {found}, or by an exit with that code; this was not recorded", "`{subject}` завершилась с кодом {code}: от {found} или выйдя с этим кодом; это не записано";
     mend_end_not_recorded: "start it again, and the next end will be recorded: minirun start {name}", "запустите снова, и следующий конец будет записан: minirun start {name}";
@@ -268,33 +281,46 @@ words! {
     why_module_missing: "`{subject}` ended with {code}, perhaps for lack of a module: {found}", "`{subject}` завершилась с кодом {code}, возможно, из-за отсутствия модуля: {found}";
     mend_module_missing: "install it in the image (pip install, npm ci, …), and see that no -v hides it", "установите его в образ (pip install, npm ci, …) и проверьте, не скрывает ли его -v";
     why_file_missing: "`{subject}` ended with {code}, perhaps for lack of a file: {found}", "`{subject}` завершилась с кодом {code}, возможно, из-за отсутствия файла: {found}";
-    mend_file_missing: "see what the container has there: minirun where {name} PATH", "посмотрите, что там есть в контейнере: minirun where {name} ПУТЬ";
+    mend_file_missing: "see what the container has there: minirun where {name} {advice}", "посмотрите, что там есть в контейнере: minirun where {name} {advice}";
+    mend_file_missing_somewhere: "see what the container has there: minirun where {name} PATH", "посмотрите, что там есть в контейнере: minirun where {name} ПУТЬ";
     why_variable_missing: "`{subject}` ended with {code}, perhaps for lack of a variable: {found}", "`{subject}` завершилась с кодом {code}, возможно, из-за отсутствия переменной: {found}";
     mend_variable_missing: "the container was not given it: {advice}", "контейнеру её не дали: {advice}";
     why_name_not_resolved: "`{subject}` ended with {code}, perhaps because a name has no address: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что у имени нет адреса: {found}";
-    mend_name_not_resolved: "see who is asked for names: minirun run --rm IMAGE cat /etc/resolv.conf", "посмотрите, у кого спрашивают имена: minirun run --rm ОБРАЗ cat /etc/resolv.conf";
+    mend_name_not_resolved: "a name that only you know, such as another container's: --add-host NAME:ADDRESS; who is asked for all others: minirun run --rm --entrypoint cat {image} /etc/resolv.conf", "имя, известное только вам, например другого контейнера: --add-host ИМЯ:АДРЕС; у кого спрашивают остальные: minirun run --rm --entrypoint cat {image} /etc/resolv.conf";
+    mend_name_by_dns: "it was created with {advice}, so it asks nobody else", "он создан с {advice} и больше никого не спрашивает";
     mend_name_without_network: "it was created with {advice}, so it can ask nobody", "он создан с {advice} и никого спросить не может";
     why_connection_refused: "`{subject}` ended with {code}, perhaps because nobody listens where it wanted to connect: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что там, куда она подключалась, никто не слушает: {found}";
     mend_connection_refused: "{advice} is the container itself: a service of the host or of another container is not there", "{advice} — это сам контейнер: службы хоста или другого контейнера там нет";
     mend_connection_refused_elsewhere: "see whether that service runs, and listens on the address that was asked for", "проверьте, работает ли та служба и слушает ли она этот адрес";
     why_read_only_file_system: "`{subject}` ended with {code}, perhaps because it wanted to write where nothing can be written: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что хотела писать туда, куда писать нельзя: {found}";
-    mend_read_only_file_system: "give it a place: --tmpfs DIRECTORY, -v NAME:DIRECTORY", "дайте место: --tmpfs КАТАЛОГ, -v ИМЯ:КАТАЛОГ";
+    mend_read_only_file_system: "its root is read-only; give it a place: {advice}, or a volume there", "его корень только для чтения; дайте место: {advice} или том там же";
+    mend_read_only_somewhere: "give it a place: --tmpfs DIRECTORY, -v NAME:DIRECTORY", "дайте место: --tmpfs КАТАЛОГ, -v ИМЯ:КАТАЛОГ";
+    mend_read_only_mount: "it was mounted read-only, by {advice}: create the container without that", "это смонтировано только для чтения, через {advice}: создайте контейнер без этого";
+    mend_read_only_kernel: "{advice} belongs to the kernel, and may be written only with --privileged", "{advice} принадлежит ядру, писать туда можно только с --privileged";
     why_no_space_left: "`{subject}` ended with {code}, perhaps for lack of space: {found}", "`{subject}` завершилась с кодом {code}, возможно, из-за нехватки места: {found}";
     mend_no_space_left: "what takes it: minirun system df; /dev/shm has what --shm-size gives, --tmpfs what size= gives", "кто занял место: minirun system df; в /dev/shm его столько, сколько даёт --shm-size, в --tmpfs — сколько даёт size=";
+    why_too_many_files: "`{subject}` ended with {code}, perhaps because it had too many files open: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что открыла слишком много файлов: {found}";
+    mend_too_many_files: "the container was created with {advice}: allow more", "контейнер создан с {advice}: разрешите больше";
+    mend_too_many_files_of_host: "allow more with --ulimit nofile=NUMBER, or find what leaves them open", "разрешите больше через --ulimit nofile=ЧИСЛО или найдите, что оставляет их открытыми";
+    why_too_many_processes: "`{subject}` ended with {code}, perhaps because it may have no more processes: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что больше процессов ей нельзя: {found}";
+    mend_too_many_processes: "the container was created with {advice}: allow more", "контейнер создан с {advice}: разрешите больше";
+    mend_too_many_processes_of_host: "the host has a limit of its own for all of its user's processes: ulimit -u", "у хоста свой предел на все процессы пользователя: ulimit -u";
     why_address_in_use: "`{subject}` ended with {code}, perhaps because another process of the same network has its port or socket: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что её порт или сокет занят другим процессом той же сети: {found}";
     mend_address_in_use: "see what the container starts besides, or choose another port", "посмотрите, что ещё запускается в контейнере, или выберите другой порт";
     why_permission_denied: "`{subject}` ended with {code}, perhaps because it may not do what it wanted: {found}", "`{subject}` завершилась с кодом {code}, возможно, потому что не имеет права на то, что хотела: {found}";
     mend_permission_denied: "its user ≠ owner and mode of the file: {advice}; change one of them: --user, RUN chown, chmod, COPY --chown", "её пользователь ≠ владелец и права файла: {advice}; измените одно из двух: --user, RUN chown, chmod, COPY --chown";
-    mend_permission_denied_somewhere: "compare who it is with whose the file is: USER or --user, and RUN chown, chmod or COPY --chown", "сравните, кто она и чей файл: USER или --user и RUN chown, chmod или COPY --chown";
+    mend_permission_denied_somewhere: "if it wanted a file, compare who it is with whose that is: --user, RUN chown, chmod; if it wanted a right that a container lacks: --cap-add", "если ей нужен файл, сравните, кто она и чей он: --user, RUN chown, chmod; если нужно право, которого у контейнера нет: --cap-add";
+    mend_set_user_id: "it was created with {advice}, with which no set-user-ID program gains rights", "он создан с {advice}, а с этим ни одна программа с set-user-ID не получает прав";
     why_configuration_rejected: "`{subject}` ended with {code}, perhaps because of its configuration: {found}", "`{subject}` завершилась с кодом {code}, возможно, из-за своих настроек: {found}";
     mend_configuration_rejected: "correct {advice} in the image, or mount another over it with -v", "исправьте {advice} в образе или смонтируйте другой поверх через -v";
-    why_program_failed: "`{subject}` ended with {code}; it said last: {found}", "`{subject}` завершилась с кодом {code}; последние слова: {found}";
+    why_program_failed: "`{subject}` ended with {code}; it said: {found}", "`{subject}` завершилась с кодом {code}; она сказала: {found}";
     why_program_failed_silently: "`{subject}` ended with {code}, and said nothing", "`{subject}` завершилась с кодом {code} и ничего не сказала";
     mend_program_failed: "the code is the program's own; see what else it said: minirun logs {name}", "код — её собственный; посмотрите, что ещё она сказала: minirun logs {name}";
     mend_program_reports_signal: "the program itself exited with {code}; a shell does so when {advice} ended its command: perhaps that; see: minirun logs {name}", "программа сама вышла с кодом {code}; так выходит оболочка, когда её команду завершил {advice}: возможно, это оно; смотрите: minirun logs {name}";
     why_stopped: "`{subject}` (process {found} inside) is stopped by a signal, and does nothing until it is continued", "`{subject}` (процесс {found} внутри) остановлена сигналом и ничего не делает, пока её не продолжат";
     mend_stopped: "let it go on: {advice}", "пусть продолжает: {advice}";
     why_nothing_listens: "port {subject} does not answer: nothing in the container listens on any {found} port", "порт {subject} не отвечает: в контейнере никто не слушает ни одного порта {found}";
+    why_nothing_listens_there: "port {subject} does not answer: nothing in the container listens on {advice}", "порт {subject} не отвечает: в контейнере никто не слушает {advice}";
     mend_nothing_listens: "see whether the server has started: minirun logs {name}", "посмотрите, запустился ли сервер: minirun logs {name}";
     why_listens_on_localhost: "port {subject} does not answer: the server listens on the container's own loopback only: {found}", "порт {subject} не отвечает: сервер слушает только собственный loopback контейнера: {found}";
     mend_listens_on_localhost: "tell the server to listen on 0.0.0.0", "велите серверу слушать 0.0.0.0";

@@ -1,7 +1,22 @@
 //! Containers of a sandbox without a network: what most tests of them begin with.
 
 use super::{Output, Sandbox, wait_until};
+use serde_json::Value;
 use std::time::Duration;
+
+/// What `why` says of a container.
+#[track_caller]
+pub fn why(sandbox: &Sandbox, container: &str) -> Value {
+    let said = sandbox.ok(&["why", "--json", container]);
+    serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+/// The codes of its verdicts.
+#[track_caller]
+pub fn verdict_codes(sandbox: &Sandbox, container: &str) -> Vec<String> {
+    let verdicts = why(sandbox, container)["verdicts"].as_array().unwrap().clone();
+    verdicts.iter().map(|verdict| verdict["code"].as_str().unwrap().to_owned()).collect()
+}
 
 impl Sandbox {
     /// `run --rm` of a shell script in the image `alpine`.

@@ -1,6 +1,8 @@
 //! The root file systems that the recipes in `rootfs-fixtures/` make.
 
+use super::Sandbox;
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -30,4 +32,30 @@ pub fn fixture(name: &str) -> PathBuf {
         }
     }
     tar
+}
+
+/// Where a tiny program's code lies in memory.
+pub const CODE: u32 = BASE + 120;
+
+const BASE: u32 = 0x40_0000;
+
+impl Sandbox {
+    /// A static program of a few instructions, as a `-v` that puts it into a container (elf(5)).
+    pub fn tiny_program(&self, path: &str, code: &[u8]) -> String {
+        let machine: u8 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+        let base = u64::from(BASE);
+        let end = 120 + code.len() as u64;
+        let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0".to_vec();
+        elf.extend([machine, 0, 1, 0, 0, 0]);
+        [base + 120, 64, 0].iter().for_each(|number| elf.extend(number.to_le_bytes()));
+        elf.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+        elf.extend([1, 0, 0, 0, 5, 0, 0, 0]);
+        [0, base, base, end, end, 0x1000].iter().for_each(|number| elf.extend(number.to_le_bytes()));
+        elf.extend(code);
+        let file = self.file(path.trim_start_matches('/'));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, elf).unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+        format!("{}:{path}:ro", file.display())
+    }
 }

@@ -14,7 +14,8 @@ pub mod registry;
 mod sandbox;
 pub mod terminal;
 
-pub use fixture::{alpine_tar, fixture, recipe};
+pub use containers::{verdict_codes, why};
+pub use fixture::{CODE, alpine_tar, fixture, recipe};
 pub use host::{Need, User, free_port, own_address, user};
 pub use sandbox::{Output, Sandbox, finish, wait, wait_until};
 

@@ -6,7 +6,7 @@ use crate::diag::{Diagnose, Failure};
 use crate::explain::anatomy::{self, Anatomy, ContainerFacts, LayerFacts, WastedFile};
 use crate::explain::files::{self, Files, What};
 use crate::explain::subject::{self, Subject};
-use crate::explain::words::{ENTRIES, FILES, IMAGES, LAYERS, Language, Words, fill};
+use crate::explain::words::{CHANGES, ENTRIES, FILES, IMAGES, LAYERS, Language, Words, fill};
 use crate::store::Store;
 use crate::userns;
 use clap::Args;
@@ -86,6 +86,7 @@ fn files_of(store: &Store, subject: &Subject, name: &str, layer: Option<String>)
             let writable = if container.is_some() { ", and the writable one" } else { "" };
             let has = match layers.len() {
                 0 => format!("there are none{writable}"),
+                1 => format!("there is 1{writable}"),
                 last => format!("there are 1 to {last}{writable}"),
             };
             Err(ExplainError::NoLayer { name: name.to_owned(), layer: layer.unwrap_or_default(), has }.into())
@@ -99,7 +100,7 @@ fn listed(files: &Files, name: &str, language: Language) -> String {
         Some(number) => fill(words.layer, &[&number]),
         None => words.writable_layer.into(),
     };
-    let number = language.count(files.files.len() as u64, FILES);
+    let number = language.count(files.files.len() as u64, CHANGES);
     let title = human::sentence(&fill(words.files_of, &[&name, &place, &number]), 0);
     if files.files.is_empty() {
         return title + "\n";

@@ -169,9 +169,10 @@ fn columns(time: &str, what: &str, path: &str, about: &str, by: &str) -> String 
     let line = format!("{head}{path:<28}  {more}");
     let indent = head.chars().count();
     match human::width() {
-        Some(width) if line.trim_end().chars().count() > width && !path.is_empty() && !more.is_empty() => {
-            format!("{head}{path}\n{:indent$}  {more}", "")
-        }
+        Some(width) if line.trim_end().chars().count() > width && !more.is_empty() => match path.is_empty() {
+            true => format!("{:indent$}{more}", ""),
+            false => format!("{head}{path}\n{:indent$}  {more}", ""),
+        },
         _ => line.trim_end().to_owned(),
     }
 }

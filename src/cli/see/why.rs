@@ -34,7 +34,7 @@ impl WhyArgs {
     }
 }
 
-fn told(reasons: &Reasons, request: &Request, language: Language) -> String {
+fn told(reasons: &Reasons, created: &Request, language: Language) -> String {
     let words = language.words();
     let (code, name) = (reasons.exit_code.to_string(), reasons.container.as_str());
     let mut text = String::new();
@@ -79,7 +79,7 @@ fn told(reasons: &Reasons, request: &Request, language: Language) -> String {
         text += &place(sentence, &[("name", name), ("code", &code), ("check", check.unwrap_or_default())]);
         text.push('\n');
     }
-    let grace = grace(request.stop_timeout, words);
+    let grace = grace(created.stop_timeout, words);
     for verdict in &reasons.verdicts {
         let (reason, mend) = verdict.texts(words);
         let is_it = |asked: &&Asked| match verdict.code {
@@ -95,6 +95,7 @@ fn told(reasons: &Reasons, request: &Request, language: Language) -> String {
             ("found", found),
             ("advice", advice.as_deref().unwrap_or_default()),
             ("name", name),
+            ("image", &created.image),
             ("code", &code),
             ("grace", &grace),
             ("at", request.map(|asked| time(&asked.at)).unwrap_or_default()),

@@ -24,6 +24,10 @@ macro_rules! codes {
 
 codes! {
     CommandNotFound => why_command_not_found, mend_command_not_found;
+    HiddenByMount => why_hidden_by_mount, mend_hidden_by_mount;
+    OptionAfterImage => why_option_after_image, mend_option_after_image;
+    SeveralWordsInOne => why_several_words_in_one, mend_several_words_in_one;
+    ShellBuiltin => why_shell_builtin, mend_shell_builtin;
     NotExecutable => why_not_executable, mend_not_executable;
     NotExecutableByUser => why_not_executable_by_user, mend_not_executable_by_user;
     MountedNoexec => why_mounted_noexec, mend_mounted_noexec;
@@ -59,6 +63,8 @@ codes! {
     ConnectionRefused => why_connection_refused, mend_connection_refused;
     ReadOnlyFileSystem => why_read_only_file_system, mend_read_only_file_system;
     NoSpaceLeft => why_no_space_left, mend_no_space_left;
+    TooManyFiles => why_too_many_files, mend_too_many_files;
+    TooManyProcesses => why_too_many_processes, mend_too_many_processes;
     AddressInUse => why_address_in_use, mend_address_in_use;
     PermissionDenied => why_permission_denied, mend_permission_denied;
     ConfigurationRejected => why_configuration_rejected, mend_configuration_rejected;
@@ -88,6 +94,19 @@ impl Verdict {
                 let why = if self.found.is_empty() { words.why_program_failed_silently } else { why };
                 (why, if advice.is_some() { words.mend_program_reports_signal } else { mend })
             }
+            (Code::PermissionDenied, Some(advice)) if advice.starts_with("--security-opt") => {
+                (why, words.mend_set_user_id)
+            }
+            (Code::NothingListens, Some(_)) => (words.why_nothing_listens_there, mend),
+            (Code::WentToBackground, None) => (why, words.mend_sent_to_background),
+            (Code::Crashed, Some(_)) => (why, words.mend_crashed_by_bus),
+            (Code::ReadOnlyFileSystem, None) => (why, words.mend_read_only_somewhere),
+            (Code::ReadOnlyFileSystem, Some(advice)) if advice.ends_with(":ro") => (why, words.mend_read_only_mount),
+            (Code::ReadOnlyFileSystem, Some(advice)) if advice.starts_with('/') => (why, words.mend_read_only_kernel),
+            (Code::FileMissing, None) => (why, words.mend_file_missing_somewhere),
+            (Code::TooManyFiles, None) => (why, words.mend_too_many_files_of_host),
+            (Code::TooManyProcesses, None) => (why, words.mend_too_many_processes_of_host),
+            (Code::NameNotResolved, Some(advice)) if advice.starts_with("--dns") => (why, words.mend_name_by_dns),
             (Code::PermissionDenied, None) => (why, words.mend_permission_denied_somewhere),
             (Code::ShellCouldNotExecute, None) => (why, words.mend_shell_could_not_execute_somewhere),
             (Code::NameNotResolved, Some(_)) => (why, words.mend_name_without_network),

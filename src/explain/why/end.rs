@@ -1,46 +1,22 @@
 //! Why the first process ended: as its monitor has recorded it, then by the last lines that it wrote.
 
 use super::refusal::Files;
-use super::{Code, Verdict, file_name, last_words, shell, signal_name};
+use super::{Code, Verdict, background, file_name, last_words, shell, signal_name};
 use crate::container::outcome::{Asked, Asker, Outcome};
 use crate::container::record::State;
 use crate::container::session::Ending;
-use crate::container::spec::Origin;
+use crate::container::spec::{Origin, SHM_SIZE};
 use crate::diag::Failure;
 use std::fs;
 
-/// A server that leaves the first process unless it is told not to.
-struct Server {
-    name: &'static str,
-    /// Words that keep it in the foreground; the first is the advice.
-    foreground: &'static [&'static str],
-    /// Words with which it is no server, but tells or tests something and ends.
-    other: &'static [&'static str],
-}
-
-const SERVERS: [Server; 9] = [
-    Server { name: "nginx", foreground: &["-g 'daemon off;'"], other: &["-v", "-V", "-t", "-T", "-s", "-h", "-?"] },
-    Server { name: "httpd", foreground: &["-DFOREGROUND", "-D FOREGROUND", "-X"], other: HTTPD },
-    Server { name: "apache2", foreground: &["-DFOREGROUND", "-D FOREGROUND", "-X"], other: HTTPD },
-    Server { name: "apache2ctl", foreground: &["-D FOREGROUND", "-DFOREGROUND"], other: HTTPD },
-    Server { name: "apachectl", foreground: &["-D FOREGROUND", "-DFOREGROUND"], other: HTTPD },
-    Server { name: "sshd", foreground: &["-D", "-d", "-i"], other: &["-t", "-T", "-G", "-V", "-?"] },
-    Server { name: "crond", foreground: &["-f", "-n"], other: &["-V", "-h"] },
-    Server { name: "cron", foreground: &["-f"], other: &[] },
-    Server { name: "php-fpm", foreground: &["-F", "--nodaemonize"], other: &["-v", "-t", "-tt", "-i", "-m", "-h"] },
-];
-
-const HTTPD: &[&str] =
-    &["-v", "-V", "-t", "-l", "-L", "-M", "-S", "-h", "-?", "-k stop", "configtest", "status", "stop"];
-
-/// Seconds within which a server goes to the background.
+/// Seconds within which a server goes to the background, or a program ends that was asked to.
 const AT_ONCE: i64 = 10;
 
 pub fn ended(
     files: &Files,
     state: &State,
     argv: &[(String, Origin)],
-    lines: &[String],
+    lines: &[last_words::Line],
 ) -> Result<Option<Verdict>, Failure> {
     let program = argv.first().map(|(word, _)| file_name(word)).unwrap_or_default();
     let verdict = |code, found: String| Some(Verdict::new(code, &program, found));
@@ -60,11 +36,17 @@ pub fn ended(
         return Ok(verdict(Code::EndNotRecorded, signal_name(state.exit_code - 128)));
     }
     match outcome.signal {
-        Some(signal) => Ok(by_signal(&program, signal, &outcome)),
+        Some(signal) => {
+            let verdict = by_signal(&program, signal, &outcome);
+            // Memory that is shared through a file is missed only when it is touched.
+            let is_bus = signal == libc::SIGBUS;
+            let shm = files.container.record.request.shm_size.unwrap_or(SHM_SIZE);
+            Ok(verdict.map(|verdict| if is_bus { verdict.advise(shm) } else { verdict }))
+        }
         None if state.exit_code == 0 => {
             Ok(if outcome.asked.is_empty() { quiet_end(files, state, argv)? } else { None })
         }
-        None if ends_on_request(state.exit_code, outcome.asked.last()) => Ok(None),
+        None if ends_on_request(state, outcome.asked.last()) => Ok(None),
         None => last_words::verdict(files, &program, state.exit_code, lines).map(Some),
     }
 }
@@ -93,9 +75,19 @@ fn by_signal(program: &str, signal: i32, outcome: &Outcome) -> Option<Verdict> {
     }
 }
 
-/// An exit that somebody wanted: after a `stop`, or with the code that shells give to the signal that was asked for.
-fn ends_on_request(code: i32, asked: Option<&Asked>) -> bool {
-    asked.is_some_and(|asked| asked.by == Asker::Stop || code == 128 + asked.signal)
+/// An exit that somebody wanted: after a `stop`, soon after another signal to end by, or with the code that shells give to
+/// the signal that was asked for.
+fn ends_on_request(state: &State, asked: Option<&Asked>) -> bool {
+    let is_to_end = |signal| [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT].contains(&signal);
+    let is_soon = |asked: &Asked| seconds(&asked.at, &state.finished).is_some_and(|seconds| seconds <= AT_ONCE);
+    asked.is_some_and(|asked| {
+        asked.by == Asker::Stop || state.exit_code == 128 + asked.signal || (is_to_end(asked.signal) && is_soon(asked))
+    })
+}
+
+fn seconds(from: &str, to: &str) -> Option<i64> {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    Some(time(to)?.as_second() - time(from)?.as_second())
 }
 
 fn monitor_died(program: &str, state: &State) -> Verdict {
@@ -125,43 +117,8 @@ fn quiet_end(files: &Files, state: &State, argv: &[(String, Origin)]) -> Result<
         let reads_nothing = !request.stdin && !words.iter().any(|word| word.starts_with("--") && word.len() > 2);
         return Ok(reads_nothing.then(|| Verdict::new(Code::NothingToRead, program, "-it")));
     }
-    let ran = |state: &State| {
-        let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
-        Some(time(&state.finished)?.as_second() - time(&state.started)?.as_second())
-    };
-    if ran(state).is_none_or(|seconds| seconds > AT_ONCE) {
+    if seconds(&state.started, &state.finished).is_none_or(|seconds| seconds > AT_ONCE) {
         return Ok(None);
     }
-    let is_command = |origin: &Origin| matches!(origin, Origin::CommandLine | Origin::ImageCmd);
-    let own: Vec<&str> = words.iter().map(String::as_str).collect();
-    let commands = match &told {
-        Some(shell::Told::Text(text)) => shell::commands(text),
-        // An entrypoint that ends with `exec "$@"`.
-        _ if argv.iter().any(|(_, origin)| is_command(origin)) && !argv.first().is_some_and(|(_, o)| is_command(o)) => {
-            let command = argv.iter().filter(|(_, origin)| is_command(origin)).map(|(word, _)| word.as_str());
-            vec![own, command.collect()]
-        }
-        _ => vec![own],
-    };
-    for command in commands {
-        let Some((first, rest)) = command.split_first() else { continue };
-        let name = file_name(first);
-        let rest = format!(" {} ", rest.join(" "));
-        // `service nginx start`
-        if let Some(server) = rest.strip_suffix(" start ").filter(|_| name == "service") {
-            return Ok(Some(Verdict::new(Code::WentToBackground, first, "start").advise(server.trim())));
-        }
-        let Some(server) = SERVERS.iter().find(|server| server.name == name) else { continue };
-        // busybox has servers of the same names, and one option for all.
-        let is_busybox = files.program(first)?.is_some_and(|(_, file)| file.ends_with("bin/busybox"));
-        let foreground = if is_busybox { &["-f"][..] } else { server.foreground };
-        let has = |word: &&str| rest.contains(&format!(" {word} "));
-        let is_no_server = [foreground, server.other, &["--version", "--help"]].concat().iter().any(has);
-        if is_no_server || rest.contains("daemon off") {
-            continue;
-        }
-        let advice = foreground.first().copied().unwrap_or_default();
-        return Ok(Some(Verdict::new(Code::WentToBackground, name, advice).advise(format!("{first} {advice}"))));
-    }
-    Ok(None)
+    background::left(files, argv, &words)
 }

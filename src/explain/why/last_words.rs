@@ -6,7 +6,7 @@ use super::shell::{self, Told};
 use super::{Code, Verdict, signal_name};
 use crate::container::logs;
 use crate::container::record::Container;
-use crate::container::request::Network;
+use crate::container::request::{Network, Request};
 use crate::diag::{Failure, without_escapes};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -18,15 +18,22 @@ const LINES: usize = 60;
 /// A longer line is cut.
 const LONGEST: usize = 300;
 
+/// A line of its log.
+pub struct Line {
+    pub text: String,
+    /// It was written to standard error.
+    is_error: bool,
+}
+
 /// The last lines that it printed since it was started and that say something, without what would change a terminal.
-pub fn lines(container: &Container, started: &str) -> Vec<String> {
+pub fn lines(container: &Container, started: &str) -> Vec<Line> {
     let entries = logs::last(&container.log(), LINES);
     // What an earlier run of the same container said tells nothing of this one.
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let started = time(started);
     let own = entries.iter().filter(|entry| time(&entry.time) >= started);
-    let lines = own.map(|entry| plain(entry.log.trim_end()));
-    lines.filter(|line| !line.trim().is_empty()).collect()
+    let lines = own.map(|entry| Line { text: plain(entry.log.trim_end()), is_error: entry.stream == "stderr" });
+    lines.filter(|line| !line.text.trim().is_empty()).collect()
 }
 
 /// Without escape sequences and other control characters, and not too long.
@@ -40,7 +47,15 @@ fn plain(line: &str) -> String {
 
 /// Words of C libraries, language runtimes and shells, and what they tell. The first that fits counts. Those in capitals are
 /// names of errors, which stand alone; others are compared in lower case.
-const WORDS: [(&str, Code); 59] = [
+const WORDS: [(&str, Code); 69] = [
+    ("too many open files", Code::TooManyFiles),
+    ("EMFILE", Code::TooManyFiles),
+    ("fork: resource temporarily unavailable", Code::TooManyProcesses),
+    ("can't fork", Code::TooManyProcesses),
+    ("cannot fork", Code::TooManyProcesses),
+    ("can't start new thread", Code::TooManyProcesses),
+    ("unable to create native thread", Code::TooManyProcesses),
+    ("fork failed", Code::TooManyProcesses),
     ("error while loading shared libraries", Code::LibraryMissing),
     ("error loading shared library", Code::LibraryMissing),
     ("error relocating ", Code::LibraryMissing),
@@ -94,6 +109,8 @@ const WORDS: [(&str, Code); 59] = [
     ("cannot load such file", Code::ModuleMissing),
     ("classnotfoundexception", Code::ModuleMissing),
     ("could not find or load main class", Code::ModuleMissing),
+    ("in @inc (", Code::ModuleMissing),
+    ("unable to access jarfile", Code::FileMissing),
     ("permission denied", Code::PermissionDenied),
     ("operation not permitted", Code::PermissionDenied),
     ("EACCES", Code::PermissionDenied),
@@ -103,9 +120,9 @@ const WORDS: [(&str, Code); 59] = [
 ];
 
 /// Why a program ended with an error of its own.
-pub fn verdict(files: &Files, program: &str, code: i32, lines: &[String]) -> Result<Verdict, Failure> {
+pub fn verdict(files: &Files, program: &str, code: i32, lines: &[Line]) -> Result<Verdict, Failure> {
     let Some(at) = telling(lines) else { return Ok(failed(program, code, "")) };
-    let line = lines[at].as_str();
+    let line = lines[at].text.as_str();
     let lower = line.to_lowercase();
     let has = |words: &str| match words.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
         true => line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == words),
@@ -119,6 +136,14 @@ pub fn verdict(files: &Files, program: &str, code: i32, lines: &[String]) -> Res
     {
         return Ok(verdict);
     }
+    if let Some(name) = expanded(files, line)? {
+        return Ok(Verdict::new(Code::VariableMissing, program, line).advise(format!("-e {name}=…")));
+    }
+    let request = &files.container.record.request;
+    const SET_USER_ID: [&str; 4] = ["setuid", "suid", "no new privileges", "effective uid is not 0"];
+    if request.no_new_privileges && SET_USER_ID.iter().any(|words| has(words)) {
+        return Ok(Verdict::new(Code::PermissionDenied, program, line).advise("--security-opt no-new-privileges"));
+    }
     for (_, told) in WORDS.iter().filter(|(words, _)| has(words)) {
         let verdict = Verdict::new(*told, program, line);
         match told {
@@ -126,20 +151,41 @@ pub fn verdict(files: &Files, program: &str, code: i32, lines: &[String]) -> Res
                 Some(name) => return Ok(verdict.advise(format!("-e {name}=…"))),
                 None => continue,
             },
-            Code::NameNotResolved if files.container.record.request.network == Network::None => {
-                return Ok(verdict.advise("--network none"));
+            Code::NameNotResolved if request.network == Network::None => return Ok(verdict.advise("--network none")),
+            Code::NameNotResolved if !request.dns.is_empty() => {
+                return Ok(verdict.advise(format!("--dns {}", request.dns.join(" --dns "))));
             }
+            Code::TooManyFiles => return Ok(Verdict { advice: limit(request, "nofile"), ..verdict }),
+            Code::TooManyProcesses => {
+                let pids = request.limits.pids.map(|pids| format!("--pids-limit {pids}"));
+                return Ok(Verdict { advice: limit(request, "nproc").or(pids), ..verdict });
+            }
+            Code::ReadOnlyFileSystem => return Ok(Verdict { advice: read_only(files, line)?, ..verdict }),
             Code::ConnectionRefused => {
                 let own = ["localhost", "127.0.0.1", "::1"].into_iter().find(|own| line.contains(own));
                 return Ok(Verdict { advice: own.map(ToOwned::to_owned), ..verdict });
             }
-            Code::PermissionDenied => return Ok(Verdict { advice: owner(files, line)?, ..verdict }),
+            Code::PermissionDenied => {
+                let is_root =
+                    files.container.spec()?.process().as_ref().is_none_or(|process| process.user().uid() == 0);
+                // Whose file it is does not keep root from anything: then it lacks a right.
+                let is_of_file = has("permission denied") || has("EACCES") || !is_root;
+                let advice = if is_of_file { owner(files, line)? } else { None };
+                return Ok(Verdict { advice, ..verdict });
+            }
             // The file that is missing is the one that another file wants.
             Code::FileMissing if configuration(files, line)?.is_some() => continue,
+            Code::FileMissing => {
+                let path = paths(line).next().map(|path| path.display().to_string());
+                return Ok(Verdict { advice: path, ..verdict });
+            }
             _ => return Ok(verdict),
         }
     }
-    if let Some(file) = configuration(files, line)? {
+    // Redis names the file's line, and not the file.
+    let is_fatal = lines[at.saturating_sub(4)..at].iter().any(|line| line.text.contains("FATAL CONFIG FILE ERROR"));
+    let file = if is_fatal { argument(files)? } else { configuration(files, line)? };
+    if let Some(file) = file {
         return Ok(Verdict::new(Code::ConfigurationRejected, program, line).advise(file));
     }
     Ok(failed(program, code, line))
@@ -152,9 +198,33 @@ fn failed(program: &str, code: i32, line: &str) -> Verdict {
     Verdict { advice: signal, ..verdict }
 }
 
+/// How a `--ulimit` was given.
+fn limit(request: &Request, name: &str) -> Option<String> {
+    let is_it = |limited: &str| limited.trim_start_matches("RLIMIT_").eq_ignore_ascii_case(name);
+    let (_, soft, hard) = request.ulimits.iter().find(|(limited, ..)| is_it(limited))?;
+    Some(format!("--ulimit {name}={soft}:{hard}"))
+}
+
+/// The first file that the program was given.
+fn argument(files: &Files) -> Result<Option<String>, Failure> {
+    let argv = files.container.spec()?.process().clone().unwrap_or_default().args().clone().unwrap_or_default();
+    for word in argv.iter().skip(1).filter(|word| word.starts_with('/')) {
+        if files.find(Path::new(word))?.is_some_and(|file| file.is_file()) {
+            return Ok(Some(word.clone()));
+        }
+    }
+    Ok(None)
+}
+
 /// The last line, or that before a stack trace or a remark that ends with it.
-fn telling(lines: &[String]) -> Option<usize> {
+fn telling(lines: &[Line]) -> Option<usize> {
     let last = lines.len().checked_sub(1)?;
+    let errors: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].is_error).collect();
+    if let Some(at) = raised(lines, &errors) {
+        return Some(at);
+    }
+    let text = |line: &Line| line.text.clone();
+    let lines: Vec<String> = lines.iter().map(text).collect();
     if let Some(trace) = lines.iter().rposition(|line| line.starts_with("goroutine ") && line.ends_with(':')) {
         let is_panic = |line: &&String| line.starts_with("panic: ") || line.starts_with("fatal error: ");
         return lines[..trace].iter().rposition(|line| is_panic(&line)).or(Some(last));
@@ -162,6 +232,12 @@ fn telling(lines: &[String]) -> Option<usize> {
     let is_remark = |line: &str| {
         line.starts_with(char::is_whitespace)
             || line.starts_with("Node.js v")
+            || line.starts_with("Require stack:")
+            || line.starts_with("- /")
+            || line.starts_with("Emitted 'error' event on ")
+            || line.starts_with("BEGIN failed--compilation aborted")
+            || line.starts_with("Usage: ")
+            || line.starts_with("BusyBox v")
             || line.starts_with("note: run with `RUST_BACKTRACE")
             // The sums of dd.
             || line.ends_with(" records in")
@@ -170,6 +246,17 @@ fn telling(lines: &[String]) -> Option<usize> {
             || ["}", "]", ")"].contains(&line.trim())
     };
     lines.iter().rposition(|line| !is_remark(line)).or(Some(last))
+}
+
+/// The exception that ended a Python program, where that is the last on its standard error. What it printed before may come
+/// after, since its output waits in a buffer until it ends.
+fn raised(lines: &[Line], errors: &[usize]) -> Option<usize> {
+    let last = *errors.last()?;
+    let is_traceback = |at: &&usize| lines[**at].text.starts_with("Traceback (most recent call last)");
+    let begun = errors.iter().rposition(|at| is_traceback(&at))?;
+    let is_frame = |at: &usize| lines[*at].text.starts_with(' ');
+    let frames = &errors[begun + 1..errors.len() - 1];
+    (frames.first().is_some_and(is_frame) && frames.iter().all(is_frame) && !is_frame(&last)).then_some(last)
 }
 
 /// Why a command was not executed, by the files where they tell, else by the shell's words.
@@ -203,26 +290,40 @@ fn not_executed(files: &Files, program: &str, code: i32, line: &str) -> Result<O
     Ok(Some(Verdict::new(told, program, line)))
 }
 
-/// A variable that the lines name, and that the container was not given.
-fn variable(files: &Files, lines: &[String]) -> Result<Option<String>, Failure> {
+fn is_name(word: &str) -> bool {
+    word.len() > 2
+        && word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn is_set(env: &[String], name: &str) -> bool {
+    env.iter().any(|entry| entry.split_once('=').is_some_and(|(set, value)| set == name && !value.is_empty()))
+}
+
+/// The variable of `${NAME:?message}`, of which a shell says `sh: line 3: NAME: message`.
+fn expanded(files: &Files, line: &str) -> Result<Option<String>, Failure> {
+    let parts: Vec<&str> = line.split(": ").collect();
+    let is_number = |part: &str| part.strip_prefix("line ").unwrap_or(part).chars().all(|c| c.is_ascii_digit());
+    let at = if parts.get(1).is_some_and(|part| is_number(part)) { 2 } else { 1 };
     let env = files.env()?;
-    let is_name = |word: &&str| {
-        word.len() > 2
-            && word.starts_with(|c: char| c.is_ascii_uppercase())
-            && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
-    };
-    let is_set = |name: &&str| {
-        env.iter().any(|entry| entry.split_once('=').is_some_and(|(set, value)| set == *name && !value.is_empty()))
-    };
-    let line = lines.first().map_or("", String::as_str);
-    let words = lines.iter().flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let name = parts.get(at).filter(|name| is_name(name) && !is_set(&env, name));
+    let says_more = parts.get(at + 1).is_some_and(|message| !message.ends_with("not found"));
+    Ok(name.filter(|_| says_more).map(|name| (*name).to_owned()))
+}
+
+/// A variable that the lines name, and that the container was not given.
+fn variable(files: &Files, lines: &[Line]) -> Result<Option<String>, Failure> {
+    let env = files.env()?;
+    let is_set = |name: &&str| is_set(&env, name);
+    let line = lines.first().map_or("", |line| line.text.as_str());
+    let words = lines.iter().flat_map(|line| line.text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
     let is_level =
         |word: &&str| ["ERROR", "FATAL", "WARN", "WARNING", "INFO", "DEBUG", "CRITICAL", "PANIC"].contains(word);
     // `sh: name: parameter not set` names one in any case.
     let lower = line.strip_suffix(": parameter not set").or_else(|| line.strip_suffix(": parameter null or not set"));
     let lower = lower.or_else(|| line.strip_suffix(": unbound variable"));
     let by_shell = lower.and_then(|line| line.rsplit(": ").next()).filter(|name| !name.contains(' '));
-    let mut named = words.filter(is_name);
+    let mut named = words.filter(|word| is_name(word));
     let found = by_shell.or_else(|| named.find(|word| !is_set(word) && !is_level(word)));
     Ok(found.map(ToOwned::to_owned))
 }
@@ -232,6 +333,27 @@ fn paths(line: &str) -> impl Iterator<Item = &Path> {
     let words = line.split(|c: char| c.is_whitespace() || "\"'`‘’()[],;".contains(c));
     // `/etc/nginx/nginx.conf:12:`
     words.map(|word| Path::new(word.split(':').next().unwrap_or_default())).filter(|path| path.is_absolute())
+}
+
+/// What keeps the path that the line names from being written to: a mount of its own, the kernel, or a root without writable
+/// places, of which the one that is wanted is told.
+fn read_only(files: &Files, line: &str) -> Result<Option<String>, Failure> {
+    let request = &files.container.record.request;
+    for path in paths(line) {
+        let over = request.volumes.iter().filter(|volume| path.starts_with(&volume.target));
+        if let Some(volume) = over.max_by_key(|volume| volume.target.len()) {
+            return Ok(volume.read_only.then(|| format!("-v …:{}:ro", volume.target)));
+        }
+        if path.starts_with("/proc") || path.starts_with("/sys") {
+            return Ok(Some(path.display().to_string()));
+        }
+        for directory in path.ancestors().skip(1).filter(|_| request.read_only) {
+            if directory != Path::new("/") && files.find(directory)?.is_some_and(|directory| directory.is_dir()) {
+                return Ok(Some(format!("--tmpfs {}", directory.display())));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Whose the file is that the line names, and who the container's user is.

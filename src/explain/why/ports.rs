@@ -57,7 +57,9 @@ pub fn unanswered(container: &Container, image: &Image, state: &State) -> Vec<Ve
     // Once for both families of addresses.
     let mut published: Vec<_> = state.ports.iter().collect();
     published.dedup_by_key(|port| (port.host_port, port.container_port, port.protocol));
-    for port in published {
+    let is_published =
+        |socket: &Socket| published.iter().any(|p| (p.container_port, p.protocol) == (socket.port, socket.protocol));
+    for port in &published {
         let way = format!("{} → {}/{}", port.host_port, port.container_port, port.protocol);
         let is_there = |socket: &&Socket| socket.port == port.container_port && socket.protocol == port.protocol;
         let there: Vec<Socket> = sockets.iter().filter(is_there).copied().collect();
@@ -69,10 +71,15 @@ pub fn unanswered(container: &Container, image: &Image, state: &State) -> Vec<Ve
         }
         // A server of the other protocol is none that this port could have meant, unless it has the same number.
         let others = sockets.iter().filter(|s| s.protocol == port.protocol || s.port == port.container_port);
-        let others: Vec<Socket> = others.copied().collect();
+        // What has a port of its own on the host is not what this one was for.
+        let (taken, others): (Vec<Socket>, Vec<Socket>) = others.copied().partition(is_published);
         let reachable = others.iter().find(|socket| !socket.is_loopback());
         match reachable.or(others.first()) {
-            None => verdicts.push(Verdict::new(Code::NothingListens, way, port.protocol.to_string().to_uppercase())),
+            None => {
+                let verdict = Verdict::new(Code::NothingListens, way, port.protocol.to_string().to_uppercase());
+                let advice = Some(format!("{}/{}", port.container_port, port.protocol)).filter(|_| !taken.is_empty());
+                verdicts.push(Verdict { advice, ..verdict });
+            }
             Some(other) => {
                 let protocol = if other.protocol == Protocol::Udp { "/udp" } else { "" };
                 let advice = format!("-p {}:{}{protocol}", port.host_port, other.port);

@@ -1,6 +1,6 @@
 //! Why the kernel would not execute the first word.
 
-use super::{Code, Verdict};
+use super::{Code, Verdict, absent};
 use crate::container::record::Container;
 use crate::container::spec::{self, Origin};
 use crate::diag::Failure;
@@ -12,6 +12,9 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+/// As much of a script or of settings as any person has written.
+const LONGEST_TEXT: u64 = 1 << 20;
 
 /// The container's files as its processes would see them.
 pub struct Files<'a> {
@@ -42,7 +45,7 @@ impl Files<'_> {
     }
 
     /// The files that a word may name: itself, or one in each directory of the container's PATH.
-    fn candidates(&self, program: &str) -> Result<Vec<PathBuf>, Failure> {
+    pub fn candidates(&self, program: &str) -> Result<Vec<PathBuf>, Failure> {
         let process = self.container.spec()?.process().clone().unwrap_or_default();
         Ok(if program.contains('/') {
             vec![process.cwd().join(program)]
@@ -51,7 +54,7 @@ impl Files<'_> {
         })
     }
 
-    fn path(&self) -> Result<String, Failure> {
+    pub fn path(&self) -> Result<String, Failure> {
         let env = self.env()?;
         let path = env.iter().find_map(|variable| variable.strip_prefix("PATH="));
         Ok(path.unwrap_or(spec::DEFAULT_PATH).to_owned())
@@ -61,6 +64,17 @@ impl Files<'_> {
     pub fn env(&self) -> Result<Vec<String>, Failure> {
         let process = self.container.spec()?.process().clone().unwrap_or_default();
         Ok(process.env().clone().unwrap_or_default())
+    }
+
+    /// What a file says; nothing, where there is none.
+    pub fn text(&self, path: &Path) -> Result<String, Failure> {
+        // It may be a pipe by now, which would keep us waiting.
+        let file = self.find(path)?.filter(|file| file.is_file()).and_then(|file| fs::File::open(file).ok());
+        let mut text = Vec::new();
+        if let Some(file) = file {
+            file.take(LONGEST_TEXT).read_to_end(&mut text).on("read", path)?;
+        }
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// The file that the container would execute for a word, under its name there and on this host.
@@ -75,18 +89,15 @@ impl Files<'_> {
 
     /// Why the kernel would not execute the first word.
     pub fn refusal(&self, argv: &[(String, Origin)]) -> Result<Option<Verdict>, Failure> {
-        let Some((program, _)) = argv.first().filter(|(word, _)| !word.is_empty()) else { return Ok(None) };
+        let Some((program, _)) = argv.first() else { return Ok(None) };
         let process = self.container.spec()?.process().clone().unwrap_or_default();
         if self.find(process.cwd())?.is_some_and(|directory| !directory.is_dir()) {
             return Ok(Some(Verdict::new(Code::WorkdirNotADirectory, process.cwd().display(), "-w")));
         }
-        match self.program(program)? {
+        // An empty word would name each directory of the PATH.
+        match self.program(program)?.filter(|_| !program.is_empty()) {
             Some((path, file)) => self.refusal_of(&path, &file),
-            None if program.contains('/') => Ok(Some(Verdict::new(Code::CommandNotFound, program, program))),
-            None => {
-                let path = format!("PATH={}", self.path()?);
-                Ok(Some(Verdict::new(Code::CommandNotFound, program, path)))
-            }
+            None => absent::verdict(self, argv),
         }
     }
 

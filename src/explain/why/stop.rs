@@ -7,9 +7,8 @@ use crate::container::processes;
 use crate::container::record::{Container, State};
 use crate::container::request;
 use crate::diag::Failure;
-use crate::sys::{On, process};
-use std::fs::{self, File};
-use std::io::Read;
+use crate::sys::process;
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -45,7 +44,19 @@ impl Process {
 
     /// What is blocked is waited for in another way (signalfd, sigwait).
     fn handles(&self, signal: i32) -> bool {
-        Self::has(self.caught | self.blocked, signal)
+        Self::has(self.caught | self.blocked, signal) || self.call() == Some(libc::SYS_rt_sigtimedwait)
+    }
+
+    /// The number of the system call that it is in. While one waits for signals, they do not count as blocked.
+    fn call(&self) -> Option<i64> {
+        let call = fs::read_to_string(format!("/proc/{}/syscall", self.pid)).ok()?;
+        call.split_whitespace().next()?.parse().ok()
+    }
+
+    /// The program that it runs: of a script, its interpreter.
+    fn program(&self) -> String {
+        let program = fs::read_link(format!("/proc/{}/exe", self.pid)).unwrap_or_default();
+        super::file_name(&program.to_string_lossy())
     }
 
     fn argv(&self) -> Vec<String> {
@@ -141,18 +152,8 @@ pub fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, F
     }))
 }
 
-/// As much of a script as any person has written.
-const LONGEST_SCRIPT: u64 = 1 << 20;
-
 fn text_of(files: &Files, script: &str) -> Result<String, Failure> {
-    let file = files.find(&files.container.spec()?.process().clone().unwrap_or_default().cwd().join(script))?;
-    // It may be a pipe by now, which would keep us waiting.
-    let file = file.filter(|file| file.is_file()).and_then(|file| File::open(file).ok());
-    let mut text = Vec::new();
-    if let Some(file) = file {
-        file.take(LONGEST_SCRIPT).read_to_end(&mut text).on("read", script)?;
-    }
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    files.text(&files.container.spec()?.process().clone().unwrap_or_default().cwd().join(script))
 }
 
 fn has_loop(files: &Files, script: &str) -> Result<bool, Failure> {
@@ -218,9 +219,7 @@ fn foreground_child(shell: &Process, text: &str) -> Option<Process> {
 
 /// Whether the shell is in its builtin `wait`, which a signal interrupts.
 fn waits_for_background(shell: &Process, text: &str) -> bool {
-    let call = fs::read_to_string(format!("/proc/{}/syscall", shell.pid)).unwrap_or_default();
-    let number = call.split_whitespace().next().and_then(|number| number.parse::<i64>().ok());
     // ash and dash wait for a command in wait4, and for a signal in their builtin. bash has one call for both.
     let has_wait = || text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "wait");
-    number != Some(libc::SYS_wait4) || (shell.name() == "bash" && has_wait())
+    shell.call() != Some(libc::SYS_wait4) || (shell.program() == "bash" && has_wait())
 }
