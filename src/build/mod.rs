@@ -99,7 +99,7 @@ pub enum BuildError {
         #[source]
         source: tree::TreeError,
     },
-    #[error("the result has a file `{0}`, and so would the attestation be called that lies beside its files")]
+    #[error("the result has a file `{0}` of its own, whose place the attestation would take")]
     AttestationName(&'static str),
     #[error("what was done cannot be carried to {place}")]
     Carry {
