@@ -8,6 +8,7 @@ use super::layers::Made;
 use super::state::argv;
 use super::tree::Laying;
 use super::{BuildError, StepError};
+use crate::container::id::ContainerId;
 use crate::container::launch::{self, Job, Silent};
 use crate::container::layering::{Layering, Overlay};
 use crate::container::plan::{Plan, Surroundings};
@@ -19,7 +20,7 @@ use crate::container::{capability, create, shift};
 use crate::image::digest::Digest;
 use crate::image::owner::Stat;
 use crate::network::egress;
-use crate::store::{self, Lock};
+use crate::store::Lock;
 use crate::sys::{On, process};
 use rustix::fs::{CWD, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags};
@@ -388,7 +389,7 @@ fn launch(
     let user = create::user(builder.store, &request, image.config(), &layers)?;
     let capabilities = capability::choose(&[], &[], false).map_err(create::CreateError::from)?;
     let directory = builder.store.path(&made.directory);
-    let id = store::random_hex(32);
+    let id = ContainerId::random();
     // An agent answers its own user only, and knows him by the id that the host sees.
     let asks_agent = prepared.mounts.iter().any(|mount| mount.kind == Kind::Ssh);
     let ids = shift::ids(builder.store, asks_agent)?;

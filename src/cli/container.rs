@@ -286,7 +286,7 @@ fn ps(arguments: &PsArgs, context: &Context) -> Result<u8, Failure> {
     if arguments.latest {
         containers.truncate(1);
     }
-    let id = |c: &Container| if arguments.no_trunc { c.record.id.clone() } else { c.short_id().to_owned() };
+    let id = |c: &Container| if arguments.no_trunc { c.record.id.to_string() } else { c.short_id().to_owned() };
     if arguments.quiet {
         containers.iter().for_each(|(c, _)| println!("{}", id(c)));
         return Ok(0);

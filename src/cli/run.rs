@@ -8,6 +8,7 @@ use super::told::{Explain, Told};
 use crate::container::create;
 use crate::container::exec;
 use crate::container::launch::{self, LaunchError, Listener, Silent};
+use crate::container::name;
 use crate::container::protocol::End;
 use crate::container::record::{self, Container, Phase};
 use crate::container::request::{self, Limits, Network, Request};
@@ -280,7 +281,7 @@ impl CreateArgs {
         }
         let container = create::create(&context.store, image, self.request()?)?;
         if let Some(file) = cidfile {
-            std::fs::write(&file, &container.record.id).map_err(|e| RunError::File(file, e))?;
+            std::fs::write(&file, container.record.id.as_str()).map_err(|e| RunError::File(file, e))?;
         }
         Ok(container)
     }
@@ -324,7 +325,7 @@ pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     }
     let image = registry::image(context, &arguments.create.image_and_command[0], &arguments.create.pull)?;
     // Its monitor sets out while the container is being made.
-    let name = arguments.create.name.get_or_insert_with(|| record::random_name(&context.store));
+    let name = arguments.create.name.get_or_insert_with(|| name::random(&context.store));
     let ids = shift::ids(&context.store, arguments.create.userns.is_some())?;
     let prepared = launch::prepare(&context.store, name, ids)?;
     let container = arguments.create.create(context, &image)?;

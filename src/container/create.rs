@@ -1,6 +1,8 @@
 //! Request and image → a container on disk, ready to be started. Nothing is copied: the writable layer is empty.
 
 use super::capability::{self, UnknownCapability};
+use super::id::ContainerId;
+use super::name;
 use super::record::{self, Container, MountedVolume, Record, RecordError};
 use super::request::{self, Network, Request, Source, Volume};
 use super::shift;
@@ -77,8 +79,8 @@ pub fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, String)> 
 
 /// Decides what a container of this image will be.
 pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Decided, CreateError> {
-    let id = store::random_hex(32);
-    let name = request.name.clone().unwrap_or_else(|| record::random_name(store));
+    let id = ContainerId::random();
+    let name = request.name.clone().unwrap_or_else(|| name::random(store));
     if !request::is_name(&name) {
         return Err(RecordError::BadName(name).into());
     }
@@ -139,11 +141,11 @@ pub fn create(store: &Store, image: &Image, request: Request) -> Result<Containe
     like_lowest_root(store, &record.layers, &new.join("upper"));
     let write = |name: &str, bytes: &[u8]| fs::write(new.join(name), bytes).on("write", new.join(name));
     write("config.json", &serde_json::to_vec(&decided.spec)?)?;
-    write("container.json", &serde_json::to_vec(record)?)?;
+    write("container.json", &store::format::to_record(record))?;
     for (name, text) in decided.files() {
         write(name, text.as_bytes())?;
     }
-    crate::image::hold(store, image, &record.id)?;
+    crate::image::hold(store, image, record.id.as_str())?;
     Ok(record::publish(store, &scratch, decided.record, decided.spec)?)
 }
 

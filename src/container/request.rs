@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Everything `create` decides. Kept with the container, so that `inspect` can say what was asked for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Request {
     pub image: String,
     pub name: Option<String>,
@@ -38,15 +39,14 @@ pub struct Request {
     pub shm_size: Option<u64>,
     pub stop_signal: Option<String>,
     pub stop_timeout: Option<u32>,
-    #[serde(default)]
     pub log: LogOptions,
     /// `--userns=host`: root's containers have root's ids.
-    #[serde(default)]
     pub host_ids: bool,
 }
 
 /// `--log-driver`, `--log-opt`: what is kept of what it prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LogOptions {
     /// `--log-driver none`.
     pub is_off: bool,
@@ -95,6 +95,7 @@ pub const STOP_TIMEOUT: u32 = 10;
 
 /// What it may use of the host (cgroup v2).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// Bytes.
     pub memory: Option<u64>,
@@ -200,7 +201,7 @@ pub fn size(text: &str) -> Result<u64, RequestError> {
     let wrong = || RequestError::Size { text: text.into() };
     let lower = text.to_lowercase();
     let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor: u64 = match &lower[digits.len()..] {
+    let factor: u64 = match lower.strip_prefix(digits).unwrap_or_default() {
         "" | "b" => 1,
         "k" | "kb" | "kib" => 1 << 10,
         "m" | "mb" | "mib" => 1 << 20,

@@ -3,6 +3,7 @@
 //! The specification is kept as the container's `config.json`, and is all that a plan is made from; any runtime that
 //! follows the OCI specification can run it.
 
+use super::id::ContainerId;
 use super::request::{Network, Request};
 use super::users::User;
 use oci_spec::image::ImageConfiguration;
@@ -34,7 +35,7 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 
 /// What is known of the container by now, beside what was asked for.
 pub struct Facts<'a> {
-    pub id: &'a str,
+    pub id: &'a ContainerId,
     /// The container's own directory, absolute.
     pub directory: &'a str,
     pub user: &'a User,
@@ -168,7 +169,7 @@ pub fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Re
         (Some(name), _) => name.clone(),
         // Who shares the host's network is found under the host's name.
         (None, Network::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        (None, _) => facts.id[..12].to_owned(),
+        (None, _) => facts.id.short().to_owned(),
     };
     let workdir = image.config().as_ref().and_then(|c| c.working_dir().clone()).filter(|d| !d.is_empty());
     let cwd = request.workdir.clone().or(workdir).unwrap_or_else(|| "/".into());

@@ -198,7 +198,7 @@ fn trap_that_delays(files: &Files, payload: &Process, told: &Told, signal: i32) 
 fn function<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let at = text.find(&format!("{name}()")).or_else(|| text.find(&format!("{name} ()"))).filter(|_| is_name)?;
-    let body = &text[at..];
+    let (_, body) = text.split_at(at);
     Some(body.split_once('}').map_or(body, |(body, _)| body))
 }
 
