@@ -30,12 +30,14 @@ pub use engine::{SIGNALS, build};
 
 use crate::container::create::CreateError;
 use crate::container::launch::LaunchError;
+use crate::container::request::Ulimit;
 use crate::container::users::UserError;
 use crate::diag::Diagnose;
 use crate::image::ImageError;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
+use crate::network::resolv::HostEntry;
 use crate::registry::{self, RegistryError};
 use crate::store::StoreError;
 use crate::sys::SysError;
@@ -242,7 +244,7 @@ pub struct Options {
     /// Stages, by their names, of which every step is done again.
     pub no_cache_stages: Vec<String>,
     /// Of every RUN.
-    pub ulimits: Vec<(String, u64, u64)>,
+    pub ulimits: Vec<Ulimit>,
     pub shm_size: Option<u64>,
     /// Base images are asked for again.
     pub pull: bool,
@@ -251,7 +253,7 @@ pub struct Options {
     pub network: run::RunNetwork,
     /// A RUN may ask for the host's network.
     pub allows_host_network: bool,
-    pub hosts: Vec<(String, String)>,
+    pub hosts: Vec<HostEntry>,
     pub secrets: Vec<Secret>,
     /// Ids and sockets of agents.
     pub agents: Vec<(String, PathBuf)>,

@@ -13,13 +13,14 @@ use crate::container::launch::{self, Job, Silent};
 use crate::container::layering::{Layering, Overlay};
 use crate::container::plan::{Plan, Surroundings};
 use crate::container::protocol::End;
-use crate::container::request::{Network, Request};
+use crate::container::request::{Network, Request, Tmpfs};
 use crate::container::rootfs::Root;
 use crate::container::spec::{self, Facts};
 use crate::container::{capability, create, shift};
 use crate::image::digest::Digest;
 use crate::image::owner::Stat;
 use crate::network::egress;
+use crate::network::resolv::HostEntry;
 use crate::store::Lock;
 use crate::sys::{On, process};
 use rustix::fs::{CWD, OFlags};
@@ -56,11 +57,8 @@ fn hosts(request: &Request) -> String {
         Network::Host | Network::None => Ipv4Addr::LOCALHOST,
     };
     let mut text = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    for (name, address) in &request.hosts {
-        match address.as_str() {
-            "host-gateway" => text += &format!("{gateway}\t{name}\n"),
-            address => text += &format!("{address}\t{name}\n"),
-        }
+    for HostEntry { name, address } in &request.hosts {
+        text += &format!("{}\t{name}\n", address.resolve(gateway));
     }
     text
 }
@@ -309,7 +307,7 @@ pub struct Running {
 struct Beside {
     /// Source, target, read-only.
     binds: Vec<(String, String, bool)>,
-    tmpfs: Vec<(String, String)>,
+    tmpfs: Vec<Tmpfs>,
     env: Vec<String>,
     /// Mounted for it, and let go of afterwards.
     views: Vec<PathBuf>,
@@ -387,7 +385,7 @@ fn launch(
         layers.push(empty.to_string_lossy().into_owned());
     }
     let user = create::user(builder.store, &request, image.config(), &layers)?;
-    let capabilities = capability::choose(&[], &[], false).map_err(create::CreateError::from)?;
+    let capabilities = capability::choose(&[], &[], false);
     let directory = builder.store.path(&made.directory);
     let id = ContainerId::random();
     // An agent answers its own user only, and knows him by the id that the host sees.
@@ -460,8 +458,8 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
     match mount.kind {
         Kind::Tmpfs => {
             let target = absolute(builder, &target(String::new()));
-            let size = mount.size.as_ref().map(|size| format!("size={size}")).unwrap_or_default();
-            beside.tmpfs.push((target, size));
+            let options = mount.size.as_ref().map(|size| format!("size={size}")).unwrap_or_default();
+            beside.tmpfs.push(Tmpfs { target, options });
         }
         Kind::Cache => {
             let target = absolute(builder, &target(String::new()));

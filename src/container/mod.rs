@@ -28,6 +28,7 @@ pub mod rootfs;
 pub mod seccomp;
 pub mod session;
 pub mod shift;
+pub mod signal;
 pub mod spec;
 pub mod step;
 pub mod stop_all;

@@ -41,8 +41,6 @@ pub enum RecordError {
     Ambiguous { prefix: String, found: Vec<ContainerId> },
     #[error("the name {name:?} is in use by container {}, {state}", id.short())]
     NameTaken { name: String, id: ContainerId, state: String },
-    #[error("{0:?} is no name for a container")]
-    BadName(String),
     #[error("the record of container {} is damaged", id.short())]
     Damaged {
         id: ContainerId,
@@ -72,9 +70,6 @@ impl Diagnose for RecordError {
             Self::NameTaken { name, .. } => Some(format!(
                 "start it: minirun start {name}; or remove it: minirun rm -f {name}; or choose another --name"
             )),
-            Self::BadName(_) => {
-                Some("letters, digits, _ . and -, beginning with a letter or digit, two at least".into())
-            }
             Self::Damaged { id, .. } => {
                 Some(format!("what can be mended: {}; to remove it: minirun rm -f {id}", store::CHECK))
             }

@@ -4,7 +4,7 @@
 //! follows the OCI specification can run it.
 
 use super::id::ContainerId;
-use super::request::{Network, Request};
+use super::request::{Network, Request, Tmpfs};
 use super::users::User;
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::Spec;
@@ -138,7 +138,7 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
     if facts.sets_apt {
         mounts.push(mount("bind", &format!("{}/apt.conf", facts.directory), APT_CONFIG, &["rbind", "private"]));
     }
-    for (target, options) in &request.tmpfs {
+    for Tmpfs { target, options } in &request.tmpfs {
         let given: Vec<&str> = options.split(',').filter(|o| !o.is_empty()).collect();
         let all = [vec!["nosuid", "nodev", "noexec"], given].concat();
         mounts.push(mount("tmpfs", "tmpfs", target, &all));
@@ -198,7 +198,7 @@ pub fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Re
             "cwd": cwd,
             "capabilities": {"bounding": capabilities, "effective": effective, "permitted": effective},
             "noNewPrivileges": request.no_new_privileges,
-            "rlimits": request.ulimits.iter().map(|(name, soft, hard)| json!({"type": name, "soft": soft, "hard": hard})).collect::<Vec<_>>(),
+            "rlimits": request.ulimits.iter().map(|limit| json!({"type": limit.name, "soft": limit.soft, "hard": limit.hard})).collect::<Vec<_>>(),
         },
         "mounts": mounts(request, facts),
         "linux": {

@@ -5,7 +5,7 @@ use super::shell::{self, Told};
 use super::{Code, Verdict, signal_name, status};
 use crate::container::processes;
 use crate::container::record::{Container, State};
-use crate::container::request;
+use crate::container::signal::Signal;
 use crate::diag::Failure;
 use crate::sys::{On, process};
 use std::fs::{self, File};
@@ -102,7 +102,7 @@ pub fn stopped(container: &Container, state: &State) -> Option<Verdict> {
 pub fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, Failure> {
     let container = files.container;
     let asked = &container.record.request;
-    let signal = asked.stop_signal.as_deref().map_or(Ok(libc::SIGTERM), request::signal).unwrap_or(libc::SIGTERM);
+    let signal = asked.stop_signal.unwrap_or(Signal::TERM).number();
     if asked.stop_timeout == Some(0) || signal == libc::SIGKILL {
         return Ok(None);
     }
