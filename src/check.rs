@@ -140,6 +140,10 @@ impl Check<'_> {
 
     /// What the store remembers of its host.
     fn host(&mut self) {
+        let (store, path) = (self.store, self.store.path(store::format::FILE));
+        if store::format::of(&store.root) == store::format::Found::Damaged {
+            self.mend(&path, "says no format", "write it anew", || Ok(store.write_format()?));
+        }
         // To come here, `ids` was put right already: whoever enters the user namespace reads it.
         let path = self.store.path("layering");
         if path.exists() && Layering::remembered(self.store).is_none() {
@@ -163,7 +167,7 @@ impl Check<'_> {
         }
         for entry in entries(&directory.join("last"))? {
             let text = fs::read(&entry);
-            if !text.is_ok_and(|text| serde_json::from_slice::<serde_json::Value>(&text).is_ok()) {
+            if !text.is_ok_and(|text| store::format::from_record::<serde_json::Value>(&text).is_ok()) {
                 self.drop_it(&entry, "cannot be read");
             }
         }
@@ -179,7 +183,7 @@ impl Check<'_> {
     fn lists(&mut self) -> Result<(), Failure> {
         for entry in self.entries("manifest-lists")? {
             let text = fs::read(&entry);
-            if !text.is_ok_and(|text| serde_json::from_slice::<serde_json::Value>(&text).is_ok()) {
+            if !text.is_ok_and(|text| store::format::from_record::<serde_json::Value>(&text).is_ok()) {
                 self.drop_it(&entry, "cannot be read");
             }
         }

@@ -16,6 +16,9 @@
 //!
 //! A module imports only from those below it in this list (`tests/layering.rs`).
 
+// What comes from a disk or a network may have any bytes in any place.
+#![deny(clippy::string_slice)]
+
 pub mod build;
 pub mod check;
 pub mod cli;

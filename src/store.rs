@@ -3,6 +3,8 @@
 //! Everything that grows under a temporary name lives in `tmp/`, each entry held by a lock of the process that fills it.
 //! A process that dies lets go of its lock, and the next command that writes sweeps what it left.
 
+pub mod format;
+
 use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -24,6 +26,12 @@ pub enum StoreError {
         #[source]
         source: SysError,
     },
+    #[error(
+        "the store {} has format {found}, made by a newer minirun; this version reads formats up to {}",
+        path.display(),
+        format::FORMAT
+    )]
+    Newer { path: PathBuf, found: u32 },
     #[error(transparent)]
     Sys(#[from] SysError),
 }
@@ -33,6 +41,7 @@ impl crate::diag::Diagnose for StoreError {
         match self {
             Self::NoHome => Some("give one: minirun --root DIR …".into()),
             Self::Open { .. } => Some("keep the store in a directory of your own: minirun --root DIR …".into()),
+            Self::Newer { .. } => Some("use that minirun, or another store: minirun --root DIR …".into()),
             Self::Sys(error) => error.hint(),
         }
     }
@@ -54,7 +63,7 @@ pub const PARTS: [&str; 11] = [
 ];
 
 /// What else may lie beside them.
-const OTHERS: [&str; 5] = ["ids", "shift", "layering", "manifest-lists", "indexes"];
+const OTHERS: [&str; 6] = ["ids", "shift", "layering", "manifest-lists", "indexes", format::FILE];
 
 /// Empty files that become locks where the disk has no inode left: whoever frees something must need nothing.
 const RESERVE: &str = "reserve";
@@ -88,10 +97,17 @@ impl Store {
             .or_else(|| var("HOME").or_else(home).map(|d| d.join(".local/share/minirun")))
             .ok_or(StoreError::NoHome)?;
         let root = std::path::absolute(&root).on("open", &root)?;
+        let found = format::of(&root);
+        if let format::Found::Format(found) = found
+            && found > format::FORMAT
+        {
+            return Err(StoreError::Newer { path: root, found });
+        }
         let runtime = root.join(RUNTIME).join(boot());
         let store = Self { root, runtime };
         if !store.root.join(RESERVE).exists() {
             make_private_dirs(&store.root)?;
+            store.write_format()?;
             for part in PARTS {
                 make_dir(&store.root.join(part))?;
             }
@@ -99,7 +115,15 @@ impl Store {
         }
         store.close()?;
         store.make_runtime()?;
+        if found == format::Found::Damaged {
+            tell_damage(&store.path(format::FILE), &"it says no format");
+        }
         Ok(store)
+    }
+
+    /// Notes the format that everything in the store has.
+    pub fn write_format(&self) -> Result<(), SysError> {
+        write_durably(&self.path(format::FILE), format::text().as_bytes())
     }
 
     /// Lets nobody else in, also where the directory existed before: layers hold set-user-ID programs, and records secrets.

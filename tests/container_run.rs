@@ -94,6 +94,13 @@ fn what_was_typed_wrong_ends_with_125_and_a_hint() {
         &["-u", "root:nobody-knows"],
         &["--detach-keys", "ctrl-"],
         &["--add-host", "nothing"],
+        &["--add-host", "db:garbage"],
+        &["--add-host", "db:1.2.3"],
+        &["--dns", "not an ip"],
+        &["--tmpfs", "relative"],
+        &["--label", "=value"],
+        &["--log-opt", "max-size=lots"],
+        &["-p", "nonsense"],
     ];
     for flags in cases {
         let said = sandbox.run(&[&["run", "--rm"], *flags, &["alpine", "true"]].concat()).fails(125);
@@ -108,6 +115,60 @@ fn what_was_typed_wrong_ends_with_125_and_a_hint() {
     assert!(said.contains("no-such-image") && said.contains("hint:"), "{said}");
     assert!(sandbox.stored("containers").is_empty());
     assert!(sandbox.stored("tmp").is_empty());
+}
+
+#[test]
+fn a_bad_value_is_refused_before_anything_is_done() {
+    let sandbox = Sandbox::new();
+    for words in [
+        &["create", "-p", "nonsense", "no-such-image"][..],
+        &["run", "--add-host", "db:garbage", "no-such-image"],
+        &["run", "--dns", "not an ip", "no-such-image"],
+        &["run", "--name", "a b", "no-such-image"],
+        &["create", "--cap-add", "FLY", "no-such-image"],
+        &["create", "--memory", "lots", "no-such-image"],
+        &["exec", "-e", "=x", "nobody", "true"],
+        &["build", "--add-host", "db:garbage", "."],
+        &["build", "--ulimit", "wings=2", "."],
+        &["build", "--network", "nowhere", "."],
+        &["build", "--shm-size", "lots", "."],
+        &["build", "--label", "=x", "."],
+    ] {
+        let said = sandbox.fails(125, words);
+        assert!(said.starts_with("error: ") && said.contains("\nhint:  "), "{words:?}: {said}");
+        assert!(!sandbox.root().exists(), "{words:?} made a store");
+    }
+    std::fs::write(sandbox.file("taken"), "").unwrap();
+    std::fs::write(sandbox.file("bad.env"), "=x\n").unwrap();
+    for flags in [
+        &["--log-driver", "magic"][..],
+        &["--log-opt", "max-size=lots"],
+        &["--env-file", "bad.env"],
+        &["--env-file", "/no/such/file"],
+        &["--cidfile", "taken"],
+    ] {
+        for command in ["run", "create"] {
+            let said = sandbox.fails(125, &[&[command], flags, &["no-such-image"]].concat());
+            assert!(!said.contains("no-such-image"), "{flags:?}: the image was looked for: {said}");
+        }
+    }
+    for command in ["stop", "kill", "restart"] {
+        let said = sandbox.fails(1, &[command, "-s", "NOPE", "nobody"]);
+        assert!(said.starts_with("error: invalid signal \"NOPE\"\nhint:  "), "{said}");
+    }
+}
+
+#[test]
+fn what_exec_and_build_share_with_run_means_the_same() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.sleeper("web");
+    std::fs::write(sandbox.file("vars.env"), "# a comment\nA=file\nB=file\n").unwrap();
+    let words = ["--env-file", "vars.env", "-e", "B=typed", "web", "sh", "-c", "echo $A $B"];
+    assert_eq!(sandbox.ok(&[&["exec"], &words[..]].concat()), "file typed\n");
+    for gateway in ["gate:host-gateway", "gate=host-gateway"] {
+        let said = sandbox.sh(&["--add-host", gateway, "--add-host", "six:[fd00::7]"], "cat /etc/hosts").ok();
+        assert!(said.contains("10.0.2.2\tgate\n") && said.contains("fd00::7\tsix\n"), "{said}");
+    }
 }
 
 #[test]
@@ -638,7 +699,7 @@ fn what_was_asked_for_can_be_looked_up() {
     let words = [&["create", "--name", "asked", "--network", "none"], &flags[..], &["alpine", "echo", "hi"]].concat();
     sandbox.ok(&words);
     let template = "{{index .Config.Labels \"tier\"}},{{.Config.WorkingDir}},{{.Config.Hostname}},{{.Config.StopSignal}},{{.Path}},{{json .Args}},{{.HostConfig.NetworkMode}}";
-    assert_eq!(sandbox.look("asked", template), "front,/srv,box,QUIT,echo,[\"hi\"],none");
+    assert_eq!(sandbox.look("asked", template), "front,/srv,box,SIGQUIT,echo,[\"hi\"],none");
     assert_eq!(sandbox.look("asked", "{{json .Config.Labels}}"), r#"{"plain":"","tier":"front"}"#);
     assert!(sandbox.look("asked", "{{json .Config.Env}}").contains("\"A=1\""));
 }

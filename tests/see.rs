@@ -284,7 +284,7 @@ fn compare_tells_every_decided_setting() {
         ("reaping_init", "true"),
         ("shm_size", "8388608"),
         ("ulimits", r#"["nofile=10:20"]"#),
-        ("stop_signal", "\"INT\""),
+        ("stop_signal", "\"SIGINT\""),
         ("stop_timeout", "3"),
         ("tmpfs_mounts", r#"["/run (size=1m)"]"#),
         ("terminal", "true"),

@@ -127,7 +127,7 @@ impl Cache {
     pub fn find(&self, store: &Store, key: &Digest) -> Result<Option<Outcome>, ImageError> {
         let path = self.entry(key);
         let Ok(text) = fs::read(path.join("result.json")) else { return Ok(None) };
-        let Ok(outcome) = serde_json::from_slice::<Outcome>(&text) else { return Ok(None) };
+        let Ok(outcome) = store::format::from_record::<Outcome>(&text) else { return Ok(None) };
         if !layer::is_here(store, &outcome.diff_id) {
             return Ok(None);
         }
@@ -142,7 +142,7 @@ impl Cache {
 
     pub fn inputs(&self, key: &Digest) -> Option<Inputs> {
         let text = fs::read(self.entry(key).join("inputs.json")).ok()?;
-        serde_json::from_slice(&text).ok()
+        store::format::from_record(&text).ok()
     }
 
     /// Before its layer is published, so that whoever finds the layer held finds the entry that holds it.
@@ -152,8 +152,8 @@ impl Cache {
         if let Some(before) = outcome_at(&path).filter(|before| before.diff_id != outcome.diff_id) {
             self.superseded.borrow_mut().push((*key, before.diff_id));
         }
-        store::write_quickly(&path.join("inputs.json"), &serde_json::to_vec(inputs).unwrap_or_default())?;
-        store::write_quickly(&path.join("result.json"), &serde_json::to_vec(outcome).unwrap_or_default())
+        store::write_quickly(&path.join("inputs.json"), &store::format::to_record(inputs))?;
+        store::write_quickly(&path.join("result.json"), &store::format::to_record(outcome))
     }
 
     /// The room of layers that this build has made anew; `lock`: what keeps others from taking away what this build uses.
@@ -172,7 +172,7 @@ impl Cache {
 
     /// At the end of a build.
     pub fn save(&mut self) -> Result<(), SysError> {
-        let text = serde_json::to_vec(&self.now).unwrap_or_default();
+        let text = store::format::to_record(&self.now);
         if fs::read(&self.project).is_ok_and(|before| before == text) {
             return Ok(());
         }
@@ -185,7 +185,7 @@ impl Cache {
     pub fn reason(&mut self, stage: &str, inputs: &Inputs, before: Option<&str>) -> String {
         let last = self.last.take().unwrap_or_else(|| {
             let text = fs::read(&self.project).unwrap_or_default();
-            serde_json::from_slice(&text).unwrap_or_default()
+            store::format::from_record(&text).unwrap_or_default()
         });
         let number = self.now.stages.get(stage).map_or(0, |keys| keys.len().saturating_sub(1));
         let keys = last.stages.get(stage).cloned().unwrap_or_default();
@@ -278,7 +278,7 @@ fn entries(store: &Store) -> Vec<(Digest, PathBuf)> {
 }
 
 fn outcome_at(path: &Path) -> Option<Outcome> {
-    serde_json::from_slice(&fs::read(path.join("result.json")).ok()?).ok()
+    store::format::from_record(&fs::read(path.join("result.json")).ok()?).ok()
 }
 
 /// Held by every build that does something.
@@ -330,8 +330,8 @@ pub fn damage(path: &Path) -> Option<String> {
     if !is_key || !path.is_dir() {
         return Some("is no step of a build".into());
     }
-    reads("result.json", |text| serde_json::from_slice::<Outcome>(text).map(drop))
-        .or_else(|| reads("inputs.json", |text| serde_json::from_slice::<Inputs>(text).map(drop)))
+    reads("result.json", |text| store::format::from_record::<Outcome>(text).map(drop))
+        .or_else(|| reads("inputs.json", |text| store::format::from_record::<Inputs>(text).map(drop)))
 }
 
 pub fn usage(store: &Store) -> Result<Usage, SysError> {

@@ -3,7 +3,7 @@
 use super::instruction::{self, Command, Healthcheck, Instruction};
 use super::parse::{Fault, Source};
 use super::variable::{InvalidWord, Lexer};
-use crate::container::request;
+use crate::container::signal::Signal;
 use crate::diag::Diagnose;
 use crate::image::config::Change;
 use serde_json::json;
@@ -99,7 +99,7 @@ fn not_empty(word: &'static str, text: String) -> Result<String, InvalidArgument
 }
 
 fn stop_signal(text: String) -> Result<String, InvalidArgument> {
-    if request::signal(&text).is_ok() { Ok(text) } else { Err(InvalidArgument::Signal(text)) }
+    if text.parse::<Signal>().is_ok() { Ok(text) } else { Err(InvalidArgument::Signal(text)) }
 }
 
 /// No container could start with a volume of no name, or over all of its files.

@@ -447,9 +447,10 @@ impl Builder<'_> {
                     if one.is_directory { below } else { below.rsplit_once('/').map_or("", |(parent, _)| parent) };
                 let top = target.trim_end_matches('/').to_owned();
                 // Each as it is where it comes from.
-                for end in below.match_indices('/').map(|(at, _)| at).chain([below.len()]).filter(|end| *end > 0) {
-                    let parent = taken[*index].tree.directory(&format!("{kept}{}", &below[..end]))?;
-                    laying.parent(&root, &parent, &format!("{top}/{}", &below[..end]))?;
+                let ends = below.match_indices('/').map(|(at, _)| at).chain([below.len()]).filter(|end| *end > 0);
+                for part in ends.filter_map(|end| below.get(..end)) {
+                    let parent = taken[*index].tree.directory(&format!("{kept}{part}"))?;
+                    laying.parent(&root, &parent, &format!("{top}/{part}"))?;
                 }
                 target = format!("{top}/{below}/");
             }

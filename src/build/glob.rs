@@ -120,7 +120,7 @@ fn next_piece(text: &str) -> Option<(Piece<'_>, &str)> {
             loop {
                 let at = chars.as_str().len();
                 match next_range(&mut chars)? {
-                    None if !is_empty => return Some((Piece::Set(&begin[..begin.len() - at]), chars.as_str())),
+                    None if !is_empty => return Some((Piece::Set(begin.get(..begin.len() - at)?), chars.as_str())),
                     _ => is_empty = false,
                 }
             }
@@ -228,7 +228,7 @@ impl Ignore {
 
     fn matches_here_or_above(&self, glob: &Glob, path: &str) -> bool {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-        ends.into_iter().any(|end| glob.matches(&path[..end]))
+        ends.filter_map(|end| path.get(..end)).any(|part| glob.matches(part))
     }
 
     /// Whether nothing in an ignored directory can be brought back, so that nobody need look.

@@ -575,8 +575,8 @@ fn duration(text: &str) -> Option<i64> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|at| *at > 0)?;
         let (number, after) = rest.split_at(digits);
-        let unit = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let factor = match &after[..unit] {
+        let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
+        let factor = match unit {
             "ns" => 1.0,
             "us" | "µs" => 1e3,
             "ms" => 1e6,
@@ -586,7 +586,7 @@ fn duration(text: &str) -> Option<i64> {
             _ => return None,
         };
         sum += number.parse::<f64>().ok()? * factor;
-        rest = &after[unit..];
+        rest = after;
     }
     (sum.is_finite() && sum <= i64::MAX as f64 && !text.is_empty()).then_some(sum as i64)
 }

@@ -40,7 +40,7 @@ pub use platforms::build;
 
 use crate::container::create::CreateError;
 use crate::container::launch::LaunchError;
-use crate::container::request::Limits;
+use crate::container::request::{Limits, Ulimit};
 use crate::container::users::UserError;
 use crate::diag::Diagnose;
 use crate::image::ImageError;
@@ -48,6 +48,7 @@ use crate::image::attestation::Attestation;
 use crate::image::digest::Digest;
 use crate::image::platform::Platform;
 use crate::image::reference::Reference;
+use crate::network::resolv::HostEntry;
 use crate::registry::{self, RegistryError};
 use crate::store::StoreError;
 use crate::sys::SysError;
@@ -270,7 +271,7 @@ pub struct Options {
     pub no_cache_stages: Vec<String>,
     /// Of every RUN.
     pub limits: Limits,
-    pub ulimits: Vec<(String, u64, u64)>,
+    pub ulimits: Vec<Ulimit>,
     pub shm_size: Option<u64>,
     /// Base images are asked for again.
     pub pull: bool,
@@ -279,7 +280,7 @@ pub struct Options {
     pub network: run::RunNetwork,
     /// A RUN may ask for the host's network.
     pub allows_host_network: bool,
-    pub hosts: Vec<(String, String)>,
+    pub hosts: Vec<HostEntry>,
     pub secrets: Vec<Secret>,
     /// Ids and sockets of agents.
     pub agents: Vec<(String, PathBuf)>,

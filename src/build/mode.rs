@@ -48,7 +48,7 @@ impl Chmod {
         let mut changes = Vec::new();
         for clause in text.split(',') {
             let operators = clause.find(['+', '-', '='])?;
-            let (who, mut rest) = clause.split_at(operators);
+            let (who, rest) = clause.split_at(operators);
             let named = who.chars().try_fold(0, |bits, c| {
                 Some(
                     bits | match c {
@@ -65,15 +65,17 @@ impl Chmod {
             if who != OTHERS {
                 who |= STICKY;
             }
-            while let Some(operator) = rest.chars().next() {
+            let mut characters = rest.chars();
+            while let Some(operator) = characters.next() {
                 let how = match operator {
                     '+' => How::Add,
                     '-' => How::Remove,
                     _ => How::Set,
                 };
-                let end = rest[1..].find(['+', '-', '=']).map_or(rest.len(), |at| at + 1);
-                changes.push(Change { who, how, what: what(&rest[1..end])? });
-                rest = &rest[end..];
+                let after = characters.as_str();
+                let (letters, next) = after.split_at(after.find(['+', '-', '=']).unwrap_or(after.len()));
+                changes.push(Change { who, how, what: what(letters)? });
+                characters = next.chars();
             }
         }
         Some(Self::Letters(changes))

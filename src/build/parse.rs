@@ -277,12 +277,13 @@ impl Source {
                     (c, _) => word.push(c),
                 }
             }
-            let (name, value) = match word[2..].split_once('=') {
+            let word = word.strip_prefix("--").unwrap_or(&word);
+            let (name, value) = match word.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-                None => (word[2..].to_owned(), None),
+                None => (word.to_owned(), None),
             };
             flags.push((name, value));
-            rest = rest[end..].trim_start_matches(is_blank);
+            rest = rest.split_at(end).1.trim_start_matches(is_blank);
         }
         (flags, rest.to_owned())
     }
@@ -323,7 +324,7 @@ impl Source {
         let found =
             lines.filter(|_| !word.is_empty()).find_map(|(number, line)| Some((number, line, line.find(word)?)));
         match found {
-            Some((number, line, at)) => Place { line: number + 1, column: line[..at].chars().count() + 1 },
+            Some((number, line, at)) => Place { line: number + 1, column: line.split_at(at).0.chars().count() + 1 },
             None => {
                 let line = self.lines.get(node.first - 1).map_or("", String::as_str);
                 Place { line: node.first, column: line.chars().take_while(|c| c.is_whitespace()).count() + 1 }

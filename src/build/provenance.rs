@@ -304,11 +304,11 @@ impl Builder<'_> {
             RunNetwork::None => add("force-network-mode", "none".into()),
         }
         if !options.hosts.is_empty() {
-            let hosts: Vec<String> = options.hosts.iter().map(|(name, at)| format!("{name}={at}")).collect();
+            let hosts: Vec<String> = options.hosts.iter().map(|one| format!("{}={}", one.name, one.address)).collect();
             add("add-hosts", hosts.join(","));
         }
         if !options.ulimits.is_empty() {
-            let limits = options.ulimits.iter().map(|(name, soft, hard)| format!("{name}={soft}:{hard}"));
+            let limits = options.ulimits.iter().map(|one| format!("{}={}:{}", one.name, one.soft, one.hard));
             add("ulimit", limits.collect::<Vec<_>>().join(","));
         }
         options.shm_size.iter().for_each(|size| add("shm-size", size.to_string()));

@@ -9,18 +9,20 @@ use super::mount::{InvalidMount, Kind, Mount, Sharing, mount};
 use super::state::argv;
 use super::tree::Laying;
 use super::{BuildError, StepError};
+use crate::container::id::ContainerId;
 use crate::container::launch::{self, Job, Silent};
 use crate::container::layering::{Layering, Overlay};
 use crate::container::plan::{Plan, Surroundings};
 use crate::container::protocol::End;
-use crate::container::request::{Network, Request};
+use crate::container::request::{Network, Request, Tmpfs};
 use crate::container::rootfs::Root;
 use crate::container::spec::{self, Facts};
 use crate::container::{capability, cgroup, create, shift};
 use crate::image::digest::Digest;
 use crate::image::owner::Stat;
 use crate::network::egress;
-use crate::store::{self, Lock};
+use crate::network::resolv::HostEntry;
+use crate::store::Lock;
 use crate::sys::{On, process};
 use crate::userns::Place;
 use rustix::fs::{CWD, OFlags};
@@ -57,11 +59,8 @@ fn hosts(request: &Request) -> String {
         Network::Host | Network::None => Ipv4Addr::LOCALHOST,
     };
     let mut text = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    for (name, address) in &request.hosts {
-        match address.as_str() {
-            "host-gateway" => text += &format!("{gateway}\t{name}\n"),
-            address => text += &format!("{address}\t{name}\n"),
-        }
+    for HostEntry { name, address } in &request.hosts {
+        text += &format!("{}\t{name}\n", address.resolve(gateway));
     }
     text
 }
@@ -188,7 +187,7 @@ impl Drop for Group {
 struct Beside {
     /// Source, target, read-only.
     binds: Vec<(String, String, bool)>,
-    tmpfs: Vec<(String, String)>,
+    tmpfs: Vec<Tmpfs>,
     env: Vec<String>,
     /// Mounted for it, and let go of afterwards.
     views: Vec<PathBuf>,
@@ -267,9 +266,9 @@ fn launch(
         layers.push(empty.to_string_lossy().into_owned());
     }
     let user = create::user(builder.store, &request, image.config(), &layers)?;
-    let capabilities = capability::choose(&[], &[], false).map_err(create::CreateError::from)?;
+    let capabilities = capability::choose(&[], &[], false);
     let directory = builder.store.path(&made.directory);
-    let id = store::random_hex(32);
+    let id = ContainerId::random();
     // An agent answers its own user only, and knows him by the id that the host sees.
     let asks_agent = prepared.mounts.iter().any(|mount| mount.kind == Kind::Ssh);
     let ids = shift::ids(builder.store, asks_agent)?;
@@ -348,8 +347,8 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
     match mount.kind {
         Kind::Tmpfs => {
             let target = absolute(builder, &target(String::new()));
-            let size = mount.size.as_ref().map(|size| format!("size={size}")).unwrap_or_default();
-            beside.tmpfs.push((target, size));
+            let options = mount.size.as_ref().map(|size| format!("size={size}")).unwrap_or_default();
+            beside.tmpfs.push(Tmpfs { target, options });
         }
         Kind::Cache => {
             let target = absolute(builder, &target(String::new()));

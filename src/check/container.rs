@@ -2,6 +2,7 @@
 
 use super::{Check, entries, name_of};
 use crate::container::create;
+use crate::container::id::ContainerId;
 use crate::container::record::{self, Container, RecordError};
 use crate::diag::{Failure, why};
 use crate::image::{self, Image, ImageError};
@@ -14,11 +15,10 @@ impl Check<'_> {
     pub(super) fn containers(&mut self) -> Result<(), Failure> {
         let store = self.store;
         for directory in self.entries("containers")? {
-            let id = name_of(&directory).to_owned();
-            if !record::is_id(&id) || !directory.is_dir() {
+            let Some(id) = ContainerId::parse(name_of(&directory)).filter(|_| directory.is_dir()) else {
                 self.drop_it(&directory, "is no container");
                 continue;
-            }
+            };
             match Container::load(store, &id) {
                 Ok(container) => self.container(&container)?,
                 Err(error) => self.unreadable(&directory, &id, &error),
@@ -29,8 +29,7 @@ impl Check<'_> {
             if path.is_file() && name.starts_with('.') {
                 continue;
             }
-            let names_one = fs::read_to_string(&path)
-                .is_ok_and(|id| record::is_id(&id) && store.path("containers").join(id).exists());
+            let names_one = record::said_id(&path).is_some_and(|id| store.path("containers").join(id).exists());
             if !names_one {
                 self.drop_it(&path, "names no container");
             }
@@ -39,7 +38,7 @@ impl Check<'_> {
     }
 
     /// Only what the container has written cannot be had again, so it goes if there is nothing.
-    fn unreadable(&mut self, directory: &Path, id: &str, error: &RecordError) {
+    fn unreadable(&mut self, directory: &Path, id: &ContainerId, error: &RecordError) {
         let (path, damage) = (directory.join("container.json"), why(error));
         let upper = directory.join("upper");
         if store::is_empty(&upper).unwrap_or(false) {
@@ -103,15 +102,15 @@ impl Check<'_> {
         if record::id_of_name(store, &record.name).is_none() {
             self.mend(&path, "does not name its container", "name it again", || {
                 store::remove_tree(&path)?;
-                Ok(store::write_quickly(&path, record.id.as_bytes())?)
+                Ok(store::write_quickly(&path, record.id.as_str().as_bytes())?)
             });
         }
-        let hold = store.path(image::hold_path(&record.image_id, &record.id));
+        let hold = store.path(image::hold_path(&record.image_id, record.id.as_str()));
         if !hold.exists()
             && let Ok(Some(image)) = Image::open(store, &record.image_id)
         {
             self.mend(&hold, "the image does not know that a container has it", "note it", || {
-                Ok(image::hold(store, &image, &record.id)?)
+                Ok(image::hold(store, &image, record.id.as_str())?)
             });
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::layer::fetch;
 use super::{Check, entries, name_of};
-use crate::container::record;
+use crate::container::id::ContainerId;
 use crate::diag::Failure;
 use crate::image::claim::ImageClaim;
 use crate::image::digest::Digest;
@@ -218,7 +218,7 @@ impl Check<'_> {
         for image in self.entries("images")? {
             for hold in entries(&image.join("containers"))? {
                 let id = name_of(&hold);
-                let is_there = record::is_id(id) && self.store.path("containers").join(id).exists();
+                let is_there = ContainerId::parse(id).is_some() && self.store.path("containers").join(id).exists();
                 if !is_there && !in_work.iter().any(|text| text.contains(id)) {
                     self.drop_it(&hold, "a container or build that is gone still holds this image");
                 }

@@ -6,6 +6,7 @@ mod idle;
 mod limits;
 mod output;
 
+use super::flags::ContainerFlags;
 use super::progress::{Kind, Progress};
 use super::transfer::Printer;
 use super::{Context, human};
@@ -15,7 +16,7 @@ use crate::build::{
     self, Attestations, BuildError, Export, Listener, Options, Output, Place, RunNetwork, Secret, cache, check,
     context, parse,
 };
-use crate::container::request::{self, Limits};
+use crate::container::request::{Limits, Network};
 use crate::container::shift;
 use crate::diag::{Diagnose, Failure};
 use crate::image;
@@ -65,9 +66,6 @@ pub struct BuildArgs {
     /// Push the image under its names once it is built
     #[arg(long, requires = "tag")]
     push: bool,
-    /// Attach a label
-    #[arg(long, value_name = "NAME=VALUE")]
-    label: Vec<String>,
     /// Note something in the image's manifest
     #[arg(long, value_name = "NAME=VALUE")]
     annotation: Vec<String>,
@@ -92,18 +90,9 @@ pub struct BuildArgs {
     /// Write what was built to a file, as JSON: digests and names
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
-    /// Network of RUN: default (its own, with a way out), host or none
-    #[arg(long, value_name = "NETWORK")]
-    network: Option<String>,
-    /// Add a line to /etc/hosts of RUN
-    #[arg(long, value_name = "NAME:IP")]
-    add_host: Vec<String>,
-    /// Size of /dev/shm in RUN
-    #[arg(long, value_name = "BYTES")]
-    shm_size: Option<String>,
-    /// A resource limit in RUN
-    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
-    ulimit: Vec<String>,
+    /// Of every RUN; the labels are the image's.
+    #[command(flatten)]
+    container: ContainerFlags,
     /// auto, tty, plain, quiet or rawjson
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: Kind,
@@ -146,10 +135,6 @@ enum BuildArgsError {
     Secret(String, &'static str),
     #[error("--ssh {0}: no agent's socket is known")]
     Ssh(String),
-    #[error("--add-host {0}: it has no NAME:IP")]
-    Host(String),
-    #[error("--network {0}: a build has default, host and none")]
-    Network(String),
     #[error("--output {0}: {1}")]
     Output(String, String),
     #[error("--{flag} {text}: {why}")]
@@ -158,8 +143,6 @@ enum BuildArgsError {
     Annotation(String, String),
     #[error("an image without a name cannot be pushed")]
     NoName,
-    #[error("--label {0}: it has no name")]
-    Label(String),
     #[error("{} cannot be read", .0.display())]
     Read(PathBuf, #[source] std::io::Error),
     #[error("{} cannot be written", .0.display())]
@@ -317,15 +300,6 @@ fn options(
         }
     }
     let epoch = build_args.get("SOURCE_DATE_EPOCH").cloned().or_else(|| std::env::var("SOURCE_DATE_EPOCH").ok());
-    let pair = |text: &String| match text.split_once('=') {
-        Some(("", _)) => Err(BuildArgsError::Label(text.clone())),
-        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Ok((text.clone(), String::new())),
-    };
-    let host = |text: &String| match text.split_once([':', '=']) {
-        Some((name, address)) => Ok((name.to_owned(), address.to_owned())),
-        None => Err(BuildArgsError::Host(text.clone())),
-    };
     let mut platforms: Vec<Platform> = Vec::new();
     for platform in &arguments.platform {
         if !platforms.contains(platform) {
@@ -352,7 +326,7 @@ fn options(
         target: arguments.target.clone(),
         platform: platforms[0].clone(),
         platforms,
-        labels: arguments.label.iter().map(pair).collect::<Result<_, _>>()?,
+        labels: arguments.container.label.clone(),
         names: {
             let tagged = arguments.tag.iter().map(|name| name.clone().or_latest());
             tagged.chain(outputs.iter().flat_map(|output| output.names.clone())).collect()
@@ -360,18 +334,17 @@ fn options(
         no_cache: arguments.no_cache,
         no_cache_stages: arguments.no_cache_filter.clone(),
         limits: Limits::default(),
-        ulimits: arguments.ulimit.iter().map(|text| request::ulimit(text)).collect::<Result<_, _>>()?,
-        shm_size: arguments.shm_size.as_deref().map(request::size).transpose()?,
+        ulimits: arguments.container.ulimit.clone(),
+        shm_size: arguments.container.shm_size,
         pull: arguments.pull,
         transfers: Box::new(Printer::new(arguments.quiet, true)),
-        allows_host_network: arguments.network.as_deref() == Some("host") || arguments.idle.allows_host_network(),
-        network: match arguments.network.as_deref() {
-            None | Some("default" | "bridge") => RunNetwork::Own,
-            Some("host") => RunNetwork::Host,
-            Some("none") => RunNetwork::None,
-            Some(other) => return Err(BuildArgsError::Network(other.into()).into()),
+        allows_host_network: arguments.container.network == Some(Network::Host) || arguments.idle.allows_host_network(),
+        network: match arguments.container.network {
+            None | Some(Network::Private) => RunNetwork::Own,
+            Some(Network::Host) => RunNetwork::Host,
+            Some(Network::None) => RunNetwork::None,
         },
-        hosts: arguments.add_host.iter().map(host).collect::<Result<_, _>>()?,
+        hosts: arguments.container.add_host.clone(),
         secrets: arguments.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
         agents: arguments.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
         squash: arguments.squash,

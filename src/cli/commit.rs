@@ -103,7 +103,7 @@ fn settings(base: &image::Image, request: &Request) -> Value {
     if let Some(user) = &request.user {
         settings["User"] = json!(user);
     }
-    if let Some(signal) = &request.stop_signal {
+    if let Some(signal) = request.stop_signal {
         settings["StopSignal"] = json!(signal);
     }
     for port in &request.ports {

@@ -7,6 +7,7 @@ use crate::container::launch;
 use crate::container::protocol::{End, Message};
 use crate::container::record::{self, Container, Phase, RecordError, State};
 use crate::container::request;
+use crate::container::signal::Signal;
 use crate::diag::{Diagnose, Failure};
 use clap::{Args, Subcommand};
 
@@ -69,7 +70,7 @@ pub struct StopArgs {
     time: Option<i64>,
     /// Signal to send first
     #[arg(short, long)]
-    signal: Option<String>,
+    signal: Option<Signal>,
     #[arg(required = true)]
     containers: Vec<String>,
 }
@@ -78,7 +79,7 @@ pub struct StopArgs {
 pub struct KillArgs {
     /// Signal to send
     #[arg(short, long, default_value = "KILL")]
-    signal: String,
+    signal: Signal,
     #[arg(required = true)]
     containers: Vec<String>,
 }
@@ -142,25 +143,25 @@ impl Command {
             Self::Attach(arguments) => run::attach(arguments, context),
             Self::Stop(arguments) => each(&arguments.containers, |name| {
                 let container = Container::find(&context.store, name)?;
-                stop(&container, arguments.signal.as_deref(), arguments.time)?;
+                stop(&container, arguments.signal, arguments.time)?;
                 println!("{name}");
                 Ok(0)
             }),
             Self::Restart(arguments) => each(&arguments.containers, |name| {
                 let container = Container::find(&context.store, name)?;
-                stop(&container, arguments.signal.as_deref(), arguments.time)?;
+                stop(&container, arguments.signal, arguments.time)?;
                 let prepared = launch::prepare_for(&context.store, &container.record)?;
                 launch::start(&context.store, &container, prepared, &mut launch::Silent)?;
                 println!("{name}");
                 Ok(0)
             }),
             Self::Kill(arguments) => {
-                let signal = request::signal(&arguments.signal)?;
+                let signal = arguments.signal;
                 each(&arguments.containers, |name| {
                     let container = Container::find(&context.store, name)?;
                     let end = container.reach()?.ok_or_else(|| ContainerError::NotRunning(name.to_owned()))?;
-                    end.tell(&Message::Signal(signal.unsigned_abs()))?;
-                    if signal == libc::SIGKILL {
+                    end.tell(&Message::Signal(signal.number().unsigned_abs()))?;
+                    if signal == Signal::KILL {
                         wait_for_end(&end)?;
                     }
                     println!("{name}");
@@ -239,20 +240,20 @@ fn remove(context: &Context, name: &str, arguments: &RmArgs) -> Result<bool, Fai
             return Err(ContainerError::Running(container.record.name).into());
         }
         drop(lock);
-        stop(&container, Some("KILL"), None)?;
+        stop(&container, Some(Signal::KILL), None)?;
     }
 }
 
 /// What `stop` does: the container's own signal, then patience, then SIGKILL. One that does not run is content.
-fn stop(container: &Container, signal: Option<&str>, seconds: Option<i64>) -> Result<(), Failure> {
+fn stop(container: &Container, signal: Option<Signal>, seconds: Option<i64>) -> Result<(), Failure> {
     let request = &container.record.request;
-    let signal = request::signal(signal.or(request.stop_signal.as_deref()).unwrap_or("TERM"))?;
+    let signal = signal.or(request.stop_signal).unwrap_or(Signal::TERM);
     let grace = match seconds.unwrap_or(request.stop_timeout.unwrap_or(request::STOP_TIMEOUT).into()) {
         forever if forever < 0 => u32::MAX,
         seconds => u32::try_from(seconds * 1000).unwrap_or(u32::MAX - 1),
     };
     let Some(end) = container.reach()? else { return Ok(()) };
-    end.tell(&Message::Stop { signal: signal.unsigned_abs(), grace })?;
+    end.tell(&Message::Stop { signal: signal.number().unsigned_abs(), grace })?;
     wait_for_end(&end)
 }
 
@@ -286,7 +287,7 @@ fn ps(arguments: &PsArgs, context: &Context) -> Result<u8, Failure> {
     if arguments.latest {
         containers.truncate(1);
     }
-    let id = |c: &Container| if arguments.no_trunc { c.record.id.clone() } else { c.short_id().to_owned() };
+    let id = |c: &Container| if arguments.no_trunc { c.record.id.to_string() } else { c.short_id().to_owned() };
     if arguments.quiet {
         containers.iter().for_each(|(c, _)| println!("{}", id(c)));
         return Ok(0);

@@ -65,14 +65,15 @@ fn moment(text: &str) -> Result<jiff::Timestamp, LogsError> {
     if let Ok(seconds) = text.parse::<i64>() {
         return jiff::Timestamp::from_second(seconds).map_err(|_| wrong());
     }
-    let factor = match text.chars().last() {
+    let mut digits = text.chars();
+    let factor = match digits.next_back() {
         Some('s') => 1,
         Some('m') => 60,
         Some('h') => 3600,
         Some('d') => 86400,
         _ => return Err(wrong()),
     };
-    let count: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let count: i64 = digits.as_str().parse().map_err(|_| wrong())?;
     let ago = jiff::SignedDuration::from_secs(count.saturating_mul(factor));
     jiff::Timestamp::now().checked_sub(ago).map_err(|_| wrong())
 }

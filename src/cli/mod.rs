@@ -5,6 +5,7 @@ mod build;
 mod commit;
 mod container;
 mod doctor;
+mod flags;
 mod format;
 mod group;
 mod human;
@@ -27,6 +28,8 @@ mod top;
 mod transfer;
 
 use crate::container::monitor;
+use crate::container::request::RequestError;
+use crate::container::signal::InvalidSignal;
 use crate::diag::{self, Failure};
 use crate::store::Store;
 use crate::sys::process;
@@ -109,6 +112,10 @@ pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
+            if let Some(refusal) = refusal(&error) {
+                diag::report(refusal);
+                return ExitCode::from(refusal.exit_code());
+            }
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { diag::ENGINE } else { 0 });
         }
@@ -120,6 +127,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Why a type of ours refused a value, which knows more to tell than the parser of command lines.
+fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
+    let source = std::error::Error::source(error)?;
+    let request = source.downcast_ref::<RequestError>().map(|error| error as &dyn diag::Diagnose);
+    request.or_else(|| source.downcast_ref::<InvalidSignal>().map(|error| error as &dyn diag::Diagnose))
 }
 
 fn run(arguments: Arguments) -> Result<u8, Failure> {

@@ -2,21 +2,26 @@
 
 use super::Context;
 use super::attach::{self, Attachment, Parting};
+use super::flags::{ContainerFlags, ProcessFlags};
 use super::registry::{self, PullFlags};
 use super::see::Speech;
 use super::told::{Explain, Told};
+use crate::container::capability::Selected;
 use crate::container::create;
 use crate::container::exec;
 use crate::container::launch::{self, LaunchError, Listener, Silent};
+use crate::container::name;
 use crate::container::protocol::End;
 use crate::container::record::{self, Container, Phase};
-use crate::container::request::{self, Limits, Network, Request};
+use crate::container::request::{self, Limits, Request, SecurityOption, Tmpfs, Volume};
 use crate::container::session::Ending;
+use crate::container::signal::Signal;
 use crate::diag::{Diagnose, Failure};
 use crate::image::Image;
-use crate::network::ports;
+use crate::network::ports::Published;
 use clap::Args;
 use std::io::IsTerminal;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Flags of `run` and `create`.
@@ -28,50 +33,33 @@ pub struct CreateArgs {
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
     /// Name the container
-    #[arg(long)]
+    #[arg(long, value_parser = request::name)]
     name: Option<String>,
-    /// Set a variable, or pass on your own
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    env: Vec<String>,
-    /// Read variables from a file
-    #[arg(long, value_name = "FILE")]
-    env_file: Vec<PathBuf>,
-    /// Start in this directory
-    #[arg(short, long, value_name = "DIR")]
-    workdir: Option<String>,
-    /// Run as this user
-    #[arg(short, long, value_name = "USER[:GROUP]")]
-    user: Option<String>,
+    #[command(flatten)]
+    process: ProcessFlags,
+    #[command(flatten)]
+    container: ContainerFlags,
     /// Add a supplementary group
     #[arg(long, value_name = "GROUP")]
     group_add: Vec<String>,
     /// Name the container's host
     #[arg(short = 'h', long)]
     hostname: Option<String>,
-    /// Attach a label
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    label: Vec<String>,
     /// Mount a host directory, a named volume or a new one
-    #[arg(short, long, value_name = "[SOURCE:]TARGET[:ro]")]
-    volume: Vec<String>,
+    #[arg(short, long, value_name = "[SOURCE:]TARGET[:ro]", value_parser = request::volume)]
+    volume: Vec<Volume>,
     /// Give root's container the host's own ids instead of ids that nobody else has
     #[arg(long, value_name = "host", value_parser = ["host"])]
     userns: Option<String>,
     /// Mount memory that is gone when the container stops
-    #[arg(long, value_name = "TARGET[:OPTIONS]")]
-    tmpfs: Vec<String>,
+    #[arg(long, value_name = "TARGET[:OPTIONS]", value_parser = request::tmpfs)]
+    tmpfs: Vec<Tmpfs>,
     /// Publish a port of the container on the host
-    #[arg(short, long, value_name = "[IP:][HOST:]PORT[/udp]")]
-    publish: Vec<String>,
-    /// bridge (the default), none or host
-    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
-    network: Option<String>,
-    /// Add a line to /etc/hosts
-    #[arg(long, value_name = "NAME:IP")]
-    add_host: Vec<String>,
+    #[arg(short, long, value_name = "[IP:][HOST:]PORT[/udp]", value_parser = request::publish)]
+    publish: Vec<Published>,
     /// Ask this DNS server
-    #[arg(long, value_name = "IP")]
-    dns: Vec<String>,
+    #[arg(long, value_name = "IP", value_parser = request::dns)]
+    dns: Vec<IpAddr>,
     /// Run this instead of the image's entry point
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
@@ -79,47 +67,32 @@ pub struct CreateArgs {
     #[arg(long)]
     read_only: bool,
     /// Add a capability
-    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
-    cap_add: Vec<String>,
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::capability)]
+    cap_add: Vec<Selected>,
     /// Take a capability away
-    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',')]
-    cap_drop: Vec<String>,
-    /// All capabilities, no system call filter, nothing hidden
-    #[arg(long)]
-    privileged: bool,
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::capability)]
+    cap_drop: Vec<Selected>,
     /// no-new-privileges, seccomp=unconfined
-    #[arg(long, value_name = "OPTION")]
-    security_opt: Vec<String>,
+    #[arg(long, value_name = "OPTION", value_parser = request::security_option)]
+    security_opt: Vec<SecurityOption>,
     /// Put a small init in front that reaps and passes signals on
     #[arg(long)]
     init: bool,
-    /// Keep standard input open
-    #[arg(short, long)]
-    interactive: bool,
-    /// Give it a terminal
-    #[arg(short, long)]
-    tty: bool,
     /// Remove the container when it ends
     #[arg(long)]
     rm: bool,
     /// Memory at most
-    #[arg(short, long, value_name = "BYTES")]
-    memory: Option<String>,
+    #[arg(short, long, value_name = "BYTES", value_parser = request::size)]
+    memory: Option<u64>,
     /// Processors at most
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = request::cpus)]
     cpus: Option<f64>,
     /// Processes at most
     #[arg(long, value_name = "NUMBER")]
     pids_limit: Option<i64>,
-    /// Limit a resource, as setrlimit(2)
-    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
-    ulimit: Vec<String>,
-    /// Size of /dev/shm
-    #[arg(long, value_name = "BYTES")]
-    shm_size: Option<String>,
     /// Signal that `stop` sends
-    #[arg(long, value_name = "SIGNAL")]
-    stop_signal: Option<String>,
+    #[arg(long, value_name = "SIGNAL", value_parser = request::stop_signal)]
+    stop_signal: Option<Signal>,
     /// Seconds that `stop` waits
     #[arg(long, value_name = "SECONDS")]
     stop_timeout: Option<u32>,
@@ -162,12 +135,8 @@ pub struct RunArgs {
 
 #[derive(Debug, thiserror::Error)]
 enum RunError {
-    #[error("{} cannot be read", .0.display())]
-    File(PathBuf, #[source] std::io::Error),
-    #[error("{0:?} is no such option")]
-    SecurityOption(String),
-    #[error("{0:?} is no NAME:IP")]
-    Host(String),
+    #[error("cannot write {}", .0.display())]
+    WriteCidFile(PathBuf, #[source] std::io::Error),
     #[error("{} is there already", .0.display())]
     CidFile(PathBuf),
     #[error("-i and -t want a terminal, and standard input is none")]
@@ -181,12 +150,10 @@ enum RunError {
 impl Diagnose for RunError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::SecurityOption(_) => Some("options: no-new-privileges, seccomp=unconfined".into()),
-            Self::Host(_) => Some("as in: --add-host db:10.0.2.2".into()),
             Self::NoTerminal => Some("leave out -t".into()),
             Self::CidFile(_) => Some("remove it first, or name another file".into()),
             Self::NotRunning(name) => Some(format!("start it: minirun start {name}")),
-            Self::File(..) | Self::Lost(_) => None,
+            Self::WriteCidFile(..) | Self::Lost(_) => None,
         }
     }
 
@@ -195,150 +162,94 @@ impl Diagnose for RunError {
     }
 }
 
+/// All that was typed, before anything is done for it.
+struct Asked {
+    request: Request,
+    pull: PullFlags,
+    cidfile: Option<PathBuf>,
+}
+
 impl CreateArgs {
-    fn request(self) -> Result<Request, Failure> {
-        let mut env = Vec::new();
-        for file in &self.env_file {
-            let text = std::fs::read_to_string(file).map_err(|e| RunError::File(file.clone(), e))?;
-            env.extend(
-                text.lines().map(str::trim_start).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned),
-            );
+    fn resolve(self) -> Result<Asked, Failure> {
+        if let Some(file) = self.cidfile.as_ref().filter(|file| file.exists()) {
+            return Err(RunError::CidFile(file.clone()).into());
         }
-        env.extend(self.env);
-        let mut request = Request {
-            host_ids: self.userns.is_some(),
-            image: self.image_and_command[0].clone(),
+        let env = self.process.environment()?;
+        let ProcessFlags { workdir, user, privileged, interactive, tty, .. } = self.process;
+        let ContainerFlags { network, add_host, shm_size, ulimit, label } = self.container;
+        let mut words = self.image_and_command.into_iter();
+        let request = Request {
+            image: words.next().unwrap_or_default(),
             name: self.name,
-            command: self.image_and_command[1..].to_vec(),
+            command: words.collect(),
             entrypoint: self.entrypoint,
-            env: env.into_iter().map(variable).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
-            workdir: self.workdir,
-            user: self.user,
+            env,
+            workdir,
+            user,
             groups: self.group_add,
             hostname: self.hostname,
-            labels: self
-                .label
-                .iter()
-                .map(|l| l.split_once('=').unwrap_or((l, "")))
-                .map(|(n, v)| (n.into(), v.into()))
-                .collect(),
-            volumes: self.volume.iter().map(|v| request::volume(v)).collect::<Result<_, _>>()?,
-            tmpfs: self
-                .tmpfs
-                .iter()
-                .map(|t| t.split_once(':').unwrap_or((t, "")))
-                .map(|(t, o)| (t.into(), o.into()))
-                .collect(),
-            network: network(self.network.as_deref())?,
+            labels: label,
+            volumes: self.volume,
+            tmpfs: self.tmpfs,
+            ports: self.publish.into_iter().flat_map(|Published(ports)| ports).collect(),
+            network: network.unwrap_or_default(),
+            hosts: add_host,
             dns: self.dns,
             read_only: self.read_only,
             cap_add: self.cap_add,
             cap_drop: self.cap_drop,
-            privileged: self.privileged,
+            privileged,
+            no_new_privileges: self.security_opt.contains(&SecurityOption::NoNewPrivileges),
+            seccomp_unconfined: self.security_opt.contains(&SecurityOption::SeccompUnconfined),
             init: self.init,
-            terminal: self.tty,
-            stdin: self.interactive,
+            terminal: tty,
+            stdin: interactive,
             auto_remove: self.rm,
-            limits: Limits {
-                memory: self.memory.as_deref().map(request::size).transpose()?,
-                swap: None,
-                cpus: self.cpus,
-                pids: self.pids_limit,
-            },
-            ulimits: self.ulimit.iter().map(|u| request::ulimit(u)).collect::<Result<_, _>>()?,
-            shm_size: self.shm_size.as_deref().map(request::size).transpose()?,
+            limits: Limits { memory: self.memory, swap: None, cpus: self.cpus, pids: self.pids_limit },
+            ulimits: ulimit,
+            shm_size,
+            stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,
             log: request::log(self.log_driver.as_deref(), &self.log_opt)?,
-            ..Request::default()
+            host_ids: self.userns.is_some(),
         };
-        if let Some(signal) = self.stop_signal {
-            request::signal(&signal)?;
-            request.stop_signal = Some(signal);
-        }
-        for port in &self.publish {
-            request.ports.extend(ports::parse(port)?);
-        }
-        for entry in self.add_host {
-            let (name, address) = entry.split_once(':').ok_or_else(|| RunError::Host(entry.clone()))?;
-            request.hosts.push((name.into(), address.into()));
-        }
-        for option in self.security_opt {
-            match option.replace(':', "=").as_str() {
-                "no-new-privileges" | "no-new-privileges=true" => request.no_new_privileges = true,
-                "seccomp=unconfined" => request.seccomp_unconfined = true,
-                // Neither is confined by minirun.
-                "label=disable" | "apparmor=unconfined" | "no-new-privileges=false" => {}
-                _ => return Err(RunError::SecurityOption(option).into()),
-            }
-        }
-        Ok(request)
-    }
-
-    /// What is asked for, and the file that will hold the id.
-    fn decide(mut self) -> Result<(Request, Option<PathBuf>), Failure> {
-        let cidfile = self.cidfile.take();
-        if let Some(file) = cidfile.as_ref().filter(|f| f.exists()) {
-            return Err(RunError::CidFile(file.clone()).into());
-        }
-        Ok((self.request()?, cidfile))
+        Ok(Asked { request, pull: self.pull, cidfile: self.cidfile })
     }
 }
 
-fn make(
-    context: &Context,
-    image: &Image,
-    (request, cidfile): (Request, Option<PathBuf>),
-) -> Result<Container, Failure> {
+/// Makes the container, and writes its id where that is wanted.
+fn make(context: &Context, image: &Image, request: Request, cidfile: Option<PathBuf>) -> Result<Container, Failure> {
     let container = create::create(&context.store, image, request)?;
     if let Some(file) = cidfile {
-        std::fs::write(&file, &container.record.id).map_err(|e| RunError::File(file, e))?;
+        std::fs::write(&file, container.record.id.as_str()).map_err(|e| RunError::WriteCidFile(file, e))?;
     }
     Ok(container)
 }
 
-/// `NAME` is passed on if it is set here, and left alone if not.
-fn variable(entry: String) -> Result<Option<String>, request::RequestError> {
-    match entry.split_once('=') {
-        Some(("", _)) => Err(request::RequestError::Variable(entry)),
-        Some(_) => Ok(Some(entry)),
-        None if entry.is_empty() => Err(request::RequestError::Variable(entry)),
-        None => Ok(std::env::var(&entry).ok().map(|value| format!("{entry}={value}"))),
-    }
-}
-
-fn network(name: Option<&str>) -> Result<Network, request::RequestError> {
-    match name {
-        None | Some("bridge" | "default" | "private") => Ok(Network::Private),
-        Some("none") => Ok(Network::None),
-        Some("host") => Ok(Network::Host),
-        Some(other) => Err(request::RequestError::Network(other.into())),
-    }
-}
-
 pub fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Failure> {
-    let image = registry::image(context, &arguments.image_and_command[0], &arguments.pull)?;
-    let container = make(context, &image, arguments.decide()?)?;
+    let Asked { request, pull, cidfile } = arguments.resolve()?;
+    let image = registry::image(context, &request.image, &pull)?;
+    let container = make(context, &image, request, cidfile)?;
     println!("{}", container.record.id);
     Ok(0)
 }
 
-pub fn run(mut arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
+pub fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
+    let Asked { mut request, pull, cidfile } = arguments.create.resolve()?;
     let attachment = Attachment {
-        terminal: arguments.create.tty,
-        stdin: arguments.create.interactive,
+        terminal: request.terminal,
+        stdin: request.stdin,
         signals: arguments.sig_proxy,
         detach_keys: keys(arguments.detach_keys.as_deref())?,
     };
     if !arguments.detach && attachment.terminal && attachment.stdin && !std::io::stdin().is_terminal() {
         return Err(RunError::NoTerminal.into());
     }
-    let image = registry::image(context, &arguments.create.image_and_command[0], &arguments.create.pull)?;
+    let image = registry::image(context, &request.image, &pull)?;
     // Its monitor sets out while the container is being made.
-    arguments.create.name.get_or_insert_with(|| record::random_name(&context.store));
-    let decided = arguments.create.decide()?;
-    let name = decided.0.name.clone().unwrap_or_default();
-    let prepared = launch::prepare_requested(&context.store, &name, &decided.0)?;
-    let container = make(context, &image, decided)?;
+    let name = request.name.get_or_insert_with(|| name::random(&context.store)).clone();
+    let prepared = launch::prepare_requested(&context.store, &name, &request)?;
+    let container = make(context, &image, request, cidfile)?;
     let mut told = arguments.explain.map(|how| {
         Told::new(how, arguments.speech.language(), context.store.root.clone(), container.directory.clone())
     });
@@ -455,6 +366,7 @@ pub struct AttachArgs {
 }
 
 pub fn attach(arguments: AttachArgs, context: &Context) -> Result<u8, Failure> {
+    let detach_keys = keys(arguments.detach_keys.as_deref())?;
     let container = Container::find(&context.store, &arguments.container)?;
     let end = container.reach()?.ok_or_else(|| RunError::NotRunning(container.record.name.clone()))?;
     let request = &container.record.request;
@@ -462,7 +374,7 @@ pub fn attach(arguments: AttachArgs, context: &Context) -> Result<u8, Failure> {
         terminal: request.terminal,
         stdin: request.stdin && !arguments.no_stdin,
         signals: arguments.sig_proxy,
-        detach_keys: keys(arguments.detach_keys.as_deref())?,
+        detach_keys,
     };
     stay(&end, &attachment, &container.record.name)
 }
@@ -472,24 +384,8 @@ pub struct ExecArgs {
     /// Run in the background
     #[arg(short, long)]
     detach: bool,
-    /// Keep standard input open
-    #[arg(short, long)]
-    interactive: bool,
-    /// Give it a terminal
-    #[arg(short, long)]
-    tty: bool,
-    /// Set a variable, or pass on your own
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    env: Vec<String>,
-    /// Run as this user
-    #[arg(short, long, value_name = "USER[:GROUP]")]
-    user: Option<String>,
-    /// Start in this directory
-    #[arg(short, long, value_name = "DIR")]
-    workdir: Option<String>,
-    /// With all capabilities
-    #[arg(long)]
-    privileged: bool,
+    #[command(flatten)]
+    process: ProcessFlags,
     /// Keys that let go of the process
     #[arg(long, value_name = "KEYS")]
     detach_keys: Option<String>,
@@ -499,28 +395,22 @@ pub struct ExecArgs {
 }
 
 pub fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure> {
-    let mut words = arguments.container_and_command;
-    let command = words.split_off(1);
-    let container = Container::find(&context.store, &words[0])?;
+    let env = arguments.process.environment()?;
+    let ProcessFlags { workdir, user, privileged, interactive, tty, .. } = arguments.process;
     let attachment = Attachment {
-        terminal: arguments.tty,
-        stdin: arguments.interactive,
+        terminal: tty,
+        stdin: interactive,
         signals: true,
         detach_keys: keys(arguments.detach_keys.as_deref())?,
     };
     if !arguments.detach && attachment.terminal && attachment.stdin && !std::io::stdin().is_terminal() {
         return Err(RunError::NoTerminal.into());
     }
-    let wanted = exec::Wanted {
-        command,
-        env: arguments.env.into_iter().map(variable).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
-        user: arguments.user,
-        workdir: arguments.workdir,
-        privileged: arguments.privileged,
-        terminal: arguments.tty,
-        stdin: arguments.interactive,
-        probe: None,
-    };
+    let mut words = arguments.container_and_command.into_iter();
+    let container = Container::find(&context.store, &words.next().unwrap_or_default())?;
+    let command = words.collect();
+    let wanted =
+        exec::Wanted { command, env, user, workdir, privileged, terminal: tty, stdin: interactive, probe: None };
     let end = exec::start(&context.store, &container, wanted)?;
     if arguments.detach {
         return Ok(0);

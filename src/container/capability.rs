@@ -2,6 +2,17 @@
 
 use crate::sys::{SysError, process};
 use caps::{CapSet, Capability, CapsHashSet};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What `--cap-add` or `--cap-drop` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Selected {
+    All,
+    One(Capability),
+}
 
 /// What Docker leaves to a container's root (capabilities(7)).
 const DEFAULT: [Capability; 14] = [
@@ -22,7 +33,7 @@ const DEFAULT: [Capability; 14] = [
 ];
 
 #[derive(Debug, thiserror::Error)]
-#[error("there is no capability {name:?}")]
+#[error("unknown capability {name:?}")]
 pub struct UnknownCapability {
     name: String,
 }
@@ -33,28 +44,63 @@ impl crate::diag::Diagnose for UnknownCapability {
     }
 }
 
+impl FromStr for Selected {
+    type Err = UnknownCapability;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCapability> {
+        let upper = text.to_uppercase();
+        if upper == "ALL" || upper == "CAP_ALL" {
+            return Ok(Self::All);
+        }
+        let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
+        full.parse().map(Self::One).map_err(|_| UnknownCapability { name: text.to_owned() })
+    }
+}
+
+impl fmt::Display for Selected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("ALL"),
+            Self::One(capability) => capability.fmt(f),
+        }
+    }
+}
+
+impl TryFrom<String> for Selected {
+    type Error = UnknownCapability;
+
+    fn try_from(text: String) -> Result<Self, UnknownCapability> {
+        text.parse()
+    }
+}
+
+impl From<Selected> for String {
+    fn from(selected: Selected) -> Self {
+        selected.to_string()
+    }
+}
+
 /// The set a container gets, as `CAP_…` names in a fixed order.
-pub fn choose(add: &[String], drop: &[String], privileged: bool) -> Result<Vec<String>, UnknownCapability> {
+pub fn choose(add: &[Selected], drop: &[Selected], privileged: bool) -> Vec<String> {
     let known = all();
     let mut chosen: CapsHashSet =
         if privileged { known.iter().copied().collect() } else { DEFAULT.into_iter().collect() };
     // `--cap-drop ALL --cap-add X` leaves X, in whichever order they were typed.
-    for name in drop {
-        match one(name)? {
-            None => chosen.clear(),
-            Some(capability) => drop_one(&mut chosen, capability),
+    for selected in drop {
+        match selected {
+            Selected::All => chosen.clear(),
+            Selected::One(capability) => drop_one(&mut chosen, *capability),
         }
     }
-    for name in add {
-        match one(name)? {
-            None => chosen
-                .extend(known.iter().copied().filter(|c| !drop.iter().any(|d| one(d).is_ok_and(|d| d == Some(*c))))),
-            Some(capability) => {
-                chosen.insert(capability);
+    for selected in add {
+        match selected {
+            Selected::All => chosen.extend(known.iter().copied().filter(|c| !drop.contains(&Selected::One(*c)))),
+            Selected::One(capability) => {
+                chosen.insert(*capability);
             }
         }
     }
-    Ok(known.iter().filter(|c| chosen.contains(c)).map(ToString::to_string).collect())
+    known.iter().filter(|c| chosen.contains(c)).map(ToString::to_string).collect()
 }
 
 /// As the OCI specification's own type, which knows the names without `CAP_`.
@@ -64,16 +110,6 @@ pub fn of_spec(names: &[String]) -> oci_spec::runtime::Capabilities {
 
 fn drop_one(chosen: &mut CapsHashSet, capability: Capability) {
     chosen.remove(&capability);
-}
-
-/// `None` is ALL.
-fn one(name: &str) -> Result<Option<Capability>, UnknownCapability> {
-    let upper = name.to_uppercase();
-    if upper == "ALL" || upper == "CAP_ALL" {
-        return Ok(None);
-    }
-    let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
-    full.parse().map(Some).map_err(|_| UnknownCapability { name: name.to_owned() })
 }
 
 /// Every capability that this program knows, in the kernel's order.
@@ -109,19 +145,20 @@ fn refused(call: &'static str, subject: &dyn std::fmt::Display) -> SysError {
 
 #[cfg(test)]
 mod tests {
-    use super::choose;
+    use super::{Selected, choose};
 
-    fn words(list: &[&str]) -> Vec<String> {
-        list.iter().map(ToString::to_string).collect()
+    fn words(list: &[&str]) -> Vec<Selected> {
+        list.iter().map(|word| word.parse().unwrap()).collect()
     }
 
     #[test]
     fn defaults_and_changes() {
-        assert_eq!(choose(&[], &[], false).unwrap().len(), 14);
-        assert_eq!(choose(&words(&["net_admin"]), &words(&["all"]), false).unwrap(), ["CAP_NET_ADMIN"]);
-        assert_eq!(choose(&[], &words(&["CAP_CHOWN"]), false).unwrap().len(), 13);
-        let all_but_one = choose(&words(&["ALL"]), &words(&["MKNOD"]), false).unwrap();
+        assert_eq!(choose(&[], &[], false).len(), 14);
+        assert_eq!(choose(&words(&["net_admin"]), &words(&["all"]), false), ["CAP_NET_ADMIN"]);
+        assert_eq!(choose(&[], &words(&["CAP_CHOWN"]), false).len(), 13);
+        let all_but_one = choose(&words(&["ALL"]), &words(&["MKNOD"]), false);
         assert!(all_but_one.len() > 35 && !all_but_one.contains(&"CAP_MKNOD".to_owned()));
-        assert!(choose(&words(&["FLY"]), &[], false).is_err());
+        assert!("FLY".parse::<Selected>().is_err());
+        assert_eq!(words(&["net_admin"])[0].to_string(), "CAP_NET_ADMIN");
     }
 }

@@ -3,6 +3,7 @@
 //! It is asked for only when a limit needs it, since systemd takes milliseconds to give one. From systemd, over D-Bus, as
 //! a scope that is delegated to the user; without systemd, in the nearest group above our own that is ours to divide.
 
+use super::id::ContainerId;
 use super::request::Limits;
 use crate::sys::{On, SysError};
 use oci_spec::runtime::LinuxResources;
@@ -54,7 +55,7 @@ fn needed(limits: &Limits) -> Vec<(&'static str, &'static str)> {
 }
 
 /// Makes the group of container `id`, whose monitor is process `monitor`.
-pub fn place(limits: &Limits, id: &str, monitor: i32) -> Placed {
+pub fn place(limits: &Limits, id: &ContainerId, monitor: i32) -> Placed {
     let mut placed = Placed { group: None, notes: Vec::new() };
     let wanted = needed(limits);
     if wanted.is_empty() {
@@ -120,12 +121,12 @@ fn words(file: &Path) -> Vec<String> {
 }
 
 /// Asks systemd, the user's own or root's, to put the monitor into a new scope that is delegated to us.
-fn scope(mount: &Path, id: &str, monitor: i32) -> Option<PathBuf> {
+fn scope(mount: &Path, id: &ContainerId, monitor: i32) -> Option<PathBuf> {
     if !Path::new("/run/systemd/system").exists() {
         return None;
     }
-    let unit = format!("minirun-{}.scope", &id[..12]);
-    let (description, monitor_pid) = (format!("minirun container {}", &id[..12]), monitor.to_string());
+    let unit = format!("minirun-{}.scope", id.short());
+    let (description, monitor_pid) = (format!("minirun container {}", id.short()), monitor.to_string());
     let mut method = vec!["StartTransientUnit", "ssa(sv)a(sa(sv))", &unit, "fail", "4"];
     method.extend(["Description", "s", &description]);
     method.extend(["PIDs", "au", "1", &monitor_pid]);
@@ -207,12 +208,12 @@ fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-fn divide(parent: &Path, id: &str, enable: &[String]) -> Result<PathBuf, SysError> {
+fn divide(parent: &Path, id: &ContainerId, enable: &[String]) -> Result<PathBuf, SysError> {
     let control = parent.join("cgroup.subtree_control");
     for controller in enable {
         fs::write(&control, controller).on("write", &control)?;
     }
-    let group = parent.join(format!("minirun-{}", &id[..12]));
+    let group = parent.join(format!("minirun-{}", id.short()));
     match fs::create_dir(&group) {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
         other => other.on("mkdir", &group)?,

@@ -1,8 +1,10 @@
 //! Request and image → a container on disk, ready to be started. Nothing is copied: the writable layer is empty.
 
-use super::capability::{self, UnknownCapability};
+use super::capability;
+use super::id::ContainerId;
+use super::name;
 use super::record::{self, Container, MountedVolume, Record, RecordError};
-use super::request::{self, Network, Request, Source, Volume};
+use super::request::{Network, Request, Source, Volume};
 use super::shift;
 use super::spec::{self, Facts};
 use super::users::{self, UserError};
@@ -25,8 +27,6 @@ pub enum CreateError {
     #[error(transparent)]
     User(#[from] UserError),
     #[error(transparent)]
-    Capability(#[from] UnknownCapability),
-    #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the image's volume {0:?} is not an absolute path")]
     Volume(String),
@@ -42,7 +42,6 @@ impl Diagnose for CreateError {
             Self::Record(e) => e.hint(),
             Self::Image(e) => e.hint(),
             Self::User(e) => e.hint(),
-            Self::Capability(e) => e.hint(),
             Self::Store(e) => e.hint(),
             Self::Sys(e) => e.hint(),
             Self::Spec(_) | Self::Volume(_) => None,
@@ -79,11 +78,8 @@ pub fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, String)> 
 
 /// Decides what a container of this image will be.
 pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Decided, CreateError> {
-    let id = store::random_hex(32);
-    let name = request.name.clone().unwrap_or_else(|| record::random_name(store));
-    if !request::is_name(&name) {
-        return Err(RecordError::BadName(name).into());
-    }
+    let id = ContainerId::random();
+    let name = request.name.clone().unwrap_or_else(|| name::random(store));
     let config = image.config();
     let layers: Vec<String> = image.layer_dirs().iter().map(|d| d.to_string_lossy().into_owned()).collect();
     let volumes = volumes(store, &request, config);
@@ -92,7 +88,7 @@ pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Deci
     }
     request.name = Some(name.clone());
     let of_image = config.config().as_ref().and_then(|c| c.stop_signal().clone());
-    request.stop_signal = request.stop_signal.or(of_image.filter(|signal| request::signal(signal).is_ok()));
+    request.stop_signal = request.stop_signal.or(of_image.and_then(|signal| signal.parse().ok()));
     let record = Record {
         id,
         name,
@@ -111,7 +107,7 @@ pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Deci
 pub fn spec_of(store: &Store, image: &Image, record: &Record) -> Result<Spec, CreateError> {
     let (request, config) = (&record.request, image.config());
     let user = user(store, request, config, &record.layers)?;
-    let capabilities = capability::choose(&request.cap_add, &request.cap_drop, request.privileged)?;
+    let capabilities = capability::choose(&request.cap_add, &request.cap_drop, request.privileged);
     let directory = store.path("containers").join(&record.id);
     let binds: Vec<_> = record.volumes.iter().map(|v| (v.source.clone(), v.target.clone(), v.read_only)).collect();
     let facts = Facts {
@@ -144,11 +140,11 @@ pub fn create(store: &Store, image: &Image, request: Request) -> Result<Containe
     like_lowest_root(store, &record.layers, &new.join("upper"));
     let write = |name: &str, bytes: &[u8]| fs::write(new.join(name), bytes).on("write", new.join(name));
     write("config.json", &serde_json::to_vec(&decided.spec)?)?;
-    write("container.json", &serde_json::to_vec(record)?)?;
+    write("container.json", &store::format::to_record(record))?;
     for (name, text) in decided.files() {
         write(name, text.as_bytes())?;
     }
-    crate::image::hold(store, image, &record.id)?;
+    crate::image::hold(store, image, record.id.as_str())?;
     Ok(record::publish(store, &scratch, decided.record, decided.spec)?)
 }
 
@@ -192,7 +188,7 @@ fn volumes(store: &Store, request: &Request, config: &oci_spec::image::ImageConf
     let of_image = config.config().as_ref().and_then(|c| c.volumes().clone()).unwrap_or_default();
     let covered = |target: &str| {
         let same = |other: &str| other.trim_end_matches('/') == target.trim_end_matches('/');
-        request.volumes.iter().any(|v| same(&v.target)) || request.tmpfs.iter().any(|(t, _)| same(t))
+        request.volumes.iter().any(|v| same(&v.target)) || request.tmpfs.iter().any(|tmpfs| same(&tmpfs.target))
     };
     let anonymous = of_image.into_iter().filter(|target| !covered(target)).map(|target| Volume {
         source: Source::Anonymous,

@@ -6,7 +6,7 @@ use super::probe::{Targets, Without};
 use super::protocol::End;
 use super::record::{Container, Phase};
 use super::users;
-use super::{capability, capability::UnknownCapability, cgroup};
+use super::{capability, cgroup};
 use crate::diag::Diagnose;
 use crate::store::Store;
 use std::path::Path;
@@ -31,8 +31,6 @@ pub enum ExecError {
     #[error(transparent)]
     User(#[from] users::UserError),
     #[error(transparent)]
-    Capability(#[from] UnknownCapability),
-    #[error(transparent)]
     Launch(#[from] LaunchError),
 }
 
@@ -41,7 +39,6 @@ impl Diagnose for ExecError {
         match self {
             Self::NotRunning { name, .. } => Some(format!("start it first: minirun start {name}")),
             Self::User(error) => error.hint(),
-            Self::Capability(error) => error.hint(),
             Self::Launch(error) => error.hint(),
         }
     }
@@ -98,7 +95,7 @@ pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End
         process.set_cwd(directory.into());
     }
     if wanted.privileged {
-        let all = capability::choose(&["ALL".into()], &[], true)?;
+        let all = capability::choose(&[], &[], true);
         capabilities.set_bounding(Some(capability::of_spec(&all)));
     }
     // Root has them all at once, whoever the container's own process runs as.

@@ -1,5 +1,6 @@
 //! The client's side of a start: plan, monitor, conversation.
 
+use super::id::ContainerId;
 use super::layering::{Layering, Overlay};
 use super::plan::{Plan, PlanError, StepFailed, Surroundings};
 use super::protocol::{End, Message};
@@ -27,7 +28,7 @@ use std::path::PathBuf;
 pub struct Job {
     pub plan: Plan,
     /// The container whose state it writes; none for `exec`.
-    pub container: Option<String>,
+    pub container: Option<ContainerId>,
     pub terminal: bool,
     /// Rows and columns that its terminal has from the first moment.
     pub size: Option<(u16, u16)>,

@@ -85,6 +85,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     let begun = begin(&job, (streams, trees), &client, container.as_ref()).and_then(|(supervised, pid)| {
         state = State {
             phase: Phase::Running,
+            wire: super::protocol::VERSION,
             pid,
             pid_started: process::start_time(pid).unwrap_or_default(),
             monitor: (own_pid(), process::start_time(own_pid()).unwrap_or_default()),

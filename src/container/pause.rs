@@ -2,8 +2,8 @@
 
 use super::processes;
 use super::protocol::{End, Message};
-use super::record::Container;
-use crate::sys::{SysError, process};
+use super::record::{Container, RecordError};
+use crate::sys::process;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -13,16 +13,16 @@ pub struct Paused(#[allow(dead_code)] End);
 
 impl Paused {
     /// `None`: it does not run.
-    pub fn new(container: &Container) -> Result<Option<Self>, SysError> {
+    pub fn new(container: &Container) -> Result<Option<Self>, RecordError> {
         Self::hold(container, false)
     }
 
     /// Only what runs in it now, by SIGSTOP.
-    pub fn by_signals(container: &Container) -> Result<Option<Self>, SysError> {
+    pub fn by_signals(container: &Container) -> Result<Option<Self>, RecordError> {
         Self::hold(container, true)
     }
 
-    fn hold(container: &Container, by_signals: bool) -> Result<Option<Self>, SysError> {
+    fn hold(container: &Container, by_signals: bool) -> Result<Option<Self>, RecordError> {
         let Some(end) = container.reach()? else { return Ok(None) };
         end.tell(&Message::Pause { by_signals })?;
         loop {

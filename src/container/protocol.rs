@@ -13,6 +13,9 @@
 //! monitor → client   Output…, Paused, Exited           terminal
 //! ```
 //!
+//! A monitor outlives the command that started it, and a newer minirun may come to it: the monitor notes in `state.json` which
+//! [`VERSION`] it speaks. A newer client speaks to it as that version did. An older client leaves it alone.
+//!
 //! End of file: from init before `Ready`, it died in set-up; afterwards, its exec succeeded. From the client, it has
 //! detached. From the monitor, it was killed.
 
@@ -23,6 +26,13 @@ use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+/// Raised with a change to what a client and a monitor that is there already say to each other, if the older one would
+/// misunderstand it.
+pub const VERSION: u32 = 1;
+
+/// What monitors speak that do not note it.
+pub const FIRST_VERSION: u32 = 1;
 
 #[derive(Debug, PartialEq)]
 pub enum Message {
@@ -264,33 +274,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_message_survives_the_wire() {
-        let all = [
-            Message::Job,
-            Message::WantEgress,
-            Message::EgressUp,
-            Message::Terminal,
-            Message::Did { step: 3, micros: 70_000, skipped: 2 },
-            Message::Ready,
-            Message::Go,
-            Message::Started { pid: 4_000_000 },
-            Message::Failed { step: 1, errno: 2 },
-            Message::Attach { output: true, stdin: false, modes: None },
-            Message::Attach { output: true, stdin: true, modes: Some(Modes([1, 2, 3, 4, 5, 6])) },
-            Message::Stdin(b"ls\n".to_vec()),
-            Message::StdinEnd,
-            Message::Resize { rows: 24, columns: 80 },
-            Message::Signal(15),
-            Message::Stop { signal: 15, grace: u32::MAX },
-            Message::Output { stream: Stream::Stdout, bytes: vec![0, 255] },
-            Message::Output { stream: Stream::Stderr, bytes: vec![] },
-            Message::Exited { code: 137 },
-            Message::Detach,
-            Message::Pause { by_signals: true },
-            Message::Paused,
+    fn every_message_has_the_bytes_of_the_first_version() {
+        let all: [(Message, &[u8]); 24] = [
+            (Message::Job, b"\x01"),
+            (Message::WantEgress, b"\x02"),
+            (Message::EgressUp, b"\x03"),
+            (Message::Terminal, b"\x04"),
+            (Message::Did { step: 3, micros: 70_000, skipped: 2 }, b"\x05\x03\0\0\0\x70\x11\x01\0\x02\0\0\0"),
+            (Message::Ready, b"\x06"),
+            (Message::Go, b"\x07"),
+            (Message::Started { pid: 4_000_000 }, b"\x08\0\x09\x3d\0"),
+            (Message::Failed { step: 1, errno: 2 }, b"\x09\x01\0\0\0\x02\0\0\0"),
+            (Message::Attach { output: true, stdin: false, modes: None }, b"\x0a\x01\0\0\0\0\0\0\0"),
+            (
+                Message::Attach { output: true, stdin: true, modes: Some(Modes([1, 2, 3, 4, 5, 6])) },
+                b"\x0a\x01\0\0\0\x01\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05\0\0\0\x06\0\0\0",
+            ),
+            (Message::Stdin(b"ls\n".to_vec()), b"\x0bls\n"),
+            (Message::StdinEnd, b"\x0c"),
+            (Message::Resize { rows: 24, columns: 80 }, b"\x0d\x18\0\0\0\x50\0\0\0"),
+            (Message::Signal(15), b"\x0e\x0f\0\0\0"),
+            (Message::Stop { signal: 15, grace: u32::MAX }, b"\x0f\x0f\0\0\0\xff\xff\xff\xff"),
+            (Message::Output { stream: Stream::Stdout, bytes: vec![0, 255] }, b"\x10\0\xff"),
+            (Message::Output { stream: Stream::Stderr, bytes: vec![] }, b"\x11"),
+            (Message::Exited { code: 137 }, b"\x12\x89\0\0\0"),
+            (Message::Detach, b"\x13"),
+            (Message::Pause { by_signals: true }, b"\x14\x01\0\0\0"),
+            (Message::Paused, b"\x15"),
+            (Message::Born { pid: 7 }, b"\x16\x07\0\0\0"),
+            (Message::More, b"\x17"),
         ];
-        for message in all {
-            assert_eq!(Message::decode(&message.encode()), Some(message));
+        for (message, bytes) in all {
+            assert_eq!(message.encode(), bytes, "{message:?}");
+            assert_eq!(Message::decode(bytes), Some(message));
         }
         assert_eq!(Message::decode(&[]), None);
         assert_eq!(Message::decode(&[13, 1]), None);

@@ -12,8 +12,9 @@
 //! RUNTIME/run/<id>/control         the monitor's socket; the directory is there only while it runs
 //! ```
 
+use super::id::ContainerId;
 use super::outcome::Outcome;
-use super::protocol::End;
+use super::protocol::{self, End};
 use super::request::Request;
 use super::supervise::LISTEN_AGAIN;
 use crate::diag::Diagnose;
@@ -26,8 +27,8 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use oci_spec::runtime::Spec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -38,17 +39,20 @@ pub enum RecordError {
     #[error("no such container: {name}")]
     NotFound { name: String, meant: Option<String> },
     #[error("{prefix} is the beginning of several containers' ids")]
-    Ambiguous { prefix: String, found: Vec<String> },
-    #[error("the name {name:?} is in use by container {}, {state}", &id[..12])]
-    NameTaken { name: String, id: String, state: String },
-    #[error("{0:?} is no name for a container")]
-    BadName(String),
-    #[error("the record of container {} is damaged", &id[..12])]
+    Ambiguous { prefix: String, found: Vec<ContainerId> },
+    #[error("the name {name:?} is in use by container {}, {state}", id.short())]
+    NameTaken { name: String, id: ContainerId, state: String },
+    #[error("the record of container {} is damaged", id.short())]
     Damaged {
-        id: String,
+        id: ContainerId,
         #[source]
         source: serde_json::Error,
     },
+    #[error(
+        "container {name} was started by a newer minirun, whose monitor speaks version {wire}; this one speaks version {}",
+        protocol::VERSION
+    )]
+    NewerMonitor { name: String, wire: u32 },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -61,18 +65,16 @@ impl Diagnose for RecordError {
             Self::NotFound { meant: Some(meant), .. } => Some(format!("{meant}; see: minirun ps -a")),
             Self::NotFound { meant: None, .. } => Some("see which there are: minirun ps -a".into()),
             Self::Ambiguous { found, .. } => {
-                let list: Vec<&str> = found.iter().take(8).map(|id| &id[..12]).collect();
+                let list: Vec<&str> = found.iter().take(8).map(ContainerId::short).collect();
                 Some(format!("give more of one of these: {}", list.join(" ")))
             }
             Self::NameTaken { name, .. } => Some(format!(
                 "start it: minirun start {name}; or remove it: minirun rm -f {name}; or choose another --name"
             )),
-            Self::BadName(_) => {
-                Some("letters, digits, _ . and -, beginning with a letter or digit, two at least".into())
-            }
             Self::Damaged { id, .. } => {
                 Some(format!("what can be mended: {}; to remove it: minirun rm -f {id}", store::CHECK))
             }
+            Self::NewerMonitor { .. } => Some("use that minirun to stop it and to talk to it".into()),
             Self::Store(error) => error.hint(),
             Self::Sys(error) => error.hint(),
         }
@@ -90,7 +92,7 @@ impl Diagnose for RecordError {
 /// What was decided at create.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
-    pub id: String,
+    pub id: ContainerId,
     pub name: String,
     pub image_id: Digest,
     /// As it was typed.
@@ -114,10 +116,9 @@ pub struct MountedVolume {
     pub own: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    #[default]
     Created,
     Running,
     Exited,
@@ -133,13 +134,15 @@ impl std::fmt::Display for Phase {
     }
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     pub phase: Phase,
+    /// What its monitor speaks ([`protocol::VERSION`]).
+    pub wire: u32,
     /// Of the container's first process, as the host numbers it.
     pub pid: i32,
     /// When that was started: together they name it for ever.
-    #[serde(default)]
     pub pid_started: u64,
     /// Of its monitor: pid and start time, which together name it for ever.
     pub monitor: (i32, u64),
@@ -148,16 +151,35 @@ pub struct State {
     pub finished: String,
     pub error: String,
     /// What mends the error, as it was told then.
-    #[serde(default)]
     pub hint: Option<String>,
     /// How it ended; `None`: it has not, or an older monitor did not tell.
-    #[serde(default)]
     pub outcome: Option<Outcome>,
     pub oom_killed: bool,
     /// Where its limits are set.
     pub cgroup: Option<String>,
     /// Published ports as they were opened.
     pub ports: Vec<crate::network::ports::PortSpec>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Created,
+            wire: protocol::FIRST_VERSION,
+            pid: 0,
+            pid_started: 0,
+            monitor: (0, 0),
+            exit_code: 0,
+            started: String::new(),
+            finished: String::new(),
+            error: String::new(),
+            hint: None,
+            outcome: None,
+            oom_killed: false,
+            cgroup: None,
+            ports: Vec::new(),
+        }
+    }
 }
 
 impl State {
@@ -176,21 +198,18 @@ pub struct Container {
 }
 
 impl Container {
-    pub fn load(store: &Store, id: &str) -> Result<Self, RecordError> {
-        if !is_id(id) {
-            return Err(not_found(store, id));
-        }
+    pub fn load(store: &Store, id: &ContainerId) -> Result<Self, RecordError> {
         let directory = store.path("containers").join(id);
         let path = directory.join("container.json");
         let bytes = fs::read(&path).map_err(|e| match e.kind() {
             // Its record alone is gone.
             ErrorKind::NotFound if directory.exists() => damaged(id, &e),
-            ErrorKind::NotFound => not_found(store, id),
+            ErrorKind::NotFound => not_found(store, id.as_str()),
             _ => damaged(id, &e),
         })?;
-        let record = serde_json::from_slice::<Record>(&bytes);
-        let record = record.map_err(|source| RecordError::Damaged { id: id.into(), source })?;
-        if record.id != id || record.layers.iter().any(|layer| layer.is_empty()) {
+        let record = store::format::from_record::<Record>(&bytes);
+        let record = record.map_err(|source| RecordError::Damaged { id: id.clone(), source })?;
+        if record.id != *id || record.layers.iter().any(|layer| layer.is_empty()) {
             return Err(damaged(id, &"it tells of another container"));
         }
         Ok(Self { record, directory, runtime: store.runtime.join("run").join(id), spec: OnceLock::new() })
@@ -208,13 +227,14 @@ impl Container {
             return Err(not_found(store, text));
         }
         let prefix = text.to_lowercase();
-        if prefix.len() == 64 {
-            return Self::load(store, &prefix);
+        if let Some(id) = ContainerId::parse(&prefix) {
+            return Self::load(store, &id);
         }
-        let mut found: Vec<String> = ids(store).into_iter().filter(|id| id.starts_with(&prefix)).collect();
-        match found.len() {
-            0 => Err(not_found(store, text)),
-            1 => Self::load(store, &found.remove(0)),
+        let mut found: Vec<ContainerId> =
+            ids(store).into_iter().filter(|id| id.as_str().starts_with(&prefix)).collect();
+        match &found[..] {
+            [] => Err(not_found(store, text)),
+            [id] => Self::load(store, id),
             _ => {
                 found.sort();
                 Err(RecordError::Ambiguous { prefix, found })
@@ -225,7 +245,7 @@ impl Container {
     /// The container of a name whose file says no id any more.
     fn of_damaged_name(store: &Store, name: &str) -> Option<Self> {
         let path = store.path("container-names").join(name);
-        if !super::request::is_name(name) || !path.exists() || fs::read_to_string(&path).is_ok_and(|id| is_id(&id)) {
+        if !super::request::is_name(name) || !path.exists() || said_id(&path).is_some() {
             return None;
         }
         store::tell_damage(&path, &"it says no container's id");
@@ -242,12 +262,12 @@ impl Container {
             let _ = fs::create_dir_all(&directory);
         }
         let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
-        let all = entries.filter_map(|e| Self::load(store, e.file_name().to_str()?).ok());
+        let all = entries.filter_map(|e| Self::load(store, &ContainerId::parse(e.file_name().to_str()?)?).ok());
         all.filter(|c| c.state().phase == Phase::Running).collect()
     }
 
     pub fn all(store: &Store) -> Vec<Self> {
-        let load = |id: &String| match Self::load(store, id) {
+        let load = |id: &ContainerId| match Self::load(store, id) {
             Ok(container) => Some(container),
             Err(error @ RecordError::Damaged { .. }) => {
                 let path = store.path("containers").join(id).join("container.json");
@@ -323,7 +343,7 @@ impl Container {
                 Ok(State::default())
             }
             Err(e) => Err(e.to_string()),
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
+            Ok(bytes) => store::format::from_record(&bytes).map_err(|e| e.to_string()),
         }
     }
 
@@ -348,7 +368,7 @@ impl Container {
 
     pub fn write_state(&self, state: &State) -> Result<(), SysError> {
         let path = self.directory.join("state.json");
-        let bytes = serde_json::to_vec(state).unwrap_or_default();
+        let bytes = store::format::to_record(state);
         match store::write_quickly(&path, &bytes) {
             Err(full) if full.is_full() => store::write_in_place(&path, &bytes).map_err(|_| full),
             other => other,
@@ -356,13 +376,16 @@ impl Container {
     }
 
     /// A conversation with its monitor; `None`: it does not run, or not any more.
-    pub fn reach(&self) -> Result<Option<End>, SysError> {
+    pub fn reach(&self) -> Result<Option<End>, RecordError> {
         let begun = Instant::now();
         let mut asked = false;
         loop {
             let state = self.state();
             if state.phase != Phase::Running {
                 return Ok(None);
+            }
+            if state.wire > protocol::VERSION {
+                return Err(RecordError::NewerMonitor { name: self.record.name.clone(), wire: state.wire });
             }
             match socket::connect(&self.control()) {
                 // One that is being killed still has its number when its sockets are closed.
@@ -424,7 +447,7 @@ impl Container {
     }
 
     pub fn short_id(&self) -> &str {
-        &self.record.id[..12]
+        self.record.id.short()
     }
 }
 
@@ -437,29 +460,30 @@ fn not_found(store: &Store, text: &str) -> RecordError {
         .filter_map(|e| e.file_name().into_string().ok())
         .filter(|name| id_of_name(store, name).is_some())
         .collect();
-    RecordError::NotFound { name: text.into(), meant: id::meant("container", text, &ids(store), &names) }
+    let ids: Vec<String> = ids(store).into_iter().map(String::from).collect();
+    RecordError::NotFound { name: text.into(), meant: id::meant("container", text, &ids, &names) }
 }
 
-fn ids(store: &Store) -> Vec<String> {
+fn ids(store: &Store) -> Vec<ContainerId> {
     let entries = fs::read_dir(store.path("containers")).into_iter().flatten().flatten();
-    entries.filter_map(|e| e.file_name().into_string().ok()).filter(|name| is_id(name)).collect()
+    entries.filter_map(|e| ContainerId::parse(e.file_name().to_str()?)).collect()
 }
 
-/// A whole id, as a directory or a file of the store says it.
-pub fn is_id(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// The id that a name's file says. `None`: none, or the file is not there.
+pub fn said_id(path: &Path) -> Option<ContainerId> {
+    ContainerId::parse(&fs::read_to_string(path).ok()?)
 }
 
-fn damaged(id: &str, why: &dyn std::fmt::Display) -> RecordError {
-    RecordError::Damaged { id: id.into(), source: serde::de::Error::custom(why) }
+fn damaged(id: &ContainerId, why: &dyn std::fmt::Display) -> RecordError {
+    RecordError::Damaged { id: id.clone(), source: serde::de::Error::custom(why) }
 }
 
 /// A name that a command left behind when it was killed names nothing.
-pub fn id_of_name(store: &Store, name: &str) -> Option<String> {
+pub fn id_of_name(store: &Store, name: &str) -> Option<ContainerId> {
     if !super::request::is_name(name) {
         return None;
     }
-    let id = fs::read_to_string(store.path("container-names").join(name)).ok().filter(|id| is_id(id))?;
+    let id = said_id(&store.path("container-names").join(name))?;
     store.path("containers").join(&id).exists().then_some(id)
 }
 
@@ -468,29 +492,30 @@ pub fn publish(store: &Store, scratch: &store::Scratch, record: Record, spec: Sp
     let filled = scratch.path();
     let names = store.path("container-names");
     let _lock = Lock::exclusive(&names.join(store::NAMES_LOCK))?;
-    if let Some(id) = id_of_name(store, &record.name) {
+    let holder = id_of_name(store, &record.name);
+    if let Some(id) = holder.or_else(|| Some(Container::of_damaged_name(store, &record.name)?.record.id)) {
         let state =
             Container::load(store, &id).map(|c| c.state().phase.to_string()).unwrap_or_else(|_| "damaged".into());
         return Err(RecordError::NameTaken { name: record.name.clone(), id, state });
     }
     let name = filled.join("name");
-    fs::write(&name, &record.id).on("write", &name)?;
+    let mut file = File::create(&name).on("open", &name)?;
+    file.write_all(record.id.as_str().as_bytes()).on("write", &name)?;
+    // A power failure leaves the name out or whole. Nothing of a container that goes as it ends has to outlast one.
+    if !record.request.auto_remove {
+        file.sync_all().on("fsync", &name)?;
+    }
     fs::rename(&name, names.join(&record.name)).on("rename", &record.name)?;
     let directory = store.path("containers").join(&record.id);
-    // Nothing of a container that goes as it ends has to outlast a power failure.
-    if record.request.auto_remove {
-        scratch.publish_quickly(filled, &directory)?;
-    } else {
-        scratch.publish(filled, &directory)?;
-    }
+    scratch.publish_quickly(filled, &directory)?;
     let runtime = store.runtime.join("run").join(&record.id);
     Ok(Container { record, directory, runtime, spec: spec.into() })
 }
 
 /// What goes with the container of this record, noted in its directory before any of it is made.
 pub fn note_belongings(directory: &Path, record: &Record) -> Result<(), SysError> {
-    let name = Belonging::Name { path: Path::new("container-names").join(&record.name), id: record.id.clone() };
-    let hold = Belonging::Tree(crate::image::hold_path(&record.image_id, &record.id));
+    let name = Belonging::Name { path: Path::new("container-names").join(&record.name), id: record.id.clone().into() };
+    let hold = Belonging::Tree(crate::image::hold_path(&record.image_id, record.id.as_str()));
     store::note_belongings(directory, BELONGINGS, &[name, hold])?;
     note_volumes(directory, record)
 }
@@ -538,63 +563,12 @@ pub fn withdraw(
 }
 
 /// Removes a container whose record nobody can read any more, whatever state it is in.
-pub fn remove_damaged(store: &Store, id: &str) -> Result<(), RecordError> {
+pub fn remove_damaged(store: &Store, id: &ContainerId) -> Result<(), RecordError> {
     let runtime = store.runtime.join("run").join(id);
-    super::stop_all::stop(store, id);
+    super::stop_all::stop(store, id.as_str());
     let _ = store::remove_tree(&runtime);
     match store.withdraw(&store.path("containers").join(id))? {
         Some(withdrawn) => Ok(withdrawn.discard()?),
         None => Ok(()),
-    }
-}
-
-/// A name nobody has to think of, and that no container has. Those who ask at once get different ones by chance alone, so
-/// there are many.
-pub fn random_name(store: &Store) -> String {
-    const MOODS: [&str; 32] = [
-        "brave", "calm", "clever", "curious", "deft", "eager", "fair", "fleet", "gentle", "glad", "happy", "honest",
-        "jolly", "keen", "kind", "lively", "lucid", "merry", "mild", "neat", "noble", "patient", "plucky", "proud",
-        "quick", "quiet", "sharp", "steady", "sunny", "warm", "wise", "witty",
-    ];
-    const PEOPLE: [&str; 32] = [
-        "babbage",
-        "bell",
-        "boole",
-        "cerf",
-        "curie",
-        "darwin",
-        "dijkstra",
-        "einstein",
-        "euler",
-        "fermi",
-        "gauss",
-        "goodall",
-        "hamilton",
-        "hopper",
-        "kernighan",
-        "knuth",
-        "kovalevskaya",
-        "lamarr",
-        "lebedev",
-        "liskov",
-        "lovelace",
-        "mendeleev",
-        "noether",
-        "pavlov",
-        "perlman",
-        "popov",
-        "ritchie",
-        "shannon",
-        "tesla",
-        "thompson",
-        "turing",
-        "wirth",
-    ];
-    loop {
-        let bits = usize::from_str_radix(&store::random_hex(6), 16).unwrap_or_default();
-        let name = format!("{}_{}{}", MOODS[bits % 32], PEOPLE[bits / 32 % 32], bits / 1024 % 10_000);
-        if !store.path("container-names").join(&name).exists() {
-            return name;
-        }
     }
 }

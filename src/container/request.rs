@@ -1,10 +1,17 @@
 //! What somebody asked for: `run`'s and `create`'s flags with their meaning, before any image is looked at.
 
-use crate::network::ports::PortSpec;
-use serde::{Deserialize, Serialize};
+use super::capability::{Selected, UnknownCapability};
+use super::signal::{InvalidSignal, Signal};
+use crate::network::ports::{PortError, PortSpec, Published};
+use crate::network::resolv::{HostEntry, InvalidHostEntry};
+use crate::sys::SysError;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::net::IpAddr;
 
 /// Everything `create` decides. Kept with the container, so that `inspect` can say what was asked for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Request {
     pub image: String,
     pub name: Option<String>,
@@ -18,14 +25,16 @@ pub struct Request {
     pub hostname: Option<String>,
     pub labels: Vec<(String, String)>,
     pub volumes: Vec<Volume>,
-    pub tmpfs: Vec<(String, String)>,
+    pub tmpfs: Vec<Tmpfs>,
     pub ports: Vec<PortSpec>,
     pub network: Network,
-    pub hosts: Vec<(String, String)>,
-    pub dns: Vec<String>,
+    #[serde(deserialize_with = "known")]
+    pub hosts: Vec<HostEntry>,
+    #[serde(deserialize_with = "known")]
+    pub dns: Vec<IpAddr>,
     pub read_only: bool,
-    pub cap_add: Vec<String>,
-    pub cap_drop: Vec<String>,
+    pub cap_add: Vec<Selected>,
+    pub cap_drop: Vec<Selected>,
     pub privileged: bool,
     pub no_new_privileges: bool,
     pub seccomp_unconfined: bool,
@@ -34,14 +43,12 @@ pub struct Request {
     pub stdin: bool,
     pub auto_remove: bool,
     pub limits: Limits,
-    pub ulimits: Vec<(String, u64, u64)>,
+    pub ulimits: Vec<Ulimit>,
     pub shm_size: Option<u64>,
-    pub stop_signal: Option<String>,
+    pub stop_signal: Option<Signal>,
     pub stop_timeout: Option<u32>,
-    #[serde(default)]
     pub log: LogOptions,
     /// `--userns=host`: root's containers have root's ids.
-    #[serde(default)]
     pub host_ids: bool,
 }
 
@@ -50,13 +57,72 @@ impl Request {
     /// keyrings, and so shares none with other containers.
     pub fn is_apart(&self) -> bool {
         let capabilities = super::capability::choose(&self.cap_add, &self.cap_drop, self.privileged);
-        let is_strong = capabilities.is_ok_and(|names| names.iter().any(|name| name == "CAP_SYS_ADMIN"));
-        is_strong || self.privileged || self.seccomp_unconfined
+        capabilities.iter().any(|name| name == "CAP_SYS_ADMIN") || self.privileged || self.seccomp_unconfined
     }
+}
+
+/// Leaves out what an earlier version took without looking at it, and nobody can make sense of. The files that were made
+/// from it stay as they are.
+fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let all = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(all.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
+}
+
+/// `--tmpfs TARGET[:OPTIONS]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(String, String)", into = "(String, String)")]
+pub struct Tmpfs {
+    pub target: String,
+    /// As mount(8) takes them, with commas between.
+    pub options: String,
+}
+
+impl From<(String, String)> for Tmpfs {
+    fn from((target, options): (String, String)) -> Self {
+        Self { target, options }
+    }
+}
+
+impl From<Tmpfs> for (String, String) {
+    fn from(tmpfs: Tmpfs) -> Self {
+        (tmpfs.target, tmpfs.options)
+    }
+}
+
+/// `--ulimit NAME=SOFT[:HARD]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(String, u64, u64)", into = "(String, u64, u64)")]
+pub struct Ulimit {
+    /// `RLIMIT_NOFILE`.
+    pub name: String,
+    pub soft: u64,
+    pub hard: u64,
+}
+
+impl From<(String, u64, u64)> for Ulimit {
+    fn from((name, soft, hard): (String, u64, u64)) -> Self {
+        Self { name, soft, hard }
+    }
+}
+
+impl From<Ulimit> for (String, u64, u64) {
+    fn from(limit: Ulimit) -> Self {
+        (limit.name, limit.soft, limit.hard)
+    }
+}
+
+/// `--security-opt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecurityOption {
+    NoNewPrivileges,
+    SeccompUnconfined,
+    /// What minirun does anyhow.
+    NoEffect,
 }
 
 /// `--log-driver`, `--log-opt`: what is kept of what it prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LogOptions {
     /// `--log-driver none`.
     pub is_off: bool,
@@ -105,6 +171,7 @@ pub const STOP_TIMEOUT: u32 = 10;
 
 /// What it may use of the host (cgroup v2).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// Bytes.
     pub memory: Option<u64>,
@@ -123,41 +190,69 @@ impl Limits {
 
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
-    #[error("{text:?} is no volume: {why}")]
+    #[error("invalid container name {0:?}")]
+    Name(String),
+    #[error("invalid volume {text:?}: {why}")]
     Volume { text: String, why: &'static str },
-    #[error("{text:?} is no size")]
-    Size { text: String },
-    #[error("{text:?} is no limit")]
-    Ulimit { text: String },
-    #[error("there is no network {0:?}")]
+    #[error("invalid tmpfs {0:?}: the path in the container must be absolute")]
+    Tmpfs(String),
+    #[error("invalid size {0:?}")]
+    Size(String),
+    #[error("invalid number of processors {0:?}")]
+    Cpus(String),
+    #[error("invalid limit {0:?}")]
+    Ulimit(String),
+    #[error("unknown network {0:?}")]
     Network(String),
-    #[error("{0:?} is no signal")]
-    Signal(String),
-    #[error("there is no log driver {0:?}")]
+    #[error("unknown log driver {0:?}")]
     LogDriver(String),
-    #[error("{0:?} is no option of a log")]
+    #[error("invalid log option {0:?}")]
     LogOption(String),
-    #[error("{0:?} is no variable: its name is empty")]
+    #[error("unknown security option {0:?}")]
+    SecurityOption(String),
+    #[error("invalid variable {0:?}: its name is empty")]
     Variable(String),
+    #[error("invalid label {0:?}: its name is empty")]
+    Label(String),
+    #[error("invalid address of a DNS server {0:?}")]
+    Dns(String),
+    #[error("cannot read the variables")]
+    EnvFile(#[source] SysError),
+    #[error(transparent)]
+    Signal(#[from] InvalidSignal),
+    #[error(transparent)]
+    Capability(#[from] UnknownCapability),
+    #[error(transparent)]
+    Host(#[from] InvalidHostEntry),
+    #[error(transparent)]
+    Port(#[from] PortError),
 }
 
 impl crate::diag::Diagnose for RequestError {
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Name(_) => "letters, digits, _ . and -, beginning with a letter or digit, two at least".into(),
             Self::Volume { .. } => {
                 "forms: -v /HOST/DIR:/IN/CONTAINER[:ro], -v NAME:/IN/CONTAINER, -v /IN/CONTAINER".into()
             }
-            Self::Size { .. } => "a number with b, k, m or g: --memory 64m".into(),
-            Self::Ulimit { .. } => {
-                "NAME=SOFT[:HARD], as nofile=1024:2048; the hard one is not below the soft one".into()
-            }
+            Self::Tmpfs(_) => "as in: --tmpfs /run:size=64m".into(),
+            Self::Size(_) => "a number with b, k, m or g: --memory 64m".into(),
+            Self::Cpus(_) => "as in: --cpus 1.5".into(),
+            Self::Ulimit(_) => "NAME=SOFT[:HARD], as nofile=1024:2048; the hard one is not below the soft one".into(),
             Self::Network(_) => "networks: bridge (the default), none, host".into(),
-            Self::Signal(_) => "a name or a number, as in signal(7): TERM, SIGKILL, 9".into(),
             Self::LogDriver(_) => {
                 "drivers: json-file (the default) and local, which are the same here, and none".into()
             }
             Self::LogOption(_) => "options: max-size=20m (or -1: no limit), max-file=5".into(),
+            Self::SecurityOption(_) => "options: no-new-privileges, seccomp=unconfined".into(),
             Self::Variable(_) => "forms: -e NAME=VALUE, or -e NAME to pass on your own".into(),
+            Self::Label(_) => "as in: --label NAME=VALUE".into(),
+            Self::Dns(_) => "as in: --dns 9.9.9.9".into(),
+            Self::EnvFile(_) => return None,
+            Self::Signal(error) => return error.hint(),
+            Self::Capability(error) => return error.hint(),
+            Self::Host(error) => return error.hint(),
+            Self::Port(error) => return error.hint(),
         })
     }
 }
@@ -200,6 +295,87 @@ pub fn volume(text: &str) -> Result<Volume, RequestError> {
     Ok(Volume { source, target: target.into(), read_only })
 }
 
+/// `--name`'s argument.
+pub fn name(text: &str) -> Result<String, RequestError> {
+    if is_name(text) { Ok(text.to_owned()) } else { Err(RequestError::Name(text.to_owned())) }
+}
+
+/// `--tmpfs`'s argument.
+pub fn tmpfs(text: &str) -> Result<Tmpfs, RequestError> {
+    let (target, options) = text.split_once(':').unwrap_or((text, ""));
+    if !target.starts_with('/') {
+        return Err(RequestError::Tmpfs(text.to_owned()));
+    }
+    Ok(Tmpfs { target: target.to_owned(), options: options.to_owned() })
+}
+
+/// `--network`'s argument.
+pub fn network(text: &str) -> Result<Network, RequestError> {
+    match text {
+        "bridge" | "default" | "private" => Ok(Network::Private),
+        "none" => Ok(Network::None),
+        "host" => Ok(Network::Host),
+        other => Err(RequestError::Network(other.to_owned())),
+    }
+}
+
+/// `--add-host`'s argument.
+pub fn host(text: &str) -> Result<HostEntry, RequestError> {
+    Ok(text.parse()?)
+}
+
+/// `--dns`'s argument.
+pub fn dns(text: &str) -> Result<IpAddr, RequestError> {
+    text.parse().map_err(|_| RequestError::Dns(text.to_owned()))
+}
+
+/// `--publish`'s argument.
+pub fn publish(text: &str) -> Result<Published, RequestError> {
+    Ok(text.parse()?)
+}
+
+/// The argument of `--cap-add` and `--cap-drop`.
+pub fn capability(text: &str) -> Result<Selected, RequestError> {
+    Ok(text.parse()?)
+}
+
+/// `--stop-signal`'s argument.
+pub fn stop_signal(text: &str) -> Result<Signal, RequestError> {
+    Ok(text.parse()?)
+}
+
+/// `-e`'s argument: `NAME` is passed on if it is set here, and left alone if not.
+pub fn variable(entry: &str) -> Result<Option<String>, RequestError> {
+    match entry.split_once('=') {
+        None if !entry.is_empty() => Ok(std::env::var(entry).ok().map(|value| format!("{entry}={value}"))),
+        None | Some(("", _)) => Err(RequestError::Variable(entry.to_owned())),
+        Some(_) => Ok(Some(entry.to_owned())),
+    }
+}
+
+/// `--label`'s argument.
+pub fn label(text: &str) -> Result<(String, String), RequestError> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    if name.is_empty() { Err(RequestError::Label(text.to_owned())) } else { Ok((name.to_owned(), value.to_owned())) }
+}
+
+/// `--security-opt`'s argument.
+pub fn security_option(text: &str) -> Result<SecurityOption, RequestError> {
+    match text.replace(':', "=").as_str() {
+        "no-new-privileges" | "no-new-privileges=true" => Ok(SecurityOption::NoNewPrivileges),
+        "seccomp=unconfined" => Ok(SecurityOption::SeccompUnconfined),
+        // Neither is confined by minirun.
+        "label=disable" | "apparmor=unconfined" | "no-new-privileges=false" => Ok(SecurityOption::NoEffect),
+        _ => Err(RequestError::SecurityOption(text.to_owned())),
+    }
+}
+
+/// `--cpus`' argument.
+pub fn cpus(text: &str) -> Result<f64, RequestError> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| RequestError::Cpus(text.to_owned()))
+}
+
 /// What Docker allows as a name of a container or a volume.
 pub fn is_name(name: &str) -> bool {
     let mut chars = name.chars();
@@ -210,10 +386,10 @@ pub fn is_name(name: &str) -> bool {
 
 /// `64m`, `1.5g`, `1024`: bytes, by powers of 1024.
 pub fn size(text: &str) -> Result<u64, RequestError> {
-    let wrong = || RequestError::Size { text: text.into() };
+    let wrong = || RequestError::Size(text.into());
     let lower = text.to_lowercase();
     let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor: u64 = match &lower[digits.len()..] {
+    let factor: u64 = match lower.strip_prefix(digits).unwrap_or_default() {
         "" | "b" => 1,
         "k" | "kb" | "kib" => 1 << 10,
         "m" | "mb" | "mib" => 1 << 20,
@@ -246,8 +422,8 @@ pub fn log(driver: Option<&str>, options: &[String]) -> Result<LogOptions, Reque
 }
 
 /// `nofile=1024:2048`.
-pub fn ulimit(text: &str) -> Result<(String, u64, u64), RequestError> {
-    let wrong = || RequestError::Ulimit { text: text.into() };
+pub fn ulimit(text: &str) -> Result<Ulimit, RequestError> {
+    let wrong = || RequestError::Ulimit(text.into());
     let (name, values) = text.split_once('=').ok_or_else(wrong)?;
     let name = format!("RLIMIT_{}", name.to_uppercase());
     if !super::step::LIMITS.iter().any(|(known, _)| *known == name) {
@@ -256,21 +432,7 @@ pub fn ulimit(text: &str) -> Result<(String, u64, u64), RequestError> {
     let number = |t: &str| if t == "-1" || t == "unlimited" { Ok(u64::MAX) } else { t.parse().map_err(|_| wrong()) };
     let (soft, hard) = values.split_once(':').unwrap_or((values, values));
     let (soft, hard) = (number(soft)?, number(hard)?);
-    if soft <= hard { Ok((name, soft, hard)) } else { Err(wrong()) }
-}
-
-/// `TERM`, `SIGTERM`, `15`.
-pub fn signal(text: &str) -> Result<i32, RequestError> {
-    let wrong = || RequestError::Signal(text.into());
-    if let Ok(number) = text.parse::<i32>() {
-        return if (1..=64).contains(&number) { Ok(number) } else { Err(wrong()) };
-    }
-    let upper = text.to_uppercase();
-    let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
-    if let Some(offset) = name.strip_prefix("SIGRTMIN+") {
-        return offset.parse::<i32>().ok().map(|n| 34 + n).filter(|n| *n <= 64).ok_or_else(wrong);
-    }
-    name.parse::<nix::sys::signal::Signal>().map(|s| s as i32).map_err(|_| wrong())
+    if soft <= hard { Ok(Ulimit { name, soft, hard }) } else { Err(wrong()) }
 }
 
 #[cfg(test)]
@@ -290,16 +452,25 @@ mod tests {
     }
 
     #[test]
-    fn sizes_signals_limits() {
+    fn sizes_and_limits() {
         assert_eq!(size("64m").unwrap(), 64 << 20);
         assert_eq!(size("1.5G").unwrap(), 3 << 29);
         assert!(size("lots").is_err() && size("-1").is_err() && size("5x").is_err());
-        assert_eq!(signal("term").unwrap(), 15);
-        assert_eq!(signal("SIGKILL").unwrap(), 9);
-        assert_eq!(signal("RTMIN+3").unwrap(), 37);
-        assert!(signal("0").is_err() && signal("NOPE").is_err());
-        assert_eq!(ulimit("nofile=10:20").unwrap(), ("RLIMIT_NOFILE".into(), 10, 20));
+        assert_eq!(ulimit("nofile=10:20").unwrap(), ("RLIMIT_NOFILE".into(), 10, 20).into());
         assert!(ulimit("nofile").is_err() && ulimit("wings=2").is_err());
         assert!(ulimit("nofile=20:10").is_err());
+    }
+
+    #[test]
+    fn what_an_earlier_version_took_unseen_is_left_out() {
+        let old = r#"{"image":"x","hosts":[["db","garbage"],["up","host-gateway"]],"dns":["not an ip","9.9.9.9"],
+            "cap_drop":["mknod","ALL"],"stop_signal":"INT","ulimits":[["RLIMIT_NOFILE",1,2]]}"#;
+        let request: Request = serde_json::from_str(old).unwrap();
+        assert_eq!(request.hosts, ["up:host-gateway".parse().unwrap()]);
+        assert_eq!(request.dns, [IpAddr::from([9, 9, 9, 9])]);
+        let new = serde_json::to_value(&request).unwrap();
+        assert_eq!(new["cap_drop"], serde_json::json!(["CAP_MKNOD", "ALL"]));
+        assert_eq!(new["stop_signal"], "SIGINT");
+        assert_eq!(new["hosts"], serde_json::json!([["up", "host-gateway"]]));
     }
 }

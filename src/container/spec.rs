@@ -3,7 +3,8 @@
 //! The specification is kept as the container's `config.json`, and is all that a plan is made from; any runtime that
 //! follows the OCI specification can run it.
 
-use super::request::{Network, Request};
+use super::id::ContainerId;
+use super::request::{Network, Request, Tmpfs};
 use super::users::User;
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::Spec;
@@ -34,7 +35,7 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 
 /// What is known of the container by now, beside what was asked for.
 pub struct Facts<'a> {
-    pub id: &'a str,
+    pub id: &'a ContainerId,
     /// The container's own directory, absolute.
     pub directory: &'a str,
     pub user: &'a User,
@@ -140,7 +141,7 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
     if facts.sets_apt {
         mounts.push(mount("bind", &format!("{}/apt.conf", facts.directory), APT_CONFIG, &["rbind", "private"]));
     }
-    for (target, options) in &request.tmpfs {
+    for Tmpfs { target, options } in &request.tmpfs {
         let given: Vec<&str> = options.split(',').filter(|o| !o.is_empty()).collect();
         let all = [vec!["nosuid", "nodev", "noexec"], given].concat();
         mounts.push(mount("tmpfs", "tmpfs", target, &all));
@@ -171,7 +172,7 @@ pub fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Re
         (Some(name), _) => name.clone(),
         // Who shares the host's network is found under the host's name.
         (None, Network::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        (None, _) => facts.id[..12].to_owned(),
+        (None, _) => facts.id.short().to_owned(),
     };
     let workdir = image.config().as_ref().and_then(|c| c.working_dir().clone()).filter(|d| !d.is_empty());
     let cwd = request.workdir.clone().or(workdir).unwrap_or_else(|| "/".into());
@@ -200,7 +201,7 @@ pub fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Re
             "cwd": cwd,
             "capabilities": {"bounding": capabilities, "effective": effective, "permitted": effective},
             "noNewPrivileges": request.no_new_privileges,
-            "rlimits": request.ulimits.iter().map(|(name, soft, hard)| json!({"type": name, "soft": soft, "hard": hard})).collect::<Vec<_>>(),
+            "rlimits": request.ulimits.iter().map(|limit| json!({"type": limit.name, "soft": limit.soft, "hard": limit.hard})).collect::<Vec<_>>(),
         },
         "mounts": mounts(request, facts),
         "linux": {

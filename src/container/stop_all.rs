@@ -2,7 +2,7 @@
 
 use super::protocol::{End, Message};
 use super::record::{Phase, State};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::sys::{process, socket};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -56,7 +56,7 @@ fn kill(store: &Store, id: &str) -> Option<OwnedFd> {
 /// The monitor that the container's state names, if it lives.
 fn noted_monitor(store: &Store, id: &str) -> Option<OwnedFd> {
     let text = fs::read(store.path("containers").join(id).join("state.json")).ok()?;
-    let state: State = serde_json::from_slice(&text).ok()?;
+    let state: State = store::format::from_record(&text).ok()?;
     let monitor = process::pidfd_open(state.monitor.0).ok()?;
     (state.phase == Phase::Running && state.monitor_lives()).then_some(monitor)
 }

@@ -159,7 +159,7 @@ fn container_facts(container: &Container, layers: &[Layer]) -> Result<ContainerF
         is_own: volume.own,
     });
     Ok(ContainerFacts {
-        id: record.id.clone(),
+        id: record.id.to_string(),
         name: record.name.clone(),
         is_running: container.state().phase == Phase::Running,
         writable,

@@ -1,7 +1,7 @@
 //! What was decided when a container was created, each setting under a name.
 
 use crate::container::record::Container;
-use crate::container::request::{Network, Request};
+use crate::container::request::{Network, Request, Tmpfs, Ulimit};
 use crate::diag::Failure;
 use crate::image::usage::blocks;
 use serde_json::{Map, Value, json};
@@ -62,12 +62,12 @@ pub fn facts(container: &Container) -> Result<Map<String, Value>, Failure> {
     let pairs = |pairs: &[(String, String)], between: &str| -> Vec<String> {
         pairs.iter().map(|(name, value)| format!("{name}{between}{value}")).collect()
     };
-    let tmpfs = request.tmpfs.iter().map(|(target, options)| match options.as_str() {
+    let tmpfs = request.tmpfs.iter().map(|Tmpfs { target, options }| match options.as_str() {
         "" => target.clone(),
         options => format!("{target} ({options})"),
     });
     let limit = |number: u64| if number == u64::MAX { "unlimited".into() } else { number.to_string() };
-    let ulimits = request.ulimits.iter().map(|(name, soft, hard)| {
+    let ulimits = request.ulimits.iter().map(|Ulimit { name, soft, hard }| {
         format!("{}={}:{}", name.trim_start_matches("RLIMIT_").to_lowercase(), limit(*soft), limit(*hard))
     });
     let user = process.user();
@@ -87,7 +87,10 @@ pub fn facts(container: &Container) -> Result<Map<String, Value>, Failure> {
         ("network", json!(mode)),
         ("published_ports", json!(published.collect::<Vec<_>>())),
         ("dns_servers", json!(request.dns)),
-        ("added_hosts", json!(pairs(&request.hosts, " → "))),
+        (
+            "added_hosts",
+            json!(request.hosts.iter().map(|host| format!("{} → {}", host.name, host.address)).collect::<Vec<_>>()),
+        ),
         ("mounts", json!(volumes.collect::<Vec<_>>())),
         ("tmpfs_mounts", json!(tmpfs.collect::<Vec<_>>())),
         ("shm_size", json!(request.shm_size)),

@@ -22,7 +22,12 @@ impl Digest {
 
     /// The 64 hexadecimal digits without the algorithm.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
+        self.hex_prefix(self.0.len())
+    }
+
+    /// The digits of the first `bytes` bytes.
+    pub fn hex_prefix(&self, bytes: usize) -> String {
+        self.0.iter().take(bytes).map(|b| format!("{b:02x}")).collect()
     }
 
     pub fn bytes(&self) -> &[u8; 32] {
@@ -35,7 +40,7 @@ impl Digest {
 
     /// The first 12 digits, as tables show it.
     pub fn short(&self) -> String {
-        self.hex()[..12].to_owned()
+        self.hex_prefix(6)
     }
 
     pub fn from_hex(hex: &str) -> Option<Self> {
@@ -44,8 +49,8 @@ impl Digest {
             return None;
         }
         let mut bytes = [0; 32];
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()?;
+        for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            *byte = u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
         }
         Some(Self(bytes))
     }

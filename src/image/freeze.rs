@@ -60,7 +60,7 @@ pub fn freeze(upper: &Path, entry: PathBuf, options: &Options) -> Result<Ingeste
         created: options.created.to_owned(),
     };
     let path = entry.join("info.json");
-    fs::write(&path, serde_json::to_vec(&info).unwrap_or_default()).on("write", &path)?;
+    fs::write(&path, store::format::to_record(&info)).on("write", &path)?;
     Ok(Ingested { entry, info })
 }
 

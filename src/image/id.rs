@@ -4,7 +4,7 @@
 pub fn meant(kind: &str, text: &str, ids: &[String], names: &[String]) -> Option<String> {
     if let Some(slip) = not_hexadecimal(text) {
         return Some(match nearest(text, ids.iter().map(String::as_str)) {
-            Some(near) => format!("{slip}; the nearest {kind} is {}", &near[..12.min(near.len())]),
+            Some(near) => format!("{slip}; the nearest {kind} is {}", near.get(..12).unwrap_or(near)),
             None => slip,
         });
     }
@@ -39,7 +39,7 @@ fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Opt
     let allowed = (text.len() / 3).max(1);
     candidates
         .into_iter()
-        .map(|candidate| (distance(text, &candidate[..text.len().min(candidate.len())]), candidate))
+        .map(|candidate| (distance(text, candidate.get(..text.len()).unwrap_or(candidate)), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

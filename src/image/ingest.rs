@@ -87,7 +87,7 @@ pub fn ingest(
     let blob = blob.map(|blob| blob.finish(media_type)).transpose()?;
     let info = Info { diff_id, size: totals.size, entries: totals.entries, archive, blob, created: created.to_owned() };
     let path = entry.join("info.json");
-    fs::write(&path, serde_json::to_vec(&info).unwrap_or_default()).on("write", &path)?;
+    fs::write(&path, crate::store::format::to_record(&info)).on("write", &path)?;
     Ok(Ingested { entry, info })
 }
 

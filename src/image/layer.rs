@@ -45,7 +45,7 @@ pub struct Blob {
 
 /// Relative to the store: short, since the paths of all layers must fit in one mount's options.
 pub fn relative(diff_id: &Digest) -> PathBuf {
-    Path::new("layers").join(&diff_id.hex()[..24])
+    Path::new("layers").join(diff_id.hex_prefix(12))
 }
 
 pub fn directory(store: &Store, diff_id: &Digest) -> PathBuf {

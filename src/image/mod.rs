@@ -253,7 +253,8 @@ pub fn document<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>
         }
         other => other.on("read", path)?,
     };
-    serde_json::from_slice(&text).map(Some).map_err(|source| ImageError::Json { path: path.to_owned(), source })
+    let record = store::format::from_record(&text);
+    record.map(Some).map_err(|source| ImageError::Json { path: path.to_owned(), source })
 }
 
 pub fn directory(store: &Store, id: &Digest) -> PathBuf {

@@ -86,7 +86,7 @@ pub fn set(store: &Store, claim: &ImageClaim, reference: &Reference, manifest: D
     let path = store.path(DIRECTORY).join(&file);
     let before = read(&path).unwrap_or_default();
     let name = Name { reference: reference.clone(), image: claim.image, manifest };
-    let text = serde_json::to_vec(&name).map_err(|source| ImageError::Json { path: path.clone(), source })?;
+    let text = store::format::to_record(&name);
     // By way of `tmp/`: whatever a killed process leaves in `names/` would pass for a name.
     let scratch = store.scratch()?;
     let new = scratch.path().join("name");

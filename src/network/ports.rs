@@ -91,6 +91,18 @@ fn typed(spec: &PortSpec, host_port: u16) -> String {
     format!("{ip}{host_port}:{}{protocol}", spec.container_port)
 }
 
+/// What one `-p` publishes: a port or a range of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published(pub Vec<PortSpec>);
+
+impl std::str::FromStr for Published {
+    type Err = PortError;
+
+    fn from_str(text: &str) -> Result<Self, PortError> {
+        parse(text).map(Self)
+    }
+}
+
 /// Reads what was typed after `-p`: `[[IP:][HOST]:]CONTAINER[/PROTOCOL]`, where ports may be ranges.
 pub fn parse(text: &str) -> Result<Vec<PortSpec>, PortError> {
     let wrong = |why: &str| PortError::Syntax { text: text.into(), why: why.into() };
@@ -100,7 +112,7 @@ pub fn parse(text: &str) -> Result<Vec<PortSpec>, PortError> {
             "tcp" => (rest, Protocol::Tcp),
             "udp" => (rest, Protocol::Udp),
             "sctp" => return Err(wrong("sctp cannot be published, only tcp and udp")),
-            other => return Err(wrong(&format!("there is no protocol {other:?}, only tcp and udp"))),
+            other => return Err(wrong(&format!("unknown protocol {other:?}: only tcp and udp can be published"))),
         },
     };
     let (rest, container) = rest.rsplit_once(':').unwrap_or(("", rest));
@@ -111,18 +123,18 @@ pub fn parse(text: &str) -> Result<Vec<PortSpec>, PortError> {
         None => ("", rest),
     };
     let host_ip = match ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')) {
-        Some(v6) => Some(IpAddr::V6(v6.parse().map_err(|_| wrong(&format!("{v6:?} is no IPv6 address")))?)),
+        Some(v6) => Some(IpAddr::V6(v6.parse().map_err(|_| wrong(&format!("invalid IPv6 address {v6:?}")))?)),
         None if ip.is_empty() => None,
         None if ip.contains(':') => return Err(wrong("an IPv6 address stands in brackets: [::1]:8080:80")),
-        None => Some(IpAddr::V4(ip.parse().map_err(|_| wrong(&format!("{ip:?} is no address of this host")))?)),
+        None => Some(IpAddr::V4(ip.parse().map_err(|_| wrong(&format!("invalid address {ip:?}")))?)),
     };
-    let containers = range(container).ok_or_else(|| wrong(&format!("{container:?} is no port")))?;
+    let containers = range(container).ok_or_else(|| wrong(&format!("invalid port {container:?}")))?;
     let hosts = match host {
         "" => None,
-        _ => Some(range(host).ok_or_else(|| wrong(&format!("{host:?} is no port")))?),
+        _ => Some(range(host).ok_or_else(|| wrong(&format!("invalid port {host:?}")))?),
     };
     if hosts.as_ref().is_some_and(|hosts| hosts.len() != containers.len()) {
-        return Err(wrong("the two ranges are not equally long"));
+        return Err(wrong("the two ranges differ in length"));
     }
     let host_ports = hosts.into_iter().flatten().map(Some).chain(std::iter::repeat(None));
     let pairs = containers.zip(host_ports);
@@ -323,13 +335,13 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         for (text, why) in [
-            ("", "no port"),
-            ("0", "no port"),
-            ("8080:", "no port"),
-            ("+80", "no port"),
-            ("70000:80", "\"70000\" is no port"),
-            ("90-80:90-80", "no port"),
-            ("8000-8002:80-81", "equally long"),
+            ("", "invalid port"),
+            ("0", "invalid port"),
+            ("8080:", "invalid port"),
+            ("+80", "invalid port"),
+            ("70000:80", "invalid port \"70000\""),
+            ("90-80:90-80", "invalid port"),
+            ("8000-8002:80-81", "differ in length"),
             ("8080:80/sctp", "sctp"),
             ("8080:80/tpc", "tpc"),
             ("::1:8080:80", "brackets"),

@@ -1,22 +1,109 @@
 //! What a container's /etc/resolv.conf and /etc/hosts say.
 
 use super::CONTAINER;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
+
+/// A line of /etc/hosts, as `--add-host` asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(String, String)", into = "(String, String)")]
+pub struct HostEntry {
+    pub name: String,
+    pub address: HostAddress,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostAddress {
+    Ip(IpAddr),
+    /// The host, as the container sees it.
+    HostGateway,
+}
+
+const HOST_GATEWAY: &str = "host-gateway";
+
+#[derive(Debug, thiserror::Error)]
+#[error("invalid host entry {text:?}: {why}")]
+pub struct InvalidHostEntry {
+    text: String,
+    why: &'static str,
+}
+
+impl crate::diag::Diagnose for InvalidHostEntry {
+    fn hint(&self) -> Option<String> {
+        Some("as in: --add-host db:10.0.2.2, --add-host db:fd00::2, --add-host db:host-gateway".into())
+    }
+}
+
+impl HostAddress {
+    /// `gateway`: the host's address.
+    pub fn resolve(self, gateway: Ipv4Addr) -> IpAddr {
+        match self {
+            Self::Ip(address) => address,
+            Self::HostGateway => gateway.into(),
+        }
+    }
+}
+
+impl fmt::Display for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::HostGateway => f.write_str(HOST_GATEWAY),
+        }
+    }
+}
+
+impl FromStr for HostEntry {
+    type Err = InvalidHostEntry;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHostEntry> {
+        let wrong = |why| InvalidHostEntry { text: text.to_owned(), why };
+        // Docker takes both; an address may have colons.
+        let (name, address) =
+            text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(|| wrong("it must be NAME:IP"))?;
+        Self::try_from((name.to_owned(), address.to_owned())).map_err(wrong)
+    }
+}
+
+impl TryFrom<(String, String)> for HostEntry {
+    type Error = &'static str;
+
+    fn try_from((name, address): (String, String)) -> Result<Self, &'static str> {
+        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '#') {
+            return Err("the name is empty, or has a character that /etc/hosts cannot hold");
+        }
+        let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&address);
+        let address = match bare {
+            HOST_GATEWAY => HostAddress::HostGateway,
+            ip => HostAddress::Ip(ip.parse().map_err(|_| "the address must be an IP address or host-gateway")?),
+        };
+        Ok(Self { name, address })
+    }
+}
+
+impl From<HostEntry> for (String, String) {
+    fn from(entry: HostEntry) -> Self {
+        (entry.name, entry.address.to_string())
+    }
+}
 
 /// systemd-resolved's stub, and where it says which servers it asks itself.
 const STUB: &str = "127.0.0.53";
 const BEHIND_THE_STUB: &str = "/run/systemd/resolve/resolv.conf";
 
 /// `asked`: the servers of `--dns`.
-pub fn resolv_conf(asked: &[String], host_network: bool) -> String {
+pub fn resolv_conf(asked: &[IpAddr], host_network: bool) -> String {
     let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     if host_network && asked.is_empty() {
         return host;
     }
     let is_stub = servers(&host).any(|server| server == STUB);
+    let asked: Vec<String> = asked.iter().map(IpAddr::to_string).collect();
     let behind = if is_stub { fs::read_to_string(BEHIND_THE_STUB).unwrap_or_default() } else { String::new() };
-    if host_network { listed(&host, asked) } else { translate(&host, &behind, asked) }
+    if host_network { listed(&host, &asked) } else { translate(&host, &behind, &asked) }
 }
 
 fn servers(text: &str) -> impl Iterator<Item = &str> {
@@ -60,7 +147,7 @@ fn is_reachable(server: &str) -> bool {
 }
 
 /// `asked`: the names and addresses of `--add-host`.
-pub fn hosts(hostname: &str, asked: &[(String, String)], host_network: bool) -> String {
+pub fn hosts(hostname: &str, asked: &[HostEntry], host_network: bool) -> String {
     let mut text = if host_network {
         fs::read_to_string("/etc/hosts").unwrap_or_default()
     } else {
@@ -78,10 +165,8 @@ pub fn hosts(hostname: &str, asked: &[(String, String)], host_network: bool) -> 
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    for (name, address) in asked {
-        let gateway = CONTAINER.gateway_v4.to_string();
-        let address = if address == "host-gateway" { &gateway } else { address };
-        text += &format!("{address}\t{name}\n");
+    for HostEntry { name, address } in asked {
+        text += &format!("{}\t{name}\n", address.resolve(CONTAINER.gateway_v4));
     }
     text
 }
@@ -109,8 +194,19 @@ mod tests {
     }
 
     #[test]
+    fn host_entries() {
+        for (text, shown) in [("a:::1", "::1"), ("a:[::1]", "::1"), ("a=::1", "::1"), ("a:1.2.3.4", "1.2.3.4")] {
+            assert_eq!(text.parse::<HostEntry>().unwrap().address.to_string(), shown, "{text}");
+        }
+        for bad in ["db", "db:", ":1.2.3.4", "db:garbage", "d b:1.2.3.4", "a\n1.1.1.1 b:1.2.3.4", "db:1.2.3"] {
+            assert!(bad.parse::<HostEntry>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn hosts_names_the_container_and_what_was_asked() {
-        let text = hosts("web", &[("db".into(), "192.0.2.7".into()), ("up".into(), "host-gateway".into())], false);
+        let asked = ["db:192.0.2.7", "up:host-gateway"].map(|text| text.parse().unwrap());
+        let text = hosts("web", &asked, false);
         assert!(text.starts_with("127.0.0.1\tlocalhost\n"));
         assert!(text.ends_with("10.0.2.100\tweb\n192.0.2.7\tdb\n10.0.2.2\tup\n"), "{text}");
     }

@@ -45,8 +45,11 @@ fn challenges(header: &str) -> Vec<(String, Parameters)> {
         let (word, after) = rest.split_at(end);
         if word.is_empty() {
             // Not a token: go on behind whatever it is.
-            let Some(first) = rest.chars().next() else { return found };
-            rest = &rest[first.len_utf8()..];
+            let mut characters = rest.chars();
+            if characters.next().is_none() {
+                return found;
+            }
+            rest = characters.as_str();
             continue;
         }
         let trimmed = after.trim_start();
@@ -68,15 +71,15 @@ fn challenges(header: &str) -> Vec<(String, Parameters)> {
 /// A value, quoted or not, and what follows it.
 fn value_of(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
-        return (text[..end].to_owned(), &text[end..]);
+        let (value, after) = text.split_at(text.find([',', ' ', '\t']).unwrap_or(text.len()));
+        return (value.to_owned(), after);
     };
     let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
         match character {
-            '"' => return (value, &quoted[at + 1..]),
-            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            '"' => return (value, characters.as_str()),
+            '\\' => value.extend(characters.next()),
             other => value.push(other),
         }
     }

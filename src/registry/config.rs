@@ -115,7 +115,7 @@ fn own(daemon: &Daemon, reference: &Reference) -> Place {
 fn moved(reference: &Reference, rule: &Rule, location: &str, insecure: bool, is_mirror: bool) -> Option<Place> {
     let name = reference.name();
     let rest = if rule.prefix().starts_with("*.") {
-        &name[reference.registry.len()..]
+        name.strip_prefix(&reference.registry)?
     } else {
         name.strip_prefix(rule.prefix())?
     };

@@ -89,7 +89,7 @@ impl List {
             Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
             other => other.on("read", &path)?,
         };
-        serde_json::from_slice(&text).map(Some).map_err(|source| ListError::Json { path, source })
+        store::format::from_record(&text).map(Some).map_err(|source| ListError::Json { path, source })
     }
 
     pub fn must(store: &Store, reference: &Reference) -> Result<Self, ListError> {
@@ -108,7 +108,7 @@ impl List {
     pub fn save(&self, store: &Store) -> Result<(), ListError> {
         let directory = store.path(DIRECTORY);
         fs::create_dir_all(&directory).on("mkdir", &directory)?;
-        Ok(store::write_durably(&path(store, &self.reference), &serde_json::to_vec(self).unwrap_or_default())?)
+        Ok(store::write_durably(&path(store, &self.reference), &store::format::to_record(self))?)
     }
 
     pub fn remove(&self, store: &Store) -> Result<(), ListError> {

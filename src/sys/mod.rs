@@ -47,8 +47,7 @@ impl crate::diag::Diagnose for SysError {
 
 fn describe(errno: i32) -> String {
     let text = std::io::Error::from_raw_os_error(errno).to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    let mut chars = text[..end].chars();
+    let mut chars = text.split(" (os error").next().unwrap_or_default().chars();
     match chars.next() {
         Some(first) => first.to_lowercase().chain(chars).collect(),
         None => format!("error {errno}"),

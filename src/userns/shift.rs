@@ -39,13 +39,13 @@ fn kernel() -> String {
 impl Finding {
     /// What was written down under this kernel. `None`: nothing, or nothing that can be read, and so it is to be found out.
     pub fn recorded(store: &Store) -> Option<Self> {
-        let record: Record = serde_json::from_slice(&fs::read(store.path(FILE)).ok()?).ok()?;
+        let record: Record = store::format::from_record(&fs::read(store.path(FILE)).ok()?).ok()?;
         (record.kernel == kernel()).then_some(record.finding)
     }
 
     pub fn write_down(&self, store: &Store) -> Result<(), SysError> {
         let record = Record { kernel: kernel(), finding: self.clone() };
-        store::write_durably(&store.path(FILE), &serde_json::to_vec(&record).unwrap_or_default())
+        store::write_durably(&store.path(FILE), &store::format::to_record(&record))
     }
 
     /// `None`: containers have the ids of their caller.

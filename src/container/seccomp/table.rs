@@ -29,7 +29,7 @@ pub fn number(numbers: &Numbers, column: usize) -> Option<u32> {
 
 impl Row {
     fn name(&self) -> &'static str {
-        &TEXT[self.start.into()..self.end.into()]
+        TEXT.get(self.start.into()..self.end.into()).unwrap_or_default()
     }
 }
 

@@ -153,7 +153,8 @@ pub fn verdict(files: &Files, program: &str, code: i32, lines: &[Line]) -> Resul
             },
             Code::NameNotResolved if request.network == Network::None => return Ok(verdict.advise("--network none")),
             Code::NameNotResolved if !request.dns.is_empty() => {
-                return Ok(verdict.advise(format!("--dns {}", request.dns.join(" --dns "))));
+                return Ok(verdict
+                    .advise(request.dns.iter().map(|server| format!("--dns {server}")).collect::<Vec<_>>().join(" ")));
             }
             Code::TooManyFiles => return Ok(Verdict { advice: limit(request, "nofile"), ..verdict }),
             Code::TooManyProcesses => {
@@ -201,8 +202,8 @@ fn failed(program: &str, code: i32, line: &str) -> Verdict {
 /// How a `--ulimit` was given.
 fn limit(request: &Request, name: &str) -> Option<String> {
     let is_it = |limited: &str| limited.trim_start_matches("RLIMIT_").eq_ignore_ascii_case(name);
-    let (_, soft, hard) = request.ulimits.iter().find(|(limited, ..)| is_it(limited))?;
-    Some(format!("--ulimit {name}={soft}:{hard}"))
+    let given = request.ulimits.iter().find(|ulimit| is_it(&ulimit.name))?;
+    Some(format!("--ulimit {name}={}:{}", given.soft, given.hard))
 }
 
 /// The first file that the program was given.

@@ -70,10 +70,11 @@ pub fn has_loop(text: &str) -> bool {
 pub fn trap_action(text: &str, signal: i32) -> Option<String> {
     let mut action = None;
     for (at, _) in text.match_indices("trap ") {
-        if text[..at].ends_with(|c: char| c.is_alphanumeric() || "_-./'\"".contains(c)) {
+        let (before, trap) = text.split_at(at);
+        if before.ends_with(|c: char| c.is_alphanumeric() || "_-./'\"".contains(c)) {
             continue;
         }
-        let mut words = words(&text[at + "trap ".len()..]);
+        let mut words = words(trap.strip_prefix("trap ").unwrap_or(trap));
         if words.first().is_some_and(|word| word == "--") {
             words.remove(0);
         }

@@ -5,7 +5,7 @@ use super::shell::{self, Told};
 use super::{Code, Verdict, signal_name, status};
 use crate::container::processes;
 use crate::container::record::{Container, State};
-use crate::container::request;
+use crate::container::signal::Signal;
 use crate::diag::Failure;
 use crate::sys::process;
 use std::fs;
@@ -113,7 +113,7 @@ pub fn stopped(container: &Container, state: &State) -> Option<Verdict> {
 pub fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, Failure> {
     let container = files.container;
     let asked = &container.record.request;
-    let signal = asked.stop_signal.as_deref().map_or(Ok(libc::SIGTERM), request::signal).unwrap_or(libc::SIGTERM);
+    let signal = asked.stop_signal.unwrap_or(Signal::TERM).number();
     if asked.stop_timeout == Some(0) || signal == libc::SIGKILL {
         return Ok(None);
     }
@@ -199,7 +199,7 @@ fn trap_that_delays(files: &Files, payload: &Process, told: &Told, signal: i32) 
 fn function<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let at = text.find(&format!("{name}()")).or_else(|| text.find(&format!("{name} ()"))).filter(|_| is_name)?;
-    let body = &text[at..];
+    let (_, body) = text.split_at(at);
     Some(body.split_once('}').map_or(body, |(body, _)| body))
 }
 
