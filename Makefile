@@ -4,10 +4,11 @@
 # make check    formatting and lints
 # make bench    minirun beside the engines installed here
 # make install  PREFIX=/usr/local; with the manual's pages and completions for bash, zsh and fish
+# make dist     a tarball and a .deb in target/dist, the same bytes from the same commit
 
 PREFIX ?= /usr/local
 
-.PHONY: all demo test check bench install clean
+.PHONY: all demo test check bench install dist clean
 
 all:
 	@sh .ci/need cargo:cargo cc:gcc /usr/include/stdlib.h:libc6-dev
@@ -31,15 +32,13 @@ bench: all
 	@bench/run
 
 install: all
-	install -D -m 755 minirun "$(DESTDIR)$(PREFIX)/bin/minirun"
-	install -d "$(DESTDIR)$(PREFIX)/share/man/man1" "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" \
-	  "$(DESTDIR)$(PREFIX)/share/zsh/site-functions" "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d"
-	./minirun manual "$(DESTDIR)$(PREFIX)/share/man/man1"
-	./minirun completion bash >"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/minirun"
-	./minirun completion zsh >"$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_minirun"
-	./minirun completion fish >"$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/minirun.fish"
+	@dist/install ./minirun "$(DESTDIR)$(PREFIX)"
 	@case :$$PATH: in *:"$(PREFIX)/bin":*) ;; *) \
 	  echo "note: $(PREFIX)/bin is not in PATH; for this shell: export PATH=\"$(PREFIX)/bin:\$$PATH\"" ;; esac
+
+dist:
+	@sh .ci/need cargo:cargo cc:gcc dpkg-deb:dpkg git:git
+	@dist/build
 
 clean:
 	cargo clean
