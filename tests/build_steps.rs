@@ -1,8 +1,6 @@
 //! `build`: every instruction, on a real Alpine.
 
-mod common;
-
-use common::Sandbox;
+use crate::common::{self, Sandbox};
 use std::fs;
 
 #[test]

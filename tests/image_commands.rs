@@ -1,10 +1,7 @@
 //! import, images, tag, rmi, history: Docker's ways of naming, listing and removing images.
 
-mod common;
-#[path = "../rootfs-fixtures/hostile.rs"]
-mod hostile;
-
-use common::{Need, Sandbox, require};
+use crate::common::hostile;
+use crate::common::{self, Need, Sandbox, require};
 use hostile::Tape;
 use serde_json::Value;
 use std::fs;

@@ -1,8 +1,6 @@
 //! `why`: each verdict has a container, broken on purpose, that gets exactly this one; sound containers get none.
 
-mod common;
-
-use common::{Sandbox, User, fixture, free_port, user, wait_until};
+use crate::common::{Sandbox, User, fixture, free_port, user, wait_until};
 use serde_json::Value;
 use std::path::Path;
 
