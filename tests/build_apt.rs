@@ -1,8 +1,6 @@
 //! `RUN apt-get …`: apt becomes another user to fetch anything, and looks whether it has. With one id it cannot.
 
-mod common;
-
-use common::{Need, Sandbox, require};
+use crate::common::{Need, Sandbox, require};
 use std::fs;
 use std::path::Path;
 

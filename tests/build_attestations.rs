@@ -1,10 +1,8 @@
 //! What a build tells beside its image: provenance and a bill of materials.
 
-mod common;
-
-use common::http::{Answer, WebServer};
-use common::registry::Registry;
-use common::{Need, Sandbox, require};
+use crate::common::http::{Answer, WebServer};
+use crate::common::registry::Registry;
+use crate::common::{Need, Sandbox, require};
 use serde_json::{Value, json};
 use std::fs;
 

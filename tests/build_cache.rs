@@ -1,8 +1,6 @@
 //! `build`: what is done again and why, several at once, killed ones, and what is left of them.
 
-mod common;
-
-use common::{Sandbox, finish, wait_until};
+use crate::common::{self, Sandbox, finish, wait_until};
 use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};

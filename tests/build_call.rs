@@ -1,8 +1,6 @@
 //! `build --call`: what a Dockerfile says of itself, without a build.
 
-mod common;
-
-use common::Sandbox;
+use crate::common::Sandbox;
 use serde_json::{Value, json};
 
 const TEXT: &str = "# BASE is the image below\nARG BASE=alpine\nARG UNUSED=1\n\nFROM $BASE AS tools\nRUN --mount=type=ssh --mount=type=cache,target=/c,id=kept true\n\n# not for anybody\nFROM scratch AS other\nARG OTHER\nRUN --mount=type=secret,id=elsewhere true\n\n# app serves the page\nFROM tools AS app\n# VERSION of the page\nARG VERSION=1.${PATCH:-0}\nARG EMPTY\nRUN --mount=type=secret,id=token,required=true --mount=type=secret,id=maybe true\nCOPY nowhere /\n";

@@ -1,10 +1,8 @@
 //! `build --cache-to` and `--cache-from`: what one machine has done, another need not do.
 
-mod common;
-
-use common::http::{Answer, WebServer};
-use common::registry::{Doors, PASSWORD, Registry, USER};
-use common::{Need, Sandbox, require};
+use crate::common::http::{Answer, WebServer};
+use crate::common::registry::{Doors, PASSWORD, Registry, USER};
+use crate::common::{self, Need, Sandbox, require};
 use std::fs;
 
 const REGISTRY: Need = Need::Tool("docker-registry");

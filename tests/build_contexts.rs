@@ -1,9 +1,7 @@
 //! `build --build-context`: files and images that a Dockerfile finds under names of the command line's.
 
-mod common;
-
-use common::http::{Answer, WebServer};
-use common::{Need, Sandbox, require};
+use crate::common::http::{Answer, WebServer};
+use crate::common::{Need, Sandbox, require};
 use std::fs;
 
 fn with_assets() -> Sandbox {

@@ -1,8 +1,6 @@
 //! `build`: the corners where BuildKit's ways show, file for file and setting for setting.
 
-mod common;
-
-use common::{Need, Sandbox, User, require};
+use crate::common::{self, Need, Sandbox, User, require};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 

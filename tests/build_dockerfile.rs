@@ -1,9 +1,7 @@
 //! `build` reads a Dockerfile: what is wrong with it is told before anything runs, within bounds, and so is what could be
 //! better.
 
-mod common;
-
-use common::{Need, Sandbox, User, require};
+use crate::common::{self, Need, Sandbox, User, require};
 use std::os::unix::fs::PermissionsExt;
 
 /// Each mistake comes after a RUN that takes its time, and is told without it.

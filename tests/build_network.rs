@@ -1,8 +1,6 @@
 //! The network that a RUN has.
 
-mod common;
-
-use common::{Need, Sandbox, own_address, require};
+use crate::common::{Need, Sandbox, own_address, require};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 

@@ -1,10 +1,8 @@
 //! What a build gives beside an image in the store: names, pushes, files about it, events for programs.
 
-mod common;
-
-use common::registry::Registry;
-use common::terminal::Terminal;
-use common::{Need, Sandbox, require};
+use crate::common::registry::Registry;
+use crate::common::terminal::Terminal;
+use crate::common::{Need, Sandbox, require};
 use serde_json::{Value, json};
 use std::fs;
 

@@ -1,9 +1,7 @@
 //! Builds for several platforms: the index that they make, where it goes, and who runs programs of another architecture.
 
-mod common;
-
-use common::registry::Registry;
-use common::{Need, Sandbox, alpine_tar, finish, require};
+use crate::common::registry::Registry;
+use crate::common::{Need, Sandbox, alpine_tar, finish, require};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs;

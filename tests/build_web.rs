@@ -1,10 +1,8 @@
 //! `build` and the network: base images from a registry, files from the web, the result pushed and pulled elsewhere.
 
-mod common;
-
-use common::http::{Answer, WebServer};
-use common::registry::Registry;
-use common::{Need, Sandbox, require};
+use crate::common::http::{Answer, WebServer};
+use crate::common::registry::Registry;
+use crate::common::{Need, Sandbox, require};
 use std::sync::{Arc, Mutex};
 
 const REGISTRY: Need = Need::Tool("docker-registry");

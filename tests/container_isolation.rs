@@ -1,8 +1,6 @@
 //! What a container cannot do and cannot reach. Each test would notice if it could.
 
-mod common;
-
-use common::{Need, Output, Sandbox, User, finish, require, user};
+use crate::common::{self, Need, Output, Sandbox, User, finish, require, user};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;

@@ -1,8 +1,6 @@
 //! Hosts whose kernel lays no overlay over the store: here, because the store lies on an overlay itself, as it does in an
 //! outer container.
-mod common;
-
-use common::{Need, Sandbox, alpine_tar, finish, require};
+use crate::common::{self, Need, Sandbox, alpine_tar, finish, require};
 
 /// Runs a shell script, root of its own namespaces, with the store on an overlay. `minirun` is on its path.
 fn on_an_overlay(sandbox: &Sandbox, script: &str) -> common::Output {

@@ -1,9 +1,7 @@
 //! `--memory`, `--cpus`, `--pids-limit`: set where the kernel heeds them, and held. All that needs delegated controllers is
 //! here, so that a machine without them can have it run in another.
 
-mod common;
-
-use common::{Need, Sandbox, User, require, user, wait_until};
+use crate::common::{Need, Sandbox, User, require, user, wait_until};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;

@@ -1,8 +1,6 @@
 //! A container's log on disk: bounded, read across its files, whole after any death.
 
-mod common;
-
-use common::{Sandbox, finish, wait_until};
+use crate::common::{Sandbox, finish, wait_until};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;

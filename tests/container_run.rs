@@ -1,8 +1,6 @@
 //! `run` and `create`: what their flags mean, and what a container finds inside.
 
-mod common;
-
-use common::{Need, Sandbox, User, finish, require, user};
+use crate::common::{self, Need, Sandbox, User, finish, require, user};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

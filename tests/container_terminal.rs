@@ -1,10 +1,8 @@
 //! A container on a terminal, through a real pty: what is typed, the size, the keys that let go; and the terminal is found
 //! as it was, however the container or its client ends.
 
-mod common;
-
-use common::terminal::{Terminal, set_size};
-use common::{Need, Sandbox, require, wait_until};
+use crate::common::terminal::{Terminal, set_size};
+use crate::common::{Need, Sandbox, require, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;

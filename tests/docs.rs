@@ -1,8 +1,6 @@
 //! The documents' examples: every command is typed as it stands, and must print what stands below it.
 
-mod common;
-
-use common::{Sandbox, finish};
+use crate::common::{self, Sandbox, finish};
 use std::fs;
 use std::path::{Path, PathBuf};
 

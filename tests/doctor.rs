@@ -1,8 +1,6 @@
 //! `minirun doctor`: what this host gives and lacks.
 
-mod common;
-
-use common::{Need, Sandbox, User, finish, require, user};
+use crate::common::{Need, Sandbox, User, finish, require, user};
 use serde_json::Value;
 
 fn findings(sandbox: &Sandbox) -> Vec<Value> {

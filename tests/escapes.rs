@@ -1,9 +1,7 @@
 //! Ways out of containers that were found in other engines, and those that an examination found in this one: each is
 //! tried. docs/security.md lists them with the tests, of this file and others, and what stops each.
 
-mod common;
-
-use common::{Need, Sandbox, User, finish, require, wait_until};
+use crate::common::{self, Need, Sandbox, User, finish, require, wait_until};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;

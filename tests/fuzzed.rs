@@ -1,19 +1,13 @@
 //! The inputs of fuzz/inputs, changed at random for a moment each, with the stable compiler and no coverage: what a longer run
-//! (fuzz/run) has found lies in fuzz/seeds, and must never fail again. `MINIRUN_FUZZ_SECONDS` says how long, two each else.
+//! (fuzz/run) has found lies in fuzz/seeds, and must never fail again. `MINIRUN_FUZZ_SECONDS` says how long, one each else.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-#[path = "../fuzz/inputs/bundle.rs"]
-mod bundle;
-#[path = "../fuzz/inputs/logs.rs"]
-mod logs;
-#[path = "../fuzz/inputs/protocol.rs"]
-mod protocol;
-#[path = "../fuzz/inputs/variable.rs"]
-mod variable;
+#[path = "../fuzz/inputs/mod.rs"]
+mod inputs;
 
 /// What means something in one of the inputs' languages.
 const MARKS: &[u8] = b"${}\\\"'\n\0:-[],0";
@@ -63,7 +57,7 @@ fn fuzz(name: &str, run: fn(&[u8])) {
         seeds.push(b"{}".to_vec());
     }
     seeds.iter().for_each(|seed| run(seed));
-    let seconds = std::env::var("MINIRUN_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+    let seconds = std::env::var("MINIRUN_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let (begun, mut random) = (Instant::now(), Random(u64::from(std::process::id()) << 20 | 1));
     while begun.elapsed() < Duration::from_secs(seconds) {
         let mut input = seeds[random.below(seeds.len())].clone();
@@ -79,22 +73,32 @@ fn fuzz(name: &str, run: fn(&[u8])) {
     }
 }
 
-#[test]
-fn bundle_and_seccomp_policy() {
-    fuzz("bundle", bundle::run);
+/// A test for each input, and the list of them all.
+macro_rules! each {
+    ($($name:ident)*) => {
+        const ALL: &[&str] = &[$(stringify!($name)),*];
+
+        $(
+            #[test]
+            fn $name() {
+                fuzz(stringify!($name), inputs::$name::run);
+            }
+        )*
+    };
 }
 
-#[test]
-fn variables() {
-    fuzz("variable", variable::run);
-}
+each! { answer bundle challenge config dockerfile ignore logs manifest protocol reference seccomp tar variable }
 
 #[test]
-fn log_files() {
-    fuzz("logs", logs::run);
-}
-
-#[test]
-fn protocol_messages() {
-    fuzz("protocol", protocol::run);
+fn every_input_has_a_target_and_seeds() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = |directory: &str| -> Vec<String> {
+        let entries = fs::read_dir(project.join(directory)).unwrap().map(|entry| entry.unwrap().path());
+        let mut names: Vec<String> =
+            entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("fuzz/fuzz_targets"), ALL);
+    assert_eq!(names("fuzz/seeds"), ALL);
 }

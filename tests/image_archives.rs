@@ -1,10 +1,7 @@
 //! load and save: what we write, skopeo, umoci and podman read, and all agree on the ids; what is wrong, we refuse.
 
-mod common;
-#[path = "../rootfs-fixtures/hostile.rs"]
-mod hostile;
-
-use common::{Need, Sandbox, User, require};
+use crate::common::hostile;
+use crate::common::{self, Need, Sandbox, User, require};
 use hostile::Tape;
 use minirun::image::digest::Digest;
 use serde_json::{Value, json};

@@ -1,10 +1,7 @@
 //! import, images, tag, rmi, history: Docker's ways of naming, listing and removing images.
 
-mod common;
-#[path = "../rootfs-fixtures/hostile.rs"]
-mod hostile;
-
-use common::{Need, Sandbox, require};
+use crate::common::hostile;
+use crate::common::{self, Need, Sandbox, require};
 use hostile::Tape;
 use serde_json::Value;
 use std::fs;
@@ -194,6 +191,11 @@ fn images_lists_names_ids_and_sizes() {
     assert_eq!(sandbox.ok(&["images", "-q", "--no-trunc", "alpine"]), format!("sha256:{first}\n"));
     assert_eq!(sandbox.ok(&["images", "-q", "*/dimon*"]).trim(), &first[..12]);
     assert_eq!(sandbox.ok(&["images", "-q", "alpine:3.19"]), "");
+    assert_eq!(sandbox.ok(&["images", "-q", "[a-b]lp?ne:3*"]).trim(), &first[..12]);
+    // As in Docker, `*` ends at a slash.
+    assert_eq!(sandbox.ok(&["images", "-q", "catalist4*"]), "");
+    assert_eq!(sandbox.ok(&["images", "-q", &format!("{}b", "*a".repeat(60))]), "");
+    assert!(sandbox.fails(125, &["images", "[a"]).contains("a `[` is not closed"));
     let digests = sandbox.ok(&["images", "--digests", "alpine"]);
     assert!(digests.contains("DIGEST") && digests.contains("sha256:"), "{digests}");
 }

@@ -1,10 +1,7 @@
 //! What a container has changed, and the layer made of it, from upper directories as overlayfs leaves them.
 
-mod common;
-#[path = "../rootfs-fixtures/hostile.rs"]
-mod hostile;
-
-use common::{Sandbox, User, user};
+use crate::common::hostile;
+use crate::common::{Sandbox, User, user};
 use hostile::{Header, Tape};
 use minirun::image::commit::{Options, commit};
 use minirun::image::config::Change;

@@ -1,11 +1,8 @@
 //! The store under stress: many at once, killed at any moment, no room left. What is there stays whole, and nothing
 //! half-done stays.
 
-mod common;
-#[path = "../rootfs-fixtures/hostile.rs"]
-mod hostile;
-
-use common::{Need, Sandbox, User, require};
+use crate::common::hostile;
+use crate::common::{self, Need, Sandbox, User, require};
 use hostile::Tape;
 use serde_json::Value;
 use std::collections::BTreeSet;

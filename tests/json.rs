@@ -1,13 +1,13 @@
 //! JSON: what each command prints is what docs/json.md says.
 
-mod common;
-
-use common::Sandbox;
+use crate::common::{Sandbox, wait_until};
 use minirun::explain::why::Code;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::time::Duration;
 
 /// A section's table: each field's path, and the types that it may have.
 fn documented(section: &str) -> BTreeMap<String, String> {
@@ -140,11 +140,22 @@ fn what_shows_the_inside_is_documented() {
     let lines = said.lines().filter(|line| line.starts_with('{'));
     lines.for_each(|line| check("minirun run --explain=json", &serde_json::from_str(line).unwrap()));
     // It ends with the container.
-    let watch = sandbox.command(&["watch", "--json", "runs"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    sandbox.ok(&["exec", "runs", "sh", "-c", "echo >/new; echo >>/etc/group"]);
+    let mut watch = sandbox.command(&["watch", "--json", "runs"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let output = BufReader::new(watch.stdout.take().unwrap());
+    let (tell, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+    let mut told = String::new();
+    wait_until("it watches", || {
+        sandbox.ok(&["exec", "runs", "sh", "-c", "echo >/new"]);
+        lines.recv_timeout(Duration::from_millis(200)).is_ok_and(|line| {
+            told = line + "\n";
+            true
+        })
+    });
+    sandbox.ok(&["exec", "runs", "sh", "-c", "echo >>/etc/group"]);
     sandbox.ok(&["stop", "-t", "0", "runs"]);
-    let told = String::from_utf8(watch.wait_with_output().unwrap().stdout).unwrap();
+    lines.iter().for_each(|line| told += &(line + "\n"));
+    watch.wait().unwrap();
     assert!(told.contains("copy-up"), "{told}");
     told.lines().for_each(|line| check("minirun watch", &serde_json::from_str(line).unwrap()));
 }

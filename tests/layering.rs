@@ -30,6 +30,20 @@ fn the_page_on_security_names_tests_that_there_are() {
 }
 
 #[test]
+fn every_file_of_tests_is_in_the_suite() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let list = fs::read_to_string(directory.join("main.rs")).unwrap();
+    for entry in fs::read_dir(directory).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(module) = name.strip_suffix(".rs").filter(|module| *module != "main") else { continue };
+        assert!(
+            list.lines().any(|line| line == format!("mod {module};")),
+            "tests/main.rs lacks the line `mod {module};`"
+        );
+    }
+}
+
+#[test]
 fn a_module_imports_only_from_those_below_it() {
     let mut wrong = Vec::new();
     for file in sources() {

@@ -1,8 +1,6 @@
 //! Published ports and the way out, as their users meet them: clients on the host, services in containers.
 
-mod common;
-
-use common::{Need, Sandbox, User, fixture, free_port, own_address, require, user, wait_until};
+use crate::common::{self, Need, Sandbox, User, fixture, free_port, own_address, require, user, wait_until};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;

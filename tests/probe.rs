@@ -1,8 +1,6 @@
 //! `probe`: what goes through, and which wall stops the rest, for containers of different rights.
 
-mod common;
-
-use common::{Need, Sandbox, User, user};
+use crate::common::{Need, Sandbox, User, user};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,6 @@
 //! The recipes in `rootfs-fixtures/`: the same inputs give the same bytes, whoever makes them.
 
-mod common;
-
-use common::{Sandbox, finish, recipe};
+use crate::common::{Sandbox, finish, recipe};
 use std::fs;
 
 #[test]

@@ -1,10 +1,8 @@
 //! Faults between minirun and a registry: in the end a pull or push succeeds or fails cleanly, and nothing broken is kept.
 
-mod common;
-
-use common::http::{Answer, Cutter, Request, WebServer};
-use common::registry::Registry;
-use common::{Need, Sandbox, require};
+use crate::common::http::{Answer, Cutter, Request, WebServer};
+use crate::common::registry::Registry;
+use crate::common::{self, Need, Sandbox, require};
 use nix::sys::signal::Signal;
 use std::collections::HashMap;
 use std::os::unix::process::ExitStatusExt;

@@ -1,9 +1,7 @@
 //! Registries that mean harm: whatever they answer, a pull ends with an error that says what is wrong, and nothing is kept.
 
-mod common;
-
-use common::Sandbox;
-use common::http::{Answer, Request, WebServer};
+use crate::common::Sandbox;
+use crate::common::http::{Answer, Request, WebServer};
 use std::io::Write;
 
 fn sha256(bytes: &[u8]) -> String {

@@ -1,13 +1,11 @@
 //! Who asks, and whom they believe: passwords, tokens, helpers, certificates, mirrors, proxies.
 
-mod common;
-
+use crate::common::http::{Answer, WebServer};
+use crate::common::registry::{Doors, PASSWORD, Registry, USER};
+use crate::common::terminal::Terminal;
+use crate::common::{self, Need, Output, Sandbox, require};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::http::{Answer, WebServer};
-use common::registry::{Doors, PASSWORD, Registry, USER};
-use common::terminal::Terminal;
-use common::{Need, Output, Sandbox, require};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 

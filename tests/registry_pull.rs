@@ -1,9 +1,7 @@
 //! `pull` and `push`, from and to Debian's docker-registry, with skopeo, podman and umoci as witnesses.
 
-mod common;
-
-use common::registry::Registry;
-use common::{Need, Sandbox, User, require};
+use crate::common::registry::Registry;
+use crate::common::{self, Need, Sandbox, User, require};
 
 const REGISTRY: Need = Need::Tool("docker-registry");
 

@@ -1,12 +1,9 @@
 //! Registries as the OCI distribution specification allows them to be, and some that are less: every way of sending a blob,
 //! older manifests, lists of referrers, layers that lie elsewhere. The digest of an image survives all of it.
 
-mod common;
-#[path = "../rootfs-fixtures/hostile.rs"]
-mod hostile;
-
-use common::Sandbox;
-use common::http::{Answer, Request, WebServer};
+use crate::common::Sandbox;
+use crate::common::hostile;
+use crate::common::http::{Answer, Request, WebServer};
 use hostile::Tape;
 use serde_json::{Value, json};
 use std::collections::HashMap;

@@ -1,8 +1,6 @@
 //! The fixture itself: a sandbox that would not notice what is left behind would make every other test worthless.
 
-mod common;
-
-use common::Sandbox;
+use crate::common::Sandbox;
 use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

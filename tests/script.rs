@@ -1,8 +1,6 @@
 //! `script`: what it prints, run by a shell, gives what `minirun start` gives.
 
-mod common;
-
-use common::{Need, Sandbox, finish, require, wait_until};
+use crate::common::{Need, Sandbox, finish, require, wait_until};
 
 /// What a process can say of the container that it is in.
 const LOOK: &str = "id; hostname; pwd; echo \"$WORD\"; cat /proc/self/comm; grep Cap /proc/self/status; ls -a / /dev; \

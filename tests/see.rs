@@ -1,8 +1,6 @@
 //! `where`, `explain` and `compare` against what the container itself, `du` and the kernel say.
 
-mod common;
-
-use common::{Sandbox, finish, wait_until};
+use crate::common::{Sandbox, finish, wait_until};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::process::Command;

@@ -1,8 +1,6 @@
 //! Stores and monitors of other versions: older ones are read and spoken to, newer ones are left alone.
 
-mod common;
-
-use common::{Need, Output, Sandbox, User, require, user, wait_until};
+use crate::common::{Need, Output, Sandbox, User, require, user, wait_until};
 use minirun::sys::{process, socket};
 use serde_json::{Value, json};
 use std::fs;

@@ -1,9 +1,7 @@
 //! Damage of every kind of file in the store: nothing panics or hangs, the rest works, and `system check` names and mends it.
 
-mod common;
-
-use common::registry::Registry;
-use common::{Need, Output, Sandbox, User, alpine_tar, require};
+use crate::common::registry::Registry;
+use crate::common::{Need, Output, Sandbox, User, alpine_tar, require};
 use std::fs;
 use std::path::{Path, PathBuf};
 

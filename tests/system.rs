@@ -1,8 +1,6 @@
 //! All of minirun at once: `system df`, `system reset`, `info`.
 
-mod common;
-
-use common::{Sandbox, wait_until};
+use crate::common::{Sandbox, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

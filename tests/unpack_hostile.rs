@@ -1,11 +1,8 @@
 //! The unpacker against archives that mean harm, or that mean well and are odd: whatever they say, nothing outside of the
 //! layer is touched, nothing half-done stays, and what was taken comes out of `save` byte for byte.
 
-mod common;
-#[path = "../rootfs-fixtures/hostile.rs"]
-mod hostile;
-
-use common::{Need, Sandbox, User, require, user};
+use crate::common::hostile;
+use crate::common::{self, Need, Sandbox, User, require, user};
 use hostile::{Header, Tape, gnu_sparse, pax_sparse};
 use std::ffi::OsStr;
 use std::fs;

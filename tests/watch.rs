@@ -1,8 +1,6 @@
 //! `watch`: what is told, how soon, and with which sizes.
 
-mod common;
-
-use common::{Sandbox, finish, wait, wait_until};
+use crate::common::{Sandbox, finish, wait, wait_until};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};

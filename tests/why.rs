@@ -1,8 +1,6 @@
 //! `why`: each verdict has a container, broken on purpose, that gets exactly this one; sound containers get none.
 
-mod common;
-
-use common::{Sandbox, User, fixture, free_port, user, verdict_codes as codes, wait_until, why as json};
+use crate::common::{Sandbox, User, fixture, free_port, user, verdict_codes as codes, wait_until, why as json};
 use serde_json::Value;
 use std::path::Path;
 

@@ -1,8 +1,6 @@
 //! `why`: mistakes that are made often, each told from what this container has; and what looks like one, and is none.
 
-mod common;
-
-use common::{CODE, Sandbox, free_port, verdict_codes as codes, wait_until, why};
+use crate::common::{CODE, Sandbox, free_port, verdict_codes as codes, wait_until, why};
 
 #[test]
 fn a_command_that_was_meant_otherwise() {

@@ -30,6 +30,9 @@ pub fn selected(source: &Source, warnings: Vec<Warning>) -> (Vec<Warning>, bool)
     (kept.collect(), fails)
 }
 
+/// How many names of variables the stages may hand on, all together: each stage has its own list of them.
+const MOST_NAMES: usize = 1 << 18;
+
 /// What is known of a base image.
 pub struct Known {
     /// The names of its variables.
@@ -43,6 +46,7 @@ pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Known>
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     // Per stage, what a stage that goes on from it begins with; `None`: nobody knows all of its variables.
     let mut variables: Vec<Option<BTreeSet<String>>> = Vec::new();
+    let mut left = MOST_NAMES;
     for stage in &plan.stages {
         let line = stage.steps.first().map_or(0, |step| step.node.first);
         if let Some(alias) = &stage.alias
@@ -53,7 +57,10 @@ pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Known>
         }
         let begin = match &stage.base {
             Base::Scratch | Base::Files(_) => Some(BTreeSet::new()),
-            Base::Stage(number) => variables[*number].clone(),
+            Base::Stage(number) => variables[*number].as_ref().and_then(|names| {
+                left = left.checked_sub(names.len())?;
+                Some(names.clone())
+            }),
             Base::Image(name) => {
                 let known = known(name);
                 if let Some(Known { platform, .. }) = &known {
@@ -287,5 +294,15 @@ mod tests {
             "9 UndefinedVar",
         ];
         assert_eq!(rules(text), expected);
+    }
+
+    #[test]
+    fn many_stages_cost_what_they_are_long() {
+        let stage = |n: usize| format!("FROM s{n} AS s{}\nENV A{n}=$B\n", n + 1);
+        let text = |stages: usize| "FROM scratch AS s0\n".to_owned() + &(0..stages).map(stage).collect::<String>();
+        assert_eq!(rules(&text(500)).len(), 500);
+        // From some stage on nobody knows what is set.
+        let warned = rules(&text(5000)).len();
+        assert!((500..1000).contains(&warned), "{warned}");
     }
 }

@@ -1,4 +1,5 @@
-//! Patterns of paths: those of COPY (as Go's `filepath.Match`) and those of `.dockerignore`, which know `**` too.
+//! Patterns of paths: those of COPY and of `images` (as Go's `filepath.Match`) and those of `.dockerignore`, which know
+//! `**` too. The time that a match takes is bounded by the pattern's length times the path's.
 
 /// A pattern, as it is written: it is read anew for each path, and so takes no more room than its text.
 #[derive(Debug, Clone)]
@@ -59,11 +60,22 @@ impl Glob {
                 let end = self.text.strip_prefix("**").unwrap_or_default();
                 path.ends_with(end) || end.strip_prefix('/') == Some(path)
             }
-            Kind::Pattern => self.matches_pattern(path),
+            Kind::Pattern => self.matches_pattern(path, false),
         }
     }
 
-    fn matches_pattern(&self, path: &str) -> bool {
+    /// Whether it matches the path or a directory that the path lies in.
+    fn matches_here_or_above(&self, path: &str) -> bool {
+        match self.kind {
+            Kind::Pattern => self.matches_pattern(path, true),
+            Kind::Plain | Kind::End => {
+                let mut ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+                ends.any(|end| self.matches(&path[..end]))
+            }
+        }
+    }
+
+    fn matches_pattern(&self, path: &str, or_above: bool) -> bool {
         // Most patterns part from most paths at the first character.
         let first = self.text.chars().next().filter(|c| !matches!(c, '*' | '?' | '[' | '\\'));
         if first.is_some_and(|first| !path.starts_with(first)) {
@@ -98,7 +110,7 @@ impl Glob {
             }
             reached = next;
         }
-        reached[text.len()]
+        reached[text.len()] || or_above && (0..text.len()).any(|at| reached[at] && text[at] == '/')
     }
 }
 
@@ -219,16 +231,11 @@ impl Ignore {
         }
         let mut ignored = false;
         for (glob, brings_back) in &self.rules {
-            if ignored == *brings_back && self.matches_here_or_above(glob, path) {
+            if ignored == *brings_back && glob.matches_here_or_above(path) {
                 ignored = !brings_back;
             }
         }
         ignored
-    }
-
-    fn matches_here_or_above(&self, glob: &Glob, path: &str) -> bool {
-        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-        ends.filter_map(|end| path.get(..end)).any(|part| glob.matches(part))
     }
 
     /// Whether nothing in an ignored directory can be brought back, so that nobody need look.

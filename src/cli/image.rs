@@ -2,6 +2,7 @@
 
 use super::{Context, human};
 use crate::build;
+use crate::build::glob::Glob;
 use crate::diag::{self, Diagnose, Failure};
 use crate::http;
 use crate::image::claim::ImageClaim;
@@ -58,8 +59,9 @@ impl Command {
 
 #[derive(Args)]
 pub struct ImagesArguments {
-    /// Only the images of this repository, or of this name
-    repository: Option<String>,
+    /// Only the images of this repository, or of this name; `*`, `?` and `[a-z]` as in a shell
+    #[arg(value_parser = pattern)]
+    repository: Option<Glob>,
     /// All images; there are no hidden ones here, so this changes nothing
     #[arg(short, long)]
     all: bool,
@@ -152,19 +154,14 @@ fn is_behind_another(store: &Store, id: &Digest) -> bool {
     holding.any(|index| index.main().image != *id)
 }
 
-/// `alpine` is every tag of it, `alpine:3.20` that one; `*` stands for anything.
-fn is_wanted(reference: &Reference, wanted: &str) -> bool {
-    let candidates = [reference.familiar_repository(), reference.familiar(), reference.name(), reference.to_string()];
-    candidates.iter().any(|name| matches(wanted.as_bytes(), name.as_bytes()))
+fn pattern(text: &str) -> Result<Glob, String> {
+    Glob::new(text).ok_or_else(|| "a `[` is not closed".into())
 }
 
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern, text) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => matches(rest, text) || text.split_first().is_some_and(|(_, t)| matches(pattern, t)),
-        ([a, rest @ ..], [b, text @ ..]) => a == b && matches(rest, text),
-        _ => false,
-    }
+/// `alpine` is every tag of it, `alpine:3.20` that one.
+fn is_wanted(reference: &Reference, wanted: &Glob) -> bool {
+    let candidates = [reference.familiar_repository(), reference.familiar(), reference.name(), reference.to_string()];
+    candidates.iter().any(|name| wanted.matches(name))
 }
 
 #[derive(Args)]

@@ -54,6 +54,7 @@ use oci_spec::image::ImageConfiguration;
 use platform::Platform;
 use reference::{InvalidReference, Reference};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use unpack::UnpackError;
@@ -190,8 +191,11 @@ impl Image {
     /// What overlayfs wants as lower directories, relative to the store, bottom first.
     pub fn layer_dirs(&self) -> Vec<PathBuf> {
         // It refuses one twice; of the same layer twice, the upper one has it all.
-        let shown = self.layers.iter().enumerate().filter(|(i, layer)| !self.layers[i + 1..].contains(layer));
-        shown.map(|(_, layer)| layer::relative(layer).join("fs")).collect()
+        let mut above = HashSet::new();
+        let shown = self.layers.iter().rev().filter(|layer| above.insert(**layer));
+        let mut directories: Vec<PathBuf> = shown.map(|layer| layer::relative(layer).join("fs")).collect();
+        directories.reverse();
+        directories
     }
 
     /// `None`: no image has this id.

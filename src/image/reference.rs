@@ -59,12 +59,14 @@ impl Reference {
         self.familiar_repository() + &self.suffix()
     }
 
-    /// [`Self::familiar`] without tag and digest.
+    /// [`Self::familiar`] without tag and digest. A short form that would be read as another name (`library/a/b`, or a
+    /// first part that looks like a registry) is not used.
     pub fn familiar_repository(&self) -> String {
-        if self.registry != HUB {
-            return self.name();
-        }
-        self.repository.strip_prefix(LIBRARY).unwrap_or(&self.repository).to_owned()
+        let is_same =
+            |name: &&str| parse(name).is_ok_and(|read| read.is_of_hub() && read.repository == self.repository);
+        let short = self.repository.strip_prefix(LIBRARY).unwrap_or(&self.repository);
+        let found = [short, &self.repository].into_iter().filter(|_| self.is_of_hub()).find(is_same);
+        found.map_or_else(|| self.name(), str::to_owned)
     }
 
     /// `registry/repository`.
@@ -132,7 +134,7 @@ fn pasted(text: &str) -> Option<String> {
         _ if scheme.is_some() => place.to_owned(),
         _ => return None,
     };
-    meant.parse::<Reference>().ok().map(|reference| reference.familiar())
+    parse(&meant).ok().map(|reference| reference.familiar())
 }
 
 fn parse(text: &str) -> Result<Reference, String> {
@@ -259,11 +261,14 @@ mod tests {
             ("localhost:5000/a:b", "localhost:5000/a:b", "localhost:5000/a:b"),
             ("[::1]:5000/a", "[::1]:5000/a", "[::1]:5000/a"),
             ("quay.io/a/b/c__d--e.f", "quay.io/a/b/c__d--e.f", "quay.io/a/b/c__d--e.f"),
+            ("docker.io/library/a/b:1", "docker.io/library/a/b:1", "library/a/b:1"),
+            ("docker.io/a.b/c", "docker.io/a.b/c", "docker.io/a.b/c"),
         ] {
             let reference: Reference = given.parse().unwrap();
             assert_eq!(reference.to_string(), whole);
             assert_eq!(reference.familiar(), familiar);
             assert_eq!(whole.parse::<Reference>().unwrap(), reference);
+            assert_eq!(familiar.parse::<Reference>().unwrap(), reference);
         }
         let digest = Digest::of(b"");
         let both: Reference = format!("a:1@{digest}").parse().unwrap();
@@ -293,7 +298,7 @@ mod tests {
 
     #[test]
     fn wrong_names_are_refused() {
-        let hex = "a".repeat(64);
+        let (hex, schemes) = ("a".repeat(64), "docker://".repeat(10_000));
         let long = "a/".repeat(130) + "a";
         for wrong in [
             "",
@@ -314,6 +319,7 @@ mod tests {
             "[::1/a",
             "../a",
             hex.as_str(),
+            schemes.as_str(),
             long.as_str(),
         ] {
             assert!(wrong.parse::<Reference>().is_err(), "{wrong}");

@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
-use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The three ways of being a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,15 +154,28 @@ fn find(program: &str) -> bool {
         .any(|directory| Path::new(directory).join(program).exists())
 }
 
-/// A port that neither TCP nor UDP uses at this moment.
+/// A port of this test process alone: below those that the kernel hands out by itself, and reserved among all processes of
+/// the suite, whoever runs them, by a name that lasts as long as the process.
 pub fn free_port() -> u16 {
-    loop {
-        let tcp = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
-        let port = tcp.local_addr().expect("its number").port();
-        if UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let lowest = range.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(32768);
+    // Processes begin at different places.
+    let first = (std::process::id() % 100) as u16 * 100;
+    for _ in 0..10_000 {
+        let port = lowest - 1 - (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        let name = format!("minirun-test-port-{port}");
+        let Ok(reservation) = SocketAddr::from_abstract_name(name).and_then(|name| UnixListener::bind_addr(&name))
+        else {
+            continue;
+        };
+        std::mem::forget(reservation);
+        let is_free = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok();
+        if is_free && UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
             return port;
         }
     }
+    panic!("no port is free");
 }
 
 /// An address of this host that is not its loopback.

@@ -100,7 +100,7 @@ impl Answer {
 pub struct WebServer {
     pub port: u16,
     pub asked: Arc<Mutex<Vec<Request>>>,
-    listening: Listening,
+    _listening: Listening,
 }
 
 impl WebServer {
@@ -114,7 +114,7 @@ impl WebServer {
             let mut stream = stream;
             let _ = answer(&request).write(&mut stream, request.method != "HEAD");
         });
-        Self { port: listening.port, asked, listening }
+        Self { port: listening.port, asked, _listening: listening }
     }
 
     pub fn host(&self) -> String {
@@ -130,7 +130,7 @@ impl WebServer {
 pub struct Cutter {
     pub port: u16,
     pub cuts: Arc<AtomicU64>,
-    listening: Listening,
+    _listening: Listening,
 }
 
 impl Cutter {
@@ -154,7 +154,7 @@ impl Cutter {
                 }
             });
         });
-        Self { port: listening.port, cuts, listening }
+        Self { port: listening.port, cuts, _listening: listening }
     }
 
     pub fn host(&self) -> String {

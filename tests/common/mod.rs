@@ -1,13 +1,15 @@
 //! What the tests share: a [`Sandbox`] that is a user's whole minirun, thrown away afterwards, and what the host must
 //! give for a test to make sense.
 //!
-//! A test file starts with `mod common;` and takes what it needs; what one file leaves unused another uses.
-#![allow(dead_code, unused_imports, unused_macros)]
+//! A test file takes what it needs: `use crate::common::Sandbox;`.
 
 mod builds;
 mod containers;
 mod fixture;
 mod host;
+/// Layers that nobody should make.
+#[path = "../../rootfs-fixtures/hostile.rs"]
+pub mod hostile;
 pub mod http;
 mod leftovers;
 pub mod registry;

@@ -189,7 +189,7 @@ impl Drop for Sandbox {
         }
         let ids = self.containers();
         let removal = self.remove_containers();
-        let gone = wait(Duration::from_secs(3), || leftovers::of(self.directory.path(), &ids).is_empty());
+        let gone = wait(Duration::from_secs(10), || leftovers::of(self.directory.path(), &ids).is_empty());
         let left = if gone { Vec::new() } else { leftovers::of(self.directory.path(), &ids) };
         let reset = self.run(&["system", "reset", "--force"]);
         if failing {
@@ -248,10 +248,10 @@ fn read_in_background(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<
     receiver
 }
 
-/// Waits until it is so; the test fails, naming `what`, if that takes longer than 20 seconds.
+/// Waits until it is so; the test fails, naming `what`, if that takes longer than a minute.
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
-    assert!(wait(Duration::from_secs(20), condition), "waited in vain until {what}");
+    assert!(wait(Duration::from_secs(60), condition), "waited in vain until {what}");
 }
 
 pub fn wait(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
