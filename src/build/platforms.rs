@@ -14,12 +14,15 @@ use crate::store::Store;
 /// Builds the image, or finds that it is there already.
 pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -> Result<Built, BuildError> {
     let platforms = options.platforms.clone();
-    let mut bases: Vec<Bases> = Vec::new();
+    let mut bases: Vec<Bases> = platforms.iter().map(|_| Bases::new()).collect();
     if platforms.len() > 1 {
+        // A name that is pulled for one platform after the other stays with this machine's.
+        let mut order: Vec<usize> = (0..platforms.len()).collect();
+        order.sort_by_key(|number| Platform::here().takes(&platforms[*number]));
         // What cannot be done for one of them is told before the first step of another.
-        for platform in &platforms {
-            options.platform = platform.clone();
-            bases.push(engine::rehearse(store, &options, listener)?);
+        for number in order {
+            options.platform = platforms[number].clone();
+            bases[number] = engine::rehearse(store, &options, listener)?;
         }
     }
     let mut all = Built::default();
@@ -28,7 +31,7 @@ pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -
     for (number, platform) in platforms.iter().enumerate() {
         options.platform = platform.clone();
         let part = Part { is_first: number == 0, is_last: number == last, keys: std::mem::take(&mut keys) };
-        let found = bases.get_mut(number).map(std::mem::take).unwrap_or_default();
+        let found = std::mem::take(&mut bases[number]);
         let (built, image, passed) = engine::build(store, &options, found, part, listener)?;
         keys = passed;
         all.layers.extend(built.layers);

@@ -57,6 +57,8 @@ pub enum Need {
     Controller(&'static str),
     /// The loopback address of IPv6.
     Ipv6,
+    /// Emulators for foreign programs (binfmt_misc) that a user namespace registers for itself, as since Linux 6.7.
+    OwnEmulators,
 }
 
 impl Need {
@@ -79,6 +81,12 @@ impl Need {
             Self::Tun => fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun").is_ok(),
             Self::Controller(name) => controllers().iter().any(|c| c == name),
             Self::Ipv6 => TcpListener::bind("[::1]:0").is_ok(),
+            Self::OwnEmulators => {
+                let mount = ["mount", "-t", "binfmt_misc", "none", "/proc/sys/fs/binfmt_misc"];
+                let mut command = Command::new("unshare");
+                command.args(["--user", "--map-root-user", "--mount"]).args(mount);
+                command.output().is_ok_and(|output| output.status.success())
+            }
         }
     }
 
@@ -90,6 +98,7 @@ impl Need {
             Self::Fuse => "fuse".to_owned(),
             Self::Controller(name) => format!("cgroup-{name}"),
             Self::Ipv6 => "ipv6".to_owned(),
+            Self::OwnEmulators => "own-emulators".to_owned(),
         }
     }
 
@@ -101,6 +110,7 @@ impl Need {
             Self::Fuse => "/dev/fuse cannot be opened".to_owned(),
             Self::Controller(controller) => format!("the {controller} controller is not delegated to this user"),
             Self::Ipv6 => "no IPv6 on the loopback interface".to_owned(),
+            Self::OwnEmulators => "a user namespace cannot register emulators of its own here".to_owned(),
             Self::As(_) => unreachable!(),
         };
         let excused = std::env::var("MINIRUN_LACKS").is_ok_and(|lacks| lacks.split_whitespace().any(|l| l == name));
