@@ -321,7 +321,8 @@ fn files_of_a_layer_that_are_not_as_they_came() {
         let layer = sandbox.look("alpine", "{{index .RootFS.Layers 0}}");
         let tree = sandbox.root().join("layers").join(&layer.trim_start_matches("sha256:")[..24]).join("fs");
         let inside = |script: &str| sandbox.sh(&[], script);
-        let damages: [(&str, &dyn Fn(&Path)); 5] = [
+        type Harm<'a> = &'a dyn Fn(&Path);
+        let damages: [(&str, Harm); 5] = [
             ("etc/alpine-release", &|file| Flipped.apply(file)),
             ("etc/passwd", &|file| Cut.apply(file)),
             ("etc/os-release", &|file| {
