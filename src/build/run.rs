@@ -16,7 +16,7 @@ use crate::container::plan::{Plan, Surroundings};
 use crate::container::protocol::End;
 use crate::container::request::{Network, Request, Tmpfs};
 use crate::container::rootfs::Root;
-use crate::container::spec::{self, Facts};
+use crate::container::spec::{self, Bind, Facts};
 use crate::container::{capability, cgroup, create, shift};
 use crate::image::digest::Digest;
 use crate::image::owner::Stat;
@@ -186,7 +186,7 @@ impl Drop for Group {
 #[derive(Default)]
 struct Beside {
     /// Source, target, read-only.
-    binds: Vec<(String, String, bool)>,
+    binds: Vec<Bind>,
     tmpfs: Vec<Tmpfs>,
     env: Vec<String>,
     /// Mounted for it, and let go of afterwards.
@@ -230,7 +230,8 @@ fn launch(
         let file = builder.store.path(&made.directory).join("script");
         fs::write(&file, text).on("write", &file)?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).on("chmod", &file)?;
-        beside.binds.push((file.to_string_lossy().into_owned(), path.clone(), true));
+        let source = file.to_string_lossy().into_owned();
+        beside.binds.push(Bind { source, target: path.clone(), read_only: true });
     }
     let state = builder.state(number).clone();
     let image = state.as_image()?;
@@ -353,7 +354,7 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
         Kind::Cache => {
             let target = absolute(builder, &target(String::new()));
             let source = shared(builder, number, mount, &target, beside)?;
-            beside.binds.push((source, target, !mount.writable));
+            beside.binds.push(Bind { source, target, read_only: !mount.writable });
         }
         Kind::Secret => {
             let id = mount.id()?;
@@ -374,7 +375,8 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
             give(builder, &file, stat, false)?;
             let target = target(format!("/run/secrets/{id}"));
             let target = absolute(builder, &target);
-            beside.binds.push((file.to_string_lossy().into_owned(), target, true));
+            let source = file.to_string_lossy().into_owned();
+            beside.binds.push(Bind { source, target, read_only: true });
         }
         Kind::Ssh => {
             let id = mount.id()?;
@@ -385,7 +387,7 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
             let place = format!("/run/buildkit/ssh_agent.{}", beside.env.len());
             let target = absolute(builder, &target(place));
             beside.env.push(format!("SSH_AUTH_SOCK={target}"));
-            beside.binds.push((socket, target, false));
+            beside.binds.push(Bind { source: socket, target, read_only: false });
         }
         Kind::Bind => {
             let target = absolute(builder, &target(String::new()));
@@ -397,7 +399,7 @@ fn add(builder: &mut Builder, number: usize, mount: &Mount, beside: &mut Beside)
                 }
                 _ => context(builder, number, mount)?,
             };
-            beside.binds.push((source, target, !mount.writable));
+            beside.binds.push(Bind { source, target, read_only: !mount.writable });
         }
     }
     Ok(())

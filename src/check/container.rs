@@ -1,5 +1,7 @@
 //! Containers: their records, and the names that lead to them.
 
+#![deny(clippy::indexing_slicing)]
+
 use super::{Check, entries, name_of};
 use crate::container::create;
 use crate::container::id::ContainerId;

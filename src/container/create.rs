@@ -6,7 +6,7 @@ use super::name;
 use super::record::{self, Container, MountedVolume, Record, RecordError};
 use super::request::{Network, Request, Source, Volume};
 use super::shift;
-use super::spec::{self, Facts};
+use super::spec::{self, Bind, Facts};
 use super::users::{self, UserError};
 use crate::diag::Diagnose;
 use crate::image::{Image, ImageError};
@@ -109,7 +109,8 @@ pub fn spec_of(store: &Store, image: &Image, record: &Record) -> Result<Spec, Cr
     let user = user(store, request, config, &record.layers)?;
     let capabilities = capability::choose(&request.cap_add, &request.cap_drop, request.privileged);
     let directory = store.path("containers").join(&record.id);
-    let binds: Vec<_> = record.volumes.iter().map(|v| (v.source.clone(), v.target.clone(), v.read_only)).collect();
+    let bind = |v: &MountedVolume| Bind { source: v.source.clone(), target: v.target.clone(), read_only: v.read_only };
+    let binds: Vec<_> = record.volumes.iter().map(bind).collect();
     let facts = Facts {
         id: &record.id,
         directory: &directory.to_string_lossy(),

@@ -1,5 +1,7 @@
 //! The id of a container.
 
+#![deny(clippy::indexing_slicing)]
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! How a container's first process ended, as its monitor saw it.
 
+#![deny(clippy::indexing_slicing)]
+
 use crate::sys::process::Exit;
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use crate::diag::Diagnose;
 use crate::network::egress;
 use crate::sys::SysError;
 use crate::userns::{IdMap, IdRange};
-use oci_spec::runtime::{Linux, LinuxNamespaceType, LinuxSeccomp, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, LinuxSeccomp, Process, Spec};
 use rustix::fs::StatVfsMountFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -110,7 +110,7 @@ impl Plan {
         let namespaces = namespaces(linux);
 
         let mut outside = Vec::new();
-        if namespaces.iter().any(|n| n == "network") {
+        if namespaces.contains(&LinuxNamespaceType::Network) {
             // Before the clone: the monitor lives in it too, so that published ports are connected from inside.
             outside.push(Step::NetworkNamespace);
             outside.push(Step::LoopbackUp);
@@ -134,12 +134,12 @@ impl Plan {
         };
         // The user and the network namespace are there already; the cgroup namespace's root is the group that a process is
         // in when it unshares, so that comes afterwards.
-        let here = ["user", "network", "cgroup"];
-        let born: Vec<String> = namespaces.iter().filter(|n| !here.contains(&n.as_str())).cloned().collect();
+        let here = [LinuxNamespaceType::User, LinuxNamespaceType::Network, LinuxNamespaceType::Cgroup];
+        let born = namespaces.iter().filter(|kind| !here.contains(kind)).copied().collect();
         outside.push(Step::Clone { namespaces: born });
 
         let mut inside = vec![Step::SessionKeyring { required: linux.seccomp().is_none() }];
-        if namespaces.iter().any(|n| n == "cgroup") {
+        if namespaces.contains(&LinuxNamespaceType::Cgroup) {
             inside.push(Step::CgroupNamespace);
         }
         inside.push(Step::Detach);
@@ -215,8 +215,9 @@ impl Plan {
         let linux = spec.linux().as_ref().ok_or(PlanError::Lacks("its linux part"))?;
         // From inside the cgroup namespace nobody could be born into a group that it shows; and of the PID namespace only
         // the next child is a part.
-        let (later, now): (Vec<_>, _) =
-            namespaces(linux).into_iter().filter(|n| n != "user").partition(|n| matches!(n.as_str(), "cgroup" | "pid"));
+        let others = namespaces(linux).into_iter().filter(|kind| *kind != LinuxNamespaceType::User);
+        let (later, now) =
+            others.partition(|kind| matches!(kind, LinuxNamespaceType::Cgroup | LinuxNamespaceType::Pid));
         let outside = vec![Step::JoinNamespaces { pid, namespaces: now }, Step::Clone { namespaces: Vec::new() }];
         let required = linux.seccomp().is_none();
         let mut inside = vec![Step::SessionKeyring { required }];
@@ -335,19 +336,8 @@ pub fn can_set() -> bool {
     *FOUND.get_or_init(|| !is_read_only())
 }
 
-/// As the specification names them.
-fn namespaces(linux: &Linux) -> Vec<String> {
-    let name = |kind| match kind {
-        LinuxNamespaceType::User => "user",
-        LinuxNamespaceType::Mount => "mount",
-        LinuxNamespaceType::Pid => "pid",
-        LinuxNamespaceType::Network => "network",
-        LinuxNamespaceType::Uts => "uts",
-        LinuxNamespaceType::Ipc => "ipc",
-        LinuxNamespaceType::Cgroup => "cgroup",
-        LinuxNamespaceType::Time => "time",
-    };
-    linux.namespaces().iter().flatten().map(|n| name(n.typ()).to_owned()).collect()
+fn namespaces(linux: &Linux) -> Vec<LinuxNamespaceType> {
+    linux.namespaces().iter().flatten().map(LinuxNamespace::typ).collect()
 }
 
 fn filter_step(answers: bool, policy: &LinuxSeccomp) -> Result<Step, PlanError> {

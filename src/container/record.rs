@@ -12,6 +12,8 @@
 //! RUNTIME/run/<id>/control         the monitor's socket; the directory is there only while it runs
 //! ```
 
+#![deny(clippy::indexing_slicing)]
+
 use super::id::ContainerId;
 use super::outcome::Outcome;
 use super::protocol::{self, End};

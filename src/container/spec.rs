@@ -33,6 +33,14 @@ const MASKED: [&str; 13] = [
 /// What sets the whole host: read-only.
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
+/// A part of the host's tree, in the container.
+#[derive(Debug, Clone)]
+pub struct Bind {
+    pub source: String,
+    pub target: String,
+    pub read_only: bool,
+}
+
 /// What is known of the container by now, beside what was asked for.
 pub struct Facts<'a> {
     pub id: &'a ContainerId,
@@ -40,8 +48,8 @@ pub struct Facts<'a> {
     pub directory: &'a str,
     pub user: &'a User,
     pub capabilities: &'a [String],
-    /// Host directories, targets and whether read-only: volumes as they were found or made.
-    pub binds: &'a [(String, String, bool)],
+    /// Volumes as they were found or made.
+    pub binds: &'a [Bind],
     pub ids: &'a crate::userns::IdMap,
     pub sets_apt: bool,
 }
@@ -134,7 +142,7 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
     }
     for file in ["resolv.conf", "hostname", "hosts"] {
         let target = format!("/etc/{file}");
-        if !facts.binds.iter().any(|(_, t, _)| *t == target) {
+        if !facts.binds.iter().any(|bind| bind.target == target) {
             mounts.push(mount("bind", &format!("{}/{file}", facts.directory), &target, &["rbind", "private"]));
         }
     }
@@ -146,7 +154,7 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
         let all = [vec!["nosuid", "nodev", "noexec"], given].concat();
         mounts.push(mount("tmpfs", "tmpfs", target, &all));
     }
-    for (source, target, read_only) in facts.binds {
+    for Bind { source, target, read_only } in facts.binds {
         mounts.push(mount("bind", source, target, &["rbind", "private", if *read_only { "ro" } else { "rw" }]));
     }
     mounts

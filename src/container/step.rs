@@ -9,6 +9,7 @@ use super::{shift, streams};
 use crate::sys::process::{self, Fork};
 use crate::sys::{SysError, keyring, mount, netlink};
 use crate::userns::IdRange;
+use oci_spec::runtime::LinuxNamespaceType;
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, OpenTreeFlags, fsconfig_create,
@@ -55,12 +56,12 @@ pub enum Step {
         value: String,
     },
     Clone {
-        namespaces: Vec<String>,
+        namespaces: Vec<LinuxNamespaceType>,
     },
     FuseOverlay(Overlay),
     JoinNamespaces {
         pid: i32,
-        namespaces: Vec<String>,
+        namespaces: Vec<LinuxNamespaceType>,
     },
 
     // Inside, by the container's first process.
@@ -566,23 +567,23 @@ pub fn bytes(number: u64) -> [u8; 8] {
     bytes
 }
 
-const NAMESPACES: [(&str, i32, &str); 7] = [
-    ("user", libc::CLONE_NEWUSER, "CLONE_NEWUSER"),
-    ("mount", libc::CLONE_NEWNS, "CLONE_NEWNS"),
-    ("pid", libc::CLONE_NEWPID, "CLONE_NEWPID"),
-    ("network", libc::CLONE_NEWNET, "CLONE_NEWNET"),
-    ("uts", libc::CLONE_NEWUTS, "CLONE_NEWUTS"),
-    ("ipc", libc::CLONE_NEWIPC, "CLONE_NEWIPC"),
-    ("cgroup", libc::CLONE_NEWCGROUP, "CLONE_NEWCGROUP"),
+const NAMESPACES: [(LinuxNamespaceType, i32, &str); 7] = [
+    (LinuxNamespaceType::User, libc::CLONE_NEWUSER, "CLONE_NEWUSER"),
+    (LinuxNamespaceType::Mount, libc::CLONE_NEWNS, "CLONE_NEWNS"),
+    (LinuxNamespaceType::Pid, libc::CLONE_NEWPID, "CLONE_NEWPID"),
+    (LinuxNamespaceType::Network, libc::CLONE_NEWNET, "CLONE_NEWNET"),
+    (LinuxNamespaceType::Uts, libc::CLONE_NEWUTS, "CLONE_NEWUTS"),
+    (LinuxNamespaceType::Ipc, libc::CLONE_NEWIPC, "CLONE_NEWIPC"),
+    (LinuxNamespaceType::Cgroup, libc::CLONE_NEWCGROUP, "CLONE_NEWCGROUP"),
 ];
 
-/// The `CLONE_NEW…` flags of namespaces named as in the OCI runtime specification.
-pub fn namespace_flags(names: &[String]) -> i32 {
-    NAMESPACES.iter().filter(|(name, ..)| names.iter().any(|n| n == name)).fold(0, |flags, (_, flag, _)| flags | flag)
+/// The `CLONE_NEW…` flags of namespaces.
+pub fn namespace_flags(kinds: &[LinuxNamespaceType]) -> i32 {
+    NAMESPACES.iter().filter(|(kind, ..)| kinds.contains(kind)).fold(0, |flags, (_, flag, _)| flags | flag)
 }
 
-fn flag_names(names: &[String]) -> String {
-    let chosen = NAMESPACES.iter().filter(|(name, ..)| names.iter().any(|n| n == name));
+fn flag_names(kinds: &[LinuxNamespaceType]) -> String {
+    let chosen = NAMESPACES.iter().filter(|(kind, ..)| kinds.contains(kind));
     chosen.map(|(_, _, flag)| *flag).collect::<Vec<_>>().join("|")
 }
 

@@ -1,5 +1,7 @@
 //! Users and groups of a container, by name or number, as its own `/etc/passwd` and `/etc/group` tell.
 
+#![deny(clippy::indexing_slicing)]
+
 use std::io::Read;
 use std::path::Path;
 
@@ -27,6 +29,11 @@ impl crate::diag::Diagnose for UserError {
     }
 }
 
+/// A field of a line; nothing, if it has not so many.
+fn at<'a>(fields: &[&'a str], number: usize) -> &'a str {
+    fields.get(number).copied().unwrap_or_default()
+}
+
 /// Reads `USER[:GROUP]` as Docker does. `read` gives the text of a file of the container; a missing file has no lines.
 pub fn resolve(spec: &str, read: impl Fn(&str) -> Option<String>) -> Result<User, UserError> {
     let (user, group) = spec.split_once(':').map_or((spec, None), |(u, g)| (u, Some(g).filter(|g| !g.is_empty())));
@@ -36,14 +43,18 @@ pub fn resolve(spec: &str, read: impl Fn(&str) -> Option<String>) -> Result<User
     let is_root = user.is_empty();
     // A name made of digits is still a name first.
     let entry = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).filter(|f| f.len() >= 4).find(|f| {
-        if is_root { f[2] == "0" } else { f[0] == user || (number.is_some() && f[2].parse().ok() == number) }
+        if is_root {
+            at(f, 2) == "0"
+        } else {
+            at(f, 0) == user || (number.is_some() && at(f, 2).parse().ok() == number)
+        }
     });
     let (uid, own_gid, home, name) = match &entry {
         Some(f) => (
-            f[2].parse().map_err(|_| UserError::NoUser(user.into()))?,
-            f[3].parse().unwrap_or(0),
+            at(f, 2).parse().map_err(|_| UserError::NoUser(user.into()))?,
+            at(f, 3).parse().unwrap_or(0),
             f.get(5).filter(|h| !h.is_empty()).unwrap_or(&"/").to_string(),
-            f[0].to_owned(),
+            at(f, 0).to_owned(),
         ),
         None if is_root => (0, 0, "/root".into(), "root".into()),
         None => (number.ok_or_else(|| UserError::NoUser(user.into()))?, 0, "/".into(), String::new()),
@@ -52,8 +63,8 @@ pub fn resolve(spec: &str, read: impl Fn(&str) -> Option<String>) -> Result<User
     let gid = match group {
         None => own_gid,
         Some(group) => group_lines()
-            .find(|f| f[0] == group)
-            .and_then(|f| f[2].parse().ok())
+            .find(|f| at(f, 0) == group)
+            .and_then(|f| at(&f, 2).parse().ok())
             .or_else(|| group.parse().ok())
             .ok_or_else(|| UserError::NoGroup(group.into()))?,
     };
@@ -62,7 +73,7 @@ pub fn resolve(spec: &str, read: impl Fn(&str) -> Option<String>) -> Result<User
         Vec::new()
     } else {
         let listed = |f: &Vec<&str>| f.get(3).is_some_and(|m| m.split(',').any(|m| m == name));
-        group_lines().filter(listed).filter_map(|f| f[2].parse().ok()).collect()
+        group_lines().filter(listed).filter_map(|f| at(&f, 2).parse().ok()).collect()
     };
     Ok(User { uid, gid, groups: supplementary, home })
 }

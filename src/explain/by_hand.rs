@@ -12,6 +12,7 @@ use crate::container::step::{self, Mount, Step};
 use crate::diag::printable;
 use crate::userns::{IdMap, IdRange};
 use base64::prelude::{BASE64_STANDARD, Engine};
+use oci_spec::runtime::LinuxNamespaceType;
 use serde::Serialize;
 use std::path::Path;
 
@@ -207,19 +208,19 @@ fn namespaces(plan: &Plan, around: &Surroundings, language: Language) -> Part {
     }
     for step in plan.steps().filter(|step| is_of_first(step)) {
         part.add_step(step, language);
-        let names: Vec<&str> = match step {
-            Step::Clone { namespaces } => namespaces.iter().map(String::as_str).collect(),
-            Step::NetworkNamespace => vec!["network"],
-            _ => vec!["cgroup"],
+        let kinds = match step {
+            Step::Clone { namespaces } => &namespaces[..],
+            Step::NetworkNamespace => &[LinuxNamespaceType::Network],
+            _ => &[LinuxNamespaceType::Cgroup],
         };
-        flags.extend(names.into_iter().filter_map(|name| match name {
-            "mount" => Some("--mount"),
-            "pid" => Some("--pid --kill-child"),
-            "uts" => Some("--uts"),
-            "ipc" => Some("--ipc"),
-            "network" => Some("--net"),
-            "cgroup" => Some("--cgroup"),
-            _ => None,
+        flags.extend(kinds.iter().filter_map(|kind| match kind {
+            LinuxNamespaceType::Mount => Some("--mount"),
+            LinuxNamespaceType::Pid => Some("--pid --kill-child"),
+            LinuxNamespaceType::Uts => Some("--uts"),
+            LinuxNamespaceType::Ipc => Some("--ipc"),
+            LinuxNamespaceType::Network => Some("--net"),
+            LinuxNamespaceType::Cgroup => Some("--cgroup"),
+            LinuxNamespaceType::User | LinuxNamespaceType::Time => None,
         }));
     }
     part.commands = vec![

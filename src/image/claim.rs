@@ -3,6 +3,8 @@
 //! A claim is a locked file under `pending/`, removed when its holder is done. Claiming an image that is being made or
 //! removed notes the image's layers in that file first: whoever finds the note without its holder finishes the work.
 
+#![deny(clippy::indexing_slicing)]
+
 use super::digest::Digest;
 use super::{ImageError, layer};
 use crate::store::Store;

@@ -1,6 +1,8 @@
 //! Where else a layer lies: the repositories that a blob of it came from or went to. A push to the same registry need not
 //! send it again.
 
+#![deny(clippy::indexing_slicing)]
+
 use super::claim::Claim;
 use super::digest::Digest;
 use super::layer::{self, Blob};

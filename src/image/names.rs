@@ -1,5 +1,7 @@
 //! Names: one small file each, so that looking one up opens one file however many there are.
 
+#![deny(clippy::indexing_slicing)]
+
 use super::ImageError;
 use super::claim::{Claim, ImageClaim};
 use super::digest::Digest;

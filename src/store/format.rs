@@ -5,6 +5,8 @@
 //! that is added gets a default. A change that this version's readers would misunderstand raises the number, and comes
 //! with a migration of older stores.
 
+#![deny(clippy::indexing_slicing)]
+
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Serialize};
 use std::fs;
