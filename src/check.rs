@@ -8,10 +8,10 @@ mod content;
 mod index;
 mod layer;
 
-use crate::build::cache;
-use crate::container::layering::Layering;
+use crate::builder::walk::cache;
+use crate::container::stored::layering::Layering;
 use crate::diag::{Failure, in_one_line};
-use crate::image::claim;
+use crate::image::stored::claim;
 use crate::registry::Settings;
 use crate::store::{self, Store};
 use crate::sys::{On, SysError};

@@ -3,7 +3,7 @@
 //! - [`cli`]: what was typed, and what is printed.
 //! - [`explain`]: reads everything, changes nothing.
 //! - [`check`]: what of the store is damaged, and what mends it.
-//! - [`build`]: a Dockerfile becomes an image, step by step, and remembers the steps.
+//! - [`builder`]: a Dockerfile becomes an image, step by step, and remembers the steps.
 //! - [`container`]: an image, one writable layer, sometimes a process; the plan that starts it.
 //! - [`registry`]: images from and to registries.
 //! - [`image`]: immutable content: layers, configs, manifests, names.
@@ -19,7 +19,7 @@
 // What comes from a disk or a network may have any bytes in any place.
 #![deny(clippy::string_slice)]
 
-pub mod build;
+pub mod builder;
 pub mod check;
 pub mod cli;
 pub mod container;

@@ -3,9 +3,12 @@
 use crate::common::hostile;
 use crate::common::{Sandbox, User, user};
 use hostile::{Header, Tape};
-use minirun::image::commit::{Options, commit};
+use minirun::image;
+use minirun::image::Image;
+use minirun::image::commit::Options;
+use minirun::image::commit::commit;
 use minirun::image::config::Change;
-use minirun::image::{self, Image, diff};
+use minirun::image::overlay::diff;
 use minirun::store::Store;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use serde_json::{Value, json};

@@ -1,7 +1,8 @@
 //! Stores and monitors of other versions: older ones are read and spoken to, newer ones are left alone.
 
 use crate::common::{Need, Output, Sandbox, User, require, user, wait_until};
-use minirun::sys::{process, socket};
+use minirun::sys::process;
+use minirun::sys::socket;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;

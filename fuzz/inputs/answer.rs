@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 use minirun::http::resolve;
-use minirun::registry::{answer, token};
+use minirun::registry::answer;
+use minirun::registry::token;
 
 pub fn run(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());

@@ -1,7 +1,8 @@
 //! The configuration of anybody's bundle, its seccomp policy among it: a plan or an error, and every step has its words.
 
 use minirun::container::plan::Plan;
-use minirun::userns::{IdMap, IdRange};
+use minirun::userns::IdMap;
+use minirun::userns::IdRange;
 use oci_spec::runtime::Spec;
 
 pub fn run(data: &[u8]) {

@@ -1,8 +1,9 @@
 //! The config of anybody's image, and the nature that a manifest claims: no layer without a digest, and no control characters.
 
-use minirun::image::digest::Digest;
-use minirun::image::platform;
-use minirun::image::{Image, nature};
+use minirun::image::Image;
+use minirun::image::name::digest::Digest;
+use minirun::image::name::platform;
+use minirun::image::nature;
 
 pub fn run(data: &[u8]) {
     if let Ok(fields) = serde_json::from_slice(data) {

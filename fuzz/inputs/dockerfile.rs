@@ -1,11 +1,14 @@
 //! A Dockerfile of anybody: a mistake has its place in the file.
 
-use minirun::build::glob::{Glob, Ignore, clean};
-use minirun::build::named::Contexts;
-use minirun::build::parse::Source;
-use minirun::build::stage::Plan;
-use minirun::build::{BuildError, check};
-use minirun::image::platform::Platform;
+use minirun::builder::BuildError;
+use minirun::builder::files::glob::Glob;
+use minirun::builder::files::glob::Ignore;
+use minirun::builder::files::glob::clean;
+use minirun::builder::files::named::Contexts;
+use minirun::builder::read::check;
+use minirun::builder::read::parse::Source;
+use minirun::builder::read::stage::Plan;
+use minirun::image::name::platform::Platform;
 use std::collections::BTreeMap;
 
 pub fn run(data: &[u8]) {

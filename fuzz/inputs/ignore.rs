@@ -1,7 +1,9 @@
 //! The patterns of a `.dockerignore`, and behind an empty line paths to hold against them: an ignored directory takes with it
 //! what lies in it, and a path that is written out ignores itself.
 
-use minirun::build::glob::{Glob, Ignore, clean};
+use minirun::builder::files::glob::Glob;
+use minirun::builder::files::glob::Ignore;
+use minirun::builder::files::glob::clean;
 
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);

@@ -1,7 +1,9 @@
 //! What a hostile registry sends as a manifest or an index: never an image that is not for the platform.
 
-use minirun::image::platform::{self, Platform};
-use minirun::registry::manifest::{self, Kind};
+use minirun::image::name::platform;
+use minirun::image::name::platform::Platform;
+use minirun::registry::manifest;
+use minirun::registry::manifest::Kind;
 
 pub fn run(data: &[u8]) {
     let _ = manifest::media_type(data);

@@ -1,6 +1,6 @@
 //! What somebody sends to a monitor: a message, or nothing; a message is the same after it was sent again.
 
-use minirun::container::protocol::End;
+use minirun::container::live::protocol::End;
 use minirun::sys::socket;
 use std::os::fd::AsFd;
 

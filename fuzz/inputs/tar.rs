@@ -1,6 +1,6 @@
 //! A tar stream of anybody: never more contents than there are bytes, and an end.
 
-use minirun::image::tape::Tape;
+use minirun::image::tar::tape::Tape;
 
 pub fn run(data: &[u8]) {
     let mut tape = Tape::new(data, ());

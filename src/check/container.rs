@@ -3,9 +3,10 @@
 #![deny(clippy::indexing_slicing)]
 
 use super::{Check, entries, name_of};
-use crate::container::create;
-use crate::container::id::ContainerId;
-use crate::container::record::{self, Container, RecordError};
+use crate::container::decide::create;
+use crate::container::decide::id::ContainerId;
+use crate::container::stored::record;
+use crate::container::stored::record::{Container, RecordError};
 use crate::diag::{Failure, why};
 use crate::image::{self, Image, ImageError};
 use crate::store;
@@ -14,7 +15,7 @@ use std::fs;
 use std::path::Path;
 
 impl Check<'_> {
-    pub(super) fn containers(&mut self) -> Result<(), Failure> {
+    pub(crate) fn containers(&mut self) -> Result<(), Failure> {
         let store = self.store;
         for directory in self.entries("containers")? {
             let Some(id) = ContainerId::parse(name_of(&directory)).filter(|_| directory.is_dir()) else {

@@ -2,13 +2,16 @@
 
 use super::layer::fetch;
 use super::{Check, entries, name_of};
-use crate::container::id::ContainerId;
+use crate::container::decide::id::ContainerId;
 use crate::diag::Failure;
-use crate::image::claim::ImageClaim;
-use crate::image::digest::Digest;
+use crate::image;
 use crate::image::install::expect_digest;
-use crate::image::location::{self, Location};
-use crate::image::{self, Image, ImageError, layer, manifest, names};
+use crate::image::name::digest::Digest;
+use crate::image::stored::claim::ImageClaim;
+use crate::image::stored::location;
+use crate::image::stored::location::Location;
+use crate::image::stored::{layer, manifest, names};
+use crate::image::{Image, ImageError};
 use crate::registry::Settings;
 use crate::registry::refetch::Origin;
 use crate::store::{self, Store};
@@ -26,7 +29,7 @@ struct Nowhere;
 impl crate::diag::Diagnose for Nowhere {}
 
 impl Check<'_> {
-    pub(super) fn images(&mut self) -> Result<(), Failure> {
+    pub(crate) fn images(&mut self) -> Result<(), Failure> {
         for directory in self.entries("images")? {
             match Digest::from_hex(name_of(&directory)) {
                 Some(id) if directory.is_dir() => self.image(&directory, id)?,
@@ -166,7 +169,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    pub(super) fn names(&mut self) -> Result<(), Failure> {
+    pub(crate) fn names(&mut self) -> Result<(), Failure> {
         let store = self.store;
         for path in self.entries("names")? {
             let file = name_of(&path).to_owned();
@@ -195,7 +198,7 @@ impl Check<'_> {
                 (Some(reference), Some(id), None) => {
                     let repair = format!("give it to image {} again, which has it", id.short());
                     self.mend(&path, damage, repair, || {
-                        let index = image::index::holding(store, &id).first().copied();
+                        let index = image::stored::index::holding(store, &id).first().copied();
                         let manifest = index.or(image::manifests(store, &id)?.first().copied()).unwrap_or(id);
                         let claim = ImageClaim::take(store, id)?;
                         store::remove_tree(&path)?;
@@ -209,7 +212,7 @@ impl Check<'_> {
     }
 
     /// Holds of containers and builds that are gone keep an image from being removed.
-    pub(super) fn holds(&mut self) -> Result<(), Failure> {
+    pub(crate) fn holds(&mut self) -> Result<(), Failure> {
         let mut in_work = BTreeSet::new();
         for scratch in self.entries("tmp")? {
             let text = fs::read_to_string(scratch.join("belongings.json")).unwrap_or_default();

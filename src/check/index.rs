@@ -2,8 +2,9 @@
 
 use super::{Check, entries, name_of};
 use crate::diag::{Failure, why};
-use crate::image::digest::Digest;
-use crate::image::index::{self, Index};
+use crate::image::name::digest::Digest;
+use crate::image::stored::index;
+use crate::image::stored::index::Index;
 use crate::image::{self, attestation};
 use crate::store;
 use crate::sys::On;
@@ -12,7 +13,7 @@ use std::path::Path;
 
 impl Check<'_> {
     /// After the images, of which some may be gone.
-    pub(super) fn indexes(&mut self) -> Result<(), Failure> {
+    pub(crate) fn indexes(&mut self) -> Result<(), Failure> {
         for directory in self.entries(index::DIRECTORY)? {
             match Digest::from_hex(name_of(&directory)) {
                 Some(digest) if directory.is_dir() => self.index(&directory, digest)?,
@@ -22,8 +23,9 @@ impl Check<'_> {
         for image in self.entries("images")? {
             for note in entries(&image.join(index::DIRECTORY))? {
                 let digest = Digest::from_hex(name_of(&note));
-                let is_held =
-                    |digest: Digest| index::exists(self.store, &digest) || image::claim::is_held(self.store, &digest);
+                let is_held = |digest: Digest| {
+                    index::exists(self.store, &digest) || image::stored::claim::is_held(self.store, &digest)
+                };
                 if !digest.is_some_and(is_held) {
                     self.drop_it(&note, "an index that is gone still holds this image");
                 }

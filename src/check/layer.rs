@@ -1,18 +1,20 @@
 //! Layers: whether what they say of themselves is so, and where they can be had again.
 
 use super::{Check, entries, name_of};
-use crate::build::cache;
-use crate::container::record::Container;
+use crate::builder::walk::cache;
+use crate::container::stored::record::Container;
 use crate::diag::Failure;
-use crate::image::claim::Claim;
-use crate::image::digest::{Digest, Hasher};
 use crate::image::ingest::{NamedByBlob, ingest};
 use crate::image::install::expect_digest;
-use crate::image::layer::{self, Info};
-use crate::image::location::{self, Location};
-use crate::image::owner::Owners;
-use crate::image::unpack::Limits;
-use crate::image::verify::differences;
+use crate::image::name::digest::{Digest, Hasher};
+use crate::image::overlay::owner::Owners;
+use crate::image::stored::claim::Claim;
+use crate::image::stored::layer;
+use crate::image::stored::layer::Info;
+use crate::image::stored::location;
+use crate::image::stored::location::Location;
+use crate::image::stored::verify::differences;
+use crate::image::tar::unpack::Limits;
 use crate::image::{self, Image, ImageError, config};
 use crate::registry::Settings;
 use crate::registry::refetch::Origin;
@@ -55,7 +57,7 @@ impl Source {
 }
 
 impl Check<'_> {
-    pub(super) fn layers(&mut self) -> Result<(), Failure> {
+    pub(crate) fn layers(&mut self) -> Result<(), Failure> {
         let wanted = self.wanted();
         for directory in self.entries("layers")? {
             let name = name_of(&directory).to_owned();
@@ -123,7 +125,7 @@ impl Check<'_> {
     }
 
     /// Who uses a layer: an image, or a step of a build. A layer that nobody uses goes.
-    pub(super) fn users(&mut self) -> Result<(), Failure> {
+    pub(crate) fn users(&mut self) -> Result<(), Failure> {
         let store = self.store;
         for (diff_id, user) in cache::strays(store)? {
             let path = layer::directory(store, &diff_id).join("images").join(user.hex());
@@ -239,7 +241,7 @@ fn remake(
 }
 
 /// Fetches a layer from the first registry that has it.
-pub(super) fn fetch(
+pub(crate) fn fetch(
     store: &Store,
     diff_id: Digest,
     locations: &[Location],

@@ -10,20 +10,21 @@ use super::flags::ContainerFlags;
 use super::progress::{Kind, Progress};
 use super::transfer::Printer;
 use super::{Context, human};
-use crate::build::named::Contexts;
-use crate::build::stage::Plan;
-use crate::build::{
-    self, Attestations, BuildError, Export, Listener, Options, Output, Place, RunNetwork, Secret, cache, check,
-    context, parse,
-};
-use crate::container::request::{Limits, Network};
-use crate::container::shift;
+use crate::builder;
+use crate::builder::files::context;
+use crate::builder::files::named::Contexts;
+use crate::builder::read::stage::Plan;
+use crate::builder::read::{check, parse};
+use crate::builder::walk::cache;
+use crate::builder::{Attestations, BuildError, Export, Listener, Options, Output, Place, RunNetwork, Secret};
+use crate::container::decide::request::{Limits, Network};
+use crate::container::plan::shift;
 use crate::diag::{Diagnose, Failure};
 use crate::image;
-use crate::image::digest::Digest;
-use crate::image::index::Index;
-use crate::image::platform::Platform;
-use crate::image::reference::Reference;
+use crate::image::name::digest::Digest;
+use crate::image::name::platform::Platform;
+use crate::image::name::reference::Reference;
+use crate::image::stored::index::Index;
 use crate::registry::{Form, Settings, credentials};
 use crate::store::Store;
 use crate::sys::process::LetThrough;
@@ -244,7 +245,7 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
         }
     }
     let begun = std::time::Instant::now();
-    let built = match build::build(store, options, &mut progress) {
+    let built = match builder::build(store, options, &mut progress) {
         Err(BuildError::NeedsNamespace) => {
             userns::enter_and_answer(store, credentials::answer)?;
             return Err(BuildError::NeedsNamespace.into());
@@ -267,7 +268,7 @@ pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let mut pushed = None;
     if pushes {
         let printer = Printer::new(arguments.quiet, arguments.quiet);
-        let _ends_at_once = LetThrough::new(&build::SIGNALS);
+        let _ends_at_once = LetThrough::new(&builder::SIGNALS);
         pushed = super::registry::push_all(store, &names, Form::default(), &Settings::default(), &printer)?;
     }
     if let Some(file) = &metadata_file {
@@ -428,7 +429,8 @@ fn cache_to(text: &str) -> Result<Export, BuildArgsError> {
 /// What `--metadata-file` tells of an image or an index, in buildx's words.
 fn metadata(store: &Store, built: &Digest, names: &[Reference], pushed: Option<Digest>) -> Result<Value, Failure> {
     let found = image::lookup(store, &built.to_string())?;
-    let known = names.first().and_then(|name| image::names::resolve(store, name).ok()?).map(|name| name.manifest);
+    let known =
+        names.first().and_then(|name| image::stored::names::resolve(store, name).ok()?).map(|name| name.manifest);
     let known = known.or(found.manifest).or(image::manifests(store, &found.image)?.first().copied());
     let digest = known.unwrap_or(*built);
     let index = Index::open(store, &digest)?;
@@ -522,7 +524,7 @@ fn lint(
         let image = image::find(&context.store, name).ok()?;
         let env = image.config().config().as_ref()?.env().clone().unwrap_or_default();
         let variables = env.iter().filter_map(|entry| Some(entry.split_once('=')?.0.to_owned())).collect();
-        Some(check::Known { variables, platform: image::platform::of_config(image.config()) })
+        Some(check::Known { variables, platform: image::name::platform::of_config(image.config()) })
     };
     let mut warnings = check::check(&plan, &opened.ignore, &known);
     warnings.append(&mut plan.source.warnings);

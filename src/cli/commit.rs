@@ -1,13 +1,15 @@
 //! `diff` and `commit`: what a container changed, and an image made of it.
 
 use super::Context;
-use crate::build;
-use crate::container::layering::Layering;
-use crate::container::pause::Paused;
-use crate::container::record::Container;
-use crate::container::request::{Request, Source};
+use crate::builder;
+use crate::container::decide::request::{Request, Source};
+use crate::container::live::pause::Paused;
+use crate::container::stored::layering::Layering;
+use crate::container::stored::record::Container;
 use crate::diag::{Failure, printable};
-use crate::image::{self, commit, reference::Reference};
+use crate::image;
+use crate::image::commit;
+use crate::image::name::reference::Reference;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -44,7 +46,7 @@ pub fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Failure> {
     let options = commit::Options {
         author: arguments.author,
         message: arguments.message,
-        changes: build::change::changes(&arguments.change)?,
+        changes: builder::read::change::changes(&arguments.change)?,
         name,
         leave_out: container.mount_targets()?,
         settings: Some(settings(&base, &container.record.request)),
@@ -123,7 +125,8 @@ pub fn diff(name: &str, context: &Context) -> Result<u8, Failure> {
     let container = Container::find(&context.store, name)?;
     with_overlay(&container, context)?;
     let lowers: Vec<PathBuf> = container.record.layers.iter().map(|layer| context.store.path(layer)).collect();
-    let changes = image::diff::changes(&container.directory.join("upper"), &lowers, &container.mount_targets()?)?;
+    let changes =
+        image::overlay::diff::changes(&container.directory.join("upper"), &lowers, &container.mount_targets()?)?;
     for change in changes {
         println!("{} {}", change.kind, printable(&change.path.to_string_lossy()));
     }

@@ -3,11 +3,12 @@
 use super::Context;
 use super::run::{self, AttachArgs, CreateArgs, ExecArgs, RunArgs, StartArgs};
 use super::{human, published};
-use crate::container::launch;
-use crate::container::protocol::{End, Message};
-use crate::container::record::{self, Container, Phase, RecordError, State};
-use crate::container::request;
-use crate::container::signal::Signal;
+use crate::container::decide::request;
+use crate::container::decide::signal::Signal;
+use crate::container::live::launch;
+use crate::container::live::protocol::{End, Message};
+use crate::container::stored::record;
+use crate::container::stored::record::{Container, Phase, RecordError, State};
 use crate::diag::{Diagnose, Failure};
 use clap::{Args, Subcommand};
 

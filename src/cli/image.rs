@@ -1,17 +1,19 @@
 //! Images: import, load, save, images, history, tag, rmi.
 
 use super::{Context, human};
-use crate::build;
-use crate::build::glob::Glob;
+use crate::builder;
+use crate::builder::files::glob::Glob;
 use crate::diag::{self, Diagnose, Failure};
 use crate::http;
-use crate::image::claim::ImageClaim;
-use crate::image::digest::Digest;
-use crate::image::platform::Platform;
-use crate::image::reference::Reference;
-use crate::image::remove::{Removed, remove};
+use crate::image;
+use crate::image::name::digest::Digest;
+use crate::image::name::platform::Platform;
+use crate::image::name::reference::Reference;
 use crate::image::save::{Format, save_directory};
-use crate::image::{self, Image, ImageError, import, manifests, names};
+use crate::image::stored::claim::ImageClaim;
+use crate::image::stored::names;
+use crate::image::stored::remove::{Removed, remove};
+use crate::image::{Image, ImageError, import, manifests};
 use crate::store::{self, Store};
 use crate::sys::On;
 use clap::{Args, Subcommand};
@@ -149,8 +151,8 @@ fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
 
 /// An index lists it that another image stands for.
 fn is_behind_another(store: &Store, id: &Digest) -> bool {
-    let index = |digest: Digest| image::index::Index::open(store, &digest).ok().flatten();
-    let mut holding = image::index::holding(store, id).into_iter().filter_map(index);
+    let index = |digest: Digest| image::stored::index::Index::open(store, &digest).ok().flatten();
+    let mut holding = image::stored::index::holding(store, id).into_iter().filter_map(index);
     holding.any(|index| index.main().image != *id)
 }
 
@@ -236,7 +238,7 @@ fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failu
     let options = import::Options {
         origin: arguments.archive,
         message: arguments.message,
-        changes: build::change::changes(&arguments.changes)?,
+        changes: builder::read::change::changes(&arguments.changes)?,
         name: arguments.name.map(Reference::or_latest),
         platform: arguments.platform.unwrap_or_else(Platform::here),
     };

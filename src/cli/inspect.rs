@@ -1,7 +1,7 @@
 //! `inspect`: images and containers as JSON.
 
 use super::{Context, format};
-use crate::container::record::Container;
+use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use crate::explain::subject::{self, Subject};
 use crate::{container, image};

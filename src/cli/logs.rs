@@ -1,8 +1,8 @@
 //! `logs`: what a container printed, and what it goes on to print.
 
 use super::Context;
-use crate::container::logs::{Entry, Reader};
-use crate::container::record::Container;
+use crate::container::live::logs::{Entry, Reader};
+use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::sys::On;
 use clap::Args;

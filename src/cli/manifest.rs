@@ -3,9 +3,10 @@
 use super::Context;
 use super::registry::RegistryFlags;
 use crate::diag::Failure;
-use crate::image::index::Index;
-use crate::image::reference::Reference;
-use crate::image::{ImageError, names};
+use crate::image::ImageError;
+use crate::image::name::reference::Reference;
+use crate::image::stored::index::Index;
+use crate::image::stored::names;
 use crate::registry::RegistryError;
 use crate::registry::list::{self, List};
 use crate::store::Store;

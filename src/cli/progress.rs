@@ -3,11 +3,11 @@
 mod raw;
 
 use super::human;
-use crate::build::parse::Warning;
-use crate::build::{Built, Done, Listener, StepName};
+use crate::builder::read::parse::Warning;
+use crate::builder::{Built, Done, Listener, StepName};
 use crate::diag::{Failure, without_escapes};
 use crate::explain::ghosts;
-use crate::image::digest::Digest;
+use crate::image::name::digest::Digest;
 use crate::store::Store;
 use clap::ValueEnum;
 use std::collections::{HashMap, VecDeque};

@@ -3,11 +3,13 @@
 use super::Context;
 use super::transfer::Printer;
 use crate::diag::{Diagnose, Failure};
-use crate::image::manifest::Format;
-use crate::image::platform::{self, Platform};
-use crate::image::reference::Reference;
-use crate::image::stream::Compression;
-use crate::image::{Image, names};
+use crate::image::Image;
+use crate::image::name::platform;
+use crate::image::name::platform::Platform;
+use crate::image::name::reference::Reference;
+use crate::image::stored::manifest::Format;
+use crate::image::stored::names;
+use crate::image::tar::stream::Compression;
 use crate::registry::{self, Form, Policy, Pulled, RegistryError, Settings, credentials, list};
 use crate::store::Store;
 use crate::userns;
@@ -235,7 +237,7 @@ pub fn push_all(
     form: Form,
     settings: &Settings,
     printer: &Printer,
-) -> Result<Option<crate::image::digest::Digest>, RegistryError> {
+) -> Result<Option<crate::image::name::digest::Digest>, RegistryError> {
     let mut repository = String::new();
     let mut last = None;
     for reference in references {

@@ -3,8 +3,8 @@
 use super::registry::RegistryFlags;
 use super::{Context, human, json};
 use crate::check::{self, Outcome};
-use crate::container::record::Container;
-use crate::container::stop_all::{running, stop_all};
+use crate::container::live::stop_all::{running, stop_all};
+use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::disk::{self, Kind, Share};
 use crate::image;

@@ -1,9 +1,9 @@
 //! `run --explain`: each step as it is carried out, from the plan itself.
 
 use super::{human, json};
-use crate::container::launch::Listener;
+use crate::container::live::launch::Listener;
 use crate::container::plan::Plan;
-use crate::container::step::{Mount, Step};
+use crate::container::plan::step::{Mount, Step};
 use crate::diag::printable;
 use crate::explain::by_hand::{self, Surroundings};
 use crate::explain::reason;

@@ -1,7 +1,7 @@
 //! A container as Docker's `inspect` shows it: recipes and programs read these names.
 
-use super::record::{Container, Phase, RecordError};
-use super::request::{LogOptions, Network, Source};
+use super::decide::request::{LogOptions, Network, Source};
+use super::stored::record::{Container, Phase, RecordError};
 use crate::network::egress::COMPLAINT;
 use crate::network::ports::PortSpec;
 use crate::store::Store;

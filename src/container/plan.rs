@@ -1,9 +1,12 @@
 //! OCI specification → plan: everything that starting the container will do to the kernel, decided before any of it.
 
-use super::layering::{Layering, Overlay};
+pub mod rootfs;
+pub mod shift;
+pub mod step;
+
+use super::decide::{seccomp, spec};
 use super::probe::{Targets, Without};
-use super::step::{Mount, Step, pack};
-use super::{seccomp, shift, spec};
+use super::stored::layering::{Layering, Overlay};
 use crate::diag::Diagnose;
 use crate::network::egress;
 use crate::sys::SysError;
@@ -13,6 +16,7 @@ use rustix::fs::StatVfsMountFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use step::{Mount, Step, pack};
 
 /// The monitor walks `outside`, the container's first process walks `inside`, each in one straight loop.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -117,7 +121,7 @@ impl Plan {
             outside.push(Step::Address { network: crate::network::CONTAINER });
         }
         if let (Some(group), Some(resources)) = (&around.cgroup, linux.resources()) {
-            for (file, value) in super::cgroup::settings(resources) {
+            for (file, value) in super::live::cgroup::settings(resources) {
                 outside.push(Step::CgroupLimit { file: format!("{group}/{file}"), value });
             }
         }

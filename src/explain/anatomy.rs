@@ -2,13 +2,15 @@
 
 use super::ghosts;
 use super::subject::{self, Layer, Subject};
-use crate::container::record::{Container, Phase};
+use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
-use crate::image::diff::{self, Kind};
-use crate::image::digest::Digest;
-use crate::image::reference::Reference;
-use crate::image::usage::blocks;
-use crate::image::{self, names};
+use crate::image;
+use crate::image::name::digest::Digest;
+use crate::image::name::reference::Reference;
+use crate::image::overlay::diff;
+use crate::image::overlay::diff::Kind;
+use crate::image::stored::names;
+use crate::image::stored::usage::blocks;
 use crate::store::Store;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -115,7 +117,7 @@ pub fn look(store: &Store, subject: &Subject) -> Result<Anatomy, Failure> {
             on_disk: blocks(layer.directory.parent().unwrap_or(&layer.directory))?,
             entries: layer.entries,
             instruction: layer.instruction,
-            other_images: image::layer::images_on(store, &layer.diff_id)?.saturating_sub(1),
+            other_images: image::stored::layer::images_on(store, &layer.diff_id)?.saturating_sub(1),
             diff_id: layer.diff_id,
         })
     };

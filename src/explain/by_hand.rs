@@ -8,7 +8,8 @@
 use super::reason;
 use super::words::{Language, fill};
 use crate::container::plan::Plan;
-use crate::container::step::{self, Mount, Step};
+use crate::container::plan::step;
+use crate::container::plan::step::{Mount, Step};
 use crate::diag::printable;
 use crate::userns::{IdMap, IdRange};
 use base64::prelude::{BASE64_STANDARD, Engine};

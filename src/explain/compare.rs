@@ -5,12 +5,14 @@ use super::anatomy::{self, Anatomy, LayerFacts};
 use super::decided;
 use super::sockets;
 use super::subject::{self, Subject};
-use crate::container::layering::Layering;
-use crate::container::processes;
-use crate::container::record::{Container, Phase, State};
+use crate::container::live::processes;
+use crate::container::stored::layering::Layering;
+use crate::container::stored::record::{Container, Phase, State};
 use crate::diag::Failure;
-use crate::image::usage::blocks;
-use crate::image::{self, Image, layer};
+use crate::image;
+use crate::image::Image;
+use crate::image::stored::layer;
+use crate::image::stored::usage::blocks;
 use crate::store::Store;
 use crate::sys::fs as sys;
 use crate::userns;
@@ -129,7 +131,7 @@ fn kernel_file(layer: &Path) -> Option<PathBuf> {
 }
 
 /// The facts of one thing, by name; those without a value are left out.
-pub(super) fn facts<const N: usize>(facts: [(&str, Value); N]) -> Map<String, Value> {
+pub(crate) fn facts<const N: usize>(facts: [(&str, Value); N]) -> Map<String, Value> {
     let is_empty = |value: &Value| match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

@@ -1,9 +1,9 @@
 //! What was decided when a container was created, each setting under a name.
 
-use crate::container::record::Container;
-use crate::container::request::{Network, Request, Tmpfs, Ulimit};
+use crate::container::decide::request::{Network, Request, Tmpfs, Ulimit};
+use crate::container::stored::record::Container;
 use crate::diag::Failure;
-use crate::image::usage::blocks;
+use crate::image::stored::usage::blocks;
 use serde_json::{Map, Value, json};
 
 /// Fields of the request that a fact below tells in its own words, or that only say what another does.

@@ -1,10 +1,10 @@
 //! What the store takes on disk, as `du` counts it.
 
-use crate::build::cache;
-use crate::container::record::Container;
-use crate::container::stop_all;
+use crate::builder::walk::cache;
+use crate::container::live::stop_all;
+use crate::container::stored::record::Container;
 use crate::diag::Failure;
-use crate::image::usage::{blocks, disk_usage};
+use crate::image::stored::usage::{blocks, disk_usage};
 use crate::store::Store;
 use crate::sys::SysError;
 use serde::Serialize;

@@ -2,9 +2,9 @@
 //! and what has happened then to its control group.
 
 use super::probe::{Answer, Outcome, Row, Wall};
-use crate::container::cgroup;
+use crate::container::live::cgroup;
 use crate::container::probe::{TOO_MANY_PROCESSES, TOO_MUCH_MEMORY, Targets};
-use crate::container::record::Container;
+use crate::container::stored::record::Container;
 use std::fs;
 use std::path::PathBuf;
 

@@ -1,9 +1,10 @@
 //! What one layer of a stack, or the writable one, adds, changes and removes.
 
 use super::subject::{Layer, beneath};
-use crate::container::record::Container;
+use crate::container::stored::record::Container;
 use crate::diag::Failure;
-use crate::image::diff::{self, Kind};
+use crate::image::overlay::diff;
+use crate::image::overlay::diff::Kind;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,7 +1,7 @@
 //! Bytes that an image carries and nobody can see: files of one layer that a later one deletes or replaces.
 
-use crate::image::digest::Digest;
-use crate::image::layer;
+use crate::image::name::digest::Digest;
+use crate::image::stored::layer;
 use crate::store::Store;
 use crate::sys::{On, SysError, fs as sys};
 use std::collections::BTreeMap;

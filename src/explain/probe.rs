@@ -4,11 +4,12 @@
 
 use super::excess::Excess;
 use super::subject;
-use crate::container::exec::{self, Wanted};
-use crate::container::pause::Paused;
+use crate::container::live::exec;
+use crate::container::live::exec::Wanted;
+use crate::container::live::pause::Paused;
+use crate::container::live::protocol::Message;
 use crate::container::probe::{ATTEMPTS, Attempt, REBOOT, Targets, Without};
-use crate::container::protocol::Message;
-use crate::container::record::Container;
+use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use crate::image;
 use crate::store::Store;

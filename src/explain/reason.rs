@@ -1,8 +1,8 @@
 //! Why a container needs a step of its start, in one sentence.
 
 use super::words::{Language, READ_ONLY_LAYERS, fill};
-use crate::container::spec::APT_CONFIG;
-use crate::container::step::{Mount, Step};
+use crate::container::decide::spec::APT_CONFIG;
+use crate::container::plan::step::{Mount, Step};
 use crate::userns::IdMap;
 
 pub fn of(step: &Step, language: Language) -> String {

@@ -5,9 +5,10 @@
 
 use super::mounts;
 use super::subject::{Layer, beneath};
-use crate::container::record::{Container, Phase};
+use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
-use crate::image::diff::{self, Mark};
+use crate::image::overlay::diff;
+use crate::image::overlay::diff::Mark;
 use crate::sys::{On, SysError};
 use serde::Serialize;
 use std::ffi::{OsStr, OsString};

@@ -1,10 +1,12 @@
 //! What a command is asked about: a container, else an image; and the layers that it is made of.
 
 use super::anatomy::Instruction;
-use crate::container::record::{Container, RecordError};
+use crate::container::stored::record::{Container, RecordError};
 use crate::diag::{Diagnose, Failure};
-use crate::image::digest::Digest;
-use crate::image::{self, Image, ImageError, history, layer};
+use crate::image;
+use crate::image::name::digest::Digest;
+use crate::image::stored::layer;
+use crate::image::{Image, ImageError, history};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
 

@@ -6,11 +6,12 @@
 use super::mounts;
 use super::notice::{self, Heard, Notice};
 use super::subject::{self, Layer, beneath};
-use crate::container::processes;
-use crate::container::record::{Container, Phase};
+use crate::container::live::processes;
+use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
 use crate::image;
-use crate::image::diff::{self, Mark};
+use crate::image::overlay::diff;
+use crate::image::overlay::diff::Mark;
 use crate::store::Store;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -16,9 +16,11 @@ mod stop;
 pub use code::Code;
 
 use super::subject;
-use crate::container::outcome::{self, Asker};
-use crate::container::record::{Container, Phase, State};
-use crate::container::spec::{self, Origin};
+use crate::container::decide::spec;
+use crate::container::decide::spec::Origin;
+use crate::container::live::outcome;
+use crate::container::live::outcome::Asker;
+use crate::container::stored::record::{Container, Phase, State};
 use crate::diag::{self, Failure};
 use crate::image::{self, Image};
 use crate::store::Store;

@@ -1,10 +1,11 @@
 //! An image from its layers and its config: the last steps of import, load and commit.
 
-use super::claim::ImageClaim;
-use super::digest::Digest;
+use super::ImageError;
 use super::ingest::Ingested;
-use super::reference::Reference;
-use super::{ImageError, layer, manifest, names};
+use super::name::digest::Digest;
+use super::name::reference::Reference;
+use super::stored::claim::ImageClaim;
+use super::stored::{layer, manifest, names};
 use crate::store::{Scratch, Store};
 
 /// What an image is made of.

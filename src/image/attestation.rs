@@ -1,11 +1,11 @@
 //! Attestations: statements about an image (its provenance, its components) that an index carries beside it, in the form that
 //! BuildKit gives them and that registries and scanners know.
 
-use super::digest::Digest;
-use super::manifest::OCI_MANIFEST;
-use super::platform::Platform;
-use super::purl;
-use super::reference::Reference;
+use super::name::digest::Digest;
+use super::name::platform::Platform;
+use super::name::purl;
+use super::name::reference::Reference;
+use super::stored::manifest::OCI_MANIFEST;
 use serde_json::{Map, Value, json};
 
 const IN_TOTO: &str = "application/vnd.in-toto+json";

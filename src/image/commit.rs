@@ -1,14 +1,18 @@
 //! `commit`: a container's changes become one more layer, and the layer an image.
 
 use super::assemble::{Parts, assemble};
-use super::claim::{self, ImageClaim};
-use super::digest::Digest;
 use super::ingest::{NamedByBlob, ingest};
-use super::owner::Owners;
-use super::reference::Reference;
-use super::stream;
-use super::unpack::Limits;
-use super::{Image, ImageError, config, diff, layer, pack};
+use super::name::digest::Digest;
+use super::name::reference::Reference;
+use super::overlay::diff;
+use super::overlay::owner::Owners;
+use super::stored::claim;
+use super::stored::claim::ImageClaim;
+use super::stored::layer;
+use super::tar::pack;
+use super::tar::stream;
+use super::tar::unpack::Limits;
+use super::{Image, ImageError, config};
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

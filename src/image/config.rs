@@ -2,7 +2,7 @@
 //!
 //! Configs are kept as JSON values: a typed model would lose the fields that it does not know.
 
-use super::digest::Digest;
+use super::name::digest::Digest;
 use serde_json::{Map, Value, json};
 
 /// A change of what containers of an image start with.

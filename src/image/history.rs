@@ -1,7 +1,8 @@
 //! How an image came to be, newest first.
 
-use super::digest::Digest;
-use super::{Image, ImageError, layer};
+use super::name::digest::Digest;
+use super::stored::layer;
+use super::{Image, ImageError};
 use crate::store::Store;
 
 pub struct Step {

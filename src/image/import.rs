@@ -1,13 +1,14 @@
 //! `import`: an image of one layer, from an archive of a root file system.
 
 use super::assemble::{Parts, assemble};
-use super::claim::{self, ImageClaim};
-use super::digest::Digest;
 use super::ingest::{NamedByBlob, ingest};
-use super::owner::Owners;
-use super::platform::Platform;
-use super::reference::Reference;
-use super::unpack::Limits;
+use super::name::digest::Digest;
+use super::name::platform::Platform;
+use super::name::reference::Reference;
+use super::overlay::owner::Owners;
+use super::stored::claim;
+use super::stored::claim::ImageClaim;
+use super::tar::unpack::Limits;
 use super::{ImageError, config};
 use crate::store::Store;
 use serde_json::json;

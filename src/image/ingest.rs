@@ -1,13 +1,15 @@
 //! A layer from its archive: read, hashed, decompressed and hashed again by one thread, unpacked by another.
 
-use super::digest::{Digest, Hasher, Hashing};
-use super::layer::{Blob, Info};
-use super::owner::Owners;
-use super::record::{self, Recorder};
-use super::stream::{self, Compression, Feed};
-use super::tape::{Tape, TapeError};
-use super::tree::{Displaced, Tree};
-use super::unpack::{Limits, UnpackError, Unpacker};
+use super::name::digest::{Digest, Hasher, Hashing};
+use super::overlay::owner::Owners;
+use super::stored::layer::{Blob, Info};
+use super::tar::record;
+use super::tar::record::Recorder;
+use super::tar::stream;
+use super::tar::stream::{Compression, Feed};
+use super::tar::tape::{Tape, TapeError};
+use super::tar::tree::{Displaced, Tree};
+use super::tar::unpack::{Limits, UnpackError, Unpacker};
 use crate::sys::{On, SysError};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -17,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A whole layer that nobody sees yet.
 pub struct Ingested {
-    /// What [`super::layer::publish`] publishes.
+    /// What [`super::stored::layer::publish`] publishes.
     pub entry: PathBuf,
     pub info: Info,
 }

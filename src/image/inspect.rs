@@ -1,6 +1,6 @@
 //! What is known of an image, in Docker's words.
 
-use super::names;
+use super::stored::names;
 use super::{Image, ImageError};
 use crate::store::Store;
 use serde_json::{Value, json};

@@ -2,13 +2,15 @@
 //! a time, and all of it becomes visible at once.
 
 use super::assemble::{Parts, assemble};
-use super::claim::{self, ImageClaim};
-use super::digest::Digest;
 use super::ingest::{Ingested, NamedByBlob, ingest};
-use super::owner::Owners;
-use super::reference::Reference;
-use super::unpack::Limits;
-use super::{Image, ImageError, config, layer, names};
+use super::name::digest::Digest;
+use super::name::reference::Reference;
+use super::overlay::owner::Owners;
+use super::stored::claim;
+use super::stored::claim::ImageClaim;
+use super::stored::{layer, names};
+use super::tar::unpack::Limits;
+use super::{Image, ImageError, config};
 use crate::diag::Diagnose;
 use crate::store::{Scratch, Store};
 use std::io::{self, Read};

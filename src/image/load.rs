@@ -1,22 +1,25 @@
 //! `load`: the images of a docker-archive, an OCI archive, a directory of either, or one that skopeo or Podman has made, told
 //! apart by what they contain.
 
+pub mod archive;
 mod directory;
 mod legacy;
 mod listed;
 
 use super::ImageError;
-use super::archive::{Archive, ArchiveError};
-use super::digest::Digest;
-use super::index::{self, Made};
 use super::install::{Candidate, InstallError, Source, install};
+use super::name::digest::Digest;
+use super::name::platform;
+use super::name::platform::Platform;
+use super::name::reference::Reference;
 use super::nature::{self, Nature};
-use super::platform::{self, Platform};
-use super::reference::Reference;
-use super::tape::printable;
-use super::unpack::UnpackError;
+use super::stored::index;
+use super::stored::index::Made;
+use super::tar::tape::printable;
+use super::tar::unpack::UnpackError;
 use crate::diag::Diagnose;
 use crate::store::Store;
+use archive::{Archive, ArchiveError};
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde::Deserialize;
 use serde_json::Value;
@@ -57,7 +60,7 @@ impl Diagnose for LoadError {
             Self::Install(error) => error.hint(),
             Self::Unpack { source, .. } => source.hint(),
             Self::Other { nature, .. } => nature.hint.map(str::to_owned),
-            Self::Archive(ArchiveError::Tape { source: super::tape::TapeError::Truncated(_), .. }) => {
+            Self::Archive(ArchiveError::Tape { source: super::tar::tape::TapeError::Truncated(_), .. }) => {
                 Some("the archive is damaged or incomplete: fetch it again".into())
             }
             Self::Platform { offered, .. } => offered.first().map(|one| format!("choose one: --platform {one}")),

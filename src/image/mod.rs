@@ -3,61 +3,43 @@
 //! `images/<digest of the config>/` holds `config.json` and `manifests/<digest>` byte for byte as they came, an empty file
 //! per name in `names/` and per container in `containers/`. Layers lie beside, each stored once (see [`layer`]).
 
-mod archive;
 pub mod assemble;
 pub mod attestation;
-pub mod claim;
 pub mod commit;
-pub mod compress;
 pub mod config;
-pub mod diff;
-pub mod digest;
-pub mod freeze;
 pub mod history;
-pub mod id;
 pub mod import;
-pub mod index;
 pub mod ingest;
 pub mod inspect;
 pub mod install;
-pub mod layer;
 pub mod load;
-pub mod location;
-pub mod manifest;
-pub mod names;
+pub mod name;
 pub mod nature;
-pub mod owner;
-mod pack;
-pub mod platform;
-pub mod purl;
-mod record;
-pub mod reduce;
-pub mod reference;
-pub mod remove;
+pub mod overlay;
 pub mod save;
-mod sparse;
-pub mod stream;
-pub mod tape;
-mod tree;
-pub mod unpack;
-pub mod usage;
-pub mod verify;
+pub mod stored;
+pub mod tar;
 
 use crate::diag::Diagnose;
 use crate::store::{self, Scratch, Store, StoreError};
 use crate::sys::{On, SysError};
-use claim::ImageClaim;
-use digest::Digest;
-use index::Index;
-use names::Name;
+use name::digest;
+use name::digest::Digest;
+use name::id;
+use name::platform::Platform;
+use name::reference::{InvalidReference, Reference};
 use oci_spec::image::ImageConfiguration;
-use platform::Platform;
-use reference::{InvalidReference, Reference};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use unpack::UnpackError;
+use stored::claim::ImageClaim;
+use stored::index;
+use stored::index::Index;
+use stored::layer;
+use stored::names;
+use stored::names::Name;
+use tar::unpack::UnpackError;
 
 /// What overlayfs takes as lower directories (OVL_MAX_STACK).
 pub const MOST_LAYERS: usize = 500;

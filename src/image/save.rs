@@ -1,10 +1,12 @@
 //! `save`: images as a docker-archive that is an OCI archive too, as an OCI archive, or as an OCI directory.
 
-use super::digest::{Digest, Hashing};
-use super::index::{Index, Made, OCI_INDEX};
-use super::layer::{self, Info};
-use super::reference::Reference;
-use super::{Found, Image, ImageError, manifest};
+use super::name::digest::{Digest, Hashing};
+use super::name::reference::Reference;
+use super::stored::index::{Index, Made, OCI_INDEX};
+use super::stored::layer;
+use super::stored::layer::Info;
+use super::stored::manifest;
+use super::{Found, Image, ImageError};
 use crate::diag::Diagnose;
 use crate::store::{Store, StoreError};
 use crate::sys::{On, SysError};

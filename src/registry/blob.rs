@@ -4,7 +4,7 @@ use super::answer;
 use super::session::{ATTEMPTS, Scope, Session, pause};
 use super::{Progress, RegistryError, State};
 use crate::http::{HttpError, is_url};
-use crate::image::digest::Digest;
+use crate::image::name::digest::Digest;
 use std::io::{self, Read};
 use std::sync::Mutex;
 

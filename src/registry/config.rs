@@ -2,7 +2,7 @@
 //! `daemon.json`, `registries.conf` of Podman and its kin, and `certs.d` of both.
 
 use crate::http::Trust;
-use crate::image::reference::Reference;
+use crate::image::name::reference::Reference;
 use crate::sys::{On, SysError};
 use serde::Deserialize;
 use std::fs;

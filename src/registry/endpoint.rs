@@ -5,7 +5,7 @@ use super::credentials;
 use super::session::Session;
 use super::{Login, RegistryError, Settings};
 use crate::http::{Client, HttpError, Trust};
-use crate::image::reference::Reference;
+use crate::image::name::reference::Reference;
 use std::net::IpAddr;
 use ureq::http::Request;
 

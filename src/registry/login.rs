@@ -4,7 +4,7 @@ use super::credentials::Credential;
 use super::session::Scope;
 use super::{Login, RegistryError, Settings, answer, endpoint};
 use crate::image::ImageError;
-use crate::image::reference::Reference;
+use crate::image::name::reference::Reference;
 use ureq::http::Method;
 
 pub fn check(registry: &str, credential: &Credential, settings: &Settings) -> Result<(), RegistryError> {

@@ -29,9 +29,9 @@ pub use push::{Form, Pushed, push};
 use crate::diag::Diagnose;
 use crate::http::HttpError;
 use crate::image::ImageError;
-use crate::image::digest::Digest;
+use crate::image::name::digest::Digest;
+use crate::image::name::reference::Reference;
 use crate::image::nature::Nature;
-use crate::image::reference::Reference;
 use credentials::{Credential, CredentialError};
 
 /// How to speak to registries.

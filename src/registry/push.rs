@@ -6,17 +6,22 @@ use super::session::{Scope, Session};
 use super::upload::{Bytes, Content, Target};
 use super::verdict::{self, Verb};
 use super::{Progress, RegistryError, Settings, Silent, State, answer, endpoint, referrers};
-use crate::image::claim::ImageClaim;
-use crate::image::compress::compress;
-use crate::image::digest::{Digest, Hasher};
-use crate::image::index::{self, Index};
-use crate::image::layer::{Blob, Info};
-use crate::image::location::{self, Location};
-use crate::image::manifest::{self as made, Format};
-use crate::image::names::Name;
-use crate::image::reference::Reference;
-use crate::image::stream::Compression;
-use crate::image::{self, Image, ImageError, layer, names};
+use crate::image;
+use crate::image::name::digest::{Digest, Hasher};
+use crate::image::name::reference::Reference;
+use crate::image::stored::claim::ImageClaim;
+use crate::image::stored::index;
+use crate::image::stored::index::Index;
+use crate::image::stored::layer::{Blob, Info};
+use crate::image::stored::location;
+use crate::image::stored::location::Location;
+use crate::image::stored::manifest as made;
+use crate::image::stored::manifest::Format;
+use crate::image::stored::names::Name;
+use crate::image::stored::{layer, names};
+use crate::image::tar::compress::compress;
+use crate::image::tar::stream::Compression;
+use crate::image::{Image, ImageError};
 use crate::store::Store;
 use crate::sys::SysError;
 use oci_spec::image::Descriptor;
@@ -123,7 +128,7 @@ fn infos(store: &Store, layers: &[Digest]) -> Result<Vec<Info>, ImageError> {
 }
 
 /// Brings layers of the store into a repository, and gives the form in which each is there now.
-pub(super) fn layers(
+pub(crate) fn layers(
     store: &Store,
     target: Target,
     reference: &Reference,

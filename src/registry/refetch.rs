@@ -3,8 +3,8 @@
 use super::blob::Download;
 use super::session::Session;
 use super::{RegistryError, Settings, Silent, config, endpoint, manifest};
-use crate::image::digest::Digest;
-use crate::image::reference::Reference;
+use crate::image::name::digest::Digest;
+use crate::image::name::reference::Reference;
 use std::io::Read;
 use std::sync::Mutex;
 

@@ -3,7 +3,7 @@
 use super::session::Scope;
 use super::{RegistryError, Settings, endpoint};
 use crate::image::ImageError;
-use crate::image::reference::Reference;
+use crate::image::name::reference::Reference;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 

@@ -5,7 +5,7 @@ use super::session::{Scope, Session};
 use super::{RegistryError, answer};
 use crate::diag::Diagnose;
 use crate::http::HttpError;
-use crate::image::reference::Reference;
+use crate::image::name::reference::Reference;
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +162,7 @@ fn some_tags(session: &Session, reference: &Reference) -> Vec<String> {
     let url = session.url(&format!("{}/tags/list", reference.repository));
     let (mut tags, _) = page(session, &reference.repository, &url).unwrap_or_default();
     let asked = reference.tag.clone().unwrap_or_default();
-    tags.sort_by_key(|tag| (tag != "latest", crate::image::id::distance(&asked, tag)));
+    tags.sort_by_key(|tag| (tag != "latest", crate::image::name::id::distance(&asked, tag)));
     tags.truncate(MOST_TAGS);
     tags
 }

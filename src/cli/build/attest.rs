@@ -1,7 +1,7 @@
 //! `build --attest`, `--provenance`, `--sbom`: what is to be told beside the image.
 
-use crate::build::Attestations;
-use crate::build::provenance::{Mode, Version, Wanted};
+use crate::builder::Attestations;
+use crate::builder::attest::provenance::{Mode, Version, Wanted};
 use crate::diag::Diagnose;
 use clap::Args;
 

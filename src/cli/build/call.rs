@@ -1,8 +1,9 @@
 //! `build --call`: what a Dockerfile says of itself, without a build.
 
-use crate::build::outline::{self, Need, Outline, Target};
-use crate::build::parse::Warning;
-use crate::build::stage::Plan;
+use crate::builder::read::outline;
+use crate::builder::read::outline::{Need, Outline, Target};
+use crate::builder::read::parse::Warning;
+use crate::builder::read::stage::Plan;
 use crate::cli::human;
 use crate::diag::Diagnose;
 use serde_json::{Map, Value, json};

@@ -1,9 +1,9 @@
 //! `-o` and `--annotation`, as they are typed.
 
 use super::BuildArgsError;
-use crate::build::annotation::Annotation;
-use crate::build::{Output, OutputKind};
-use crate::image::reference::Reference;
+use crate::builder::read::annotation::Annotation;
+use crate::builder::{Output, OutputKind};
+use crate::image::name::reference::Reference;
 use std::io::IsTerminal;
 
 /// `-o`, a path alone or its fields.

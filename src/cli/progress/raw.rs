@@ -1,8 +1,8 @@
 //! `--progress=rawjson`: each event of a build as a line of JSON, in BuildKit's words.
 
-use crate::build::parse::Warning;
-use crate::build::{Done, StepName};
-use crate::image::digest::Digest;
+use crate::builder::read::parse::Warning;
+use crate::builder::{Done, StepName};
+use crate::image::name::digest::Digest;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 

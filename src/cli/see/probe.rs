@@ -2,7 +2,7 @@
 
 use super::super::{Context, human, json};
 use super::Telling;
-use crate::container::record::Container;
+use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::probe::{self, Answer, Outcome, Row, Wall};
 use crate::explain::why;

@@ -2,11 +2,12 @@
 
 use super::super::{Context, json};
 use super::Telling;
-use crate::container::create::{self, Decided};
-use crate::container::launch;
-use crate::container::layering::Layering;
-use crate::container::request::Request;
-use crate::container::shift;
+use crate::container::decide::create;
+use crate::container::decide::create::Decided;
+use crate::container::decide::request::Request;
+use crate::container::live::launch;
+use crate::container::plan::shift;
+use crate::container::stored::layering::Layering;
 use crate::diag::Failure;
 use crate::explain::by_hand::{self, Part, Surroundings};
 use crate::explain::subject::{self, Subject};

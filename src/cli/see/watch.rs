@@ -2,7 +2,7 @@
 
 use super::super::{Context, human, json};
 use super::Telling;
-use crate::container::record::Container;
+use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure, printable};
 use crate::explain::watch::{Event, Place, PlaceKind, Watch, What};
 use crate::explain::words::{Language, Words, fill};

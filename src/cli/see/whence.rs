@@ -2,12 +2,14 @@
 
 use super::super::{Context, human, json};
 use super::Telling;
-use crate::container::record::Container;
+use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::sight::{self, Place, Sight, Sighting, Through, What};
 use crate::explain::subject::{self, Subject};
 use crate::explain::words::{Language, Words, fill};
-use crate::image::{self, Image, names};
+use crate::image;
+use crate::image::Image;
+use crate::image::stored::names;
 use crate::store::Store;
 use crate::userns;
 use clap::Args;

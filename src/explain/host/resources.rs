@@ -1,8 +1,9 @@
 //! Limits: cgroup v2, what of it is ours, and the systemd that gives it.
 
 use super::{Finding, read};
-use crate::container::cgroup::{mount_point, user_bus};
-use crate::container::session::{self, Ending};
+use crate::container::live::cgroup::{mount_point, user_bus};
+use crate::container::live::session;
+use crate::container::live::session::Ending;
 use crate::explain::words::{Words, place};
 use nix::unistd::AccessFlags;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use super::refusal::Files;
 use super::{Code, Verdict};
-use crate::container::spec::Origin;
+use crate::container::decide::spec::Origin;
 use crate::diag::Failure;
 use crate::explain::sight::{self, Place};
 use std::path::Path;

@@ -3,7 +3,7 @@
 use super::refusal::Files;
 use super::shell::{self, Told};
 use super::{Code, Verdict, file_name};
-use crate::container::spec::Origin;
+use crate::container::decide::spec::Origin;
 use crate::diag::Failure;
 use std::path::Path;
 

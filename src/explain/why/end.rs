@@ -2,10 +2,10 @@
 
 use super::refusal::Files;
 use super::{Code, Verdict, background, file_name, last_words, shell, signal_name};
-use crate::container::outcome::{Asked, Asker, Outcome};
-use crate::container::record::State;
-use crate::container::session::Ending;
-use crate::container::spec::{Origin, SHM_SIZE};
+use crate::container::decide::spec::{Origin, SHM_SIZE};
+use crate::container::live::outcome::{Asked, Asker, Outcome};
+use crate::container::live::session::Ending;
+use crate::container::stored::record::State;
 use crate::diag::Failure;
 use std::fs;
 

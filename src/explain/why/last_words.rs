@@ -4,9 +4,9 @@
 use super::refusal::{DIRECTORY, Files};
 use super::shell::{self, Told};
 use super::{Code, Verdict, signal_name};
-use crate::container::logs;
-use crate::container::record::Container;
-use crate::container::request::{Network, Request};
+use crate::container::decide::request::{Network, Request};
+use crate::container::live::logs;
+use crate::container::stored::record::Container;
 use crate::diag::{Failure, without_escapes};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

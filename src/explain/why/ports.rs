@@ -1,8 +1,8 @@
 //! Why a published port does not answer, or could not be opened.
 
 use super::{Code, Verdict};
-use crate::container::record::{Container, State};
-use crate::container::request::Network;
+use crate::container::decide::request::Network;
+use crate::container::stored::record::{Container, State};
 use crate::explain::sockets::{Socket, listening};
 use crate::image::Image;
 use crate::network::ports::{self, PortError, Protocol};

@@ -1,8 +1,9 @@
 //! Why the kernel would not execute the first word.
 
 use super::{Code, Verdict, absent};
-use crate::container::record::Container;
-use crate::container::spec::{self, Origin};
+use crate::container::decide::spec;
+use crate::container::decide::spec::Origin;
+use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use crate::explain::sight::{self, Place, What};
 use crate::explain::subject::Layer;

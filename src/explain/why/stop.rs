@@ -3,9 +3,9 @@
 use super::refusal::Files;
 use super::shell::{self, Told};
 use super::{Code, Verdict, signal_name, status};
-use crate::container::processes;
-use crate::container::record::{Container, State};
-use crate::container::signal::Signal;
+use crate::container::decide::signal::Signal;
+use crate::container::live::processes;
+use crate::container::stored::record::{Container, State};
 use crate::diag::Failure;
 use crate::sys::process;
 use std::fs;

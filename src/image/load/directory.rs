@@ -1,15 +1,16 @@
 //! Loads a directory that skopeo (`dir:`) or Podman (`docker-dir`) has written: a manifest, and its blobs named by their
 //! digests.
 
+use super::archive::Archive;
 use super::{Found, LoadError, check, digest, parse};
-use crate::image::archive::Archive;
 use crate::image::install::Candidate;
+use crate::image::name::platform;
+use crate::image::name::platform::Platform;
 use crate::image::nature;
-use crate::image::platform::{self, Platform};
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde_json::Value;
 
-pub(super) fn images(
+pub(crate) fn images(
     archive: &Archive,
     mut document: Vec<u8>,
     wanted: Option<&Platform>,

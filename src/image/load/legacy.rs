@@ -1,23 +1,25 @@
 //! Loads archives from before Docker 1.10: a directory for each layer, with a `json` that names its parent. The `json` of the
 //! top layer is the config of the image; today's config is made from all of them.
 
+use super::archive::{Archive, ArchiveError};
 use super::{Found, LoadError, Names, parse, refuse_if_none};
 use crate::image::MOST_LAYERS;
-use crate::image::archive::{Archive, ArchiveError};
 use crate::image::config;
-use crate::image::digest::{Digest, Hasher};
-use crate::image::platform::{self, Platform};
-use crate::image::stream::{self, Compression};
-use crate::image::unpack::Limits;
+use crate::image::name::digest::{Digest, Hasher};
+use crate::image::name::platform;
+use crate::image::name::platform::Platform;
+use crate::image::tar::stream;
+use crate::image::tar::stream::Compression;
+use crate::image::tar::unpack::Limits;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-pub(super) const REPOSITORIES: &str = "repositories";
+pub(crate) const REPOSITORIES: &str = "repositories";
 /// Fields of a layer's `json` that do not belong in a config.
 const OF_A_LAYER: [&str; 7] = ["id", "parent", "parent_id", "layer_id", "throwaway", "Size", "container"];
 
-pub(super) fn images(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Found>, LoadError> {
+pub(crate) fn images(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Found>, LoadError> {
     let repositories: BTreeMap<String, BTreeMap<String, String>> =
         parse(archive, REPOSITORIES, &archive.document(REPOSITORIES)?)?;
     let mut tops: BTreeMap<String, Names> = BTreeMap::new();

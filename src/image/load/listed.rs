@@ -1,18 +1,18 @@
 //! Loads an index with all that it lists, where the archive holds all of it.
 
+use super::archive::Archive;
 use super::{Found, LoadError, blob_name, check, digest, parse};
-use crate::image::archive::Archive;
 use crate::image::attestation;
-use crate::image::digest::Digest;
-use crate::image::index::Made;
 use crate::image::install::Candidate;
+use crate::image::name::digest::Digest;
+use crate::image::name::platform;
 use crate::image::nature;
-use crate::image::platform;
+use crate::image::stored::index::Made;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 use serde_json::Value;
 
 /// The index that a descriptor leads to, and its images. `None`: it leads to something else, or a part is not in the archive.
-pub(super) fn index(archive: &Archive, descriptor: &Descriptor) -> Result<Option<(Vec<Found>, Made)>, LoadError> {
+pub(crate) fn index(archive: &Archive, descriptor: &Descriptor) -> Result<Option<(Vec<Found>, Made)>, LoadError> {
     let Some(bytes) = document(archive, descriptor)? else { return Ok(None) };
     let fields: Value = parse(archive, "an index", &bytes)?;
     if fields.get("manifests").is_none() || fields.get("layers").is_some() {

@@ -1,0 +1,538 @@
+//! COPY and ADD: where their files come from, what the cache is asked, and how they get into a layer.
+
+use super::context;
+use super::glob::{Ignore, InvalidPattern, clean};
+use super::mode::Chmod;
+use super::tree::{Laying, Selected, Tree, TreeError};
+use crate::builder::attest::provenance::Material;
+use crate::builder::read::instruction::{Copy, Step};
+use crate::builder::read::parse::heredoc;
+use crate::builder::walk::engine::{Builder, SIGNALS};
+use crate::builder::walk::layers::Made;
+use crate::builder::{BuildError, StepError, StepName};
+use crate::container::decide::users;
+use crate::container::decide::users::UserError;
+use crate::container::plan::rootfs::Root;
+use crate::container::stored::layering::{Layering, Overlay};
+use crate::http::{Fetched, HttpError, fetch_to, is_url, look};
+use crate::image::name::digest::{Digest, Hashing};
+use crate::image::overlay::owner::Owners;
+use crate::image::tar::unpack;
+use crate::image::tar::unpack::{Limits, UnpackError};
+use crate::sys::On;
+use crate::sys::process::LetThrough;
+use rustix::fs::{Mode, OFlags, Timespec};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    #[error("there is no build context to copy from")]
+    NoContext,
+    #[error("with several sources the target must be a directory, and end with a slash: `{0}/`")]
+    NoDirectory(String),
+    #[error("`{0}` is no mode; write it as --chmod=755 or --chmod=u=rwX,go=rX")]
+    Mode(String),
+    #[error("--exclude cannot be used")]
+    Exclude(#[source] InvalidPattern),
+    #[error("{url} has the digest {found}, and --checksum says {wanted}")]
+    Checksum { url: String, found: String, wanted: String },
+    #[error("{0} cannot be unpacked")]
+    Unpack(String, #[source] UnpackError),
+    #[error(transparent)]
+    Fetch(#[from] HttpError),
+    #[error(transparent)]
+    Context(#[from] context::ContextError),
+}
+
+impl CopyError {
+    pub fn hint(&self) -> Option<String> {
+        use crate::diag::Diagnose;
+        match self {
+            Self::NoContext => Some("name a directory as the last argument: minirun build .".into()),
+            Self::Unpack(_, error) => error.hint(),
+            Self::Fetch(error) => error.hint(),
+            Self::Context(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// What the cache calls what a server said of an address.
+const VERSION: &str = "version";
+
+/// COPY or ADD with its variables replaced.
+struct Wanted {
+    sources: Vec<String>,
+    /// Absolute; a slash at its end says that it is a directory.
+    target: String,
+    from: Option<String>,
+    chown: Option<String>,
+    chmod: Option<String>,
+    checksum: Option<String>,
+    exclude: Ignore,
+}
+
+/// A tree to take from, and what is taken.
+struct Taken {
+    tree: Tree,
+    paths: Vec<String>,
+    /// ADD unpacks its archives.
+    unpacks: bool,
+    /// What a server said of it.
+    version: Option<String>,
+}
+
+impl Builder<'_> {
+    pub(crate) fn copy(&mut self, number: usize, step: &Step, copy: &Copy, name: &StepName) -> Result<(), BuildError> {
+        let wanted = self.wanted(number, copy).map_err(|error| self.at(number, step, error))?;
+        let row = row(&step.node.word, copy, &wanted);
+        let mut inputs = self.inputs(number, row.clone());
+        if copy.link {
+            // It stands on nothing, so what lies below does not matter.
+            inputs.parent = Digest::of(b"");
+        }
+        if self.options.no_cache {
+            self.must_be_inside()?;
+        }
+        // First by what costs little to know of where the files are; then by the files themselves.
+        let mut quick = None;
+        if let Some((what, is)) = self.origin(number, copy, &wanted)? {
+            let mut by_origin = inputs.clone();
+            by_origin.values.insert(what, is);
+            if self.look_up(number, name, &by_origin, &row)? {
+                if wanted.from.is_none() {
+                    self.note_found(number, &wanted.sources[0], wanted.checksum.as_deref());
+                }
+                return Ok(());
+            }
+            self.must_be_inside()?;
+            self.cache.forget_last(&name.stage_name);
+            quick = Some(by_origin);
+        }
+        let taken = self.take(number, step, copy, &wanted).map_err(|error| self.at(number, step, error))?;
+        // It may have become another between being asked for and being fetched.
+        let is_that = |version: &String| taken.iter().any(|one| one.version.as_ref() == Some(version));
+        let quick = quick.filter(|quick| quick.values.get(VERSION).is_none_or(is_that));
+        let mut selected: Vec<(usize, Selected)> = Vec::new();
+        for (index, one) in taken.iter().enumerate() {
+            for path in &one.paths {
+                let found = one.tree.select(path, &wanted.exclude, copy.parents);
+                let found = found.map_err(|e| self.at(number, step, e.into()))?;
+                selected.extend(found.into_iter().map(|found| (index, found)));
+            }
+        }
+        if selected.is_empty() {
+            let (tree, pattern) =
+                taken.first().map_or_else(Default::default, |one| (one.tree.name.clone(), wanted.sources.join(" ")));
+            return Err(self.at(number, step, TreeError::NoMatch { pattern, tree }.into()));
+        }
+        for (_, one) in &selected {
+            let digests = one.digests(&mut self.memo).map_err(|e| self.at(number, step, e.into()))?;
+            inputs.files.extend(digests);
+        }
+        if self.look_up(number, name, &inputs, &row)? {
+            if let Some(quick) = quick {
+                self.alias(&quick, &inputs.key())?;
+            }
+            return Ok(());
+        }
+        let reason = self.begin(number, name, &inputs)?;
+        let begun = Instant::now();
+        let directory = self.directory(number)?;
+        let laid = self.lay(number, copy, &wanted, &taken, &selected, &directory);
+        laid.map_err(|error| self.at(number, step, error))?;
+        let key = inputs.key();
+        let made = Made { directory, alone: copy.link, leave_out: Vec::new(), inputs, row, reason, begun };
+        self.layer(number, made)?;
+        match quick {
+            Some(quick) => self.alias(&quick, &key),
+            None => Ok(()),
+        }
+    }
+
+    /// What tells, without any of the files, that they are the same as at another time: another stage as a whole, a digest or
+    /// commit that was asked for, what a server says of an address.
+    fn origin(&mut self, number: usize, copy: &Copy, wanted: &Wanted) -> Result<Option<(String, String)>, BuildError> {
+        let is_inline = wanted.sources.iter().any(|source| heredoc(source).is_some());
+        if let Some(from) = wanted.from.as_ref().filter(|_| !is_inline) {
+            let is_stage = self.plan.named.files(from).is_none();
+            return if is_stage {
+                Ok(Some((format!("stage {from}"), self.chain_of(number, from)?.to_string())))
+            } else {
+                Ok(None)
+            };
+        }
+        let [source] = &wanted.sources[..] else { return Ok(None) };
+        if heredoc(source).is_some() {
+            return Ok(None);
+        }
+        let known = |what: &str, is: &str| Ok(Some((what.to_owned(), is.to_owned())));
+        if !copy.adds || self.options.no_cache {
+            Ok(None)
+        } else if context::is_git(source) {
+            context::commit(source).map_or(Ok(None), |commit| known("commit", commit))
+        } else if !is_url(source) {
+            Ok(None)
+        } else if let Some(checksum) = &wanted.checksum {
+            known("checksum", checksum)
+        } else {
+            let found = look(source).ok();
+            found.as_ref().and_then(Fetched::validator).map_or(Ok(None), |validator| known(VERSION, validator))
+        }
+    }
+
+    /// Finds what is wrong with a COPY without any of its files.
+    pub(crate) fn read_copy(&mut self, number: usize, step: &Step, copy: &Copy) -> Result<(), StepError> {
+        let wanted = self.wanted(number, copy)?;
+        wanted.chmod.as_deref().map(chmod).transpose()?;
+        let escape = self.plan.source.directives.escape;
+        for heredoc in step.node.heredocs.iter().filter(|heredoc| heredoc.expands) {
+            self.state(number).text(escape, &heredoc.content)?;
+        }
+        let row = row(&step.node.word, copy, &wanted);
+        self.state(number).note(row, None);
+        Ok(())
+    }
+
+    fn wanted(&mut self, number: usize, copy: &Copy) -> Result<Wanted, StepError> {
+        let escape = self.plan.source.directives.escape;
+        let state = self.state(number);
+        let word = |text: &String| state.word(escape, text);
+        let expanding = || copy.sources.iter().filter(|source| heredoc(source).is_none());
+        let mut words = state.words(escape, &mut expanding().map(String::as_str))?.into_iter();
+        let sources: Vec<String> = copy
+            .sources
+            .iter()
+            .filter_map(|source| if heredoc(source).is_some() { Some(source.clone()) } else { words.next() })
+            .collect();
+        let given = word(&copy.target)?;
+        let is_directory = given.ends_with('/') || given == "." || given.ends_with("/.");
+        let whole = Path::new(state.working_directory()).join(&given);
+        let mut target = format!("/{}", clean(&whole.to_string_lossy()));
+        if is_directory && target != "/" {
+            target.push('/');
+        }
+        Ok(Wanted {
+            sources,
+            target,
+            from: copy.from.as_ref().map(word).transpose()?,
+            chown: copy.chown.as_ref().map(word).transpose()?,
+            chmod: copy.chmod.as_ref().map(word).transpose()?,
+            checksum: copy.checksum.as_ref().map(word).transpose()?,
+            exclude: Ignore::parse(&copy.exclude.join("\n")).map_err(CopyError::Exclude)?,
+        })
+    }
+
+    /// What a stage, or an image, is as a whole.
+    pub(crate) fn chain_of(&mut self, number: usize, from: &str) -> Result<Digest, BuildError> {
+        let layers = self.layers_of(number, from)?;
+        let text: String = layers.iter().map(|layer| format!("{layer}\n")).collect();
+        Ok(Digest::of(text.as_bytes()))
+    }
+
+    pub(crate) fn layers_of(&mut self, number: usize, from: &str) -> Result<Vec<Digest>, BuildError> {
+        match self.plan.stage_named(number, from) {
+            Some(stage) => Ok(self.state(stage).layers.clone()),
+            None => Ok(self.find_image(&self.plan.named.image(from), &self.options.platform.clone())?.layers),
+        }
+    }
+
+    /// The files of a context: the build's own, or one that the command line names. `None`: it is another thing.
+    pub(crate) fn context(&self, from: Option<&str>) -> Result<Option<(&Path, &Ignore)>, StepError> {
+        match (from, &self.options.context) {
+            (Some(name), _) => Ok(self.plan.named.files(name).map(|files| (files.directory.as_path(), &files.ignore))),
+            (None, Some(path)) => Ok(Some((path, &self.options.ignore))),
+            (None, None) => Err(CopyError::NoContext.into()),
+        }
+    }
+
+    /// The files of a context, a stage or an image.
+    pub(crate) fn tree(&mut self, number: usize, from: Option<&str>) -> Result<Tree, StepError> {
+        self.note_context(from);
+        if let Some((path, ignore)) = self.context(from)? {
+            let mut tree = Tree::context(path, ignore.clone())?;
+            if let Some(name) = from {
+                tree.name = format!("the build context `{name}`");
+            }
+            return Ok(tree);
+        }
+        let from = from.unwrap_or_default();
+        let layers = self.layers_of(number, from)?;
+        Ok(Tree::of(self.view(&layers)?, format!("stage or image `{from}`")))
+    }
+
+    /// Layers as one tree to look at.
+    pub(crate) fn view(&mut self, layers: &[Digest]) -> Result<OwnedFd, BuildError> {
+        self.view_of(self.layer_directories(layers))
+    }
+
+    /// Directories as one tree to look at, the lowest first.
+    pub(crate) fn view_of(&mut self, lower: Vec<String>) -> Result<OwnedFd, BuildError> {
+        let directory = self.directory_alone()?;
+        let open =
+            |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        match &lower[..] {
+            [] => Ok(open(&directory.join("upper")).on("open", &directory)?),
+            [only] => Ok(open(Path::new(only)).on("open", only)?),
+            _ => {
+                let target = directory.join("rootfs").to_string_lossy().into_owned();
+                self.tree_of(&Overlay { lower, upper: String::new(), work: String::new(), target, volatile: false })
+            }
+        }
+    }
+
+    fn tree_of(&mut self, overlay: &Overlay) -> Result<OwnedFd, BuildError> {
+        match self.room()?.layering {
+            Layering::Fuse => Ok(overlay.tree_by_fuse()?),
+            Layering::Copy => Ok(overlay.tree_by_copy()?),
+            Layering::Kernel => match overlay.tree() {
+                Err(error) if error.errno != libc::ENOSPC && error.errno != libc::ENOENT => {
+                    let Some(layering) = Layering::instead(self.store)? else { return Err(error.into()) };
+                    self.room()?.layering = layering;
+                    self.tree_of(overlay)
+                }
+                other => Ok(other?),
+            },
+        }
+    }
+
+    /// The stage's files with the directory's `upper` on top, to write into.
+    pub(crate) fn writable(&mut self, number: usize, directory: &Path, alone: bool) -> Result<Root, BuildError> {
+        let layers = if alone { Vec::new() } else { self.state(number).layers.clone() };
+        let lower = self.layer_directories(&layers);
+        let part = |name: &str| directory.join(name).to_string_lossy().into_owned();
+        if lower.is_empty() {
+            return Ok(Root::open(&part("upper"))?);
+        }
+        let overlay =
+            Overlay { lower, upper: part("upper"), work: part("work"), target: part("rootfs"), volatile: true };
+        Ok(Root::of(self.tree_of(&overlay)?))
+    }
+
+    /// The directory that the kernel's overlay writes to; a program's may know of what it did not do itself.
+    fn upper(&mut self, directory: &Path) -> Result<Option<OwnedFd>, BuildError> {
+        if self.room()?.layering != Layering::Kernel {
+            return Ok(None);
+        }
+        let (path, flags) = (directory.join("upper"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC);
+        Ok(Some(rustix::fs::open(&path, flags, Mode::empty()).on("open", &path)?))
+    }
+
+    /// Where the sources are.
+    fn take(&mut self, number: usize, step: &Step, copy: &Copy, wanted: &Wanted) -> Result<Vec<Taken>, StepError> {
+        let mut all = Vec::new();
+        let mut local = Vec::new();
+        for source in &wanted.sources {
+            if let Some(found) = heredoc(source) {
+                let text = step.node.heredocs.iter().find(|h| h.name == found.name);
+                let text = text.map(|h| h.content.clone()).unwrap_or_default();
+                let escape = self.plan.source.directives.escape;
+                let text = if found.expands { self.state(number).text(escape, &text)? } else { text };
+                all.push(self.inline(&found.name, text.as_bytes())?);
+            } else if copy.adds && context::is_git(source) {
+                let directory = self.new_directory()?;
+                let checksum = wanted.checksum.as_deref();
+                let commit =
+                    context::clone(source, &directory, copy.keep_git_dir, checksum).map_err(CopyError::from)?;
+                self.record.material(Material::fetched(source, Some(("sha1", &commit))));
+                let mut tree = Tree::context(&directory, Ignore::default())?;
+                tree.name = source.clone();
+                all.push(Taken { tree, paths: vec![String::new()], unpacks: false, version: None });
+            } else if copy.adds && is_url(source) {
+                all.push(self.download(source, copy.unpack == Some(true), wanted.checksum.as_deref())?);
+            } else {
+                local.push(source.clone());
+            }
+        }
+        if !local.is_empty() {
+            let tree = self.tree(number, wanted.from.as_deref())?;
+            all.push(Taken { tree, paths: local, unpacks: copy.adds && copy.unpack != Some(false), version: None });
+        }
+        Ok(all)
+    }
+
+    /// A text of the Dockerfile itself, as a file.
+    fn inline(&mut self, name: &str, contents: &[u8]) -> Result<Taken, StepError> {
+        let directory = self.new_directory()?;
+        let path = directory.join(name);
+        std::fs::write(&path, contents).on("write", &path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).on("chmod", &path)?;
+        let mut tree = Tree::context(&directory, Ignore::default())?;
+        tree.name = "the Dockerfile".into();
+        Ok(Taken { tree, paths: vec![name.to_owned()], unpacks: false, version: None })
+    }
+
+    fn download(&mut self, url: &str, unpacks: bool, checksum: Option<&str>) -> Result<Taken, StepError> {
+        let directory = self.new_directory()?;
+        let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+        let name = if name.is_empty() { "index.html" } else { name }.to_owned();
+        let path = directory.join(&name);
+        let ends_at_once = LetThrough::new(&SIGNALS);
+        let fetched = fetch_to(url, &path).map_err(CopyError::from)?;
+        drop(ends_at_once);
+        let mut body = Hashing::new(File::open(&path).on("open", &path)?);
+        io::copy(&mut body, &mut io::sink()).on("read", &path)?;
+        let (file, digest, _) = body.finish();
+        if let Some(time) = fetched.last_modified.as_deref().and_then(modified) {
+            file.set_modified(time).on("futimens", &path)?;
+        }
+        if let Some(wanted) = checksum.filter(|wanted| *wanted != digest.to_string()) {
+            let (url, wanted) = (url.to_owned(), wanted.to_owned());
+            return Err(CopyError::Checksum { url, found: digest.to_string(), wanted }.into());
+        }
+        self.record.material(Material::fetched(url, Some(("sha256", &digest.hex()))));
+        // As Docker gives them to what it downloads.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).on("chmod", &path)?;
+        let mut tree = Tree::context(&directory, Ignore::default())?;
+        tree.name = url.to_owned();
+        Ok(Taken { tree, paths: vec![name], unpacks, version: fetched.validator().map(str::to_owned) })
+    }
+
+    /// An empty directory for files that are not part of any layer.
+    fn new_directory(&mut self) -> Result<PathBuf, BuildError> {
+        self.must_be_inside()?;
+        let directory = self.directory_alone()?;
+        Ok(self.store.path(directory).join("upper"))
+    }
+
+    fn lay(
+        &mut self,
+        number: usize,
+        copy: &Copy,
+        wanted: &Wanted,
+        taken: &[Taken],
+        selected: &[(usize, Selected)],
+        directory: &Path,
+    ) -> Result<(), StepError> {
+        let owner = wanted.chown.as_ref().map(|text| self.owner(number, text)).transpose()?;
+        let chmod = wanted.chmod.as_deref().map(chmod).transpose()?;
+        let root = self.writable(number, directory, copy.link)?;
+        let now = self.now();
+        let owners = self.room()?.owners.clone();
+        let upper = if copy.link { None } else { self.upper(directory)? };
+        let mut laying = Laying { upper, owners: &owners, owner, chmod: chmod.as_ref(), mode: 0o755, now };
+        // What Docker gives to directories that were missing, but where an archive goes.
+        let mode_of_parents = |unpacks: bool| match &chmod {
+            Some(Chmod::Octal(mode)) if !unpacks && !copy.parents => mode & 0o755,
+            _ => 0o755,
+        };
+        let is_unpacked = |(index, one): &(usize, Selected)| -> Result<bool, TreeError> {
+            Ok(taken[*index].unpacks && !one.is_directory && unpack::is_archive(one.file()?))
+        };
+        if let Some(first) = selected.first().filter(|_| wanted.target.ends_with('/')) {
+            laying.mode = mode_of_parents(is_unpacked(first)?);
+            laying.directory(&root, &wanted.target)?;
+        }
+        for chosen @ (index, one) in selected {
+            let unpacks = is_unpacked(chosen)?;
+            laying.mode = mode_of_parents(unpacks);
+            if unpacks {
+                let into = laying.directory(&root, &wanted.target)?;
+                let path = PathBuf::from(format!("/proc/self/fd/{}/.", into.as_raw_fd()));
+                let owners = Owners { always: owner, ..owners.clone() };
+                let unpacked = unpack::extract(&path, one.file()?, &owners, Limits::from_env());
+                unpacked.map_err(|error| CopyError::Unpack(one.path.clone(), error))?;
+                continue;
+            }
+            let mut target = wanted.target.clone();
+            if copy.parents {
+                // After a `/./` in it, if there is one.
+                let source = wanted.sources.iter().find_map(|s| s.split_once("/./")).map(|(before, _)| clean(before));
+                let below = source.and_then(|before| one.path.strip_prefix(&format!("{before}/"))).unwrap_or(&one.path);
+                let kept = one.path.strip_suffix(below).unwrap_or_default();
+                let below =
+                    if one.is_directory { below } else { below.rsplit_once('/').map_or("", |(parent, _)| parent) };
+                let top = target.trim_end_matches('/').to_owned();
+                // Each as it is where it comes from.
+                let ends = below.match_indices('/').map(|(at, _)| at).chain([below.len()]).filter(|end| *end > 0);
+                for part in ends.filter_map(|end| below.get(..end)) {
+                    let parent = taken[*index].tree.directory(&format!("{kept}{part}"))?;
+                    laying.parent(&root, &parent, &format!("{top}/{part}"))?;
+                }
+                target = format!("{top}/{below}/");
+            }
+            if selected.len() > 1 && !one.is_directory && !target.ends_with('/') && !root.is_directory(&target) {
+                return Err(CopyError::NoDirectory(target).into());
+            }
+            laying.lay(&root, one, &target)?;
+        }
+        Ok(())
+    }
+
+    /// When something is made by this build.
+    pub(crate) fn now(&self) -> Timespec {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+        Timespec { tv_sec: self.options.epoch.unwrap_or(now), tv_nsec: 0 }
+    }
+
+    /// `--chown`, by name or number.
+    fn owner(&mut self, number: usize, text: &str) -> Result<(u64, u64), StepError> {
+        // A number alone is the group's too.
+        if let Ok(id) = text.parse::<u32>() {
+            return Ok((id.into(), id.into()));
+        }
+        let layers = self.state(number).layers.clone();
+        let directories = self.layer_directories(&layers);
+        let user = users::resolve(text, |path| {
+            directories.iter().rev().find_map(|layer| users::read_beneath(Path::new(layer), path))
+        });
+        let user = user.map_err(|error: UserError| TreeError::Owner(text.to_owned(), error))?;
+        Ok((user.uid.into(), user.gid.into()))
+    }
+}
+
+fn chmod(text: &str) -> Result<Chmod, CopyError> {
+    Chmod::parse(text).ok_or_else(|| CopyError::Mode(text.to_owned()))
+}
+
+/// WORKDIR's directory.
+pub(crate) fn make_directory(
+    builder: &mut Builder,
+    number: usize,
+    directory: &Path,
+    path: &str,
+) -> Result<(), StepError> {
+    let root = builder.writable(number, directory, false)?;
+    let now = builder.now();
+    let owners = builder.room()?.owners.clone();
+    let user = builder.state(number).user().to_owned();
+    let owner = if user.is_empty() { None } else { Some(builder.owner(number, &user)?) };
+    Laying { upper: None, owners: &owners, owner, chmod: None, mode: 0o755, now }.directory(&root, path)?;
+    Ok(())
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`
+fn modified(text: &str) -> Option<SystemTime> {
+    let text = text.trim_end_matches(" GMT");
+    let time = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S", text).ok()?;
+    time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|time| SystemTime::from(time.timestamp()))
+}
+
+/// What the history says, and the cache.
+fn row(word: &str, copy: &Copy, wanted: &Wanted) -> String {
+    let mut text = word.to_owned();
+    for (name, value) in
+        [("from", &wanted.from), ("chown", &wanted.chown), ("chmod", &wanted.chmod), ("checksum", &wanted.checksum)]
+    {
+        if let Some(value) = value {
+            text += &format!(" --{name}={value}");
+        }
+    }
+    for (name, on) in [("link", copy.link), ("parents", copy.parents), ("keep-git-dir", copy.keep_git_dir)] {
+        if on {
+            text += &format!(" --{name}");
+        }
+    }
+    if let Some(unpack) = copy.unpack {
+        text += &format!(" --unpack={unpack}");
+    }
+    for pattern in &copy.exclude {
+        text += &format!(" --exclude={pattern}");
+    }
+    format!("{text} {} {}", wanted.sources.join(" "), wanted.target)
+}

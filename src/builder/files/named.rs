@@ -1,0 +1,146 @@
+//! `--build-context`: images and files that a Dockerfile finds under names of the command line's.
+
+use super::context;
+use super::context::{ContextError, Files};
+use crate::builder::read::stage::Base;
+use crate::diag::Diagnose;
+use crate::image::name::reference::Reference;
+use crate::store::Store;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+const IMAGE: &str = "docker-image://";
+
+#[derive(Debug, thiserror::Error)]
+pub enum NamedError {
+    #[error("--build-context {0}: it has no NAME=…")]
+    NoName(String),
+    #[error("--build-context {0}: `{1}` is no name")]
+    Name(String, String),
+    #[error(
+        "--build-context {0}: there is no {1}… here; there are a directory, docker-image://NAME, an address and a git repository"
+    )]
+    Kind(String, String),
+    #[error("--build-context {0}")]
+    Context(String, #[source] ContextError),
+    #[error("--build-context {0}")]
+    Image(String, #[source] crate::image::name::reference::InvalidReference),
+}
+
+impl Diagnose for NamedError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Context(_, ContextError::NoContext(_)) | Self::Name(..) => None,
+            Self::Context(_, error) => error.hint(),
+            Self::Image(_, error) => error.hint(),
+            _ => Some("as in: --build-context assets=../assets, then COPY --from=assets logo.png /".into()),
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Context(_, error) => error.exit_code(),
+            _ => crate::diag::ENGINE,
+        }
+    }
+}
+
+pub enum Named {
+    Image(String),
+    Files(Files),
+}
+
+/// What was named, by what it stands in for: a stage, an image, or nothing else.
+#[derive(Clone, Default)]
+pub struct Contexts(Rc<BTreeMap<String, Named>>);
+
+impl Contexts {
+    /// Each as `NAME=VALUE`; what must be fetched or unpacked is.
+    pub fn open(store: &Store, texts: &[String]) -> Result<Self, NamedError> {
+        let mut all = BTreeMap::new();
+        for text in texts {
+            let (name, value) = text.split_once('=').ok_or_else(|| NamedError::NoName(text.clone()))?;
+            let is_name = |c: char| c.is_ascii_alphanumeric() || "._-/:@+".contains(c);
+            if name.is_empty() || !name.chars().all(is_name) {
+                return Err(NamedError::Name(text.clone(), name.to_owned()));
+            }
+            let found = if let Some(image) = value.strip_prefix(IMAGE) {
+                let image: Reference = image.parse().map_err(|error| NamedError::Image(text.clone(), error))?;
+                Named::Image(image.or_latest().to_string())
+            } else if let Some(kind) = ["oci-layout://", "target:"].iter().find(|kind| value.starts_with(**kind)) {
+                return Err(NamedError::Kind(text.clone(), (*kind).to_owned()));
+            } else {
+                let files = context::files(store, value).map_err(|error| NamedError::Context(text.clone(), error))?;
+                Named::Files(files)
+            };
+            all.insert(plain(name), found);
+        }
+        Ok(Self(Rc::new(all)))
+    }
+
+    /// Nothing of these must be fetched or unpacked.
+    pub fn are_plain(texts: &[String]) -> bool {
+        let values = texts.iter().filter_map(|text| text.split_once('=')).map(|(_, value)| value);
+        values
+            .into_iter()
+            .all(|value| value.contains("://") && value.starts_with(IMAGE) || context::is_plain(value, None))
+    }
+
+    fn get(&self, name: &str) -> Option<&Named> {
+        if self.0.is_empty() { None } else { self.0.get(&plain(name)) }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// What a stage stands on that is called so.
+    pub fn base(&self, name: &str) -> Option<Base> {
+        self.get(name).map(|found| match found {
+            Named::Image(image) => Base::Image(image.clone()),
+            Named::Files(_) => Base::Files(name.to_owned()),
+        })
+    }
+
+    pub fn files(&self, name: &str) -> Option<&Files> {
+        match self.get(name)? {
+            Named::Files(files) => Some(files),
+            Named::Image(_) => None,
+        }
+    }
+
+    /// The image that is meant by this name.
+    pub fn image(&self, name: &str) -> String {
+        match self.get(name) {
+            Some(Named::Image(image)) => image.clone(),
+            _ => name.to_owned(),
+        }
+    }
+}
+
+/// `alpine`, `alpine:latest` and `docker.io/library/alpine` are one name.
+fn plain(name: &str) -> String {
+    let familiar = name.parse::<Reference>().map_or_else(|_| name.to_ascii_lowercase(), |found| found.familiar());
+    familiar.strip_suffix(":latest").map(str::to_owned).unwrap_or(familiar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_images_are_one_in_all_their_forms() {
+        for name in ["alpine", "alpine:latest", "docker.io/library/alpine", "docker.io/alpine:latest"] {
+            assert_eq!(plain(name), "alpine");
+        }
+        assert_eq!(plain("alpine:3"), "alpine:3");
+        assert_eq!(plain("Base"), "base");
+    }
+
+    #[test]
+    fn what_must_be_fetched() {
+        let plain = |value: &str| Contexts::are_plain(&[format!("a={value}")]);
+        assert!(plain("docker-image://alpine") && plain("."));
+        assert!(!plain("https://example.org/a.tar") && !plain("https://example.org/a.git"));
+    }
+}

@@ -1,0 +1,77 @@
+//! `--annotation`: notes in a manifest, in an index, or in a descriptor that leads to one of them.
+
+use crate::image::name::platform::Platform;
+use serde_json::{Map, Value};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Manifest,
+    /// The entry of the image in what lists it.
+    ManifestDescriptor,
+    Index,
+    IndexDescriptor,
+}
+
+#[derive(Debug, Clone)]
+pub struct Annotation {
+    place: Place,
+    /// Of images for this platform only.
+    platform: Option<Platform>,
+    name: String,
+    value: String,
+}
+
+impl Annotation {
+    /// Annotations from a list of places, as in `index,manifest[linux/arm64]`, and a name and a value.
+    pub fn parse(places: &str, name: &str, value: &str) -> Result<Vec<Self>, String> {
+        if name.is_empty() {
+            return Err("it has no name".into());
+        }
+        places.split(',').map(|text| Self::at(text, name, value)).collect()
+    }
+
+    fn at(text: &str, name: &str, value: &str) -> Result<Self, String> {
+        let (kind, platform) = match text.split_once('[') {
+            Some((kind, rest)) => {
+                let platform = rest.strip_suffix(']').ok_or_else(|| format!("`{text}` has no closing bracket"))?;
+                (kind, Some(platform.parse().map_err(|error| format!("{error}"))?))
+            }
+            None => (text, None),
+        };
+        let place = match kind {
+            "manifest" => Place::Manifest,
+            "manifest-descriptor" => Place::ManifestDescriptor,
+            "index" => Place::Index,
+            "index-descriptor" => Place::IndexDescriptor,
+            _ => {
+                let types = "manifest, manifest-descriptor, index and index-descriptor";
+                return Err(format!("there is no type `{kind}`; there are {types}"));
+            }
+        };
+        if platform.is_some() && matches!(place, Place::Index | Place::IndexDescriptor) {
+            return Err("an index is for all platforms".into());
+        }
+        Ok(Self { place, platform, name: name.to_owned(), value: value.to_owned() })
+    }
+
+    /// Why a build for these platforms has no place for it.
+    pub fn misplaced(&self, platforms: &[Platform], makes_index: bool) -> Option<String> {
+        match &self.platform {
+            Some(platform) if !platforms.contains(platform) => Some(format!("this build is not for {platform}")),
+            None if !makes_index && matches!(self.place, Place::Index | Place::IndexDescriptor) => {
+                Some("there is no index: a build for one platform makes an image alone".into())
+            }
+            _ => None,
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The annotations of one place.
+pub fn of(all: &[Annotation], place: Place, platform: &Platform) -> Map<String, Value> {
+    let wanted = |one: &&Annotation| one.place == place && one.platform.as_ref().is_none_or(|other| other == platform);
+    all.iter().filter(wanted).map(|one| (one.name.clone(), one.value.clone().into())).collect()
+}

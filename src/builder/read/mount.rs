@@ -1,0 +1,159 @@
+//! `RUN --mount`, as it is written.
+
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidMount {
+    #[error("--mount={0}: `{1}` is no setting of it")]
+    Setting(String, String),
+    #[error("--mount={0}: there is no type `{1}`; there are bind, cache, tmpfs, secret and ssh")]
+    Type(String, String),
+    #[error("--mount={0} needs target=…")]
+    NoTarget(String),
+    #[error("no secret `{0}` was given: --secret id={0},src=FILE")]
+    NoSecret(String),
+    #[error("no agent `{0}` was given: --ssh {0}")]
+    NoAgent(String),
+    #[error("there is no network `{0}` for a RUN; there are default, host and none")]
+    Network(String),
+    #[error(
+        "RUN --network=host is not allowed: in the host's network it reaches all local services; --allow network.host allows it"
+    )]
+    HostNetwork,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bind,
+    Cache,
+    Tmpfs,
+    Secret,
+    Ssh,
+}
+
+/// What becomes of a cache that another RUN uses already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    Shared,
+    /// A new one.
+    Private,
+    /// It is waited for.
+    Locked,
+}
+
+/// `RUN --mount`
+#[derive(Debug, Clone)]
+pub(crate) struct Mount {
+    pub kind: Kind,
+    pub target: Option<String>,
+    pub source: String,
+    pub from: Option<String>,
+    pub id: Option<String>,
+    pub writable: bool,
+    pub sharing: Sharing,
+    pub mode: Option<u32>,
+    pub owner: (u64, u64),
+    pub required: bool,
+    pub env: Option<String>,
+    pub size: Option<String>,
+    pub text: String,
+}
+
+/// What a RUN asks the command line or the store for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Secret { id: String, required: bool },
+    Agent { id: String, required: bool },
+    Cache { id: String },
+}
+
+impl Mount {
+    pub fn asks(&self) -> Option<Asked> {
+        let required = self.required;
+        match self.kind {
+            Kind::Secret => Some(Asked::Secret { id: self.id().ok()?, required }),
+            Kind::Ssh => Some(Asked::Agent { id: self.id().ok()?, required }),
+            Kind::Cache => Some(Asked::Cache { id: self.id.clone().or_else(|| self.target.clone())? }),
+            Kind::Bind | Kind::Tmpfs => None,
+        }
+    }
+
+    /// What a secret or an agent goes by on the command line.
+    pub fn id(&self) -> Result<String, InvalidMount> {
+        if let Some(id) = &self.id {
+            return Ok(id.clone());
+        }
+        if self.kind == Kind::Ssh {
+            return Ok("default".into());
+        }
+        let name = if self.source.is_empty() { self.target.as_deref() } else { Some(self.source.as_str()) };
+        let name = name.and_then(|path| path.rsplit('/').next()).map(str::to_owned);
+        name.ok_or_else(|| InvalidMount::NoTarget(self.text.clone()))
+    }
+}
+
+pub(crate) fn mount(text: &str) -> Result<Mount, InvalidMount> {
+    let mut mount = Mount {
+        kind: Kind::Bind,
+        target: None,
+        source: String::new(),
+        from: None,
+        id: None,
+        writable: false,
+        sharing: Sharing::Shared,
+        mode: None,
+        owner: (0, 0),
+        required: false,
+        env: None,
+        size: None,
+        text: text.to_owned(),
+    };
+    let fields: Vec<(&str, Option<&str>)> =
+        text.split(',').map(|f| f.split_once('=').map_or((f, None), |(k, v)| (k, Some(v)))).collect();
+    if let Some((_, Some(kind))) = fields.iter().find(|(key, _)| *key == "type") {
+        mount.kind = match *kind {
+            "bind" => Kind::Bind,
+            "cache" => Kind::Cache,
+            "tmpfs" => Kind::Tmpfs,
+            "secret" => Kind::Secret,
+            "ssh" => Kind::Ssh,
+            other => return Err(InvalidMount::Type(text.into(), other.into())),
+        };
+    }
+    mount.writable = matches!(mount.kind, Kind::Cache | Kind::Tmpfs);
+    for (key, value) in fields {
+        let wrong = || InvalidMount::Setting(text.into(), key.into());
+        let on = || match value {
+            None | Some("true" | "1") => Ok(true),
+            Some("false" | "0") => Ok(false),
+            Some(_) => Err(wrong()),
+        };
+        let value = || value.map(str::to_owned).ok_or_else(wrong);
+        match key {
+            "type" => {}
+            "target" | "dst" | "destination" => mount.target = Some(value()?),
+            "source" | "src" => mount.source = value()?,
+            "from" => mount.from = Some(value()?),
+            "id" => mount.id = Some(value()?),
+            "ro" | "readonly" => mount.writable = !on()?,
+            "rw" | "readwrite" => mount.writable = on()?,
+            "required" => mount.required = on()?,
+            "sharing" => {
+                mount.sharing = match value()?.as_str() {
+                    "shared" => Sharing::Shared,
+                    "private" => Sharing::Private,
+                    "locked" => Sharing::Locked,
+                    _ => return Err(wrong()),
+                }
+            }
+            "env" => mount.env = Some(value()?),
+            "size" => mount.size = Some(value()?),
+            "mode" => mount.mode = Some(u32::from_str_radix(&value()?, 8).map_err(|_| wrong())?),
+            "uid" => mount.owner.0 = value()?.parse().map_err(|_| wrong())?,
+            "gid" => mount.owner.1 = value()?.parse().map_err(|_| wrong())?,
+            _ => return Err(wrong()),
+        }
+    }
+    if mount.target.is_none() && matches!(mount.kind, Kind::Bind | Kind::Cache | Kind::Tmpfs) {
+        return Err(InvalidMount::NoTarget(text.into()));
+    }
+    Ok(mount)
+}

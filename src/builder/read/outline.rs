@@ -1,0 +1,212 @@
+//! What a Dockerfile offers: its targets, and what each asks for. Nothing is fetched and nothing is run.
+
+use super::instruction::{From, Instruction, Step};
+use super::mount::{Asked, mount};
+use super::stage::{Base, Plan, froms};
+use super::variable::Lexer;
+use crate::builder::walk::state::State;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub struct Target {
+    /// None of a stage without a name.
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub is_default: bool,
+    /// What it stands on, as it is written.
+    pub base: String,
+    pub platform: Option<String>,
+    /// The first and the last line of its FROM.
+    pub lines: (usize, usize),
+}
+
+/// A build argument.
+pub struct Argument {
+    pub name: String,
+    pub value: Option<String>,
+    pub description: Option<String>,
+    pub lines: (usize, usize),
+}
+
+/// A secret or an agent.
+pub struct Need {
+    pub name: String,
+    pub is_required: bool,
+    pub lines: (usize, usize),
+}
+
+/// What one target asks for, with all the stages that it needs.
+#[derive(Default)]
+pub struct Outline {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    /// In the order of their lines.
+    pub arguments: Vec<Argument>,
+    pub secrets: Vec<Need>,
+    pub agents: Vec<Need>,
+    /// The ids of cache mounts.
+    pub caches: BTreeSet<String>,
+}
+
+/// The comment above an instruction that begins with the name of what it declares, without that name.
+fn description(step: &Step, name: &str) -> Option<String> {
+    let begins = |comment: &String| comment.strip_prefix(name)?.strip_prefix(' ').map(|text| text.trim().to_owned());
+    step.node.comments.iter().find_map(begins)
+}
+
+fn lines(step: &Step) -> (usize, usize) {
+    (step.node.first, step.node.last)
+}
+
+fn from(step: &Step) -> Option<&From> {
+    match &step.instruction {
+        Instruction::From(from) => Some(from),
+        _ => None,
+    }
+}
+
+/// All stages, in order.
+pub fn targets(plan: &Plan) -> Vec<Target> {
+    let last = plan.stages.len() - 1;
+    let target = |(number, stage): (usize, &super::stage::Stage)| {
+        let step = stage.steps.first()?;
+        Some(Target {
+            name: stage.alias.clone(),
+            description: stage.alias.as_ref().and_then(|alias| description(step, alias)),
+            is_default: number == last,
+            base: from(step)?.image.clone(),
+            platform: stage.platform.clone(),
+            lines: lines(step),
+        })
+    };
+    plan.stages.iter().enumerate().filter_map(target).collect()
+}
+
+/// What the plan's target asks for.
+pub fn outline(plan: &Plan, build_args: &BTreeMap<String, String>) -> Outline {
+    let stage = &plan.stages[plan.target];
+    let name = stage.alias.clone();
+    let described = stage.steps.first().zip(name.as_ref()).and_then(|(step, name)| description(step, name));
+    let mut outline = Outline { name, description: described, ..Outline::default() };
+    let mut reader = Reader { plan, build_args, outline: &mut outline };
+    let mut states: BTreeMap<usize, State> = BTreeMap::new();
+    let reached = reader.reached();
+    // What a stage stands on comes before it.
+    for number in reached {
+        let mut state = match plan.stages[number].base {
+            Base::Stage(base) => states.get(&base).map(State::next_stage),
+            _ => None,
+        };
+        let state = state.get_or_insert_with(|| State::scratch(&plan.platform));
+        reader.stage(number, state);
+        states.insert(number, state.clone());
+    }
+    outline.arguments.sort_by_key(|argument| argument.lines);
+    outline
+}
+
+struct Reader<'a> {
+    plan: &'a Plan,
+    build_args: &'a BTreeMap<String, String>,
+    outline: &'a mut Outline,
+}
+
+impl Reader<'_> {
+    /// The stages that the target needs.
+    fn reached(&self) -> BTreeSet<usize> {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![self.plan.target];
+        while let Some(number) = open.pop() {
+            if !reached.insert(number) {
+                continue;
+            }
+            if let Base::Stage(base) = self.plan.stages[number].base {
+                open.push(base);
+            }
+            let steps = self.plan.stages[number].steps.iter();
+            let others = steps.flat_map(|step| froms(&step.instruction));
+            open.extend(others.filter_map(|name| self.plan.stage_named(number, &name)));
+        }
+        reached
+    }
+
+    fn stage(&mut self, number: usize, state: &mut State) {
+        let escape = self.plan.source.directives.escape;
+        for step in &self.plan.stages[number].steps {
+            match &step.instruction {
+                Instruction::From(from) => self.globals(from),
+                Instruction::Arg(all) => {
+                    for (name, default) in all {
+                        let default = default.as_ref().and_then(|text| state.word(escape, text).ok());
+                        let global = || self.plan.globals.get(name).cloned();
+                        let value = self.build_args.get(name).cloned().or(default).or_else(global);
+                        state.argument(name, value.clone());
+                        self.argument(step, name, value);
+                    }
+                }
+                Instruction::Run(run) => {
+                    let texts = state.words(escape, &mut run.mounts.iter().map(String::as_str)).unwrap_or_default();
+                    for asked in texts.iter().filter_map(|text| mount(text).ok()?.asks()) {
+                        self.asked(step, asked);
+                    }
+                }
+                // What is wrong with it, a build tells.
+                other => drop(state.apply(other, escape)),
+            }
+        }
+    }
+
+    /// The ARGs before the first FROM that this one reads.
+    fn globals(&mut self, from: &From) {
+        let read = RefCell::new(BTreeSet::new());
+        let lookup = |name: &str| {
+            read.borrow_mut().insert(name.to_owned());
+            self.plan.globals.get(name).cloned()
+        };
+        let lexer = Lexer::new(self.plan.source.directives.escape, &lookup);
+        for text in [Some(&from.image), from.platform.as_ref()].into_iter().flatten() {
+            let _ = lexer.word(text);
+        }
+        for name in read.into_inner() {
+            let declares = |step: &&Step| declares(step, &name);
+            if let Some(step) = self.plan.global_args.iter().find(declares) {
+                self.argument(step, &name, self.plan.globals.get(&name).cloned());
+            }
+        }
+    }
+
+    fn argument(&mut self, step: &Step, name: &str, value: Option<String>) {
+        // One before the first FROM may say what the others do not.
+        let global = self.plan.global_args.iter().find(|step| declares(step, name));
+        let description = description(step, name).or_else(|| global.and_then(|step| description(step, name)));
+        match self.outline.arguments.iter_mut().find(|known| known.name == name) {
+            Some(known) => {
+                known.value = value.or(known.value.take());
+                known.description = known.description.take().or(description);
+            }
+            None => {
+                let lines = lines(global.unwrap_or(step));
+                self.outline.arguments.push(Argument { name: name.to_owned(), value, description, lines });
+            }
+        }
+    }
+
+    fn asked(&mut self, step: &Step, asked: Asked) {
+        let (all, name, is_required) = match asked {
+            Asked::Secret { id, required } => (&mut self.outline.secrets, id, required),
+            Asked::Agent { id, required } => (&mut self.outline.agents, id, required),
+            Asked::Cache { id } => {
+                self.outline.caches.insert(id);
+                return;
+            }
+        };
+        match all.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.is_required |= is_required,
+            None => all.push(Need { name, is_required, lines: lines(step) }),
+        }
+    }
+}
+
+fn declares(step: &Step, name: &str) -> bool {
+    matches!(&step.instruction, Instruction::Arg(all) if all.iter().any(|(found, _)| found == name))
+}

@@ -1,0 +1,198 @@
+//! A stage that is done becomes an image: its layers, its config, its names.
+
+use super::cache;
+use super::engine::Builder;
+use super::state::State;
+use crate::builder::files::glob::Ignore;
+use crate::builder::files::tree::{Laying, Tree, TreeError};
+use crate::builder::read::annotation::Annotation;
+use crate::builder::{Attestation, BuildError};
+use crate::container::plan::rootfs::Root;
+use crate::image;
+use crate::image::assemble::{Parts, assemble};
+use crate::image::name::digest::Digest;
+use crate::image::name::reference::Reference;
+use crate::image::overlay::freeze;
+use crate::image::overlay::owner::Owners;
+use crate::image::save::Format;
+use crate::image::stored::claim::ImageClaim;
+use crate::image::stored::{layer, manifest, names};
+use crate::image::{ImageError, manifests};
+use crate::store::Store;
+use crate::sys::On;
+use serde_json::{Map, Value};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
+/// An image as a build has stored it.
+pub struct Stored {
+    pub image: Digest,
+    pub manifest: Vec<u8>,
+}
+
+/// Stores the image, unless it is there already, and gives it its names. `keys`: layers and the entries of the cache that
+/// made them, which need not hold them any more.
+pub fn store(
+    store: &Store,
+    state: &State,
+    keys: &[(Digest, Digest)],
+    wanted: &[Reference],
+    annotations: Map<String, Value>,
+) -> Result<Stored, BuildError> {
+    let config = state.finish().to_string().into_bytes();
+    let id = Digest::of(&config);
+    let mut claim = ImageClaim::take(store, id)?;
+    let infos = state.layers.iter().map(|one| layer::known(store, one)).collect::<Result<Vec<_>, _>>()?;
+    let is_annotated = !annotations.is_empty();
+    let manifest = manifest::annotate(manifest::make(&config, &infos), annotations);
+    let digest = Digest::of(&manifest);
+    if image::directory(store, &id).exists() {
+        for name in wanted {
+            let known = names::resolve(store, name)?;
+            // Another manifest of the same image will do, such as one that was pushed; an index will not.
+            let will_do = |known: &names::Name| {
+                known.image == id
+                    && (known.manifest == digest
+                        || !is_annotated && !image::stored::index::exists(store, &known.manifest))
+            };
+            if !known.as_ref().is_some_and(will_do) {
+                let known = if is_annotated { None } else { plain_manifest(store, &id)? };
+                if known.is_none() {
+                    image::add_manifest(store, &claim, &manifest)?;
+                }
+                names::set(store, &claim, name, known.unwrap_or(digest))?;
+            }
+        }
+    } else {
+        claim.intend(&state.layers)?;
+        for layer in &state.layers {
+            if !layer::adopt(store, layer, &id)? {
+                return Err(ImageError::NoLayer { layer: *layer }.into());
+            }
+        }
+        let scratch = store.scratch()?;
+        let (config, manifest) = (&config, Some(manifest.clone()));
+        let parts = Parts { config, layers: &state.layers, new: Vec::new(), manifest, names: wanted };
+        assemble(store, &scratch, &claim, parts)?;
+    }
+    drop(claim);
+    for (layer, key) in keys {
+        cache::let_go(store, key, layer)?;
+    }
+    Ok(Stored { image: id, manifest })
+}
+
+/// A manifest by which the image is known, such as one that was pushed, that says nothing more of it.
+fn plain_manifest(store: &Store, id: &Digest) -> Result<Option<Digest>, ImageError> {
+    for digest in manifests(store, id)? {
+        if manifest::annotations(&image::manifest_bytes(store, id, &digest)?).is_empty() {
+            return Ok(Some(digest));
+        }
+    }
+    Ok(None)
+}
+
+/// `-o`: the result as something else than an image in the store.
+#[derive(Debug, Clone)]
+pub struct Output {
+    pub kind: Kind,
+    /// None is standard output.
+    pub target: Option<PathBuf>,
+    /// What the image is called beside its other names, and whether it is pushed under them.
+    pub names: Vec<Reference>,
+    pub pushes: bool,
+    pub annotations: Vec<Annotation>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The files, in a directory.
+    Local,
+    /// The files, in an archive.
+    Tar,
+    Oci,
+    Docker,
+    /// An image in the store.
+    Image,
+    /// Nothing but what the cache remembers.
+    Nothing,
+}
+
+impl Output {
+    fn is_files(&self) -> bool {
+        matches!(self.kind, Kind::Local | Kind::Tar)
+    }
+
+    pub fn is_archive(&self) -> bool {
+        matches!(self.kind, Kind::Oci | Kind::Docker)
+    }
+
+    /// Whether there is no image in the store afterwards, unless it is to have a name.
+    pub fn needs_no_image(&self) -> bool {
+        self.is_files() || self.kind == Kind::Nothing
+    }
+}
+
+/// Writes the files of a stage, and what is told of them.
+pub fn export(
+    builder: &mut Builder,
+    number: usize,
+    output: &Output,
+    attestations: &[Attestation],
+) -> Result<(), BuildError> {
+    if !output.is_files() {
+        return Ok(());
+    }
+    builder.must_be_inside()?;
+    let view = builder.view_with(number, attestations)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}/.", view.as_raw_fd()));
+    // Each of several platforms has a directory of its own, as with BuildKit.
+    let directory =
+        (builder.options.platforms.len() > 1).then(|| builder.options.platform.to_string().replace('/', "_"));
+    let share = freeze::Share { directory: directory.as_deref(), is_last: builder.part.is_last };
+    let Some(target) = &output.target else {
+        return Ok(freeze::archive(&path, share, io::stdout().lock())?);
+    };
+    if output.kind == Kind::Tar {
+        let mut file = File::options();
+        let file = file.create(true).write(true).append(!builder.part.is_first).truncate(builder.part.is_first);
+        return Ok(freeze::archive(&path, share, io::BufWriter::new(file.open(target).on("open", target)?))?);
+    }
+    let target = &directory.map_or_else(|| target.clone(), |directory| target.join(directory));
+    fs::create_dir_all(target).on("mkdir", target)?;
+    let root = Root::open(&target.to_string_lossy())?;
+    let now = builder.now();
+    // They are whoever built them, as Docker gives them.
+    let owners = Owners { only_one: false, ..builder.room()?.owners.clone() };
+    let laying = Laying { upper: None, owners: &owners, owner: Some((0, 0)), chmod: None, mode: 0o755, now };
+    let tree = Tree::of(view, "the result".into());
+    let export = || -> Result<(), TreeError> {
+        for one in tree.select("", &Ignore::default(), false)? {
+            laying.lay(&root, &one, "/")?;
+        }
+        Ok(())
+    };
+    export().map_err(|source| BuildError::Export { target: target.clone(), source })
+}
+
+/// Writes the image into an archive.
+/// Its entry in there has these annotations.
+pub fn save(
+    store: &Store,
+    id: &Digest,
+    names: &[Reference],
+    output: &Output,
+    annotations: &Map<String, Value>,
+) -> Result<(), BuildError> {
+    let format = if output.kind == Kind::Oci { Format::Oci } else { Format::Docker };
+    let wanted: Vec<String> = match names {
+        [] => vec![id.to_string()],
+        names => names.iter().map(ToString::to_string).collect(),
+    };
+    match &output.target {
+        Some(path) => Ok(image::save::save_file(store, &wanted, format, annotations, path)?),
+        None => Ok(image::save::save(store, &wanted, format, annotations, io::stdout().lock(), "standard output")?),
+    }
+}

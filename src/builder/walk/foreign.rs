@@ -1,0 +1,152 @@
+//! Programs of other architectures: whether this machine runs them, by an emulator that the kernel calls (binfmt_misc). It is
+//! tried with a program of a few bytes, which only ends, since the kernel's list of emulators need not be in sight.
+
+use super::engine::Builder;
+use crate::builder::read::instruction::{Instruction, Step};
+use crate::builder::read::stage::Base;
+use crate::builder::{BuildError, StepError};
+use crate::image::name::platform;
+use rustix::fs::{MemfdFlags, memfd_create};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+/// What lets this machine run them.
+pub const HINT: &str = "an emulator does that, called by the kernel (binfmt_misc, with the flag F): apt install qemu-user-static \
+     binfmt-support\nor build without it: FROM --platform=$BUILDPLATFORM, where compilers can make programs for other machines";
+
+impl Builder<'_> {
+    /// Refuses a RUN whose programs this machine cannot run, unless an earlier build may have done it.
+    pub fn refuse_foreign(&mut self) -> Result<(), BuildError> {
+        if !self.options.cache_from.is_empty() {
+            return Ok(());
+        }
+        for number in (0..self.work.len()).filter(|number| self.needed[*number]) {
+            let is_run = |step: &Step| matches!(step.instruction, Instruction::Run(_));
+            let Some(at) = self.work[number].steps.iter().position(is_run) else { continue };
+            if self.cache.did(&self.plan.stages[number].name(), "RUN ") {
+                continue;
+            }
+            if let Some(platform) = self.foreign(number)? {
+                let step = self.work[number].steps[at].clone();
+                self.work[number].at = at;
+                return Err(self.at(number, &step, StepError::Foreign(platform)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The platform of a stage's base image, if this machine cannot run programs for it.
+    pub fn foreign(&self, number: usize) -> Result<Option<String>, BuildError> {
+        let mut stage = number;
+        while let Base::Stage(base) = self.plan.stages[stage].base {
+            stage = base;
+        }
+        let Base::Image(name) = &self.plan.stages[stage].base else { return Ok(None) };
+        let Some(image) = self.bases.get(&(name.clone(), self.platform(stage)?.to_string())) else { return Ok(None) };
+        let platform = platform::of_config(image.config());
+        let cannot_run = runs(&image.config().architecture().to_string()) == Some(false);
+        Ok(cannot_run.then(|| platform.to_string()))
+    }
+}
+
+/// A machine, as ELF names it, and its code for `exit(0)`.
+struct Machine {
+    architecture: &'static str,
+    number: u16,
+    is_64: bool,
+    is_big: bool,
+    flags: u32,
+    code: &'static [u8],
+}
+
+const MACHINES: [Machine; 7] = [
+    machine("amd64", 62, true, 0, b"\x31\xff\xb8\x3c\0\0\0\x0f\x05"),
+    machine("386", 3, false, 0, b"\x31\xdb\xb8\x01\0\0\0\xcd\x80"),
+    machine("arm64", 183, true, 0, b"\0\0\x80\xd2\xa8\x0b\x80\xd2\x01\0\0\xd4"),
+    machine("arm", 40, false, 0x0500_0000, b"\0\0\xa0\xe3\x01\x70\xa0\xe3\0\0\0\xef"),
+    machine("riscv64", 243, true, 0, b"\x13\x05\0\0\x93\x08\xd0\x05\x73\0\0\0"),
+    machine("ppc64le", 21, true, 2, b"\x01\0\0\x38\0\0\x60\x38\x02\0\0\x44"),
+    Machine { is_big: true, ..machine("s390x", 22, true, 0, b"\xa7\x29\0\0\x0a\x01") },
+];
+
+const fn machine(architecture: &'static str, number: u16, is_64: bool, flags: u32, code: &'static [u8]) -> Machine {
+    Machine { architecture, number, is_64, is_big: false, flags, code }
+}
+
+/// Whether this machine runs programs of an architecture. `None`: there is no program to try it with.
+pub fn runs(architecture: &str) -> Option<bool> {
+    static KNOWN: Mutex<Option<HashMap<&'static str, bool>>> = Mutex::new(None);
+    let machine = MACHINES.iter().find(|machine| machine.architecture == architecture)?;
+    let mut known = KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    Some(*known.get_or_insert_default().entry(machine.architecture).or_insert_with(|| machine.try_it()))
+}
+
+impl Machine {
+    fn try_it(&self) -> bool {
+        let Ok(file) = memfd_create("program", MemfdFlags::empty()) else { return false };
+        let mut file = File::from(file);
+        if file.write_all(&self.program()).is_err() {
+            return false;
+        }
+        // The emulator opens it once more, by this path.
+        let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        ended.is_ok_and(|status| status.success())
+    }
+
+    /// A whole static program.
+    fn program(&self) -> Vec<u8> {
+        const ADDRESS: u64 = 0x40_0000;
+        let (header, segment): (u64, u64) = if self.is_64 { (64, 56) } else { (52, 32) };
+        let (begin, size) = (header + segment, header + segment + self.code.len() as u64);
+        let mut bytes = b"\x7fELF".to_vec();
+        bytes.extend([if self.is_64 { 2 } else { 1 }, if self.is_big { 2 } else { 1 }, 1]);
+        bytes.resize(16, 0);
+        let half = |bytes: &mut Vec<u8>, value: u16| {
+            bytes.extend(if self.is_big { value.to_be_bytes() } else { value.to_le_bytes() });
+        };
+        let word = |bytes: &mut Vec<u8>, value: u32| {
+            bytes.extend(if self.is_big { value.to_be_bytes() } else { value.to_le_bytes() });
+        };
+        let long = |bytes: &mut Vec<u8>, value: u64| match (self.is_64, self.is_big) {
+            (true, true) => bytes.extend(value.to_be_bytes()),
+            (true, false) => bytes.extend(value.to_le_bytes()),
+            (false, _) => word(bytes, value as u32),
+        };
+        // An executable file for this machine, version 1.
+        half(&mut bytes, 2);
+        half(&mut bytes, self.number);
+        word(&mut bytes, 1);
+        [ADDRESS + begin, header, 0].into_iter().for_each(|value| long(&mut bytes, value));
+        word(&mut bytes, self.flags);
+        [header as u16, segment as u16, 1, 0, 0, 0].into_iter().for_each(|value| half(&mut bytes, value));
+        // One segment: the whole file, to be read and executed.
+        word(&mut bytes, 1);
+        if self.is_64 {
+            word(&mut bytes, 5);
+        }
+        [0, ADDRESS, ADDRESS, size, size].into_iter().for_each(|value| long(&mut bytes, value));
+        if !self.is_64 {
+            word(&mut bytes, 5);
+        }
+        long(&mut bytes, 0x1000);
+        bytes.extend(self.code);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_runs_its_own_programs() {
+        let own = crate::image::config::architecture();
+        assert_ne!(runs(own), Some(false));
+        assert_eq!(runs("pdp11"), None);
+    }
+}

@@ -1,0 +1,281 @@
+//! A stage half-way: the settings, the variables, the layers and the history that it has come to.
+
+use crate::builder::read::change::{Around, InvalidArgument, change};
+use crate::builder::read::instruction::{Command, Instruction};
+use crate::builder::read::variable::Lexer;
+use crate::image::config;
+use crate::image::config::Change;
+use crate::image::name::digest::Digest;
+use crate::image::name::platform::Platform;
+use crate::image::{Image, ImageError};
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Of the image so far, but for what `history` tells.
+    config: Value,
+    /// Bottom first.
+    pub layers: Vec<Digest>,
+    /// What `config` has as Env in the end.
+    env: IndexMap<String, String>,
+    /// ARGs that have a value, in order.
+    args: IndexMap<String, Argument>,
+    history: Vec<Row>,
+    /// What the base and the rows of this history come to, in bytes.
+    told: usize,
+    cmd_is_own: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Argument {
+    value: String,
+    /// An ENV that came later has taken its name.
+    is_hidden: bool,
+}
+
+/// What the rows of a stage's history may come to, and with them all settings: registries refuse much smaller configs.
+const LONGEST_HISTORY: usize = 32 << 20;
+
+#[derive(Debug, Clone)]
+struct Row {
+    created_by: String,
+    /// The layer that the step made, and when.
+    layer: Option<(Digest, String)>,
+}
+
+impl State {
+    pub fn scratch(platform: &Platform) -> Self {
+        let mut config = config::new();
+        platform.describe(&mut config);
+        config["config"] = json!({ "WorkingDir": "/" });
+        Self::new(config, Vec::new())
+    }
+
+    pub fn of_image(image: &Image) -> Self {
+        let mut config = image.raw_config().clone();
+        // What a daemon noted of the container that the image was made in, and a build of its steps.
+        for key in ["container", "container_config", "docker_version", "id", "parent", super::carried::INLINE] {
+            config.as_object_mut().map(|all| all.remove(key));
+        }
+        Self::new(config, image.layers.clone())
+    }
+
+    fn new(config: Value, layers: Vec<Digest>) -> Self {
+        let list = config["config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let pairs = list.filter_map(|entry| entry.split_once('='));
+        let mut env: IndexMap<String, String> = pairs.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        env.entry("PATH".into()).or_insert_with(|| crate::container::decide::spec::DEFAULT_PATH.into());
+        let told = config.to_string().len();
+        Self { config, layers, env, args: IndexMap::new(), history: Vec::new(), told, cmd_is_own: false }
+    }
+
+    /// A stage that goes on from this one: it has its ARGs too, but a CMD of this one is a base's.
+    pub fn next_stage(&self) -> Self {
+        Self { cmd_is_own: false, ..self.clone() }
+    }
+
+    /// The triggers that the base image leaves, which are due now.
+    pub fn take_triggers(&mut self) -> Vec<String> {
+        let taken = self.config["config"].as_object_mut().and_then(|settings| settings.remove("OnBuild"));
+        taken.and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default()
+    }
+
+    /// What all layers together are called.
+    pub fn chain(&self) -> Digest {
+        let text: String = self.layers.iter().map(|layer| format!("{layer}\n")).collect();
+        Digest::of(text.as_bytes())
+    }
+
+    pub fn env(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The ARGs that a command sees.
+    pub fn args(&self) -> impl Iterator<Item = (&str, &str)> {
+        let seen = self.args.iter().filter(|(_, argument)| !argument.is_hidden);
+        seen.map(|(name, argument)| (name.as_str(), argument.value.as_str()))
+    }
+
+    /// Of ENV and ARG, the one that was given last counts.
+    pub fn lookup(&self, name: &str) -> Option<String> {
+        let argument = self.args.get(name).filter(|argument| !argument.is_hidden);
+        argument.map(|argument| &argument.value).or_else(|| self.env.get(name)).cloned()
+    }
+
+    fn setting(&self, key: &str) -> Option<&str> {
+        self.config["config"][key].as_str().filter(|text| !text.is_empty())
+    }
+
+    pub fn user(&self) -> &str {
+        self.setting("User").unwrap_or_default()
+    }
+
+    pub fn working_directory(&self) -> &str {
+        self.setting("WorkingDir").unwrap_or("/")
+    }
+
+    pub fn shell(&self) -> Vec<String> {
+        let own = serde_json::from_value::<Vec<String>>(self.config["config"]["Shell"].clone());
+        own.ok().filter(|shell| !shell.is_empty()).unwrap_or_else(crate::builder::default_shell)
+    }
+
+    /// Words of one instruction, their variables replaced.
+    pub fn words(&self, escape: char, texts: &mut dyn Iterator<Item = &str>) -> Result<Vec<String>, InvalidArgument> {
+        let lookup = |name: &str| self.lookup(name);
+        let lexer = Lexer::new(escape, &lookup);
+        Ok(texts.map(|text| lexer.word(text)).collect::<Result<_, _>>()?)
+    }
+
+    pub fn word(&self, escape: char, text: &str) -> Result<String, InvalidArgument> {
+        Ok(Lexer::new(escape, &|name| self.lookup(name)).word(text)?)
+    }
+
+    /// The text of a heredoc: variables are replaced, quotes stay.
+    pub fn text(&self, escape: char, text: &str) -> Result<String, InvalidArgument> {
+        Ok(Lexer::new(escape, &|name| self.lookup(name)).text(text)?)
+    }
+
+    pub fn argument(&mut self, name: &str, value: Option<String>) {
+        let shown = value.as_ref().map_or_else(|| format!("ARG {name}"), |value| format!("ARG {name}={value}"));
+        if let Some(value) = value {
+            self.args.insert(name.to_owned(), Argument { value, is_hidden: false });
+        }
+        self.note(shown, None);
+    }
+
+    /// Carries out an instruction that changes settings only. `false`: it is another one.
+    pub fn apply(&mut self, instruction: &Instruction, escape: char) -> Result<bool, InvalidArgument> {
+        let shell = self.shell();
+        let lookup = |name: &str| self.lookup(name);
+        let lexer = Lexer::new(escape, &lookup);
+        let Some(change) = change(instruction, &Around { lexer, shell: &shell, cmd_is_own: self.cmd_is_own })? else {
+            return Ok(false);
+        };
+        self.cmd_is_own |= matches!(change, Change::Cmd(_));
+        if let Change::Env(pairs) = &change {
+            for (name, value) in pairs {
+                self.env.insert(name.clone(), value.clone());
+                self.args.entry(name.clone()).and_modify(|argument| argument.is_hidden = true);
+            }
+        } else {
+            config::apply(&mut self.config, std::slice::from_ref(&change));
+        }
+        if !matches!(change, Change::Workdir(_)) {
+            self.note(told(&change), None);
+        }
+        Ok(true)
+    }
+
+    /// Something in the config that is no setting of a container.
+    pub fn attach(&mut self, key: &str, value: Value) {
+        self.config[key] = value;
+    }
+
+    pub fn label(&mut self, pairs: &[(String, String)]) {
+        config::apply(&mut self.config, &[Change::Label(pairs.to_vec())]);
+    }
+
+    /// One more row of the history; with a layer, if it made one.
+    pub fn note(&mut self, created_by: String, layer: Option<(Digest, String)>) {
+        self.layers.extend(layer.as_ref().map(|(diff_id, _)| *diff_id));
+        self.told += created_by.len() + std::mem::size_of::<Row>();
+        self.history.push(Row { created_by, layer });
+    }
+
+    /// Whether the variables of its instructions have made it grow beyond what an image can have.
+    pub fn is_too_long(&self) -> bool {
+        self.told > LONGEST_HISTORY
+    }
+
+    pub fn size(&self) -> usize {
+        self.told
+    }
+
+    /// The layers that are not the base image's, and what made them.
+    pub fn own_layers(&self) -> Vec<(Digest, String)> {
+        let rows = self.history.iter();
+        rows.filter_map(|row| Some((row.layer.as_ref()?.0, row.created_by.clone()))).collect()
+    }
+
+    /// How many layers are not the base image's, and when the newest of them was made.
+    pub fn own(&self) -> (usize, Option<String>) {
+        let own: Vec<&String> = self.history.iter().filter_map(|row| Some(&row.layer.as_ref()?.1)).collect();
+        (own.len(), own.last().map(|created| (*created).clone()))
+    }
+
+    /// Puts one layer in the place of the last `count`.
+    pub fn squash(&mut self, count: usize, layer: (Digest, String)) {
+        self.layers.truncate(self.layers.len() - count);
+        for row in &mut self.history {
+            row.layer = None;
+        }
+        self.note("squashed".into(), Some(layer));
+    }
+
+    /// The config of the image. A step that made no layer has the time of the layer below, as Docker gives it: so the same
+    /// layers make the same image.
+    pub fn finish(&self) -> Value {
+        let mut image = self.config.clone();
+        image["config"]["Env"] = self.env().map(|(name, value)| format!("{name}={value}")).collect();
+        let base =
+            image["history"].as_array().and_then(|rows| rows.iter().rev().find_map(|row| row["created"].as_str()));
+        let base = base.or(image["created"].as_str()).map(str::to_owned);
+        let first = self.history.iter().find_map(|row| row.layer.as_ref().map(|(_, created)| created.clone()));
+        let mut created = first.or(base);
+        for row in &self.history {
+            if let Some((_, time)) = &row.layer {
+                created = Some(time.clone());
+            }
+            let mut step = json!({ "created_by": row.created_by });
+            if let Some(time) = &created {
+                step["created"] = json!(time);
+            }
+            config::add_history(&mut image, step, row.layer.as_ref().map(|(diff_id, _)| *diff_id));
+        }
+        if let Some(time) = created {
+            image["created"] = json!(time);
+        }
+        image
+    }
+
+    /// The state as an image that is nowhere stored: what a container of it would start with.
+    pub fn as_image(&self) -> Result<Image, ImageError> {
+        let config = self.finish().to_string().into_bytes();
+        Image::parse(Digest::of(&config), &config)
+    }
+}
+
+/// A command as it is run, and as the history shows it.
+pub fn argv(command: &Command, shell: &[String]) -> Vec<String> {
+    match command {
+        Command::Exec(argv) => argv.clone(),
+        Command::Shell(text) => [shell, std::slice::from_ref(text)].concat(),
+    }
+}
+
+/// In Docker's words.
+fn told(change: &Change) -> String {
+    let quoted = |list: &Option<Vec<String>>| {
+        let words: Vec<String> = list.iter().flatten().map(|word| format!("{word:?}")).collect();
+        format!("[{}]", words.join(" "))
+    };
+    let pairs = |all: &[(String, String)]| {
+        all.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    };
+    match change {
+        Change::Cmd(argv) => format!("CMD {}", quoted(argv)),
+        Change::Entrypoint { argv, .. } => format!("ENTRYPOINT {}", quoted(argv)),
+        Change::Env(all) => format!("ENV {}", pairs(all)),
+        Change::Label(all) => format!("LABEL {}", pairs(all)),
+        Change::Expose(all) => format!("EXPOSE [{}]", all.join(" ")),
+        Change::Volume(all) => format!("VOLUME [{}]", all.join(" ")),
+        Change::User(user) => format!("USER {user}"),
+        Change::Workdir(path) => format!("WORKDIR {path}"),
+        Change::OnBuild(trigger) => format!("ONBUILD {trigger}"),
+        Change::StopSignal(signal) => format!("STOPSIGNAL {signal}"),
+        Change::Healthcheck(check) => format!("HEALTHCHECK {check}"),
+        Change::Shell(argv) => format!("SHELL [{}]", argv.join(" ")),
+        Change::Author(author) => format!("MAINTAINER {author}"),
+    }
+}

@@ -1,0 +1,219 @@
+//! Request and image → a container on disk, ready to be started. Nothing is copied: the writable layer is empty.
+
+use super::capability;
+use super::id::ContainerId;
+use super::name;
+use super::request::{Network, Request, Source, Volume};
+use super::spec;
+use super::spec::{Bind, Facts};
+use super::users;
+use super::users::UserError;
+use crate::container::plan::shift;
+use crate::container::stored::record;
+use crate::container::stored::record::{Container, MountedVolume, Record, RecordError};
+use crate::diag::Diagnose;
+use crate::image::{Image, ImageError};
+use crate::network::resolv;
+use crate::store;
+use crate::store::{Store, StoreError};
+use crate::sys::{On, SysError};
+use crate::userns::IdMap;
+use oci_spec::runtime::Spec;
+use std::fs;
+use std::path::Path;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    User(#[from] UserError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the image's volume {0:?} is not an absolute path")]
+    Volume(String),
+    #[error("the container's specification cannot be made")]
+    Spec(#[from] serde_json::Error),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for CreateError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Record(e) => e.hint(),
+            Self::Image(e) => e.hint(),
+            Self::User(e) => e.hint(),
+            Self::Store(e) => e.hint(),
+            Self::Sys(e) => e.hint(),
+            Self::Spec(_) | Self::Volume(_) => None,
+        }
+    }
+}
+
+/// All that is decided of a container, before anything of it is made.
+pub struct Decided {
+    pub record: Record,
+    pub spec: Spec,
+}
+
+impl Decided {
+    pub fn files(&self) -> Vec<(&'static str, String)> {
+        own_files(&self.spec, &self.record.request)
+    }
+}
+
+/// The files of its own that every container gets: their names in its directory, and what is in them.
+pub fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, String)> {
+    let hostname = spec.hostname().clone().unwrap_or_default();
+    let host_network = request.network == Network::Host;
+    let mut files = vec![
+        ("hostname", format!("{hostname}\n")),
+        ("hosts", resolv::hosts(&hostname, &request.hosts, host_network)),
+        ("resolv.conf", resolv::resolv_conf(&request.dns, host_network)),
+    ];
+    if spec.mounts().iter().flatten().any(|mount| mount.destination() == Path::new(spec::APT_CONFIG)) {
+        files.push(("apt.conf", "APT::Sandbox::User \"root\";\n".to_owned()));
+    }
+    files
+}
+
+/// Decides what a container of this image will be.
+pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Decided, CreateError> {
+    let id = ContainerId::random();
+    let name = request.name.clone().unwrap_or_else(|| name::random(store));
+    let config = image.config();
+    let layers: Vec<String> = image.layer_dirs().iter().map(|d| d.to_string_lossy().into_owned()).collect();
+    let volumes = volumes(store, &request, config);
+    if let Some(wrong) = volumes.iter().find(|volume| !volume.target.starts_with('/')) {
+        return Err(CreateError::Volume(wrong.target.clone()));
+    }
+    request.name = Some(name.clone());
+    let of_image = config.config().as_ref().and_then(|c| c.stop_signal().clone());
+    request.stop_signal = request.stop_signal.or(of_image.and_then(|signal| signal.parse().ok()));
+    let record = Record {
+        id,
+        name,
+        image_id: image.id,
+        image: request.image.clone(),
+        created: jiff::Timestamp::now().to_string(),
+        layers,
+        request,
+        volumes,
+    };
+    let spec = spec_of(store, image, &record)?;
+    Ok(Decided { record, spec })
+}
+
+/// The specification that follows from what was decided.
+pub fn spec_of(store: &Store, image: &Image, record: &Record) -> Result<Spec, CreateError> {
+    let (request, config) = (&record.request, image.config());
+    let user = user(store, request, config, &record.layers)?;
+    let capabilities = capability::choose(&request.cap_add, &request.cap_drop, request.privileged);
+    let directory = store.path("containers").join(&record.id);
+    let bind = |v: &MountedVolume| Bind { source: v.source.clone(), target: v.target.clone(), read_only: v.read_only };
+    let binds: Vec<_> = record.volumes.iter().map(bind).collect();
+    let facts = Facts {
+        id: &record.id,
+        directory: &directory.to_string_lossy(),
+        user: &user,
+        capabilities: &capabilities,
+        binds: &binds,
+        ids: &shift::ids(store, request.host_ids)?,
+        sets_apt: sets_apt(store, &record.layers),
+    };
+    Ok(spec::build(request, config, &facts)?)
+}
+
+/// Makes the container.
+pub fn create(store: &Store, image: &Image, request: Request) -> Result<Container, CreateError> {
+    let decided = decide(store, image, request)?;
+    let record = &decided.record;
+    let _mask = crate::sys::fs::Umask::set(0o022);
+    let scratch = store.scratch()?;
+    let new = scratch.path();
+    for part in ["upper", "work", "rootfs"] {
+        fs::create_dir(new.join(part)).on("mkdir", new.join(part))?;
+    }
+    record::note_belongings(new, record)?;
+    for path in record.volumes.iter().map(|v| Path::new(&v.source)).filter(|path| !path.exists()) {
+        // A missing host directory too, as Docker does; but it belongs to the caller, who is the container's root.
+        fs::create_dir_all(path).on("mkdir", path)?;
+    }
+    like_lowest_root(store, &record.layers, &new.join("upper"));
+    let write = |name: &str, bytes: &[u8]| fs::write(new.join(name), bytes).on("write", new.join(name));
+    write("config.json", &serde_json::to_vec(&decided.spec)?)?;
+    write("container.json", &store::format::to_record(record))?;
+    for (name, text) in decided.files() {
+        write(name, text.as_bytes())?;
+    }
+    crate::image::hold(store, image, record.id.as_str())?;
+    Ok(record::publish(store, &scratch, decided.record, decided.spec)?)
+}
+
+/// The overlay's root has the mode of the upper directory's, which should be the image's.
+pub fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode =
+        layers.last().and_then(|l| fs::metadata(store.path(l)).ok()).map_or(0o755, |m| m.permissions().mode() & 0o7777);
+    let _ = fs::set_permissions(upper, fs::Permissions::from_mode(mode));
+}
+
+/// Whether apt must be told that there is one id only: where there is, and a layer has the place of apt's settings.
+pub fn sets_apt(store: &Store, layers: &[String]) -> bool {
+    IdMap::of_caller().is_single() && layers.iter().any(|layer| store.path(layer).join("etc/apt/apt.conf.d").is_dir())
+}
+
+/// The user that its process runs as.
+pub fn user(
+    store: &Store,
+    request: &Request,
+    config: &oci_spec::image::ImageConfiguration,
+    layers: &[String],
+) -> Result<users::User, UserError> {
+    let of_image = config.config().as_ref().and_then(|c| c.user().clone()).unwrap_or_default();
+    let wanted = request.user.clone().unwrap_or(of_image);
+    let mut user = users::resolve(&wanted, |path| {
+        // The topmost layer that has the file is the one that will be seen.
+        layers.iter().rev().find_map(|layer| users::read_beneath(&store.path(layer), path))
+    })?;
+    for group in &request.groups {
+        let with_group = users::resolve(&format!("{}:{group}", user.uid), |path| {
+            layers.iter().rev().find_map(|layer| users::read_beneath(&store.path(layer), path))
+        })?;
+        user.groups.push(with_group.gid);
+    }
+    Ok(user)
+}
+
+/// What `-v` and the image's VOLUME name, to be made as far as it is missing.
+fn volumes(store: &Store, request: &Request, config: &oci_spec::image::ImageConfiguration) -> Vec<MountedVolume> {
+    let of_image = config.config().as_ref().and_then(|c| c.volumes().clone()).unwrap_or_default();
+    let covered = |target: &str| {
+        let same = |other: &str| other.trim_end_matches('/') == target.trim_end_matches('/');
+        request.volumes.iter().any(|v| same(&v.target)) || request.tmpfs.iter().any(|tmpfs| same(&tmpfs.target))
+    };
+    let anonymous = of_image.into_iter().filter(|target| !covered(target)).map(|target| Volume {
+        source: Source::Anonymous,
+        target,
+        read_only: false,
+    });
+    let directory = |name: &str| store.path("volumes").join(name).join("_data").to_string_lossy().into_owned();
+    let mounted = |volume: Volume| {
+        let (source, name, own) = match volume.source {
+            Source::Host(path) => (path, None, false),
+            Source::Named(name) => (directory(&name), Some(name), false),
+            Source::Anonymous => {
+                let name = store::random_hex(32);
+                (directory(&name), Some(name), true)
+            }
+        };
+        MountedVolume { source, target: volume.target, read_only: volume.read_only, name, own }
+    };
+    let mut all: Vec<MountedVolume> = request.volumes.iter().cloned().chain(anonymous).map(mounted).collect();
+    // A mount below another comes after it.
+    all.sort_by_key(|volume| volume.target.split('/').count());
+    all
+}

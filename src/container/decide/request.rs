@@ -1,0 +1,476 @@
+//! What somebody asked for: `run`'s and `create`'s flags with their meaning, before any image is looked at.
+
+use super::capability::{Selected, UnknownCapability};
+use super::signal::{InvalidSignal, Signal};
+use crate::network::ports::{PortError, PortSpec, Published};
+use crate::network::resolv::{HostEntry, InvalidHostEntry};
+use crate::sys::SysError;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::net::IpAddr;
+
+/// Everything `create` decides. Kept with the container, so that `inspect` can say what was asked for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Request {
+    pub image: String,
+    pub name: Option<String>,
+    pub command: Vec<String>,
+    /// `--entrypoint`; empty resets the image's.
+    pub entrypoint: Option<String>,
+    pub env: Vec<String>,
+    pub workdir: Option<String>,
+    pub user: Option<String>,
+    pub groups: Vec<String>,
+    pub hostname: Option<String>,
+    pub labels: Vec<(String, String)>,
+    pub volumes: Vec<Volume>,
+    pub tmpfs: Vec<Tmpfs>,
+    pub ports: Vec<PortSpec>,
+    pub network: Network,
+    #[serde(deserialize_with = "known")]
+    pub hosts: Vec<HostEntry>,
+    #[serde(deserialize_with = "known")]
+    pub dns: Vec<IpAddr>,
+    pub read_only: bool,
+    pub cap_add: Vec<Selected>,
+    pub cap_drop: Vec<Selected>,
+    pub privileged: bool,
+    pub no_new_privileges: bool,
+    pub seccomp_unconfined: bool,
+    pub init: bool,
+    pub terminal: bool,
+    pub stdin: bool,
+    pub auto_remove: bool,
+    pub limits: Limits,
+    pub ulimits: Vec<Ulimit>,
+    pub shm_size: Option<u64>,
+    pub stop_signal: Option<Signal>,
+    pub stop_timeout: Option<u32>,
+    pub log: LogOptions,
+    /// `--userns=host`: root's containers have root's ids.
+    pub host_ids: bool,
+}
+
+impl Request {
+    /// It could change what a user namespace has as a whole, as its binary formats (binfmt_misc), its limits and its users'
+    /// keyrings, and so shares none with other containers.
+    pub fn is_apart(&self) -> bool {
+        let capabilities = super::capability::choose(&self.cap_add, &self.cap_drop, self.privileged);
+        capabilities.iter().any(|name| name == "CAP_SYS_ADMIN") || self.privileged || self.seccomp_unconfined
+    }
+}
+
+/// Leaves out what an earlier version took without looking at it, and nobody can make sense of. The files that were made
+/// from it stay as they are.
+fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let all = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(all.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
+}
+
+/// `--tmpfs TARGET[:OPTIONS]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(String, String)", into = "(String, String)")]
+pub struct Tmpfs {
+    pub target: String,
+    /// As mount(8) takes them, with commas between.
+    pub options: String,
+}
+
+impl From<(String, String)> for Tmpfs {
+    fn from((target, options): (String, String)) -> Self {
+        Self { target, options }
+    }
+}
+
+impl From<Tmpfs> for (String, String) {
+    fn from(tmpfs: Tmpfs) -> Self {
+        (tmpfs.target, tmpfs.options)
+    }
+}
+
+/// `--ulimit NAME=SOFT[:HARD]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(String, u64, u64)", into = "(String, u64, u64)")]
+pub struct Ulimit {
+    /// `RLIMIT_NOFILE`.
+    pub name: String,
+    pub soft: u64,
+    pub hard: u64,
+}
+
+impl From<(String, u64, u64)> for Ulimit {
+    fn from((name, soft, hard): (String, u64, u64)) -> Self {
+        Self { name, soft, hard }
+    }
+}
+
+impl From<Ulimit> for (String, u64, u64) {
+    fn from(limit: Ulimit) -> Self {
+        (limit.name, limit.soft, limit.hard)
+    }
+}
+
+/// `--security-opt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecurityOption {
+    NoNewPrivileges,
+    SeccompUnconfined,
+    /// What minirun does anyhow.
+    NoEffect,
+}
+
+/// `--log-driver`, `--log-opt`: what is kept of what it prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogOptions {
+    /// `--log-driver none`.
+    pub is_off: bool,
+    /// Bytes of a file; `None`: as many as there are.
+    pub max_size: Option<u64>,
+    pub max_files: u32,
+}
+
+impl Default for LogOptions {
+    /// As Docker's driver `local`: its `json-file` fills the disk.
+    fn default() -> Self {
+        Self { is_off: false, max_size: Some(20 << 20), max_files: 5 }
+    }
+}
+
+/// `-v SOURCE:TARGET[:ro]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    pub source: Source,
+    pub target: String,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// A part of the host's tree, made as a directory if missing.
+    Host(String),
+    /// A volume with a name, made if missing.
+    Named(String),
+    /// A volume of this container's own, gone with it.
+    Anonymous,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// Its own namespace, with a way out.
+    #[default]
+    Private,
+    /// Its own namespace, with nothing but its loopback.
+    None,
+    Host,
+}
+
+/// Seconds that `stop` waits before SIGKILL, unless somebody says otherwise; Docker's too.
+pub const STOP_TIMEOUT: u32 = 10;
+
+/// What it may use of the host (cgroup v2).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// Memory and swap together, -1 for all swap there is; without it none is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<i64>,
+    pub cpus: Option<f64>,
+    pub pids: Option<i64>,
+}
+
+impl Limits {
+    pub fn any(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    #[error("invalid container name {0:?}")]
+    Name(String),
+    #[error("invalid volume {text:?}: {why}")]
+    Volume { text: String, why: &'static str },
+    #[error("invalid tmpfs {0:?}: the path in the container must be absolute")]
+    Tmpfs(String),
+    #[error("invalid size {0:?}")]
+    Size(String),
+    #[error("invalid number of processors {0:?}")]
+    Cpus(String),
+    #[error("invalid limit {0:?}")]
+    Ulimit(String),
+    #[error("unknown network {0:?}")]
+    Network(String),
+    #[error("unknown log driver {0:?}")]
+    LogDriver(String),
+    #[error("invalid log option {0:?}")]
+    LogOption(String),
+    #[error("unknown security option {0:?}")]
+    SecurityOption(String),
+    #[error("invalid variable {0:?}: its name is empty")]
+    Variable(String),
+    #[error("invalid label {0:?}: its name is empty")]
+    Label(String),
+    #[error("invalid address of a DNS server {0:?}")]
+    Dns(String),
+    #[error("cannot read the variables")]
+    EnvFile(#[source] SysError),
+    #[error(transparent)]
+    Signal(#[from] InvalidSignal),
+    #[error(transparent)]
+    Capability(#[from] UnknownCapability),
+    #[error(transparent)]
+    Host(#[from] InvalidHostEntry),
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl crate::diag::Diagnose for RequestError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Name(_) => "letters, digits, _ . and -, beginning with a letter or digit, two at least".into(),
+            Self::Volume { .. } => {
+                "forms: -v /HOST/DIR:/IN/CONTAINER[:ro], -v NAME:/IN/CONTAINER, -v /IN/CONTAINER".into()
+            }
+            Self::Tmpfs(_) => "as in: --tmpfs /run:size=64m".into(),
+            Self::Size(_) => "a number with b, k, m or g: --memory 64m".into(),
+            Self::Cpus(_) => "as in: --cpus 1.5".into(),
+            Self::Ulimit(_) => "NAME=SOFT[:HARD], as nofile=1024:2048; the hard one is not below the soft one".into(),
+            Self::Network(_) => "networks: bridge (the default), none, host".into(),
+            Self::LogDriver(_) => {
+                "drivers: json-file (the default) and local, which are the same here, and none".into()
+            }
+            Self::LogOption(_) => "options: max-size=20m (or -1: no limit), max-file=5".into(),
+            Self::SecurityOption(_) => "options: no-new-privileges, seccomp=unconfined".into(),
+            Self::Variable(_) => "forms: -e NAME=VALUE, or -e NAME to pass on your own".into(),
+            Self::Label(_) => "as in: --label NAME=VALUE".into(),
+            Self::Dns(_) => "as in: --dns 9.9.9.9".into(),
+            Self::EnvFile(_) => return None,
+            Self::Signal(error) => return error.hint(),
+            Self::Capability(error) => return error.hint(),
+            Self::Host(error) => return error.hint(),
+            Self::Port(error) => return error.hint(),
+        })
+    }
+}
+
+/// `-v`'s argument. A relative host path must begin with a dot, as with Docker.
+pub fn volume(text: &str) -> Result<Volume, RequestError> {
+    let wrong = |why| RequestError::Volume { text: text.into(), why };
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, target, options) = match parts[..] {
+        [target] => (None, target, ""),
+        [source, target] => (Some(source), target, ""),
+        [source, target, options] => (Some(source), target, options),
+        _ => return Err(wrong("it has more than three parts")),
+    };
+    if !target.starts_with('/') {
+        return Err(wrong("the path in the container must be absolute"));
+    }
+    if std::path::Path::new(target).components().count() == 1 {
+        return Err(wrong("it would hide the whole image"));
+    }
+    let mut read_only = false;
+    for option in options.split(',').filter(|o| !o.is_empty()) {
+        match option {
+            "ro" => read_only = true,
+            // SELinux labels and copying are the host's and the engine's business here.
+            "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" => {}
+            _ => return Err(wrong("it has an unknown option")),
+        }
+    }
+    let source = match source {
+        None => Source::Anonymous,
+        Some("") => return Err(wrong("its source is empty")),
+        Some(path) if path.starts_with(['/', '.', '~']) => {
+            let path = std::path::absolute(path).map_err(|_| wrong("its source is no path"))?;
+            Source::Host(path.to_string_lossy().into_owned())
+        }
+        Some(name) if is_name(name) => Source::Named(name.into()),
+        Some(_) => return Err(wrong("a volume's name has letters, digits, _ . and - only")),
+    };
+    Ok(Volume { source, target: target.into(), read_only })
+}
+
+/// `--name`'s argument.
+pub fn name(text: &str) -> Result<String, RequestError> {
+    if is_name(text) { Ok(text.to_owned()) } else { Err(RequestError::Name(text.to_owned())) }
+}
+
+/// `--tmpfs`'s argument.
+pub fn tmpfs(text: &str) -> Result<Tmpfs, RequestError> {
+    let (target, options) = text.split_once(':').unwrap_or((text, ""));
+    if !target.starts_with('/') {
+        return Err(RequestError::Tmpfs(text.to_owned()));
+    }
+    Ok(Tmpfs { target: target.to_owned(), options: options.to_owned() })
+}
+
+/// `--network`'s argument.
+pub fn network(text: &str) -> Result<Network, RequestError> {
+    match text {
+        "bridge" | "default" | "private" => Ok(Network::Private),
+        "none" => Ok(Network::None),
+        "host" => Ok(Network::Host),
+        other => Err(RequestError::Network(other.to_owned())),
+    }
+}
+
+/// `--add-host`'s argument.
+pub fn host(text: &str) -> Result<HostEntry, RequestError> {
+    Ok(text.parse()?)
+}
+
+/// `--dns`'s argument.
+pub fn dns(text: &str) -> Result<IpAddr, RequestError> {
+    text.parse().map_err(|_| RequestError::Dns(text.to_owned()))
+}
+
+/// `--publish`'s argument.
+pub fn publish(text: &str) -> Result<Published, RequestError> {
+    Ok(text.parse()?)
+}
+
+/// The argument of `--cap-add` and `--cap-drop`.
+pub fn capability(text: &str) -> Result<Selected, RequestError> {
+    Ok(text.parse()?)
+}
+
+/// `--stop-signal`'s argument.
+pub fn stop_signal(text: &str) -> Result<Signal, RequestError> {
+    Ok(text.parse()?)
+}
+
+/// `-e`'s argument: `NAME` is passed on if it is set here, and left alone if not.
+pub fn variable(entry: &str) -> Result<Option<String>, RequestError> {
+    match entry.split_once('=') {
+        None if !entry.is_empty() => Ok(std::env::var(entry).ok().map(|value| format!("{entry}={value}"))),
+        None | Some(("", _)) => Err(RequestError::Variable(entry.to_owned())),
+        Some(_) => Ok(Some(entry.to_owned())),
+    }
+}
+
+/// `--label`'s argument.
+pub fn label(text: &str) -> Result<(String, String), RequestError> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    if name.is_empty() { Err(RequestError::Label(text.to_owned())) } else { Ok((name.to_owned(), value.to_owned())) }
+}
+
+/// `--security-opt`'s argument.
+pub fn security_option(text: &str) -> Result<SecurityOption, RequestError> {
+    match text.replace(':', "=").as_str() {
+        "no-new-privileges" | "no-new-privileges=true" => Ok(SecurityOption::NoNewPrivileges),
+        "seccomp=unconfined" => Ok(SecurityOption::SeccompUnconfined),
+        // Neither is confined by minirun.
+        "label=disable" | "apparmor=unconfined" | "no-new-privileges=false" => Ok(SecurityOption::NoEffect),
+        _ => Err(RequestError::SecurityOption(text.to_owned())),
+    }
+}
+
+/// `--cpus`' argument.
+pub fn cpus(text: &str) -> Result<f64, RequestError> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| RequestError::Cpus(text.to_owned()))
+}
+
+/// What Docker allows as a name of a container or a volume.
+pub fn is_name(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphanumeric())
+        && name.len() > 1
+        && chars.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
+
+/// `64m`, `1.5g`, `1024`: bytes, by powers of 1024.
+pub fn size(text: &str) -> Result<u64, RequestError> {
+    let wrong = || RequestError::Size(text.into());
+    let lower = text.to_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor: u64 = match lower.strip_prefix(digits).unwrap_or_default() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1 << 40,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = digits.parse().map_err(|_| wrong())?;
+    if number.is_finite() && number >= 0.0 { Ok((number * factor as f64) as u64) } else { Err(wrong()) }
+}
+
+/// `--log-driver`'s argument, and those of `--log-opt`.
+pub fn log(driver: Option<&str>, options: &[String]) -> Result<LogOptions, RequestError> {
+    let mut log = LogOptions::default();
+    match driver {
+        None | Some("json-file" | "local") => {}
+        Some("none") => log.is_off = true,
+        Some(other) => return Err(RequestError::LogDriver(other.into())),
+    }
+    for text in options {
+        let wrong = || RequestError::LogOption(text.clone());
+        match text.split_once('=').ok_or_else(wrong)? {
+            ("max-size", "-1") => log.max_size = None,
+            ("max-size", most) => log.max_size = Some(size(most).ok().filter(|most| *most > 0).ok_or_else(wrong)?),
+            ("max-file", most) => log.max_files = most.parse().ok().filter(|most| *most > 0).ok_or_else(wrong)?,
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(log)
+}
+
+/// `nofile=1024:2048`.
+pub fn ulimit(text: &str) -> Result<Ulimit, RequestError> {
+    let wrong = || RequestError::Ulimit(text.into());
+    let (name, values) = text.split_once('=').ok_or_else(wrong)?;
+    let name = format!("RLIMIT_{}", name.to_uppercase());
+    if !crate::container::plan::step::LIMITS.iter().any(|(known, _)| *known == name) {
+        return Err(wrong());
+    }
+    let number = |t: &str| if t == "-1" || t == "unlimited" { Ok(u64::MAX) } else { t.parse().map_err(|_| wrong()) };
+    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+    let (soft, hard) = (number(soft)?, number(hard)?);
+    if soft <= hard { Ok(Ulimit { name, soft, hard }) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes() {
+        let host = volume("/srv/www:/usr/share/nginx/html:ro").unwrap();
+        assert_eq!(host.source, Source::Host("/srv/www".into()));
+        assert!(host.read_only);
+        assert_eq!(volume("data:/var/lib").unwrap().source, Source::Named("data".into()));
+        assert_eq!(volume("/cache").unwrap().source, Source::Anonymous);
+        for bad in ["data:relative", "/a:/", ":/x", "a b:/x", "/a:/b:c:d", "/a:/b:frob"] {
+            assert!(volume(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_limits() {
+        assert_eq!(size("64m").unwrap(), 64 << 20);
+        assert_eq!(size("1.5G").unwrap(), 3 << 29);
+        assert!(size("lots").is_err() && size("-1").is_err() && size("5x").is_err());
+        assert_eq!(ulimit("nofile=10:20").unwrap(), ("RLIMIT_NOFILE".into(), 10, 20).into());
+        assert!(ulimit("nofile").is_err() && ulimit("wings=2").is_err());
+        assert!(ulimit("nofile=20:10").is_err());
+    }
+
+    #[test]
+    fn what_an_earlier_version_took_unseen_is_left_out() {
+        let old = r#"{"image":"x","hosts":[["db","garbage"],["up","host-gateway"]],"dns":["not an ip","9.9.9.9"],
+            "cap_drop":["mknod","ALL"],"stop_signal":"INT","ulimits":[["RLIMIT_NOFILE",1,2]]}"#;
+        let request: Request = serde_json::from_str(old).unwrap();
+        assert_eq!(request.hosts, ["up:host-gateway".parse().unwrap()]);
+        assert_eq!(request.dns, [IpAddr::from([9, 9, 9, 9])]);
+        let new = serde_json::to_value(&request).unwrap();
+        assert_eq!(new["cap_drop"], serde_json::json!(["CAP_MKNOD", "ALL"]));
+        assert_eq!(new["stop_signal"], "SIGINT");
+        assert_eq!(new["hosts"], serde_json::json!([["up", "host-gateway"]]));
+    }
+}

@@ -1,0 +1,271 @@
+//! Limits: a control group of its own for a container that has any (kernel: Documentation/admin-guide/cgroup-v2.rst).
+//!
+//! It is asked for only when a limit needs it, since systemd takes milliseconds to give one. From systemd, over D-Bus, as
+//! a scope that is delegated to the user; without systemd, in the nearest group above our own that is ours to divide.
+
+use crate::container::decide::id::ContainerId;
+use crate::container::decide::request::Limits;
+use crate::sys::{On, SysError};
+use oci_spec::runtime::LinuxResources;
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The files to write, and what, for the limits of a specification.
+pub fn settings(resources: &LinuxResources) -> Vec<(&'static str, String)> {
+    let mut settings = Vec::new();
+    if let Some(memory) = resources.memory()
+        && let Some(limit) = memory.limit()
+    {
+        settings.push(("memory.max", limit.to_string()));
+        // The specification's swap is memory and swap together; the kernel's is swap alone.
+        let swap = match memory.swap() {
+            Some(both) if both < 0 => "max".into(),
+            both => (both.unwrap_or(limit) - limit).max(0).to_string(),
+        };
+        settings.push(("memory.swap.max", swap));
+    }
+    if let Some(cpu) = resources.cpu()
+        && let (Some(quota), Some(period)) = (cpu.quota(), cpu.period())
+    {
+        settings.push(("cpu.max", format!("{quota} {period}")));
+    }
+    if let Some(pids) = resources.pids() {
+        let limit = pids.limit();
+        settings.push(("pids.max", if limit <= 0 { "max".into() } else { limit.to_string() }));
+    }
+    settings
+}
+
+/// A group for one container, and what this host does not give it.
+pub struct Placed {
+    pub group: Option<PathBuf>,
+    pub notes: Vec<String>,
+}
+
+fn needed(limits: &Limits) -> Vec<(&'static str, &'static str)> {
+    let all = [
+        ("memory", "--memory", limits.memory.is_some()),
+        ("cpu", "--cpus", limits.cpus.is_some()),
+        ("pids", "--pids-limit", limits.pids.is_some()),
+    ];
+    all.into_iter().filter(|(.., wanted)| *wanted).map(|(controller, flag, _)| (controller, flag)).collect()
+}
+
+/// Makes the group of container `id`, whose monitor is process `monitor`.
+pub fn place(limits: &Limits, id: &ContainerId, monitor: i32) -> Placed {
+    let mut placed = Placed { group: None, notes: Vec::new() };
+    let wanted = needed(limits);
+    if wanted.is_empty() {
+        return placed;
+    }
+    let Some(mount) = mount_point() else {
+        placed.notes.push(
+            "limits have no effect: this host has no cgroup v2; boot it with systemd.unified_cgroup_hierarchy=1".into(),
+        );
+        return placed;
+    };
+    let parent = match scope(&mount, id, monitor) {
+        Some(scope) => Some(scope),
+        None => own_ground(&mount, &wanted),
+    };
+    let given = parent.as_ref().map(|p| words(&p.join("cgroup.controllers"))).unwrap_or_default();
+    for (controller, flag) in &wanted {
+        if !given.iter().any(|g| g == controller) {
+            placed.notes.push(format!(
+                "{flag} has no effect: this host does not give you the {controller} controller; {}",
+                remedy(controller)
+            ));
+        }
+    }
+    let Some(parent) = parent.filter(|_| placed.notes.len() < wanted.len()) else { return placed };
+    let enable: Vec<String> =
+        wanted.iter().filter(|(c, _)| given.iter().any(|g| g == c)).map(|(c, _)| format!("+{c}")).collect();
+    match divide(&parent, id, &enable) {
+        Ok(group) => placed.group = Some(group),
+        Err(error) => placed.notes.push(format!("limits have no effect: {error}")),
+    }
+    placed
+}
+
+fn remedy(controller: &str) -> String {
+    if crate::userns::uid_outside() == 0 {
+        return format!(
+            "see: cat /sys/fs/cgroup/cgroup.controllers; cgroup_enable={controller} on the kernel's command line"
+        );
+    }
+    "as root: mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
+     > /etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload; then log in again"
+        .into()
+}
+
+/// Where cgroup v2 is mounted: alone, or beside the older controllers.
+pub fn mount_point() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    mounts.lines().find_map(|line| {
+        let (head, tail) = line.split_once(" - ")?;
+        tail.starts_with("cgroup2 ").then(|| head.split(' ').nth(4).map(PathBuf::from)).flatten()
+    })
+}
+
+/// The group that a process is in.
+pub fn group_of(pid: i32) -> Option<String> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    groups.lines().find_map(|l| l.strip_prefix("0::")).map(str::to_owned)
+}
+
+fn words(file: &Path) -> Vec<String> {
+    fs::read_to_string(file).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}
+
+/// Asks systemd, the user's own or root's, to put the monitor into a new scope that is delegated to us.
+fn scope(mount: &Path, id: &ContainerId, monitor: i32) -> Option<PathBuf> {
+    if !Path::new("/run/systemd/system").exists() {
+        return None;
+    }
+    let unit = format!("minirun-{}.scope", id.short());
+    let (description, monitor_pid) = (format!("minirun container {}", id.short()), monitor.to_string());
+    let mut method = vec!["StartTransientUnit", "ssa(sv)a(sa(sv))", &unit, "fail", "4"];
+    method.extend(["Description", "s", &description]);
+    method.extend(["PIDs", "au", "1", &monitor_pid]);
+    method.extend(["Delegate", "b", "true"]);
+    method.extend(["CollectMode", "s", "inactive-or-failed"]);
+    method.push("0");
+    if !call_systemd(&method) {
+        return None;
+    }
+    // The answer is a job that systemd has yet to do, which takes it long on a machine that is busy.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(30) {
+        let group = group_of(monitor)?;
+        if group.ends_with(&unit) {
+            let scope = mount.join(group.trim_start_matches('/'));
+            // A group that hands controllers on may hold no process itself.
+            let own = scope.join("monitor");
+            fs::create_dir(&own).ok()?;
+            fs::write(own.join("cgroup.procs"), monitor.to_string()).ok()?;
+            return Some(scope);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    None
+}
+
+/// Lets process `monitor` start others in `group`, which another monitor's limits are set in: from outside a scope nobody
+/// but systemd may move a process into it. Whether it may.
+pub fn admit(group: &str, monitor: i32) -> bool {
+    let Some((unit, _)) =
+        Path::new(group).parent().and_then(Path::file_name).and_then(|u| u.to_str()?.rsplit_once(".scope"))
+    else {
+        return true;
+    };
+    let unit = format!("{unit}.scope");
+    let arguments = ["AttachProcessesToUnit", "ssau", &unit, "/monitor", "1", &monitor.to_string()];
+    call_systemd(&arguments) && group_of(monitor).is_some_and(|g| g.contains(&unit))
+}
+
+/// A call of systemd's manager, the user's own or root's.
+fn call_systemd(arguments: &[&str]) -> bool {
+    let Some(busctl) = crate::userns::program("busctl") else { return false };
+    let manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"];
+    let mut command = Command::new(busctl);
+    if crate::userns::uid_outside() == 0 {
+        command.arg("--system");
+    } else {
+        let Some(bus) = user_bus() else { return false };
+        command.arg("--user").env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", bus.display()));
+    }
+    command.args(["--quiet", "call"]).args(manager).args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// The bus that the user's own systemd is on: where the session says, else where logind puts it.
+pub fn user_bus() -> Option<PathBuf> {
+    let logind = PathBuf::from(format!("/run/user/{}", crate::userns::uid_outside()));
+    let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let mut buses = session.into_iter().chain([logind]).map(|directory| directory.join("bus"));
+    buses.find(|bus| UnixStream::connect(bus).is_ok())
+}
+
+/// The nearest group above our own, or for root any, that may be divided by the controllers wanted.
+fn own_ground(mount: &Path, wanted: &[(&str, &str)]) -> Option<PathBuf> {
+    let own = mount.join(group_of(own_pid())?.trim_start_matches('/'));
+    let above = own.ancestors().take_while(|g| g.starts_with(mount)).map(Path::to_owned);
+    above.into_iter().find(|group| {
+        let file = group.join("cgroup.subtree_control");
+        let given = words(&group.join("cgroup.controllers"));
+        let writable = rustix::fs::access(&file, rustix::fs::Access::WRITE_OK).is_ok();
+        // The root may hold processes and be divided all the same; no other group may.
+        let may_divide = group == mount || words(&group.join("cgroup.procs")).is_empty() || !words(&file).is_empty();
+        writable && may_divide && wanted.iter().any(|(c, _)| given.iter().any(|g| g == c))
+    })
+}
+
+fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+fn divide(parent: &Path, id: &ContainerId, enable: &[String]) -> Result<PathBuf, SysError> {
+    let control = parent.join("cgroup.subtree_control");
+    for controller in enable {
+        fs::write(&control, controller).on("write", &control)?;
+    }
+    let group = parent.join(format!("minirun-{}", id.short()));
+    match fs::create_dir(&group) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        other => other.on("mkdir", &group)?,
+    }
+    Ok(group)
+}
+
+/// A limit of a group; `None`: it has none.
+pub fn limit(group: &Path, file: &str) -> Option<u64> {
+    fs::read_to_string(group.join(file)).ok()?.trim_end().parse().ok()
+}
+
+/// How often something has happened in a group.
+pub fn events(group: &Path, file: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(group.join(file)).unwrap_or_default();
+    let count = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    count.unwrap_or(0)
+}
+
+/// How many of its processes the kernel has killed for want of memory.
+pub fn killed_for_memory(group: &Path) -> u64 {
+    events(group, "memory.events", "oom_kill")
+}
+
+const PROVOKED: &str = "user.minirun.provoked";
+
+/// Whether the kernel killed a process of the group for want of memory, other than those that were meant to be.
+pub fn was_out_of_memory(group: &Path) -> bool {
+    killed_for_memory(group) > provoked(group)
+}
+
+fn provoked(group: &Path) -> u64 {
+    let mut count = [0; 8];
+    match rustix::fs::getxattr(group, PROVOKED, &mut count) {
+        Ok(8) => u64::from_ne_bytes(count),
+        _ => 0,
+    }
+}
+
+/// Notes that one more process of the group was killed on purpose: its container was not out of memory.
+pub fn provoked_a_kill(group: &Path) {
+    let count = provoked(group) + 1;
+    let _ = rustix::fs::setxattr(group, PROVOKED, &count.to_ne_bytes(), rustix::fs::XattrFlags::empty());
+}
+
+/// Removes the group of a container that ended.
+pub fn remove(group: &Path) {
+    // Its last process may still be on its way out.
+    for _ in 0..50 {
+        match fs::remove_dir(group) {
+            Err(e) if e.raw_os_error() == Some(libc::EBUSY) => std::thread::sleep(Duration::from_millis(2)),
+            _ => return,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Another process in a container that runs.
+
+use super::cgroup;
+use super::launch;
+use super::launch::{Job, LaunchError, Silent};
+use super::protocol::End;
+use crate::container::decide::capability;
+use crate::container::decide::users;
+use crate::container::plan::Plan;
+use crate::container::probe::{Targets, Without};
+use crate::container::stored::record::{Container, Phase};
+use crate::diag::Diagnose;
+use crate::store::Store;
+use std::path::Path;
+
+/// What was asked for.
+pub struct Wanted {
+    pub command: Vec<String>,
+    pub env: Vec<String>,
+    pub user: Option<String>,
+    pub workdir: Option<String>,
+    pub privileged: bool,
+    pub terminal: bool,
+    pub stdin: bool,
+    /// Forbidden operations are tried in the place of the command.
+    pub probe: Option<(Targets, Without)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    #[error("container {name} is not running: it {state}")]
+    NotRunning { name: String, state: String },
+    #[error(transparent)]
+    User(#[from] users::UserError),
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+}
+
+impl Diagnose for ExecError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotRunning { name, .. } => Some(format!("start it first: minirun start {name}")),
+            Self::User(error) => error.hint(),
+            Self::Launch(error) => error.hint(),
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Launch(error) => error.exit_code(),
+            // Docker's own for a container that does not run.
+            Self::NotRunning { .. } => 1,
+            _ => crate::diag::ENGINE,
+        }
+    }
+}
+
+/// Starts it; the end is the conversation with its own monitor.
+pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End, ExecError> {
+    let name = &container.record.name;
+    let state = container.state();
+    if state.phase != Phase::Running {
+        let state = match state.phase {
+            Phase::Created => "was never started".into(),
+            _ => format!("ended with code {}", state.exit_code),
+        };
+        return Err(ExecError::NotRunning { name: name.clone(), state });
+    }
+    if !container.control().exists() {
+        // Its monitor has its name there too, by which the user namespace is found.
+        container.reach().map_err(LaunchError::from)?;
+    }
+    let prepared = launch::prepare_beside(store, name, state.pid)?;
+    let spec = container.spec().map_err(LaunchError::from)?;
+    let mut process = spec.process().clone().unwrap_or_default();
+    let mut capabilities = process.capabilities().clone().unwrap_or_default();
+    let mut env = process.env().clone().unwrap_or_default();
+    if let Some(text) = &wanted.user {
+        let root = format!("/proc/{}/root", state.pid);
+        let user = users::resolve(text, |path| users::read_beneath(Path::new(&root), path))?;
+        process.set_user(user_of(&user));
+        env.retain(|e| !e.starts_with("HOME="));
+        env.push(format!("HOME={}", user.home));
+    }
+    for entry in &wanted.env {
+        let name = entry.split('=').next().unwrap_or_default();
+        env.retain(|e| e.split('=').next() != Some(name));
+        env.push(entry.clone());
+    }
+    if wanted.terminal && !env.iter().any(|e| e.starts_with("TERM=")) {
+        env.push("TERM=xterm".into());
+    }
+    process.set_env(Some(env));
+    process.set_args(Some(wanted.command));
+    process.set_terminal(Some(wanted.terminal));
+    if let Some(directory) = wanted.workdir {
+        process.set_cwd(directory.into());
+    }
+    if wanted.privileged {
+        let all = capability::choose(&[], &[], true);
+        capabilities.set_bounding(Some(capability::of_spec(&all)));
+    }
+    // Root has them all at once, whoever the container's own process runs as.
+    let bounding = capabilities.bounding().clone();
+    let effective = if process.user().uid() == 0 { bounding } else { Some(Default::default()) };
+    capabilities.set_effective(effective.clone()).set_permitted(effective);
+    process.set_capabilities(Some(capabilities));
+    let mut plan = Plan::of_exec(state.pid, spec, &process, prepared.ids()).map_err(LaunchError::from)?;
+    if let Some((targets, without)) = wanted.probe {
+        plan.probe(targets, without);
+    }
+    let job = Job {
+        plan,
+        container: None,
+        terminal: wanted.terminal,
+        size: launch::terminal_size(),
+        stdin: wanted.stdin,
+        ports: Vec::new(),
+        egress: None,
+        runtime: container.runtime.clone(),
+        cgroup: state.cgroup.filter(|group| cgroup::admit(group, prepared.pid())),
+        told: false,
+        leashed: false,
+    };
+    Ok(launch::converse(prepared, &job, Vec::new(), name, &mut Silent)?)
+}
+
+fn user_of(user: &users::User) -> oci_spec::runtime::User {
+    let mut of_spec = oci_spec::runtime::User::default();
+    of_spec.set_uid(user.uid).set_gid(user.gid).set_additional_gids(Some(user.groups.clone()));
+    of_spec
+}

@@ -1,0 +1,364 @@
+//! The client's side of a start: plan, monitor, conversation.
+
+use super::protocol::{End, Message};
+use super::streams::Streams;
+use super::{cgroup, monitor};
+use crate::container::decide::id::ContainerId;
+use crate::container::decide::request::{Network, Request};
+use crate::container::plan::shift;
+use crate::container::plan::{Plan, PlanError, StepFailed, Surroundings};
+use crate::container::stored::layering::{Layering, Overlay};
+use crate::container::stored::record::{Container, Record, RecordError, State};
+use crate::diag::Diagnose;
+use crate::network::egress;
+use crate::network::ports;
+use crate::network::ports::{PortError, PortSpec};
+use crate::store::{Lock, Store};
+use crate::sys::{On, SysError, process, socket};
+use crate::userns;
+use crate::userns::{IdMap, IdRange, Inside, Origin, Place, Spawning, UsernsError};
+use oci_spec::runtime::Spec;
+use rustix::termios::tcgetwinsize;
+use serde::{Deserialize, Serialize};
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+/// What a monitor is told, once. The descriptors of published ports ride along in the order of `ports`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Job {
+    pub plan: Plan,
+    /// The container whose state it writes; none for `exec`.
+    pub container: Option<ContainerId>,
+    pub terminal: bool,
+    /// Rows and columns that its terminal has from the first moment.
+    pub size: Option<(u16, u16)>,
+    pub stdin: bool,
+    pub ports: Vec<PortSpec>,
+    pub egress: Option<egress::Way>,
+    /// Where the way out leaves its files, and its complaint if it cannot be had.
+    pub runtime: PathBuf,
+    /// The control group that the container is born into.
+    pub cgroup: Option<String>,
+    /// Every step is told as it is carried out.
+    pub told: bool,
+    /// It is killed when the client goes.
+    #[serde(default)]
+    pub leashed: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    #[error("container {0} is running already")]
+    Running(String),
+    #[error("cannot {what}")]
+    Step {
+        what: String,
+        #[source]
+        source: StepFailed,
+    },
+    #[error("the monitor of container {0} was killed while it started")]
+    Lost(String),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error(transparent)]
+    Userns(#[from] UsernsError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for LaunchError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Step { source, .. } => source.hint(),
+            Self::Plan(error) => error.hint(),
+            Self::Port(error) => error.hint(),
+            Self::Userns(error) => error.hint(),
+            Self::Record(error) => error.hint(),
+            Self::Sys(error) => error.hint(),
+            Self::Running(_) | Self::Lost(_) => None,
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Step { source, .. } => source.exit_code(),
+            _ => crate::diag::ENGINE,
+        }
+    }
+}
+
+impl Job {
+    /// How many descriptors come after the memory file that holds it.
+    pub fn descriptors(&self) -> usize {
+        let streams = if self.terminal { 0 } else { Streams::count(self.stdin) };
+        streams + self.ports.len() + usize::from(self.container.is_some()) + self.plan.brought()
+    }
+}
+
+/// Hears what happens as it happens.
+pub trait Listener {
+    fn namespace(&mut self, _origin: &Origin) {}
+    /// A step was carried out; or was not, where `skipped` is no 0 but an errno that says why there was nothing to do.
+    fn step(&mut self, _plan: &Plan, _step: u32, _micros: u32, _skipped: u32) {}
+    fn wants_steps(&self) -> bool {
+        false
+    }
+}
+
+/// Listens to nothing.
+pub struct Silent;
+
+impl Listener for Silent {}
+
+/// The plan that starts what was decided, with these ids.
+pub fn plan(
+    store: &Store,
+    record: &Record,
+    spec: &Spec,
+    ids: &IdMap,
+    cgroup: Option<String>,
+    layering: Layering,
+) -> Result<Plan, LaunchError> {
+    let directory = format!("containers/{}", record.id);
+    let new_volumes = record.volumes.iter().filter(|v| v.name.is_some()).map(|v| (v.source.clone(), v.target.clone()));
+    let around = Surroundings {
+        overlay: Overlay {
+            lower: record.layers.clone(),
+            upper: format!("{directory}/upper"),
+            work: format!("{directory}/work"),
+            target: format!("{directory}/rootfs"),
+            volatile: record.request.auto_remove,
+        },
+        layering,
+        new_volumes: new_volumes.collect(),
+        cgroup,
+        single_id: ids.is_single(),
+        shifted: shifted(store, ids),
+        reaping_init: record.request.init,
+    };
+    Ok(Plan::of_container(spec, &around)?)
+}
+
+/// What a plan must know of ids that are not those on disk.
+pub fn shifted(store: &Store, ids: &IdMap) -> Option<(String, IdRange)> {
+    let range = ids.uids().first().copied().filter(|_| ids.is_shifted())?;
+    Some((store.root.to_string_lossy().into_owned(), range))
+}
+
+/// Rows and columns of the terminal that we are on.
+pub fn terminal_size() -> Option<(u16, u16)> {
+    let size = |terminal| tcgetwinsize(terminal).ok().map(|size| (size.ws_row, size.ws_col));
+    size(rustix::stdio::stdin()).or_else(|| size(rustix::stdio::stdout()))
+}
+
+/// A monitor on its way, while the client still decides what it will be told.
+pub struct Prepared {
+    spawning: Spawning,
+    end: End,
+    ids: IdMap,
+}
+
+impl Prepared {
+    /// Of the monitor.
+    pub fn pid(&self) -> i32 {
+        self.spawning.pid()
+    }
+
+    pub fn ids(&self) -> &IdMap {
+        &self.ids
+    }
+}
+
+/// Starts a monitor for a container that is there already.
+pub fn prepare_for(store: &Store, record: &Record) -> Result<Prepared, LaunchError> {
+    prepare_requested(store, &record.name, &record.request)
+}
+
+/// Starts a monitor for a container that is being made.
+pub fn prepare_requested(store: &Store, name: &str, request: &Request) -> Result<Prepared, LaunchError> {
+    prepare(store, name, shift::ids(store, request.host_ids)?, place(request))
+}
+
+fn place(request: &Request) -> Place {
+    if request.is_apart() { Place::Own } else { Place::Shared }
+}
+
+/// Starts a monitor in the user namespace of a container's process.
+pub fn prepare_beside(store: &Store, name: &str, pid: i32) -> Result<Prepared, LaunchError> {
+    let ids = shift::of_process(pid).unwrap_or_else(IdMap::of_caller);
+    prepare(store, name, ids, Place::Beside(pid))
+}
+
+/// Starts a monitor with these ids; `name` is what `ps` shows it with.
+pub fn prepare(store: &Store, name: &str, ids: IdMap, place: Place) -> Result<Prepared, LaunchError> {
+    let (ours, theirs) = End::pair()?;
+    let arguments = [monitor::NAME, name].iter().filter_map(|a| CString::new(*a).ok()).collect();
+    let inside =
+        Inside { arguments, socket: Some(theirs.socket()), enters_containers: true, is_monitor: true, ids, place };
+    Ok(Prepared { spawning: userns::begin(store, &inside)?, end: ours, ids: inside.ids })
+}
+
+/// Starts a container that was created or has ended. Returns the client's end of the conversation, which is attached.
+pub fn start(
+    store: &Store,
+    container: &Container,
+    prepared: Prepared,
+    listener: &mut dyn Listener,
+) -> Result<End, LaunchError> {
+    let lock = container.lock()?;
+    let layering = Layering::of_container(store, &container.directory);
+    let started = match attempt(store, container, &lock, prepared, layering, listener) {
+        Err(LaunchError::Step { source, what }) if source.no_overlay => match Layering::instead(store)? {
+            Some(layering) => {
+                let record = &container.record;
+                let prepared = prepare(store, &record.name, IdMap::of_caller(), place(&record.request))?;
+                attempt(store, container, &lock, prepared, layering, listener)
+            }
+            None => Err(LaunchError::Step { source, what }),
+        },
+        other => other,
+    };
+    // A monitor that was killed is seen by whoever asks.
+    if let Err(error) = &started
+        && !matches!(error, LaunchError::Lost(_) | LaunchError::Running(_))
+    {
+        let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+        let mut causes: Vec<String> = causes.map(ToString::to_string).collect();
+        if causes.is_empty() {
+            causes.push(error.to_string());
+        }
+        let cause = causes.join(": ");
+        let (hint, exit_code) = (error.hint(), error.exit_code().into());
+        let state = State { error: cause, hint, exit_code, outcome: None, ..container.state() };
+        let _ = container.write_state(&state);
+    }
+    started
+}
+
+fn attempt(
+    store: &Store,
+    container: &Container,
+    lock: &Lock,
+    prepared: Prepared,
+    layering: Layering,
+    listener: &mut dyn Listener,
+) -> Result<End, LaunchError> {
+    let name = &container.record.name;
+    if container.state().phase == crate::container::stored::record::Phase::Running {
+        return Err(LaunchError::Running(name.clone()));
+    }
+    let request = &container.record.request;
+    let placed = cgroup::place(&request.limits, &container.record.id, prepared.pid());
+    placed.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let group = placed.group.map(|g| g.to_string_lossy().into_owned());
+    let mut plan = plan(store, &container.record, container.spec()?, &prepared.ids, group.clone(), layering)?;
+    let left_out: Vec<_> = container.spec()?.linux().iter().filter_map(|l| l.sysctl().as_ref()).flatten().collect();
+    if !left_out.is_empty() && !crate::container::plan::can_set() {
+        let names: Vec<&str> = left_out.iter().map(|(name, _)| name.as_str()).collect();
+        eprintln!("note: /proc/sys is read-only here, so these stay as they are: {}", names.join(", "));
+    }
+    let listeners = if request.network == Network::Private { ports::open(&request.ports)? } else { Vec::new() };
+    // What an earlier monitor left when it was killed.
+    let _ = crate::store::remove_tree(&container.runtime);
+    fs::create_dir_all(&container.runtime).on("mkdir", &container.runtime)?;
+    let egress = match request.network {
+        Network::Private => egress::Way::find().inspect_err(|error| eprintln!("{}", error.note())).ok(),
+        Network::None | Network::Host => None,
+    };
+    if let Some(way) = &egress {
+        plan.lead_out(way);
+    }
+    let job = Job {
+        plan,
+        container: Some(container.record.id.clone()),
+        terminal: request.terminal,
+        size: terminal_size(),
+        stdin: request.stdin,
+        ports: listeners.iter().map(|l| l.spec().clone()).collect(),
+        egress,
+        runtime: container.runtime.clone(),
+        cgroup: group,
+        told: listener.wants_steps(),
+        leashed: false,
+    };
+    let mut descriptors: Vec<_> = listeners.into_iter().map(ports::Listener::into_fd).collect();
+    // Should this process be killed now, the monitor still keeps others from removing what it starts.
+    descriptors.push(lock.share()?);
+    let started = converse(prepared, &job, descriptors, name, listener);
+    if started.is_err() {
+        let _ = crate::store::remove_tree(&container.runtime);
+    }
+    started
+}
+
+/// Tells the monitor its job, and follows it until the payload runs.
+pub fn converse(
+    prepared: Prepared,
+    job: &Job,
+    descriptors: Vec<OwnedFd>,
+    name: &str,
+    listener: &mut dyn Listener,
+) -> Result<End, LaunchError> {
+    let ours = prepared.end;
+    let memory = rustix::fs::memfd_create("job", rustix::fs::MemfdFlags::CLOEXEC).on("memfd_create", "job")?;
+    let mut memory = File::from(memory);
+    let text = serde_json::to_vec(job).unwrap_or_default();
+    memory.write_all(&text).on("write", "job")?;
+    let streams = if job.terminal { None } else { Some(Streams::new(job.stdin, &prepared.ids)?) };
+    let mut numbers: Vec<_> = std::iter::once(memory.as_raw_fd())
+        .chain(streams.iter().flat_map(Streams::descriptors))
+        .chain(descriptors.iter().map(AsRawFd::as_raw_fd))
+        .collect();
+    let (monitor_pid, origin) = prepared.spawning.finish()?;
+    let lost = || LaunchError::Lost(name.to_owned());
+    let failed = |step: u32, errno: i32| {
+        let what = match &job.container {
+            Some(_) => format!("start container {name}"),
+            None => format!("run a command in container {name}"),
+        };
+        LaunchError::Step { what, source: job.plan.failure(step, errno) }
+    };
+    let trees = match shift::trees(&job.plan, monitor_pid) {
+        Ok(trees) => trees,
+        Err((step, error)) => {
+            drop(ours);
+            let _ = process::wait(monitor_pid);
+            return Err(failed(step, error.errno));
+        }
+    };
+    numbers.extend(trees.iter().map(AsRawFd::as_raw_fd));
+    let mut batches = numbers.chunks(socket::DESCRIPTORS);
+    ours.send_with(&Message::Job, batches.next().unwrap_or_default()).map_err(|_| lost())?;
+    batches.try_for_each(|batch| ours.send_with(&Message::More, batch)).map_err(|_| lost())?;
+    drop((streams, descriptors, trees));
+    listener.namespace(&origin);
+    loop {
+        match ours.receive()?.map(|(message, _)| message) {
+            Some(Message::WantEgress) => {
+                // Without a way out the container still runs, and its ports answer.
+                if let Some(egress::Way::Pasta(pasta)) = &job.egress
+                    && let Err(error) = egress::start_pasta(pasta, monitor_pid, &job.runtime)
+                {
+                    eprintln!("{}", error.note());
+                }
+                ours.send(&Message::EgressUp)?;
+            }
+            Some(Message::Did { step, micros, skipped }) => listener.step(&job.plan, step, micros, skipped),
+            Some(Message::Started { .. }) => return Ok(ours),
+            Some(Message::Failed { step, errno }) => {
+                // It has cleaned up before it spoke.
+                let _ = process::wait(monitor_pid);
+                return Err(failed(step, errno as i32));
+            }
+            Some(_) => {}
+            None => return Err(lost()),
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The monitor: one small process per running container, which outlives the command that started it.
+//!
+//! It is this binary, executed anew inside the user namespace, so single-threaded and clean. It carries out the plan's
+//! `outside`, gives birth to the first process, which walks `inside`, and then watches. It is the only writer of the state
+//! of a running container. `exec` starts another one of the same kind, which owns no container.
+
+use super::launch::Job;
+use super::logs::Log;
+use super::outcome::Outcome;
+use super::protocol::{End, Message};
+use super::streams::Streams;
+use super::supervise::{Connection, Control, LISTEN_AGAIN, Supervised, supervise};
+use super::{cgroup, init};
+use crate::container::plan::Plan;
+use crate::container::plan::rootfs::Root;
+use crate::container::plan::shift;
+use crate::container::plan::step::{Step, Walk, namespace_flags};
+use crate::container::stored::record;
+use crate::container::stored::record::{Container, Phase, State};
+use crate::network::egress::{StandIn, Way};
+use crate::network::ports::Listener;
+use crate::network::proxy::Proxy;
+use crate::network::uplink::Uplink;
+use crate::store;
+use crate::store::Store;
+use crate::sys::{On, SysError, process};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// What the command line's first word says, so that `ps` shows which process this is.
+pub const NAME: &str = "minirun-monitor";
+
+/// A step that failed, on its way to whoever renders it.
+struct Failed {
+    step: u32,
+    errno: i32,
+}
+
+/// The whole life of a monitor.
+pub fn main() -> ! {
+    process::set_name(c"minirun-monitor");
+    // Whoever typed the command may have had any file open without knowing; and no descriptor of ours goes further.
+    process::close_from(4);
+    let _ = process::close_on_exec_from(3);
+    let code = match process::adopt(3).map(End::new) {
+        Some(client) => serve(client).unwrap_or(125),
+        None => {
+            eprintln!("{NAME} is started by minirun itself");
+            125
+        }
+    };
+    process::exit_now(code)
+}
+
+fn serve(client: End) -> Result<i32, SysError> {
+    let Some((Message::Job, mut descriptors)) = client.receive()? else { return Ok(125) };
+    crate::userns::inherit_nothing()?;
+    // The payload's too, as with Docker, whatever the caller's is.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let _ = rustix::process::setsid();
+    let null = File::options().read(true).write(true).open("/dev/null").on("open", "/dev/null")?;
+    (0..3).try_for_each(|number| process::dup_to(null.as_fd(), number))?;
+    let job = read_job(File::from(descriptors.remove(0)))?;
+    while descriptors.len() < job.descriptors() {
+        let Some((Message::More, more)) = client.receive()? else { return Ok(125) };
+        descriptors.extend(more);
+    }
+    let Ok(mut store) = Store::open(None) else { return Ok(125) };
+    std::env::set_current_dir(&store.root).on("chdir", &store.root)?;
+    let streams = if job.terminal { None } else { Some(Streams::from_parts(&mut descriptors, job.stdin)?) };
+    let trees = VecDeque::from(descriptors.split_off(descriptors.len().saturating_sub(job.plan.brought())));
+    // Whose files are not root's on disk, root alone without a user namespace could remove; or its own root, through this.
+    let mapped = trees.front().filter(|_| job.plan.is_shifted()).map(|tree| tree.try_clone().on("dup", "the store"));
+    let mapped = mapped.transpose()?;
+    if mapped.is_some() {
+        store.root = ".".into();
+    }
+    let container = job.container.as_ref().and_then(|id| Container::load(&store, id).ok());
+
+    // The client's lock on the container: it may die before us.
+    let lock = container.is_some().then(|| descriptors.pop()).flatten();
+    let listeners: Vec<Listener> =
+        job.ports.iter().cloned().zip(descriptors).map(|(spec, fd)| Listener::from_parts(spec, fd)).collect();
+    let mut state = State::default();
+    let begun = begin(&job, (streams, trees), &client, container.as_ref()).and_then(|(supervised, pid)| {
+        state = State {
+            phase: Phase::Running,
+            wire: super::protocol::VERSION,
+            pid,
+            pid_started: process::start_time(pid).unwrap_or_default(),
+            monitor: (own_pid(), process::start_time(own_pid()).unwrap_or_default()),
+            started: jiff::Timestamp::now().to_string(),
+            ports: job.ports.clone(),
+            cgroup: job.cgroup.clone(),
+            ..State::default()
+        };
+        let written = container.as_ref().map_or(Ok(()), |c| c.write_state(&state));
+        match written.and_then(|()| supervised.control.as_ref().map_or(Ok(()), Control::announce)) {
+            Ok(()) => Ok(supervised),
+            Err(error) => {
+                supervised.kill();
+                Err(Failed { step: Plan::NO_STEP, errno: error.errno })
+            }
+        }
+    });
+    drop(lock);
+    let mut supervised = match begun {
+        Ok(begun) => begun,
+        Err(failed) => {
+            crate::userns::leave(&store);
+            if let Some(container) = &container {
+                let _ = store::remove_tree(&container.runtime);
+                // Where the kernel gives no overlay, the client tries again.
+                let again = job.plan.failure(failed.step, failed.errno).no_overlay;
+                if container.record.request.auto_remove && !again {
+                    enter(mapped.as_ref());
+                    let _ = record::remove(&store, container, true);
+                }
+            }
+            client.send(&Message::Failed { step: failed.step, errno: failed.errno.unsigned_abs() })?;
+            return Ok(125);
+        }
+    };
+    supervised.proxy = if listeners.is_empty() { None } else { Proxy::new(listeners, crate::network::CONTAINER).ok() };
+    supervised.log = container
+        .as_ref()
+        .map(|c| (c.log(), c.record.request.log.clone()))
+        .and_then(|(path, options)| if options.is_off { None } else { Log::append_to(path, options).ok() });
+    let pid = state.pid.unsigned_abs();
+    let fuse = job.plan.outside.iter().find_map(|step| match step {
+        Step::FuseOverlay(overlay) => Some(overlay.target.clone()),
+        _ => None,
+    });
+    drop(job);
+    crate::sys::memory::give_back();
+    // From the moment that anybody knows of it, a signal to the monitor is one to the container.
+    supervised.signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, LISTEN_AGAIN]).ok();
+    // A client that was killed meanwhile is one that has let go.
+    let _ = client.send(&Message::Started { pid });
+
+    let (status, mut waiting) = supervise(&mut supervised, Some(client), |status, outcome| {
+        if let Some(container) = &container {
+            state.phase = Phase::Exited;
+            state.exit_code = status;
+            state.outcome = Some(outcome.clone());
+            if let Some(group) = &state.cgroup {
+                state.oom_killed = cgroup::was_out_of_memory(Path::new(group));
+                cgroup::remove(Path::new(group));
+            }
+            state.finished = jiff::Timestamp::now().to_string();
+            // Together, as whoever starts it again sees it: nothing of ours may meet what is the next monitor's.
+            let _lock = container.lock();
+            let _ = container.write_state(&state);
+            let _ = store::remove_tree(&container.runtime);
+        }
+    });
+    // The program that answers for the files lives in this mount namespace too, and ends when nobody has the mount any more.
+    if let Some(target) = fuse {
+        let _ = rustix::mount::unmount(target, rustix::mount::UnmountFlags::DETACH);
+    }
+    // Free for the next container at once; the device, which the kernel takes its time to take away, as this process ends.
+    supervised.proxy = None;
+    // Its files go last too: nobody has to wait for that.
+    let withdrawn = container.filter(|c| c.record.request.auto_remove).and_then(|container| {
+        let _lock = container.lock().ok()?;
+        let still_ours = container.written_state().monitor == state.monitor;
+        still_ours.then(|| record::withdraw(&store, &container, true).ok()).flatten().flatten()
+    });
+    crate::userns::leave(&store);
+    waiting.iter_mut().for_each(Connection::leave_terminal);
+    let last = Message::Exited { code: status.unsigned_abs() };
+    let full = |c: &&Connection| c.end.send(&last).is_err_and(|error| error.errno == libc::EAGAIN);
+    // Those who still have output to read come last: one that has stopped must not keep the others waiting.
+    for connection in waiting.iter().filter(full).collect::<Vec<_>>() {
+        let _ = connection.end.wait_and_send(&last);
+    }
+    if let Some(group) = state.cgroup.as_ref().filter(|_| supervised.leashed) {
+        // The client looks into the group and removes it, unless it was killed.
+        waiting.iter().for_each(|connection| connection.end.wait_for_end());
+        cgroup::remove(Path::new(group));
+    }
+    drop(waiting);
+    enter(mapped.as_ref());
+    drop(withdrawn);
+    Ok(0)
+}
+
+/// Goes on as the root to whom all files of the store's mapped tree belong.
+fn enter(mapped: Option<&OwnedFd>) {
+    if let Some(tree) = mapped {
+        let _ = rustix::process::fchdir(tree);
+        let _ = shift::become_root();
+    }
+}
+
+fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+fn read_job(mut file: File) -> Result<Job, SysError> {
+    let mut text = Vec::new();
+    file.rewind().on("lseek", "job")?;
+    file.read_to_end(&mut text).on("read", "job")?;
+    serde_json::from_slice(&text).map_err(|_| SysError { call: "read", subject: "job".into(), errno: libc::EPROTO })
+}
+
+/// Carries out the plan until its last step has become the payload.
+fn begin(
+    job: &Job,
+    (streams, trees): (Option<Streams>, VecDeque<OwnedFd>),
+    client: &End,
+    container: Option<&Container>,
+) -> Result<(Supervised, i32), Failed> {
+    let plan = &job.plan;
+    let clone_step = plan.outside.len() as u32 - 1;
+    let here = |error: SysError| Failed { step: clone_step, errno: error.errno };
+    // Opened while the host's tree is still in sight.
+    let group = job.cgroup.as_ref().map(|path| File::open(path).on("open", path)).transpose().map_err(here)?;
+    // It stays in the host's network, which a step of the plan leaves.
+    let stand_in = match &job.egress {
+        Some(Way::Slirp(program)) => Some(StandIn::fork(program, &job.runtime).map_err(here)?),
+        _ => None,
+    };
+    let awaits_egress = matches!(job.egress, Some(Way::Pasta(_)));
+    let mut walk = Walk { size: job.size, trees, ..Walk::default() };
+    for (index, step) in plan.outside.iter().enumerate() {
+        let begun = std::time::Instant::now();
+        step.apply(&mut walk).map_err(|error| Failed { step: index as u32, errno: error.errno })?;
+        let skipped = walk.skipped.take();
+        if job.told && !matches!(step, Step::Clone { .. }) {
+            did(client, index as u32, begun.elapsed(), skipped);
+        }
+    }
+    if awaits_egress {
+        client.send(&Message::WantEgress).map_err(here)?;
+    }
+    if job.container.is_none() {
+        walk.root = Some(Root::open("/").map_err(here)?);
+    }
+    let Some(Step::Clone { namespaces }) = plan.outside.last() else {
+        return Err(Failed { step: clone_step, errno: libc::EINVAL });
+    };
+    let uplink = walk.device.take().zip(stand_in).and_then(|(device, stand_in)| Uplink::new(device, stand_in).ok());
+    let (ours, theirs) = End::pair().map_err(here)?;
+    let begun = std::time::Instant::now();
+    let born = process::clone3(namespace_flags(namespaces), group.as_ref().map(AsFd::as_fd)).map_err(here)?;
+    let Some(child) = born else {
+        drop(ours);
+        // No directory of the host stays open: an image could name it as its working directory (CVE-2024-21626).
+        drop(group);
+        if let Some(streams) = &streams {
+            for (number, fd) in (0..).zip(&streams.theirs) {
+                let _ = process::dup_to(fd.as_fd(), number);
+            }
+        }
+        init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told, awaits_egress);
+    };
+    if job.told {
+        did(client, clone_step, begun.elapsed(), None);
+    }
+    // No mount of the host is held for longer than the container needs it.
+    drop((theirs, walk));
+    let control = match container {
+        Some(container) => Some(Control::prepare(container.control()).map_err(here)?),
+        None => None,
+    };
+    let mut supervised = Supervised {
+        pid: child.pid,
+        pidfd: child.pidfd,
+        stdin: None,
+        outputs: Vec::new(),
+        terminal: None,
+        log: None,
+        control,
+        proxy: None,
+        uplink,
+        cgroup: job.cgroup.clone(),
+        leashed: job.leashed,
+        has_init: plan.inside.iter().any(|step| matches!(step, Step::ReapingInit)),
+        signals: None,
+        outcome: Outcome::default(),
+    };
+    if let Some(streams) = streams {
+        supervised.stdin = streams.stdin;
+        supervised.outputs = streams.outputs;
+    }
+    match follow(plan, &ours, client, job, &mut supervised) {
+        Ok(()) => {
+            let pid = supervised.pid;
+            Ok((supervised, pid))
+        }
+        Err(failed) => {
+            supervised.kill();
+            Err(failed)
+        }
+    }
+}
+
+/// Listens to init until it has become the payload, which the end of the conversation tells.
+fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Supervised) -> Result<(), Failed> {
+    let last = plan.steps().count() as u32 - 1;
+    let awaits_egress = matches!(job.egress, Some(Way::Pasta(_)));
+    let lost = |errno| Failed { step: last, errno };
+    let mut reached = plan.outside.len() as u32;
+    let mut going = None;
+    loop {
+        match init.receive().map_err(|e| lost(e.errno))? {
+            Some((Message::Did { step, micros, skipped }, _)) => {
+                reached = step + 1;
+                let _ = client.send(&Message::Did { step, micros, skipped });
+            }
+            Some((Message::Born { pid }, _)) => {
+                let ended = std::mem::replace(&mut supervised.pid, pid as i32);
+                supervised.pidfd = process::pidfd_open(supervised.pid).map_err(|e| lost(e.errno))?;
+                process::wait(ended).map_err(|e| lost(e.errno))?;
+            }
+            Some((Message::Terminal, mut descriptors)) => {
+                supervised.terminal = descriptors.pop();
+            }
+            Some((Message::Ready, _)) => {
+                if awaits_egress {
+                    let Ok(Some((Message::EgressUp, _))) = client.receive() else {
+                        return Err(lost(libc::ECANCELED));
+                    };
+                    let _ = crate::network::CONTAINER.ensure_addresses();
+                }
+                going = Some(std::time::Instant::now());
+                if awaits_egress {
+                    init.send(&Message::Go).map_err(|e| lost(e.errno))?;
+                }
+            }
+            Some((Message::Failed { step, errno }, _)) => return Err(Failed { step, errno: errno as i32 }),
+            Some(_) => return Err(lost(libc::EPROTO)),
+            None => match going {
+                Some(begun) => {
+                    if job.told {
+                        did(client, last, begun.elapsed(), None);
+                    }
+                    return Ok(());
+                }
+                // It died in set-up without a word: killed from outside.
+                None => return Err(Failed { step: reached, errno: libc::EINTR }),
+            },
+        }
+    }
+}
+
+fn did(client: &End, step: u32, took: std::time::Duration, skipped: Option<i32>) {
+    let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+    let _ = client.send(&Message::Did { step, micros, skipped: skipped.map_or(0, i32::unsigned_abs) });
+}

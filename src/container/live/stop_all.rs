@@ -1,0 +1,67 @@
+//! Ending whatever runs in a store, also where its records cannot be read any more: only the monitors' sockets are asked.
+
+use super::protocol::{End, Message};
+use crate::container::stored::record::{Phase, State};
+use crate::store;
+use crate::store::Store;
+use crate::sys::{process, socket};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// So long may a monitor take to bury its container.
+const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+
+/// The ids of the containers whose monitor answers, or lives as its state says.
+pub fn running(store: &Store) -> Vec<String> {
+    let places = [store.runtime.join("run"), store.path("containers")];
+    let entries = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
+    let ids: BTreeSet<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    ids.into_iter().filter(|id| connect(store, id).is_some() || noted_monitor(store, id).is_some()).collect()
+}
+
+/// Kills every container, and each monitor that does not end with its container.
+pub fn stop_all(store: &Store) {
+    let monitors: Vec<OwnedFd> = running(store).iter().filter_map(|id| kill(store, id)).collect();
+    monitors.iter().for_each(outlive);
+}
+
+/// The same for one.
+pub fn stop(store: &Store, id: &str) {
+    kill(store, id).iter().for_each(outlive);
+}
+
+fn outlive(monitor: &OwnedFd) {
+    let ended = poll(&mut [PollFd::new(monitor, PollFlags::IN)], Some(&PATIENCE));
+    if ended != Ok(1) {
+        let _ = process::kill_pidfd(monitor.as_fd(), libc::SIGKILL);
+    }
+}
+
+/// Asks the monitor to kill its container; gives the monitor, if there is one.
+fn kill(store: &Store, id: &str) -> Option<OwnedFd> {
+    let Some(socket) = connect(store, id) else {
+        // Its socket was removed. Its container dies with it.
+        let monitor = noted_monitor(store, id)?;
+        let _ = process::kill_pidfd(monitor.as_fd(), libc::SIGKILL);
+        return Some(monitor);
+    };
+    let monitor = process::pidfd_open(getsockopt(&socket, PeerCredentials).ok()?.pid()).ok()?;
+    // One that does not listen is killed itself in the end.
+    let _ = End::new(socket).send(&Message::Signal(libc::SIGKILL.unsigned_abs()));
+    Some(monitor)
+}
+
+/// The monitor that the container's state names, if it lives.
+fn noted_monitor(store: &Store, id: &str) -> Option<OwnedFd> {
+    let text = fs::read(store.path("containers").join(id).join("state.json")).ok()?;
+    let state: State = store::format::from_record(&text).ok()?;
+    let monitor = process::pidfd_open(state.monitor.0).ok()?;
+    (state.phase == Phase::Running && state.monitor_lives()).then_some(monitor)
+}
+
+fn connect(store: &Store, id: &str) -> Option<OwnedFd> {
+    socket::connect(&store.runtime.join("run").join(id).join("control")).ok()
+}

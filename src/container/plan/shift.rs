@@ -1,0 +1,256 @@
+//! Root's containers with ids of their own. What only the host's root can mount is mounted before that user namespace is
+//! entered, and handed to whoever does the plan's steps in it: the store and the host's directories through idmapped mounts
+//! (mount_setattr(2), MOUNT_ATTR_IDMAP), so that owners on disk stay what they are; and device nodes of the container's own.
+
+use super::Plan;
+use super::step::{Mount, Step, split_options};
+use crate::container::stored::layering::Layering;
+use crate::store::Store;
+use crate::sys::process;
+use crate::sys::process::Fork;
+use crate::sys::{On, SysError, mount, socket};
+use crate::userns;
+use crate::userns::shift;
+pub use crate::userns::shift::Finding;
+use crate::userns::{IdMap, IdRange};
+use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
+    fsmount, fsopen, move_mount, open_tree,
+};
+use std::fs::{self, File};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// The ids of a container that starts now. `wants_host`: `--userns=host`.
+pub fn ids(store: &Store, wants_host: bool) -> Result<IdMap, SysError> {
+    let of_caller = IdMap::of_caller();
+    let may_shift = matches!(of_caller, IdMap::Identity { .. }) && !wants_host && !userns::is_inside();
+    if !may_shift || Layering::of(store) != Layering::Kernel {
+        return Ok(of_caller);
+    }
+    let finding = match Finding::recorded(store) {
+        Some(finding) => finding,
+        None => find_out(store)?,
+    };
+    Ok(finding.map().unwrap_or(of_caller))
+}
+
+/// Tries it, as a container's start would do it, and writes down what came of it.
+pub fn find_out(store: &Store) -> Result<Finding, SysError> {
+    let chosen = shift::choose();
+    let finding = match (attempt(store, &chosen), chosen) {
+        (Ok(()), IdMap::Shifted { uids, gids }) => Finding::Shifted { uids, gids },
+        (Err(error), _) => Finding::Refused(error.to_string()),
+        (Ok(()), _) => Finding::Refused("there are no ids to shift to".into()),
+    };
+    finding.write_down(store)?;
+    Ok(finding)
+}
+
+fn attempt(store: &Store, ids: &IdMap) -> Result<(), SysError> {
+    process::await_threads();
+    let scratch = store.scratch().map_err(|_| refused("mkdir", "the store", libc::EACCES))?;
+    for part in ["lower", "upper", "work", "root"] {
+        fs::create_dir(scratch.path().join(part)).on("mkdir", scratch.path().join(part))?;
+    }
+    fs::write(scratch.path().join("lower/file"), "").on("write", scratch.path())?;
+    let place = scratch.path().strip_prefix(&store.root).unwrap_or(scratch.path());
+
+    let (ours, theirs) = socket::pair()?;
+    match process::fork()? {
+        Fork::Child => {
+            drop(ours);
+            let errno = try_inside(&theirs, store, place).map_or_else(|error| error.errno, |()| 0);
+            let _ = socket::send(theirs.as_fd(), &errno.to_ne_bytes(), &[]);
+            process::exit_now(0)
+        }
+        Fork::Parent(child) => {
+            drop(theirs);
+            let answer = (|| {
+                let mut buffer = [0u8; 4];
+                match socket::receive(ours.as_fd(), &mut buffer)? {
+                    Some((1, _)) => {}
+                    _ => return Err(refused("unshare", "CLONE_NEWUSER", i32::from_ne_bytes(buffer))),
+                }
+                ids.write(child).map_err(|_| refused("write", "uid_map", libc::EPERM))?;
+                let namespace = process::namespace(child, "user")?;
+                let tree = mapped(&store.root, &namespace)?;
+                drop(devices(ids, &[])?);
+                socket::send(ours.as_fd(), b"t", &[tree.as_raw_fd()])?;
+                match socket::receive(ours.as_fd(), &mut buffer)? {
+                    Some((4, _)) if buffer == [0; 4] => Ok(()),
+                    Some((4, _)) => Err(refused("mount", "an overlay of idmapped layers", i32::from_ne_bytes(buffer))),
+                    _ => Err(refused("recvmsg", "the attempt", libc::ECONNRESET)),
+                }
+            })();
+            drop(ours);
+            let _ = process::wait(child);
+            answer
+        }
+    }
+}
+
+/// The child's side of an attempt.
+fn try_inside(socket: &OwnedFd, store: &Store, place: &Path) -> Result<(), SysError> {
+    process::unshare(libc::CLONE_NEWUSER, "CLONE_NEWUSER")?;
+    socket::send(socket.as_fd(), b"u", &[])?;
+    let received = socket::receive(socket.as_fd(), &mut [0u8; 1])?;
+    let tree = received.and_then(|(_, mut trees)| trees.pop());
+    let tree = tree.ok_or_else(|| refused("recvmsg", "the store", libc::ECONNRESET))?;
+    process::unshare(libc::CLONE_NEWNS, "CLONE_NEWNS")?;
+    Step::Detach.apply(&mut Default::default())?;
+    settle(&tree, &store.root)?;
+    let part = |name: &str| place.join(name).to_string_lossy().into_owned();
+    let overlay = crate::container::stored::layering::Overlay {
+        lower: vec![part("lower")],
+        upper: part("upper"),
+        work: part("work"),
+        target: part("root"),
+        volatile: false,
+    };
+    overlay.mount()?;
+    // Where the kernel only half knows how, it is mounted read-only without a word; and copying up is what fails.
+    let file = place.join("root/file");
+    rustix::fs::chown(&file, Some(Uid::from_raw(1)), Some(Gid::from_raw(1))).on("chown", &file)?;
+    fs::write(place.join("root/new"), "").on("write", &file)
+}
+
+fn refused(call: &'static str, subject: &str, errno: i32) -> SysError {
+    SysError { call, subject: subject.into(), errno }
+}
+
+/// Puts the store's mapped tree over the store itself, in this mount namespace, and goes on there as the user namespace's
+/// root, who without it could not even reach it.
+pub fn settle(tree: &OwnedFd, store: &Path) -> Result<(), SysError> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(tree.as_fd(), "", CWD, store, flags).on("move_mount", store)?;
+    std::env::set_current_dir(store).on("chdir", store)?;
+    become_root()
+}
+
+/// Becomes the root of the user namespace that this process is in; it still was the host's.
+pub fn become_root() -> Result<(), SysError> {
+    process::setgroups(&[])?;
+    process::setresgid(0)?;
+    process::setresuid(0)?;
+    // A change of user may take it back.
+    process::set_dumpable(false);
+    Ok(())
+}
+
+/// The trees that the plan's steps will ask for, in their order. A failure names its step.
+pub fn trees(plan: &Plan, monitor: i32) -> Result<Vec<OwnedFd>, (u32, SysError)> {
+    let mut trees = Vec::new();
+    let mut namespace = None;
+    for (index, step) in (0..).zip(plan.steps()) {
+        if !step.wants_tree() {
+            continue;
+        }
+        let made = (|| {
+            let namespace = match &namespace {
+                Some(namespace) => namespace,
+                None => namespace.insert(process::namespace(monitor, "user")?),
+            };
+            match step {
+                Step::ShiftedStore { store, .. } => mapped(Path::new(store), namespace),
+                Step::Mount(mount) if mount.kind == "bind" => bind(mount, namespace),
+                Step::Mount(mount) => {
+                    let ids = of_process(monitor).ok_or_else(|| refused("read", "uid_map", libc::ESRCH))?;
+                    devices(&ids, &mount.options)
+                }
+                _ => Err(refused("open_tree", &step.call(), libc::EINVAL)),
+            }
+        })();
+        trees.push(made.map_err(|error| (index, error))?);
+    }
+    Ok(trees)
+}
+
+/// The map of the user namespace that a process lives in, as the caller sees it. `None`: its ids are the caller's own.
+pub fn of_process(pid: i32) -> Option<IdMap> {
+    let first = |file: &str| {
+        let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
+        userns::parse_map(&text).first().copied()
+    };
+    let (uids, gids) = (first("uid_map")?, first("gid_map")?);
+    let is_root = matches!(IdMap::of_caller(), IdMap::Identity { .. }) && !userns::is_inside();
+    (is_root && uids.outside != uids.inside).then_some(IdMap::Shifted { uids, gids })
+}
+
+const CLONE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
+
+fn mapped(path: &Path, namespace: &File) -> Result<OwnedFd, SysError> {
+    let tree = open_tree(CWD, path, CLONE).on("open_tree", path)?;
+    mount::make_private(tree.as_fd(), false)?;
+    mount::set_idmap(tree.as_fd(), namespace.as_fd(), false)?;
+    Ok(tree)
+}
+
+/// A part of the host's tree as the container sees it. File systems whose ids cannot be mapped (overlay, proc and their kin)
+/// stay as they are: there the container's root is nobody.
+fn bind(wanted: &Mount, namespace: &File) -> Result<OwnedFd, SysError> {
+    let (flags, recursive, _) = split_options(&wanted.options);
+    let source = Path::new(&wanted.source);
+    let how = if recursive { CLONE | OpenTreeFlags::AT_RECURSIVE } else { CLONE };
+    let tree = open_tree(CWD, source, how).on("open_tree", source)?;
+    // The host's mounts are shared with their clones, which would show it the container's.
+    mount::make_private(tree.as_fd(), recursive)?;
+    if mount::set_idmap(tree.as_fd(), namespace.as_fd(), recursive).is_err() {
+        // One that refuses makes the whole call fail: mount by mount.
+        if mount::set_idmap(tree.as_fd(), namespace.as_fd(), false).is_ok() && recursive {
+            for below in mounts_below(source) {
+                let flags = OFlags::PATH | OFlags::CLOEXEC;
+                if let Ok(found) = rustix::fs::openat(&tree, below, flags, Mode::empty()) {
+                    let _ = mount::set_idmap(found.as_fd(), namespace.as_fd(), false);
+                }
+            }
+        }
+    }
+    if !flags.is_empty() {
+        mount::mount_setattr(tree.as_fd(), u64::from(flags.bits()), 0, recursive)?;
+    }
+    Ok(tree)
+}
+
+/// Where the host has mounts below a directory, relative to it (proc_pid_mountinfo(5), field 5).
+fn mounts_below(directory: &Path) -> Vec<String> {
+    let Ok(directory) = fs::canonicalize(directory) else { return Vec::new() };
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let unescape = |field: &str| field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n");
+    let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
+    let below = points.filter_map(|point| Some(Path::new(&point).strip_prefix(&directory).ok()?.to_path_buf()));
+    below.map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty()).collect()
+}
+
+/// Devices that every container has, as the OCI specification demands: their major and minor numbers.
+pub const DEVICES: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+/// A /dev whose nodes are the container's own: changing their owner or mode changes nothing on the host.
+fn devices(ids: &IdMap, options: &[String]) -> Result<OwnedFd, SysError> {
+    let (flags, _, settings) = split_options(options);
+    let root = |ranges: Vec<IdRange>| ranges.first().map_or(0, |range| range.outside);
+    let (uid, gid) = (root(ids.uids()), root(ids.gids()));
+    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).on("fsopen", "tmpfs")?;
+    let set = |key: &str, value: &str| fsconfig_set_string(context.as_fd(), key, value).on("fsconfig", key);
+    for setting in settings {
+        match setting.split_once('=') {
+            Some((key, value)) => set(key, value)?,
+            None => fsconfig_set_flag(context.as_fd(), setting).on("fsconfig", setting)?,
+        }
+    }
+    set("uid", &uid.to_string())?;
+    set("gid", &gid.to_string())?;
+    fsconfig_create(context.as_fd()).on("fsconfig", "tmpfs")?;
+    let tree = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags).on("fsmount", "tmpfs")?;
+    let _mask = crate::sys::fs::Umask::set(0);
+    for (name, major, minor) in DEVICES {
+        let device = rustix::fs::makedev(major, minor);
+        let mode = Mode::from_raw_mode(0o666);
+        rustix::fs::mknodat(&tree, name, FileType::CharacterDevice, mode, device).on("mknodat", name)?;
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        rustix::fs::chownat(&tree, name, uid, gid, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).on("fchownat", name)?;
+    }
+    Ok(tree)
+}

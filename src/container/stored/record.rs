@@ -1,0 +1,579 @@
+//! What is kept of a container on disk, and how it is found again.
+//!
+//! ```text
+//! containers/<id>/container.json   what was decided at create; never changes
+//!                 config.json      the OCI specification made from it
+//!                 state.json       written by the monitor while there is one
+//!                 upper/ work/     the writable layer
+//!                 rootfs/          where the overlay is mounted, in the container's own mount namespace only
+//!                 hostname hosts resolv.conf log.json log.json.1 … lock
+//!                 belongings.json volumes.json   what goes with it: its name, its hold on the image, its own volumes
+//! container-names/<name>           the id
+//! RUNTIME/run/<id>/control         the monitor's socket; the directory is there only while it runs
+//! ```
+
+#![deny(clippy::indexing_slicing)]
+
+use crate::container::decide::id::ContainerId;
+use crate::container::decide::request::Request;
+use crate::container::live::outcome::Outcome;
+use crate::container::live::protocol;
+use crate::container::live::protocol::End;
+use crate::container::live::supervise::LISTEN_AGAIN;
+use crate::diag::Diagnose;
+use crate::image::name::digest::Digest;
+use crate::image::name::id;
+use crate::store;
+use crate::store::{Belonging, Lock, Store, StoreError};
+use crate::sys::{On, SysError, process, socket};
+use crate::userns;
+use crate::userns::Place;
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use oci_spec::runtime::Spec;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("no such container: {name}")]
+    NotFound { name: String, meant: Option<String> },
+    #[error("{prefix} is the beginning of several containers' ids")]
+    Ambiguous { prefix: String, found: Vec<ContainerId> },
+    #[error("the name {name:?} is in use by container {}, {state}", id.short())]
+    NameTaken { name: String, id: ContainerId, state: String },
+    #[error("the record of container {} is damaged", id.short())]
+    Damaged {
+        id: ContainerId,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error(
+        "container {name} was started by a newer minirun, whose monitor speaks version {wire}; this one speaks version {}",
+        protocol::VERSION
+    )]
+    NewerMonitor { name: String, wire: u32 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for RecordError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { meant: Some(meant), .. } => Some(format!("{meant}; see: minirun ps -a")),
+            Self::NotFound { meant: None, .. } => Some("see which there are: minirun ps -a".into()),
+            Self::Ambiguous { found, .. } => {
+                let list: Vec<&str> = found.iter().take(8).map(ContainerId::short).collect();
+                Some(format!("give more of one of these: {}", list.join(" ")))
+            }
+            Self::NameTaken { name, .. } => Some(format!(
+                "start it: minirun start {name}; or remove it: minirun rm -f {name}; or choose another --name"
+            )),
+            Self::Damaged { id, .. } => {
+                Some(format!("what can be mended: {}; to remove it: minirun rm -f {id}", store::CHECK))
+            }
+            Self::NewerMonitor { .. } => Some("use that minirun to stop it and to talk to it".into()),
+            Self::Store(error) => error.hint(),
+            Self::Sys(error) => error.hint(),
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            // As Docker answers a name that it does not know.
+            Self::NotFound { .. } | Self::Ambiguous { .. } => 1,
+            _ => crate::diag::ENGINE,
+        }
+    }
+}
+
+/// What was decided at create.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    pub id: ContainerId,
+    pub name: String,
+    pub image_id: Digest,
+    /// As it was typed.
+    pub image: String,
+    pub created: String,
+    /// The image's layers, the lowest first, relative to the store.
+    pub layers: Vec<String>,
+    pub request: Request,
+    pub volumes: Vec<MountedVolume>,
+}
+
+/// A volume as it was found or made for this container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MountedVolume {
+    pub source: String,
+    pub target: String,
+    pub read_only: bool,
+    /// Of a volume that has one.
+    pub name: Option<String>,
+    /// Made for this container alone: it goes with it.
+    pub own: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    Created,
+    Running,
+    Exited,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Exited => "exited",
+        })
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    pub phase: Phase,
+    /// What its monitor speaks ([`protocol::VERSION`]).
+    pub wire: u32,
+    /// Of the container's first process, as the host numbers it.
+    pub pid: i32,
+    /// When that was started: together they name it for ever.
+    pub pid_started: u64,
+    /// Of its monitor: pid and start time, which together name it for ever.
+    pub monitor: (i32, u64),
+    pub exit_code: i32,
+    pub started: String,
+    pub finished: String,
+    pub error: String,
+    /// What mends the error, as it was told then.
+    pub hint: Option<String>,
+    /// How it ended; `None`: it has not, or an older monitor did not tell.
+    pub outcome: Option<Outcome>,
+    pub oom_killed: bool,
+    /// Where its limits are set.
+    pub cgroup: Option<String>,
+    /// Published ports as they were opened.
+    pub ports: Vec<crate::network::ports::PortSpec>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            phase: Phase::Created,
+            wire: protocol::FIRST_VERSION,
+            pid: 0,
+            pid_started: 0,
+            monitor: (0, 0),
+            exit_code: 0,
+            started: String::new(),
+            finished: String::new(),
+            error: String::new(),
+            hint: None,
+            outcome: None,
+            oom_killed: false,
+            cgroup: None,
+            ports: Vec::new(),
+        }
+    }
+}
+
+impl State {
+    pub fn monitor_lives(&self) -> bool {
+        process::start_time(self.monitor.0) == Some(self.monitor.1)
+    }
+}
+
+/// A container that is there.
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub record: Record,
+    pub directory: PathBuf,
+    pub runtime: PathBuf,
+    spec: OnceLock<Spec>,
+}
+
+impl Container {
+    pub fn load(store: &Store, id: &ContainerId) -> Result<Self, RecordError> {
+        let directory = store.path("containers").join(id);
+        let path = directory.join("container.json");
+        let bytes = fs::read(&path).map_err(|e| match e.kind() {
+            // Its record alone is gone.
+            ErrorKind::NotFound if directory.exists() => damaged(id, &e),
+            ErrorKind::NotFound => not_found(store, id.as_str()),
+            _ => damaged(id, &e),
+        })?;
+        let record = store::format::from_record::<Record>(&bytes);
+        let record = record.map_err(|source| RecordError::Damaged { id: id.clone(), source })?;
+        if record.id != *id || record.layers.iter().any(|layer| layer.is_empty()) {
+            return Err(damaged(id, &"it tells of another container"));
+        }
+        Ok(Self { record, directory, runtime: store.runtime.join("run").join(id), spec: OnceLock::new() })
+    }
+
+    /// By name, by id, or by the beginning of an id that no other shares.
+    pub fn find(store: &Store, text: &str) -> Result<Self, RecordError> {
+        if let Some(id) = id_of_name(store, text) {
+            return Self::load(store, &id);
+        }
+        if let Some(found) = Self::of_damaged_name(store, text) {
+            return Ok(found);
+        }
+        if text.is_empty() || !text.chars().all(|c| c.is_ascii_hexdigit()) {
+            return Err(not_found(store, text));
+        }
+        let prefix = text.to_lowercase();
+        if let Some(id) = ContainerId::parse(&prefix) {
+            return Self::load(store, &id);
+        }
+        let mut found: Vec<ContainerId> =
+            ids(store).into_iter().filter(|id| id.as_str().starts_with(&prefix)).collect();
+        match &found[..] {
+            [] => Err(not_found(store, text)),
+            [id] => Self::load(store, id),
+            _ => {
+                found.sort();
+                Err(RecordError::Ambiguous { prefix, found })
+            }
+        }
+    }
+
+    /// The container of a name whose file says no id any more.
+    fn of_damaged_name(store: &Store, name: &str) -> Option<Self> {
+        let path = store.path("container-names").join(name);
+        if !crate::container::decide::request::is_name(name) || !path.exists() || said_id(&path).is_some() {
+            return None;
+        }
+        store::tell_damage(&path, &"it says no container's id");
+        Self::all(store).into_iter().find(|container| container.record.name == name)
+    }
+
+    /// Those with a monitor: costs nothing for the stopped ones.
+    pub fn running(store: &Store) -> Vec<Self> {
+        let directory = store.runtime.join("run");
+        if !directory.exists() {
+            // Nothing was started since the host was, or somebody has removed it.
+            let lost = Self::all(store).into_iter().filter(|c| c.state().phase == Phase::Running);
+            lost.for_each(|container| drop(fs::create_dir_all(&container.runtime)));
+            let _ = fs::create_dir_all(&directory);
+        }
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+        let all = entries.filter_map(|e| Self::load(store, &ContainerId::parse(e.file_name().to_str()?)?).ok());
+        all.filter(|c| c.state().phase == Phase::Running).collect()
+    }
+
+    pub fn all(store: &Store) -> Vec<Self> {
+        let load = |id: &ContainerId| match Self::load(store, id) {
+            Ok(container) => Some(container),
+            Err(error @ RecordError::Damaged { .. }) => {
+                let path = store.path("containers").join(id).join("container.json");
+                store::tell_damage(&path, &crate::diag::why(&error));
+                None
+            }
+            Err(_) => None,
+        };
+        ids(store).iter().filter_map(load).collect()
+    }
+
+    /// The store that it lies in.
+    fn store(&self) -> Store {
+        let above = |path: &Path| path.ancestors().nth(2).unwrap_or(path).to_owned();
+        Store { root: above(&self.directory), runtime: above(&self.runtime) }
+    }
+
+    /// Held while a container is started or removed.
+    pub fn lock(&self) -> Result<Lock, RecordError> {
+        let gone = || RecordError::NotFound { name: self.record.name.clone(), meant: None };
+        let lock = match Lock::from_reserve(&self.store(), &self.directory.join("lock")) {
+            Err(error) if error.errno == libc::ENOENT => return Err(gone()),
+            other => other?,
+        };
+        // Whoever held it may have removed the container.
+        if self.directory.exists() { Ok(lock) } else { Err(gone()) }
+    }
+
+    /// As it is now: a monitor that was killed took its container with it, and could not say so.
+    pub fn state(&self) -> State {
+        let mut state = self.written_state();
+        if state.phase == Phase::Running && !state.monitor_lives() {
+            // It may have ended in good order between the two looks.
+            state = self.written_state();
+        }
+        if state.phase == Phase::Running && !state.monitor_lives() {
+            self.end_orphan(&state);
+            state.phase = Phase::Exited;
+            state.exit_code = 128 + libc::SIGKILL;
+            state.error = "its monitor was killed".into();
+        }
+        state
+    }
+
+    /// Ends what a killed monitor could not take with it: a set-user-ID program forgets whose death it should die of. Outside
+    /// the user namespace only, whose owner may do it.
+    fn end_orphan(&self, state: &State) {
+        // Its runtime directory does not outlive the boot that the numbers are from.
+        let is_it = || state.pid > 0 && process::start_time(state.pid) == Some(state.pid_started);
+        if self.runtime.exists()
+            && is_it()
+            && let Ok(orphan) = process::pidfd_open(state.pid)
+            && is_it()
+            && process::kill_pidfd(orphan.as_fd(), libc::SIGKILL).is_ok()
+        {
+            let limit = Timespec { tv_sec: 5, tv_nsec: 0 };
+            let _ = poll(&mut [PollFd::new(&orphan, PollFlags::IN)], Some(&limit));
+        }
+    }
+
+    /// As its monitor has told it.
+    pub fn written_state(&self) -> State {
+        self.read_state().unwrap_or_else(|why| {
+            store::tell_damage(&self.directory.join("state.json"), &why);
+            self.asked_state()
+        })
+    }
+
+    fn read_state(&self) -> Result<State, String> {
+        match fs::read(self.directory.join("state.json")) {
+            // It was never started, or is being started right now: a monitor listens once it has written the state.
+            Err(e) if e.kind() == ErrorKind::NotFound && socket::connect(&self.control()).is_err() => {
+                Ok(State::default())
+            }
+            Err(e) => Err(e.to_string()),
+            Ok(bytes) => store::format::from_record(&bytes).map_err(|e| e.to_string()),
+        }
+    }
+
+    /// Why nobody can read what its monitor has told.
+    pub fn damage_of_state(&self) -> Option<String> {
+        self.read_state().err()
+    }
+
+    /// What is known where its monitor's word is damaged: whether there is a monitor, which its socket tells.
+    pub fn asked_state(&self) -> State {
+        let error = "its state.json is damaged".to_owned();
+        let socket = socket::connect(&self.control()).ok();
+        let monitor = socket.and_then(|socket| getsockopt(&socket, PeerCredentials).ok()).map(|peer| peer.pid());
+        let Some((monitor, started)) = monitor.and_then(|pid| Some((pid, process::start_time(pid)?))) else {
+            let exit_code = crate::diag::ENGINE.into();
+            return State { phase: Phase::Exited, exit_code, error, ..State::default() };
+        };
+        let pid = crate::container::live::processes::first_of(monitor).unwrap_or_default();
+        let pid_started = process::start_time(pid).unwrap_or_default();
+        State { phase: Phase::Running, pid, pid_started, monitor: (monitor, started), error, ..State::default() }
+    }
+
+    pub fn write_state(&self, state: &State) -> Result<(), SysError> {
+        let path = self.directory.join("state.json");
+        let bytes = store::format::to_record(state);
+        match store::write_quickly(&path, &bytes) {
+            Err(full) if full.is_full() => store::write_in_place(&path, &bytes).map_err(|_| full),
+            other => other,
+        }
+    }
+
+    /// A conversation with its monitor; `None`: it does not run, or not any more.
+    pub fn reach(&self) -> Result<Option<End>, RecordError> {
+        let begun = Instant::now();
+        let mut asked = false;
+        loop {
+            let state = self.state();
+            if state.phase != Phase::Running {
+                return Ok(None);
+            }
+            if state.wire > protocol::VERSION {
+                return Err(RecordError::NewerMonitor { name: self.record.name.clone(), wire: state.wire });
+            }
+            match socket::connect(&self.control()) {
+                // One that is being killed still has its number when its sockets are closed.
+                Err(_) if begun.elapsed() < Duration::from_secs(2) => std::thread::sleep(Duration::from_millis(2)),
+                other => return Ok(Some(End::new(other?))),
+            }
+            if !asked && begun.elapsed() > Duration::from_millis(20) && !self.control().exists() {
+                self.ask_to_listen(&state);
+                asked = true;
+            }
+        }
+    }
+
+    /// Its socket was removed, while its monitor lives.
+    fn ask_to_listen(&self, state: &State) {
+        let (monitor, started) = state.monitor;
+        if fs::create_dir_all(&self.runtime).is_ok()
+            && (self.record.request.is_apart() || userns::register_again(&self.store(), monitor, started).is_ok())
+            && let Ok(monitor) = process::pidfd_open(monitor)
+            && state.monitor_lives()
+        {
+            let _ = process::kill_pidfd(monitor.as_fd(), LISTEN_AGAIN);
+        }
+    }
+
+    /// The user namespace that its processes can be looked into from.
+    pub fn place(&self) -> Place {
+        match self.state() {
+            State { phase: Phase::Running, pid, .. } if self.record.request.is_apart() => Place::Beside(pid),
+            _ => Place::Shared,
+        }
+    }
+
+    pub fn control(&self) -> PathBuf {
+        self.runtime.join("control")
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.directory.join("log.json")
+    }
+
+    pub fn spec(&self) -> Result<&Spec, RecordError> {
+        if let Some(spec) = self.spec.get() {
+            return Ok(spec);
+        }
+        let path = self.directory.join("config.json");
+        let bytes = fs::read(&path).on("open", &path)?;
+        let parsed = serde_json::from_slice(&bytes);
+        let spec = parsed.map_err(|source| RecordError::Damaged { id: self.record.id.clone(), source })?;
+        Ok(self.spec.get_or_init(|| spec))
+    }
+
+    /// Where a mount would leave an empty file or directory in the upper directory.
+    pub fn mount_targets(&self) -> Result<Vec<PathBuf>, RecordError> {
+        let spec = self.spec()?;
+        let mut targets: Vec<PathBuf> = spec.mounts().iter().flatten().map(|m| m.destination().clone()).collect();
+        targets.push("/dev/console".into());
+        Ok(targets)
+    }
+
+    pub fn short_id(&self) -> &str {
+        self.record.id.short()
+    }
+}
+
+fn not_found(store: &Store, text: &str) -> RecordError {
+    if text.is_empty() {
+        return RecordError::NotFound { name: "\"\"".into(), meant: None };
+    }
+    let names = fs::read_dir(store.path("container-names")).into_iter().flatten().flatten();
+    let names: Vec<String> = names
+        .filter_map(|e| e.file_name().into_string().ok())
+        .filter(|name| id_of_name(store, name).is_some())
+        .collect();
+    let ids: Vec<String> = ids(store).into_iter().map(String::from).collect();
+    RecordError::NotFound { name: text.into(), meant: id::meant("container", text, &ids, &names) }
+}
+
+fn ids(store: &Store) -> Vec<ContainerId> {
+    let entries = fs::read_dir(store.path("containers")).into_iter().flatten().flatten();
+    entries.filter_map(|e| ContainerId::parse(e.file_name().to_str()?)).collect()
+}
+
+/// The id that a name's file says. `None`: none, or the file is not there.
+pub fn said_id(path: &Path) -> Option<ContainerId> {
+    ContainerId::parse(&fs::read_to_string(path).ok()?)
+}
+
+fn damaged(id: &ContainerId, why: &dyn std::fmt::Display) -> RecordError {
+    RecordError::Damaged { id: id.clone(), source: serde::de::Error::custom(why) }
+}
+
+/// A name that a command left behind when it was killed names nothing.
+pub fn id_of_name(store: &Store, name: &str) -> Option<ContainerId> {
+    if !crate::container::decide::request::is_name(name) {
+        return None;
+    }
+    let id = said_id(&store.path("container-names").join(name))?;
+    store.path("containers").join(&id).exists().then_some(id)
+}
+
+/// Makes a filled directory a container: its name and its place, both or neither as everybody else sees it.
+pub fn publish(store: &Store, scratch: &store::Scratch, record: Record, spec: Spec) -> Result<Container, RecordError> {
+    let filled = scratch.path();
+    let names = store.path("container-names");
+    let _lock = Lock::exclusive(&names.join(store::NAMES_LOCK))?;
+    let holder = id_of_name(store, &record.name);
+    if let Some(id) = holder.or_else(|| Some(Container::of_damaged_name(store, &record.name)?.record.id)) {
+        let state =
+            Container::load(store, &id).map(|c| c.state().phase.to_string()).unwrap_or_else(|_| "damaged".into());
+        return Err(RecordError::NameTaken { name: record.name.clone(), id, state });
+    }
+    let name = filled.join("name");
+    let mut file = File::create(&name).on("open", &name)?;
+    file.write_all(record.id.as_str().as_bytes()).on("write", &name)?;
+    // A power failure leaves the name out or whole. Nothing of a container that goes as it ends has to outlast one.
+    if !record.request.auto_remove {
+        file.sync_all().on("fsync", &name)?;
+    }
+    fs::rename(&name, names.join(&record.name)).on("rename", &record.name)?;
+    let directory = store.path("containers").join(&record.id);
+    scratch.publish_quickly(filled, &directory)?;
+    let runtime = store.runtime.join("run").join(&record.id);
+    Ok(Container { record, directory, runtime, spec: spec.into() })
+}
+
+/// What goes with the container of this record, noted in its directory before any of it is made.
+pub fn note_belongings(directory: &Path, record: &Record) -> Result<(), SysError> {
+    let name = Belonging::Name { path: Path::new("container-names").join(&record.name), id: record.id.clone().into() };
+    let hold = Belonging::Tree(crate::image::hold_path(&record.image_id, record.id.as_str()));
+    store::note_belongings(directory, BELONGINGS, &[name, hold])?;
+    note_volumes(directory, record)
+}
+
+const BELONGINGS: &str = "belongings.json";
+const VOLUMES: &str = "volumes.json";
+
+fn note_volumes(directory: &Path, record: &Record) -> Result<(), SysError> {
+    let own = record.volumes.iter().filter(|v| v.own).filter_map(|v| v.name.as_ref());
+    let own: Vec<_> = own.map(|name| Belonging::Tree(Path::new("volumes").join(name))).collect();
+    if own.is_empty() { Ok(()) } else { store::note_belongings(directory, VOLUMES, &own) }
+}
+
+/// Removes a container that does not run. Must run inside the user namespace, since the files in its upper directory have
+/// the container's ids.
+pub fn remove(store: &Store, container: &Container, with_volumes: bool) -> Result<(), RecordError> {
+    match withdraw(store, container, with_volumes)? {
+        Some(withdrawn) => Ok(withdrawn.discard()?),
+        None => Ok(()),
+    }
+}
+
+/// The first part of it: it is gone for everybody at once, then its name, its hold on the image and its volumes. Its files
+/// go as the answer is dropped. `None`: another was faster.
+pub fn withdraw(
+    store: &Store,
+    container: &Container,
+    with_volumes: bool,
+) -> Result<Option<store::Scratch>, RecordError> {
+    let volumes = container.directory.join(VOLUMES);
+    if !store::lists_are_whole(&container.directory) {
+        note_belongings(&container.directory, &container.record)?;
+    }
+    if !with_volumes {
+        store::remove_tree(&volumes)?;
+    } else if !volumes.exists() && container.directory.exists() {
+        note_volumes(&container.directory, &container.record)?;
+    }
+    let _ = store::remove_tree(&container.runtime);
+    let withdrawn = store.withdraw(&container.directory)?;
+    if let Some(withdrawn) = &withdrawn {
+        withdrawn.let_go()?;
+    }
+    Ok(withdrawn)
+}
+
+/// Removes a container whose record nobody can read any more, whatever state it is in.
+pub fn remove_damaged(store: &Store, id: &ContainerId) -> Result<(), RecordError> {
+    let runtime = store.runtime.join("run").join(id);
+    crate::container::live::stop_all::stop(store, id.as_str());
+    let _ = store::remove_tree(&runtime);
+    match store.withdraw(&store.path("containers").join(id))? {
+        Some(withdrawn) => Ok(withdrawn.discard()?),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,41 @@
+//! Package URLs, by which provenance and bills of materials name what they tell of.
+
+use super::platform::Platform;
+use super::reference::Reference;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::fmt::Display;
+
+/// What a package URL leaves as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b':');
+
+/// One part of a package URL, escaped.
+pub fn part(text: &str) -> impl Display {
+    utf8_percent_encode(text, PLAIN)
+}
+
+/// `pkg:docker/alpine@3.20?platform=linux%2Famd64`
+pub fn of_image(reference: &Reference, platform: &Platform) -> String {
+    let name = reference.familiar_repository();
+    let name: Vec<String> = name.split('/').map(|text| part(text).to_string()).collect();
+    let tag = reference.tag.as_ref().map(|tag| format!("@{}", part(tag))).unwrap_or_default();
+    let digest = reference.digest.map(|digest| format!("digest={digest}&")).unwrap_or_default();
+    format!("pkg:docker/{}{tag}?{digest}platform={}", name.join("/"), part(&platform.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::name::digest::Digest;
+
+    #[test]
+    fn images_have_package_addresses() {
+        let platform: Platform = "linux/arm64".parse().unwrap();
+        let purl = |name: &str| of_image(&name.parse::<Reference>().unwrap().or_latest(), &platform);
+        assert_eq!(purl("alpine"), "pkg:docker/alpine@latest?platform=linux%2Farm64");
+        assert_eq!(purl("me/app:1"), "pkg:docker/me/app@1?platform=linux%2Farm64");
+        assert_eq!(purl("localhost:5000/a:b"), "pkg:docker/localhost:5000/a@b?platform=linux%2Farm64");
+        let digest = Digest::of(b"");
+        let with = purl(&format!("alpine@{digest}"));
+        assert_eq!(with, format!("pkg:docker/alpine?digest={digest}&platform=linux%2Farm64"));
+    }
+}

@@ -1,0 +1,305 @@
+//! What a container has changed: its upper directory, held against the layers below.
+
+use super::owner;
+use super::owner::Stat;
+use crate::image::ImageError;
+use crate::image::tar::tree::OPAQUE;
+use crate::sys::{On, SysError, fs as sys};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Added,
+    Changed,
+    Deleted,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Added => "A",
+            Self::Changed => "C",
+            Self::Deleted => "D",
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// As seen in the container: absolute.
+    pub path: PathBuf,
+    pub kind: Kind,
+}
+
+/// What was added, changed and deleted, in the order of the paths. `lowers` are the layers' directories, bottom first;
+/// `leave_out` are paths in the container that the engine itself has made, as places to mount something on.
+pub fn changes(upper: &Path, lowers: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<Change>, ImageError> {
+    let items = items(upper, lowers, leave_out)?.into_iter();
+    let mut changes: Vec<Change> = items.map(|item| Change { path: item.path, kind: item.kind }).collect();
+    changes.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
+    Ok(changes)
+}
+
+/// A [`Change`], with what `commit` needs to know of it.
+pub(crate) struct Item {
+    pub path: PathBuf,
+    pub kind: Kind,
+    /// A directory whose lower contents are hidden all at once.
+    pub opaque: bool,
+    /// Deleted by way of the opaque directory above.
+    pub implied: bool,
+    /// A regular file, when it was looked at.
+    pub is_file: bool,
+}
+
+/// Directories come before what is in them, and names in order.
+pub(crate) fn items(upper: &Path, lowers: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<Item>, ImageError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(upper, flags, Mode::empty()).on("open", upper)?;
+    let mut walk = Walk { leave_out, items: Vec::new() };
+    // From the top down, which is the order in which they hide each other.
+    let lowers: Vec<PathBuf> = lowers.iter().rev().cloned().collect();
+    walk.directory(&root, Path::new("/"), &lowers, false)?;
+    Ok(walk.items)
+}
+
+struct Walk<'a> {
+    leave_out: &'a [PathBuf],
+    items: Vec<Item>,
+}
+
+/// What a directory of the upper layer holds that concerns its parent.
+struct Found {
+    /// Something that the engine made, which changed the directory's time.
+    left_out: bool,
+}
+
+impl Walk<'_> {
+    /// `lowers`: the directories that the layers below have here, top first.
+    fn directory(
+        &mut self,
+        directory: &OwnedFd,
+        path: &Path,
+        lowers: &[PathBuf],
+        opaque: bool,
+    ) -> Result<Found, ImageError> {
+        let mut found = Found { left_out: false };
+        let mut names = BTreeSet::new();
+        for entry in Dir::read_from(directory).on("opendir", path)? {
+            let name = entry.on("readdir", path)?.file_name().to_bytes().to_vec();
+            if name.starts_with(MARK) {
+                self.marked(&name, path, lowers)?;
+            } else if name != b"." && name != b".." {
+                names.insert(name);
+            }
+        }
+        for name in &names {
+            let child = path.join(OsStr::from_bytes(name));
+            found.left_out |= self.entry(directory, name, child, lowers)?;
+        }
+        if opaque {
+            for name in merged_names(lowers)?.difference(&names) {
+                let path = path.join(OsStr::from_bytes(name));
+                self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: true, is_file: false });
+            }
+        }
+        Ok(found)
+    }
+
+    /// A whiteout by its name, as fuse-overlayfs makes it where it may not make a device.
+    fn marked(&mut self, name: &[u8], path: &Path, lowers: &[PathBuf]) -> Result<(), ImageError> {
+        let hidden = &name[MARK.len()..];
+        if name != OPAQUE_MARK && below(lowers, hidden)?.exists {
+            let path = path.join(OsStr::from_bytes(hidden));
+            self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: false, is_file: false });
+        }
+        Ok(())
+    }
+
+    /// `true`: it was left out.
+    fn entry(
+        &mut self,
+        directory: &OwnedFd,
+        name: &[u8],
+        path: PathBuf,
+        lowers: &[PathBuf],
+    ) -> Result<bool, ImageError> {
+        let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            // The container goes on while we look.
+            Err(Errno::NOENT) => return Ok(false),
+            other => other.on("fstatat", &path)?,
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let below = below(lowers, name)?;
+        if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
+            if below.exists {
+                self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: false, is_file: false });
+            }
+            return Ok(false);
+        }
+        let left_out = self.leave_out.contains(&path);
+        if kind != FileType::Directory {
+            // Only what is still as the engine made it: empty, and new.
+            if left_out && !below.exists && stat.st_size == 0 {
+                return Ok(true);
+            }
+            let is_file = kind == FileType::RegularFile;
+            let kind = if below.exists { Kind::Changed } else { Kind::Added };
+            self.items.push(Item { path, kind, opaque: false, implied: false, is_file });
+            return Ok(false);
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let child = match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
+            other => other.on("openat", &path)?,
+        };
+        let opaque = is_opaque(&child).on("fgetxattr", &path)? && !below.directories.is_empty();
+        let place = self.items.len();
+        let kind = if below.exists { Kind::Changed } else { Kind::Added };
+        self.items.push(Item { path: path.clone(), kind, opaque, implied: false, is_file: false });
+        let found = self.directory(&child, &path, &below.directories, opaque)?;
+        let alone = self.items.len() == place + 1;
+        if alone && left_out | found.left_out && !below.exists {
+            self.items.truncate(place);
+            return Ok(true);
+        }
+        if alone
+            && !opaque
+            && let Some(lower) = below.directories.first()
+        {
+            let (ours, theirs) = (Attributes::of(&child), Attributes::of_path(lower));
+            let (ours, theirs) = (ours.on("fstat", &path)?, theirs?);
+            // Copied up for nothing, or for nothing but what the engine made in it.
+            if ours.stat == theirs.stat && (ours.time == theirs.time || found.left_out) {
+                self.items.truncate(place);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// What makes a directory the same as the one it was copied from.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Attributes {
+    stat: Stat,
+    time: (i64, i64),
+}
+
+impl Attributes {
+    pub fn of(file: &impl AsFd) -> Result<Self, Errno> {
+        let found = rustix::fs::fstat(file)?;
+        let noted = sys::fgetxattr(file, owner::STAT.as_bytes())?;
+        let stat = Stat::of_file(found.st_uid, found.st_gid, found.st_mode, noted.as_deref());
+        Ok(Self { stat, time: (found.st_mtime, i64::try_from(found.st_mtime_nsec).unwrap_or_default()) })
+    }
+
+    fn of_path(path: &Path) -> Result<Self, SysError> {
+        Self::of(&File::open(path).on("open", path)?).on("fstat", path)
+    }
+}
+
+const MARK: &[u8] = b".wh.";
+const OPAQUE_MARK: &[u8] = b".wh..wh..opq";
+
+fn is_opaque(directory: &impl AsFd) -> Result<bool, Errno> {
+    let marked = rustix::fs::statat(directory, OPAQUE_MARK, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    Ok(marked || sys::fgetxattr(directory, OPAQUE.as_bytes())?.is_some_and(|value| value == b"y"))
+}
+
+/// What one directory of an overlay says of a name.
+pub enum Mark {
+    Nothing,
+    /// What lies below is deleted.
+    Whiteout,
+    /// Merged with those below, unless it is opaque.
+    Directory {
+        opaque: bool,
+    },
+    /// Hides what lies below.
+    Other(fs::Metadata),
+}
+
+pub fn mark(directory: &Path, name: &OsStr) -> Result<Mark, SysError> {
+    let path = directory.join(name);
+    let found = match fs::symlink_metadata(&path) {
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
+            let marked = directory.join(OsStr::from_bytes(&[MARK, name.as_bytes()].concat())).exists();
+            return Ok(if marked { Mark::Whiteout } else { Mark::Nothing });
+        }
+        other => other.on("stat", &path)?,
+    };
+    Ok(if found.is_dir() {
+        let opened = File::open(&path).on("open", &path)?;
+        Mark::Directory { opaque: is_opaque(&opened).on("fgetxattr", &path)? }
+    } else if found.file_type().is_char_device() && found.rdev() == 0 {
+        Mark::Whiteout
+    } else {
+        Mark::Other(found)
+    })
+}
+
+/// Whether overlayfs brought the file up from a layer, and no program made it anew; it notes where from.
+pub fn was_copied_up(file: &Path) -> bool {
+    let mut nothing = [0u8; 0];
+    rustix::fs::lgetxattr(file, "user.overlay.origin", &mut nothing).is_ok()
+}
+
+/// What the layers below show under a name.
+pub(crate) struct Below {
+    pub exists: bool,
+    /// Where it is a directory: what it is merged of, top first.
+    pub directories: Vec<PathBuf>,
+    /// Where it is anything else.
+    pub other: Option<PathBuf>,
+}
+
+pub(crate) fn below(lowers: &[PathBuf], name: &[u8]) -> Result<Below, ImageError> {
+    let mut below = Below { exists: false, directories: Vec::new(), other: None };
+    for lower in lowers {
+        let name = OsStr::from_bytes(name);
+        match mark(lower, name)? {
+            Mark::Nothing => {}
+            Mark::Whiteout => break,
+            Mark::Other(_) => {
+                if below.directories.is_empty() {
+                    below.exists = true;
+                    below.other = Some(lower.join(name));
+                }
+                break;
+            }
+            Mark::Directory { opaque } => {
+                below.exists = true;
+                below.directories.push(lower.join(name));
+                if opaque {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(below)
+}
+
+pub(crate) fn merged_names(lowers: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>, ImageError> {
+    let mut candidates = BTreeSet::new();
+    for lower in lowers {
+        for entry in fs::read_dir(lower).on("opendir", lower)? {
+            candidates.insert(entry.on("readdir", lower)?.file_name().as_bytes().to_vec());
+        }
+    }
+    let mut shown = BTreeSet::new();
+    for name in candidates {
+        if below(lowers, &name)?.exists {
+            shown.insert(name);
+        }
+    }
+    Ok(shown)
+}

@@ -1,0 +1,339 @@
+//! Indexes: one digest for the images of several platforms, and for what is attested of them.
+//!
+//! `indexes/<digest>/` holds `index.json` byte for byte, `members.json` (which image each manifest is of), and in `blobs/`
+//! the documents of attestations. The images lie among all others. Each keeps an empty file per index in its `indexes/`;
+//! such a file holds the image only while the index is there or is being made.
+
+use super::claim;
+use super::claim::ImageClaim;
+use super::names;
+use super::names::Name;
+use super::remove;
+use super::remove::Removed;
+use crate::image::ImageError;
+use crate::image::attestation;
+use crate::image::attestation::Attestation;
+use crate::image::name::digest::Digest;
+use crate::image::name::platform;
+use crate::image::name::platform::Platform;
+use crate::image::name::reference::Reference;
+use crate::store;
+use crate::store::Store;
+use crate::sys::On;
+use oci_spec::image::{Descriptor, ImageIndex};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const DIRECTORY: &str = "indexes";
+
+/// An index in the store.
+pub struct Index {
+    pub digest: Digest,
+    pub bytes: Vec<u8>,
+    /// The images, in the order of its entries.
+    pub members: Vec<Member>,
+}
+
+/// An image that an index lists.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Member {
+    pub image: Digest,
+    pub manifest: Digest,
+    /// As the index says it.
+    #[serde(skip)]
+    pub platform: Option<Platform>,
+}
+
+/// An image on its way into an index.
+pub struct Listed {
+    pub image: Digest,
+    pub platform: Platform,
+    pub manifest: Vec<u8>,
+    /// Annotations of the image's entry in the index.
+    pub annotations: Map<String, Value>,
+    pub attestations: Vec<Attestation>,
+}
+
+/// An index that is not in the store yet.
+pub struct Made {
+    pub bytes: Vec<u8>,
+    /// Each image with its manifest.
+    pub members: Vec<(Digest, Vec<u8>)>,
+    /// The documents of attestations.
+    pub blobs: Vec<(Digest, Vec<u8>)>,
+}
+
+impl Made {
+    /// The index has an entry for it.
+    pub fn lists(&self, digest: &Digest) -> bool {
+        listed(&self.bytes).contains(digest)
+    }
+}
+
+/// The digests of an index's entries.
+fn listed(index: &[u8]) -> Vec<Digest> {
+    let document: Value = serde_json::from_slice(index).unwrap_or_default();
+    let entries = document["manifests"].as_array().into_iter().flatten();
+    entries.filter_map(|entry| entry["digest"].as_str()?.parse().ok()).collect()
+}
+
+/// Puts an index together: the images in their order, and after them what is attested of each.
+pub fn make(images: Vec<Listed>, annotations: Map<String, Value>, names: &[Reference]) -> Made {
+    let (mut entries, mut attested) = (Vec::new(), Vec::new());
+    let mut made = Made { bytes: Vec::new(), members: Vec::new(), blobs: Vec::new() };
+    for one in images {
+        let digest = Digest::of(&one.manifest);
+        let mut entry = json!({
+            "mediaType": media_type(&one.manifest), "digest": digest, "size": one.manifest.len(), "platform": {},
+        });
+        one.platform.describe(&mut entry["platform"]);
+        if !one.annotations.is_empty() {
+            entry["annotations"] = Value::Object(one.annotations);
+        }
+        entries.push(entry);
+        if !one.attestations.is_empty() {
+            let documents = attestation::make(&digest, &one.platform, names, &one.attestations);
+            attested.push(documents.entry);
+            made.blobs.extend(documents.blobs);
+        }
+        made.members.push((one.image, one.manifest));
+    }
+    entries.append(&mut attested);
+    let mut document = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries });
+    if !annotations.is_empty() {
+        document["annotations"] = Value::Object(annotations);
+    }
+    made.bytes = document.to_string().into_bytes();
+    made
+}
+
+fn media_type(manifest: &[u8]) -> Value {
+    let fields: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    fields["mediaType"].as_str().unwrap_or(super::manifest::OCI_MANIFEST).into()
+}
+
+pub fn directory(store: &Store, digest: &Digest) -> PathBuf {
+    store.path(DIRECTORY).join(digest.hex())
+}
+
+pub fn exists(store: &Store, digest: &Digest) -> bool {
+    directory(store, digest).exists()
+}
+
+/// Every index; for listings only.
+pub fn all(store: &Store) -> Result<Vec<Digest>, ImageError> {
+    if store.path(DIRECTORY).exists() { crate::image::digests_in(&store.path(DIRECTORY)) } else { Ok(Vec::new()) }
+}
+
+impl Index {
+    /// `None`: no index of this digest is here.
+    pub fn open(store: &Store, digest: &Digest) -> Result<Option<Self>, ImageError> {
+        let directory = directory(store, digest);
+        let path = directory.join("index.json");
+        let bytes = match fs::read(&path) {
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) && !directory.exists() => return Ok(None),
+            other => other.on("read", &path)?,
+        };
+        let damaged = |what: &str| ImageError::Damaged { image: *digest, what: what.to_owned() };
+        if Digest::of(&bytes) != *digest {
+            return Err(damaged("its index has another digest"));
+        }
+        let document: ImageIndex = serde_json::from_slice(&bytes).map_err(|_| damaged("its index cannot be read"))?;
+        let known: Vec<Member> = crate::image::document(&directory.join("members.json"))?.unwrap_or_default();
+        let member = |descriptor: &Descriptor| {
+            let manifest: Digest = descriptor.digest().to_string().parse().ok()?;
+            let image = known.iter().find(|member| member.manifest == manifest)?.image;
+            Some(Member { image, manifest, platform: platform::of_descriptor(descriptor) })
+        };
+        let members: Vec<Member> = document.manifests().iter().filter_map(member).collect();
+        if members.is_empty() {
+            return Err(damaged("its index does not say which images it lists"));
+        }
+        Ok(Some(Self { digest: *digest, bytes, members }))
+    }
+
+    /// The image that stands for the whole index where no platform is asked for: this machine's, or else the first.
+    pub fn main(&self) -> &Member {
+        self.for_platform(&Platform::here()).unwrap_or(&self.members[0])
+    }
+
+    pub fn for_platform(&self, wanted: &Platform) -> Option<&Member> {
+        self.members.iter().find(|member| member.platform.as_ref().is_some_and(|platform| wanted.takes(platform)))
+    }
+
+    /// A document of an attestation.
+    pub fn blob(&self, store: &Store, digest: &Digest) -> Result<Vec<u8>, ImageError> {
+        let path = directory(store, &self.digest).join("blobs").join(digest.hex());
+        let bytes = fs::read(&path).on("read", &path)?;
+        if Digest::of(&bytes) == *digest {
+            return Ok(bytes);
+        }
+        Err(ImageError::Damaged { image: self.digest, what: format!("its document {digest} has another digest") })
+    }
+
+    /// The manifests that it lists beside those of its images: attestations, in the order of its entries.
+    pub fn others(&self) -> Vec<Digest> {
+        let is_other = |digest: &Digest| self.members.iter().all(|member| member.manifest != *digest);
+        listed(&self.bytes).into_iter().filter(is_other).collect()
+    }
+
+    /// The index with other manifests of the same images, in the order of its members; what is attested follows them.
+    pub fn with(&self, store: &Store, manifests: Vec<Vec<u8>>) -> Result<Made, ImageError> {
+        let mut document: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
+        let renewed: HashMap<Digest, &Vec<u8>> =
+            self.members.iter().map(|member| member.manifest).zip(&manifests).collect();
+        let mut is_other = false;
+        let mut blobs = Vec::new();
+        for entry in document["manifests"].as_array_mut().into_iter().flatten() {
+            let Some(digest) = entry["digest"].as_str().and_then(|text| text.parse::<Digest>().ok()) else { continue };
+            if let Some(manifest) = renewed.get(&digest) {
+                is_other |= Digest::of(manifest) != digest;
+                entry["mediaType"] = media_type(manifest);
+                entry["digest"] = json!(Digest::of(manifest));
+                entry["size"] = json!(manifest.len());
+                continue;
+            }
+            let attested = self.blob(store, &digest)?;
+            let old = entry["annotations"].as_object().and_then(attestation::subject);
+            let new = old.and_then(|old| renewed.get(&old)).map(|manifest| Digest::of(manifest));
+            match old.zip(new).filter(|(old, new)| old != new) {
+                Some((old, new)) => {
+                    let documents = attestation::renew(&old, &new, &attested, |blob| self.blob(store, blob))?;
+                    *entry = documents.entry;
+                    blobs.extend(documents.blobs);
+                }
+                None => {
+                    for blob in attestation::parts(&attested) {
+                        blobs.push((blob, self.blob(store, &blob)?));
+                    }
+                    blobs.push((digest, attested));
+                }
+            }
+        }
+        let bytes = if is_other { document.to_string().into_bytes() } else { self.bytes.clone() };
+        let members = self.members.iter().map(|member| member.image).zip(manifests);
+        Ok(Made { bytes, members: members.collect(), blobs })
+    }
+}
+
+/// The names that stand for an index of these images.
+fn names_of(store: &Store, index: &Digest, images: &[Digest]) -> Result<Vec<Name>, ImageError> {
+    let mut found = Vec::new();
+    for image in images {
+        found.extend(names::of_image(store, image)?.into_iter().filter(|name| name.manifest == *index));
+    }
+    Ok(found)
+}
+
+/// Each image once, in the order in which they are claimed.
+fn images_of(members: &[Member]) -> Vec<Digest> {
+    let mut images: Vec<Digest> = members.iter().map(|member| member.image).collect();
+    images.sort();
+    images.dedup();
+    images
+}
+
+fn note(store: &Store, image: &Digest, index: &Digest) -> PathBuf {
+    crate::image::directory(store, image).join(DIRECTORY).join(index.hex())
+}
+
+/// Keeps an index whose images are in the store, and gives it its names.
+pub fn keep(store: &Store, made: &Made, names: &[Reference]) -> Result<Digest, ImageError> {
+    let digest = Digest::of(&made.bytes);
+    // Of the index before those of images: so whoever takes several never waits in a circle.
+    let _making = ImageClaim::take(store, digest)?;
+    if !exists(store, &digest) {
+        publish(store, made, digest)?;
+    }
+    let gone = || ImageError::Damaged { image: digest, what: "its index was removed meanwhile".into() };
+    let index = Index::open(store, &digest)?.ok_or_else(gone)?;
+    let image = index.main().image;
+    let stands = |name: &Reference| {
+        Ok::<_, ImageError>(names::resolve(store, name)?.is_some_and(|n| n.image == image && n.manifest == digest))
+    };
+    for name in names {
+        if !stands(name)? {
+            names::set(store, &ImageClaim::take(store, image)?, name, digest)?;
+        }
+    }
+    Ok(digest)
+}
+
+fn publish(store: &Store, made: &Made, digest: Digest) -> Result<(), ImageError> {
+    let mut members = Vec::new();
+    for (image, manifest) in &made.members {
+        let claim = ImageClaim::take(store, *image)?;
+        if !crate::image::directory(store, image).exists() {
+            return Err(ImageError::Damaged { image: *image, what: "it was removed meanwhile".into() });
+        }
+        crate::image::add_manifest(store, &claim, manifest)?;
+        let note = note(store, image, &digest);
+        let parent = note.parent().unwrap_or(&note);
+        fs::create_dir_all(parent).on("mkdir", parent)?;
+        File::create(&note).on("open", &note)?;
+        members.push(Member { image: *image, manifest: Digest::of(manifest), platform: None });
+    }
+    let scratch = store.scratch()?;
+    let entry = scratch.path().join("index");
+    fs::create_dir_all(entry.join("blobs")).on("mkdir", &entry)?;
+    let members = serde_json::to_vec(&members).unwrap_or_default();
+    for (name, bytes) in [("index.json", &made.bytes), ("members.json", &members)] {
+        fs::write(entry.join(name), bytes).on("write", &entry)?;
+    }
+    for (digest, bytes) in &made.blobs {
+        fs::write(entry.join("blobs").join(digest.hex()), bytes).on("write", &entry)?;
+    }
+    crate::image::sync(store)?;
+    let all = store.path(DIRECTORY);
+    fs::create_dir_all(&all).on("mkdir", &all)?;
+    scratch.publish(&entry, &directory(store, &digest))?;
+    Ok(())
+}
+
+/// The indexes that hold an image: they list it, and are here or are being made.
+pub fn holding(store: &Store, image: &Digest) -> Vec<Digest> {
+    let notes = fs::read_dir(crate::image::directory(store, image).join(DIRECTORY)).into_iter().flatten().flatten();
+    let indexes = notes.filter_map(|note| note.file_name().to_str().and_then(Digest::from_hex));
+    indexes.filter(|index| exists(store, index) || claim::is_held(store, index)).collect()
+}
+
+/// The images of an index, also of a damaged one.
+pub fn images(store: &Store, digest: &Digest) -> Result<Vec<Digest>, ImageError> {
+    if let Ok(Some(index)) = Index::open(store, digest) {
+        return Ok(images_of(&index.members));
+    }
+    let noted = crate::image::all(store)?.into_iter();
+    Ok(noted.filter(|image| note(store, image, digest).exists()).collect())
+}
+
+/// Removes an index that has no name and no container of an image of it, and with it the images that nothing else needs. Other
+/// indexes of the same images go too if they have no name: they are forms of the same one, as from before a push.
+pub fn remove_unused(store: &Store, digest: &Digest) -> Result<Vec<Removed>, ImageError> {
+    let removing = ImageClaim::take(store, *digest)?;
+    let images = images(store, digest)?;
+    let claims = images.iter().map(|image| ImageClaim::take(store, *image)).collect::<Result<Vec<_>, _>>()?;
+    let has_users = images.iter().any(|image| !crate::image::containers(store, image).is_empty());
+    if has_users || !names_of(store, digest, &images)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(withdrawn) = store.withdraw(&directory(store, digest))? else { return Ok(Vec::new()) };
+    store::sync_dir(&store.path(DIRECTORY))?;
+    for image in &images {
+        let _ = fs::remove_file(note(store, image, digest));
+    }
+    drop((withdrawn, claims, removing));
+    let mut removed = vec![Removed::Deleted(*digest)];
+    for other in images.first().map(|image| holding(store, image)).unwrap_or_default() {
+        if self::images(store, &other)? == images {
+            removed.extend(remove_unused(store, &other)?);
+        }
+    }
+    for image in &images {
+        removed.extend(remove::unused(store, image)?);
+    }
+    Ok(removed)
+}

@@ -1,0 +1,219 @@
+//! Layers: unpacked once, shared read-only, freed when the last image that uses them goes.
+//!
+//! `layers/<first 24 digits of the diff ID>/` holds `fs/` (a lower directory for overlayfs), `info.json`, the archive it
+//! came from (`blobs/<digest>` if that was compressed, else `record.zst`), and in `images/` an empty file per user.
+
+use super::claim::Claim;
+use crate::image::ImageError;
+use crate::image::name::digest::Digest;
+use crate::image::tar::record::Replay;
+use crate::image::tar::stream;
+use crate::image::tar::stream::Compression;
+use crate::store;
+use crate::store::{Scratch, Store};
+use crate::sys::{On, SysError};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+
+/// Where else it lies (see [`super::location`]).
+pub const LOCATIONS: &str = "locations.json";
+
+/// What is known of a layer without walking it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    /// The digest of the uncompressed archive.
+    pub diff_id: Digest,
+    /// The bytes of its files' contents.
+    pub size: u64,
+    /// How many entries its archive has.
+    pub entries: u64,
+    /// The length of the uncompressed archive.
+    pub archive: u64,
+    /// The compressed archive it came as, if it did.
+    pub blob: Option<Blob>,
+    pub created: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blob {
+    pub digest: Digest,
+    pub size: u64,
+    pub media_type: String,
+}
+
+/// Relative to the store: short, since the paths of all layers must fit in one mount's options.
+pub fn relative(diff_id: &Digest) -> PathBuf {
+    Path::new("layers").join(diff_id.hex_prefix(12))
+}
+
+pub fn directory(store: &Store, diff_id: &Digest) -> PathBuf {
+    store.path(relative(diff_id))
+}
+
+/// What a layer's directory says of it.
+pub fn info_at(directory: &Path) -> Result<Option<Info>, ImageError> {
+    crate::image::document(&directory.join("info.json"))
+}
+
+/// `None`: no such layer.
+pub fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, ImageError> {
+    let Some(info) = info_at(&directory(store, diff_id))? else { return Ok(None) };
+    if info.diff_id != *diff_id {
+        return Err(ImageError::Collision { wanted: *diff_id, found: info.diff_id });
+    }
+    Ok(Some(info))
+}
+
+/// Whether it is there, and not damaged.
+pub fn is_here(store: &Store, diff_id: &Digest) -> bool {
+    info(store, diff_id).is_ok_and(|info| info.is_some())
+}
+
+/// [`info`] of a layer that must be there.
+pub fn known(store: &Store, diff_id: &Digest) -> Result<Info, ImageError> {
+    info(store, diff_id)?.ok_or(ImageError::NoLayer { layer: *diff_id })
+}
+
+/// The layers that an image uses, found by asking all layers there are.
+pub fn used_by(store: &Store, image: &Digest) -> Result<Vec<Digest>, ImageError> {
+    let layers = store.path("layers");
+    let mut used = Vec::new();
+    for entry in fs::read_dir(&layers).on("opendir", &layers)? {
+        let directory = entry.on("readdir", &layers)?.path();
+        if directory.join("images").join(image.hex()).exists() {
+            used.extend(info_at(&directory).ok().flatten().map(|info| info.diff_id));
+        }
+    }
+    Ok(used)
+}
+
+/// How many images use a layer.
+pub fn images_on(store: &Store, diff_id: &Digest) -> Result<usize, SysError> {
+    let users = directory(store, diff_id).join("images");
+    Ok(fs::read_dir(&users).on("opendir", &users)?.count())
+}
+
+/// The archive of a layer, in the form that has this digest: its blob, or the uncompressed archive.
+pub fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Read + Send>, ImageError> {
+    let directory = directory(store, &info.diff_id);
+    let broken = |source| ImageError::LayerArchive { layer: info.diff_id, source };
+    let layer = info.diff_id;
+    let Some(blob) = &info.blob else {
+        return Ok(Box::new(Told { layer, archive: Replay::new(&directory).map_err(broken)? }));
+    };
+    let path = directory.join("blobs").join(blob.digest.hex());
+    let mut file = File::open(&path).on("open", &path)?;
+    if blob.digest == *digest {
+        return Ok(Box::new(file));
+    }
+    let mut magic = [0; stream::MAGIC];
+    let known = stream::fill(&mut file, &mut magic).map_err(broken)?;
+    file.rewind().map_err(broken)?;
+    let compression = Compression::of(&magic[..known]).unwrap_or(Compression::None);
+    Ok(Box::new(Told { layer, archive: compression.decode(file).map_err(broken)? }))
+}
+
+/// Says of which layer the archive is that cannot be read on: whoever copies it knows only where to.
+struct Told<R> {
+    layer: Digest,
+    archive: R,
+}
+
+impl<R: Read> Read for Told<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.archive.read(buffer).map_err(|error| {
+            let mends = store::CHECK;
+            std::io::Error::other(format!("layer {} is damaged: {error}; what mends it: {mends}", self.layer.short()))
+        })
+    }
+}
+
+/// Makes `image` a user of a layer that is there already; lasting once the store is synced. `false`: it is not there.
+pub fn adopt(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
+    let _claim = Claim::layer(store, diff_id)?;
+    adopt_claimed(store, diff_id, image)
+}
+
+fn adopt_claimed(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
+    if info(store, diff_id)?.is_none() {
+        return Ok(false);
+    }
+    let user = directory(store, diff_id).join("images").join(image.hex());
+    if !user.exists() {
+        File::create(&user).on("open", &user)?;
+    }
+    Ok(true)
+}
+
+/// Makes `image` the first user of a layer that nobody sees yet.
+pub fn prepare(entry: &Path, image: &Digest) -> Result<(), SysError> {
+    let users = entry.join("images");
+    fs::create_dir(&users).on("mkdir", &users)?;
+    File::create(users.join(image.hex())).map(drop).on("open", &users)
+}
+
+/// Makes a [`prepare`]d layer visible; or uses the one that another process made meanwhile. What is in it must be on disk
+/// already.
+pub fn publish(
+    store: &Store,
+    scratch: &Scratch,
+    entry: &Path,
+    diff_id: &Digest,
+    image: &Digest,
+) -> Result<(), ImageError> {
+    let _claim = Claim::layer(store, diff_id)?;
+    if adopt_claimed(store, diff_id, image)? {
+        return Ok(store::sync_dir(&directory(store, diff_id).join("images"))?);
+    }
+    scratch.publish(entry, &directory(store, diff_id))?;
+    Ok(())
+}
+
+/// Puts a layer that was made anew in the place of a damaged one, whose users and locations it keeps. No container may run
+/// on it: what it has mounted goes.
+pub fn replace(store: &Store, scratch: &Scratch, entry: &Path, diff_id: &Digest) -> Result<(), ImageError> {
+    let _claim = Claim::layer(store, diff_id)?;
+    let old = directory(store, diff_id);
+    let users = entry.join("images");
+    fs::create_dir(&users).on("mkdir", &users)?;
+    for user in fs::read_dir(old.join("images")).into_iter().flatten().flatten() {
+        File::create(users.join(user.file_name())).on("open", &users)?;
+    }
+    let _ = fs::copy(old.join(LOCATIONS), entry.join(LOCATIONS));
+    crate::image::sync(store)?;
+    if old.exists() {
+        // In one step; what was there goes with the scratch directory.
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        renameat_with(CWD, entry, CWD, &old, RenameFlags::EXCHANGE).on("renameat2", &old)?;
+        Ok(store::sync_dir(&store.path("layers"))?)
+    } else {
+        scratch.publish(entry, &old)?;
+        Ok(())
+    }
+}
+
+/// Takes a user from a layer; removes the layer if it was the last. `true`: the layer is gone.
+pub fn release(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
+    let claim = Claim::layer(store, diff_id)?;
+    let directory = directory(store, diff_id);
+    let users = directory.join("images");
+    let user = users.join(image.hex());
+    if !user.exists() {
+        return Ok(false);
+    }
+    let mut others = fs::read_dir(&users).on("opendir", &users)?.flatten();
+    if others.any(|other| Some(other.file_name().as_os_str()) != user.file_name()) {
+        fs::remove_file(&user).on("unlink", &user)?;
+        return Ok(false);
+    }
+    // It vanishes in one step, with its last user: whoever dies here leaves no layer that nobody uses. Its files go as this
+    // ends.
+    let withdrawn = store.withdraw(&directory)?;
+    drop(claim);
+    store::sync_dir(&store.path("layers"))?;
+    Ok(withdrawn.is_some())
+}

@@ -1,0 +1,90 @@
+//! Manifests that are made here: for images that came without one, or whose blobs are no longer the ones it names.
+
+use super::layer::{Blob, Info};
+use crate::image::name::digest::Digest;
+use crate::image::tar::stream::Compression;
+use serde_json::{Map, Value, json};
+
+pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
+/// In whose words a manifest is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Oci,
+    /// Docker's image manifest, version 2, schema 2, for registries that know no other. It has no words for zstd.
+    Docker,
+}
+
+impl Format {
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Oci => OCI_MANIFEST,
+            Self::Docker => DOCKER_MANIFEST,
+        }
+    }
+
+    fn config(self) -> &'static str {
+        match self {
+            Self::Oci => "application/vnd.oci.image.config.v1+json",
+            Self::Docker => "application/vnd.docker.container.image.v1+json",
+        }
+    }
+
+    fn layer(self, media_type: &str) -> &str {
+        match self {
+            Self::Oci if media_type.starts_with("application/vnd.oci.") => media_type,
+            Self::Oci if media_type.ends_with("gzip") => Compression::Gzip.media_type(),
+            Self::Oci if media_type.ends_with("zstd") => Compression::Zstd.media_type(),
+            Self::Oci => Compression::None.media_type(),
+            Self::Docker if media_type.ends_with("gzip") => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            Self::Docker => "application/vnd.docker.image.rootfs.diff.tar",
+        }
+    }
+}
+
+/// Names each layer by the blob that it came as, else by its uncompressed archive.
+pub fn make(config: &[u8], layers: &[Info]) -> Vec<u8> {
+    of_blobs(config, &layers.iter().map(stored).collect::<Vec<_>>(), Format::Oci)
+}
+
+/// The form in which a layer is here.
+pub fn stored(layer: &Info) -> Blob {
+    let plain =
+        || Blob { digest: layer.diff_id, size: layer.archive, media_type: Compression::None.media_type().to_owned() };
+    layer.blob.clone().unwrap_or_else(plain)
+}
+
+pub fn of_blobs(config: &[u8], layers: &[Blob], format: Format) -> Vec<u8> {
+    let descriptor = |blob: &Blob| {
+        let media_type = format.layer(&blob.media_type);
+        json!({ "mediaType": media_type, "digest": blob.digest, "size": blob.size })
+    };
+    let layers: Vec<_> = layers.iter().map(descriptor).collect();
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": format.media_type(),
+        "config": { "mediaType": format.config(), "digest": Digest::of(config), "size": config.len() },
+        "layers": layers,
+    });
+    manifest.to_string().into_bytes()
+}
+
+/// What a manifest says of its image beside what that is.
+pub fn annotations(manifest: &[u8]) -> Map<String, Value> {
+    let fields: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    fields["annotations"].as_object().cloned().unwrap_or_default()
+}
+
+/// The manifest with these annotations too.
+pub fn annotate(manifest: Vec<u8>, annotations: Map<String, Value>) -> Vec<u8> {
+    match serde_json::from_slice::<Value>(&manifest) {
+        Ok(mut fields @ Value::Object(_)) if !annotations.is_empty() => {
+            let mut all = self::annotations(&manifest);
+            all.extend(annotations);
+            fields["annotations"] = Value::Object(all);
+            fields.to_string().into_bytes()
+        }
+        _ => manifest,
+    }
+}

@@ -1,0 +1,482 @@
+//! Unpacking: a tar stream becomes a directory that overlayfs takes as a layer.
+
+use super::record::Recorder;
+use super::sparse;
+use super::stream;
+use super::stream::Compression;
+use super::tape::{Entry, Kind, Run, Tape, TapeError, printable};
+use super::tree;
+use super::tree::{Components, Tree, TreeError};
+use crate::diag::Diagnose;
+use crate::image::overlay::owner::{NotGiven, Owners, Stat};
+use crate::store::StoreError;
+use crate::sys::{On, SysError, fs as sys};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    #[error(transparent)]
+    Tape(#[from] TapeError),
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    #[error("`{name}` is a hard link to `{target}`, which is not in the layer")]
+    HardLink { name: String, target: String },
+    #[error("the whiteout `{0}` hides nothing that has a name")]
+    Whiteout(String),
+    #[error("it is compressed by {0}, which is not understood here")]
+    Compression(&'static str),
+    #[error("the archive's root is no directory")]
+    Root,
+    #[error("`{name}` belongs to {kind} {id}, but only {owned} can be used here")]
+    Unmapped { name: String, kind: &'static str, id: u64, owned: String },
+    #[error("the archive has more than {0} bytes")]
+    Bytes(u64),
+    #[error("the archive has more than the {0} bytes that are free on the disk it is unpacked to")]
+    Space(u64),
+    #[error("the archive has more than {0} entries")]
+    Entries(u64),
+    #[error("the archive unpacks to more than {ratio} times its size")]
+    Ratio { ratio: u64 },
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for UnpackError {
+    fn hint(&self) -> Option<String> {
+        let raise = |name: &str, value: u64| {
+            Some(format!(
+                "if you trust it, raise the limit: {name}={value} minirun …",
+                value = value.saturating_mul(10)
+            ))
+        };
+        match self {
+            Self::Tape(TapeError::Truncated(_)) => Some("the file is incomplete: fetch it again".into()),
+            Self::Tree(TreeError::Sys(error)) | Self::Sys(error) => StoreError::Sys(error.clone()).hint(),
+            Self::Tree(TreeError::Deep(_, limit)) => raise(Limits::DEPTH, *limit as u64),
+            Self::Unmapped { id, .. } => Some(format!(
+                "give yourself a range of subordinate ids that is longer than {id}, in /etc/subuid and /etc/subgid:\n\
+                 sudo usermod --add-subuids 100000-{last} --add-subgids 100000-{last} $USER",
+                last = 100_000 + id.next_power_of_two().max(65_536) - 1
+            )),
+            Self::Compression(by) => {
+                Some(format!("decompress it first, or use gzip, bzip2, xz or zstd instead of {by}"))
+            }
+            Self::Bytes(limit) => raise(Limits::BYTES, *limit),
+            Self::Space(_) => Some("the disk is full; see what minirun holds: minirun system df".into()),
+            Self::Entries(limit) => raise(Limits::ENTRIES, *limit),
+            Self::Ratio { ratio } => raise(Limits::RATIO, *ratio),
+            _ => None,
+        }
+    }
+}
+
+/// How much an archive may ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The uncompressed archive, and the lengths of its files together.
+    pub bytes: u64,
+    /// What the disk has room for: the uncompressed archive may be no longer. A file's holes take none.
+    pub free: u64,
+    pub entries: u64,
+    pub depth: usize,
+    /// Uncompressed to compressed, looked at once there is more than [`Limits::RATIO_FROM`].
+    pub ratio: u64,
+}
+
+impl Limits {
+    const BYTES: &str = "MINIRUN_MAX_LAYER_BYTES";
+    const ENTRIES: &str = "MINIRUN_MAX_LAYER_ENTRIES";
+    const DEPTH: &str = "MINIRUN_MAX_LAYER_DEPTH";
+    const RATIO: &str = "MINIRUN_MAX_LAYER_RATIO";
+    /// Zeros compress a thousandfold, and a small layer of zeros harms nobody.
+    const RATIO_FROM: u64 = 1 << 30;
+
+    pub fn from_env() -> Self {
+        let read = |name, default| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
+        Self {
+            bytes: read(Self::BYTES, 128 << 30),
+            free: u64::MAX,
+            entries: read(Self::ENTRIES, 10_000_000),
+            depth: usize::try_from(read(Self::DEPTH, 256)).unwrap_or(256),
+            ratio: read(Self::RATIO, 500),
+        }
+    }
+
+    /// For what was on this disk before.
+    pub fn unlimited() -> Self {
+        Self { bytes: u64::MAX, free: u64::MAX, entries: u64::MAX, depth: usize::MAX, ratio: u64::MAX }
+    }
+
+    /// The same, but no more than fits on the disk that a directory is on, unless there is no limit at all.
+    pub fn on_disk_of(self, directory: &Path) -> Result<Self, SysError> {
+        if self.bytes == u64::MAX {
+            return Ok(self);
+        }
+        let found = rustix::fs::statvfs(directory).on("statvfs", directory)?;
+        Ok(Self { free: found.f_bavail.saturating_mul(found.f_frsize), ..self })
+    }
+
+    /// To be asked while the archive is being read.
+    pub fn check(&self, compressed: u64, uncompressed: u64) -> Result<(), UnpackError> {
+        if uncompressed > self.bytes {
+            return Err(UnpackError::Bytes(self.bytes));
+        }
+        if uncompressed > self.free {
+            return Err(UnpackError::Space(self.free));
+        }
+        // An archive that is not compressed is never larger than itself.
+        if uncompressed > Self::RATIO_FROM && uncompressed / self.ratio.max(1) > compressed {
+            return Err(UnpackError::Ratio { ratio: self.ratio });
+        }
+        Ok(())
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Totals {
+    pub size: u64,
+    pub entries: u64,
+}
+
+/// A directory's time changes with every entry made in it, so it is set last.
+struct Dated {
+    path: Vec<u8>,
+    times: Timestamps,
+}
+
+pub struct Unpacker<'a> {
+    tree: Tree,
+    owners: &'a Owners,
+    limits: Limits,
+    totals: Totals,
+    directories: Vec<Dated>,
+}
+
+impl<'a> Unpacker<'a> {
+    pub fn new(tree: Tree, owners: &'a Owners, limits: Limits) -> Self {
+        Self { tree, owners, limits, totals: Totals::default(), directories: Vec::new() }
+    }
+
+    /// Unpacks the whole stream, whatever follows the archive in it included.
+    pub fn unpack<R: BufRead>(mut self, tape: &mut Tape<R, Option<Recorder>>) -> Result<(Totals, Tree), UnpackError> {
+        while let Some(entry) = tape.entry()? {
+            self.totals.entries += 1;
+            if self.totals.entries > self.limits.entries {
+                return Err(UnpackError::Entries(self.limits.entries));
+            }
+            self.totals.size = self.totals.size.saturating_add(entry.size);
+            if self.totals.size > self.limits.bytes {
+                return Err(UnpackError::Bytes(self.limits.bytes));
+            }
+            let components = tree::components(&entry.path, self.limits.depth)?;
+            self.make(tape, &entry, &components)?;
+        }
+        tape.rest()?;
+        for dated in self.directories.iter().rev() {
+            if let Some(directory) = self.tree.directory(&dated.path) {
+                let path = [dated.path.clone()];
+                rustix::fs::futimens(&directory, &dated.times).map_err(|e| self.tree.failed("futimens", &path, e))?;
+            }
+        }
+        Ok((self.totals, self.tree))
+    }
+
+    fn make<R: BufRead>(
+        &mut self,
+        tape: &mut Tape<R, Option<Recorder>>,
+        entry: &Entry,
+        components: &Components,
+    ) -> Result<(), UnpackError> {
+        let Some(name) = components.last() else {
+            return if entry.kind == Kind::Directory { self.root(entry) } else { Err(UnpackError::Root) };
+        };
+        if let Some(hidden) = name.strip_prefix(b".wh.") {
+            return self.whiteout(entry, components, hidden);
+        }
+        match entry.kind {
+            Kind::File => self.file(tape, entry, components),
+            Kind::Directory => self.directory(entry, components),
+            Kind::Symlink => self.symlink(entry, components),
+            Kind::HardLink => self.hard_link(entry, components),
+            Kind::Fifo => self.fifo(entry, components),
+            // No user namespace may make one; a container gets those it needs in its own /dev.
+            Kind::Device => Ok(()),
+        }
+    }
+
+    fn file<R: BufRead>(
+        &mut self,
+        tape: &mut Tape<R, Option<Recorder>>,
+        entry: &Entry,
+        components: &Components,
+    ) -> Result<(), UnpackError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = self.place("openat", components, |parent, name| {
+            rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o600)).map(File::from)
+        })?;
+        match &entry.sparse {
+            Some(runs) => self.sparse(tape, &file, runs, entry.size, components)?,
+            None => self.contents(tape, &file, entry.size, components)?,
+        }
+        self.attributes(&file, entry, components)?;
+        rustix::fs::futimens(&file, &times(entry)).map_err(|e| self.failed("futimens", components, e))
+    }
+
+    fn contents<R: BufRead>(
+        &self,
+        tape: &mut Tape<R, Option<Recorder>>,
+        file: &File,
+        size: u64,
+        components: &Components,
+    ) -> Result<(), UnpackError> {
+        let referred = match &mut tape.record {
+            Some(record) if !self.tree.through_link() => {
+                record.file(&tree::join(components), size, self.totals.entries).map_err(TapeError::Read)?
+            }
+            Some(_) => false,
+            None => true,
+        };
+        let mut writer = sparse::Writer::new(file);
+        loop {
+            let bytes = tape.contents()?;
+            if bytes.is_empty() {
+                return writer.finish().map_err(|e| self.failed("ftruncate", components, e));
+            }
+            let n = bytes.len();
+            writer.write(bytes).map_err(|e| self.failed("pwrite", components, e))?;
+            if referred { tape.consume(n) } else { tape.consume_recorded(n)? }
+        }
+    }
+
+    /// Recorded as it came: where its bytes lie in the file is not where they lie in the archive.
+    fn sparse<R: BufRead>(
+        &self,
+        tape: &mut Tape<R, Option<Recorder>>,
+        file: &File,
+        runs: &[Run],
+        size: u64,
+        components: &Components,
+    ) -> Result<(), UnpackError> {
+        for run in runs {
+            let (mut offset, end) = (run.offset, run.offset + run.length);
+            while offset < end {
+                let bytes = tape.contents()?;
+                let n = bytes.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
+                file.write_all_at(&bytes[..n], offset).map_err(|e| self.failed("pwrite", components, e))?;
+                tape.consume_recorded(n)?;
+                offset += n as u64;
+            }
+        }
+        file.set_len(size).map_err(|e| self.failed("ftruncate", components, e))
+    }
+
+    fn directory(&mut self, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
+        let Some(name) = components.last() else { return Err(UnpackError::Root) };
+        let parent = self.tree.parent(components)?;
+        let hidden = tree::is_whiteout(parent, name);
+        if hidden || tree::open_directory(parent, name).is_err() {
+            self.place("mkdirat", components, tree::make_directory)?;
+        }
+        let directory = tree::open_directory(self.tree.parent(components)?, name);
+        let directory = directory.map_err(|e| self.failed("openat", components, e))?;
+        if hidden {
+            tree::set_opaque(&directory).map_err(|e| self.failed("fsetxattr", components, e))?;
+        }
+        self.attributes(&directory, entry, components)?;
+        self.directories.push(Dated { path: tree::join(components), times: times(entry) });
+        Ok(())
+    }
+
+    fn root(&mut self, entry: &Entry) -> Result<(), UnpackError> {
+        let Some(root) = self.tree.directory(b"") else { return Err(UnpackError::Root) };
+        self.attributes(&root, entry, &Vec::new())?;
+        self.directories.push(Dated { path: Vec::new(), times: times(entry) });
+        Ok(())
+    }
+
+    fn symlink(&mut self, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
+        self.place("symlinkat", components, |parent, name| rustix::fs::symlinkat(entry.link.as_slice(), parent, name))?;
+        self.unopened(entry, components)
+    }
+
+    fn fifo(&mut self, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
+        let mode = Mode::from_raw_mode(entry.mode);
+        self.place("mknodat", components, |parent, name| {
+            rustix::fs::mknodat(parent, name, FileType::Fifo, mode, 0)?;
+            // Whatever the umask made of it.
+            rustix::fs::chmodat(parent, name, mode, AtFlags::empty())
+        })?;
+        self.unopened(entry, components)
+    }
+
+    fn hard_link(&mut self, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
+        let target = tree::components(&entry.link, self.limits.depth)?;
+        let missing = || UnpackError::HardLink { name: printable(&entry.path), target: printable(&entry.link) };
+        let Some(target_name) = target.last() else { return Err(missing()) };
+        if target == *components {
+            return Ok(());
+        }
+        // It would have to go before the link is made.
+        if target.starts_with(components) {
+            return Err(missing());
+        }
+        let target_parent = self.tree.existing_parent(&target).map_err(|_| missing())?;
+        let found = rustix::fs::statat(&target_parent, target_name.as_slice(), AtFlags::SYMLINK_NOFOLLOW);
+        let kind = FileType::from_raw_mode(found.map_err(|_| missing())?.st_mode);
+        if matches!(kind, FileType::Directory | FileType::CharacterDevice) {
+            return Err(missing());
+        }
+        let linked = self.place("linkat", components, |parent, name| {
+            rustix::fs::linkat(&target_parent, target_name.as_slice(), parent, name, AtFlags::empty())
+        });
+        match linked {
+            // The target lay in what had to make way for the link.
+            Err(UnpackError::Sys(error)) if error.errno == libc::ENOENT => Err(missing()),
+            other => other,
+        }
+    }
+
+    fn whiteout(&mut self, entry: &Entry, components: &Components, hidden: &[u8]) -> Result<(), UnpackError> {
+        let parent = self.tree.parent(components)?;
+        if hidden == b".wh..opq" {
+            // Opened anew: the cached descriptor is a mere path.
+            let opaque = tree::open_directory(parent, b".").and_then(|directory| tree::set_opaque(&directory));
+            return opaque.map_err(|e| self.failed("fsetxattr", components, e));
+        }
+        if hidden.starts_with(b".wh.") {
+            // What aufs noted for itself.
+            return Ok(());
+        }
+        if matches!(hidden, b"" | b"." | b"..") {
+            return Err(UnpackError::Whiteout(printable(&entry.path)));
+        }
+        match tree::make_whiteout(parent, hidden) {
+            // A whiteout hides what lies below this layer: what this layer itself has there stays, but alone.
+            Err(Errno::EXIST) => match tree::open_directory(parent, hidden) {
+                Ok(directory) => tree::set_opaque(&directory).map_err(|e| self.failed("fsetxattr", components, e)),
+                Err(_) => Ok(()),
+            },
+            made => made.map_err(|e| self.failed("mknodat", components, e)),
+        }
+    }
+
+    /// Makes something under a name; what an earlier entry left there makes way.
+    fn place<T>(
+        &mut self,
+        call: &'static str,
+        components: &Components,
+        make: impl Fn(BorrowedFd, &[u8]) -> Result<T, Errno>,
+    ) -> Result<T, UnpackError> {
+        let Some(name) = components.last() else { return Err(UnpackError::Root) };
+        let mut made = make(self.tree.parent(components)?, name);
+        if matches!(made, Err(Errno::EXIST)) {
+            self.tree.displace(components, self.totals.entries)?;
+            made = make(self.tree.parent(components)?, name);
+        }
+        made.map_err(|e| self.failed(call, components, e))
+    }
+
+    /// Owner, mode and extended attributes, in the order in which none undoes another.
+    fn attributes(&self, file: &impl AsFd, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
+        let stat = Stat { uid: entry.uid, gid: entry.gid, mode: entry.mode };
+        let given = self.owners.give(file, stat, entry.kind == Kind::Directory);
+        given.map_err(|not_given| self.not_given(entry, components, not_given))?;
+        for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_applied(name)) {
+            match sys::fsetxattr(file, name, value) {
+                // A file system without them, or a name that only the initial namespace may set.
+                Err(Errno::OPNOTSUPP | Errno::PERM) if name != b"security.capability" => {}
+                set => set.map_err(|e| self.failed("fsetxattr", components, e))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Owner and time of what cannot be opened without a side effect.
+    fn unopened(&mut self, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
+        let Some(name) = components.last() else { return Ok(()) };
+        let parent = self.tree.parent(components)?;
+        let given = self.owners.give_link(parent, name, entry.uid, entry.gid);
+        let dated = || rustix::fs::utimensat(parent, name.as_slice(), &times(entry), AtFlags::SYMLINK_NOFOLLOW);
+        match given {
+            Ok(()) => dated().map_err(|e| self.failed("utimensat", components, e)),
+            Err(not_given) => Err(self.not_given(entry, components, not_given)),
+        }
+    }
+
+    fn not_given(&self, entry: &Entry, components: &Components, not_given: NotGiven) -> UnpackError {
+        match not_given {
+            NotGiven::Unmapped { kind, id, owned } => {
+                UnpackError::Unmapped { name: printable(&entry.path), kind, id, owned }
+            }
+            NotGiven::Call { call, errno } => self.failed(call, components, errno),
+        }
+    }
+
+    fn failed(&self, call: &'static str, components: &Components, error: impl Into<std::io::Error>) -> UnpackError {
+        self.tree.failed(call, components, error).into()
+    }
+}
+
+/// Unpacks an archive, compressed or not, over what is in a directory that nobody else changes.
+pub fn extract(
+    target: &Path,
+    mut source: impl Read + Send,
+    owners: &Owners,
+    limits: Limits,
+) -> Result<Totals, UnpackError> {
+    let mut magic = [0; stream::MAGIC];
+    let known = stream::fill(&mut source, &mut magic).map_err(TapeError::Read)?;
+    let compression = Compression::of(&magic[..known]).map_err(UnpackError::Compression)?;
+    let decoder = compression.decode((&magic[..known]).chain(source)).map_err(TapeError::Read)?;
+    let tree = Tree::new(target, limits.depth, None)?;
+    let mut tape = Tape::new(BufReader::with_capacity(256 << 10, decoder), None);
+    Ok(Unpacker::new(tree, owners, limits).unpack(&mut tape)?.0)
+}
+
+/// Whether a file is a tar archive, compressed or not, with something in it.
+pub fn is_archive(mut source: impl Read + Send) -> bool {
+    let mut magic = [0; stream::MAGIC];
+    let Ok(known) = stream::fill(&mut source, &mut magic) else { return false };
+    let Ok(compression) = Compression::of(&magic[..known]) else { return false };
+    let Ok(decoder) = compression.decode((&magic[..known]).chain(source)) else { return false };
+    matches!(Tape::new(BufReader::new(decoder), ()).entry(), Ok(Some(_)))
+}
+
+fn times(entry: &Entry) -> Timestamps {
+    let time = Timespec { tv_sec: entry.seconds, tv_nsec: i64::from(entry.nanoseconds) };
+    Timestamps { last_access: time, last_modification: time }
+}
+
+/// The attribute says what an overlay has done: the kernel's, or fuse-overlayfs's.
+pub fn is_overlays(name: &[u8]) -> bool {
+    let all: [&[u8]; 3] = [b"user.overlay.", b"trusted.overlay.", b"user.fuseoverlayfs."];
+    all.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// What means something to overlayfs, to the engine or to this host alone is not an archive's to say.
+pub fn is_applied(name: &[u8]) -> bool {
+    let foreign: [&[u8]; 3] = [b"user.minirun.", b"security.selinux", b"security.ima"];
+    !name.contains(&0) && !is_overlays(name) && !foreign.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_matters_only_beyond_a_size_that_could_do_harm() {
+        let limits = Limits { bytes: 100 << 30, free: 99 << 30, entries: 1, depth: 1, ratio: 500 };
+        assert!(limits.check(1000, 1 << 30).is_ok());
+        assert!(matches!(limits.check(1000, (1 << 30) + 1), Err(UnpackError::Ratio { ratio: 500 })));
+        assert!(limits.check(1 << 30, 50 << 30).is_ok());
+        assert!(matches!(limits.check(99 << 30, 101 << 30), Err(UnpackError::Bytes(_))));
+        assert!(matches!(limits.check(99 << 30, 100 << 30), Err(UnpackError::Space(_))));
+    }
+}
