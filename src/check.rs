@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 /// One thing that is not as it should be.
 #[derive(Debug, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// Relative to the store.
     pub path: PathBuf,
     pub damage: String,
@@ -32,7 +32,7 @@ pub struct Finding {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Mended,
     /// With `--repair`.
     Mendable,
@@ -40,7 +40,7 @@ pub enum Outcome {
 }
 
 /// Looks at everything there is. Inside the user namespace.
-pub fn check(store: &Store, repairs: bool, settings: &Settings) -> Result<Vec<Finding>, Failure> {
+pub(crate) fn check(store: &Store, repairs: bool, settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let mut check = Check { store, repairs, settings, findings: Vec::new(), lost: Vec::new() };
     check.parts()?;
     check.locks()?;

@@ -4,32 +4,50 @@ use std::borrow::Cow;
 use std::error::Error;
 
 /// The engine itself failed (Docker's code for it).
-pub const ENGINE: u8 = 125;
+pub(crate) const ENGINE: u8 = 125;
 /// The command was found but cannot be executed.
-pub const NOT_EXECUTABLE: u8 = 126;
+pub(crate) const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found.
-pub const NOT_FOUND: u8 = 127;
+pub(crate) const NOT_FOUND: u8 = 127;
 
 /// An error that knows what to tell the user. Printed once, by `cli`, as `error: / cause: / hint:`.
 pub trait Diagnose: Error {
-    /// What to type or change, where that can be known.
-    fn hint(&self) -> Option<String> {
+    /// The error inside that knows the hint and the exit code; see [`inner_of!`].
+    fn inner(&self) -> Option<&dyn Diagnose> {
         None
     }
 
-    /// Another process of ours has told the user already.
-    fn is_told(&self) -> bool {
-        false
+    /// The command to type or the setting to change next, where one helps.
+    fn hint(&self) -> Option<String> {
+        self.inner().and_then(Diagnose::hint)
     }
 
-    /// Docker's exit code for it.
+    /// Whether another process of minirun has printed the error already.
+    fn is_told(&self) -> bool {
+        self.inner().is_some_and(Diagnose::is_told)
+    }
+
+    /// Docker's exit code for the error.
     fn exit_code(&self) -> u8 {
-        ENGINE
+        self.inner().map_or(ENGINE, Diagnose::exit_code)
     }
 }
 
+/// The body of [`Diagnose::inner`]: the variants that hold another error as their only field, and behind a semicolon those
+/// that hold it in a field `source`.
+macro_rules! inner_of {
+    ($error:expr; $($wrapping:ident),* $(; $($with_source:ident),+)?) => {
+        match $error {
+            $(Self::$wrapping(error) => Some(error),)*
+            $($(Self::$with_source { source, .. } => Some(source),)+)?
+            _ => None,
+        }
+    };
+}
+pub(crate) use inner_of;
+
 /// Any error on its way to `cli`.
-pub type Failure = Box<dyn Diagnose + Send + Sync>;
+pub(crate) type Failure = Box<dyn Diagnose + Send + Sync>;
 
 impl<E: Diagnose + Send + Sync + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
@@ -38,7 +56,7 @@ impl<E: Diagnose + Send + Sync + 'static> From<E> for Failure {
 }
 
 /// An error with its causes, for one that does not end anything.
-pub fn in_one_line(error: &dyn Error) -> String {
+pub(crate) fn in_one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -55,7 +73,7 @@ fn reorders(c: char) -> bool {
 
 /// Text that a stranger wrote (an image's config, a file name), safe to show on a terminal: control characters and those
 /// that reorder the line (Unicode's bidirectional controls) become escapes, as `\x1b`.
-pub fn printable(text: &str) -> Cow<'_, str> {
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let is_unsafe = |c: char| c.is_control() || reorders(c);
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -76,7 +94,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 
 /// What a program has printed, without what would change a terminal: escape sequences (ECMA-48), other control characters
 /// but tabs and newlines, and those that reorder the line.
-pub fn without_escapes(text: &str) -> Cow<'_, str> {
+pub(crate) fn without_escapes(text: &str) -> Cow<'_, str> {
     let is_unsafe = |c: char| c != '\t' && c != '\n' && (c.is_control() || reorders(c));
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -109,12 +127,12 @@ fn printable_lines(text: &str) -> String {
 }
 
 /// Why it came to an error, for who has named its subject already.
-pub fn why(error: &dyn Error) -> String {
+pub(crate) fn why(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), in_one_line)
 }
 
 /// Prints `error:`, `cause:` and `hint:` lines to standard error.
-pub fn report(error: &dyn Diagnose) {
+pub(crate) fn report(error: &dyn Diagnose) {
     if error.is_told() {
         return;
     }

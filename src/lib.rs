@@ -19,16 +19,76 @@
 // What comes from a disk or a network may have any bytes in any place.
 #![deny(clippy::string_slice)]
 
-pub mod builder;
-pub mod check;
-pub mod cli;
-pub mod container;
-pub mod diag;
-pub mod explain;
-pub mod http;
-pub mod image;
-pub mod network;
-pub mod registry;
-pub mod store;
-pub mod sys;
-pub mod userns;
+mod builder;
+mod check;
+mod cli;
+mod container;
+mod diag;
+mod explain;
+mod http;
+mod image;
+mod network;
+mod registry;
+mod store;
+mod sys;
+mod userns;
+
+pub use cli::main;
+
+/// What the fuzz targets and some tests call without the binary. All else is the crate's own, so that the compiler sees what
+/// nobody calls.
+#[doc(hidden)]
+pub mod exposed {
+    pub use crate::builder::BuildError;
+    pub use crate::builder::files::glob::{Glob, Ignore, clean};
+    pub use crate::builder::files::named::Contexts;
+    pub use crate::builder::read::parse::Source;
+    pub use crate::builder::read::stage::Plan as StagePlan;
+    pub use crate::builder::read::variable::Lexer;
+    pub use crate::container::decide::seccomp::bpf::compile;
+    pub use crate::container::live::logs::{Reader, last};
+    pub use crate::container::live::protocol::End;
+    pub use crate::container::plan::Plan;
+    pub use crate::explain::why::Code;
+    pub use crate::http::resolve;
+    pub use crate::image::Image;
+    pub use crate::image::name::digest::Digest;
+    pub use crate::image::name::reference::Reference;
+    pub use crate::image::stored::usage::disk_usage;
+    pub use crate::image::tar::tape::Tape;
+    pub use crate::registry::challenge::{Challenge, choose};
+    pub use crate::store::Store;
+    pub use crate::userns::{IdMap, IdRange};
+
+    pub mod check {
+        pub use crate::builder::read::check::{check, selected};
+    }
+    pub mod nature {
+        pub use crate::image::nature::{of, otherwise};
+    }
+    pub mod platform {
+        pub use crate::image::name::platform::{Platform, candidates, of_config, offered};
+    }
+    pub mod answer {
+        pub use crate::registry::answer::{retry_after, words};
+    }
+    pub mod token {
+        pub use crate::registry::token::parse;
+    }
+    pub mod manifest {
+        pub use crate::registry::manifest::{Kind, blob, digest, media_type, parse};
+    }
+    pub mod process {
+        pub use crate::sys::process::start_time;
+    }
+    pub mod socket {
+        pub use crate::sys::socket::{LONGEST, accept, connect, listen, receive, send};
+    }
+    pub mod image {
+        pub use crate::image::commit::{Options, commit};
+        pub use crate::image::config::Change;
+        pub use crate::image::find;
+        pub use crate::image::inspect::json;
+        pub use crate::image::overlay::diff::changes;
+    }
+}

@@ -1,3 +1,3 @@
 fn main() -> std::process::ExitCode {
-    minirun::cli::main()
+    minirun::main()
 }

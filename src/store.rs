@@ -3,7 +3,7 @@
 //! Everything that grows under a temporary name lives in `tmp/`, each entry held by a lock of the process that fills it.
 //! A process that dies lets go of its lock, and the next command that writes sweeps what it left.
 
-pub mod format;
+pub(crate) mod format;
 
 use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ impl crate::diag::Diagnose for StoreError {
 }
 
 /// The directories that are always there; the last one is made last.
-pub const PARTS: [&str; 11] = [
+pub(crate) const PARTS: [&str; 11] = [
     "images",
     "names",
     "layers",
@@ -293,7 +293,7 @@ impl Store {
 /// What goes when the thing goes that a list of these lies in. The list is there before any of them, and wherever the thing
 /// is moved to: whoever makes or removes the thing may die at any moment, and whoever finds it in `tmp/` ends the work.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Belonging {
+pub(crate) enum Belonging {
     /// A file or directory, relative to the store.
     Tree(PathBuf),
     /// A file that says the id, guarded by the lock beside it.
@@ -304,10 +304,10 @@ pub enum Belonging {
 const LISTS: [&str; 2] = ["belongings.json", "volumes.json"];
 
 /// Guards the names in a directory.
-pub const NAMES_LOCK: &str = ".lock";
+pub(crate) const NAMES_LOCK: &str = ".lock";
 
 /// Whether a list of belongings can be read, or is not there.
-pub fn lists_are_whole(thing: &Path) -> bool {
+pub(crate) fn lists_are_whole(thing: &Path) -> bool {
     LISTS.iter().all(|list| match fs::read(thing.join(list)) {
         Ok(text) => serde_json::from_slice::<Vec<Belonging>>(&text).is_ok(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
@@ -315,13 +315,13 @@ pub fn lists_are_whole(thing: &Path) -> bool {
 }
 
 /// Notes what goes with a thing; `list` is one of two that can be taken back alone.
-pub fn note_belongings(thing: &Path, list: &str, belongings: &[Belonging]) -> Result<(), SysError> {
+pub(crate) fn note_belongings(thing: &Path, list: &str, belongings: &[Belonging]) -> Result<(), SysError> {
     debug_assert!(LISTS.contains(&list));
     write_quickly(&thing.join(list), &serde_json::to_vec(belongings).unwrap_or_default())
 }
 
 /// Tells once of a file that cannot be used, by a command that goes on without it.
-pub fn tell_damage(path: &Path, why: &dyn std::fmt::Display) {
+pub(crate) fn tell_damage(path: &Path, why: &dyn std::fmt::Display) {
     static TOLD: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
     let mut told = TOLD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if !told.iter().any(|other| other == path) {
@@ -331,7 +331,7 @@ pub fn tell_damage(path: &Path, why: &dyn std::fmt::Display) {
 }
 
 /// What to type where a file of the store is damaged.
-pub const CHECK: &str = "minirun system check --repair";
+pub(crate) const CHECK: &str = "minirun system check --repair";
 
 /// A directory being filled; nobody else sees it.
 pub struct Scratch {
@@ -388,21 +388,21 @@ impl Drop for Scratch {
 
 /// A lock on one thing, held until dropped or until the process dies.
 #[must_use]
-pub struct Lock(File);
+pub(crate) struct Lock(File);
 
 impl Lock {
     /// The same lock for another process: it is let go of when both have.
-    pub fn share(&self) -> Result<OwnedFd, SysError> {
+    pub(crate) fn share(&self) -> Result<OwnedFd, SysError> {
         self.0.try_clone().map(OwnedFd::from).on("dup", "a lock")
     }
 
     /// Waits for the lock file at `path`, created if missing.
-    pub fn exclusive(path: &Path) -> Result<Self, SysError> {
+    pub(crate) fn exclusive(path: &Path) -> Result<Self, SysError> {
         Self::of(lock_file(path)?, path)
     }
 
     /// [`Lock::exclusive`] that needs no inode.
-    pub fn from_reserve(store: &Store, path: &Path) -> Result<Self, SysError> {
+    pub(crate) fn from_reserve(store: &Store, path: &Path) -> Result<Self, SysError> {
         Self::of(store.open_lock(path)?, path)
     }
 
@@ -412,7 +412,7 @@ impl Lock {
     }
 
     /// `None`: somebody else has it.
-    pub fn attempt(path: &Path) -> Result<Option<Self>, SysError> {
+    pub(crate) fn attempt(path: &Path) -> Result<Option<Self>, SysError> {
         let file = lock_file(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
@@ -421,7 +421,7 @@ impl Lock {
         }
     }
 
-    pub fn shared(path: &Path) -> Result<Self, SysError> {
+    pub(crate) fn shared(path: &Path) -> Result<Self, SysError> {
         let file = lock_file(path)?;
         file.lock_shared().on("flock", path)?;
         Ok(Self(file))
@@ -450,12 +450,12 @@ fn rename_to_nothing(from: &Path, to: &Path) -> Result<(), SysError> {
 }
 
 /// Replaces `path` in one step: temporary name, `fsync`, `rename`, `fsync` of the directory.
-pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
     write_atomically(path, bytes, true)
 }
 
 /// Replaces `path` in one step as every reader sees it; a power failure may lose the newest version.
-pub fn write_quickly(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
+pub(crate) fn write_quickly(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
     write_atomically(path, bytes, false)
 }
 
@@ -477,23 +477,23 @@ fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<(), SysE
 }
 
 /// Replaces what `path` holds without taking new room: for the last word about something on a full disk.
-pub fn write_in_place(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
+pub(crate) fn write_in_place(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
     let mut file = OpenOptions::new().write(true).open(path).on("open", path)?;
     file.write_all(bytes).and_then(|()| file.set_len(bytes.len() as u64)).on("write", path)
 }
 
 /// Makes a directory's entries last.
-pub fn sync_dir(path: &Path) -> Result<(), SysError> {
+pub(crate) fn sync_dir(path: &Path) -> Result<(), SysError> {
     File::open(path).and_then(|d| d.sync_all()).on("fsync", path)
 }
 
 /// Nothing is in a directory.
-pub fn is_empty(directory: &Path) -> Result<bool, SysError> {
+pub(crate) fn is_empty(directory: &Path) -> Result<bool, SysError> {
     Ok(fs::read_dir(directory).on("opendir", directory)?.next().is_none())
 }
 
 /// Removes a file, or a directory with all that is in it, also where directories forbid it to their owner.
-pub fn remove_tree(path: &Path) -> Result<(), SysError> {
+pub(crate) fn remove_tree(path: &Path) -> Result<(), SysError> {
     let Err(first) = fs::remove_dir_all(path).or_else(|e| match e.raw_os_error() {
         Some(libc::ENOENT) => Ok(()),
         Some(libc::ENOTDIR) => fs::remove_file(path),
@@ -519,7 +519,7 @@ fn open_up(dir: &Path) {
 }
 
 /// Lower-case hexadecimal digits of `bytes` random bytes.
-pub fn random_hex(bytes: usize) -> String {
+pub(crate) fn random_hex(bytes: usize) -> String {
     let mut buffer = [0u8; 64];
     let mut filled = 0;
     while filled < bytes {

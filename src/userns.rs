@@ -4,8 +4,8 @@
 //! networks; but for those that could change what the namespace as a whole has, as its binary formats ([`Place::Own`]). Nothing keeps it alive but the monitors in it: each leaves a name in `userns/`, `PID-STARTTIME`, and whoever
 //! comes next joins through the first one that still lives, or makes a new namespace with the same map of ids.
 
-pub mod attempt;
-pub mod shift;
+pub(crate) mod attempt;
+pub(crate) mod shift;
 
 use crate::diag::Diagnose;
 use crate::store::{Lock, Store};
@@ -216,7 +216,7 @@ fn map_text(ranges: &[IdRange]) -> String {
 }
 
 /// The text of `/proc/PID/uid_map` (user_namespaces(7)).
-pub fn parse_map(text: &str) -> Vec<IdRange> {
+pub(crate) fn parse_map(text: &str) -> Vec<IdRange> {
     text.lines()
         .filter_map(|line| {
             let mut numbers = line.split_whitespace().map(|n| n.parse().ok());
@@ -226,7 +226,7 @@ pub fn parse_map(text: &str) -> Vec<IdRange> {
 }
 
 /// The ranges of a user in the text of `/etc/subuid` or `/etc/subgid` (subuid(5)).
-pub fn subordinate(text: &str, user: Option<&str>, uid: u32) -> Vec<(u32, u32)> {
+pub(crate) fn subordinate(text: &str, user: Option<&str>, uid: u32) -> Vec<(u32, u32)> {
     let number = uid.to_string();
     text.lines()
         .filter_map(|line| {
@@ -242,7 +242,7 @@ pub fn subordinate(text: &str, user: Option<&str>, uid: u32) -> Vec<(u32, u32)> 
 }
 
 /// The caller's name, from `/etc/passwd` alone: a static binary must not load the host's NSS modules.
-pub fn user_name(uid: u32) -> Option<String> {
+pub(crate) fn user_name(uid: u32) -> Option<String> {
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let number = uid.to_string();
     let found = passwd.lines().find_map(|line| {
@@ -255,7 +255,7 @@ pub fn user_name(uid: u32) -> Option<String> {
 }
 
 /// A program of the host, looked for where `PATH` says and where system programs lie.
-pub fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -289,7 +289,7 @@ fn finish_helper(program: &'static str, child: std::process::Child) -> Result<()
 }
 
 /// What goes on inside the namespace.
-pub struct Inside<'a> {
+pub(crate) struct Inside<'a> {
     pub arguments: Vec<CString>,
     /// Becomes descriptor 3.
     pub socket: Option<&'a OwnedFd>,
@@ -306,7 +306,7 @@ pub struct Inside<'a> {
 
 /// The user namespace that a process goes into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// That of any monitor of the store that lives, else a new one that others will join.
     Shared,
     /// That of this process.
@@ -317,13 +317,13 @@ pub enum Place {
 
 /// How a process came into its user namespace; what `run --explain` tells of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Origin {
+pub(crate) enum Origin {
     Joined { monitor: i32 },
     Made(IdMap),
 }
 
 /// This program on its way into the user's namespace. Killed if it is dropped before [`Spawning::finish`].
-pub struct Spawning {
+pub(crate) struct Spawning {
     pid: i32,
     socket: OwnedFd,
     map: IdMap,
@@ -339,7 +339,7 @@ pub struct Spawning {
 
 /// Starts this program inside the user's namespace, or once more there. The programs that map subordinate ids work on
 /// while the caller does.
-pub fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
+pub(crate) fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
     let map = inside.ids.clone();
     let here = is_inside();
     if !here {
@@ -413,12 +413,12 @@ impl Spawning {
         }
     }
 
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.pid
     }
 
     /// Waits until it runs inside, with its ids. Returns its pid.
-    pub fn finish(mut self) -> Result<(i32, Origin), UsernsError> {
+    pub(crate) fn finish(mut self) -> Result<(i32, Origin), UsernsError> {
         std::mem::replace(&mut self.mapping, Mapping::Done).finish()?;
         // A monitor has not waited for its ids, and waits for its job.
         if self.joined.is_none() && !self.is_monitor && !self.here {
@@ -511,7 +511,7 @@ fn become_inside(
 
 /// Lets a program start that is not root here, as while its ids are still being mapped: it would lose all capabilities as
 /// it is executed (capabilities(7), "Ambient capability set").
-pub fn keep_capabilities() -> Result<(), SysError> {
+pub(crate) fn keep_capabilities() -> Result<(), SysError> {
     let kept = (|| {
         let all = caps::read(None, CapSet::Permitted)?;
         caps::set(None, CapSet::Inheritable, &all)?;
@@ -521,7 +521,7 @@ pub fn keep_capabilities() -> Result<(), SysError> {
 }
 
 /// Takes that back once the ids are mapped, and it is root.
-pub fn inherit_nothing() -> Result<(), SysError> {
+pub(crate) fn inherit_nothing() -> Result<(), SysError> {
     let none = caps::clear(None, CapSet::Inheritable);
     none.map_err(|_| SysError { call: "capset", subject: "inheritable".into(), errno: libc::EPERM })
 }
@@ -550,7 +550,7 @@ fn environment(store: &Store, socket: Option<&OwnedFd>) -> Vec<CString> {
 }
 
 /// Whether this process was started by [`begin`]: its user namespace is not the one it was started from.
-pub fn is_inside() -> bool {
+pub(crate) fn is_inside() -> bool {
     outside().is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now != outside))
 }
 
@@ -560,7 +560,7 @@ fn is_of_own_namespace(pid: i32) -> bool {
 }
 
 /// The number that this process's user has where it was started from.
-pub fn uid_outside() -> u32 {
+pub(crate) fn uid_outside() -> u32 {
     let uid = rustix::process::geteuid().as_raw();
     if !is_inside() {
         return uid;
@@ -571,7 +571,7 @@ pub fn uid_outside() -> u32 {
 }
 
 /// Whether the ids of an image are real ids to this process: it went inside, or is the host's root and need not.
-pub fn has_ids(store: &Store) -> bool {
+pub(crate) fn has_ids(store: &Store) -> bool {
     is_inside() || is_above(store)
 }
 
@@ -582,12 +582,12 @@ fn is_above(store: &Store) -> bool {
 }
 
 /// The user namespace that this process came from, as its link in `/proc` names it.
-pub fn outside() -> Option<PathBuf> {
+pub(crate) fn outside() -> Option<PathBuf> {
     std::env::var_os("MINIRUN_INSIDE").map(PathBuf::from)
 }
 
 /// The user namespace that the host is seen from: the one that this command was typed in.
-pub fn of_host() -> Option<PathBuf> {
+pub(crate) fn of_host() -> Option<PathBuf> {
     outside().or_else(|| fs::read_link("/proc/self/ns/user").ok())
 }
 
@@ -596,17 +596,17 @@ pub fn of_host() -> Option<PathBuf> {
 ///
 /// # Errors
 /// When the namespace cannot be had, with the reason this host gives.
-pub fn enter(store: &Store) -> Result<(), UsernsError> {
+pub(crate) fn enter(store: &Store) -> Result<(), UsernsError> {
     enter_at(store, Place::Shared)
 }
 
 /// [`enter`], into a certain namespace.
-pub fn enter_at(store: &Store, place: Place) -> Result<(), UsernsError> {
+pub(crate) fn enter_at(store: &Store, place: Place) -> Result<(), UsernsError> {
     go_on_inside(store, place, |_| Vec::new())
 }
 
 /// [`enter`], where the half that stays outside answers what the inner one asks it ([`ask`]).
-pub fn enter_and_answer(store: &Store, answer: impl FnMut(&[u8]) -> Vec<u8>) -> Result<(), UsernsError> {
+pub(crate) fn enter_and_answer(store: &Store, answer: impl FnMut(&[u8]) -> Vec<u8>) -> Result<(), UsernsError> {
     go_on_inside(store, Place::Shared, answer)
 }
 
@@ -622,7 +622,7 @@ const OUTSIDE: i32 = 3;
 const OUTSIDE_VARIABLE: &str = "MINIRUN_OUTSIDE";
 
 /// What the half of this command that stayed outside answers. `None`: there is none, or it knows nothing of this.
-pub fn ask(question: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn ask(question: &[u8]) -> Option<Vec<u8>> {
     static SOCKET: OnceLock<Option<Mutex<OwnedFd>>> = OnceLock::new();
     let socket = SOCKET.get_or_init(|| {
         // Whatever else may have come by that number is not ours to take.
@@ -642,7 +642,7 @@ pub fn ask(question: &[u8]) -> Option<Vec<u8>> {
 
 /// Runs this program with other arguments inside the user's namespace, answers what it asks, and gives its exit status. An
 /// empty answer ends the conversation.
-pub fn run_inside(
+pub(crate) fn run_inside(
     store: &Store,
     arguments: Vec<OsString>,
     answer: impl FnMut(&[u8]) -> Vec<u8>,
@@ -713,7 +713,7 @@ fn register(registry: &Path, pid: i32, started: u64) -> Result<(), SysError> {
 }
 
 /// Notes again a monitor whose name somebody has removed, so that others join its namespace.
-pub fn register_again(store: &Store, pid: i32, started: u64) -> Result<(), SysError> {
+pub(crate) fn register_again(store: &Store, pid: i32, started: u64) -> Result<(), SysError> {
     let map = parse_map(&fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap_or_default());
     let is_shifted = is_above(store) && map.first().is_some_and(|range| range.outside != range.inside);
     let registry = registry(store, is_shifted);
@@ -722,7 +722,7 @@ pub fn register_again(store: &Store, pid: i32, started: u64) -> Result<(), SysEr
 }
 
 /// Forgets a monitor that ends.
-pub fn leave(store: &Store) {
+pub(crate) fn leave(store: &Store) {
     let pid = outer_pid();
     let name = format!("{pid}-{}", process::start_time(pid).unwrap_or_default());
     for is_shifted in [false, true] {

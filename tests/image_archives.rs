@@ -3,7 +3,7 @@
 use crate::common::hostile;
 use crate::common::{self, Need, Sandbox, User, require};
 use hostile::Tape;
-use minirun::image::name::digest::Digest;
+use minirun::exposed::Digest;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,13 +3,13 @@
 use crate::common::hostile;
 use crate::common::{Sandbox, User, user};
 use hostile::{Header, Tape};
-use minirun::image;
-use minirun::image::Image;
-use minirun::image::commit::Options;
-use minirun::image::commit::commit;
-use minirun::image::config::Change;
-use minirun::image::overlay::diff;
-use minirun::store::Store;
+use minirun::exposed::Image;
+use minirun::exposed::Store;
+use minirun::exposed::image;
+use minirun::exposed::image as diff;
+use minirun::exposed::image::Change;
+use minirun::exposed::image::Options;
+use minirun::exposed::image::commit;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -266,7 +266,7 @@ fn a_commit_changes_the_config_and_tells_of_it() {
     let other = container.commit(Options { settings: Some(settings.clone()), ..Options::default() });
     assert_eq!(other.raw_config()["config"], settings);
     // Inspected in Docker's words.
-    let known: Value = image::inspect::json(&container.store, &image).unwrap();
+    let known: Value = image::json(&container.store, &image).unwrap();
     assert_eq!(known["RepoTags"], json!(["nginxnew:v1.2"]));
     assert_eq!(known["RootFS"]["Layers"].as_array().unwrap().len(), 2);
     assert_eq!(known["Comment"], "homework");

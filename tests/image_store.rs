@@ -64,7 +64,7 @@ fn archives(sandbox: &Sandbox) -> Vec<String> {
     (0..3)
         .map(|n| {
             let own = layer(&format!("own-{n}"));
-            let digest = minirun::image::name::digest::Digest::of;
+            let digest = minirun::exposed::Digest::of;
             let config = serde_json::json!({
                 "architecture": std::env::consts::ARCH.replace("x86_64", "amd64").replace("aarch64", "arm64"),
                 "os": "linux", "rootfs": { "type": "layers", "diff_ids": [digest(&shared), digest(&own)] },
@@ -248,8 +248,8 @@ fn disk_usage_is_what_du_says() {
     for archive in archives(&sandbox) {
         sandbox.ok(&["load", "-i", &archive]);
     }
-    let store = minirun::store::Store { root: sandbox.root(), runtime: sandbox.runtime() };
-    let usage = minirun::image::stored::usage::disk_usage(&store).unwrap();
+    let store = minirun::exposed::Store { root: sandbox.root(), runtime: sandbox.runtime() };
+    let usage = minirun::exposed::disk_usage(&store).unwrap();
     let script = "du -s --block-size=1 images names layers | awk '{ sum += $1 } END { print sum }'";
     let mut du = sandbox.other("sh");
     let du = common::finish(du.current_dir(sandbox.root()).args(["-c", script])).ok();

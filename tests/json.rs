@@ -1,7 +1,7 @@
 //! JSON: what each command prints is what docs/json.md says.
 
 use crate::common::{Sandbox, wait_until};
-use minirun::explain::why::Code;
+use minirun::exposed::Code;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;

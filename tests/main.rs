@@ -18,6 +18,7 @@ mod build_peers;
 mod build_platforms;
 mod build_steps;
 mod build_web;
+mod circles;
 mod container_isolation;
 mod container_layering;
 mod container_lifecycle;

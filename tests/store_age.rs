@@ -1,8 +1,8 @@
 //! Stores and monitors of other versions: older ones are read and spoken to, newer ones are left alone.
 
 use crate::common::{Need, Output, Sandbox, User, require, user, wait_until};
-use minirun::sys::process;
-use minirun::sys::socket;
+use minirun::exposed::process;
+use minirun::exposed::socket;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;

@@ -2,9 +2,9 @@
 //! terminal, no wait that cannot be counted, no address of another kind.
 
 use jiff::Timestamp;
-use minirun::http::resolve;
-use minirun::registry::answer;
-use minirun::registry::token;
+use minirun::exposed::answer;
+use minirun::exposed::resolve;
+use minirun::exposed::token;
 
 pub fn run(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());

@@ -1,8 +1,8 @@
 //! The configuration of anybody's bundle, its seccomp policy among it: a plan or an error, and every step has its words.
 
-use minirun::container::plan::Plan;
-use minirun::userns::IdMap;
-use minirun::userns::IdRange;
+use minirun::exposed::IdMap;
+use minirun::exposed::IdRange;
+use minirun::exposed::Plan;
 use oci_spec::runtime::Spec;
 
 pub fn run(data: &[u8]) {

@@ -1,7 +1,7 @@
 //! What a hostile registry sends as `WWW-Authenticate`: an end, and a token only with a realm.
 
-use minirun::registry::challenge::Challenge;
-use minirun::registry::challenge::choose;
+use minirun::exposed::Challenge;
+use minirun::exposed::choose;
 
 pub fn run(data: &[u8]) {
     if let Some(Challenge::Bearer { realm, .. }) = choose(&[&String::from_utf8_lossy(data)]) {

@@ -1,9 +1,9 @@
 //! The config of anybody's image, and the nature that a manifest claims: no layer without a digest, and no control characters.
 
-use minirun::image::Image;
-use minirun::image::name::digest::Digest;
-use minirun::image::name::platform;
-use minirun::image::nature;
+use minirun::exposed::Digest;
+use minirun::exposed::Image;
+use minirun::exposed::nature;
+use minirun::exposed::platform;
 
 pub fn run(data: &[u8]) {
     if let Ok(fields) = serde_json::from_slice(data) {

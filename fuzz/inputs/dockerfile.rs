@@ -1,14 +1,14 @@
 //! A Dockerfile of anybody: a mistake has its place in the file.
 
-use minirun::builder::BuildError;
-use minirun::builder::files::glob::Glob;
-use minirun::builder::files::glob::Ignore;
-use minirun::builder::files::glob::clean;
-use minirun::builder::files::named::Contexts;
-use minirun::builder::read::check;
-use minirun::builder::read::parse::Source;
-use minirun::builder::read::stage::Plan;
-use minirun::image::name::platform::Platform;
+use minirun::exposed::BuildError;
+use minirun::exposed::Contexts;
+use minirun::exposed::Glob;
+use minirun::exposed::Ignore;
+use minirun::exposed::Source;
+use minirun::exposed::StagePlan as Plan;
+use minirun::exposed::check;
+use minirun::exposed::clean;
+use minirun::exposed::platform::Platform;
 use std::collections::BTreeMap;
 
 pub fn run(data: &[u8]) {

@@ -1,9 +1,9 @@
 //! The patterns of a `.dockerignore`, and behind an empty line paths to hold against them: an ignored directory takes with it
 //! what lies in it, and a path that is written out ignores itself.
 
-use minirun::builder::files::glob::Glob;
-use minirun::builder::files::glob::Ignore;
-use minirun::builder::files::glob::clean;
+use minirun::exposed::Glob;
+use minirun::exposed::Ignore;
+use minirun::exposed::clean;
 
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);

@@ -1,7 +1,7 @@
 //! A log that a disk or a hand has damaged: read to its end, and never twice the same.
 
-use minirun::container::live::logs::Reader;
-use minirun::container::live::logs::last;
+use minirun::exposed::Reader;
+use minirun::exposed::last;
 
 pub fn run(data: &[u8]) {
     let path = std::env::temp_dir().join(format!("minirun-fuzz-log-{}", std::process::id()));

@@ -1,9 +1,9 @@
 //! What a hostile registry sends as a manifest or an index: never an image that is not for the platform.
 
-use minirun::image::name::platform;
-use minirun::image::name::platform::Platform;
-use minirun::registry::manifest;
-use minirun::registry::manifest::Kind;
+use minirun::exposed::manifest;
+use minirun::exposed::manifest::Kind;
+use minirun::exposed::platform;
+use minirun::exposed::platform::Platform;
 
 pub fn run(data: &[u8]) {
     let _ = manifest::media_type(data);

@@ -1,7 +1,7 @@
 //! What somebody sends to a monitor: a message, or nothing; a message is the same after it was sent again.
 
-use minirun::container::live::protocol::End;
-use minirun::sys::socket;
+use minirun::exposed::End;
+use minirun::exposed::socket;
 use std::os::fd::AsFd;
 
 pub fn run(data: &[u8]) {

@@ -1,6 +1,6 @@
 //! Names of images: what is taken is the same after it was written and read again.
 
-use minirun::image::name::reference::Reference;
+use minirun::exposed::Reference;
 
 pub fn run(data: &[u8]) {
     if let Ok(reference) = String::from_utf8_lossy(data).parse::<Reference>() {

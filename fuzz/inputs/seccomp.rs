@@ -1,7 +1,7 @@
 //! A seccomp policy of anybody: an error, or a program that the kernel's own check (bpf_check_classic) would take.
 
 use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
-use minirun::container::decide::seccomp::compile;
+use minirun::exposed::compile;
 use oci_spec::runtime::LinuxSeccomp;
 
 pub fn run(data: &[u8]) {

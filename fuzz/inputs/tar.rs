@@ -1,6 +1,6 @@
 //! A tar stream of anybody: never more contents than there are bytes, and an end.
 
-use minirun::image::tar::tape::Tape;
+use minirun::exposed::Tape;
 
 pub fn run(data: &[u8]) {
     let mut tape = Tape::new(data, ());

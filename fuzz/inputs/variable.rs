@@ -1,6 +1,6 @@
 //! Words with variables, long ones too: what comes out grows with what goes in, and no faster.
 
-use minirun::builder::read::variable::Lexer;
+use minirun::exposed::Lexer;
 
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);

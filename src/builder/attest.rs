@@ -1,7 +1,7 @@
 //! What is told beside an image: how it was made ([`provenance`]) and what is in it ([`sbom`]), as in-toto predicates.
 
-pub mod provenance;
-pub mod sbom;
+pub(crate) mod provenance;
+pub(crate) mod sbom;
 
 use super::BuildError;
 use super::walk::engine::Builder;
@@ -21,7 +21,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// What is to be told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attestations {
+pub(crate) struct Attestations {
     pub provenance: Option<provenance::Wanted>,
     pub sbom: bool,
 }
@@ -32,7 +32,7 @@ impl Attestation {
         if self.is_provenance() { "provenance.json" } else { "sbom.spdx.json" }
     }
 
-    pub fn is_provenance(&self) -> bool {
+    pub(crate) fn is_provenance(&self) -> bool {
         self.predicate_type.starts_with("https://slsa.dev/provenance/")
     }
 }

@@ -4,12 +4,12 @@
 //! what was done before, [`layers`] makes what was not. A RUN is a container of the engine itself ([`run`]) whose upper directory becomes the layer as it
 //! stands; COPY and ADD ([`copy`]) write into such a directory themselves.
 
-pub mod attest;
-pub mod files;
-pub mod read;
-pub mod walk;
+pub(crate) mod attest;
+pub(crate) mod files;
+pub(crate) mod read;
+pub(crate) mod walk;
 
-pub use attest::Attestations;
+pub(crate) use attest::Attestations;
 use attest::provenance;
 use files::context;
 use files::copy;
@@ -20,9 +20,9 @@ use read::annotation;
 use read::change;
 use read::mount;
 use read::parse;
-pub use walk::engine::SIGNALS;
+pub(crate) use walk::engine::SIGNALS;
 use walk::foreign;
-pub use walk::platforms::build;
+pub(crate) use walk::platforms::build;
 use walk::run;
 
 use crate::container::decide::create::CreateError;
@@ -46,7 +46,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the shell form runs in, unless SHELL says otherwise.
-pub fn default_shell() -> Vec<String> {
+pub(crate) fn default_shell() -> Vec<String> {
     vec!["/bin/sh".into(), "-c".into()]
 }
 
@@ -232,7 +232,7 @@ impl StepError {
 }
 
 /// What was asked for.
-pub struct Options {
+pub(crate) struct Options {
     pub source: parse::Source,
     /// The Dockerfile as it is written.
     pub text: String,
@@ -288,24 +288,24 @@ pub struct Options {
 
 impl Options {
     /// The result is an index, not an image alone.
-    pub fn makes_index(&self) -> bool {
+    pub(crate) fn makes_index(&self) -> bool {
         self.platforms.len() > 1 || self.attestations != Attestations::default()
     }
 }
 
 /// `--secret`
-pub struct Secret {
+pub(crate) struct Secret {
     pub id: String,
     pub contents: Vec<u8>,
 }
 
-pub use walk::carried::{Export, Place};
-pub use walk::finish::{Kind as OutputKind, Output};
-pub use walk::run::RunNetwork;
+pub(crate) use walk::carried::{Export, Place};
+pub(crate) use walk::finish::{Kind as OutputKind, Output};
+pub(crate) use walk::run::RunNetwork;
 
 /// Where a step stands.
 #[derive(Debug, Clone)]
-pub struct StepName {
+pub(crate) struct StepName {
     pub stage: usize,
     pub stage_name: String,
     /// Of a build for several.
@@ -319,7 +319,7 @@ pub struct StepName {
 }
 
 #[derive(Debug, Clone)]
-pub enum Done {
+pub(crate) enum Done {
     /// Only settings changed.
     Metadata,
     Cached {
@@ -336,7 +336,7 @@ pub enum Done {
 }
 
 /// Hears of a build as it goes on.
-pub trait Listener {
+pub(crate) trait Listener {
     fn warning(&mut self, _warning: &Warning) {}
     fn note(&mut self, _text: &str) {}
     fn begins(&mut self, _step: &StepName) {}
@@ -349,7 +349,7 @@ pub trait Listener {
 
 impl StepName {
     /// What stands before its number: the platform and the stage, as far as there are several.
-    pub fn prefix(&self) -> String {
+    pub(crate) fn prefix(&self) -> String {
         let platform = self.platform.as_ref().map(|platform| format!("{platform} ")).unwrap_or_default();
         if self.alone { platform } else { format!("{platform}{} ", self.stage_name) }
     }
@@ -357,7 +357,7 @@ impl StepName {
 
 /// What was built.
 #[derive(Default)]
-pub struct Built {
+pub(crate) struct Built {
     /// An image or an index. None of a build that only gave files.
     pub image: Option<Digest>,
     /// The layers that this build added to its base, bottom first.
@@ -368,7 +368,7 @@ pub struct Built {
     pub from_context: (u64, u64),
 }
 
-pub struct BuiltLayer {
+pub(crate) struct BuiltLayer {
     pub diff_id: Digest,
     pub size: u64,
     /// The step that made it, as the history tells it.

@@ -26,7 +26,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
-pub enum LayerError {
+pub(super) enum LayerError {
     #[error("container {0} runs on it: stop that first")]
     InUse(String),
     #[error("its registry {0} has no such layer any more")]

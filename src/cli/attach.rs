@@ -9,7 +9,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 
 /// What was asked for.
-pub struct Attachment {
+pub(super) struct Attachment {
     /// The container has a terminal.
     pub terminal: bool,
     /// Our standard input goes to it.
@@ -21,17 +21,17 @@ pub struct Attachment {
 }
 
 /// How an attachment ended.
-pub enum Parting {
+pub(super) enum Parting {
     Exited(u8),
     Detached,
     Lost,
 }
 
 /// Docker's own: Ctrl-P, Ctrl-Q.
-pub const DETACH_KEYS: [u8; 2] = [16, 17];
+pub(super) const DETACH_KEYS: [u8; 2] = [16, 17];
 
 /// `ctrl-p,ctrl-q` as bytes.
-pub fn detach_keys(text: &str) -> Result<Vec<u8>, BadKeys> {
+pub(super) fn detach_keys(text: &str) -> Result<Vec<u8>, BadKeys> {
     text.split(',')
         .map(|key| match key.strip_prefix("ctrl-").map_or(key.as_bytes(), str::as_bytes) {
             [letter] if key.starts_with("ctrl-") && (b'@'..=b'_').contains(&letter.to_ascii_uppercase()) => {
@@ -45,7 +45,7 @@ pub fn detach_keys(text: &str) -> Result<Vec<u8>, BadKeys> {
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} are no keys")]
-pub struct BadKeys(String);
+pub(super) struct BadKeys(String);
 
 impl crate::diag::Diagnose for BadKeys {
     fn hint(&self) -> Option<String> {
@@ -74,7 +74,7 @@ impl Drop for Raw {
 }
 
 /// Passes everything on in both directions until one side is done.
-pub fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysError> {
+pub(super) fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysError> {
     let stdin = rustix::stdio::stdin();
     let our_terminal = wanted.terminal && wanted.stdin && isatty(stdin);
     let rides_along = [stdin.as_raw_fd()];

@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[derive(Args)]
-pub struct BuildArgs {
+pub(super) struct BuildArgs {
     /// Name the image; may be given several times
     #[arg(short, long, value_name = "NAME[:TAG]")]
     tag: Vec<Reference>,
@@ -171,7 +171,7 @@ impl Diagnose for BuildArgsError {
     }
 }
 
-pub fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
     let attestations = arguments.attest.wanted()?;
     let (limits, notes) = (arguments.limits.limits()?, arguments.idle.notes()?);
@@ -466,7 +466,7 @@ fn agent(text: &str) -> Result<(String, PathBuf), BuildArgsError> {
 }
 
 #[derive(Subcommand)]
-pub enum BuilderCommand {
+pub(super) enum BuilderCommand {
     /// Forget what builds remember, and give its room back
     Prune {
         /// Everything; there is nothing that is kept otherwise
@@ -488,7 +488,7 @@ impl Diagnose for NobodyToAsk {
     }
 }
 
-pub fn builder(command: &BuilderCommand, context: &Context) -> Result<u8, Failure> {
+pub(super) fn builder(command: &BuilderCommand, context: &Context) -> Result<u8, Failure> {
     let BuilderCommand::Prune { force, .. } = command;
     let store = &context.store;
     userns::enter(store)?;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 #[derive(Args)]
-pub struct CommitArgs {
+pub(super) struct CommitArgs {
     /// Who made it
     #[arg(short, long)]
     author: Option<String>,
@@ -36,7 +36,7 @@ pub struct CommitArgs {
     image: Option<String>,
 }
 
-pub fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Failure> {
     crate::userns::enter(&context.store)?;
     let store = &context.store;
     let container = Container::find(store, &arguments.container)?;
@@ -120,7 +120,7 @@ fn settings(base: &image::Image, request: &Request) -> Value {
     settings
 }
 
-pub fn diff(name: &str, context: &Context) -> Result<u8, Failure> {
+pub(super) fn diff(name: &str, context: &Context) -> Result<u8, Failure> {
     crate::userns::enter(&context.store)?;
     let container = Container::find(&context.store, name)?;
     with_overlay(&container, context)?;

@@ -13,7 +13,7 @@ use crate::diag::{Diagnose, Failure};
 use clap::{Args, Subcommand};
 
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Create a container from an image and start it
     #[command(override_usage = "minirun run [OPTIONS] IMAGE [COMMAND] [ARG]...")]
     Run(RunArgs),
@@ -54,18 +54,18 @@ pub enum Command {
 }
 
 #[derive(Args)]
-pub struct Names {
+pub(super) struct Names {
     #[arg(required = true)]
     containers: Vec<String>,
 }
 
 #[derive(Args)]
-pub struct Name {
+pub(super) struct Name {
     container: String,
 }
 
 #[derive(Args)]
-pub struct StopArgs {
+pub(super) struct StopArgs {
     /// Seconds to wait before SIGKILL; -1 waits for ever
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true)]
     time: Option<i64>,
@@ -77,7 +77,7 @@ pub struct StopArgs {
 }
 
 #[derive(Args)]
-pub struct KillArgs {
+pub(super) struct KillArgs {
     /// Signal to send
     #[arg(short, long, default_value = "KILL")]
     signal: Signal,
@@ -86,7 +86,7 @@ pub struct KillArgs {
 }
 
 #[derive(Args)]
-pub struct RmArgs {
+pub(super) struct RmArgs {
     /// Remove running ones too
     #[arg(short, long)]
     force: bool,
@@ -98,7 +98,7 @@ pub struct RmArgs {
 }
 
 #[derive(Args)]
-pub struct PsArgs {
+pub(super) struct PsArgs {
     /// All, not only the running ones
     #[arg(short, long)]
     all: bool,
@@ -135,7 +135,7 @@ impl Diagnose for ContainerError {
 }
 
 impl Command {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Run(arguments) => run::run(arguments, context),
             Self::Create(arguments) => run::create(arguments, context),
@@ -317,7 +317,7 @@ fn ps(arguments: &PsArgs, context: &Context) -> Result<u8, Failure> {
 }
 
 /// Docker's words.
-pub fn status(state: &State) -> String {
+pub(super) fn status(state: &State) -> String {
     match state.phase {
         Phase::Created => "Created".into(),
         Phase::Running => format!("Up {}", human::since(&state.started)),

@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 #[derive(Args)]
-pub struct Doctor {
+pub(super) struct Doctor {
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -24,7 +24,7 @@ struct Found {
 }
 
 impl Doctor {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         // What programs read is the same everywhere.
         let words = if self.json { Language::English.words() } else { self.speech.language().words() };
         let findings = host::look(&context.store, words);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// What `run`, `create` and `exec` say of a process.
 #[derive(Args)]
-pub struct ProcessFlags {
+pub(super) struct ProcessFlags {
     /// Set a variable, or pass on your own
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = request::variable)]
     env: Vec<Variable>,
@@ -38,7 +38,7 @@ type Variable = Option<String>;
 
 impl ProcessFlags {
     /// The variables of all files, and then those of the command line, which win.
-    pub fn environment(&self) -> Result<Vec<String>, RequestError> {
+    pub(super) fn environment(&self) -> Result<Vec<String>, RequestError> {
         let mut all = Vec::new();
         for file in &self.env_file {
             let text = std::fs::read_to_string(file).on("open", file).map_err(RequestError::EnvFile)?;
@@ -53,7 +53,7 @@ impl ProcessFlags {
 
 /// What `run`, `create` and `build` say of a container.
 #[derive(Args)]
-pub struct ContainerFlags {
+pub(super) struct ContainerFlags {
     /// bridge (the default: its own, with a way out), none or host
     #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = request::network)]
     pub network: Option<Network>,

@@ -4,7 +4,7 @@ use gtmpl_ng::{Context, FuncError, Template, Value};
 
 #[derive(Debug, thiserror::Error)]
 #[error("the template {template:?} cannot be used: {said}")]
-pub struct FormatError {
+pub(super) struct FormatError {
     template: String,
     said: String,
 }
@@ -16,7 +16,7 @@ impl crate::diag::Diagnose for FormatError {
 }
 
 /// One object through a template.
-pub fn render(template: &str, object: &serde_json::Value) -> Result<String, FormatError> {
+pub(super) fn render(template: &str, object: &serde_json::Value) -> Result<String, FormatError> {
     let wrong = |said: String| FormatError { template: template.into(), said };
     if template == "json" {
         return Ok(object.to_string());

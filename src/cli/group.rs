@@ -9,7 +9,7 @@ use crate::diag::Failure;
 use clap::Subcommand;
 
 #[derive(Subcommand)]
-pub enum ImageGroup {
+pub(super) enum ImageGroup {
     /// List images
     #[command(visible_alias = "list")]
     Ls(ImagesArguments),
@@ -29,7 +29,7 @@ pub enum ImageGroup {
 }
 
 impl ImageGroup {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Ls(arguments) => OfImages::Images(arguments).run(context),
             Self::Rm(arguments) => OfImages::Rmi(arguments).run(context),
@@ -43,7 +43,7 @@ impl ImageGroup {
 }
 
 #[derive(Subcommand)]
-pub enum ContainerGroup {
+pub(super) enum ContainerGroup {
     /// List containers
     #[command(visible_alias = "list")]
     Ls(PsArgs),
@@ -52,7 +52,7 @@ pub enum ContainerGroup {
 }
 
 impl ContainerGroup {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Ls(arguments) => OfContainers::Ps(arguments).run(context),
             Self::Other(OfContainers::Inspect(arguments)) => inspect::inspect(&arguments.of(Kind::Container), context),

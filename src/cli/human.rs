@@ -4,7 +4,7 @@ use crate::diag::printable;
 use jiff::Timestamp;
 
 /// `8.83MB`: decimal units, three digits.
-pub fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
     let (mut value, mut unit) = (bytes as f64, 0);
     while value >= 1000.0 && unit + 1 < UNITS.len() {
@@ -28,7 +28,7 @@ fn three_digits(value: f64) -> String {
 }
 
 /// `3 weeks ago`; `N/A` for what carries no time.
-pub fn ago(time: Option<&str>) -> String {
+pub(super) fn ago(time: Option<&str>) -> String {
     let Some(time) = time.and_then(|t| t.parse::<Timestamp>().ok()).filter(|t| t.as_second() > 0) else {
         return "N/A".into();
     };
@@ -36,12 +36,12 @@ pub fn ago(time: Option<&str>) -> String {
 }
 
 /// `3 minutes`: how long since then.
-pub fn since(time: &str) -> String {
+pub(super) fn since(time: &str) -> String {
     let then = time.parse::<Timestamp>().map_or(0, Timestamp::as_second);
     duration(Timestamp::now().as_second() - then)
 }
 
-pub fn duration(seconds: i64) -> String {
+pub(super) fn duration(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
     match seconds {
@@ -62,17 +62,17 @@ pub fn duration(seconds: i64) -> String {
 const GAP: &str = "   ";
 
 /// Columns as wide as their widest cell, three blanks between them. What cells hold may be a stranger's text.
-pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     lay_out(header, rows, None)
 }
 
 /// A table that is not wider than the terminal: cells that are too long go on below. For tables with sentences in them.
-pub fn fitted_table(header: &[&str], rows: &[Vec<String>]) -> String {
+pub(super) fn fitted_table(header: &[&str], rows: &[Vec<String>]) -> String {
     lay_out(header, rows, width())
 }
 
 /// The columns of the terminal that standard output is, or of whoever reads it; `None`: it is no terminal.
-pub fn width() -> Option<usize> {
+pub(super) fn width() -> Option<usize> {
     let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let of_terminal =
         || rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok().map(|size| usize::from(size.ws_col));
@@ -115,7 +115,7 @@ fn share(widths: &mut [usize], mut room: usize) {
 }
 
 /// Lines of at most so many characters, broken at blanks; a longer word is broken where it must be.
-pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = vec![String::new()];
     let (mut length, mut begins) = (0, true);
@@ -142,7 +142,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// A sentence, broken into the lines of the terminal; those after the first begin with `indent` blanks.
-pub fn sentence(text: &str, indent: usize) -> String {
+pub(super) fn sentence(text: &str, indent: usize) -> String {
     let width = width().map_or(usize::MAX, |width| width.saturating_sub(indent));
     let lines = text.lines().flat_map(|line| wrapped(line, width));
     lines.collect::<Vec<_>>().join(&format!("\n{:indent$}", ""))

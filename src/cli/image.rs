@@ -23,7 +23,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// List images
     Images(ImagesArguments),
     /// Show how an image came to be
@@ -46,7 +46,7 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Images(arguments) => images(&context.store, &arguments),
             Self::History(arguments) => history(&context.store, &arguments),
@@ -60,7 +60,7 @@ impl Command {
 }
 
 #[derive(Args)]
-pub struct ImagesArguments {
+pub(super) struct ImagesArguments {
     /// Only the images of this repository, or of this name; `*`, `?` and `[a-z]` as in a shell
     #[arg(value_parser = pattern)]
     repository: Option<Glob>,
@@ -167,7 +167,7 @@ fn is_wanted(reference: &Reference, wanted: &Glob) -> bool {
 }
 
 #[derive(Args)]
-pub struct HistoryArguments {
+pub(super) struct HistoryArguments {
     /// A name, an id, or the beginning of an id
     image: String,
     /// Only ids
@@ -212,7 +212,7 @@ fn history(store: &Store, arguments: &HistoryArguments) -> Result<u8, Failure> {
 }
 
 #[derive(Args)]
-pub struct ImportArguments {
+pub(super) struct ImportArguments {
     /// A file, a URL, or - for standard input
     archive: String,
     /// NAME[:TAG]
@@ -247,7 +247,7 @@ fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failu
 }
 
 #[derive(Args)]
-pub struct LoadArguments {
+pub(super) struct LoadArguments {
     /// An archive or a directory, of Docker's or OCI's [default: standard input]
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -284,7 +284,7 @@ fn load(store: &Store, arguments: &LoadArguments) -> Result<u8, Failure> {
 }
 
 #[derive(Args)]
-pub struct SaveArguments {
+pub(super) struct SaveArguments {
     /// Names, ids, or beginnings of ids
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
@@ -359,7 +359,7 @@ fn tag(store: &Store, source: &str, target: Reference) -> Result<u8, Failure> {
 }
 
 #[derive(Args)]
-pub struct RmiArguments {
+pub(super) struct RmiArguments {
     /// Names, ids, or beginnings of ids
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 #[derive(Args)]
-pub struct InspectArgs {
+pub(super) struct InspectArgs {
     /// Print by a Go template
     #[arg(short, long, value_name = "TEMPLATE")]
     format: Option<String>,
@@ -21,19 +21,19 @@ pub struct InspectArgs {
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub enum Kind {
+pub(super) enum Kind {
     Container,
     Image,
 }
 
 impl InspectArgs {
     /// Of this kind only.
-    pub fn of(self, kind: Kind) -> Self {
+    pub(super) fn of(self, kind: Kind) -> Self {
         Self { r#type: Some(kind), ..self }
     }
 }
 
-pub fn inspect(arguments: &InspectArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn inspect(arguments: &InspectArgs, context: &Context) -> Result<u8, Failure> {
     let mut found = Vec::new();
     let mut code = 0;
     for name in &arguments.names {

@@ -24,7 +24,7 @@ impl Diagnose for Unwritable {}
 ///
 /// # Errors
 /// When `found` is not an object.
-pub fn print(found: &impl Serialize) -> Result<(), Failure> {
+pub(super) fn print(found: &impl Serialize) -> Result<(), Failure> {
     println!("{}", serde_json::to_string_pretty(&Formatted { format: FORMAT, found }).map_err(Unwritable)?);
     Ok(())
 }
@@ -33,6 +33,6 @@ pub fn print(found: &impl Serialize) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When `found` is not an object.
-pub fn line(found: &impl Serialize) -> Result<String, Failure> {
+pub(super) fn line(found: &impl Serialize) -> Result<String, Failure> {
     Ok(serde_json::to_string(&Formatted { format: FORMAT, found }).map_err(Unwritable)?)
 }

@@ -12,7 +12,7 @@ use std::io::{self, BufRead, Read, Write};
 const HUB: &str = "docker.io";
 
 #[derive(Args)]
-pub struct LoginArguments {
+pub(super) struct LoginArguments {
     /// The registry [default: docker.io]
     server: Option<String>,
     /// User name
@@ -29,7 +29,7 @@ pub struct LoginArguments {
 }
 
 #[derive(Args)]
-pub struct LogoutArguments {
+pub(super) struct LogoutArguments {
     /// The registry [default: docker.io]
     server: Option<String>,
 }
@@ -73,7 +73,7 @@ fn registry_of(server: Option<&str>) -> String {
     }
 }
 
-pub fn login(arguments: LoginArguments) -> Result<u8, Failure> {
+pub(super) fn login(arguments: LoginArguments) -> Result<u8, Failure> {
     let registry = registry_of(arguments.server.as_deref());
     if arguments.password_stdin && arguments.username.is_none() {
         return Err(LoginError::NoUser.into());
@@ -127,7 +127,7 @@ pub fn login(arguments: LoginArguments) -> Result<u8, Failure> {
     Ok(0)
 }
 
-pub fn logout(arguments: &LogoutArguments) -> Result<u8, Failure> {
+pub(super) fn logout(arguments: &LogoutArguments) -> Result<u8, Failure> {
     let registry = registry_of(arguments.server.as_deref());
     let key = credentials::key(&registry);
     if credentials::forget(&registry)? {

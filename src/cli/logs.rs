@@ -12,7 +12,7 @@ use std::io::Write;
 use std::time::Duration;
 
 #[derive(Args)]
-pub struct LogsArgs {
+pub(super) struct LogsArgs {
     /// Go on until the container ends
     #[arg(short, long)]
     follow: bool,
@@ -78,7 +78,7 @@ fn moment(text: &str) -> Result<jiff::Timestamp, LogsError> {
     jiff::Timestamp::now().checked_sub(ago).map_err(|_| wrong())
 }
 
-pub fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
     let container = Container::find(&context.store, &arguments.container)?;
     let since = arguments.since.as_deref().map(moment).transpose()?;
     let until = arguments.until.as_deref().map(moment).transpose()?;

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Make a list of images that lie in a registry
     Create(CreateArguments),
     /// Add an image to a list
@@ -33,7 +33,7 @@ pub enum Command {
 }
 
 #[derive(Args)]
-pub struct CreateArguments {
+pub(super) struct CreateArguments {
     /// The list may be there, and is then added to
     #[arg(short, long)]
     amend: bool,
@@ -47,7 +47,7 @@ pub struct CreateArguments {
 }
 
 #[derive(Args)]
-pub struct AddArguments {
+pub(super) struct AddArguments {
     #[command(flatten)]
     registry: RegistryFlags,
     list: Reference,
@@ -56,7 +56,7 @@ pub struct AddArguments {
 }
 
 #[derive(Args)]
-pub struct AnnotateArguments {
+pub(super) struct AnnotateArguments {
     #[arg(long)]
     os: Option<String>,
     #[arg(long)]
@@ -68,14 +68,14 @@ pub struct AnnotateArguments {
 }
 
 #[derive(Args)]
-pub struct InspectArguments {
+pub(super) struct InspectArguments {
     #[command(flatten)]
     registry: RegistryFlags,
     name: Reference,
 }
 
 #[derive(Args)]
-pub struct PushArguments {
+pub(super) struct PushArguments {
     /// Remove the list here once it is pushed
     #[arg(short, long)]
     purge: bool,
@@ -85,7 +85,7 @@ pub struct PushArguments {
 }
 
 impl Command {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         let store = &context.store;
         match self {
             Self::Create(arguments) => {

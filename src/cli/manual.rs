@@ -7,20 +7,20 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 
 #[derive(Args)]
-pub struct Completion {
+pub(super) struct Completion {
     /// The shell whose script is printed
     shell: Shell,
 }
 
 impl Completion {
-    pub fn run(self) -> u8 {
+    pub(super) fn run(self) -> u8 {
         clap_complete::generate(self.shell, &mut Arguments::command(), "minirun", &mut std::io::stdout());
         0
     }
 }
 
 #[derive(Args)]
-pub struct Manual {
+pub(super) struct Manual {
     /// Where the pages are written
     directory: PathBuf,
 }
@@ -35,7 +35,7 @@ struct Unwritten {
 impl Diagnose for Unwritten {}
 
 impl Manual {
-    pub fn run(self) -> Result<u8, Failure> {
+    pub(super) fn run(self) -> Result<u8, Failure> {
         let written = clap_mangen::generate_to(Arguments::command(), &self.directory);
         written.map_err(|source| Unwritten { directory: self.directory, source })?;
         Ok(0)

@@ -98,7 +98,7 @@ impl diag::Diagnose for Told {
 }
 
 /// What every command is given.
-pub struct Context {
+pub(crate) struct Context {
     pub store: Store,
 }
 

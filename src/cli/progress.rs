@@ -15,7 +15,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub(super) enum Kind {
     /// In a terminal as tty, else as plain
     Auto,
     /// A line for each step, redrawn while it runs
@@ -35,7 +35,7 @@ const LONGEST_LINE: usize = 64 << 10;
 /// Characters of a step in a line.
 const WIDTH: usize = 72;
 
-pub struct Progress {
+pub(super) struct Progress {
     kind: Kind,
     explained: bool,
     /// What is said goes out at once; else only when it is known that this process goes on.
@@ -58,7 +58,7 @@ struct Shown {
 }
 
 impl Progress {
-    pub fn new(kind: Kind, explained: bool, speaks: bool) -> Self {
+    pub(super) fn new(kind: Kind, explained: bool, speaks: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         Self {
             kind,
@@ -100,7 +100,7 @@ impl Progress {
     }
 
     /// What was held back is said after all.
-    pub fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         self.erase();
         self.running.clear();
         self.flush_held();
@@ -138,7 +138,7 @@ impl Progress {
     }
 
     /// The last lines of the step that failed; in plain, all of them were shown.
-    pub fn tail(&self) {
+    pub(super) fn tail(&self) {
         if !matches!(self.kind, Kind::Plain | Kind::RawJson) {
             for line in &self.tail {
                 eprintln!("      {line}");
@@ -146,7 +146,13 @@ impl Progress {
         }
     }
 
-    pub fn finish(&mut self, store: &Store, built: &Built, names: &[String], took: Duration) -> Result<(), Failure> {
+    pub(super) fn finish(
+        &mut self,
+        store: &Store,
+        built: &Built,
+        names: &[String],
+        took: Duration,
+    ) -> Result<(), Failure> {
         self.flush();
         if self.kind == Kind::RawJson {
             return Ok(());

@@ -17,7 +17,7 @@ use clap::{Args, Subcommand};
 use std::ffi::OsString;
 
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Pull an image from a registry
     Pull(PullArguments),
     /// Push an image to a registry
@@ -34,7 +34,7 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Pull(arguments) => pull(context, &arguments),
             Self::Push(arguments) => push(context, arguments),
@@ -48,20 +48,20 @@ impl Command {
 
 /// How to speak to the registry; the same for all commands that do.
 #[derive(Args, Clone)]
-pub struct RegistryFlags {
+pub(super) struct RegistryFlags {
     /// Check the registry's certificate; =false takes any, and plain HTTP
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     tls_verify: bool,
 }
 
 impl RegistryFlags {
-    pub fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         Settings { verify_tls: self.tls_verify, ..Settings::default() }
     }
 }
 
 #[derive(Args)]
-pub struct PullArguments {
+pub(super) struct PullArguments {
     /// NAME[:TAG] or NAME@DIGEST
     image: Reference,
     /// Pull the image for this platform, such as linux/arm64 [default: this machine]
@@ -145,7 +145,7 @@ fn report(printer: &Printer, pulled: &Pulled) {
 }
 
 #[derive(Args)]
-pub struct PushArguments {
+pub(super) struct PushArguments {
     /// NAME[:TAG]
     image: Reference,
     /// Push every tag of the repository that is here
@@ -231,7 +231,7 @@ fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
 }
 
 /// Pushes images one after another, and says so as Docker does.
-pub fn push_all(
+pub(super) fn push_all(
     store: &Store,
     references: &[Reference],
     form: Form,
@@ -255,7 +255,7 @@ pub fn push_all(
 
 /// When `run` and `create` pull, and how.
 #[derive(Args, Clone)]
-pub struct PullFlags {
+pub(super) struct PullFlags {
     /// Pull the image first: missing, always or never
     #[arg(long, value_name = "WHEN", default_value = "missing", hide_default_value = true)]
     pull: When,
@@ -287,7 +287,7 @@ impl From<When> for Policy {
 }
 
 /// The image to make a container of, pulled if need be: by this program itself, inside the user namespace.
-pub fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
+pub(super) fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
     let image = found_or_pulled(context, name, flags)?;
     let here = Platform::here();
     if flags.platform.is_none() && !here.takes_config(image.config()) {

@@ -31,7 +31,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 // `-h` is Docker's short form of --hostname here.
 #[command(disable_help_flag = true)]
-pub struct CreateArgs {
+pub(super) struct CreateArgs {
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
@@ -117,7 +117,7 @@ pub struct CreateArgs {
 }
 
 #[derive(Args)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     /// Run in the background and print the id
     #[arg(short, long)]
     detach: bool,
@@ -229,7 +229,7 @@ fn make(context: &Context, image: &Image, request: Request, cidfile: Option<Path
     Ok(container)
 }
 
-pub fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Failure> {
     let Asked { request, pull, cidfile } = arguments.resolve()?;
     let image = registry::image(context, &request.image, &pull)?;
     let container = make(context, &image, request, cidfile)?;
@@ -237,7 +237,7 @@ pub fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
-pub fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     let Asked { mut request, pull, cidfile } = arguments.create.resolve()?;
     let attachment = Attachment {
         terminal: request.terminal,
@@ -292,7 +292,7 @@ fn stay(end: &End, attachment: &Attachment, name: &str) -> Result<u8, Failure> {
 }
 
 #[derive(Args)]
-pub struct StartArgs {
+pub(super) struct StartArgs {
     /// Show its output, and end as it ends
     #[arg(short, long)]
     attach: bool,
@@ -303,7 +303,7 @@ pub struct StartArgs {
     containers: Vec<String>,
 }
 
-pub fn start(arguments: StartArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn start(arguments: StartArgs, context: &Context) -> Result<u8, Failure> {
     let mut code = 0;
     for name in &arguments.containers {
         match start_one(name, &arguments, context) {
@@ -355,7 +355,7 @@ fn tell_ending(container: &Container) {
 }
 
 #[derive(Args)]
-pub struct AttachArgs {
+pub(super) struct AttachArgs {
     /// Do not send it standard input
     #[arg(long)]
     no_stdin: bool,
@@ -368,7 +368,7 @@ pub struct AttachArgs {
     container: String,
 }
 
-pub fn attach(arguments: AttachArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn attach(arguments: AttachArgs, context: &Context) -> Result<u8, Failure> {
     let detach_keys = keys(arguments.detach_keys.as_deref())?;
     let container = Container::find(&context.store, &arguments.container)?;
     let end = container.reach()?.ok_or_else(|| RunError::NotRunning(container.record.name.clone()))?;
@@ -383,7 +383,7 @@ pub fn attach(arguments: AttachArgs, context: &Context) -> Result<u8, Failure> {
 }
 
 #[derive(Args)]
-pub struct ExecArgs {
+pub(super) struct ExecArgs {
     /// Run in the background
     #[arg(short, long)]
     detach: bool,
@@ -397,7 +397,7 @@ pub struct ExecArgs {
     container_and_command: Vec<String>,
 }
 
-pub fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure> {
     let env = arguments.process.environment()?;
     let ProcessFlags { workdir, user, privileged, interactive, tty, .. } = arguments.process;
     let attachment = Attachment {

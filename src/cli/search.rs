@@ -9,7 +9,7 @@ use clap::Args;
 const DESCRIPTION_WIDTH: usize = 45;
 
 #[derive(Args)]
-pub struct SearchArguments {
+pub(super) struct SearchArguments {
     /// A word; REGISTRY/WORD to search elsewhere than on the Hub
     term: String,
     /// At most so many
@@ -35,7 +35,7 @@ impl Diagnose for InvalidFilter {
     }
 }
 
-pub fn run(arguments: &SearchArguments) -> Result<u8, Failure> {
+pub(super) fn run(arguments: &SearchArguments) -> Result<u8, Failure> {
     let (mut official, mut least) = (None, 0);
     for filter in &arguments.filters {
         let invalid = || InvalidFilter(filter.clone());

@@ -19,7 +19,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Show what images, containers and volumes take on disk
     Df(DfArgs),
     /// Find what is damaged in the store, or left by processes that were killed, and mend it
@@ -31,14 +31,14 @@ pub enum Command {
 }
 
 #[derive(Args)]
-pub struct DfArgs {
+pub(super) struct DfArgs {
     /// Print JSON, sizes in bytes
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Args)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// Mend it: fetch again what came from a registry, make anew what can be derived, drop what nobody can use
     #[arg(long)]
     repair: bool,
@@ -50,7 +50,7 @@ pub struct CheckArgs {
 }
 
 #[derive(Args)]
-pub struct ResetArgs {
+pub(super) struct ResetArgs {
     /// Do not ask
     #[arg(short, long)]
     force: bool,
@@ -81,7 +81,7 @@ impl Diagnose for SystemError {
 }
 
 impl Command {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Df(arguments) => df(&arguments, &context.store),
             Self::Check(arguments) => check(&arguments, &context.store),
@@ -187,7 +187,7 @@ fn agreed(store: &Store) -> Result<bool, SystemError> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-pub fn info(store: &Store) -> Result<u8, Failure> {
+pub(super) fn info(store: &Store) -> Result<u8, Failure> {
     let containers = fs::read_dir(store.path("containers")).map_or(0, Iterator::count);
     let host = rustix::system::uname();
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -221,7 +221,7 @@ fn os_name() -> String {
     name.unwrap_or("Linux").trim_matches('"').to_owned()
 }
 
-pub fn version() -> u8 {
+pub(super) fn version() -> u8 {
     let host = rustix::system::uname();
     println!("minirun {}, {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
     println!("kernel  {}", host.release().to_string_lossy());

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 /// How much of a start is told.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub enum Explain {
+pub(super) enum Explain {
     /// The system call and why it is made; like steps in one breath
     Brief,
     /// Each step alone, and the commands that do the same by hand
@@ -27,7 +27,7 @@ pub enum Explain {
 
 /// Prints to standard error, which is not the container's output. Neighbours that do the same to several things, such as
 /// the links in /dev, are told in one breath.
-pub struct Told {
+pub(super) struct Told {
     how: Explain,
     language: Language,
     store: PathBuf,
@@ -95,7 +95,7 @@ impl Skipped {
 const WIDTH: usize = 105;
 
 impl Told {
-    pub fn new(how: Explain, language: Language, store: PathBuf, directory: PathBuf) -> Self {
+    pub(super) fn new(how: Explain, language: Language, store: PathBuf, directory: PathBuf) -> Self {
         Self { how, language, store, directory, number: 0, open: Vec::new() }
     }
 

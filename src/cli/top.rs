@@ -8,7 +8,7 @@ use crate::diag::Failure;
 use clap::Args;
 
 #[derive(Args)]
-pub struct TopArgs {
+pub(super) struct TopArgs {
     container: String,
 }
 
@@ -26,7 +26,7 @@ impl crate::diag::Diagnose for NotRunning {
     }
 }
 
-pub fn top(arguments: &TopArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn top(arguments: &TopArgs, context: &Context) -> Result<u8, Failure> {
     let container = Container::find(&context.store, &arguments.container)?;
     let state = container.state();
     if state.phase != Phase::Running {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 /// Prints to standard output, or aside of it for a command whose output this is not.
-pub struct Printer {
+pub(super) struct Printer {
     quiet: bool,
     aside: bool,
     bars: Option<Bars>,
@@ -20,7 +20,7 @@ struct Bars {
 }
 
 impl Printer {
-    pub fn new(quiet: bool, aside: bool) -> Self {
+    pub(super) fn new(quiet: bool, aside: bool) -> Self {
         let target = if aside { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::stdout() };
         let all = MultiProgress::with_draw_target(target);
         // Neither a pipe nor a terminal that cannot move its cursor shows bars.
@@ -28,7 +28,7 @@ impl Printer {
         Self { quiet, aside, bars }
     }
 
-    pub fn say(&self, text: &str) {
+    pub(super) fn say(&self, text: &str) {
         match (self.quiet, self.aside) {
             (true, _) => {}
             (false, false) => println!("{text}"),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 /// Docker's zero time.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-pub fn json(store: &Store, container: &Container) -> Result<Value, RecordError> {
+pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, RecordError> {
     let (record, state) = (&container.record, container.state());
     let request = &record.request;
     let spec = container.spec()?;

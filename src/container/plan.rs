@@ -1,8 +1,8 @@
 //! OCI specification → plan: everything that starting the container will do to the kernel, decided before any of it.
 
-pub mod rootfs;
-pub mod shift;
-pub mod step;
+pub(crate) mod rootfs;
+pub(crate) mod shift;
+pub(crate) mod step;
 
 use super::decide::{seccomp, spec};
 use super::probe::{Targets, Without};
@@ -330,10 +330,10 @@ impl Plan {
 }
 
 /// What an outer container must be given, so that a new /proc can be mounted in it.
-pub const WHOLE_PROC: &str = "start that container with: --security-opt systempaths=unconfined";
+pub(crate) const WHOLE_PROC: &str = "start that container with: --security-opt systempaths=unconfined";
 
 /// Settings of the kernel can be written here: in another engine's container they often cannot, and are left as they are.
-pub fn can_set() -> bool {
+pub(crate) fn can_set() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     let is_read_only =
         || rustix::fs::statvfs("/proc/sys").is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY));

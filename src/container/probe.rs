@@ -20,7 +20,7 @@ pub struct Targets {
 }
 
 /// One operation.
-pub struct Attempt {
+pub(crate) struct Attempt {
     pub name: &'static str,
     /// The system call.
     pub call: &'static str,
@@ -31,10 +31,10 @@ pub struct Attempt {
     act: fn(&Targets) -> i32,
 }
 
-pub const REBOOT: &str = "reboot";
+pub(crate) const REBOOT: &str = "reboot";
 
 /// In the order in which they are tried.
-pub const ATTEMPTS: &[Attempt] = &[
+pub(crate) const ATTEMPTS: &[Attempt] = &[
     Attempt {
         name: "load_a_module",
         call: "init_module",
@@ -181,11 +181,11 @@ pub struct Without {
 }
 
 /// What goes beyond the limits of the container's control group: names, and the system calls.
-pub const TOO_MANY_PROCESSES: (&str, &str) = ("too_many_processes", "clone");
-pub const TOO_MUCH_MEMORY: (&str, &str) = ("too_much_memory", "mmap");
+pub(crate) const TOO_MANY_PROCESSES: (&str, &str) = ("too_many_processes", "clone");
+pub(crate) const TOO_MUCH_MEMORY: (&str, &str) = ("too_much_memory", "mmap");
 
 /// Tries all and prints a line for each: its name and an errno, or the number of the signal that ended it below zero.
-pub fn print(targets: &Targets) {
+pub(crate) fn print(targets: &Targets) {
     if let Some(most) = targets.births {
         println!("{} {}", TOO_MANY_PROCESSES.0, forbidden::bear(most));
     }

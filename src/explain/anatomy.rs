@@ -16,7 +16,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 
 #[derive(Debug, Serialize)]
-pub struct Anatomy {
+pub(crate) struct Anatomy {
     pub image: Digest,
     /// The names of the image.
     pub names: Vec<String>,
@@ -32,7 +32,7 @@ pub struct Anatomy {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Instruction {
+pub(crate) struct Instruction {
     /// `None`: the image does not say.
     pub text: Option<String>,
     /// The number of the layer that it made.
@@ -40,7 +40,7 @@ pub struct Instruction {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Wasted {
+pub(crate) struct Wasted {
     /// The bytes of their contents.
     pub size: u64,
     /// The largest first.
@@ -48,7 +48,7 @@ pub struct Wasted {
 }
 
 #[derive(Debug, Serialize)]
-pub struct WastedFile {
+pub(crate) struct WastedFile {
     pub path: PathBuf,
     pub size: u64,
     /// Numbers of layers.
@@ -57,7 +57,7 @@ pub struct WastedFile {
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub struct LayerFacts {
+pub(crate) struct LayerFacts {
     pub number: usize,
     pub diff_id: Digest,
     /// The bytes of its files' contents.
@@ -71,7 +71,7 @@ pub struct LayerFacts {
 }
 
 #[derive(Debug, Serialize)]
-pub struct ContainerFacts {
+pub(crate) struct ContainerFacts {
     pub id: String,
     pub name: String,
     pub is_running: bool,
@@ -81,7 +81,7 @@ pub struct ContainerFacts {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Writable {
+pub(crate) struct Writable {
     pub added: usize,
     pub changed: usize,
     pub deleted: usize,
@@ -90,7 +90,7 @@ pub struct Writable {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Mounted {
+pub(crate) struct Mounted {
     pub target: String,
     pub source: String,
     /// It goes with the container.
@@ -98,7 +98,7 @@ pub struct Mounted {
 }
 
 /// The image's name: of several the one that was typed, now or for the container.
-pub fn shown_name(anatomy: &Anatomy, typed: &str) -> String {
+pub(crate) fn shown_name(anatomy: &Anatomy, typed: &str) -> String {
     let typed = typed.parse().map_or_else(|_| String::new(), |name: Reference| name.or_latest().familiar());
     let name = anatomy.names.iter().find(|name| **name == typed).or(anatomy.names.first());
     name.cloned().unwrap_or_else(|| anatomy.image.short())
@@ -106,7 +106,7 @@ pub fn shown_name(anatomy: &Anatomy, typed: &str) -> String {
 
 /// # Errors
 /// When a layer cannot be read. Must run inside the user namespace.
-pub fn look(store: &Store, subject: &Subject) -> Result<Anatomy, Failure> {
+pub(crate) fn look(store: &Store, subject: &Subject) -> Result<Anatomy, Failure> {
     let image = subject.image(store)?;
     let layers = subject::layers(store, &image)?;
     let container = subject.container().map(|container| container_facts(container, &layers)).transpose()?;

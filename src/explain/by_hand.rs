@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::path::Path;
 
 /// What the script is told besides the plan.
-pub struct Surroundings<'a> {
+pub(crate) struct Surroundings<'a> {
     /// The store, which the plan's layers lie in.
     pub store: &'a Path,
     /// What a container has written so far; the script leaves it as it is.
@@ -33,7 +33,7 @@ pub struct Surroundings<'a> {
 
 /// A part of the script, a shell function: one step, or the several that belong together.
 #[derive(Debug, Default, Serialize)]
-pub struct Part {
+pub(crate) struct Part {
     pub name: String,
     pub why: Vec<String>,
     /// What the engine calls for it.
@@ -57,7 +57,7 @@ impl Part {
 }
 
 /// The script's parts in the order in which they are done.
-pub fn parts(plan: &Plan, around: &Surroundings, language: Language) -> Vec<Part> {
+pub(crate) fn parts(plan: &Plan, around: &Surroundings, language: Language) -> Vec<Part> {
     let mut parts = vec![namespaces(plan, around, language)];
     for step in plan.steps().filter(|step| !is_of_first(step) && !is_of_last(step)) {
         let name = group(step, around);
@@ -117,7 +117,7 @@ fn group(step: &Step, around: &Surroundings) -> &'static str {
 }
 
 /// The whole script: first its course, then a function for each part.
-pub fn script(parts: &[Part], name: &str, language: Language) -> String {
+pub(crate) fn script(parts: &[Part], name: &str, language: Language) -> String {
     let words = language.words();
     let mut text = format!("#!/bin/sh\n# {}\n", fill(words.script_head, &[&name]));
     text += &format!("# {}\nset -eu\nPATH=$PATH:/usr/sbin:/sbin\n", words.script_two);
@@ -343,7 +343,7 @@ fn note(step: &Step, language: Language) -> Option<String> {
 }
 
 /// The commands that do the same; none for what the script does in one with others, or cannot do.
-pub fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
+pub(crate) fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
     match step {
         Step::LoopbackUp => vec!["ip link set lo up".into()],
         // A host may lack IPv6.

@@ -24,14 +24,14 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Comparison {
+pub(crate) enum Comparison {
     ImageAndContainer(Kinds),
     Alike(Alike),
 }
 
 /// An image and a container. Each fact stands under its name in one of the three only.
 #[derive(Debug, Serialize)]
-pub struct Kinds {
+pub(crate) struct Kinds {
     /// The container was made from this very image.
     pub is_made_from: bool,
     pub gist: Gist,
@@ -42,7 +42,7 @@ pub struct Kinds {
 
 /// The container in one sentence.
 #[derive(Debug, Serialize)]
-pub struct Gist {
+pub(crate) struct Gist {
     pub container: String,
     /// The image that it was made from.
     pub image: String,
@@ -61,7 +61,7 @@ pub struct Gist {
 
 /// Two containers, or two images.
 #[derive(Debug, Serialize)]
-pub struct Alike {
+pub(crate) struct Alike {
     /// Layers that both stand on: on disk, and in the page cache, once.
     pub shared: Vec<LayerFacts>,
     pub shared_on_disk: u64,
@@ -71,7 +71,7 @@ pub struct Alike {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Side {
+pub(crate) struct Side {
     pub name: String,
     /// Layers that the other does not stand on.
     pub layers: Vec<LayerFacts>,
@@ -88,7 +88,7 @@ pub struct Side {
 
 /// # Errors
 /// When a layer or a record cannot be read. Must run inside the user namespace.
-pub fn compare(store: &Store, names: [&str; 2], subjects: [&Subject; 2]) -> Result<Comparison, Failure> {
+pub(crate) fn compare(store: &Store, names: [&str; 2], subjects: [&Subject; 2]) -> Result<Comparison, Failure> {
     match subjects {
         [Subject::Image(image), Subject::Container(container)]
         | [Subject::Container(container), Subject::Image(image)] => Ok(Comparison::ImageAndContainer(Kinds {

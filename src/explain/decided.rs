@@ -43,7 +43,7 @@ const TOLD: [&str; 31] = [
 
 /// # Errors
 /// When the container's records or its writable layer cannot be read.
-pub fn facts(container: &Container) -> Result<Map<String, Value>, Failure> {
+pub(super) fn facts(container: &Container) -> Result<Map<String, Value>, Failure> {
     let (record, request) = (&container.record, &container.record.request);
     let process = container.spec()?.process().clone().unwrap_or_default();
     let mode = match request.network {

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub(crate) enum Kind {
     Images,
     Containers,
     Volumes,
@@ -24,7 +24,7 @@ pub enum Kind {
 
 /// One kind of thing in the store.
 #[derive(Debug, Serialize)]
-pub struct Share {
+pub(crate) struct Share {
     pub kind: Kind,
     pub total: usize,
     /// Those in use: by a container, or running.
@@ -36,7 +36,7 @@ pub struct Share {
 
 /// Images, containers, volumes, what builds remember, and what is left of the store. Must run inside the user namespace, where all of it can be
 /// read.
-pub fn usage(store: &Store) -> Result<Vec<Share>, Failure> {
+pub(crate) fn usage(store: &Store) -> Result<Vec<Share>, Failure> {
     let images = disk_usage(store)?;
     let running: HashSet<String> = stop_all::running(store).into_iter().collect();
     let mounted = Container::all(store).into_iter().flat_map(|container| container.record.volumes);

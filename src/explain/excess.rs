@@ -13,7 +13,7 @@ const MOST_BIRTHS: u64 = 1024;
 const MOST_BYTES: u64 = 1 << 30;
 
 /// Both limits, before anything is tried.
-pub struct Excess {
+pub(super) struct Excess {
     group: Option<PathBuf>,
     processes: Limit,
     memory: Limit,
@@ -31,7 +31,7 @@ struct Limit {
 }
 
 impl Excess {
-    pub fn of(container: &Container) -> Self {
+    pub(super) fn of(container: &Container) -> Self {
         let group = container.state().cgroup.map(PathBuf::from);
         let read = |file| group.as_ref().and_then(|group| cgroup::limit(group, file));
         let wanted = &container.record.request.limits;
@@ -63,17 +63,17 @@ impl Excess {
         }
     }
 
-    pub fn is_tried(&self) -> bool {
+    pub(super) fn is_tried(&self) -> bool {
         self.processes.to_try.is_some() || self.memory.to_try.is_some()
     }
 
     /// What the probe is to try.
-    pub fn targets(&self, others: &Targets) -> Targets {
+    pub(super) fn targets(&self, others: &Targets) -> Targets {
         Targets { births: self.processes.to_try, bytes: self.memory.to_try, ..others.clone() }
     }
 
     /// What has come of it; `answer` gives the number that was printed under a name.
-    pub fn rows(&self, answer: impl Fn(&str) -> Option<i32>) -> [Row; 2] {
+    pub(super) fn rows(&self, answer: impl Fn(&str) -> Option<i32>) -> [Row; 2] {
         let (processes, memory) = met(self.group.as_ref());
         let killed = answer(TOO_MUCH_MEMORY.0) == Some(-libc::SIGKILL) && memory > self.memory.met;
         if let Some(group) = self.group.as_ref().filter(|_| killed) {

@@ -12,14 +12,14 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Serialize)]
-pub struct Files {
+pub(crate) struct Files {
     /// `None`: the writable layer.
     pub layer: Option<usize>,
     pub files: Vec<Changed>,
 }
 
 #[derive(Debug, Serialize)]
-pub struct Changed {
+pub(crate) struct Changed {
     pub what: What,
     pub path: PathBuf,
     /// The bytes of its contents here; of a directory and what is removed: none.
@@ -30,7 +30,7 @@ pub struct Changed {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
+pub(crate) enum What {
     Added,
     Changed,
     Removed,
@@ -40,7 +40,7 @@ pub enum What {
 ///
 /// # Errors
 /// When a layer cannot be read.
-pub fn of_layer(layers: &[Layer], number: usize) -> Result<Files, Failure> {
+pub(crate) fn of_layer(layers: &[Layer], number: usize) -> Result<Files, Failure> {
     let directories: Vec<PathBuf> = layers.iter().map(|layer| layer.directory.clone()).collect();
     let (below, own) = directories.split_at(number.saturating_sub(1).min(directories.len()));
     let files = match own.first() {
@@ -52,7 +52,7 @@ pub fn of_layer(layers: &[Layer], number: usize) -> Result<Files, Failure> {
 
 /// # Errors
 /// When a layer cannot be read.
-pub fn of_container(container: &Container, layers: &[Layer]) -> Result<Files, Failure> {
+pub(crate) fn of_container(container: &Container, layers: &[Layer]) -> Result<Files, Failure> {
     let below: Vec<PathBuf> = layers.iter().map(|layer| layer.directory.clone()).collect();
     let files = changes(&container.directory.join("upper"), &below, &container.mount_targets()?)?;
     Ok(Files { layer: None, files })

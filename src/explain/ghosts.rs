@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// A file that is carried for nothing.
-pub struct Ghost {
+pub(crate) struct Ghost {
     pub path: PathBuf,
     pub size: u64,
     /// Numbers of layers, the lowest is 0.
@@ -19,7 +19,7 @@ pub struct Ghost {
 }
 
 /// Of these layers, bottom first; the largest first. Walks them all.
-pub fn ghosts(store: &Store, layers: &[Digest]) -> Result<Vec<Ghost>, SysError> {
+pub(crate) fn ghosts(store: &Store, layers: &[Digest]) -> Result<Vec<Ghost>, SysError> {
     let mut search = Search { seen: BTreeMap::new(), ghosts: Vec::new() };
     for (number, diff_id) in layers.iter().enumerate() {
         search.layer(&layer::directory(store, diff_id).join("fs"), Path::new("/"), number)?;

@@ -1,21 +1,21 @@
 //! Reads everything, changes nothing.
 
-pub mod anatomy;
-pub mod by_hand;
-pub mod compare;
+pub(crate) mod anatomy;
+pub(crate) mod by_hand;
+pub(crate) mod compare;
 mod decided;
-pub mod disk;
+pub(crate) mod disk;
 mod excess;
-pub mod files;
-pub mod ghosts;
-pub mod host;
+pub(crate) mod files;
+pub(crate) mod ghosts;
+pub(crate) mod host;
 mod mounts;
 mod notice;
-pub mod probe;
-pub mod reason;
-pub mod sight;
-pub mod sockets;
-pub mod subject;
-pub mod watch;
-pub mod why;
-pub mod words;
+pub(crate) mod probe;
+pub(crate) mod reason;
+pub(crate) mod sight;
+pub(crate) mod sockets;
+pub(crate) mod subject;
+pub(crate) mod watch;
+pub(crate) mod why;
+pub(crate) mod words;

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A path of one of the places that are watched, by the place's number.
-pub type Name = (usize, PathBuf);
+pub(super) type Name = (usize, PathBuf);
 
-pub struct Notice {
+pub(super) struct Notice {
     inotify: OwnedFd,
     /// What is watched, by the number of the watch.
     watched: HashMap<i32, Name>,
@@ -24,7 +24,7 @@ pub struct Notice {
 
 /// What the kernel told.
 #[derive(Default)]
-pub struct Heard {
+pub(super) struct Heard {
     /// Paths that something happened to.
     pub touched: BTreeSet<Name>,
     /// Those among them that were made anew, and are no directories.
@@ -33,20 +33,20 @@ pub struct Heard {
     pub overflowed: bool,
 }
 
-pub const NAMES: WatchFlags =
+pub(super) const NAMES: WatchFlags =
     WatchFlags::CREATE.union(WatchFlags::DELETE).union(WatchFlags::MOVE).union(WatchFlags::ATTRIB);
-pub const CONTENTS: WatchFlags = WatchFlags::MODIFY.union(WatchFlags::ATTRIB);
+pub(super) const CONTENTS: WatchFlags = WatchFlags::MODIFY.union(WatchFlags::ATTRIB);
 
 impl Notice {
     /// `None`: the kernel gives no more of these.
-    pub fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
         Some(Self { inotify, watched: HashMap::new() })
     }
 
     /// Listens to a directory or file, which has this name. Returns whether there was room for it; one that a mount covers,
     /// or that has gone again, is seen by nobody and needs none.
-    pub fn add(&mut self, directory: &Path, what: WatchFlags, name: Name) -> bool {
+    pub(super) fn add(&mut self, directory: &Path, what: WatchFlags, name: Name) -> bool {
         match inotify::add_watch(&self.inotify, directory, what | WatchFlags::DONT_FOLLOW) {
             Ok(watch) => {
                 self.watched.insert(watch, name);
@@ -57,7 +57,7 @@ impl Notice {
     }
 
     /// Waits so long for a word, and for the end of what comes at once. `None`: there was none.
-    pub fn wait(&mut self, limit: Duration) -> Option<Heard> {
+    pub(super) fn wait(&mut self, limit: Duration) -> Option<Heard> {
         let mut heard = None;
         let mut patience = limit;
         // One change makes several events; what it is shows after the last.

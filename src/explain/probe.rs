@@ -19,7 +19,7 @@ use std::fs;
 use std::path::PathBuf;
 
 #[derive(Debug, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     pub name: &'static str,
     /// The system call.
     pub call: &'static str,
@@ -33,7 +33,7 @@ pub struct Row {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     GoesThrough,
     Stopped,
     /// It would harm others than the container.
@@ -43,7 +43,7 @@ pub enum Outcome {
 /// What the kernel answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Answer {
+pub(crate) enum Answer {
     Done,
     Errno {
         number: i32,
@@ -56,7 +56,7 @@ pub enum Answer {
 
 impl Answer {
     /// As it is printed from inside.
-    pub fn of(number: i32) -> Self {
+    pub(crate) fn of(number: i32) -> Self {
         match number {
             0 => Self::Done,
             number @ 1.. => Self::Errno { number },
@@ -67,7 +67,7 @@ impl Answer {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Wall {
+pub(crate) enum Wall {
     Seccomp,
     /// One that the container does not have.
     Capability {
@@ -102,7 +102,7 @@ pub enum Wall {
 
 /// # Errors
 /// When the container does not run, or cannot be entered.
-pub fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Failure> {
+pub(crate) fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Failure> {
     let image = image::find(store, &container.record.image_id.to_string())?;
     let layer = subject::layers(store, &image)?.pop().map(|layer| layer.directory).unwrap_or_default();
     let excess = Excess::of(container);

@@ -5,7 +5,7 @@ use crate::container::decide::spec::APT_CONFIG;
 use crate::container::plan::step::{Mount, Step};
 use crate::userns::IdMap;
 
-pub fn of(step: &Step, language: Language) -> String {
+pub(crate) fn of(step: &Step, language: Language) -> String {
     let words = language.words();
     let text = match step {
         Step::NetworkNamespace => words.step_network_namespace,

@@ -18,7 +18,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// One place that has something to say about a path.
 #[derive(Debug, Serialize)]
-pub struct Sighting {
+pub(crate) struct Sighting {
     pub place: Place,
     pub what: What,
     /// The bytes of a file's contents.
@@ -29,7 +29,7 @@ pub struct Sighting {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Place {
+pub(crate) enum Place {
     /// Something of the host, or of the kernel, lies over the layers.
     Mount {
         file_system: String,
@@ -47,7 +47,7 @@ pub enum Place {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum What {
+pub(crate) enum What {
     File,
     Directory,
     /// A directory that hides those of the same name below.
@@ -85,14 +85,14 @@ pub enum What {
 
 impl What {
     /// Something that is there, not a note that it is not.
-    pub fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         !matches!(self, Self::Deleted { .. } | Self::HiddenBy { .. } | Self::ReplacedBy { .. } | Self::NotInMount)
     }
 }
 
 /// All that is known of a path.
 #[derive(Debug, Serialize)]
-pub struct Sight {
+pub(crate) struct Sight {
     /// As it was asked for.
     pub path: PathBuf,
     /// Symbolic links on the way.
@@ -104,18 +104,18 @@ pub struct Sight {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Through {
+pub(crate) struct Through {
     pub link: PathBuf,
     pub target: PathBuf,
 }
 
 impl Sight {
-    pub fn seen(&self) -> Option<&Sighting> {
+    pub(crate) fn seen(&self) -> Option<&Sighting> {
         self.sightings.iter().find(|sighting| sighting.is_seen)
     }
 
     /// The topmost that has it, though nobody sees it there.
-    pub fn held(&self) -> Option<&Sighting> {
+    pub(crate) fn held(&self) -> Option<&Sighting> {
         self.sightings.iter().find(|sighting| sighting.what.is_there())
     }
 }
@@ -127,7 +127,7 @@ const MOST_LINKS: usize = 40;
 ///
 /// # Errors
 /// When a layer cannot be read.
-pub fn look(path: &Path, layers: &[Layer], container: Option<&Container>) -> Result<Sight, Failure> {
+pub(crate) fn look(path: &Path, layers: &[Layer], container: Option<&Container>) -> Result<Sight, Failure> {
     let stack = Stack { layers, container, mounts: container.map_or(Ok(Vec::new()), mounted)? };
     let mut resolved = PathBuf::from("/");
     let mut through = Vec::new();

@@ -6,7 +6,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Socket {
+pub(crate) struct Socket {
     pub ip: IpAddr,
     pub port: u16,
     pub protocol: Protocol,
@@ -14,7 +14,7 @@ pub struct Socket {
 
 impl Socket {
     /// Only the container itself reaches it: any of 127.0.0.0/8 is loopback, written as IPv4 or within IPv6.
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         self.ip.to_canonical().is_loopback()
     }
 }
@@ -34,7 +34,7 @@ impl fmt::Display for Socket {
 }
 
 /// Of UDP those that talk to nobody in particular.
-pub fn listening(pid: i32) -> Vec<Socket> {
+pub(crate) fn listening(pid: i32) -> Vec<Socket> {
     const TCP_LISTEN: &str = "0A";
     const UDP_UNCONNECTED: &str = "07";
     let mut found = Vec::new();

@@ -10,21 +10,21 @@ use crate::image::{Image, ImageError, history};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
 
-pub enum Subject {
+pub(crate) enum Subject {
     Container(Box<Container>),
     Image(Box<Image>),
 }
 
 impl Subject {
     /// The image itself, or that of the container.
-    pub fn image(&self, store: &Store) -> Result<Image, ImageError> {
+    pub(crate) fn image(&self, store: &Store) -> Result<Image, ImageError> {
         match self {
             Self::Container(container) => image::find(store, &container.record.image_id.to_string()),
             Self::Image(image) => Ok(image.as_ref().clone()),
         }
     }
 
-    pub fn container(&self) -> Option<&Container> {
+    pub(crate) fn container(&self) -> Option<&Container> {
         match self {
             Self::Container(container) => Some(container),
             Self::Image(_) => None,
@@ -54,7 +54,7 @@ impl Diagnose for NotFound {
 ///
 /// # Errors
 /// When there is neither, when the beginning of an id is that of several, or when its records are damaged.
-pub fn find(store: &Store, name: &str) -> Result<Subject, Failure> {
+pub(crate) fn find(store: &Store, name: &str) -> Result<Subject, Failure> {
     let meant = match Container::find(store, name) {
         Ok(container) => return Ok(Subject::Container(Box::new(container))),
         Err(RecordError::NotFound { meant, .. }) => meant,
@@ -72,12 +72,12 @@ pub fn find(store: &Store, name: &str) -> Result<Subject, Failure> {
 }
 
 /// A path of the container, as it lies in a directory that holds its files.
-pub fn beneath(directory: &Path, path: &Path) -> PathBuf {
+pub(crate) fn beneath(directory: &Path, path: &Path) -> PathBuf {
     directory.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// One read-only layer of an image.
-pub struct Layer {
+pub(crate) struct Layer {
     /// 1 is the lowest.
     pub number: usize,
     pub diff_id: Digest,
@@ -91,7 +91,7 @@ pub struct Layer {
 }
 
 /// What made an image, the first first.
-pub fn instructions(store: &Store, image: &Image) -> Result<Vec<Instruction>, ImageError> {
+pub(crate) fn instructions(store: &Store, image: &Image) -> Result<Vec<Instruction>, ImageError> {
     let mut steps = history::history(store, image)?;
     steps.reverse();
     let mut number = 0;
@@ -107,7 +107,7 @@ pub fn instructions(store: &Store, image: &Image) -> Result<Vec<Instruction>, Im
 }
 
 /// The layers of an image, the lowest first.
-pub fn layers(store: &Store, image: &Image) -> Result<Vec<Layer>, ImageError> {
+pub(crate) fn layers(store: &Store, image: &Image) -> Result<Vec<Layer>, ImageError> {
     let made = instructions(store, image)?.into_iter().filter_map(|made| made.layer.map(|_| made.text));
     let layer = |(index, (diff_id, instruction)): (usize, (Digest, Option<String>))| {
         let info = layer::known(store, &diff_id)?;

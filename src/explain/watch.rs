@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 #[derive(Debug, Clone, Serialize)]
-pub struct Event {
+pub(crate) struct Event {
     /// When it was noticed.
     pub noticed: String,
     pub what: What,
@@ -37,7 +37,7 @@ pub struct Event {
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub struct Writer {
+pub(crate) struct Writer {
     pub command: String,
     /// As the host numbers it.
     pub pid: i32,
@@ -45,7 +45,7 @@ pub struct Writer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
+pub(crate) enum What {
     Create,
     CopyUp,
     Write,
@@ -59,7 +59,7 @@ pub enum What {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum PlaceKind {
+pub(crate) enum PlaceKind {
     WritableLayer,
     /// A volume, or a part of the host's tree: not in the layer.
     Volume,
@@ -69,7 +69,7 @@ pub enum PlaceKind {
 
 /// A directory that is watched, or a single file that is mounted.
 #[derive(Debug, Serialize)]
-pub struct Place {
+pub(crate) struct Place {
     pub kind: PlaceKind,
     /// As the container names it.
     pub target: PathBuf,
@@ -82,7 +82,7 @@ pub struct Place {
     seen: BTreeMap<PathBuf, Seen>,
 }
 
-pub struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     container: &'a Container,
     layers: Vec<Layer>,
     /// The writable layer first.
@@ -147,7 +147,7 @@ impl Seen {
 impl<'a> Watch<'a> {
     /// # Errors
     /// When the image's or the container's records cannot be read. Must run inside the user namespace.
-    pub fn new(store: &Store, container: &'a Container) -> Result<Self, Failure> {
+    pub(crate) fn new(store: &Store, container: &'a Container) -> Result<Self, Failure> {
         let image = image::find(store, &container.record.image_id.to_string())?;
         let place = |kind, target: &Path, source: PathBuf| {
             let device = source.symlink_metadata().map_or(0, |metadata| metadata.dev());
@@ -180,13 +180,13 @@ impl<'a> Watch<'a> {
         Ok(watch)
     }
 
-    pub fn places(&self) -> &[Place] {
+    pub(crate) fn places(&self) -> &[Place] {
         &self.places
     }
 
     /// Waits until there is something to look for, or it is time to see whether the container still runs. Returns whether
     /// to look.
-    pub fn wait(&mut self) -> bool {
+    pub(crate) fn wait(&mut self) -> bool {
         // Looking takes a small part of the time, however much there is to look at.
         let is_time = |pause: Duration| self.looked_at_all.elapsed() >= pause.max(self.cost * 10);
         let Some(notice) = &mut self.notice else {
@@ -202,19 +202,19 @@ impl<'a> Watch<'a> {
         is_due
     }
 
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.container.state().phase == Phase::Running
     }
 
     /// The writable layer on disk, as `du` counts it.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         let mut linked = HashSet::new();
         let seen = self.places[0].seen.values();
         seen.filter(|seen| seen.is_directory || seen.links < 2 || linked.insert(seen.inode)).map(|s| s.on_disk).sum()
     }
 
     /// What has happened since the last look.
-    pub fn look(&mut self) -> Vec<Event> {
+    pub(crate) fn look(&mut self) -> Vec<Event> {
         let Heard { touched, came, overflowed } = std::mem::take(&mut self.heard);
         let mut events = Vec::new();
         for (place, path) in came {
@@ -240,7 +240,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Whatever the kernel said.
-    pub fn look_everywhere(&mut self) -> Vec<Event> {
+    pub(crate) fn look_everywhere(&mut self) -> Vec<Event> {
         self.heard.overflowed = true;
         self.look()
     }

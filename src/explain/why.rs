@@ -30,7 +30,7 @@ use std::fs;
 use std::path::Path;
 
 #[derive(Debug, Serialize)]
-pub struct Reasons {
+pub(crate) struct Reasons {
     pub container: String,
     pub phase: String,
     pub exit_code: i32,
@@ -56,7 +56,7 @@ pub struct Reasons {
 
 /// A signal that was asked for.
 #[derive(Debug, Serialize)]
-pub struct Asked {
+pub(crate) struct Asked {
     pub by: Asker,
     pub signal: String,
     pub at: String,
@@ -71,13 +71,13 @@ impl From<outcome::Asked> for Asked {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Word {
+pub(crate) struct Word {
     pub word: String,
     pub origin: Origin,
 }
 
 #[derive(Debug, Serialize)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     pub code: Code,
     /// What it is about: a program, a file, a port, a signal.
     pub subject: String,
@@ -99,7 +99,7 @@ impl Verdict {
 
 /// # Errors
 /// When its files or records cannot be read. Must run inside the user namespace.
-pub fn look(store: &Store, container: &Container) -> Result<Reasons, Failure> {
+pub(crate) fn look(store: &Store, container: &Container) -> Result<Reasons, Failure> {
     let image = image::find(store, &container.record.image_id.to_string())?;
     let layers = subject::layers(store, &image)?;
     let state = container.state();
@@ -162,7 +162,7 @@ fn health_check(image: &Image) -> Option<String> {
 }
 
 /// `SIGKILL`.
-pub fn signal_name(number: i32) -> String {
+pub(crate) fn signal_name(number: i32) -> String {
     nix::sys::signal::Signal::try_from(number).map_or_else(|_| number.to_string(), |signal| signal.as_str().to_owned())
 }
 

@@ -4,21 +4,21 @@ use crate::diag::printable;
 
 /// A language that the explaining commands speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
+pub(crate) enum Language {
     English,
     Russian,
 }
 
 impl Language {
     /// As the environment asks for it (locale(7)).
-    pub fn of_locale() -> Self {
+    pub(crate) fn of_locale() -> Self {
         let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
             .iter()
             .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
         if set.is_some_and(|locale| locale.starts_with("ru")) { Self::Russian } else { Self::English }
     }
 
-    pub fn words(self) -> &'static Words {
+    pub(crate) fn words(self) -> &'static Words {
         match self {
             Self::English => &ENGLISH,
             Self::Russian => &RUSSIAN,
@@ -26,7 +26,7 @@ impl Language {
     }
 
     /// `3 files`: a number with the form of its noun.
-    pub fn count(self, number: u64, noun: Noun) -> String {
+    pub(crate) fn count(self, number: u64, noun: Noun) -> String {
         let forms = match self {
             Self::English => noun.english,
             Self::Russian => noun.russian,
@@ -46,29 +46,32 @@ impl Language {
 
 /// A thing that is counted.
 #[derive(Debug, Clone, Copy)]
-pub struct Noun {
+pub(crate) struct Noun {
     english: &'static [&'static str],
     russian: &'static [&'static str],
 }
 
-pub const ENTRIES: Noun =
+pub(crate) const ENTRIES: Noun =
     Noun { english: &["entry", "entries"], russian: &["запись", "записи", "записей"] };
-pub const CHANGES: Noun = Noun {
-    english: &["change", "changes"], russian: &["изменение", "изменения", "изменений"]
+pub(crate) const CHANGES: Noun = Noun {
+    english: &["change", "changes"],
+    russian: &["изменение", "изменения", "изменений"],
 };
-pub const IMAGES: Noun =
+pub(crate) const IMAGES: Noun =
     Noun { english: &["other image", "other images"], russian: &["образ", "образа", "образов"] };
-pub const READ_ONLY_LAYERS: Noun = Noun {
+pub(crate) const READ_ONLY_LAYERS: Noun = Noun {
     english: &["read-only layer", "read-only layers"],
     russian: &["слой только для чтения", "слоя только для чтения", "слоёв только для чтения"],
 };
-pub const FILES: Noun = Noun { english: &["file", "files"], russian: &["файл", "файла", "файлов"] };
-pub const PROCESSES: Noun =
+pub(crate) const FILES: Noun =
+    Noun { english: &["file", "files"], russian: &["файл", "файла", "файлов"] };
+pub(crate) const PROCESSES: Noun =
     Noun { english: &["process", "processes"], russian: &["процесс", "процесса", "процессов"] };
-pub const LAYERS: Noun = Noun { english: &["layer", "layers"], russian: &["слой", "слоя", "слоёв"] };
+pub(crate) const LAYERS: Noun =
+    Noun { english: &["layer", "layers"], russian: &["слой", "слоя", "слоёв"] };
 
 /// Puts values in the places of `{}`, in their order. Values may come from a stranger's image: a terminal obeys none.
-pub fn fill(text: &str, values: &[&dyn std::fmt::Display]) -> String {
+pub(crate) fn fill(text: &str, values: &[&dyn std::fmt::Display]) -> String {
     let mut parts = text.split("{}");
     let mut filled = parts.next().unwrap_or_default().to_owned();
     for (part, value) in parts.zip(values) {
@@ -80,7 +83,7 @@ pub fn fill(text: &str, values: &[&dyn std::fmt::Display]) -> String {
 
 /// Puts values in the places that bear their names: `{name}`. Any other name stays as it is. As with [`fill`], no value
 /// commands a terminal.
-pub fn place(text: &str, values: &[(&str, &str)]) -> String {
+pub(crate) fn place(text: &str, values: &[(&str, &str)]) -> String {
     let mut placed = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
@@ -106,14 +109,14 @@ pub fn place(text: &str, values: &[(&str, &str)]) -> String {
 macro_rules! words {
     ($($name:ident: $english:literal, $russian:literal;)*) => {
         /// Every text, in one language.
-        pub struct Words { $(pub $name: &'static str,)* }
+        pub(crate) struct Words { $(pub $name: &'static str,)* }
 
         impl Words {
             /// Their names, in the order in which they are told.
-            pub const NAMES: &[&str] = &[$(stringify!($name),)*];
+            pub(crate) const NAMES: &[&str] = &[$(stringify!($name),)*];
 
             /// The text of this name.
-            pub fn get(&self, name: &str) -> Option<&'static str> {
+            pub(crate) fn get(&self, name: &str) -> Option<&'static str> {
                 match name {
                     $(stringify!($name) => Some(self.$name),)*
                     _ => None,

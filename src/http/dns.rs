@@ -20,7 +20,7 @@ const LONGEST_DATAGRAM: usize = 4096;
 const MOST_ADDRESSES: usize = 16;
 
 #[derive(Debug)]
-pub struct Dns;
+pub(super) struct Dns;
 
 impl Resolver for Dns {
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {

@@ -6,7 +6,7 @@ mod proxy;
 use crate::diag::Diagnose;
 use crate::sys::{On, SysError};
 use dns::Dns;
-pub use proxy::is_within;
+pub(crate) use proxy::is_within;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -121,7 +121,7 @@ fn reach_hint(url: &str, error: &ureq::Error) -> Option<String> {
 
 /// Whom to believe, and who to be.
 #[derive(Debug, Clone, Default)]
-pub struct Trust {
+pub(crate) struct Trust {
     /// Believe anybody.
     pub anybody: bool,
     /// Certificates of authorities to believe beside those of this host, as PEM.
@@ -132,12 +132,12 @@ pub struct Trust {
 
 /// Connections are kept and shared by the threads that use a clone of it.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     agent: Agent,
 }
 
 impl Client {
-    pub fn new(trust: &Trust) -> Self {
+    pub(crate) fn new(trust: &Trust) -> Self {
         let mut tls = TlsConfig::builder().root_certs(roots(&trust.authorities)).disable_verification(trust.anybody);
         if let Some((chain, key)) = &trust.identity
             && let Ok(key) = ureq::tls::PrivateKey::from_pem(key)
@@ -162,7 +162,7 @@ impl Client {
     }
 
     /// One request, whatever the status of its answer; redirects are the caller's.
-    pub fn send(&self, request: Request<impl AsSendBody>) -> Result<Response<Body>, HttpError> {
+    pub(crate) fn send(&self, request: Request<impl AsSendBody>) -> Result<Response<Body>, HttpError> {
         let url = request.uri().to_string();
         let proxy = proxy::of(request.uri());
         let request = self.agent.configure_request(request).proxy(proxy).build();
@@ -187,15 +187,13 @@ fn certificates(pem: &[u8]) -> impl Iterator<Item = ureq::tls::Certificate<'stat
     })
 }
 
-pub fn is_url(text: &str) -> bool {
+pub(crate) fn is_url(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }
 
 /// What a URL led to, to be read once.
-pub struct Fetched {
+pub(crate) struct Fetched {
     pub reader: Box<dyn Read + Send>,
-    /// The address that answered in the end.
-    pub url: String,
     pub last_modified: Option<String>,
     pub etag: Option<String>,
 }
@@ -203,7 +201,7 @@ pub struct Fetched {
 impl Fetched {
     /// What is another when what the address leads to is another, if the server gives such a thing. A weak tag is not: it
     /// stands for what only means the same.
-    pub fn validator(&self) -> Option<&str> {
+    pub(crate) fn validator(&self) -> Option<&str> {
         self.etag.as_deref().filter(|tag| !tag.starts_with("W/")).or(self.last_modified.as_deref())
     }
 }
@@ -211,12 +209,12 @@ impl Fetched {
 const MOST_REDIRECTS: usize = 10;
 
 /// GET, by way of any redirects.
-pub fn fetch(url: &str) -> Result<Fetched, HttpError> {
+pub(crate) fn fetch(url: &str) -> Result<Fetched, HttpError> {
     request(Method::GET, url)
 }
 
 /// [`fetch`], but for the body.
-pub fn look(url: &str) -> Result<Fetched, HttpError> {
+pub(crate) fn look(url: &str) -> Result<Fetched, HttpError> {
     request(Method::HEAD, url)
 }
 
@@ -236,7 +234,7 @@ fn request(method: Method, url: &str) -> Result<Fetched, HttpError> {
                 let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
                 let (last_modified, etag) = (header("last-modified"), header("etag"));
                 let reader = Box::new(response.into_body().into_reader());
-                return Ok(Fetched { reader, url, last_modified, etag });
+                return Ok(Fetched { reader, last_modified, etag });
             }
             None => return Err(HttpError::Status { url, status: response.status().as_u16() }),
         }
@@ -245,7 +243,7 @@ fn request(method: Method, url: &str) -> Result<Fetched, HttpError> {
 }
 
 /// [`fetch`] into a new file.
-pub fn fetch_to(url: &str, path: &Path) -> Result<Fetched, HttpError> {
+pub(crate) fn fetch_to(url: &str, path: &Path) -> Result<Fetched, HttpError> {
     let mut fetched = fetch(url)?;
     let mut file = File::create_new(path).on("open", path)?;
     let mut buffer = vec![0; BUFFER];
@@ -265,7 +263,7 @@ pub fn fetch_to(url: &str, path: &Path) -> Result<Fetched, HttpError> {
 }
 
 /// Where an answer sends us on to. Never from a secured address to an open one.
-pub fn redirect(from: &str, response: &Response<Body>) -> Option<String> {
+pub(crate) fn redirect(from: &str, response: &Response<Body>) -> Option<String> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use ureq::Proxy;
 use ureq::http::Uri;
 
-pub fn of(uri: &Uri) -> Option<Proxy> {
+pub(super) fn of(uri: &Uri) -> Option<Proxy> {
     let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
     if is_loopback(host) || spared(host, uri.port_u16(), &variable("no_proxy").unwrap_or_default()) {
         return None;
@@ -57,7 +57,7 @@ fn spared(host: &str, port: Option<u16>, list: &str) -> bool {
 }
 
 /// `10.0.0.0/8`
-pub fn is_within(address: IpAddr, network: &str) -> bool {
+pub(crate) fn is_within(address: IpAddr, network: &str) -> bool {
     let Some((network, bits)) = network.split_once('/') else { return false };
     let (Ok(network), Ok(bits)) = (network.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
     match (address, network) {

@@ -9,7 +9,7 @@ use super::stored::{layer, manifest, names};
 use crate::store::{Scratch, Store};
 
 /// What an image is made of.
-pub struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     pub config: &'a [u8],
     /// All its layers, bottom first.
     pub layers: &'a [Digest],
@@ -22,7 +22,7 @@ pub struct Parts<'a> {
 
 /// Publishes new layers, then the image, then its names. `claim` must be [`ImageClaim::intend`]ed for all layers, and
 /// those that are not new must be [`layer::adopt`]ed.
-pub fn assemble(store: &Store, scratch: &Scratch, claim: &ImageClaim, parts: Parts) -> Result<(), ImageError> {
+pub(crate) fn assemble(store: &Store, scratch: &Scratch, claim: &ImageClaim, parts: Parts) -> Result<(), ImageError> {
     super::check_layers(&format!("image {}", claim.image), parts.layers.len())?;
     for new in &parts.new {
         layer::prepare(&new.entry, &claim.image)?;

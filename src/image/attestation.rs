@@ -17,20 +17,25 @@ const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
 /// One statement about the image of one platform.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Attestation {
+pub(crate) struct Attestation {
     /// The type of the predicate, an address such as `https://slsa.dev/provenance/v0.2`.
     pub predicate_type: String,
     pub predicate: Value,
 }
 
 /// Documents that go into an index: its entry, and the blobs that the entry leads to.
-pub struct Documents {
+pub(crate) struct Documents {
     pub entry: Value,
     pub blobs: Vec<(Digest, Vec<u8>)>,
 }
 
 /// Makes the attestation manifest of one image. `manifest` is the digest of the image's manifest.
-pub fn make(manifest: &Digest, platform: &Platform, names: &[Reference], attestations: &[Attestation]) -> Documents {
+pub(crate) fn make(
+    manifest: &Digest,
+    platform: &Platform,
+    names: &[Reference],
+    attestations: &[Attestation],
+) -> Documents {
     let mut subjects: Vec<String> = names.iter().map(|name| purl::of_image(name, platform)).collect();
     if subjects.is_empty() {
         // The specification's word for a subject whose name says nothing.
@@ -48,7 +53,7 @@ pub fn make(manifest: &Digest, platform: &Platform, names: &[Reference], attesta
 }
 
 /// Makes the attestation manifest anew for an image whose manifest has another digest now. `get` gives blobs by their digests.
-pub fn renew<E>(
+pub(crate) fn renew<E>(
     old: &Digest,
     new: &Digest,
     attestation: &[u8],
@@ -104,7 +109,7 @@ fn of_statements(manifest: &Digest, statements: Vec<(String, Vec<u8>)>) -> Docum
 }
 
 /// The digests of the blobs that a manifest names: its layers, and its config.
-pub fn parts(manifest: &[u8]) -> Vec<Digest> {
+pub(crate) fn parts(manifest: &[u8]) -> Vec<Digest> {
     let fields: Value = serde_json::from_slice(manifest).unwrap_or_default();
     let layers = fields["layers"].as_array().into_iter().flatten();
     let digests = layers.chain([&fields["config"]]).filter_map(|part| part["digest"].as_str()?.parse().ok());
@@ -112,7 +117,7 @@ pub fn parts(manifest: &[u8]) -> Vec<Digest> {
 }
 
 /// The digest of the image's manifest that an index's entry attests something of.
-pub fn subject(annotations: &Map<String, Value>) -> Option<Digest> {
+pub(crate) fn subject(annotations: &Map<String, Value>) -> Option<Digest> {
     annotations.get(REFERENCE_DIGEST)?.as_str()?.parse().ok()
 }
 

@@ -32,14 +32,14 @@ pub enum Change {
 }
 
 /// Now, or what `SOURCE_DATE_EPOCH` says for builds that are to come out the same each time.
-pub fn now() -> String {
+pub(crate) fn now() -> String {
     let fixed = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|v| v.parse().ok());
     let time = fixed.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.unwrap_or_else(jiff::Timestamp::now).to_string()
 }
 
 /// This machine, in Go's words.
-pub fn architecture() -> &'static str {
+pub(crate) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -50,7 +50,7 @@ pub fn architecture() -> &'static str {
 }
 
 /// The config of an image of no layer yet.
-pub fn new() -> Value {
+pub(crate) fn new() -> Value {
     json!({
         "config": {},
         "rootfs": { "type": "layers", "diff_ids": [] },
@@ -59,7 +59,7 @@ pub fn new() -> Value {
 }
 
 /// One more step of the history; with a layer, unless it changed no file.
-pub fn add_history(config: &mut Value, mut step: Value, diff_id: Option<Digest>) {
+pub(crate) fn add_history(config: &mut Value, mut step: Value, diff_id: Option<Digest>) {
     match diff_id {
         Some(diff_id) => list(&mut config["rootfs"]["diff_ids"]).push(json!(diff_id)),
         None => step["empty_layer"] = json!(true),
@@ -68,7 +68,7 @@ pub fn add_history(config: &mut Value, mut step: Value, diff_id: Option<Digest>)
 }
 
 /// Applies changes to the `config` part of an image config.
-pub fn apply(config: &mut Value, changes: &[Change]) {
+pub(crate) fn apply(config: &mut Value, changes: &[Change]) {
     if !config["config"].is_object() {
         config["config"] = json!({});
     }
@@ -122,7 +122,7 @@ fn apply_one(settings: &mut Map<String, Value>, change: &Change) {
 }
 
 /// Where a path leads from the working directory of an image.
-pub fn working_directory(before: Option<&str>, path: &str) -> String {
+pub(crate) fn working_directory(before: Option<&str>, path: &str) -> String {
     clean(&std::path::Path::new(before.filter(|dir| !dir.is_empty()).unwrap_or("/")).join(path))
 }
 

@@ -5,7 +5,7 @@ use super::stored::layer;
 use super::{Image, ImageError};
 use crate::store::Store;
 
-pub struct Step {
+pub(crate) struct Step {
     /// What it made, unless it made metadata only.
     pub layer: Option<Digest>,
     pub created: Option<String>,
@@ -14,7 +14,7 @@ pub struct Step {
     pub comment: String,
 }
 
-pub fn history(store: &Store, image: &Image) -> Result<Vec<Step>, ImageError> {
+pub(crate) fn history(store: &Store, image: &Image) -> Result<Vec<Step>, ImageError> {
     let mut layers = image.layers.iter();
     let mut steps = Vec::new();
     for entry in image.raw_config()["history"].as_array().into_iter().flatten() {

@@ -14,7 +14,7 @@ use crate::store::Store;
 use serde_json::json;
 use std::io::Read;
 
-pub struct Options {
+pub(crate) struct Options {
     /// Where the archive comes from, as the history tells it.
     pub origin: String,
     pub message: Option<String>,
@@ -23,7 +23,7 @@ pub struct Options {
     pub platform: Platform,
 }
 
-pub fn import(store: &Store, archive: impl Read + Send, options: Options) -> Result<Digest, ImageError> {
+pub(crate) fn import(store: &Store, archive: impl Read + Send, options: Options) -> Result<Digest, ImageError> {
     claim::recover(store)?;
     let created = config::now();
     let mut image = config::new();

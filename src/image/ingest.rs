@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A whole layer that nobody sees yet.
-pub struct Ingested {
+pub(crate) struct Ingested {
     /// What [`super::stored::layer::publish`] publishes.
     pub entry: PathBuf,
     pub info: Info,
@@ -26,13 +26,13 @@ pub struct Ingested {
 
 /// Whether something outside names the archive by the digest of its compressed form.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum NamedByBlob {
+pub(crate) enum NamedByBlob {
     Yes,
     No,
 }
 
 /// Unpacks an archive, compressed or not, into the new directory `entry`.
-pub fn ingest(
+pub(crate) fn ingest(
     entry: PathBuf,
     mut source: impl Read + Send,
     owners: &Owners,

@@ -35,12 +35,12 @@ impl Diagnose for InstallError {
 }
 
 /// Compares what came with what was asked for.
-pub fn expect_digest(what: &'static str, expected: Digest, found: Digest) -> Result<(), InstallError> {
+pub(crate) fn expect_digest(what: &'static str, expected: Digest, found: Digest) -> Result<(), InstallError> {
     if found == expected { Ok(()) } else { Err(InstallError::Digest { what, expected, found }) }
 }
 
 /// An image that is not here yet.
-pub struct Candidate {
+pub(crate) struct Candidate {
     pub config: Vec<u8>,
     /// As it came, if it did.
     pub manifest: Option<Vec<u8>>,
@@ -52,7 +52,7 @@ pub struct Candidate {
 }
 
 /// Where the layers come from, by their numbers from the bottom.
-pub trait Source: Sync {
+pub(crate) trait Source: Sync {
     /// The archive of a layer, compressed or not.
     fn layer(&self, number: usize) -> Result<Box<dyn Read + Send + '_>, ImageError>;
 
@@ -64,7 +64,7 @@ pub trait Source: Sync {
 }
 
 /// Makes the image, with as many layers in work at a time as `threads` says.
-pub fn install(
+pub(crate) fn install(
     store: &Store,
     candidate: &Candidate,
     source: &dyn Source,

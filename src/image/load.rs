@@ -1,7 +1,7 @@
 //! `load`: the images of a docker-archive, an OCI archive, a directory of either, or one that skopeo or Podman has made, told
 //! apart by what they contain.
 
-pub mod archive;
+pub(crate) mod archive;
 mod directory;
 mod legacy;
 mod listed;
@@ -69,7 +69,7 @@ impl Diagnose for LoadError {
     }
 }
 
-pub struct Loaded {
+pub(crate) struct Loaded {
     pub id: Digest,
     pub names: Vec<Reference>,
     /// Names in the archive that are not valid.
@@ -77,7 +77,7 @@ pub struct Loaded {
 }
 
 /// `None` is standard input.
-pub fn load(store: &Store, path: Option<&Path>, wanted: Option<&Platform>) -> Result<Vec<Loaded>, ImageError> {
+pub(crate) fn load(store: &Store, path: Option<&Path>, wanted: Option<&Platform>) -> Result<Vec<Loaded>, ImageError> {
     let scratch = store.scratch()?;
     let archive = Archive::open(path, &scratch).map_err(LoadError::from)?;
     let mut loaded = Vec::new();

@@ -3,24 +3,24 @@
 //! `images/<digest of the config>/` holds `config.json` and `manifests/<digest>` byte for byte as they came, an empty file
 //! per name in `names/` and per container in `containers/`. Layers lie beside, each stored once (see [`layer`]).
 
-pub mod assemble;
-pub mod attestation;
-pub mod commit;
-pub mod config;
-pub mod history;
-pub mod import;
-pub mod ingest;
-pub mod inspect;
-pub mod install;
-pub mod load;
-pub mod name;
-pub mod nature;
-pub mod overlay;
-pub mod save;
-pub mod stored;
-pub mod tar;
+pub(crate) mod assemble;
+pub(crate) mod attestation;
+pub(crate) mod commit;
+pub(crate) mod config;
+pub(crate) mod history;
+pub(crate) mod import;
+pub(crate) mod ingest;
+pub(crate) mod inspect;
+pub(crate) mod install;
+pub(crate) mod load;
+pub(crate) mod name;
+pub(crate) mod nature;
+pub(crate) mod overlay;
+pub(crate) mod save;
+pub(crate) mod stored;
+pub(crate) mod tar;
 
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, inner_of};
 use crate::store::{self, Scratch, Store, StoreError};
 use crate::sys::{On, SysError};
 use name::digest;
@@ -42,7 +42,7 @@ use stored::names::Name;
 use tar::unpack::UnpackError;
 
 /// What overlayfs takes as lower directories (OVL_MAX_STACK).
-pub const MOST_LAYERS: usize = 500;
+pub(crate) const MOST_LAYERS: usize = 500;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
@@ -91,6 +91,10 @@ pub enum ImageError {
 }
 
 impl Diagnose for ImageError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Load, Save, Install, Reference, Store; Unpack)
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { hint, .. } => Some(hint.clone()),
@@ -98,7 +102,6 @@ impl Diagnose for ImageError {
                 let ids: Vec<String> = found.iter().map(Digest::short).collect();
                 Some(format!("type more of it; it may be one of\n{}", ids.join("\n")))
             }
-            Self::Unpack { source, .. } => source.hint(),
             Self::InUse { containers, .. } => {
                 let ids: Vec<&str> = containers.iter().map(|id| short_container(id)).collect();
                 Some(format!("remove first what uses it: minirun rm {}", ids.join(" ")))
@@ -113,9 +116,6 @@ impl Diagnose for ImageError {
                 "make it of fewer layers: several commands in one RUN, or its files in one layer, by minirun export and import"
                     .into(),
             ),
-            Self::Load(error) => error.hint(),
-            Self::Save(error) => error.hint(),
-            Self::Install(error) => error.hint(),
             Self::Json { .. } | Self::NoFile { .. } => Some(format!("what mends it: {}", store::CHECK)),
             Self::NoLayer { .. } | Self::LayerArchive { .. } => {
                 Some(format!("what mends it: {}; or get the image again", store::CHECK))
@@ -125,10 +125,8 @@ impl Diagnose for ImageError {
                 store::CHECK,
                 image.short()
             )),
-            Self::Reference(error) => error.hint(),
-            Self::Store(error) => error.hint(),
             Self::Sys(error) => StoreError::Sys(error.clone()).hint(),
-            _ => None,
+            _ => self.inner().and_then(Diagnose::hint),
         }
     }
 }
@@ -222,12 +220,12 @@ impl Image {
 }
 
 /// What cannot run is not made.
-pub fn check_layers(subject: &str, count: usize) -> Result<(), ImageError> {
+pub(crate) fn check_layers(subject: &str, count: usize) -> Result<(), ImageError> {
     if count > MOST_LAYERS { Err(ImageError::ManyLayers { subject: subject.to_owned(), count }) } else { Ok(()) }
 }
 
 /// A JSON document of the store; `None`: it is not there.
-pub fn document<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, ImageError> {
+pub(crate) fn document<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, ImageError> {
     let text = match fs::read(path) {
         Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
         Err(e) if e.raw_os_error() == Some(libc::EISDIR) => {
@@ -243,35 +241,35 @@ pub fn document<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>
     record.map(Some).map_err(|source| ImageError::Json { path: path.to_owned(), source })
 }
 
-pub fn directory(store: &Store, id: &Digest) -> PathBuf {
+pub(crate) fn directory(store: &Store, id: &Digest) -> PathBuf {
     store.path("images").join(id.hex())
 }
 
 /// Every image's id; for listings only.
-pub fn all(store: &Store) -> Result<Vec<Digest>, ImageError> {
+pub(crate) fn all(store: &Store) -> Result<Vec<Digest>, ImageError> {
     digests_in(&store.path("images"))
 }
 
 /// The config as it came, byte for byte.
-pub fn config_bytes(store: &Store, id: &Digest) -> Result<Vec<u8>, ImageError> {
+pub(crate) fn config_bytes(store: &Store, id: &Digest) -> Result<Vec<u8>, ImageError> {
     let path = directory(store, id).join("config.json");
     Ok(fs::read(&path).on("read", &path)?)
 }
 
 /// A manifest by which the image is known, as it came.
-pub fn manifest_bytes(store: &Store, id: &Digest, manifest: &Digest) -> Result<Vec<u8>, ImageError> {
+pub(crate) fn manifest_bytes(store: &Store, id: &Digest, manifest: &Digest) -> Result<Vec<u8>, ImageError> {
     let path = directory(store, id).join("manifests").join(manifest.hex());
     Ok(fs::read(&path).on("read", &path)?)
 }
 
 /// The image becomes known by one more manifest. `claim` is the image's.
-pub fn add_manifest(store: &Store, claim: &ImageClaim, manifest: &[u8]) -> Result<(), ImageError> {
+pub(crate) fn add_manifest(store: &Store, claim: &ImageClaim, manifest: &[u8]) -> Result<(), ImageError> {
     let path = directory(store, &claim.image).join("manifests").join(Digest::of(manifest).hex());
     if path.exists() { Ok(()) } else { Ok(store::write_durably(&path, manifest)?) }
 }
 
 /// The digests of the manifests by which an image is known.
-pub fn manifests(store: &Store, id: &Digest) -> Result<Vec<Digest>, ImageError> {
+pub(crate) fn manifests(store: &Store, id: &Digest) -> Result<Vec<Digest>, ImageError> {
     digests_in(&directory(store, id).join("manifests"))
 }
 
@@ -296,7 +294,7 @@ fn must_open(store: &Store, id: &Digest) -> Result<Image, ImageError> {
 }
 
 /// The image for a platform that a name or an id stands for. `None`: what it stands for is there, but for another platform.
-pub fn find_for(store: &Store, name_or_id: &str, wanted: &Platform) -> Result<Option<Image>, ImageError> {
+pub(crate) fn find_for(store: &Store, name_or_id: &str, wanted: &Platform) -> Result<Option<Image>, ImageError> {
     let found = lookup(store, name_or_id)?;
     let image = must_open(store, &found.image)?;
     if wanted.takes_config(image.config()) {
@@ -309,7 +307,7 @@ pub fn find_for(store: &Store, name_or_id: &str, wanted: &Platform) -> Result<Op
 }
 
 /// What a name or an id stands for.
-pub struct Found {
+pub(crate) struct Found {
     /// Of an index, the image for this machine.
     pub image: Digest,
     /// Unless an id was given.
@@ -320,7 +318,7 @@ pub struct Found {
 
 impl Found {
     /// `None`: it stands for an image alone, or its index is not here.
-    pub fn index(&self, store: &Store) -> Result<Option<Index>, ImageError> {
+    pub(crate) fn index(&self, store: &Store) -> Result<Option<Index>, ImageError> {
         self.manifest.map_or(Ok(None), |digest| Index::open(store, &digest))
     }
 
@@ -334,7 +332,7 @@ impl Found {
 }
 
 /// [`find`] without opening it.
-pub fn lookup(store: &Store, name_or_id: &str) -> Result<Found, ImageError> {
+pub(crate) fn lookup(store: &Store, name_or_id: &str) -> Result<Found, ImageError> {
     let hex = name_or_id.strip_prefix("sha256:").unwrap_or(name_or_id);
     if let Some(id) = Digest::from_hex(hex) {
         return Found::of_id(store, id)?.ok_or_else(|| not_found(store, name_or_id));
@@ -370,7 +368,7 @@ fn not_found(store: &Store, name: &str) -> ImageError {
 }
 
 /// What may have been meant by a name or id that no image has.
-pub fn meant(store: &Store, name: &str) -> Option<String> {
+pub(crate) fn meant(store: &Store, name: &str) -> Option<String> {
     // Looked for only now that there is nothing else to do.
     let ids: Vec<String> = all(store).unwrap_or_default().iter().map(Digest::short).collect();
     let names: Vec<String> = names::all(store).unwrap_or_default().iter().map(|n| n.reference.familiar()).collect();
@@ -378,7 +376,7 @@ pub fn meant(store: &Store, name: &str) -> Option<String> {
 }
 
 /// Notes that a container uses the image, so that it is not removed from under it.
-pub fn hold(store: &Store, image: &Image, container: &str) -> Result<(), ImageError> {
+pub(crate) fn hold(store: &Store, image: &Image, container: &str) -> Result<(), ImageError> {
     let _claim = ImageClaim::take(store, image.id)?;
     let directory = directory(store, &image.id);
     if !directory.exists() {
@@ -391,12 +389,12 @@ pub fn hold(store: &Store, image: &Image, container: &str) -> Result<(), ImageEr
 }
 
 /// Where [`hold`] notes it, relative to the store.
-pub fn hold_path(image: &Digest, container: &str) -> PathBuf {
+pub(crate) fn hold_path(image: &Digest, container: &str) -> PathBuf {
     Path::new("images").join(image.hex()).join("containers").join(container)
 }
 
 /// The ids of the containers that use the image.
-pub fn containers(store: &Store, image: &Digest) -> Vec<String> {
+pub(crate) fn containers(store: &Store, image: &Digest) -> Vec<String> {
     let entries = fs::read_dir(directory(store, image).join("containers")).into_iter().flatten().flatten();
     let mut ids: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
     ids.sort();
@@ -433,7 +431,7 @@ fn publish(
 }
 
 /// Written to disk, all that the store's file system still holds back.
-pub fn sync(store: &Store) -> Result<(), ImageError> {
+pub(crate) fn sync(store: &Store) -> Result<(), ImageError> {
     let root: &Path = &store.root;
     let directory = File::open(root).on("open", root)?;
     Ok(rustix::fs::syncfs(&directory).on("syncfs", root)?)

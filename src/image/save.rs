@@ -42,7 +42,7 @@ impl Diagnose for SaveError {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     Docker,
     Oci,
 }
@@ -68,7 +68,7 @@ struct Saved {
 }
 
 /// Writes the images that `wanted` names into an archive. Its entries have these annotations too.
-pub fn save(
+pub(crate) fn save(
     store: &Store,
     wanted: &[String],
     format: Format,
@@ -83,7 +83,7 @@ pub fn save(
 }
 
 /// [`save`] into a file, which is there when it is whole and not before.
-pub fn save_file(
+pub(crate) fn save_file(
     store: &Store,
     wanted: &[String],
     format: Format,
@@ -109,7 +109,7 @@ pub fn save_file(
 }
 
 /// Writes the images that `wanted` names into a new directory.
-pub fn save_directory(store: &Store, wanted: &[String], path: &Path) -> Result<(), ImageError> {
+pub(crate) fn save_directory(store: &Store, wanted: &[String], path: &Path) -> Result<(), ImageError> {
     let chosen = choose(store, wanted)?;
     if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(SaveError::NotEmpty { path: path.to_owned() }.into());

@@ -24,9 +24,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What the container calls its device.
-pub const DEVICE: &str = "eth0";
+pub(crate) const DEVICE: &str = "eth0";
 /// The most that slirp4netns takes.
-pub const MTU: u32 = 65520;
+pub(crate) const MTU: u32 = 65520;
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +87,7 @@ impl Way {
 
 /// Gives the network namespace of `process` a way out by pasta, and waits until it works. `directory` must be removed when
 /// the container has ended.
-pub fn start_pasta(pasta: &Path, process: i32, directory: &Path) -> Result<(), EgressError> {
+pub(crate) fn start_pasta(pasta: &Path, process: i32, directory: &Path) -> Result<(), EgressError> {
     let link = directory.join("netns");
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(format!("/proc/{process}/ns/net"), &link).on("symlink", &link)?;
@@ -115,24 +115,24 @@ pub fn start_pasta(pasta: &Path, process: i32, directory: &Path) -> Result<(), E
 }
 
 /// A process that stays in the host's network when the monitor leaves it, to start slirp4netns from there.
-pub struct StandIn {
+pub(crate) struct StandIn {
     pid: i32,
     socket: OwnedFd,
 }
 
 /// What carries frames, for as long as `held` is held by somebody.
-pub struct Carrier {
+pub(crate) struct Carrier {
     /// Every message is one Ethernet frame, both ways.
     pub frames: OwnedFd,
     pub held: OwnedFd,
 }
 
 /// Where the complaint of a way out that could not be started is kept, in the container's runtime directory.
-pub const COMPLAINT: &str = "no-way-out";
+pub(crate) const COMPLAINT: &str = "no-way-out";
 
 impl StandIn {
     /// The caller has one thread, and nothing open that matters to a process that keeps only its end of a socket.
-    pub fn fork(slirp: &Path, directory: &Path) -> Result<Self, SysError> {
+    pub(crate) fn fork(slirp: &Path, directory: &Path) -> Result<Self, SysError> {
         let (ours, theirs) = socket::pair()?;
         match process::fork()? {
             Fork::Parent(pid) => Ok(Self { pid, socket: ours }),
@@ -149,16 +149,16 @@ impl StandIn {
         }
     }
 
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 
-    pub fn wake(&self) -> Result<(), SysError> {
+    pub(crate) fn wake(&self) -> Result<(), SysError> {
         socket::send(self.socket.as_fd(), b"w", &[])
     }
 
     /// What it has started; waits for that. `None`: it could not, and has left a complaint.
-    pub fn answer(self) -> Option<Carrier> {
+    pub(crate) fn answer(self) -> Option<Carrier> {
         let mut byte = [0; 1];
         let answer = socket::receive(self.socket.as_fd(), &mut byte);
         let _ = process::wait(self.pid);

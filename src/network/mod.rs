@@ -4,12 +4,12 @@
 //! host's, and stay there whoever holds them. So one process without privileges on the host joins the two ([`proxy`]).
 //! The way out is a program of the host ([`egress`]), reached through the container's device ([`uplink`]).
 
-pub mod egress;
-pub mod inside;
-pub mod ports;
-pub mod proxy;
-pub mod resolv;
-pub mod uplink;
+pub(crate) mod egress;
+pub(crate) mod inside;
+pub(crate) mod ports;
+pub(crate) mod proxy;
+pub(crate) mod resolv;
+pub(crate) mod uplink;
 
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -29,7 +29,7 @@ pub struct ContainerNetwork {
 }
 
 /// Every container has the same addresses, in a network of its own: those of slirp4netns.
-pub const CONTAINER: ContainerNetwork = ContainerNetwork {
+pub(crate) const CONTAINER: ContainerNetwork = ContainerNetwork {
     v4: Ipv4Addr::new(10, 0, 2, 100),
     v6: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x100),
     gateway_v4: Ipv4Addr::new(10, 0, 2, 2),

@@ -93,7 +93,7 @@ fn typed(spec: &PortSpec, host_port: u16) -> String {
 
 /// What one `-p` publishes: a port or a range of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published(pub Vec<PortSpec>);
+pub(crate) struct Published(pub Vec<PortSpec>);
 
 impl std::str::FromStr for Published {
     type Err = PortError;
@@ -104,7 +104,7 @@ impl std::str::FromStr for Published {
 }
 
 /// Reads what was typed after `-p`: `[[IP:][HOST]:]CONTAINER[/PROTOCOL]`, where ports may be ranges.
-pub fn parse(text: &str) -> Result<Vec<PortSpec>, PortError> {
+pub(crate) fn parse(text: &str) -> Result<Vec<PortSpec>, PortError> {
     let wrong = |why: &str| PortError::Syntax { text: text.into(), why: why.into() };
     let (rest, protocol) = match text.split_once('/') {
         None => (text, Protocol::Tcp),
@@ -157,21 +157,21 @@ fn range(text: &str) -> Option<RangeInclusive<u16>> {
 }
 
 /// A socket that listens in the namespace where it was opened, whoever holds it.
-pub struct Listener {
+pub(crate) struct Listener {
     spec: PortSpec,
     socket: OwnedFd,
 }
 
 impl Listener {
-    pub fn from_parts(spec: PortSpec, socket: OwnedFd) -> Self {
+    pub(crate) fn from_parts(spec: PortSpec, socket: OwnedFd) -> Self {
         Self { spec, socket }
     }
 
-    pub fn spec(&self) -> &PortSpec {
+    pub(crate) fn spec(&self) -> &PortSpec {
         &self.spec
     }
 
-    pub fn into_fd(self) -> OwnedFd {
+    pub(crate) fn into_fd(self) -> OwnedFd {
         self.socket
     }
 }
@@ -183,7 +183,7 @@ impl AsFd for Listener {
 }
 
 /// Opens them all, or none. What is opened has its address and port filled in.
-pub fn open(specs: &[PortSpec]) -> Result<Vec<Listener>, PortError> {
+pub(crate) fn open(specs: &[PortSpec]) -> Result<Vec<Listener>, PortError> {
     let mut listeners = Vec::new();
     for spec in specs {
         match spec.host_ip {
@@ -255,7 +255,7 @@ fn at(call: &'static str, address: SocketAddr, error: io::Error) -> SysError {
 }
 
 /// The first port that an ordinary user may open.
-pub fn first_unprivileged() -> u16 {
+pub(crate) fn first_unprivileged() -> u16 {
     let sysctl = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     sysctl.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
 }

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use stream::{Carrier, Stream};
 
 /// Forwards what comes to listeners.
-pub struct Proxy {
+pub(crate) struct Proxy {
     epoll: OwnedFd,
     listeners: Vec<Listener>,
     network: ContainerNetwork,
@@ -75,7 +75,7 @@ const RESERVED: usize = 64;
 
 impl Proxy {
     /// Forwards into the network namespace that this process is in.
-    pub fn new(listeners: Vec<Listener>, network: ContainerNetwork) -> io::Result<Self> {
+    pub(crate) fn new(listeners: Vec<Listener>, network: ContainerNetwork) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for (index, listener) in listeners.iter().enumerate() {
             epoll::add(&epoll, listener, Subject::Listener(index).data(), EventFlags::IN)?;
@@ -97,12 +97,12 @@ impl Proxy {
     }
 
     /// Readable when there is something to do.
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
 
     /// Does what can be done without waiting.
-    pub fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         for _ in 0..ROUNDS {
             let mut events = std::mem::take(&mut self.events);
             events.reserve(EVENTS);

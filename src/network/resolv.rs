@@ -95,7 +95,7 @@ const STUB: &str = "127.0.0.53";
 const BEHIND_THE_STUB: &str = "/run/systemd/resolve/resolv.conf";
 
 /// `asked`: the servers of `--dns`.
-pub fn resolv_conf(asked: &[IpAddr], host_network: bool) -> String {
+pub(crate) fn resolv_conf(asked: &[IpAddr], host_network: bool) -> String {
     let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     if host_network && asked.is_empty() {
         return host;
@@ -147,7 +147,7 @@ fn is_reachable(server: &str) -> bool {
 }
 
 /// `asked`: the names and addresses of `--add-host`.
-pub fn hosts(hostname: &str, asked: &[HostEntry], host_network: bool) -> String {
+pub(crate) fn hosts(hostname: &str, asked: &[HostEntry], host_network: bool) -> String {
     let mut text = if host_network {
         fs::read_to_string("/etc/hosts").unwrap_or_default()
     } else {

@@ -17,7 +17,7 @@ const FRAME: usize = 64 * 1024;
 /// Frames of one turn: the caller has other things to look after.
 const TURN: usize = 64;
 
-pub struct Uplink {
+pub(crate) struct Uplink {
     epoll: OwnedFd,
     device: OwnedFd,
     way: Way,
@@ -36,19 +36,19 @@ enum Way {
 }
 
 impl Uplink {
-    pub fn new(device: OwnedFd, stand_in: StandIn) -> io::Result<Self> {
+    pub(crate) fn new(device: OwnedFd, stand_in: StandIn) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         watch(&epoll, &device, EventFlags::IN)?;
         Ok(Self { epoll, device, way: Way::Waiting(stand_in), frame: Vec::new() })
     }
 
     /// Readable when there is something to do.
-    pub fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
 
     /// Does what can be done without waiting. An error: there is no way out, or none any more.
-    pub fn turn(&mut self) -> io::Result<()> {
+    pub(crate) fn turn(&mut self) -> io::Result<()> {
         match std::mem::replace(&mut self.way, Way::Closed) {
             Way::Waiting(stand_in) => {
                 stand_in.wake().map_err(|error| io::Error::from_raw_os_error(error.errno))?;

@@ -44,18 +44,18 @@ pub struct Limit {
     pub again_in: Option<u64>,
 }
 
-pub fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 
 /// The body. `None`: it is longer than it may be.
-pub fn text(response: Response<Body>, longest: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn text(response: Response<Body>, longest: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     response.into_body().into_reader().take(longest + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= longest).then_some(bytes))
 }
 
-pub fn refusal(response: Response<Body>) -> Refusal {
+pub(crate) fn refusal(response: Response<Body>) -> Refusal {
     let status = response.status().as_u16();
     let limit = (status == 429).then(|| limit(|name| header(&response, name).map(str::to_owned)));
     let elsewhere = response.status().is_redirection().then(|| header(&response, "location").map(str::to_owned));

@@ -20,7 +20,7 @@ use std::io::Read;
 use std::sync::Mutex;
 
 /// What an artifact is: how its manifest says so, and how people do.
-pub struct Kind {
+pub(crate) struct Kind {
     pub artifact_type: &'static str,
     pub documents: &'static str,
     pub words: &'static str,
@@ -33,7 +33,7 @@ const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 const EMPTY: &[u8] = b"{}";
 
 /// In a registry.
-pub struct Artifact {
+pub(crate) struct Artifact {
     session: Session,
     repository: String,
     parts: HashMap<String, Descriptor>,
@@ -41,7 +41,7 @@ pub struct Artifact {
 
 impl Artifact {
     /// Reads what parts there are, and none of them.
-    pub fn open(reference: &Reference, kind: &Kind, settings: &Settings) -> Result<Self, RegistryError> {
+    pub(crate) fn open(reference: &Reference, kind: &Kind, settings: &Settings) -> Result<Self, RegistryError> {
         let session = endpoint::open(reference, settings)?;
         match parts(&session, reference, kind) {
             Ok(parts) => Ok(Self { session, repository: reference.repository.clone(), parts }),
@@ -50,7 +50,7 @@ impl Artifact {
     }
 
     /// An image's parts: its config, and its layers under the names that `layer` gives them.
-    pub fn of_image(
+    pub(crate) fn of_image(
         reference: &Reference,
         layer: impl Fn(&Digest) -> String,
         settings: &Settings,
@@ -74,13 +74,13 @@ impl Artifact {
         }
     }
 
-    pub fn document(&self, name: &str) -> Result<Option<Vec<u8>>, RegistryError> {
+    pub(crate) fn document(&self, name: &str) -> Result<Option<Vec<u8>>, RegistryError> {
         let Some(descriptor) = self.parts.get(name) else { return Ok(None) };
         manifest::document(&self.session, &self.repository, descriptor, "document").map(Some)
     }
 
     /// The archive of a layer as it arrives. Why it breaks off, `failure` says.
-    pub fn layer<'a>(
+    pub(crate) fn layer<'a>(
         &'a self,
         name: &str,
         progress: &'a dyn Progress,
@@ -109,7 +109,7 @@ fn parts(session: &Session, reference: &Reference, kind: &Kind) -> Result<HashMa
 }
 
 /// On its way to a registry.
-pub struct Outgoing {
+pub(crate) struct Outgoing {
     pub documents: Vec<(String, Vec<u8>)>,
     /// Of the store.
     pub layers: Vec<(String, Digest)>,
@@ -117,7 +117,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// Sends what the registry lacks of it. Inside the user namespace.
-    pub fn push(
+    pub(crate) fn push(
         &self,
         store: &Store,
         reference: &Reference,

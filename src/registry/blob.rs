@@ -9,11 +9,11 @@ use std::io::{self, Read};
 use std::sync::Mutex;
 
 /// Having got so far since the last cut, it is as if there had been none.
-pub const HEADWAY: u64 = 8 << 10;
+pub(super) const HEADWAY: u64 = 8 << 10;
 /// A line for every byte would cost more than the byte.
 const REPORT: u64 = 256 << 10;
 
-pub struct Download<'a> {
+pub(super) struct Download<'a> {
     pub session: &'a Session,
     pub repository: &'a str,
     pub digest: Digest,
@@ -28,12 +28,12 @@ pub struct Download<'a> {
 }
 
 impl<'a> Download<'a> {
-    pub fn reader(self) -> Stream<'a> {
+    pub(super) fn reader(self) -> Stream<'a> {
         Stream { download: self, body: None, at: 0, ranges: true, cuts: 0, cut_at: 0, reported: 0 }
     }
 }
 
-pub struct Stream<'a> {
+pub(super) struct Stream<'a> {
     download: Download<'a>,
     body: Option<Box<dyn Read + Send>>,
     at: u64,

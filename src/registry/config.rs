@@ -23,7 +23,7 @@ pub enum ConfigError {
 
 /// A place to pull from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     /// `mirror.example.org:5000`
     pub host: String,
     pub repository: String,
@@ -71,7 +71,7 @@ struct Mirror {
 }
 
 /// Where an image may be pulled from: mirrors in this order, and then the registry itself.
-pub fn places(reference: &Reference) -> Result<(Vec<Place>, Place), ConfigError> {
+pub(super) fn places(reference: &Reference) -> Result<(Vec<Place>, Place), ConfigError> {
     let daemon = daemon()?;
     let mut mirrors = Vec::new();
     let mut own = own(&daemon, reference);
@@ -99,7 +99,7 @@ pub fn places(reference: &Reference) -> Result<(Vec<Place>, Place), ConfigError>
 }
 
 /// The registry itself, for all that is not pulling.
-pub fn place(reference: &Reference) -> Result<Place, ConfigError> {
+pub(super) fn place(reference: &Reference) -> Result<Place, ConfigError> {
     let mut own = own(&daemon()?, reference);
     own.insecure |= rule(reference)?.is_some_and(|(rule, _)| rule.insecure);
     Ok(own)
@@ -209,7 +209,7 @@ fn is_listed(list: &[String], host: &str) -> bool {
 }
 
 /// Whose certificates to believe for a host, and which one to show it.
-pub fn trust(host: &str) -> Trust {
+pub(super) fn trust(host: &str) -> Trust {
     let mut trust = Trust::default();
     let mut bases: Vec<PathBuf> = ["/etc/docker/certs.d", "/etc/containers/certs.d"].map(PathBuf::from).into();
     let of_user = user_config().map(|config| ["containers/certs.d", "minirun/certs.d"].map(|d| config.join(d)));

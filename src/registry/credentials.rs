@@ -47,7 +47,7 @@ impl Diagnose for CredentialError {
 
 /// What says who one is.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Credential {
+pub(crate) enum Credential {
     Password {
         user: String,
         password: String,
@@ -59,7 +59,7 @@ pub enum Credential {
 }
 
 impl Credential {
-    pub fn user(&self) -> Option<String> {
+    pub(crate) fn user(&self) -> Option<String> {
         match self {
             Self::Password { user, .. } => Some(user.clone()),
             Self::Identity(_) | Self::Token(_) => None,
@@ -71,7 +71,7 @@ impl Credential {
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// Under which name a registry's credential is kept.
-pub fn key(registry: &str) -> &str {
+pub(crate) fn key(registry: &str) -> &str {
     if registry == "docker.io" { HUB_KEY } else { registry }
 }
 
@@ -188,7 +188,7 @@ fn is_below(repository: &str, part: &str) -> bool {
 }
 
 /// What is kept for a repository, `""` for a registry as a whole: by the longest key that fits, Docker's before Podman's.
-pub fn find(registry: &str, repository: &str) -> Result<Option<Credential>, CredentialError> {
+pub(crate) fn find(registry: &str, repository: &str) -> Result<Option<Credential>, CredentialError> {
     let docker = Config::docker()?;
     let podman = variable("REGISTRY_AUTH_FILE")
         .or_else(|| variable("XDG_RUNTIME_DIR").map(|directory| directory.join("containers/auth.json")));
@@ -215,7 +215,7 @@ fn ask(helper: &str, registry: &str) -> Result<Option<Credential>, CredentialErr
 }
 
 /// Tells the half of this command that is inside the user namespace what is kept for the registry that it asks for.
-pub fn answer(registry: &[u8]) -> Vec<u8> {
+pub(crate) fn answer(registry: &[u8]) -> Vec<u8> {
     let credential = find(&String::from_utf8_lossy(registry), "").unwrap_or_else(|error| {
         diag::report(&error);
         eprintln!("note: going on without a login");
@@ -242,13 +242,13 @@ fn of_entry(entry: &Value) -> Option<Credential> {
 }
 
 /// Where a credential was put.
-pub enum Kept {
+pub(crate) enum Kept {
     /// In this file, as good as in the open.
     File(PathBuf),
     Helper,
 }
 
-pub fn keep(registry: &str, user: &str, password: &str) -> Result<Kept, CredentialError> {
+pub(crate) fn keep(registry: &str, user: &str, password: &str) -> Result<Kept, CredentialError> {
     let mut config = Config::docker()?;
     if let Some(helper) = config.helper(registry) {
         helper::store(helper, key(registry), user, password)?;
@@ -263,7 +263,7 @@ pub fn keep(registry: &str, user: &str, password: &str) -> Result<Kept, Credenti
 }
 
 /// `false`: there was none.
-pub fn forget(registry: &str) -> Result<bool, CredentialError> {
+pub(crate) fn forget(registry: &str) -> Result<bool, CredentialError> {
     let mut config = Config::docker()?;
     let mut found = false;
     if let Some(helper) = config.helper(registry)

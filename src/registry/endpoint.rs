@@ -14,12 +14,12 @@ const HUB: &str = "docker.io";
 const HUB_HOST: &str = "registry-1.docker.io";
 
 /// A session with the registry of an image.
-pub fn open(reference: &Reference, settings: &Settings) -> Result<Session, RegistryError> {
+pub(super) fn open(reference: &Reference, settings: &Settings) -> Result<Session, RegistryError> {
     open_place(&config::place(reference)?, settings)
 }
 
 /// A session with a registry or a mirror of one.
-pub fn open_place(place: &Place, settings: &Settings) -> Result<Session, RegistryError> {
+pub(super) fn open_place(place: &Place, settings: &Settings) -> Result<Session, RegistryError> {
     let registry = &place.host;
     let host = if registry == HUB { HUB_HOST } else { registry };
     let anybody = !settings.verify_tls || place.insecure;

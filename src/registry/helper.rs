@@ -40,7 +40,7 @@ const TOKEN: &str = "<token>";
 /// What all helpers say of what they do not have.
 const NOT_FOUND: &str = "credentials not found";
 
-pub fn get(helper: &str, server: &str) -> Result<Option<Credential>, HelperError> {
+pub(super) fn get(helper: &str, server: &str) -> Result<Option<Credential>, HelperError> {
     let program = program(helper);
     let output = run(&program, "get", server)?;
     if !output.status.success() {
@@ -56,12 +56,12 @@ pub fn get(helper: &str, server: &str) -> Result<Option<Credential>, HelperError
     })
 }
 
-pub fn store(helper: &str, server: &str, user: &str, password: &str) -> Result<(), HelperError> {
+pub(super) fn store(helper: &str, server: &str, user: &str, password: &str) -> Result<(), HelperError> {
     let entry = json!({ "ServerURL": server, "Username": user, "Secret": password });
     must(program(helper), "store", &entry.to_string())
 }
 
-pub fn erase(helper: &str, server: &str) -> Result<(), HelperError> {
+pub(super) fn erase(helper: &str, server: &str) -> Result<(), HelperError> {
     must(program(helper), "erase", server)
 }
 

@@ -61,7 +61,7 @@ impl Diagnose for ListError {
 
 /// A list that is being put together; nobody else sees it before it is pushed.
 #[derive(Serialize, Deserialize)]
-pub struct List {
+pub(crate) struct List {
     pub reference: Reference,
     members: Vec<Member>,
 }
@@ -84,7 +84,7 @@ fn path(store: &Store, reference: &Reference) -> PathBuf {
 
 impl List {
     /// `None`: there is none of this name.
-    pub fn open(store: &Store, reference: &Reference) -> Result<Option<Self>, ListError> {
+    pub(crate) fn open(store: &Store, reference: &Reference) -> Result<Option<Self>, ListError> {
         let path = path(store, reference);
         let text = match fs::read(&path) {
             Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
@@ -93,12 +93,12 @@ impl List {
         store::format::from_record(&text).map(Some).map_err(|source| ListError::Json { path, source })
     }
 
-    pub fn must(store: &Store, reference: &Reference) -> Result<Self, ListError> {
+    pub(crate) fn must(store: &Store, reference: &Reference) -> Result<Self, ListError> {
         Self::open(store, reference)?.ok_or_else(|| ListError::NotFound { reference: reference.clone() })
     }
 
     /// `amend`: it may be there, and is then added to.
-    pub fn create(store: &Store, reference: &Reference, amend: bool) -> Result<Self, ListError> {
+    pub(crate) fn create(store: &Store, reference: &Reference, amend: bool) -> Result<Self, ListError> {
         match Self::open(store, reference)? {
             Some(found) if amend => Ok(found),
             Some(_) => Err(ListError::Exists { reference: reference.clone() }),
@@ -106,19 +106,19 @@ impl List {
         }
     }
 
-    pub fn save(&self, store: &Store) -> Result<(), ListError> {
+    pub(crate) fn save(&self, store: &Store) -> Result<(), ListError> {
         let directory = store.path(DIRECTORY);
         fs::create_dir_all(&directory).on("mkdir", &directory)?;
         Ok(store::write_durably(&path(store, &self.reference), &store::format::to_record(self))?)
     }
 
-    pub fn remove(&self, store: &Store) -> Result<(), ListError> {
+    pub(crate) fn remove(&self, store: &Store) -> Result<(), ListError> {
         let path = path(store, &self.reference);
         Ok(fs::remove_file(&path).on("unlink", &path)?)
     }
 
     /// Adds an image that lies in a registry, or all images of an index there.
-    pub fn add(&mut self, member: &Reference, settings: &Settings) -> Result<(), RegistryError> {
+    pub(crate) fn add(&mut self, member: &Reference, settings: &Settings) -> Result<(), RegistryError> {
         let member = member.clone().or_latest();
         let session = endpoint::open(&member, settings)?;
         let added = members(&session, &member).map_err(|e| verdict::explain(e, &session, &member, Verb::Pull))?;
@@ -130,7 +130,7 @@ impl List {
     }
 
     /// Says what platform an image is for, where its config says nothing or something else.
-    pub fn annotate(&mut self, member: &Reference, fields: &[(&str, String)]) -> Result<(), ListError> {
+    pub(crate) fn annotate(&mut self, member: &Reference, fields: &[(&str, String)]) -> Result<(), ListError> {
         let member = member.clone().or_latest();
         let found = self.members.iter_mut().find(|one| one.reference == member || Some(one.digest) == member.digest);
         let unknown = || ListError::NoMember { list: self.reference.familiar(), member: member.familiar() };
@@ -142,7 +142,7 @@ impl List {
     }
 
     /// The index, as it would be pushed.
-    pub fn document(&self) -> Value {
+    pub(crate) fn document(&self) -> Value {
         let entries = self.members.iter().map(|one| {
             let mut entry = json!({ "mediaType": one.media_type, "digest": one.digest, "size": one.size });
             if !one.platform.is_null() {
@@ -154,7 +154,7 @@ impl List {
     }
 
     /// Brings all members into the list's repository, and then the list.
-    pub fn push(&self, settings: &Settings) -> Result<Digest, RegistryError> {
+    pub(crate) fn push(&self, settings: &Settings) -> Result<Digest, RegistryError> {
         let session = endpoint::open(&self.reference, settings)?;
         self.push_to(&session).map_err(|error| verdict::explain(error, &session, &self.reference, Verb::Push))
     }
@@ -241,7 +241,7 @@ fn described(platform: &Platform) -> Value {
 }
 
 /// A manifest or an index as it lies in a registry.
-pub fn fetch(reference: &Reference, settings: &Settings) -> Result<Vec<u8>, RegistryError> {
+pub(crate) fn fetch(reference: &Reference, settings: &Settings) -> Result<Vec<u8>, RegistryError> {
     let reference = reference.clone().or_latest();
     let session = endpoint::open(&reference, settings)?;
     let document = manifest::get(&session, &reference.repository, &manifest::which(&reference));
@@ -249,7 +249,7 @@ pub fn fetch(reference: &Reference, settings: &Settings) -> Result<Vec<u8>, Regi
 }
 
 /// Every tag of a repository.
-pub fn tags(reference: &Reference, settings: &Settings) -> Result<Vec<String>, RegistryError> {
+pub(crate) fn tags(reference: &Reference, settings: &Settings) -> Result<Vec<String>, RegistryError> {
     let session = endpoint::open(reference, settings)?;
     verdict::all_tags(&session, &reference.repository)
         .map_err(|error| verdict::explain(error, &session, reference, Verb::Pull))

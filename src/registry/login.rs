@@ -7,7 +7,7 @@ use crate::image::ImageError;
 use crate::image::name::reference::Reference;
 use ureq::http::Method;
 
-pub fn check(registry: &str, credential: &Credential, settings: &Settings) -> Result<(), RegistryError> {
+pub(crate) fn check(registry: &str, credential: &Credential, settings: &Settings) -> Result<(), RegistryError> {
     let settings = Settings { login: Login::Known(Some(credential.clone())), ..settings.clone() };
     // Any repository of it will do.
     let reference: Reference = format!("{registry}/login").parse().map_err(ImageError::from)?;

@@ -22,7 +22,7 @@ const LONGEST: u64 = 4 << 20;
 const LONGEST_DOCUMENT: u64 = 16 << 20;
 
 /// A document as it came.
-pub struct Document {
+pub(crate) struct Document {
     pub bytes: Vec<u8>,
     pub digest: Digest,
 }
@@ -34,14 +34,14 @@ pub enum Kind {
 }
 
 /// The digest that a tag stands for right now; `None` where a registry does not tell it.
-pub fn digest_of(session: &Session, repository: &str, tag: &str) -> Result<Option<Digest>, RegistryError> {
+pub(crate) fn digest_of(session: &Session, repository: &str, tag: &str) -> Result<Option<Digest>, RegistryError> {
     let url = session.url(&format!("{repository}/manifests/{tag}"));
     let response = session.send(Method::HEAD, &url, &[("accept", ACCEPT)], None, &Scope::pull(repository))?;
     let digest = header(&response, "docker-content-digest").and_then(|text| text.parse().ok());
     Ok(digest.filter(|_| response.status().is_success()))
 }
 
-pub fn get(session: &Session, repository: &str, which: &str) -> Result<Document, RegistryError> {
+pub(crate) fn get(session: &Session, repository: &str, which: &str) -> Result<Document, RegistryError> {
     let url = session.url(&format!("{repository}/manifests/{which}"));
     let subject = subject(session, repository, which);
     let bytes = session.document(&url, &[("accept", ACCEPT)], &Scope::pull(repository), LONGEST, &subject)?;
@@ -55,7 +55,7 @@ pub fn get(session: &Session, repository: &str, which: &str) -> Result<Document,
 }
 
 /// What a reference asks a registry for: a tag or a digest.
-pub fn which(reference: &Reference) -> String {
+pub(crate) fn which(reference: &Reference) -> String {
     reference.digest.map_or_else(|| reference.tag.clone().unwrap_or_default(), |digest| digest.to_string())
 }
 
@@ -102,12 +102,12 @@ pub fn media_type(document: &[u8]) -> String {
 }
 
 /// A config, which lies among the blobs.
-pub fn config(session: &Session, repository: &str, descriptor: &Descriptor) -> Result<Vec<u8>, RegistryError> {
+pub(crate) fn config(session: &Session, repository: &str, descriptor: &Descriptor) -> Result<Vec<u8>, RegistryError> {
     document(session, repository, descriptor, "config")
 }
 
 /// A blob that is no layer, but something to be read as a whole.
-pub fn document(
+pub(crate) fn document(
     session: &Session,
     repository: &str,
     descriptor: &Descriptor,

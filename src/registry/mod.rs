@@ -1,30 +1,30 @@
 //! Images from and to registries, by the OCI distribution protocol.
 
-pub mod answer;
-pub mod artifact;
+pub(crate) mod answer;
+pub(crate) mod artifact;
 mod blob;
-pub mod challenge;
+pub(crate) mod challenge;
 mod config;
-pub mod credentials;
+pub(crate) mod credentials;
 mod endpoint;
 mod helper;
-pub mod list;
-pub mod login;
-pub mod manifest;
+pub(crate) mod list;
+pub(crate) mod login;
+pub(crate) mod manifest;
 mod pull;
 mod push;
 mod referrers;
-pub mod refetch;
-pub mod search;
+pub(crate) mod refetch;
+pub(crate) mod search;
 mod session;
-pub mod token;
+pub(crate) mod token;
 mod upload;
 mod verdict;
 
-pub use answer::Refusal;
+pub(crate) use answer::Refusal;
 use answer::text;
-pub use pull::{Policy, Pulled, ensure, local, pull};
-pub use push::{Form, Pushed, push};
+pub(crate) use pull::{Policy, Pulled, ensure, local, pull};
+pub(crate) use push::{Form, push};
 
 use crate::diag::Diagnose;
 use crate::http::HttpError;
@@ -36,14 +36,14 @@ use credentials::{Credential, CredentialError};
 
 /// How to speak to registries.
 #[derive(Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     pub verify_tls: bool,
     pub login: Login,
 }
 
 /// Who asks.
 #[derive(Clone)]
-pub enum Login {
+pub(crate) enum Login {
     /// Whoever is logged in where Docker keeps it.
     Kept,
     /// Found out already: nobody, or one with this.
@@ -57,7 +57,7 @@ impl Default for Settings {
 }
 
 /// Is told how far a pull or push has got, by several threads.
-pub trait Progress: Sync {
+pub(crate) trait Progress: Sync {
     /// Something about the image as a whole.
     fn line(&self, _text: &str) {}
 
@@ -65,13 +65,13 @@ pub trait Progress: Sync {
 }
 
 /// Nobody looks.
-pub struct Silent;
+pub(crate) struct Silent;
 
 impl Progress for Silent {}
 
 /// What is being done with a layer, in Docker's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     AlreadyExists,
     Downloading {
         done: u64,

@@ -27,7 +27,7 @@ const LAYERS_AT_ONCE: usize = 4;
 /// Manifests that are looked at to find one image: an index may hold others, and entries that name no platform.
 const MOST_LOOKS: usize = 24;
 
-pub struct Pulled {
+pub(crate) struct Pulled {
     pub id: Digest,
     /// Of what the name stands for in the registry: a manifest or an index.
     pub digest: Digest,
@@ -39,14 +39,14 @@ pub struct Pulled {
 
 /// Which registry to ask, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
+pub(crate) enum Policy {
     Missing,
     Always,
     Never,
 }
 
 /// The image of this name for this platform, pulled if it is not here or the policy wants it. Inside the user namespace.
-pub fn ensure(
+pub(crate) fn ensure(
     store: &Store,
     name: &str,
     platform: Option<&Platform>,
@@ -71,7 +71,7 @@ pub fn ensure(
 }
 
 /// The image of this name that is here, if it is for this platform.
-pub fn local(store: &Store, name: &str, platform: Option<&Platform>) -> Result<Option<Image>, ImageError> {
+pub(crate) fn local(store: &Store, name: &str, platform: Option<&Platform>) -> Result<Option<Image>, ImageError> {
     let found = match platform {
         Some(wanted) => image::find_for(store, name, wanted),
         None => image::find(store, name).map(Some),
@@ -83,7 +83,7 @@ pub fn local(store: &Store, name: &str, platform: Option<&Platform>) -> Result<O
 }
 
 /// Fetches what is missing of an image and gives it its name. Inside the user namespace.
-pub fn pull(
+pub(crate) fn pull(
     store: &Store,
     reference: &Reference,
     platform: Option<&Platform>,

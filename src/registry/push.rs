@@ -35,7 +35,7 @@ const LAYERS_AT_ONCE: usize = 4;
 /// Repositories that a mount is tried from.
 const MOST_MOUNTS: usize = 3;
 
-pub struct Pushed {
+pub(crate) struct Pushed {
     pub digest: Digest,
     /// Of the manifest.
     pub size: usize,
@@ -44,13 +44,13 @@ pub struct Pushed {
 /// The form that the user asked for. By default layers go as they are here, else compressed by gzip, and the manifest goes as
 /// it came, else as an OCI manifest.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Form {
+pub(crate) struct Form {
     pub compression: Option<Compression>,
     pub format: Option<Format>,
 }
 
 /// Sends what a registry lacks of the image of this name. Inside the user namespace.
-pub fn push(
+pub(crate) fn push(
     store: &Store,
     reference: &Reference,
     form: Form,
@@ -140,7 +140,7 @@ pub(crate) fn layers(
 }
 
 /// Makes a tag stand for a manifest or an index whose parts are all there.
-pub fn put_manifest(session: &Session, reference: &Reference, document: &[u8]) -> Result<Digest, RegistryError> {
+pub(super) fn put_manifest(session: &Session, reference: &Reference, document: &[u8]) -> Result<Digest, RegistryError> {
     let digest = Digest::of(document);
     let which = reference.tag.clone().unwrap_or_else(|| digest.to_string());
     let url = session.url(&format!("{}/manifests/{which}", reference.repository));

@@ -11,7 +11,12 @@ use crate::image::stored::index::OCI_INDEX;
 use serde_json::{Value, json};
 
 /// Adds a manifest to the list of its subject, if it has one. Called if the registry has not said that it does so itself.
-pub fn note(session: &Session, reference: &Reference, document: &[u8], digest: &Digest) -> Result<(), RegistryError> {
+pub(super) fn note(
+    session: &Session,
+    reference: &Reference,
+    document: &[u8],
+    digest: &Digest,
+) -> Result<(), RegistryError> {
     let fields: Value = serde_json::from_slice(document).unwrap_or_default();
     let Some(subject) = fields["subject"]["digest"].as_str().and_then(|text| text.parse::<Digest>().ok()) else {
         return Ok(());

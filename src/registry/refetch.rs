@@ -9,20 +9,20 @@ use std::io::Read;
 use std::sync::Mutex;
 
 /// A repository that something came from.
-pub struct Origin {
+pub(crate) struct Origin {
     session: Session,
     repository: String,
 }
 
 impl Origin {
-    pub fn open(registry: &str, repository: &str, settings: &Settings) -> Result<Self, RegistryError> {
+    pub(crate) fn open(registry: &str, repository: &str, settings: &Settings) -> Result<Self, RegistryError> {
         let (registry, repository) = (registry.to_owned(), repository.to_owned());
         let place = config::place(&Reference { registry, repository, tag: None, digest: None })?;
         Ok(Self { session: endpoint::open_place(&place, settings)?, repository: place.repository })
     }
 
     /// Hands a blob over as it comes. Whether it is the right one is for the reader to find out.
-    pub fn blob<T>(
+    pub(crate) fn blob<T>(
         &self,
         digest: Digest,
         size: u64,
@@ -41,7 +41,7 @@ impl Origin {
     }
 
     /// A manifest or an index with this digest.
-    pub fn manifest(&self, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
+    pub(crate) fn manifest(&self, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
         Ok(manifest::get(&self.session, &self.repository, &digest.to_string())?.bytes)
     }
 }

@@ -13,7 +13,7 @@ const HUB_INDEX: &str = "https://index.docker.io";
 const LONGEST: u64 = 8 << 20;
 
 #[derive(Debug, Clone, Default, Deserialize)]
-pub struct Found {
+pub(crate) struct Found {
     pub name: String,
     #[serde(default)]
     pub description: Option<String>,
@@ -36,7 +36,7 @@ struct Catalog {
 }
 
 /// `term` may begin with a registry: `localhost:5000/nginx`.
-pub fn search(term: &str, limit: usize, settings: &Settings) -> Result<Vec<Found>, RegistryError> {
+pub(crate) fn search(term: &str, limit: usize, settings: &Settings) -> Result<Vec<Found>, RegistryError> {
     let (registry, word) = match term.split_once('/') {
         Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
         _ => (HUB, term),

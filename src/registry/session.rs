@@ -15,17 +15,17 @@ use ureq::http::{Method, Request, Response};
 use ureq::{AsSendBody, Body, SendBody};
 
 /// How often a request is made that fails by chance.
-pub const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The first pause after a 429 without `Retry-After`.
 const FIRST_LIMITED_PAUSE: Duration = Duration::from_secs(1);
 /// Nobody waits longer for a registry that says when to come back.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A wait of this length is announced.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 const MOST_REDIRECTS: usize = 10;
 
-pub struct Session {
+pub(crate) struct Session {
     /// Its name in references.
     pub registry: String,
     /// `https://registry-1.docker.io`
@@ -51,49 +51,55 @@ struct Known {
 
 /// Which rights a request needs: `repository:library/alpine:pull`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope(Vec<String>);
+pub(crate) struct Scope(Vec<String>);
 
 impl Scope {
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self(Vec::new())
     }
 
-    pub fn pull(repository: &str) -> Self {
+    pub(crate) fn pull(repository: &str) -> Self {
         Self(vec![format!("repository:{repository}:pull")])
     }
 
-    pub fn catalog() -> Self {
+    pub(crate) fn catalog() -> Self {
         Self(vec!["registry:catalog:*".to_owned()])
     }
 
-    pub fn push(repository: &str) -> Self {
+    pub(crate) fn push(repository: &str) -> Self {
         Self(vec![format!("repository:{repository}:pull,push")])
     }
 
     /// To mount what lies in another repository, one must be allowed to read it there.
-    pub fn and_pull(mut self, repository: &str) -> Self {
+    pub(crate) fn and_pull(mut self, repository: &str) -> Self {
         self.0.push(format!("repository:{repository}:pull"));
         self
     }
 }
 
 impl Session {
-    pub fn new(registry: &str, base: String, http: Client, outside: Client, credential: Option<Credential>) -> Self {
+    pub(crate) fn new(
+        registry: &str,
+        base: String,
+        http: Client,
+        outside: Client,
+        credential: Option<Credential>,
+    ) -> Self {
         Self { registry: registry.to_owned(), base, http, outside, credential, known: Mutex::default() }
     }
 
     /// Who is logged in, if anybody is.
-    pub fn user(&self) -> Option<String> {
+    pub(crate) fn user(&self) -> Option<String> {
         self.credential.as_ref().and_then(Credential::user)
     }
 
     /// A whole address of the registry.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}/v2/{path}", self.base)
     }
 
     /// A request without a body, or with one that can be sent again.
-    pub fn send(
+    pub(crate) fn send(
         &self,
         method: Method,
         url: &str,
@@ -117,7 +123,7 @@ impl Session {
     }
 
     /// A request whose body is made while it is sent; whether it can be made again is the caller's to know.
-    pub fn send_stream(
+    pub(crate) fn send_stream(
         &self,
         method: Method,
         url: &str,
@@ -136,7 +142,12 @@ impl Session {
     }
 
     /// GET by way of redirects, where nobody else is told who asks.
-    pub fn get(&self, url: &str, headers: &[(&str, &str)], scope: &Scope) -> Result<Response<Body>, RegistryError> {
+    pub(crate) fn get(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        scope: &Scope,
+    ) -> Result<Response<Body>, RegistryError> {
         let mut response = self.send(Method::GET, url, headers, None, scope)?;
         let mut url = url.to_owned();
         for _ in 0..MOST_REDIRECTS {
@@ -151,7 +162,7 @@ impl Session {
     }
 
     /// Reads a whole document with GET, again from the beginning if the connection breaks off.
-    pub fn document(
+    pub(crate) fn document(
         &self,
         url: &str,
         headers: &[(&str, &str)],
@@ -307,12 +318,12 @@ impl Session {
         }
     }
 
-    pub fn way(&self) -> Way {
+    pub(crate) fn way(&self) -> Way {
         self.known().way
     }
 
     /// Goes over to another way of sending blobs, unless another thread has already done so.
-    pub fn change_way(&self, from: Way, to: Way) {
+    pub(crate) fn change_way(&self, from: Way, to: Way) {
         let mut known = self.known();
         if known.way == from {
             known.way = to;
@@ -320,7 +331,7 @@ impl Session {
     }
 
     /// Whether there is a login that was refused.
-    pub fn is_login_refused(&self) -> bool {
+    pub(crate) fn is_login_refused(&self) -> bool {
         self.known().anonymous
     }
 }
@@ -353,7 +364,7 @@ fn retry_after(result: &Result<Response<Body>, RegistryError>, attempt: u32) -> 
 }
 
 /// How long to wait before the next attempt. `None`: the answer is final, or the wait would be too long.
-pub fn pause_of(response: &Response<Body>, attempt: u32) -> Option<Duration> {
+pub(super) fn pause_of(response: &Response<Body>, attempt: u32) -> Option<Duration> {
     let status = response.status().as_u16();
     if !matches!(status, 408 | 429 | 500 | 502 | 503 | 504) {
         return None;
@@ -369,7 +380,7 @@ pub fn pause_of(response: &Response<Body>, attempt: u32) -> Option<Duration> {
 }
 
 /// Waits, and says so if the wait is long.
-pub fn wait(host: &str, pause: Duration) {
+pub(super) fn wait(host: &str, pause: Duration) {
     if pause >= LONG_PAUSE {
         eprintln!("note: {host} asks us to wait {} s", pause.as_secs());
     }
@@ -377,7 +388,7 @@ pub fn wait(host: &str, pause: Duration) {
 }
 
 /// Twice as long each time, and never for two clients at the same moment.
-pub fn pause(attempt: u32) -> Duration {
+pub(super) fn pause(attempt: u32) -> Duration {
     let longest = FIRST_PAUSE * 2u32.saturating_pow(attempt.saturating_sub(1)).min(64);
     let mut random = [0];
     let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());

@@ -38,7 +38,7 @@ struct Answer {
 
 /// Asks at `realm` for a token that is good for `scopes`. What fails here is final for who needs the token: it has been
 /// tried often enough, each time with the password.
-pub fn get(
+pub(crate) fn get(
     http: &Client,
     realm: &str,
     service: Option<&str>,
@@ -139,6 +139,6 @@ pub fn parse(body: &[u8]) -> Option<Token> {
     Some(Token { value, expires: Instant::now() + Duration::from_secs(seconds.min(24 * 3600)) })
 }
 
-pub fn basic(user: &str, password: &str) -> String {
+pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }

@@ -23,14 +23,14 @@ const LONGEST_CHUNK: u64 = 64 << 20;
 const SHORTEST_CHUNK: u64 = 16 << 10;
 
 /// A repository that is written to.
-pub struct Target<'a> {
+pub(super) struct Target<'a> {
     pub session: &'a Session,
     pub repository: &'a str,
     pub progress: &'a dyn Progress,
 }
 
 /// What is sent: made anew for each attempt, the same bytes each time.
-pub trait Content: Sync {
+pub(super) trait Content: Sync {
     /// What it is called in messages.
     fn subject(&self) -> String;
 
@@ -49,7 +49,7 @@ pub trait Content: Sync {
 
 /// How a registry accepts blobs. The specification wants every registry to accept the first way, but some do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Way {
+pub(crate) enum Way {
     /// One PATCH of unknown length.
     #[default]
     Streamed,
@@ -100,7 +100,7 @@ impl Target<'_> {
     }
 
     /// The blob is in the repository.
-    pub fn has(&self, digest: &Digest) -> Result<bool, RegistryError> {
+    pub(super) fn has(&self, digest: &Digest) -> Result<bool, RegistryError> {
         let url = self.session.url(&format!("{}/blobs/{digest}", self.repository));
         let response = self.session.send(Method::HEAD, &url, &[], None, &self.scope())?;
         // Some registries send even this on to where the blob lies, and then it is there.
@@ -108,7 +108,7 @@ impl Target<'_> {
     }
 
     /// Makes the registry use a blob of another repository of its own. `false`: it does not.
-    pub fn mount(&self, digest: &Digest, from: &str) -> Result<bool, RegistryError> {
+    pub(super) fn mount(&self, digest: &Digest, from: &str) -> Result<bool, RegistryError> {
         let url = self.session.url(&format!("{}/blobs/uploads/?mount={digest}&from={from}", self.repository));
         let scope = self.scope().and_pull(from);
         let response = match self.session.send(Method::POST, &url, &[], Some(&[]), &scope) {
@@ -127,7 +127,7 @@ impl Target<'_> {
     }
 
     /// Sends a blob, and gives what it was.
-    pub fn send(&self, content: &dyn Content, media_type: &str) -> Result<Blob, RegistryError> {
+    pub(super) fn send(&self, content: &dyn Content, media_type: &str) -> Result<Blob, RegistryError> {
         let mut upload = self.start(content)?;
         let (mut cuts, mut cut_at) = (0, 0);
         loop {
@@ -395,7 +395,7 @@ impl Read for Source<'_> {
 }
 
 /// A document, such as a config.
-pub struct Bytes<'a> {
+pub(super) struct Bytes<'a> {
     pub what: &'a str,
     pub bytes: &'a [u8],
 }

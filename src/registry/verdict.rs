@@ -9,7 +9,7 @@ use crate::image::name::reference::Reference;
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
+pub(super) enum Verb {
     Pull,
     Push,
 }
@@ -111,7 +111,7 @@ fn span(seconds: u64) -> String {
 }
 
 /// The error, with what it means if the registry refused something.
-pub fn explain(error: RegistryError, session: &Session, reference: &Reference, verb: Verb) -> RegistryError {
+pub(super) fn explain(error: RegistryError, session: &Session, reference: &Reference, verb: Verb) -> RegistryError {
     let refusal = match error {
         RegistryError::Refused { refusal, subject } => match refusal.status {
             401 | 403 | 429 => refusal,
@@ -168,7 +168,7 @@ fn some_tags(session: &Session, reference: &Reference) -> Vec<String> {
 }
 
 /// Every tag of a repository, page after page.
-pub fn all_tags(session: &Session, repository: &str) -> Result<Vec<String>, RegistryError> {
+pub(super) fn all_tags(session: &Session, repository: &str) -> Result<Vec<String>, RegistryError> {
     let mut url = session.url(&format!("{repository}/tags/list"));
     let mut found = Vec::new();
     for _ in 0..MOST_PAGES {

@@ -12,24 +12,24 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// The format of stores and records that do not say it.
 const FIRST: u32 = 1;
 
 /// The store's file that says it.
-pub const FILE: &str = "format";
+pub(crate) const FILE: &str = "format";
 
 /// What a store says of its format.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     Format(u32),
     /// The file cannot be understood.
     Damaged,
 }
 
 /// Reads the format of the store at `root`, which need not be there.
-pub fn of(root: &Path) -> Found {
+pub(crate) fn of(root: &Path) -> Found {
     let Ok(bytes) = fs::read(root.join(FILE)) else {
         return if root.join(FILE).is_dir() { Found::Damaged } else { Found::Format(FIRST) };
     };
@@ -42,7 +42,7 @@ pub fn of(root: &Path) -> Found {
 }
 
 /// The text of the store's file.
-pub fn text() -> String {
+pub(crate) fn text() -> String {
     format!("{FORMAT}\n")
 }
 
@@ -64,12 +64,12 @@ fn first() -> u32 {
 }
 
 /// A record, which must be a JSON object, with its format.
-pub fn to_record<T: Serialize>(record: &T) -> Vec<u8> {
+pub(crate) fn to_record<T: Serialize>(record: &T) -> Vec<u8> {
     serde_json::to_vec(&Stamped { format: FORMAT, record }).unwrap_or_default()
 }
 
 /// Reads a record that has the format of this version or an earlier one.
-pub fn from_record<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+pub(crate) fn from_record<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
     let Stamp { format } = serde_json::from_slice(bytes)?;
     if format > FORMAT {
         let why = format!("it has format {format}, and this version of minirun reads formats up to {FORMAT}");

@@ -17,20 +17,20 @@ fn text(path: &Path) -> CString {
 }
 
 /// An empty module, which is none.
-pub fn load_module() -> i32 {
+pub(crate) fn load_module() -> i32 {
     // SAFETY: the kernel is given a length of 0 and an empty string.
     answer(unsafe { libc::syscall(libc::SYS_init_module, c"".as_ptr(), 0, c"".as_ptr()) })
 }
 
 /// A kernel of no segments, for no processor there is.
-pub fn load_kernel() -> i32 {
+pub(crate) fn load_kernel() -> i32 {
     // SAFETY: there is no segment that could be read.
     answer(unsafe { libc::syscall(libc::SYS_kexec_load, 0, 0, std::ptr::null::<u8>(), 0xffff_0000_u64) })
 }
 
 /// A file without a name in its own root: it is gone when it is closed. Where the file system has none of these, it was
 /// refused only after the mount had allowed it.
-pub fn make_a_file(directory: &Path) -> i32 {
+pub(crate) fn make_a_file(directory: &Path) -> i32 {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     match rustix::fs::open(directory, flags, Mode::from_raw_mode(0o600)) {
         Ok(_) => 0,
@@ -40,7 +40,7 @@ pub fn make_a_file(directory: &Path) -> i32 {
 
 /// Of a file without a name in a directory. EPERM too if nothing came of it: a user with one id has a filter that answers
 /// success.
-pub fn change_owner(directory: &Path) -> i32 {
+pub(crate) fn change_owner(directory: &Path) -> i32 {
     const OTHER: u32 = 1;
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     let changed = rustix::fs::open(directory, flags, Mode::from_raw_mode(0o600)).and_then(|file| {
@@ -55,7 +55,7 @@ pub fn change_owner(directory: &Path) -> i32 {
 }
 
 /// In a child. EPERM too if nothing came of it, as above.
-pub fn become_another_user() -> i32 {
+pub(crate) fn become_another_user() -> i32 {
     const OTHER: u32 = 1;
     match process::fork() {
         Ok(Fork::Child) => {
@@ -69,7 +69,7 @@ pub fn become_another_user() -> i32 {
 }
 
 /// A socket that could send any packet; closed at once.
-pub fn open_raw_socket() -> i32 {
+pub(crate) fn open_raw_socket() -> i32 {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
     match socket_with(AddressFamily::INET, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::ICMP)) {
         Ok(_) => 0,
@@ -78,7 +78,7 @@ pub fn open_raw_socket() -> i32 {
 }
 
 /// To what it says already.
-pub fn set_clock() -> i32 {
+pub(crate) fn set_clock() -> i32 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the time is a live one.
     unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now) };
@@ -87,7 +87,7 @@ pub fn set_clock() -> i32 {
 }
 
 /// An empty file system, taken away at once.
-pub fn mount(target: &Path) -> i32 {
+pub(crate) fn mount(target: &Path) -> i32 {
     let target = text(target);
     // SAFETY: both strings are live; there is no data.
     let done = unsafe { libc::mount(c"none".as_ptr(), target.as_ptr(), c"tmpfs".as_ptr(), 0, std::ptr::null()) };
@@ -101,7 +101,7 @@ pub fn mount(target: &Path) -> i32 {
 
 /// A name for the first disk, taken away at once. EPERM too if nothing was made: a user with one id has a filter that answers
 /// success.
-pub fn make_device(path: &Path) -> i32 {
+pub(crate) fn make_device(path: &Path) -> i32 {
     let path = text(path);
     // SAFETY: the string is live.
     let answer = answer(unsafe { libc::mknod(path.as_ptr(), libc::S_IFBLK | 0o600, libc::makedev(8, 0)) }.into());
@@ -113,19 +113,19 @@ pub fn make_device(path: &Path) -> i32 {
 }
 
 /// Without the numbers that must be given with it.
-pub fn reboot() -> i32 {
+pub(crate) fn reboot() -> i32 {
     // SAFETY: a command that the kernel refuses for its numbers.
     answer(unsafe { libc::syscall(libc::SYS_reboot, 0, 0, 0, 0) })
 }
 
 /// Signal 0: only whether it might be sent.
-pub fn signal(pid: i32) -> i32 {
+pub(crate) fn signal(pid: i32) -> i32 {
     // SAFETY: no signal is sent.
     answer(unsafe { libc::kill(pid, 0) }.into())
 }
 
 /// A program of no instructions.
-pub fn load_bpf() -> i32 {
+pub(crate) fn load_bpf() -> i32 {
     const BPF_PROG_LOAD: i32 = 5;
     let attributes = [0u64; 16];
     // SAFETY: the attributes are live, and their size is told.
@@ -133,18 +133,18 @@ pub fn load_bpf() -> i32 {
 }
 
 /// A user namespace of its own, where it would be root; this process stays in it.
-pub fn new_user_namespace() -> i32 {
+pub(crate) fn new_user_namespace() -> i32 {
     // SAFETY: changes this process only.
     answer(unsafe { libc::unshare(libc::CLONE_NEWUSER) }.into())
 }
 
 /// The loopback device, which is up already, set up.
-pub fn change_network() -> i32 {
+pub(crate) fn change_network() -> i32 {
     netlink::link_up(netlink::LOOPBACK, None).map_or_else(|error| error.errno, |()| 0)
 }
 
 /// More open files than it may ever have.
-pub fn raise_limit() -> i32 {
+pub(crate) fn raise_limit() -> i32 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the limit is a live one.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
@@ -155,7 +155,7 @@ pub fn raise_limit() -> i32 {
 
 /// Children that do nothing, until one is refused or so many are there. All are gone when this returns; that a birth was
 /// refused is noticed by nobody else unless it is tried in that moment.
-pub fn bear(most: u64) -> i32 {
+pub(crate) fn bear(most: u64) -> i32 {
     let mut born = Vec::new();
     let mut answer = 0;
     let parent = rustix::process::getpid();
@@ -182,7 +182,7 @@ pub fn bear(most: u64) -> i32 {
 }
 
 /// So much memory, in a child that is the first to be killed where that is too much. A signal that ended it: below zero.
-pub fn take_memory(bytes: u64) -> i32 {
+pub(crate) fn take_memory(bytes: u64) -> i32 {
     match process::fork() {
         Ok(Fork::Child) => {
             process::die_with_parent(libc::SIGKILL);
@@ -210,12 +210,12 @@ pub fn take_memory(bytes: u64) -> i32 {
     }
 }
 
-pub fn open_for_writing(path: &Path) -> i32 {
+pub(crate) fn open_for_writing(path: &Path) -> i32 {
     std::fs::OpenOptions::new().write(true).open(path).map_or_else(|e| e.raw_os_error().unwrap_or(libc::EIO), |_| 0)
 }
 
 /// ENODATA: it can be opened, and there is nothing in it.
-pub fn read_a_byte(path: &Path) -> i32 {
+pub(crate) fn read_a_byte(path: &Path) -> i32 {
     let mut byte = [0];
     match std::fs::File::open(path).and_then(|mut file| io::Read::read(&mut file, &mut byte)) {
         Ok(0) => libc::ENODATA,

@@ -10,7 +10,7 @@ use std::time::Duration;
 ///
 /// The kernel answers EAGAIN when a path with `..` in it cannot be shown to stay inside, because something on the host
 /// was renamed or mounted meanwhile; openat2(2) says to try again.
-pub fn openat2(
+pub(crate) fn openat2(
     directory: impl AsFd,
     path: impl Arg + Copy,
     flags: OFlags,
@@ -29,10 +29,10 @@ pub fn openat2(
 }
 
 /// What this process makes has modes as under this mask, whatever the caller's is, as long as this lives.
-pub struct Umask(rustix::fs::Mode);
+pub(crate) struct Umask(rustix::fs::Mode);
 
 impl Umask {
-    pub fn set(mask: u32) -> Self {
+    pub(crate) fn set(mask: u32) -> Self {
         Self(rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask)))
     }
 }
@@ -44,7 +44,7 @@ impl Drop for Umask {
 }
 
 /// The names of a file's extended attributes; none where the file system has none.
-pub fn flistxattr(file: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
+pub(crate) fn flistxattr(file: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
     let list = grown(|buffer| rustix::fs::flistxattr(&file, buffer));
     match list {
         Err(Errno::OPNOTSUPP) => Ok(Vec::new()),
@@ -53,14 +53,14 @@ pub fn flistxattr(file: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
 }
 
 /// `None`: the file has no such attribute.
-pub fn fgetxattr(file: impl AsFd, name: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
+pub(crate) fn fgetxattr(file: impl AsFd, name: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
     match grown(|buffer| rustix::fs::fgetxattr(&file, name, buffer)) {
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
         other => other.map(Some),
     }
 }
 
-pub fn fsetxattr(file: impl AsFd, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+pub(crate) fn fsetxattr(file: impl AsFd, name: &[u8], value: &[u8]) -> Result<(), Errno> {
     rustix::fs::fsetxattr(file, name, value, XattrFlags::empty())
 }
 
@@ -79,7 +79,7 @@ fn grown(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Er
 }
 
 /// The bytes of a file that are in the page cache (cachestat(2), from Linux 6.5 on). `None`: the kernel does not tell.
-pub fn in_page_cache(file: impl AsFd) -> Option<u64> {
+pub(crate) fn in_page_cache(file: impl AsFd) -> Option<u64> {
     const CACHESTAT: i64 = 451;
     // struct cachestat_range: offset and length, 0 for all; struct cachestat: cached pages first of five counts
     let (range, mut found) = ([0u64; 2], [0u64; 5]);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd};
 
 /// Lets the socket bear an address that is not this namespace's (CAP_NET_ADMIN there).
-pub fn set_transparent(socket: impl AsFd, is_v4: bool) -> io::Result<()> {
+pub(crate) fn set_transparent(socket: impl AsFd, is_v4: bool) -> io::Result<()> {
     if is_v4 {
         set_option(socket, libc::IPPROTO_IP, libc::IP_TRANSPARENT, 1)
     } else {
@@ -15,17 +15,17 @@ pub fn set_transparent(socket: impl AsFd, is_v4: bool) -> io::Result<()> {
 }
 
 /// Marks all that the socket sends.
-pub fn set_mark(socket: impl AsFd, mark: u32) -> io::Result<()> {
+pub(crate) fn set_mark(socket: impl AsFd, mark: u32) -> io::Result<()> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_MARK, mark as i32)
 }
 
 /// `bind` chooses the address only; `connect` chooses the port, which need only be new for its destination.
-pub fn set_bind_address_no_port(socket: impl AsFd) -> io::Result<()> {
+pub(crate) fn set_bind_address_no_port(socket: impl AsFd) -> io::Result<()> {
     set_option(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
 }
 
 /// Every datagram tells which local address it came to.
-pub fn set_packet_info(socket: impl AsFd, is_v4: bool) -> io::Result<()> {
+pub(crate) fn set_packet_info(socket: impl AsFd, is_v4: bool) -> io::Result<()> {
     if is_v4 {
         set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
     } else {
@@ -41,7 +41,10 @@ fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> io::Resul
 }
 
 /// One datagram: its length, its sender, the local address that it came to.
-pub fn receive_datagram(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+pub(crate) fn receive_datagram(
+    socket: impl AsFd,
+    buffer: &mut [u8],
+) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
     let mut space = nix::cmsg_space!(libc::in6_pktinfo, libc::in_pktinfo);
     let mut parts = [IoSliceMut::new(buffer)];
     let fd = socket.as_fd().as_raw_fd();
@@ -62,7 +65,7 @@ pub fn receive_datagram(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usi
 }
 
 /// Sends one datagram that bears the local address `from`.
-pub fn send_datagram(socket: impl AsFd, bytes: &[u8], to: SocketAddr, from: Option<IpAddr>) -> io::Result<()> {
+pub(crate) fn send_datagram(socket: impl AsFd, bytes: &[u8], to: SocketAddr, from: Option<IpAddr>) -> io::Result<()> {
     let (v4, v6);
     let info = match from {
         Some(IpAddr::V4(from)) => {

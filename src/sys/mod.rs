@@ -1,17 +1,17 @@
 //! System calls: one thin typed function each, under the call's own name; the only module that may hold `unsafe`.
 #![allow(unsafe_code)]
 
-pub mod forbidden;
-pub mod fs;
-pub mod inet;
-pub mod keyring;
-pub mod memory;
-pub mod mount;
-pub mod netlink;
-pub mod process;
-pub mod seccomp;
-pub mod socket;
-pub mod tun;
+pub(crate) mod forbidden;
+pub(crate) mod fs;
+pub(crate) mod inet;
+pub(crate) mod keyring;
+pub(crate) mod memory;
+pub(crate) mod mount;
+pub(crate) mod netlink;
+pub(crate) mod process;
+pub(crate) mod seccomp;
+pub(crate) mod socket;
+pub(crate) mod tun;
 
 use std::path::Path;
 
@@ -55,7 +55,7 @@ fn describe(errno: i32) -> String {
 }
 
 /// Names the call and the subject of a failure: `File::open(p).on("open", p)?`.
-pub trait On<T> {
+pub(crate) trait On<T> {
     fn on(self, call: &'static str, subject: impl AsRef<Path>) -> Result<T, SysError>;
 }
 

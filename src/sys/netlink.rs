@@ -7,16 +7,16 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 /// `lo` has this index in every network namespace.
-pub const LOOPBACK: u32 = 1;
+pub(crate) const LOOPBACK: u32 = 1;
 
 /// Of a device in the network namespace that this process is in.
-pub fn index(name: &str) -> Result<u32, SysError> {
+pub(crate) fn index(name: &str) -> Result<u32, SysError> {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None).on("socket", "AF_INET")?;
     rustix::net::netdevice::name_to_index(&socket, name).on("SIOCGIFINDEX", name)
 }
 
 /// Sets a device up.
-pub fn link_up(device: u32, mtu: Option<u32>) -> Result<(), SysError> {
+pub(crate) fn link_up(device: u32, mtu: Option<u32>) -> Result<(), SysError> {
     let up = (libc::IFF_UP as u32).to_ne_bytes();
     // struct ifinfomsg: family, type, index, flags, mask of the flags to change
     let body = [&[0; 4][..], &device.to_ne_bytes(), &up, &up].concat();
@@ -28,7 +28,7 @@ pub fn link_up(device: u32, mtu: Option<u32>) -> Result<(), SysError> {
 }
 
 /// Gives a device an address, usable at once.
-pub fn add_address(device: u32, address: IpAddr, bits: u8) -> Result<(), SysError> {
+pub(crate) fn add_address(device: u32, address: IpAddr, bits: u8) -> Result<(), SysError> {
     // struct ifaddrmsg: family, prefix length, flags, scope, index
     let body = [&[family(address), bits, libc::IFA_F_NODAD as u8, 0][..], &device.to_ne_bytes()].concat();
     let mut message = Message::new(libc::RTM_NEWADDR, CREATE, &body);
@@ -37,7 +37,7 @@ pub fn add_address(device: u32, address: IpAddr, bits: u8) -> Result<(), SysErro
 }
 
 /// What no other route leads to goes to `gateway`, which a device's own addresses reach.
-pub fn add_default_route(gateway: IpAddr) -> Result<(), SysError> {
+pub(crate) fn add_default_route(gateway: IpAddr) -> Result<(), SysError> {
     let (table, scope) = (libc::RT_TABLE_MAIN, libc::RT_SCOPE_UNIVERSE);
     let body = [&[family(gateway), 0, 0, 0, table, libc::RTPROT_STATIC, scope, libc::RTN_UNICAST][..], &[0; 4]];
     let mut message = Message::new(libc::RTM_NEWROUTE, CREATE, &body.concat());
@@ -47,7 +47,7 @@ pub fn add_default_route(gateway: IpAddr) -> Result<(), SysError> {
 
 /// Delivers everything that looks up `table` to this namespace itself. `source`: the address that answers bear when
 /// their sender has not chosen one.
-pub fn add_local_route(table: u32, any: IpAddr, source: Option<IpAddr>) -> Result<(), SysError> {
+pub(crate) fn add_local_route(table: u32, any: IpAddr, source: Option<IpAddr>) -> Result<(), SysError> {
     let scope = if any.is_ipv4() { libc::RT_SCOPE_HOST } else { libc::RT_SCOPE_UNIVERSE };
     // struct rtmsg: family, destination and source bits, tos, table, protocol, scope, type, flags
     let body =
@@ -61,14 +61,14 @@ pub fn add_local_route(table: u32, any: IpAddr, source: Option<IpAddr>) -> Resul
 }
 
 /// Packets that bear `mark` look up `table` before the main one.
-pub fn add_rule_for_mark(table: u32, any: IpAddr, mark: u32) -> Result<(), SysError> {
+pub(crate) fn add_rule_for_mark(table: u32, any: IpAddr, mark: u32) -> Result<(), SysError> {
     let mut message = rule(table, any);
     message.attribute(FRA_FWMARK, &mark.to_ne_bytes());
     message.ask("RTM_NEWRULE", "fwmark")
 }
 
 /// Datagrams that this namespace sends from `port` look up `table` before the main one.
-pub fn add_rule_for_udp_source(table: u32, any: IpAddr, port: u16) -> Result<(), SysError> {
+pub(crate) fn add_rule_for_udp_source(table: u32, any: IpAddr, port: u16) -> Result<(), SysError> {
     let mut message = rule(table, any);
     let range = [port.to_ne_bytes(), port.to_ne_bytes()].concat();
     message.attribute(FRA_IIFNAME, b"lo\0").attribute(FRA_IP_PROTO, &[libc::IPPROTO_UDP as u8]);

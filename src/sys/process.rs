@@ -9,13 +9,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Which side of a `fork` this is.
-pub enum Fork {
+pub(crate) enum Fork {
     Parent(i32),
     Child,
 }
 
 /// fork(2). The caller must have one thread only: another's locks would stay locked in the child for ever.
-pub fn fork() -> Result<Fork, SysError> {
+pub(crate) fn fork() -> Result<Fork, SysError> {
     debug_assert_eq!(threads(), 1, "fork with more than one thread");
     // SAFETY: there is one thread, so the child's memory is consistent and it may run any code.
     match unsafe { libc::fork() } {
@@ -27,7 +27,7 @@ pub fn fork() -> Result<Fork, SysError> {
 
 /// fork(2), but the child's parent is this process's own (CLONE_PARENT): who waits for this process waits for the child
 /// too. By clone(2), for a container's filter lets nobody call clone3. The caller must have one thread only.
-pub fn fork_sibling() -> Result<Fork, SysError> {
+pub(crate) fn fork_sibling() -> Result<Fork, SysError> {
     debug_assert_eq!(threads(), 1, "clone with more than one thread");
     let flags = libc::CLONE_PARENT | libc::SIGCHLD;
     // SAFETY: without CLONE_VM and with no stack of its own the child has a copy of this single thread's memory, as after
@@ -40,14 +40,14 @@ pub fn fork_sibling() -> Result<Fork, SysError> {
 }
 
 /// A child born by [`clone3`], seen from its parent.
-pub struct Cloned {
+pub(crate) struct Cloned {
     pub pid: i32,
     pub pidfd: OwnedFd,
 }
 
 /// clone3(2) with its own copy of the memory, as fork, into the namespaces of `flags` and, if given, a cgroup.
 /// `None` is the child. The caller must have one thread only.
-pub fn clone3(flags: i32, cgroup: Option<BorrowedFd>) -> Result<Option<Cloned>, SysError> {
+pub(crate) fn clone3(flags: i32, cgroup: Option<BorrowedFd>) -> Result<Option<Cloned>, SysError> {
     debug_assert_eq!(threads(), 1, "clone3 with more than one thread");
     let mut pidfd: RawFd = -1;
     let mut arguments = libc::clone_args {
@@ -78,7 +78,7 @@ pub fn clone3(flags: i32, cgroup: Option<BorrowedFd>) -> Result<Option<Cloned>, 
 }
 
 /// Ends a forked child at once: no destructor of the parent's state, no flushing of the parent's buffers.
-pub fn exit_now(code: i32) -> ! {
+pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit touches nothing of this program.
     unsafe { libc::_exit(code) }
 }
@@ -88,7 +88,7 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 }
 
 /// execve(2). Returns only if it failed.
-pub fn execve(path: &CStr, argv: &[CString], env: &[CString]) -> SysError {
+pub(crate) fn execve(path: &CStr, argv: &[CString], env: &[CString]) -> SysError {
     let (argv, env) = (pointers(argv), pointers(env));
     // SAFETY: both arrays end with a null pointer and point to strings that outlive the call.
     unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr()) };
@@ -96,7 +96,7 @@ pub fn execve(path: &CStr, argv: &[CString], env: &[CString]) -> SysError {
 }
 
 /// execveat(2) of an open file. Returns only if it failed.
-pub fn fexecve(file: BorrowedFd, argv: &[CString], env: &[CString]) -> SysError {
+pub(crate) fn fexecve(file: BorrowedFd, argv: &[CString], env: &[CString]) -> SysError {
     let (argv, env) = (pointers(argv), pointers(env));
     // SAFETY: as in `execve`; the empty path with AT_EMPTY_PATH means the descriptor itself.
     unsafe {
@@ -113,7 +113,7 @@ pub fn fexecve(file: BorrowedFd, argv: &[CString], env: &[CString]) -> SysError 
 }
 
 /// Lets every signal act as it does in a new process: Rust ignores SIGPIPE, and `execve` would hand that on.
-pub fn reset_signals() {
+pub(crate) fn reset_signals() {
     // SAFETY: SIG_DFL installs no handler, and an empty mask is always valid.
     unsafe {
         for signal in 1..=64 {
@@ -126,19 +126,19 @@ pub fn reset_signals() {
 }
 
 /// Lets a signal act by default again.
-pub fn default_signal(signal: i32) {
+pub(crate) fn default_signal(signal: i32) {
     // SAFETY: SIG_DFL installs no handler.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
 /// Ignores a signal.
-pub fn ignore_signal(signal: i32) {
+pub(crate) fn ignore_signal(signal: i32) {
     // SAFETY: SIG_IGN installs no handler.
     unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
 /// Marks all descriptors from `first` on to be closed by the next exec.
-pub fn close_on_exec_from(first: u32) -> Result<(), SysError> {
+pub(crate) fn close_on_exec_from(first: u32) -> Result<(), SysError> {
     // SAFETY: the call changes flags of descriptors only.
     match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) } {
         -1 => Err(last("close_range", "")),
@@ -147,13 +147,13 @@ pub fn close_on_exec_from(first: u32) -> Result<(), SysError> {
 }
 
 /// Closes all descriptors from `first` on. For a fresh process whose owners of descriptors are gone or not yet born.
-pub fn close_from(first: u32) {
+pub(crate) fn close_from(first: u32) {
     // SAFETY: called where no Rust value owns a descriptor at or above `first`.
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
 }
 
 /// Owns a descriptor that this process was started with.
-pub fn adopt(fd: RawFd) -> Option<OwnedFd> {
+pub(crate) fn adopt(fd: RawFd) -> Option<OwnedFd> {
     // SAFETY: F_GETFD only asks whether the number is a descriptor.
     if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
         return None;
@@ -163,7 +163,7 @@ pub fn adopt(fd: RawFd) -> Option<OwnedFd> {
 }
 
 /// dup2(2) onto a standard stream or another agreed number.
-pub fn dup_to(fd: BorrowedFd, number: RawFd) -> Result<(), SysError> {
+pub(crate) fn dup_to(fd: BorrowedFd, number: RawFd) -> Result<(), SysError> {
     if fd.as_raw_fd() == number {
         // dup2 onto itself would keep the close-on-exec flag.
         // SAFETY: changes a flag of an open descriptor.
@@ -180,13 +180,13 @@ pub fn dup_to(fd: BorrowedFd, number: RawFd) -> Result<(), SysError> {
 }
 
 /// How a child ended, in a shell's terms: its code, or 128 + the signal.
-pub fn wait(pid: i32) -> Result<i32, SysError> {
+pub(crate) fn wait(pid: i32) -> Result<i32, SysError> {
     wait_for_exit(pid).map(Exit::shell_status)
 }
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     Code(i32),
     Signal(i32),
 }
@@ -201,7 +201,7 @@ impl Exit {
     }
 
     /// As a shell has it in `$?`, where a signal and an exit look alike.
-    pub fn shell_status(self) -> i32 {
+    pub(crate) fn shell_status(self) -> i32 {
         match self {
             Self::Code(code) => code,
             Self::Signal(signal) => 128 + signal,
@@ -211,7 +211,7 @@ impl Exit {
 
 /// # Errors
 /// When it is no child of ours.
-pub fn wait_for_exit(pid: i32) -> Result<Exit, SysError> {
+pub(crate) fn wait_for_exit(pid: i32) -> Result<Exit, SysError> {
     loop {
         let mut status = 0;
         // SAFETY: `status` outlives the call.
@@ -224,7 +224,7 @@ pub fn wait_for_exit(pid: i32) -> Result<Exit, SysError> {
 }
 
 /// Takes one ended child, if there is any: its pid and how it ended. `Ok(None)`: none has ended; `Err`: there are none.
-pub fn reap() -> Result<Option<(i32, Exit)>, SysError> {
+pub(crate) fn reap() -> Result<Option<(i32, Exit)>, SysError> {
     let mut status = 0;
     // SAFETY: `status` outlives the call.
     match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
@@ -247,31 +247,25 @@ pub fn start_time(pid: i32) -> Option<u64> {
 }
 
 /// prctl(PR_SET_PDEATHSIG).
-pub fn die_with_parent(signal: i32) {
+pub(crate) fn die_with_parent(signal: i32) {
     // SAFETY: sets an attribute of this process.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) };
 }
 
 /// prctl(PR_SET_NAME): what `ps` and /proc/PID/comm show; 15 bytes.
-pub fn set_name(name: &CStr) {
+pub(crate) fn set_name(name: &CStr) {
     // SAFETY: the kernel copies at most 16 bytes of the string.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
 /// prctl(PR_SET_DUMPABLE): whether others of the same user may trace this process or open its /proc entries.
-pub fn set_dumpable(dumpable: bool) {
+pub(crate) fn set_dumpable(dumpable: bool) {
     // SAFETY: sets an attribute of this process.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(dumpable)) };
 }
 
-/// prctl(PR_SET_CHILD_SUBREAPER): orphans among our descendants become our children.
-pub fn adopt_orphans() {
-    // SAFETY: sets an attribute of this process.
-    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1 as libc::c_ulong) };
-}
-
 /// prctl(PR_SET_NO_NEW_PRIVS).
-pub fn no_new_privileges() -> Result<(), SysError> {
+pub(crate) fn no_new_privileges() -> Result<(), SysError> {
     // SAFETY: sets an attribute of this process.
     match unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } {
         0 => Ok(()),
@@ -281,7 +275,7 @@ pub fn no_new_privileges() -> Result<(), SysError> {
 
 /// prctl(PR_CAPBSET_DROP): no program run from here on can gain the capability. One that the kernel does not know is
 /// no error: there is nothing to drop.
-pub fn drop_from_bounding_set(capability: u8) -> Result<(), SysError> {
+pub(crate) fn drop_from_bounding_set(capability: u8) -> Result<(), SysError> {
     // SAFETY: sets an attribute of this process.
     match unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(capability)) } {
         -1 if errno() != libc::EINVAL => Err(last("prctl", "PR_CAPBSET_DROP")),
@@ -290,7 +284,7 @@ pub fn drop_from_bounding_set(capability: u8) -> Result<(), SysError> {
 }
 
 /// setresuid(2) on this thread, which is the only one.
-pub fn setresuid(uid: u32) -> Result<(), SysError> {
+pub(crate) fn setresuid(uid: u32) -> Result<(), SysError> {
     // SAFETY: changes credentials only.
     match unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) } {
         0 => Ok(()),
@@ -299,7 +293,7 @@ pub fn setresuid(uid: u32) -> Result<(), SysError> {
 }
 
 /// setresgid(2) on this thread, which is the only one.
-pub fn setresgid(gid: u32) -> Result<(), SysError> {
+pub(crate) fn setresgid(gid: u32) -> Result<(), SysError> {
     // SAFETY: changes credentials only.
     match unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) } {
         0 => Ok(()),
@@ -308,7 +302,7 @@ pub fn setresgid(gid: u32) -> Result<(), SysError> {
 }
 
 /// setgroups(2) on this thread, which is the only one.
-pub fn setgroups(groups: &[u32]) -> Result<(), SysError> {
+pub(crate) fn setgroups(groups: &[u32]) -> Result<(), SysError> {
     // SAFETY: the kernel reads `groups.len()` numbers from a slice that long.
     match unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) } {
         0 => Ok(()),
@@ -317,7 +311,7 @@ pub fn setgroups(groups: &[u32]) -> Result<(), SysError> {
 }
 
 /// signalfd(2), after blocking the signals it will tell.
-pub fn signalfd(signals: &[i32]) -> Result<OwnedFd, SysError> {
+pub(crate) fn signalfd(signals: &[i32]) -> Result<OwnedFd, SysError> {
     // SAFETY: the set is initialised by sigemptyset before use; the new descriptor has no other owner.
     unsafe {
         let mut set = std::mem::zeroed();
@@ -334,13 +328,13 @@ pub fn signalfd(signals: &[i32]) -> Result<OwnedFd, SysError> {
 }
 
 /// The next signal told by a [`signalfd`], if any.
-pub fn read_signal(fd: BorrowedFd) -> Option<i32> {
+pub(crate) fn read_signal(fd: BorrowedFd) -> Option<i32> {
     read_signal_and_sender(fd).map(|(signal, _)| signal)
 }
 
 /// [`read_signal`], and whether the kernel has sent it: as a terminal's to a whole process group, not some process's to this
 /// one alone.
-pub fn read_signal_and_sender(fd: BorrowedFd) -> Option<(i32, bool)> {
+pub(crate) fn read_signal_and_sender(fd: BorrowedFd) -> Option<(i32, bool)> {
     let mut buffer = [0u8; size_of::<libc::signalfd_siginfo>()];
     let read = rustix::io::read(fd, &mut buffer).ok()?;
     // Numbers of four bytes: the signal, an errno, the code.
@@ -349,10 +343,10 @@ pub fn read_signal_and_sender(fd: BorrowedFd) -> Option<(i32, bool)> {
 }
 
 /// Signals that a [`signalfd`] would tell do again what they do to any process, as long as this lives.
-pub struct LetThrough(libc::sigset_t);
+pub(crate) struct LetThrough(libc::sigset_t);
 
 impl LetThrough {
-    pub fn new(signals: &[i32]) -> Self {
+    pub(crate) fn new(signals: &[i32]) -> Self {
         // SAFETY: both sets are initialised before use, by sigemptyset and by sigprocmask.
         unsafe {
             let (mut set, mut before) = (std::mem::zeroed(), std::mem::zeroed());
@@ -374,7 +368,7 @@ impl Drop for LetThrough {
 }
 
 /// kill(2).
-pub fn kill(pid: i32, signal: i32) -> Result<(), SysError> {
+pub(crate) fn kill(pid: i32, signal: i32) -> Result<(), SysError> {
     // SAFETY: sends a signal; touches no memory.
     match unsafe { libc::kill(pid, signal) } {
         0 => Ok(()),
@@ -383,7 +377,7 @@ pub fn kill(pid: i32, signal: i32) -> Result<(), SysError> {
 }
 
 /// pidfd_send_signal(2).
-pub fn kill_pidfd(pidfd: BorrowedFd, signal: i32) -> Result<(), SysError> {
+pub(crate) fn kill_pidfd(pidfd: BorrowedFd, signal: i32) -> Result<(), SysError> {
     // SAFETY: sends a signal; a null siginfo means the usual one.
     match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, 0usize, 0u32) } {
         0 => Ok(()),
@@ -392,7 +386,7 @@ pub fn kill_pidfd(pidfd: BorrowedFd, signal: i32) -> Result<(), SysError> {
 }
 
 /// pidfd_open(2).
-pub fn pidfd_open(pid: i32) -> Result<OwnedFd, SysError> {
+pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd, SysError> {
     // SAFETY: the new descriptor has no other owner.
     match unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } {
         -1 => Err(last("pidfd_open", &pid.to_string())),
@@ -406,7 +400,7 @@ fn own(fd: RawFd) -> OwnedFd {
 }
 
 /// setns(2).
-pub fn setns(fd: impl AsFd, kinds: i32, subject: &str) -> Result<(), SysError> {
+pub(crate) fn setns(fd: impl AsFd, kinds: i32, subject: &str) -> Result<(), SysError> {
     // SAFETY: changes the namespaces of this (only) thread.
     match unsafe { libc::setns(fd.as_fd().as_raw_fd(), kinds) } {
         0 => Ok(()),
@@ -415,7 +409,7 @@ pub fn setns(fd: impl AsFd, kinds: i32, subject: &str) -> Result<(), SysError> {
 }
 
 /// unshare(2).
-pub fn unshare(flags: i32, subject: &str) -> Result<(), SysError> {
+pub(crate) fn unshare(flags: i32, subject: &str) -> Result<(), SysError> {
     debug_assert_eq!(threads(), 1, "unshare with more than one thread");
     // SAFETY: changes the namespaces of this (only) thread.
     match unsafe { libc::unshare(flags) } {
@@ -425,7 +419,7 @@ pub fn unshare(flags: i32, subject: &str) -> Result<(), SysError> {
 }
 
 /// Makes the terminal `fd` this session's controlling terminal.
-pub fn set_controlling_terminal(fd: BorrowedFd) -> Result<(), SysError> {
+pub(crate) fn set_controlling_terminal(fd: BorrowedFd) -> Result<(), SysError> {
     // SAFETY: TIOCSCTTY takes a number, not a pointer.
     match unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSCTTY, 0) } {
         0 => Ok(()),
@@ -434,7 +428,7 @@ pub fn set_controlling_terminal(fd: BorrowedFd) -> Result<(), SysError> {
 }
 
 /// setrlimit(2).
-pub fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), SysError> {
+pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), SysError> {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: `limit` outlives the call.
     match unsafe { libc::setrlimit(resource as _, &raw const limit) } {
@@ -444,7 +438,7 @@ pub fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), SysError> {
 }
 
 /// Waits for threads that have done their work to be gone for the kernel, too: joining one does not.
-pub fn await_threads() {
+pub(crate) fn await_threads() {
     for _ in 0..1000 {
         if threads() == 1 {
             return;
@@ -454,7 +448,7 @@ pub fn await_threads() {
 }
 
 /// The number of this process's threads.
-pub fn threads() -> usize {
+pub(crate) fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, |d| d.count())
 }
 
@@ -467,7 +461,7 @@ fn last(call: &'static str, subject: &str) -> SysError {
 }
 
 /// A namespace of a process, held open: `/proc/PID/ns/KIND`.
-pub fn namespace(pid: i32, kind: &str) -> Result<fs::File, SysError> {
+pub(crate) fn namespace(pid: i32, kind: &str) -> Result<fs::File, SysError> {
     let path = format!("/proc/{pid}/ns/{kind}");
     fs::File::open(&path).on("open", path)
 }

@@ -13,10 +13,10 @@ use std::path::Path;
 pub const LONGEST: usize = 64 * 1024;
 
 /// The most descriptors that may ride along: SCM_MAX_FD of the kernel.
-pub const DESCRIPTORS: usize = 253;
+pub(crate) const DESCRIPTORS: usize = 253;
 
 /// A connected pair, closed by exec.
-pub fn pair() -> Result<(OwnedFd, OwnedFd), SysError> {
+pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), SysError> {
     socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).on("socketpair", "AF_UNIX")
 }
 

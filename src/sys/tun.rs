@@ -5,11 +5,11 @@ use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-pub const PATH: &str = "/dev/net/tun";
+pub(crate) const PATH: &str = "/dev/net/tun";
 
 /// Makes the device in the network namespace that this process is in. It goes when the descriptor is closed. A read gives
 /// one Ethernet frame, a write takes one; neither waits.
-pub fn open_tap(name: &str) -> Result<OwnedFd, SysError> {
+pub(crate) fn open_tap(name: &str) -> Result<OwnedFd, SysError> {
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let tap = rustix::fs::open(PATH, flags, Mode::empty()).on("open", PATH)?;
     // SAFETY: a request of zeros is a valid one.

@@ -20,7 +20,7 @@ impl From<SysError> for Refusal {
 }
 
 /// Runs it in a child and hears how it went.
-pub fn attempt(what: impl FnOnce() -> Result<(), SysError>) -> Result<(), Refusal> {
+pub(crate) fn attempt(what: impl FnOnce() -> Result<(), SysError>) -> Result<(), Refusal> {
     let (mut answer, mut tell) = std::io::pipe().on("pipe2", "")?;
     match process::fork()? {
         Fork::Child => {
@@ -50,7 +50,7 @@ pub fn attempt(what: impl FnOnce() -> Result<(), SysError>) -> Result<(), Refusa
 }
 
 /// A user namespace of the caller's own id, and the namespaces of `kinds` with it.
-pub fn enter_namespaces(kinds: i32) -> Result<(), SysError> {
+pub(crate) fn enter_namespaces(kinds: i32) -> Result<(), SysError> {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     process::unshare(libc::CLONE_NEWUSER, "CLONE_NEWUSER")?;
     for (file, text) in
@@ -69,7 +69,7 @@ pub fn enter_namespaces(kinds: i32) -> Result<(), SysError> {
 }
 
 /// As [`attempt`], but the child has unshared its user namespace, and waits there while the parent does something to it.
-pub fn with_namespace<E: From<SysError>>(parent: impl FnOnce(i32) -> Result<(), E>) -> Result<(), E> {
+pub(crate) fn with_namespace<E: From<SysError>>(parent: impl FnOnce(i32) -> Result<(), E>) -> Result<(), E> {
     let (mut ready, mut tell) = std::io::pipe().on("pipe2", "")?;
     let (mut wait, hold) = std::io::pipe().on("pipe2", "")?;
     match process::fork()? {

@@ -16,7 +16,7 @@ const FREE: IdRange = IdRange { inside: 0, outside: 0x7000_0000, count: 0x0ffe_0
 
 /// What was found out by trying.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Finding {
+pub(crate) enum Finding {
     Shifted {
         uids: IdRange,
         gids: IdRange,
@@ -38,18 +38,18 @@ fn kernel() -> String {
 
 impl Finding {
     /// What was written down under this kernel. `None`: nothing, or nothing that can be read, and so it is to be found out.
-    pub fn recorded(store: &Store) -> Option<Self> {
+    pub(crate) fn recorded(store: &Store) -> Option<Self> {
         let record: Record = store::format::from_record(&fs::read(store.path(FILE)).ok()?).ok()?;
         (record.kernel == kernel()).then_some(record.finding)
     }
 
-    pub fn write_down(&self, store: &Store) -> Result<(), SysError> {
+    pub(crate) fn write_down(&self, store: &Store) -> Result<(), SysError> {
         let record = Record { kernel: kernel(), finding: self.clone() };
         store::write_durably(&store.path(FILE), &store::format::to_record(&record))
     }
 
     /// `None`: containers have the ids of their caller.
-    pub fn map(self) -> Option<IdMap> {
+    pub(crate) fn map(self) -> Option<IdMap> {
         match self {
             Self::Shifted { uids, gids } => Some(IdMap::Shifted { uids, gids }),
             Self::Refused(_) => None,
@@ -58,7 +58,7 @@ impl Finding {
 }
 
 /// The ids to try: those that the host gives to root, else such as nobody has.
-pub fn choose() -> IdMap {
+pub(crate) fn choose() -> IdMap {
     let of_root = |file: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
         subordinate(&text, user_name(0).as_deref(), 0).first().map(|(outside, count)| IdRange {

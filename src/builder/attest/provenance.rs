@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How much is told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Without values of build arguments, secrets' names and the Dockerfile.
     #[default]
     Min,
@@ -32,7 +32,7 @@ pub enum Mode {
 
 /// The schema of SLSA. BuildKit's default is the older one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Version {
+pub(crate) enum Version {
     #[default]
     V02,
     V1,
@@ -49,7 +49,7 @@ impl Version {
 
 /// `--provenance`
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     pub mode: Mode,
     pub version: Version,
     /// An address that stands for whoever runs the build.
@@ -114,7 +114,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub fn of(options: &Options) -> Self {
+    pub(crate) fn of(options: &Options) -> Self {
         let mut record = Self {
             begun: Timestamp::now(),
             materials: BTreeMap::new(),
@@ -130,11 +130,11 @@ impl Record {
         record
     }
 
-    pub fn material(&mut self, material: Material) {
+    pub(crate) fn material(&mut self, material: Material) {
         self.materials.insert(material.uri.clone(), material);
     }
 
-    pub fn run(&mut self, network: RunNetwork, asked: impl Iterator<Item = Asked>) {
+    pub(crate) fn run(&mut self, network: RunNetwork, asked: impl Iterator<Item = Asked>) {
         self.has_network |= network != RunNetwork::None;
         for one in asked {
             match one {

@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::AsRawFd;
 
-pub const PREDICATE_TYPE: &str = "https://spdx.dev/Document";
+pub(crate) const PREDICATE_TYPE: &str = "https://spdx.dev/Document";
 
 const APK: &str = "/lib/apk/db/installed";
 const DPKG: &str = "/var/lib/dpkg/status";

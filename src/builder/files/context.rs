@@ -94,7 +94,7 @@ impl Diagnose for ContextError {
 }
 
 /// Files and a Dockerfile, ready to be read.
-pub struct Context {
+pub(crate) struct Context {
     /// None of a Dockerfile that came alone.
     pub directory: Option<PathBuf>,
     /// What the Dockerfile is called, and its text.
@@ -124,12 +124,12 @@ const LARGEST_TEXT: u64 = 16 << 20;
 const NAMES: [&str; 3] = ["Dockerfile", "Containerfile", "dockerfile"];
 
 /// What is to be opened can be looked at without unpacking anything.
-pub fn is_plain(context: &str, file: Option<&str>) -> bool {
+pub(crate) fn is_plain(context: &str, file: Option<&str>) -> bool {
     context != "-" && file != Some("-") && Path::new(context).is_dir() && !is_url(context) && !is_git(context)
 }
 
 /// `context` is a directory, an archive, `-` or an address; `file` a path, or `-`.
-pub fn open(store: &Store, context: &str, file: Option<&str>) -> Result<Context, ContextError> {
+pub(crate) fn open(store: &Store, context: &str, file: Option<&str>) -> Result<Context, ContextError> {
     if context == "-" {
         if file == Some("-") {
             return Err(ContextError::BothStdin);
@@ -196,7 +196,7 @@ fn from_stream(
 }
 
 /// The files of a directory, an archive, an address or a git repository.
-pub fn files(store: &Store, text: &str) -> Result<Files, ContextError> {
+pub(crate) fn files(store: &Store, text: &str) -> Result<Files, ContextError> {
     let of = |directory: PathBuf, scratch: Option<Scratch>, origin: Option<Material>| {
         let ignore = ignore(&directory, None)?;
         Ok(Files { directory, ignore, origin, _scratch: scratch })
@@ -393,7 +393,7 @@ fn text(bytes: Vec<u8>, path: &Path) -> Result<String, ContextError> {
 }
 
 /// Whether an address is a git repository's, as Docker tells it.
-pub fn is_git(text: &str) -> bool {
+pub(crate) fn is_git(text: &str) -> bool {
     let address = text.split('#').next().unwrap_or(text);
     text.starts_with("git@")
         || text.starts_with("git://")
@@ -403,14 +403,19 @@ pub fn is_git(text: &str) -> bool {
 }
 
 /// The commit that `ADDRESS#COMMIT[:DIRECTORY]` names, which never becomes another.
-pub fn commit(text: &str) -> Option<&str> {
+pub(crate) fn commit(text: &str) -> Option<&str> {
     let (_, fragment) = text.split_once('#')?;
     let commit = fragment.split(':').next()?;
     (commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit())).then_some(commit)
 }
 
 /// Clones `ADDRESS[#REF[:DIRECTORY]]` into a directory; the commit must be the one that `checksum` names. Returns it.
-pub fn clone(text: &str, directory: &Path, keep_git_dir: bool, checksum: Option<&str>) -> Result<String, ContextError> {
+pub(crate) fn clone(
+    text: &str,
+    directory: &Path,
+    keep_git_dir: bool,
+    checksum: Option<&str>,
+) -> Result<String, ContextError> {
     let is_commit = |text: &&str| (7..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
     if let Some(wrong) = checksum.filter(|text| !is_commit(text)) {
         return Err(ContextError::NoCommit(wrong.to_owned()));

@@ -33,7 +33,7 @@ enum Piece<'a> {
 }
 
 /// Whether a path has a pattern in it at all.
-pub fn is_pattern(path: &str) -> bool {
+pub(crate) fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }
 

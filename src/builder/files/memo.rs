@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a file looks like from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Seen {
+pub(crate) struct Seen {
     device: u64,
     inode: u64,
     pub size: u64,
@@ -18,7 +18,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub fn of(stat: &rustix::fs::Stat) -> Self {
+    pub(crate) fn of(stat: &rustix::fs::Stat) -> Self {
         Self {
             device: stat.st_dev,
             inode: stat.st_ino,
@@ -45,7 +45,7 @@ const MOST: usize = 1 << 18;
 
 /// The digests known of the files of one context.
 #[derive(Default)]
-pub struct Memo {
+pub(crate) struct Memo {
     path: Option<PathBuf>,
     known: HashMap<Seen, Digest>,
     /// Those of this build.
@@ -56,7 +56,7 @@ pub struct Memo {
 
 impl Memo {
     /// What earlier builds noted at `path`; a file that is not whole is as good as none.
-    pub fn load(path: &Path) -> Self {
+    pub(crate) fn load(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_default();
         let record = |bytes: &[u8]| {
             let (numbers, digest) = bytes.split_at(7 * 8);
@@ -72,7 +72,7 @@ impl Memo {
         Self { path: Some(path.to_owned()), known, begun, ..Self::default() }
     }
 
-    pub fn get(&mut self, seen: &Seen) -> Option<Digest> {
+    pub(crate) fn get(&mut self, seen: &Seen) -> Option<Digest> {
         if let Some(digest) = self.used.get(seen) {
             return Some(*digest);
         }
@@ -81,13 +81,13 @@ impl Memo {
         Some(digest)
     }
 
-    pub fn insert(&mut self, seen: Seen, digest: Digest) {
+    pub(crate) fn insert(&mut self, seen: Seen, digest: Digest) {
         self.used.insert(seen, digest);
         self.grown = true;
     }
 
     /// How many files this build has used, and their bytes.
-    pub fn used(&self) -> (u64, u64) {
+    pub(crate) fn used(&self) -> (u64, u64) {
         (self.used.len() as u64, self.used.keys().map(|seen| seen.size).sum())
     }
 
@@ -99,7 +99,7 @@ impl Memo {
         (self.begun.0 - seen.changed.0) * 1_000_000_000 + self.begun.1 - seen.changed.1 > grain
     }
 
-    pub fn save(&self) -> Result<(), SysError> {
+    pub(crate) fn save(&self) -> Result<(), SysError> {
         let Some(path) = self.path.as_ref().filter(|_| self.grown) else { return Ok(()) };
         let old = self.known.iter().filter(|(seen, _)| !self.used.contains_key(seen)).take(MOST);
         let all = self.used.iter().filter(|(seen, _)| self.is_settled(seen)).chain(old);

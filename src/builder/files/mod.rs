@@ -1,9 +1,9 @@
 //! Where the files of a build come from, and how they are chosen.
 
-pub mod context;
-pub mod copy;
-pub mod glob;
-pub mod memo;
-pub mod mode;
-pub mod named;
-pub mod tree;
+pub(crate) mod context;
+pub(crate) mod copy;
+pub(crate) mod glob;
+pub(crate) mod memo;
+pub(crate) mod mode;
+pub(crate) mod named;
+pub(crate) mod tree;

@@ -2,13 +2,13 @@
 
 /// A mode, or what is to become of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Chmod {
+pub(crate) enum Chmod {
     Octal(u32),
     Letters(Vec<Change>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     /// The bits of `u`, `g` and `o` that are meant.
     who: u32,
     how: How,
@@ -41,7 +41,7 @@ const EXECUTE: u32 = 0o111;
 
 impl Chmod {
     /// `None`: it is no mode.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.starts_with(|c: char| c.is_ascii_digit()) {
             return u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).map(Self::Octal);
         }
@@ -82,7 +82,7 @@ impl Chmod {
     }
 
     /// The mode that a file with this one gets.
-    pub fn apply(&self, mode: u32, is_directory: bool) -> u32 {
+    pub(crate) fn apply(&self, mode: u32, is_directory: bool) -> u32 {
         let changes = match self {
             Self::Octal(mode) => return *mode,
             Self::Letters(changes) => changes,

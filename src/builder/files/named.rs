@@ -45,7 +45,7 @@ impl Diagnose for NamedError {
     }
 }
 
-pub enum Named {
+pub(crate) enum Named {
     Image(String),
     Files(Files),
 }

@@ -43,7 +43,7 @@ pub enum TreeError {
 }
 
 /// A tree to take from.
-pub struct Tree {
+pub(crate) struct Tree {
     root: OwnedFd,
     /// What it is called in messages.
     pub name: String,
@@ -53,7 +53,7 @@ pub struct Tree {
 }
 
 /// Something named as a source, with all that is in it.
-pub struct Selected {
+pub(crate) struct Selected {
     /// Its last name; none of the tree's own root.
     pub name: String,
     /// From the root of its tree.
@@ -77,7 +77,7 @@ struct Entry {
 }
 
 /// What the build's own context is called in messages.
-pub const CONTEXT: &str = "the build context";
+pub(crate) const CONTEXT: &str = "the build context";
 
 /// As the kernel follows them.
 const MOST_LINKS: usize = 40;
@@ -87,18 +87,18 @@ const WITHIN: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICL
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 
 impl Tree {
-    pub fn context(path: &Path, ignore: Ignore) -> Result<Self, SysError> {
+    pub(crate) fn context(path: &Path, ignore: Ignore) -> Result<Self, SysError> {
         let root = rustix::fs::open(path, PATH | OFlags::DIRECTORY, Mode::empty()).on("open", path)?;
         Ok(Self { root, name: CONTEXT.into(), ignore, owned: false })
     }
 
-    pub fn of(root: OwnedFd, name: String) -> Self {
+    pub(crate) fn of(root: OwnedFd, name: String) -> Self {
         Self { root, name, ignore: Ignore::default(), owned: true }
     }
 
     /// What a source names: one thing, or all that match it, which may be nothing. `deep`: `**` stands for any number of
     /// directories.
-    pub fn select(&self, source: &str, exclude: &Ignore, deep: bool) -> Result<Vec<Selected>, TreeError> {
+    pub(crate) fn select(&self, source: &str, exclude: &Ignore, deep: bool) -> Result<Vec<Selected>, TreeError> {
         let source = clean(source);
         if !is_pattern(&source) {
             return Ok(vec![self.select_one(&source, exclude)?]);
@@ -170,7 +170,7 @@ impl Tree {
     }
 
     /// A directory without what is in it.
-    pub fn directory(&self, path: &str) -> Result<Selected, TreeError> {
+    pub(crate) fn directory(&self, path: &str) -> Result<Selected, TreeError> {
         let base = sys::openat2(&self.root, if path.is_empty() { "." } else { path }, PATH | OFlags::DIRECTORY, WITHIN);
         let base = base.on("openat2", path)?;
         let entry = self.entry(&base, PathBuf::new(), path)?;
@@ -319,7 +319,7 @@ fn reopen(found: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
 
 impl Selected {
     /// The file itself.
-    pub fn file(&self) -> Result<File, SysError> {
+    pub(crate) fn file(&self) -> Result<File, SysError> {
         reopen(&self.base, OFlags::RDONLY).map(File::from).on("open", &self.path)
     }
 
@@ -342,7 +342,7 @@ impl Selected {
     }
 
     /// What each thing in it is, as far as it matters to an image: not when it was written.
-    pub fn digests(&self, memo: &mut Memo) -> Result<Vec<(String, String)>, TreeError> {
+    pub(crate) fn digests(&self, memo: &mut Memo) -> Result<Vec<(String, String)>, TreeError> {
         let unknown: Vec<&Entry> = self
             .entries
             .iter()
@@ -411,7 +411,7 @@ impl Selected {
 }
 
 /// How things are laid down.
-pub struct Laying<'a> {
+pub(crate) struct Laying<'a> {
     /// The writable directory under the overlay that is written to. What is new there has nothing below it, and so is
     /// filled beneath the overlay's back, which takes half the time.
     pub upper: Option<OwnedFd>,
@@ -428,7 +428,7 @@ pub struct Laying<'a> {
 
 impl Laying<'_> {
     /// A directory, made if missing with all above it.
-    pub fn directory(&self, root: &Root, path: &str) -> Result<OwnedFd, TreeError> {
+    pub(crate) fn directory(&self, root: &Root, path: &str) -> Result<OwnedFd, TreeError> {
         Ok(self.directory_new(root, path)?.0)
     }
 
@@ -462,7 +462,7 @@ impl Laying<'_> {
     }
 
     /// Lays a source down as Docker does: a directory's contents into the target, a file into it or in its place.
-    pub fn lay(&self, root: &Root, source: &Selected, target: &str) -> Result<(), TreeError> {
+    pub(crate) fn lay(&self, root: &Root, source: &Selected, target: &str) -> Result<(), TreeError> {
         if source.is_directory {
             let (directory, is_new) = self.directory_new(root, target)?;
             let beneath = self.beneath(&directory);
@@ -496,7 +496,7 @@ impl Laying<'_> {
     }
 
     /// A directory that becomes one like the source's, without what is in that; one that is there stays as it is.
-    pub fn parent(&self, root: &Root, source: &Selected, target: &str) -> Result<(), TreeError> {
+    pub(crate) fn parent(&self, root: &Root, source: &Selected, target: &str) -> Result<(), TreeError> {
         let (directory, is_new) = self.directory_new(root, target)?;
         if is_new {
             let entry = &source.entries[0];
@@ -700,7 +700,7 @@ struct Links<'a> {
     first: HashMap<Seen, PathBuf>,
 }
 
-pub fn not_given(error: NotGiven, path: &Path) -> TreeError {
+pub(crate) fn not_given(error: NotGiven, path: &Path) -> TreeError {
     match error {
         NotGiven::Unmapped { kind, id, owned } => {
             TreeError::Unmapped { path: path.display().to_string(), kind, id, owned }

@@ -4,7 +4,7 @@ use crate::image::name::platform::Platform;
 use serde_json::{Map, Value};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     Manifest,
     /// The entry of the image in what lists it.
     ManifestDescriptor,
@@ -13,7 +13,7 @@ pub enum Place {
 }
 
 #[derive(Debug, Clone)]
-pub struct Annotation {
+pub(crate) struct Annotation {
     place: Place,
     /// Of images for this platform only.
     platform: Option<Platform>,
@@ -23,7 +23,7 @@ pub struct Annotation {
 
 impl Annotation {
     /// Annotations from a list of places, as in `index,manifest[linux/arm64]`, and a name and a value.
-    pub fn parse(places: &str, name: &str, value: &str) -> Result<Vec<Self>, String> {
+    pub(crate) fn parse(places: &str, name: &str, value: &str) -> Result<Vec<Self>, String> {
         if name.is_empty() {
             return Err("it has no name".into());
         }
@@ -55,7 +55,7 @@ impl Annotation {
     }
 
     /// Why a build for these platforms has no place for it.
-    pub fn misplaced(&self, platforms: &[Platform], makes_index: bool) -> Option<String> {
+    pub(crate) fn misplaced(&self, platforms: &[Platform], makes_index: bool) -> Option<String> {
         match &self.platform {
             Some(platform) if !platforms.contains(platform) => Some(format!("this build is not for {platform}")),
             None if !makes_index && matches!(self.place, Place::Index | Place::IndexDescriptor) => {
@@ -65,13 +65,13 @@ impl Annotation {
         }
     }
 
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 }
 
 /// The annotations of one place.
-pub fn of(all: &[Annotation], place: Place, platform: &Platform) -> Map<String, Value> {
+pub(crate) fn of(all: &[Annotation], place: Place, platform: &Platform) -> Map<String, Value> {
     let wanted = |one: &&Annotation| one.place == place && one.platform.as_ref().is_none_or(|other| other == platform);
     all.iter().filter(wanted).map(|one| (one.name.clone(), one.value.clone().into())).collect()
 }

@@ -28,7 +28,7 @@ pub enum InvalidArgument {
 }
 
 /// What surrounds the instruction.
-pub struct Around<'a> {
+pub(crate) struct Around<'a> {
     pub lexer: Lexer<'a>,
     /// What the shell form runs in.
     pub shell: &'a [String],
@@ -37,7 +37,7 @@ pub struct Around<'a> {
 }
 
 /// `None`: this instruction is more than a change of settings.
-pub fn change(instruction: &Instruction, around: &Around) -> Result<Option<Change>, InvalidArgument> {
+pub(crate) fn change(instruction: &Instruction, around: &Around) -> Result<Option<Change>, InvalidArgument> {
     let word = |text: &str| around.lexer.word(text);
     let argv = |command: &Command| match command {
         Command::Exec(argv) => Some(argv.clone()),
@@ -132,7 +132,7 @@ fn ports(text: &str) -> Result<Vec<String>, InvalidArgument> {
 
 /// `-c` of `commit` and `import`.
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidChange {
+pub(crate) enum InvalidChange {
     #[error("invalid change")]
     Text(#[source] Fault),
     #[error("invalid change `{0}`")]
@@ -153,7 +153,7 @@ impl Diagnose for InvalidChange {
 }
 
 /// Instructions given one by one, outside of a Dockerfile.
-pub fn changes(texts: &[String]) -> Result<Vec<Change>, InvalidChange> {
+pub(crate) fn changes(texts: &[String]) -> Result<Vec<Change>, InvalidChange> {
     let mut all = Vec::new();
     let shell = crate::builder::default_shell();
     for text in texts {

@@ -102,7 +102,7 @@ const WORDS: [&str; 18] = [
 ];
 
 /// The known thing that was meant, if one is like it.
-pub fn guess<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn guess<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let letters = |word: &str| {
         let mut letters: Vec<char> = word.to_ascii_lowercase().chars().collect();
         letters.sort_unstable();
@@ -115,7 +115,7 @@ pub fn guess<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option
 }
 
 /// All instructions of a file, typed.
-pub fn steps(source: &mut Source) -> Result<Vec<Step>, Fault> {
+pub(crate) fn steps(source: &mut Source) -> Result<Vec<Step>, Fault> {
     let nodes = std::mem::take(&mut source.nodes);
     let mut steps = Vec::with_capacity(nodes.len());
     let mut has_shell = false;

@@ -1,11 +1,11 @@
 //! A Dockerfile, read and understood.
 
-pub mod annotation;
-pub mod change;
-pub mod check;
-pub mod instruction;
-pub mod mount;
-pub mod outline;
-pub mod parse;
-pub mod stage;
-pub mod variable;
+pub(crate) mod annotation;
+pub(crate) mod change;
+pub(crate) mod check;
+pub(crate) mod instruction;
+pub(crate) mod mount;
+pub(crate) mod outline;
+pub(crate) mod parse;
+pub(crate) mod stage;
+pub(crate) mod variable;

@@ -66,7 +66,7 @@ pub(crate) enum Asked {
 }
 
 impl Mount {
-    pub fn asks(&self) -> Option<Asked> {
+    pub(crate) fn asks(&self) -> Option<Asked> {
         let required = self.required;
         match self.kind {
             Kind::Secret => Some(Asked::Secret { id: self.id().ok()?, required }),
@@ -77,7 +77,7 @@ impl Mount {
     }
 
     /// What a secret or an agent goes by on the command line.
-    pub fn id(&self) -> Result<String, InvalidMount> {
+    pub(crate) fn id(&self) -> Result<String, InvalidMount> {
         if let Some(id) = &self.id {
             return Ok(id.clone());
         }

@@ -8,7 +8,7 @@ use crate::builder::walk::state::State;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub struct Target {
+pub(crate) struct Target {
     /// None of a stage without a name.
     pub name: Option<String>,
     pub description: Option<String>,
@@ -21,7 +21,7 @@ pub struct Target {
 }
 
 /// A build argument.
-pub struct Argument {
+pub(crate) struct Argument {
     pub name: String,
     pub value: Option<String>,
     pub description: Option<String>,
@@ -29,7 +29,7 @@ pub struct Argument {
 }
 
 /// A secret or an agent.
-pub struct Need {
+pub(crate) struct Need {
     pub name: String,
     pub is_required: bool,
     pub lines: (usize, usize),
@@ -37,7 +37,7 @@ pub struct Need {
 
 /// What one target asks for, with all the stages that it needs.
 #[derive(Default)]
-pub struct Outline {
+pub(crate) struct Outline {
     pub name: Option<String>,
     pub description: Option<String>,
     /// In the order of their lines.
@@ -66,7 +66,7 @@ fn from(step: &Step) -> Option<&From> {
 }
 
 /// All stages, in order.
-pub fn targets(plan: &Plan) -> Vec<Target> {
+pub(crate) fn targets(plan: &Plan) -> Vec<Target> {
     let last = plan.stages.len() - 1;
     let target = |(number, stage): (usize, &super::stage::Stage)| {
         let step = stage.steps.first()?;
@@ -83,7 +83,7 @@ pub fn targets(plan: &Plan) -> Vec<Target> {
 }
 
 /// What the plan's target asks for.
-pub fn outline(plan: &Plan, build_args: &BTreeMap<String, String>) -> Outline {
+pub(crate) fn outline(plan: &Plan, build_args: &BTreeMap<String, String>) -> Outline {
     let stage = &plan.stages[plan.target];
     let name = stage.alias.clone();
     let described = stage.steps.first().zip(name.as_ref()).and_then(|(step, name)| description(step, name));

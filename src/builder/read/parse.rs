@@ -91,7 +91,7 @@ pub struct Source {
 }
 
 /// The white space that Docker splits at.
-pub fn is_blank(c: char) -> bool {
+pub(crate) fn is_blank(c: char) -> bool {
     matches!(c, '\t' | '\x0b' | '\x0c' | '\r' | ' ')
 }
 
@@ -338,7 +338,7 @@ impl Source {
 }
 
 /// `<<EOF`, `<<-EOF`, `3<<"EOF"`: whether a word, quotes and all, begins a heredoc.
-pub fn heredoc(word: &str) -> Option<Heredoc> {
+pub(crate) fn heredoc(word: &str) -> Option<Heredoc> {
     let rest = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<")?;
     let (chomps, raw) = match rest.strip_prefix('-') {
         Some(rest) => (true, rest),

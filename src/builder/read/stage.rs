@@ -59,7 +59,7 @@ pub struct Plan {
 const MOST_GLOBAL: usize = 32 << 20;
 
 /// What every build knows of platforms.
-pub fn platform_arguments(target: &Platform) -> BTreeMap<String, String> {
+pub(crate) fn platform_arguments(target: &Platform) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for (prefix, platform) in [("BUILD", &Platform::here()), ("TARGET", target)] {
         let text = platform.to_string();
@@ -207,7 +207,7 @@ impl Plan {
 }
 
 /// Stages or images that an instruction takes from.
-pub fn froms(instruction: &Instruction) -> Vec<String> {
+pub(crate) fn froms(instruction: &Instruction) -> Vec<String> {
     match instruction {
         Instruction::Copy(copy) => copy.from.iter().cloned().collect(),
         Instruction::Run(run) => {

@@ -26,14 +26,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-pub const DIRECTORY: &str = "builds";
+pub(crate) const DIRECTORY: &str = "builds";
 /// An entry that no build asked for in so long goes.
 const LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
 const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// All that a step's result depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inputs {
+pub(crate) struct Inputs {
     /// The layers below.
     pub parent: Digest,
     /// What is done, its variables replaced.
@@ -45,14 +45,14 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    pub fn key(&self) -> Digest {
+    pub(crate) fn key(&self) -> Digest {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
 /// What came of a step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub diff_id: Digest,
     /// Bytes of files, and how many entries.
     pub size: u64,
@@ -65,7 +65,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// It could have been written here: what comes from elsewhere need not be.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.is.is_none() && self.created.parse::<jiff::Timestamp>().is_ok()
     }
 }
@@ -76,7 +76,7 @@ struct Last {
     stages: BTreeMap<String, Vec<Digest>>,
 }
 
-pub struct Cache {
+pub(crate) struct Cache {
     directory: PathBuf,
     project: PathBuf,
     last: Option<Last>,
@@ -86,14 +86,14 @@ pub struct Cache {
 }
 
 impl Cache {
-    pub fn of(store: &Store, project: &Digest) -> Self {
+    pub(crate) fn of(store: &Store, project: &Digest) -> Self {
         let directory = store.path(DIRECTORY);
         let project = directory.join("last").join(format!("{}.json", project.hex()));
         Self { directory, project, last: None, now: Last::default(), superseded: RefCell::default() }
     }
 
     /// Whether the last build did a step of a stage that begins so.
-    pub fn did(&self, stage: &str, beginning: &str) -> bool {
+    pub(crate) fn did(&self, stage: &str, beginning: &str) -> bool {
         let last: Last = serde_json::from_slice(&fs::read(&self.project).unwrap_or_default()).unwrap_or_default();
         let mut done = last.stages.get(stage).into_iter().flatten().filter_map(|key| self.inputs(key));
         done.any(|inputs| inputs.what.starts_with(beginning))
@@ -104,30 +104,30 @@ impl Cache {
     }
 
     /// Notes that a stage comes to a step, whatever becomes of it.
-    pub fn passed(&mut self, stage: &str, key: Digest) {
+    pub(crate) fn passed(&mut self, stage: &str, key: Digest) {
         self.now.stages.entry(stage.to_owned()).or_default().push(key);
     }
 
     /// Whether an entry is still there.
-    pub fn has(&self, key: &Digest) -> bool {
+    pub(crate) fn has(&self, key: &Digest) -> bool {
         self.entry(key).exists()
     }
 
     /// The step just passed is looked for in another way.
-    pub fn forget_last(&mut self, stage: &str) {
+    pub(crate) fn forget_last(&mut self, stage: &str) {
         if let Some(keys) = self.now.stages.get_mut(stage) {
             keys.pop();
         }
     }
 
     /// The step just passed goes by another key.
-    pub fn renamed(&mut self, stage: &str, key: Digest) {
+    pub(crate) fn renamed(&mut self, stage: &str, key: Digest) {
         if let Some(last) = self.now.stages.get_mut(stage).and_then(|keys| keys.last_mut()) {
             *last = key;
         }
     }
 
-    pub fn find(&self, store: &Store, key: &Digest) -> Result<Option<Outcome>, ImageError> {
+    pub(crate) fn find(&self, store: &Store, key: &Digest) -> Result<Option<Outcome>, ImageError> {
         let path = self.entry(key);
         let Ok(text) = fs::read(path.join("result.json")) else { return Ok(None) };
         let Ok(outcome) = store::format::from_record::<Outcome>(&text) else { return Ok(None) };
@@ -139,17 +139,17 @@ impl Cache {
     }
 
     /// All keys that this build came by.
-    pub fn keys(&self) -> Vec<Digest> {
+    pub(crate) fn keys(&self) -> Vec<Digest> {
         self.now.stages.values().flatten().copied().collect()
     }
 
-    pub fn inputs(&self, key: &Digest) -> Option<Inputs> {
+    pub(crate) fn inputs(&self, key: &Digest) -> Option<Inputs> {
         let text = fs::read(self.entry(key).join("inputs.json")).ok()?;
         store::format::from_record(&text).ok()
     }
 
     /// Before its layer is published, so that whoever finds the layer held finds the entry that holds it.
-    pub fn record(&self, key: &Digest, inputs: &Inputs, outcome: &Outcome) -> Result<(), SysError> {
+    pub(crate) fn record(&self, key: &Digest, inputs: &Inputs, outcome: &Outcome) -> Result<(), SysError> {
         let path = self.entry(key);
         fs::create_dir_all(&path).on("mkdir", &path)?;
         if let Some(before) = outcome_at(&path).filter(|before| before.diff_id != outcome.diff_id) {
@@ -160,7 +160,7 @@ impl Cache {
     }
 
     /// The room of layers that this build has made anew; `lock`: what keeps others from taking away what this build uses.
-    pub fn give_back(&self, store: &Store, lock: Lock) -> Result<(), ImageError> {
+    pub(crate) fn give_back(&self, store: &Store, lock: Lock) -> Result<(), ImageError> {
         let superseded = self.superseded.take();
         drop(lock);
         // Another build may stand on one of them. Then the last of them leaves it to `builder prune`, or the next day.
@@ -174,7 +174,7 @@ impl Cache {
     }
 
     /// At the end of a build.
-    pub fn save(&mut self) -> Result<(), SysError> {
+    pub(crate) fn save(&mut self) -> Result<(), SysError> {
         let text = store::format::to_record(&self.now);
         if fs::read(&self.project).is_ok_and(|before| before == text) {
             return Ok(());
@@ -185,7 +185,7 @@ impl Cache {
     }
 
     /// Why a step was not found. `before`: what the step below has to say, if it ran too.
-    pub fn reason(&mut self, stage: &str, inputs: &Inputs, before: Option<&str>) -> String {
+    pub(crate) fn reason(&mut self, stage: &str, inputs: &Inputs, before: Option<&str>) -> String {
         let last = self.last.take().unwrap_or_else(|| {
             let text = fs::read(&self.project).unwrap_or_default();
             store::format::from_record(&text).unwrap_or_default()
@@ -268,7 +268,7 @@ fn touch(path: &Path) {
 }
 
 /// What the cache takes on disk, the layers that it alone holds included.
-pub struct Usage {
+pub(crate) struct Usage {
     pub entries: usize,
     pub size: u64,
     /// Of the layers among that.
@@ -285,7 +285,7 @@ fn outcome_at(path: &Path) -> Option<Outcome> {
 }
 
 /// Held by every build that does something.
-pub fn lock(store: &Store) -> Result<Lock, SysError> {
+pub(crate) fn lock(store: &Store) -> Result<Lock, SysError> {
     Lock::shared(&lock_path(store))
 }
 
@@ -294,7 +294,7 @@ fn lock_path(store: &Store) -> PathBuf {
 }
 
 /// Layers, and users of them that are neither an image which has it nor an entry which made it.
-pub fn strays(store: &Store) -> Result<Vec<(Digest, Digest)>, ImageError> {
+pub(crate) fn strays(store: &Store) -> Result<Vec<(Digest, Digest)>, ImageError> {
     let layers = store.path("layers");
     let mut strays = Vec::new();
     for entry in fs::read_dir(&layers).on("opendir", &layers)?.flatten() {
@@ -314,17 +314,17 @@ pub fn strays(store: &Store) -> Result<Vec<(Digest, Digest)>, ImageError> {
 }
 
 /// The layers that entries tell of.
-pub fn layers(store: &Store) -> Vec<Digest> {
+pub(crate) fn layers(store: &Store) -> Vec<Digest> {
     entries(store).iter().filter_map(|(_, path)| Some(outcome_at(path)?.diff_id)).collect()
 }
 
 /// Whether an entry holds the layer.
-pub fn holds(store: &Store, key: &Digest, layer: &Digest) -> bool {
+pub(crate) fn holds(store: &Store, key: &Digest, layer: &Digest) -> bool {
     outcome_at(&store.path(DIRECTORY).join("steps").join(key.hex())).is_some_and(|outcome| outcome.diff_id == *layer)
 }
 
 /// Why an entry is of no use.
-pub fn damage(path: &Path) -> Option<String> {
+pub(crate) fn damage(path: &Path) -> Option<String> {
     let is_key = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| Digest::from_hex(name).is_some());
     let reads = |file: &str, parse: fn(&[u8]) -> Result<(), serde_json::Error>| {
         let text = fs::read(path.join(file)).map_err(|error| format!("{file}: {error}"));
@@ -337,7 +337,7 @@ pub fn damage(path: &Path) -> Option<String> {
         .or_else(|| reads("inputs.json", |text| store::format::from_record::<Inputs>(text).map(drop)))
 }
 
-pub fn usage(store: &Store) -> Result<Usage, SysError> {
+pub(crate) fn usage(store: &Store) -> Result<Usage, SysError> {
     let mut usage = Usage { entries: 0, size: blocks(&store.path(DIRECTORY))?, layers: 0 };
     let all = entries(store);
     let keys: std::collections::HashSet<String> = all.iter().map(|(key, _)| key.hex()).collect();
@@ -357,7 +357,7 @@ pub fn usage(store: &Store) -> Result<Usage, SysError> {
 }
 
 /// Removes entries, all or the old ones, and what only they hold.
-pub fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), ImageError> {
+pub(crate) fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), ImageError> {
     for (key, path) in entries(store) {
         let outcome = outcome_at(&path);
         let is_dead = match &outcome {
@@ -403,7 +403,7 @@ fn age(path: &Path) -> Option<Duration> {
 }
 
 /// An entry need not hold its layer any more.
-pub fn let_go(store: &Store, key: &Digest, diff_id: &Digest) -> Result<(), ImageError> {
+pub(crate) fn let_go(store: &Store, key: &Digest, diff_id: &Digest) -> Result<(), ImageError> {
     if layer::directory(store, diff_id).join("images").join(key.hex()).exists() {
         layer::release(store, diff_id, key)?;
     }
@@ -411,7 +411,7 @@ pub fn let_go(store: &Store, key: &Digest, diff_id: &Digest) -> Result<(), Image
 }
 
 /// Lets old entries go, once a day.
-pub fn sweep(store: &Store) -> Result<(), ImageError> {
+pub(crate) fn sweep(store: &Store) -> Result<(), ImageError> {
     let mark = store.path(DIRECTORY).join("swept");
     if age(&mark).is_none_or(|age| age > SWEEP_EVERY) {
         fs::create_dir_all(store.path(DIRECTORY)).on("mkdir", &mark)?;

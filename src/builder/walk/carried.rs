@@ -38,7 +38,7 @@ use std::sync::Mutex;
 
 /// Where steps are carried to or from.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub(crate) enum Place {
     Directory(PathBuf),
     Registry(Reference),
 }
@@ -54,7 +54,7 @@ impl fmt::Display for Place {
 
 /// `--cache-to`
 #[derive(Debug, Clone)]
-pub struct Export {
+pub(crate) struct Export {
     pub place: Place,
     /// Those of helper stages too.
     pub all_stages: bool,

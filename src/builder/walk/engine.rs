@@ -89,7 +89,7 @@ pub(crate) struct Builder<'a> {
 
 /// What interrupts a build. What is done by then is kept; but while something is on its way from or to another host, they end
 /// it at once.
-pub const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+pub(crate) const SIGNALS: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
 /// As many digits of an id as listings show.
 const SHORT_ID: usize = 12;
@@ -107,10 +107,10 @@ enum Went {
 }
 
 /// Base images, by name and platform.
-pub type Bases = HashMap<(String, String), Image>;
+pub(crate) type Bases = HashMap<(String, String), Image>;
 
 /// Which of the platforms of a build this one is.
-pub struct Part {
+pub(crate) struct Part {
     pub is_first: bool,
     pub is_last: bool,
     /// What the cache calls the steps of those before.
@@ -118,7 +118,7 @@ pub struct Part {
 }
 
 /// Reads what is to be built for one platform, and finds the base images. Nothing is done yet.
-pub fn rehearse(store: &Store, options: &Options, listener: &mut dyn Listener) -> Result<Bases, BuildError> {
+pub(crate) fn rehearse(store: &Store, options: &Options, listener: &mut dyn Listener) -> Result<Bases, BuildError> {
     let part = Part { is_first: false, is_last: false, keys: Vec::new() };
     let mut builder = Builder::new(store, options, HashMap::new(), part, listener)?;
     builder.rehearse()?;
@@ -127,7 +127,7 @@ pub fn rehearse(store: &Store, options: &Options, listener: &mut dyn Listener) -
 }
 
 /// Builds the image for one platform, or finds that it is there already; and says what the cache calls its steps.
-pub fn build(
+pub(crate) fn build(
     store: &Store,
     options: &Options,
     bases: Bases,
@@ -296,7 +296,7 @@ impl Builder<'_> {
     }
 
     /// The stages that the target needs, in order.
-    pub fn needed(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn needed(&self) -> impl Iterator<Item = usize> {
         self.needed.iter().enumerate().filter(|(_, needed)| **needed).map(|(number, _)| number)
     }
 
@@ -309,7 +309,7 @@ impl Builder<'_> {
     }
 
     /// The stages that a step takes from.
-    pub fn needs(&self, number: usize, step: &Step) -> Vec<usize> {
+    pub(crate) fn needs(&self, number: usize, step: &Step) -> Vec<usize> {
         let froms = crate::builder::read::stage::froms(&step.instruction);
         froms.iter().filter_map(|from| self.plan.stage_named(number, from)).collect()
     }
@@ -376,7 +376,7 @@ impl Builder<'_> {
     }
 
     /// That a stage is built for.
-    pub fn platform(&self, number: usize) -> Result<Platform, BuildError> {
+    pub(crate) fn platform(&self, number: usize) -> Result<Platform, BuildError> {
         let stage = &self.plan.stages[number];
         let Some(text) = &stage.platform else { return Ok(self.options.platform.clone()) };
         text.parse().map_err(|error: InvalidPlatform| {
@@ -432,7 +432,7 @@ impl Builder<'_> {
         applied.map(drop).map_err(|error| self.at(number, step, error.into()))
     }
 
-    pub fn name(&self, number: usize) -> StepName {
+    pub(crate) fn name(&self, number: usize) -> StepName {
         let work = &self.work[number];
         let text = work.steps.get(work.at).map(|step| self.plan.source.text(&step.node)).unwrap_or_default();
         StepName {
@@ -446,16 +446,16 @@ impl Builder<'_> {
         }
     }
 
-    pub fn state(&mut self, number: usize) -> &mut State {
+    pub(crate) fn state(&mut self, number: usize) -> &mut State {
         self.work[number].state.get_or_insert_with(|| State::scratch(&self.options.platform))
     }
 
     /// What the cache calls the steps that made the layers of a stage.
-    pub fn keys(&self, number: usize) -> Vec<Digest> {
+    pub(crate) fn keys(&self, number: usize) -> Vec<Digest> {
         self.work[number].keys.iter().map(|(_, key)| *key).collect()
     }
 
-    pub fn waits_for(&self, number: usize, from: &str) -> bool {
+    pub(crate) fn waits_for(&self, number: usize, from: &str) -> bool {
         self.plan.stage_named(number, from).is_some_and(|stage| !self.work[stage].finished)
     }
 
@@ -467,7 +467,7 @@ impl Builder<'_> {
     }
 
     /// An error with the place where its step stands.
-    pub fn at(&self, number: usize, step: &Step, error: StepError) -> BuildError {
+    pub(crate) fn at(&self, number: usize, step: &Step, error: StepError) -> BuildError {
         if let StepError::Whole(whole) = error {
             return *whole;
         }
@@ -540,7 +540,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    pub fn find_image(&mut self, reference: &str, platform: &Platform) -> Result<Image, BuildError> {
+    pub(crate) fn find_image(&mut self, reference: &str, platform: &Platform) -> Result<Image, BuildError> {
         let wanted = unambiguous(reference);
         if !self.options.pull
             && let Some(image) = registry::local(self.store, &wanted, Some(platform))?
@@ -575,7 +575,7 @@ impl Builder<'_> {
         self.room.as_ref().is_some_and(|room| process::read_signal(room.signals.as_fd()).is_some())
     }
 
-    pub fn must_be_inside(&self) -> Result<(), BuildError> {
+    pub(crate) fn must_be_inside(&self) -> Result<(), BuildError> {
         if userns::has_ids(self.store) { Ok(()) } else { Err(BuildError::NeedsNamespace) }
     }
 

@@ -27,14 +27,14 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 /// An image as a build has stored it.
-pub struct Stored {
+pub(crate) struct Stored {
     pub image: Digest,
     pub manifest: Vec<u8>,
 }
 
 /// Stores the image, unless it is there already, and gives it its names. `keys`: layers and the entries of the cache that
 /// made them, which need not hold them any more.
-pub fn store(
+pub(crate) fn store(
     store: &Store,
     state: &State,
     keys: &[(Digest, Digest)],
@@ -96,7 +96,7 @@ fn plain_manifest(store: &Store, id: &Digest) -> Result<Option<Digest>, ImageErr
 
 /// `-o`: the result as something else than an image in the store.
 #[derive(Debug, Clone)]
-pub struct Output {
+pub(crate) struct Output {
     pub kind: Kind,
     /// None is standard output.
     pub target: Option<PathBuf>,
@@ -107,7 +107,7 @@ pub struct Output {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The files, in a directory.
     Local,
     /// The files, in an archive.
@@ -125,18 +125,18 @@ impl Output {
         matches!(self.kind, Kind::Local | Kind::Tar)
     }
 
-    pub fn is_archive(&self) -> bool {
+    pub(crate) fn is_archive(&self) -> bool {
         matches!(self.kind, Kind::Oci | Kind::Docker)
     }
 
     /// Whether there is no image in the store afterwards, unless it is to have a name.
-    pub fn needs_no_image(&self) -> bool {
+    pub(crate) fn needs_no_image(&self) -> bool {
         self.is_files() || self.kind == Kind::Nothing
     }
 }
 
 /// Writes the files of a stage, and what is told of them.
-pub fn export(
+pub(crate) fn export(
     builder: &mut Builder,
     number: usize,
     output: &Output,
@@ -179,7 +179,7 @@ pub fn export(
 
 /// Writes the image into an archive.
 /// Its entry in there has these annotations.
-pub fn save(
+pub(crate) fn save(
     store: &Store,
     id: &Digest,
     names: &[Reference],

@@ -15,12 +15,12 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 /// What lets this machine run them.
-pub const HINT: &str = "an emulator does that, called by the kernel (binfmt_misc, with the flag F): apt install qemu-user-static \
+pub(crate) const HINT: &str = "an emulator does that, called by the kernel (binfmt_misc, with the flag F): apt install qemu-user-static \
      binfmt-support\nor build without it: FROM --platform=$BUILDPLATFORM, where compilers can make programs for other machines";
 
 impl Builder<'_> {
     /// Refuses a RUN whose programs this machine cannot run, unless an earlier build may have done it.
-    pub fn refuse_foreign(&mut self) -> Result<(), BuildError> {
+    pub(crate) fn refuse_foreign(&mut self) -> Result<(), BuildError> {
         if !self.options.cache_from.is_empty() {
             return Ok(());
         }
@@ -40,7 +40,7 @@ impl Builder<'_> {
     }
 
     /// The platform of a stage's base image, if this machine cannot run programs for it.
-    pub fn foreign(&self, number: usize) -> Result<Option<String>, BuildError> {
+    pub(crate) fn foreign(&self, number: usize) -> Result<Option<String>, BuildError> {
         let mut stage = number;
         while let Base::Stage(base) = self.plan.stages[stage].base {
             stage = base;
@@ -78,7 +78,7 @@ const fn machine(architecture: &'static str, number: u16, is_64: bool, flags: u3
 }
 
 /// Whether this machine runs programs of an architecture. `None`: there is no program to try it with.
-pub fn runs(architecture: &str) -> Option<bool> {
+pub(crate) fn runs(architecture: &str) -> Option<bool> {
     static KNOWN: Mutex<Option<HashMap<&'static str, bool>>> = Mutex::new(None);
     let machine = MACHINES.iter().find(|machine| machine.architecture == architecture)?;
     let mut known = KNOWN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -60,7 +60,13 @@ pub(crate) struct Made {
 
 impl Builder<'_> {
     /// The result of a step, if it was done before; noted in the stage.
-    pub fn look_up(&mut self, number: usize, name: &StepName, inputs: &Inputs, row: &str) -> Result<bool, BuildError> {
+    pub(crate) fn look_up(
+        &mut self,
+        number: usize,
+        name: &StepName,
+        inputs: &Inputs,
+        row: &str,
+    ) -> Result<bool, BuildError> {
         let key = inputs.key();
         self.cache.passed(&name.stage_name, key);
         if self.is_done_again(&name.stage_name) {
@@ -88,12 +94,12 @@ impl Builder<'_> {
     }
 
     /// Whatever was done before.
-    pub fn is_done_again(&self, stage: &str) -> bool {
+    pub(crate) fn is_done_again(&self, stage: &str) -> bool {
         self.options.no_cache || self.options.no_cache_stages.iter().any(|name| name == stage)
     }
 
     /// The result of one key is found under another too.
-    pub fn alias(&mut self, quick: &Inputs, key: &Digest) -> Result<(), BuildError> {
+    pub(crate) fn alias(&mut self, quick: &Inputs, key: &Digest) -> Result<(), BuildError> {
         let pending = self.pending.values().find(|pending| pending.key == *key).map(outcome);
         let found = match pending {
             Some(found) => Some(found),
@@ -106,7 +112,7 @@ impl Builder<'_> {
     }
 
     /// Before a step is really done.
-    pub fn begin(&mut self, number: usize, name: &StepName, inputs: &Inputs) -> Result<String, BuildError> {
+    pub(crate) fn begin(&mut self, number: usize, name: &StepName, inputs: &Inputs) -> Result<String, BuildError> {
         self.must_be_inside()?;
         let reason = if self.is_done_again(&name.stage_name) {
             "--no-cache".into()
@@ -123,7 +129,7 @@ impl Builder<'_> {
     }
 
     /// Room to work in; made when the first step needs it.
-    pub fn room(&mut self) -> Result<&mut Room, BuildError> {
+    pub(crate) fn room(&mut self) -> Result<&mut Room, BuildError> {
         if self.room.is_none() {
             self.must_be_inside()?;
             claim::recover(self.store)?;
@@ -156,7 +162,7 @@ impl Builder<'_> {
     }
 
     /// A new directory with an empty `upper` and `work` in it, relative to the store; its root is as the stage's.
-    pub fn directory(&mut self, number: usize) -> Result<PathBuf, BuildError> {
+    pub(crate) fn directory(&mut self, number: usize) -> Result<PathBuf, BuildError> {
         let layers = self.state(number).layers.clone();
         check_layers("with this step, the image", layers.len() + 1)?;
         let directory = self.directory_alone()?;
@@ -164,7 +170,7 @@ impl Builder<'_> {
         Ok(directory)
     }
 
-    pub fn directory_alone(&mut self) -> Result<PathBuf, BuildError> {
+    pub(crate) fn directory_alone(&mut self) -> Result<PathBuf, BuildError> {
         let root = self.store.root.clone();
         let room = self.room()?;
         room.made += 1;
@@ -176,7 +182,7 @@ impl Builder<'_> {
     }
 
     /// Where a layer lies, relative to the store.
-    pub fn layer_directory(&self, diff_id: &Digest) -> String {
+    pub(crate) fn layer_directory(&self, diff_id: &Digest) -> String {
         let path = match self.pending.get(diff_id) {
             Some(pending) => pending.ingested.entry.join("fs"),
             None => layer::relative(diff_id).join("fs"),
@@ -185,13 +191,13 @@ impl Builder<'_> {
     }
 
     /// Bottom first, each once.
-    pub fn layer_directories(&self, layers: &[Digest]) -> Vec<String> {
+    pub(crate) fn layer_directories(&self, layers: &[Digest]) -> Vec<String> {
         let shown = layers.iter().enumerate().filter(|(i, layer)| !layers[i + 1..].contains(layer));
         shown.map(|(_, layer)| self.layer_directory(layer)).collect()
     }
 
     /// An upper directory becomes the stage's next layer.
-    pub fn layer(&mut self, number: usize, made: Made) -> Result<(), BuildError> {
+    pub(crate) fn layer(&mut self, number: usize, made: Made) -> Result<(), BuildError> {
         let layers = self.state(number).layers.clone();
         let lowers: Vec<PathBuf> = if made.alone {
             Vec::new()
@@ -246,7 +252,7 @@ impl Builder<'_> {
     }
 
     /// A layer that takes the place of the last `count` of a stage.
-    pub fn replace(
+    pub(crate) fn replace(
         &mut self,
         number: usize,
         count: usize,
@@ -264,7 +270,7 @@ impl Builder<'_> {
     }
 
     /// What every step's inputs begin with.
-    pub fn inputs(&mut self, number: usize, what: String) -> Inputs {
+    pub(crate) fn inputs(&mut self, number: usize, what: String) -> Inputs {
         let parent = self.state(number).chain();
         let mut values = BTreeMap::new();
         if let Some(epoch) = self.options.epoch {
@@ -274,7 +280,7 @@ impl Builder<'_> {
     }
 
     /// Layers made so far come into the store, each held by its entry.
-    pub fn settle(&mut self) -> Result<(), BuildError> {
+    pub(crate) fn settle(&mut self) -> Result<(), BuildError> {
         self.settled = Instant::now();
         let Some(room) = &self.room else { return Ok(()) };
         if self.pending.is_empty() {

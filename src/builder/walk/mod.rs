@@ -1,12 +1,12 @@
 //! The stages walked: steps done, or found done before.
 
-pub mod cache;
-pub mod carried;
-pub mod engine;
-pub mod finish;
-pub mod foreign;
-pub mod layers;
-pub mod platforms;
-pub mod run;
-pub mod squash;
-pub mod state;
+pub(crate) mod cache;
+pub(crate) mod carried;
+pub(crate) mod engine;
+pub(crate) mod finish;
+pub(crate) mod foreign;
+pub(crate) mod layers;
+pub(crate) mod platforms;
+pub(crate) mod run;
+pub(crate) mod squash;
+pub(crate) mod state;

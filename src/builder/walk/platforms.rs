@@ -16,7 +16,7 @@ use crate::image::stored::index::Listed;
 use crate::store::Store;
 
 /// Builds the image, or finds that it is there already.
-pub fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -> Result<Built, BuildError> {
+pub(crate) fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -> Result<Built, BuildError> {
     let platforms = options.platforms.clone();
     let mut bases: Vec<Bases> = platforms.iter().map(|_| Bases::new()).collect();
     if platforms.len() > 1 {

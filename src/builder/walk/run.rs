@@ -40,7 +40,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// What every build may be given without an ARG, and what does not count as an input.
-pub const PROXIES: [&str; 10] = [
+pub(crate) const PROXIES: [&str; 10] = [
     "HTTP_PROXY",
     "http_proxy",
     "HTTPS_PROXY",
@@ -81,7 +81,7 @@ fn proxy<'a>(build_args: &'a BTreeMap<String, String>, name: &str) -> Option<&'a
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RunNetwork {
+pub(crate) enum RunNetwork {
     /// Its own with a way out, as a container of `run` has it; the host's where there is no program for such a way.
     #[default]
     Own,
@@ -162,7 +162,7 @@ pub(crate) fn inputs(builder: &mut Builder, number: usize, prepared: &Prepared) 
 }
 
 /// A RUN that goes on.
-pub struct Running {
+pub(crate) struct Running {
     pub end: End,
     pub made: Made,
     /// It has limits.
@@ -173,7 +173,7 @@ pub struct Running {
 
 impl Running {
     /// Whether a process of it was killed for want of memory.
-    pub fn lacked_memory(&self) -> bool {
+    pub(crate) fn lacked_memory(&self) -> bool {
         self.group.as_ref().is_some_and(|group| cgroup::was_out_of_memory(&group.0))
     }
 }

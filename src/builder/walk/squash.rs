@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const OPAQUE: &str = "user.overlay.opaque";
 
 /// Of the stage's layers, those that are not its base image's.
-pub fn squash(builder: &mut Builder, number: usize) -> Result<(), BuildError> {
+pub(crate) fn squash(builder: &mut Builder, number: usize) -> Result<(), BuildError> {
     let state = builder.state(number);
     let ((count, created), layers) = (state.own(), state.layers.clone());
     let Some(created) = created.filter(|_| count > 1) else { return Ok(()) };

@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 #[derive(Debug, Clone)]
-pub struct State {
+pub(crate) struct State {
     /// Of the image so far, but for what `history` tells.
     config: Value,
     /// Bottom first.
@@ -45,14 +45,14 @@ struct Row {
 }
 
 impl State {
-    pub fn scratch(platform: &Platform) -> Self {
+    pub(crate) fn scratch(platform: &Platform) -> Self {
         let mut config = config::new();
         platform.describe(&mut config);
         config["config"] = json!({ "WorkingDir": "/" });
         Self::new(config, Vec::new())
     }
 
-    pub fn of_image(image: &Image) -> Self {
+    pub(crate) fn of_image(image: &Image) -> Self {
         let mut config = image.raw_config().clone();
         // What a daemon noted of the container that the image was made in, and a build of its steps.
         for key in ["container", "container_config", "docker_version", "id", "parent", super::carried::INLINE] {
@@ -71,34 +71,34 @@ impl State {
     }
 
     /// A stage that goes on from this one: it has its ARGs too, but a CMD of this one is a base's.
-    pub fn next_stage(&self) -> Self {
+    pub(crate) fn next_stage(&self) -> Self {
         Self { cmd_is_own: false, ..self.clone() }
     }
 
     /// The triggers that the base image leaves, which are due now.
-    pub fn take_triggers(&mut self) -> Vec<String> {
+    pub(crate) fn take_triggers(&mut self) -> Vec<String> {
         let taken = self.config["config"].as_object_mut().and_then(|settings| settings.remove("OnBuild"));
         taken.and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default()
     }
 
     /// What all layers together are called.
-    pub fn chain(&self) -> Digest {
+    pub(crate) fn chain(&self) -> Digest {
         let text: String = self.layers.iter().map(|layer| format!("{layer}\n")).collect();
         Digest::of(text.as_bytes())
     }
 
-    pub fn env(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn env(&self) -> impl Iterator<Item = (&str, &str)> {
         self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The ARGs that a command sees.
-    pub fn args(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn args(&self) -> impl Iterator<Item = (&str, &str)> {
         let seen = self.args.iter().filter(|(_, argument)| !argument.is_hidden);
         seen.map(|(name, argument)| (name.as_str(), argument.value.as_str()))
     }
 
     /// Of ENV and ARG, the one that was given last counts.
-    pub fn lookup(&self, name: &str) -> Option<String> {
+    pub(crate) fn lookup(&self, name: &str) -> Option<String> {
         let argument = self.args.get(name).filter(|argument| !argument.is_hidden);
         argument.map(|argument| &argument.value).or_else(|| self.env.get(name)).cloned()
     }
@@ -107,36 +107,40 @@ impl State {
         self.config["config"][key].as_str().filter(|text| !text.is_empty())
     }
 
-    pub fn user(&self) -> &str {
+    pub(crate) fn user(&self) -> &str {
         self.setting("User").unwrap_or_default()
     }
 
-    pub fn working_directory(&self) -> &str {
+    pub(crate) fn working_directory(&self) -> &str {
         self.setting("WorkingDir").unwrap_or("/")
     }
 
-    pub fn shell(&self) -> Vec<String> {
+    pub(crate) fn shell(&self) -> Vec<String> {
         let own = serde_json::from_value::<Vec<String>>(self.config["config"]["Shell"].clone());
         own.ok().filter(|shell| !shell.is_empty()).unwrap_or_else(crate::builder::default_shell)
     }
 
     /// Words of one instruction, their variables replaced.
-    pub fn words(&self, escape: char, texts: &mut dyn Iterator<Item = &str>) -> Result<Vec<String>, InvalidArgument> {
+    pub(crate) fn words(
+        &self,
+        escape: char,
+        texts: &mut dyn Iterator<Item = &str>,
+    ) -> Result<Vec<String>, InvalidArgument> {
         let lookup = |name: &str| self.lookup(name);
         let lexer = Lexer::new(escape, &lookup);
         Ok(texts.map(|text| lexer.word(text)).collect::<Result<_, _>>()?)
     }
 
-    pub fn word(&self, escape: char, text: &str) -> Result<String, InvalidArgument> {
+    pub(crate) fn word(&self, escape: char, text: &str) -> Result<String, InvalidArgument> {
         Ok(Lexer::new(escape, &|name| self.lookup(name)).word(text)?)
     }
 
     /// The text of a heredoc: variables are replaced, quotes stay.
-    pub fn text(&self, escape: char, text: &str) -> Result<String, InvalidArgument> {
+    pub(crate) fn text(&self, escape: char, text: &str) -> Result<String, InvalidArgument> {
         Ok(Lexer::new(escape, &|name| self.lookup(name)).text(text)?)
     }
 
-    pub fn argument(&mut self, name: &str, value: Option<String>) {
+    pub(crate) fn argument(&mut self, name: &str, value: Option<String>) {
         let shown = value.as_ref().map_or_else(|| format!("ARG {name}"), |value| format!("ARG {name}={value}"));
         if let Some(value) = value {
             self.args.insert(name.to_owned(), Argument { value, is_hidden: false });
@@ -145,7 +149,7 @@ impl State {
     }
 
     /// Carries out an instruction that changes settings only. `false`: it is another one.
-    pub fn apply(&mut self, instruction: &Instruction, escape: char) -> Result<bool, InvalidArgument> {
+    pub(crate) fn apply(&mut self, instruction: &Instruction, escape: char) -> Result<bool, InvalidArgument> {
         let shell = self.shell();
         let lookup = |name: &str| self.lookup(name);
         let lexer = Lexer::new(escape, &lookup);
@@ -168,44 +172,44 @@ impl State {
     }
 
     /// Something in the config that is no setting of a container.
-    pub fn attach(&mut self, key: &str, value: Value) {
+    pub(crate) fn attach(&mut self, key: &str, value: Value) {
         self.config[key] = value;
     }
 
-    pub fn label(&mut self, pairs: &[(String, String)]) {
+    pub(crate) fn label(&mut self, pairs: &[(String, String)]) {
         config::apply(&mut self.config, &[Change::Label(pairs.to_vec())]);
     }
 
     /// One more row of the history; with a layer, if it made one.
-    pub fn note(&mut self, created_by: String, layer: Option<(Digest, String)>) {
+    pub(crate) fn note(&mut self, created_by: String, layer: Option<(Digest, String)>) {
         self.layers.extend(layer.as_ref().map(|(diff_id, _)| *diff_id));
         self.told += created_by.len() + std::mem::size_of::<Row>();
         self.history.push(Row { created_by, layer });
     }
 
     /// Whether the variables of its instructions have made it grow beyond what an image can have.
-    pub fn is_too_long(&self) -> bool {
+    pub(crate) fn is_too_long(&self) -> bool {
         self.told > LONGEST_HISTORY
     }
 
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.told
     }
 
     /// The layers that are not the base image's, and what made them.
-    pub fn own_layers(&self) -> Vec<(Digest, String)> {
+    pub(crate) fn own_layers(&self) -> Vec<(Digest, String)> {
         let rows = self.history.iter();
         rows.filter_map(|row| Some((row.layer.as_ref()?.0, row.created_by.clone()))).collect()
     }
 
     /// How many layers are not the base image's, and when the newest of them was made.
-    pub fn own(&self) -> (usize, Option<String>) {
+    pub(crate) fn own(&self) -> (usize, Option<String>) {
         let own: Vec<&String> = self.history.iter().filter_map(|row| Some(&row.layer.as_ref()?.1)).collect();
         (own.len(), own.last().map(|created| (*created).clone()))
     }
 
     /// Puts one layer in the place of the last `count`.
-    pub fn squash(&mut self, count: usize, layer: (Digest, String)) {
+    pub(crate) fn squash(&mut self, count: usize, layer: (Digest, String)) {
         self.layers.truncate(self.layers.len() - count);
         for row in &mut self.history {
             row.layer = None;
@@ -215,7 +219,7 @@ impl State {
 
     /// The config of the image. A step that made no layer has the time of the layer below, as Docker gives it: so the same
     /// layers make the same image.
-    pub fn finish(&self) -> Value {
+    pub(crate) fn finish(&self) -> Value {
         let mut image = self.config.clone();
         image["config"]["Env"] = self.env().map(|(name, value)| format!("{name}={value}")).collect();
         let base =
@@ -240,14 +244,14 @@ impl State {
     }
 
     /// The state as an image that is nowhere stored: what a container of it would start with.
-    pub fn as_image(&self) -> Result<Image, ImageError> {
+    pub(crate) fn as_image(&self) -> Result<Image, ImageError> {
         let config = self.finish().to_string().into_bytes();
         Image::parse(Digest::of(&config), &config)
     }
 }
 
 /// A command as it is run, and as the history shows it.
-pub fn argv(command: &Command, shell: &[String]) -> Vec<String> {
+pub(crate) fn argv(command: &Command, shell: &[String]) -> Vec<String> {
     match command {
         Command::Exec(argv) => argv.clone(),
         Command::Shell(text) => [shell, std::slice::from_ref(text)].concat(),

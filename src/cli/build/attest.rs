@@ -6,7 +6,7 @@ use crate::diag::Diagnose;
 use clap::Args;
 
 #[derive(Args)]
-pub struct AttestArgs {
+pub(super) struct AttestArgs {
     /// Tell how the image was made, or which packages it has
     #[arg(long, value_name = "type=provenance[,mode=min|max]|type=sbom")]
     attest: Vec<String>,
@@ -20,7 +20,7 @@ pub struct AttestArgs {
 
 #[derive(Debug, thiserror::Error)]
 #[error("invalid --{flag} {text:?}: {why}")]
-pub struct InvalidAttestation {
+pub(super) struct InvalidAttestation {
     flag: &'static str,
     text: String,
     why: String,
@@ -46,7 +46,7 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 impl AttestArgs {
-    pub fn wanted(&self) -> Result<Attestations, InvalidAttestation> {
+    pub(super) fn wanted(&self) -> Result<Attestations, InvalidAttestation> {
         let mut found = Found::default();
         for text in &self.attest {
             found.read("attest", text, super::csv(text))?;

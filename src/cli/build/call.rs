@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Method {
+pub(super) enum Method {
     Build,
     Check,
     Outline,
@@ -20,14 +20,14 @@ pub enum Method {
 
 /// `METHOD[,format=text|json]`
 #[derive(Clone, Copy)]
-pub struct Call {
+pub(super) struct Call {
     pub method: Method,
     pub is_json: bool,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}; methods: build, check, outline, targets, each with ,format=json if wanted")]
-pub struct InvalidCall(String);
+pub(super) struct InvalidCall(String);
 
 impl Diagnose for InvalidCall {}
 
@@ -69,7 +69,7 @@ fn print(value: &Value) {
     println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
 }
 
-pub fn targets(plan: &Plan, is_json: bool) {
+pub(super) fn targets(plan: &Plan, is_json: bool) {
     let all = outline::targets(plan);
     if is_json {
         let one = |target: &Target| {
@@ -98,7 +98,7 @@ pub fn targets(plan: &Plan, is_json: bool) {
     print!("{}", human::fitted_table(&["TARGET", "DESCRIPTION"], &rows));
 }
 
-pub fn outline(plan: &Plan, build_args: &BTreeMap<String, String>, is_json: bool) {
+pub(super) fn outline(plan: &Plan, build_args: &BTreeMap<String, String>, is_json: bool) {
     let outline = outline::outline(plan, build_args);
     if is_json {
         return print(&told(&outline));
@@ -149,7 +149,7 @@ fn told(outline: &Outline) -> Value {
 }
 
 /// The warnings of `--call=check,format=json`.
-pub fn warnings(all: &[Warning]) {
+pub(super) fn warnings(all: &[Warning]) {
     let one = |warning: &Warning| json!({ "ruleName": warning.rule, "detail": warning.message, "location": location((warning.line, warning.line)) });
     print(&json!({ "warnings": all.iter().map(one).collect::<Value>() }));
 }

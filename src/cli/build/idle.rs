@@ -4,7 +4,7 @@ use crate::diag::Diagnose;
 use clap::Args;
 
 #[derive(Args)]
-pub struct Idle {
+pub(super) struct Idle {
     /// The image is in the store anyway
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     load: Option<bool>,
@@ -32,7 +32,7 @@ pub struct Idle {
 
 #[derive(Debug, thiserror::Error)]
 #[error("invalid --allow {0:?}")]
-pub struct UnknownRight(String);
+pub(super) struct UnknownRight(String);
 
 impl Diagnose for UnknownRight {
     fn hint(&self) -> Option<String> {
@@ -44,12 +44,12 @@ impl Diagnose for UnknownRight {
 const RIGHTS: [&str; 5] = ["security.insecure", "device", "ssh", "fs", "image"];
 
 impl Idle {
-    pub fn allows_host_network(&self) -> bool {
+    pub(super) fn allows_host_network(&self) -> bool {
         self.allow.iter().any(|right| right == "network.host")
     }
 
     /// What somebody may count on in vain.
-    pub fn notes(&self) -> Result<Vec<String>, UnknownRight> {
+    pub(super) fn notes(&self) -> Result<Vec<String>, UnknownRight> {
         let mut notes = Vec::new();
         if let Some(builder) = self.builder.as_ref().filter(|builder| *builder != "default") {
             notes.push(format!("--builder {builder} has no effect: this command builds by itself"));

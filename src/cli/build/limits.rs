@@ -5,7 +5,7 @@ use crate::diag::Diagnose;
 use clap::Args;
 
 #[derive(Args)]
-pub struct LimitArgs {
+pub(super) struct LimitArgs {
     /// Memory of RUN at most
     #[arg(short, long, value_name = "BYTES")]
     memory: Option<String>,
@@ -20,7 +20,7 @@ pub struct LimitArgs {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidLimit {
+pub(super) enum InvalidLimit {
     #[error(transparent)]
     Size(#[from] RequestError),
     #[error("invalid --memory-swap {0:?}: it counts memory too, and needs a --memory that is not above it")]
@@ -42,7 +42,7 @@ impl Diagnose for InvalidLimit {
 }
 
 impl LimitArgs {
-    pub fn limits(&self) -> Result<Limits, InvalidLimit> {
+    pub(super) fn limits(&self) -> Result<Limits, InvalidLimit> {
         let memory = self.memory.as_deref().map(size).transpose()?;
         let swap = match self.memory_swap.as_deref() {
             None => None,

@@ -7,7 +7,7 @@ use crate::image::name::reference::Reference;
 use std::io::IsTerminal;
 
 /// `-o`, a path alone or its fields.
-pub fn output(text: &str) -> Result<Output, BuildArgsError> {
+pub(super) fn output(text: &str) -> Result<Output, BuildArgsError> {
     let wrong = |why: String| BuildArgsError::Output(text.to_owned(), why);
     let path = |text: &str| match text {
         "-" => None,
@@ -85,7 +85,7 @@ fn annotated(key: &str) -> Option<(&str, &str)> {
 }
 
 /// `[TYPE:]NAME=VALUE`
-pub fn annotation(text: &str) -> Result<Vec<Annotation>, BuildArgsError> {
+pub(super) fn annotation(text: &str) -> Result<Vec<Annotation>, BuildArgsError> {
     let wrong = |why: String| BuildArgsError::Annotation(text.to_owned(), why);
     let (name, value) = text.split_once('=').ok_or_else(|| wrong("it has no NAME=VALUE".into()))?;
     let (places, name) = name.split_once(':').unwrap_or(("manifest", name));
@@ -93,7 +93,7 @@ pub fn annotation(text: &str) -> Result<Vec<Annotation>, BuildArgsError> {
 }
 
 /// `a=1,b=2`, where a field in quotes may have commas of its own.
-pub fn csv(text: &str) -> Vec<(String, String)> {
+pub(super) fn csv(text: &str) -> Vec<(String, String)> {
     let mut fields = vec![String::new()];
     let mut is_quoted = false;
     for c in text.chars() {

@@ -22,18 +22,18 @@ fn now() -> String {
     jiff::Timestamp::now().to_string()
 }
 
-pub fn begins(step: &StepName, head: &str) -> Value {
+pub(super) fn begins(step: &StepName, head: &str) -> Value {
     let mut vertex = vertex(step, head);
     vertex["started"] = json!(now());
     json!({ "vertexes": [vertex] })
 }
 
-pub fn output(step: &StepName, bytes: &[u8]) -> Value {
+pub(super) fn output(step: &StepName, bytes: &[u8]) -> Value {
     let data = BASE64_STANDARD.encode(bytes);
     json!({ "logs": [{ "vertex": digest(step), "stream": STDOUT, "data": data, "timestamp": now() }] })
 }
 
-pub fn done(step: &StepName, head: &str, done: &Done) -> Value {
+pub(super) fn done(step: &StepName, head: &str, done: &Done) -> Value {
     let completed = jiff::Timestamp::now();
     let took = match done {
         Done::Ran { took, .. } => *took,
@@ -48,14 +48,14 @@ pub fn done(step: &StepName, head: &str, done: &Done) -> Value {
     json!({ "vertexes": [vertex] })
 }
 
-pub fn failed(step: &StepName, head: &str) -> Value {
+pub(super) fn failed(step: &StepName, head: &str) -> Value {
     let mut vertex = vertex(step, head);
     vertex["completed"] = json!(now());
     vertex["error"] = json!("the step failed");
     json!({ "vertexes": [vertex] })
 }
 
-pub fn warning(warning: &Warning) -> Value {
+pub(super) fn warning(warning: &Warning) -> Value {
     let short = BASE64_STANDARD.encode(format!("{}: {}", warning.rule, warning.message));
     let place = json!({ "line": warning.line });
     json!({ "warnings": [{ "level": 1, "short": short, "range": [{ "start": place, "end": place }] }] })

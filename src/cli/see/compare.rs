@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 #[derive(Args)]
-pub struct CompareArgs {
+pub(crate) struct CompareArgs {
     #[command(flatten)]
     telling: Telling,
     #[arg(value_name = "IMAGE|CONTAINER")]
@@ -21,7 +21,7 @@ pub struct CompareArgs {
 }
 
 impl CompareArgs {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         userns::enter(&context.store)?;
         let store = &context.store;
         let (one, other) = (subject::find(store, &self.one)?, subject::find(store, &self.other)?);

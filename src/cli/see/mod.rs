@@ -14,7 +14,7 @@ use crate::explain::words::Language;
 use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Draw the layers of an image or a container, and say what would be lost and kept
     Explain(stack::ExplainArgs),
     /// Tell an image and a container apart: what is frozen, what was decided, what only runs
@@ -32,7 +32,7 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Explain(arguments) => arguments.run(context),
             Self::Compare(arguments) => arguments.run(context),
@@ -56,7 +56,7 @@ struct Telling {
 }
 
 #[derive(Args)]
-pub struct Speech {
+pub(super) struct Speech {
     /// Speak this language [default: as the locale says]
     #[arg(long, value_name = "LANG")]
     lang: Option<Lang>,
@@ -69,7 +69,7 @@ enum Lang {
 }
 
 impl Speech {
-    pub fn language(&self) -> Language {
+    pub(super) fn language(&self) -> Language {
         match self.lang {
             Some(Lang::En) => Language::English,
             Some(Lang::Ru) => Language::Russian,

@@ -12,7 +12,7 @@ use clap::Args;
 use serde::Serialize;
 
 #[derive(Args)]
-pub struct ProbeArgs {
+pub(crate) struct ProbeArgs {
     #[command(flatten)]
     telling: Telling,
     /// A running container [default: the newest]
@@ -34,7 +34,7 @@ impl Diagnose for NoneRuns {
 }
 
 impl ProbeArgs {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         let newest = || {
             let running = Container::running(&context.store).into_iter();
             running.max_by(|a, b| a.record.created.cmp(&b.record.created))

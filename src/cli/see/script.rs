@@ -16,7 +16,7 @@ use clap::Args;
 use serde::Serialize;
 
 #[derive(Args)]
-pub struct ScriptArgs {
+pub(crate) struct ScriptArgs {
     #[command(flatten)]
     telling: Telling,
     #[arg(value_name = "IMAGE|CONTAINER")]
@@ -30,7 +30,7 @@ struct Parts<'a> {
 }
 
 impl ScriptArgs {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         let store = &context.store;
         let subject = subject::find(store, &self.name)?;
         let upper = subject.container().map(|container| container.directory.join("upper"));

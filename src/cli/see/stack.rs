@@ -12,7 +12,7 @@ use crate::userns;
 use clap::Args;
 
 #[derive(Args)]
-pub struct ExplainArgs {
+pub(crate) struct ExplainArgs {
     #[command(flatten)]
     telling: Telling,
     /// List what a layer adds, changes and removes: a number, or `writable` [default: the topmost]
@@ -44,7 +44,7 @@ impl Diagnose for ExplainError {
 }
 
 impl ExplainArgs {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         userns::enter(&context.store)?;
         // In `explain --files web` the name stands where a layer could.
         let (name, files) = match (self.name, self.files) {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::io::{BufWriter, Stdout, Write};
 
 #[derive(Args)]
-pub struct WatchArgs {
+pub(crate) struct WatchArgs {
     #[command(flatten)]
     telling: Telling,
     container: String,
@@ -51,7 +51,7 @@ enum Line<'a> {
 
 impl WatchArgs {
     /// Until the container ends, or somebody has seen enough.
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         let place = Container::find(&context.store, &self.container)?.place();
         userns::enter_at(&context.store, place)?;
         // A shell's background job ignores it, and would be left behind.

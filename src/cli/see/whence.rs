@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 #[command(override_usage = "minirun where [OPTIONS] [IMAGE|CONTAINER] <PATH>")]
-pub struct WhereArgs {
+pub(crate) struct WhereArgs {
     #[command(flatten)]
     telling: Telling,
     /// An image or a container [default: the newest container, or the newest image where there is none]
@@ -53,7 +53,7 @@ impl Diagnose for WhereError {
 }
 
 impl WhereArgs {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         // Files of a container's other users can be seen there only.
         let place =
             Container::find(&context.store, &self.first).map_or(userns::Place::Shared, |container| container.place());

@@ -13,14 +13,14 @@ use crate::userns;
 use clap::Args;
 
 #[derive(Args)]
-pub struct WhyArgs {
+pub(crate) struct WhyArgs {
     #[command(flatten)]
     telling: Telling,
     container: String,
 }
 
 impl WhyArgs {
-    pub fn run(self, context: &Context) -> Result<u8, Failure> {
+    pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         let place = Container::find(&context.store, &self.container)?.place();
         userns::enter_at(&context.store, place)?;
         let container = Container::find(&context.store, &self.container)?;

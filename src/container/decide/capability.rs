@@ -81,7 +81,7 @@ impl From<Selected> for String {
 }
 
 /// The set a container gets, as `CAP_…` names in a fixed order.
-pub fn choose(add: &[Selected], drop: &[Selected], privileged: bool) -> Vec<String> {
+pub(crate) fn choose(add: &[Selected], drop: &[Selected], privileged: bool) -> Vec<String> {
     let known = all();
     let mut chosen: CapsHashSet =
         if privileged { known.iter().copied().collect() } else { DEFAULT.into_iter().collect() };
@@ -104,7 +104,7 @@ pub fn choose(add: &[Selected], drop: &[Selected], privileged: bool) -> Vec<Stri
 }
 
 /// As the OCI specification's own type, which knows the names without `CAP_`.
-pub fn of_spec(names: &[String]) -> oci_spec::runtime::Capabilities {
+pub(crate) fn of_spec(names: &[String]) -> oci_spec::runtime::Capabilities {
     names.iter().filter_map(|name| name.trim_start_matches("CAP_").parse().ok()).collect()
 }
 
@@ -124,14 +124,14 @@ fn parse(names: &[String]) -> CapsHashSet {
 }
 
 /// Takes all but `keep` out of the bounding set.
-pub fn bound(keep: &[String]) -> Result<(), SysError> {
+pub(crate) fn bound(keep: &[String]) -> Result<(), SysError> {
     let keep = parse(keep);
     let mut dropped = all().into_iter().filter(|c| !keep.contains(c));
     dropped.try_for_each(|c| process::drop_from_bounding_set(c.index()))
 }
 
 /// Sets effective and permitted to `keep`, and leaves nothing to inherit.
-pub fn set(keep: &[String]) -> Result<(), SysError> {
+pub(crate) fn set(keep: &[String]) -> Result<(), SysError> {
     let keep = parse(keep);
     let answer = |result: Result<(), caps::errors::CapsError>| result.map_err(|_| refused("capset", &"capabilities"));
     answer(caps::set(None, CapSet::Inheritable, &CapsHashSet::new()))?;

@@ -54,19 +54,19 @@ impl Diagnose for CreateError {
 }
 
 /// All that is decided of a container, before anything of it is made.
-pub struct Decided {
+pub(crate) struct Decided {
     pub record: Record,
     pub spec: Spec,
 }
 
 impl Decided {
-    pub fn files(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn files(&self) -> Vec<(&'static str, String)> {
         own_files(&self.spec, &self.record.request)
     }
 }
 
 /// The files of its own that every container gets: their names in its directory, and what is in them.
-pub fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, String)> {
+pub(crate) fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, String)> {
     let hostname = spec.hostname().clone().unwrap_or_default();
     let host_network = request.network == Network::Host;
     let mut files = vec![
@@ -81,7 +81,7 @@ pub fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, String)> 
 }
 
 /// Decides what a container of this image will be.
-pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Decided, CreateError> {
+pub(crate) fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Decided, CreateError> {
     let id = ContainerId::random();
     let name = request.name.clone().unwrap_or_else(|| name::random(store));
     let config = image.config();
@@ -108,7 +108,7 @@ pub fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Deci
 }
 
 /// The specification that follows from what was decided.
-pub fn spec_of(store: &Store, image: &Image, record: &Record) -> Result<Spec, CreateError> {
+pub(crate) fn spec_of(store: &Store, image: &Image, record: &Record) -> Result<Spec, CreateError> {
     let (request, config) = (&record.request, image.config());
     let user = user(store, request, config, &record.layers)?;
     let capabilities = capability::choose(&request.cap_add, &request.cap_drop, request.privileged);
@@ -128,7 +128,7 @@ pub fn spec_of(store: &Store, image: &Image, record: &Record) -> Result<Spec, Cr
 }
 
 /// Makes the container.
-pub fn create(store: &Store, image: &Image, request: Request) -> Result<Container, CreateError> {
+pub(crate) fn create(store: &Store, image: &Image, request: Request) -> Result<Container, CreateError> {
     let decided = decide(store, image, request)?;
     let record = &decided.record;
     let _mask = crate::sys::fs::Umask::set(0o022);
@@ -154,7 +154,7 @@ pub fn create(store: &Store, image: &Image, request: Request) -> Result<Containe
 }
 
 /// The overlay's root has the mode of the upper directory's, which should be the image's.
-pub fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
+pub(crate) fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode =
         layers.last().and_then(|l| fs::metadata(store.path(l)).ok()).map_or(0o755, |m| m.permissions().mode() & 0o7777);
@@ -162,12 +162,12 @@ pub fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
 }
 
 /// Whether apt must be told that there is one id only: where there is, and a layer has the place of apt's settings.
-pub fn sets_apt(store: &Store, layers: &[String]) -> bool {
+pub(crate) fn sets_apt(store: &Store, layers: &[String]) -> bool {
     IdMap::of_caller().is_single() && layers.iter().any(|layer| store.path(layer).join("etc/apt/apt.conf.d").is_dir())
 }
 
 /// The user that its process runs as.
-pub fn user(
+pub(crate) fn user(
     store: &Store,
     request: &Request,
     config: &oci_spec::image::ImageConfiguration,

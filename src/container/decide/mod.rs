@@ -1,11 +1,11 @@
 //! What was typed and what the image says become a container's settings.
 
-pub mod capability;
-pub mod create;
-pub mod id;
-pub mod name;
-pub mod request;
-pub mod seccomp;
-pub mod signal;
-pub mod spec;
-pub mod users;
+pub(crate) mod capability;
+pub(crate) mod create;
+pub(crate) mod id;
+pub(crate) mod name;
+pub(crate) mod request;
+pub(crate) mod seccomp;
+pub(crate) mod signal;
+pub(crate) mod spec;
+pub(crate) mod users;

@@ -5,7 +5,7 @@ use crate::store::Store;
 
 /// A name nobody has to think of, and that no container has. Those who ask at once get different ones by chance alone, so
 /// there are many.
-pub fn random(store: &Store) -> String {
+pub(crate) fn random(store: &Store) -> String {
     const MOODS: [&str; 32] = [
         "brave", "calm", "clever", "curious", "deft", "eager", "fair", "fleet", "gentle", "glad", "happy", "honest",
         "jolly", "keen", "kind", "lively", "lucid", "merry", "mild", "neat", "noble", "patient", "plucky", "proud",

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 /// Everything `create` decides. Kept with the container, so that `inspect` can say what was asked for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Request {
+pub(crate) struct Request {
     pub image: String,
     pub name: Option<String>,
     pub command: Vec<String>,
@@ -55,7 +55,7 @@ pub struct Request {
 impl Request {
     /// It could change what a user namespace has as a whole, as its binary formats (binfmt_misc), its limits and its users'
     /// keyrings, and so shares none with other containers.
-    pub fn is_apart(&self) -> bool {
+    pub(crate) fn is_apart(&self) -> bool {
         let capabilities = super::capability::choose(&self.cap_add, &self.cap_drop, self.privileged);
         capabilities.iter().any(|name| name == "CAP_SYS_ADMIN") || self.privileged || self.seccomp_unconfined
     }
@@ -113,7 +113,7 @@ impl From<Ulimit> for (String, u64, u64) {
 
 /// `--security-opt`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecurityOption {
+pub(crate) enum SecurityOption {
     NoNewPrivileges,
     SeccompUnconfined,
     /// What minirun does anyhow.
@@ -123,7 +123,7 @@ pub enum SecurityOption {
 /// `--log-driver`, `--log-opt`: what is kept of what it prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct LogOptions {
+pub(crate) struct LogOptions {
     /// `--log-driver none`.
     pub is_off: bool,
     /// Bytes of a file; `None`: as many as there are.
@@ -140,14 +140,14 @@ impl Default for LogOptions {
 
 /// `-v SOURCE:TARGET[:ro]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Volume {
+pub(crate) struct Volume {
     pub source: Source,
     pub target: String,
     pub read_only: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Source {
+pub(crate) enum Source {
     /// A part of the host's tree, made as a directory if missing.
     Host(String),
     /// A volume with a name, made if missing.
@@ -157,7 +157,7 @@ pub enum Source {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Network {
+pub(crate) enum Network {
     /// Its own namespace, with a way out.
     #[default]
     Private,
@@ -167,12 +167,12 @@ pub enum Network {
 }
 
 /// Seconds that `stop` waits before SIGKILL, unless somebody says otherwise; Docker's too.
-pub const STOP_TIMEOUT: u32 = 10;
+pub(crate) const STOP_TIMEOUT: u32 = 10;
 
 /// What it may use of the host (cgroup v2).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Bytes.
     pub memory: Option<u64>,
     /// Memory and swap together, -1 for all swap there is; without it none is used.
@@ -182,14 +182,8 @@ pub struct Limits {
     pub pids: Option<i64>,
 }
 
-impl Limits {
-    pub fn any(&self) -> bool {
-        *self != Self::default()
-    }
-}
-
 #[derive(Debug, thiserror::Error)]
-pub enum RequestError {
+pub(crate) enum RequestError {
     #[error("invalid container name {0:?}")]
     Name(String),
     #[error("invalid volume {text:?}: {why}")]
@@ -258,7 +252,7 @@ impl crate::diag::Diagnose for RequestError {
 }
 
 /// `-v`'s argument. A relative host path must begin with a dot, as with Docker.
-pub fn volume(text: &str) -> Result<Volume, RequestError> {
+pub(crate) fn volume(text: &str) -> Result<Volume, RequestError> {
     let wrong = |why| RequestError::Volume { text: text.into(), why };
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, options) = match parts[..] {
@@ -296,12 +290,12 @@ pub fn volume(text: &str) -> Result<Volume, RequestError> {
 }
 
 /// `--name`'s argument.
-pub fn name(text: &str) -> Result<String, RequestError> {
+pub(crate) fn name(text: &str) -> Result<String, RequestError> {
     if is_name(text) { Ok(text.to_owned()) } else { Err(RequestError::Name(text.to_owned())) }
 }
 
 /// `--tmpfs`'s argument.
-pub fn tmpfs(text: &str) -> Result<Tmpfs, RequestError> {
+pub(crate) fn tmpfs(text: &str) -> Result<Tmpfs, RequestError> {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
     if !target.starts_with('/') {
         return Err(RequestError::Tmpfs(text.to_owned()));
@@ -310,7 +304,7 @@ pub fn tmpfs(text: &str) -> Result<Tmpfs, RequestError> {
 }
 
 /// `--network`'s argument.
-pub fn network(text: &str) -> Result<Network, RequestError> {
+pub(crate) fn network(text: &str) -> Result<Network, RequestError> {
     match text {
         "bridge" | "default" | "private" => Ok(Network::Private),
         "none" => Ok(Network::None),
@@ -320,32 +314,32 @@ pub fn network(text: &str) -> Result<Network, RequestError> {
 }
 
 /// `--add-host`'s argument.
-pub fn host(text: &str) -> Result<HostEntry, RequestError> {
+pub(crate) fn host(text: &str) -> Result<HostEntry, RequestError> {
     Ok(text.parse()?)
 }
 
 /// `--dns`'s argument.
-pub fn dns(text: &str) -> Result<IpAddr, RequestError> {
+pub(crate) fn dns(text: &str) -> Result<IpAddr, RequestError> {
     text.parse().map_err(|_| RequestError::Dns(text.to_owned()))
 }
 
 /// `--publish`'s argument.
-pub fn publish(text: &str) -> Result<Published, RequestError> {
+pub(crate) fn publish(text: &str) -> Result<Published, RequestError> {
     Ok(text.parse()?)
 }
 
 /// The argument of `--cap-add` and `--cap-drop`.
-pub fn capability(text: &str) -> Result<Selected, RequestError> {
+pub(crate) fn capability(text: &str) -> Result<Selected, RequestError> {
     Ok(text.parse()?)
 }
 
 /// `--stop-signal`'s argument.
-pub fn stop_signal(text: &str) -> Result<Signal, RequestError> {
+pub(crate) fn stop_signal(text: &str) -> Result<Signal, RequestError> {
     Ok(text.parse()?)
 }
 
 /// `-e`'s argument: `NAME` is passed on if it is set here, and left alone if not.
-pub fn variable(entry: &str) -> Result<Option<String>, RequestError> {
+pub(crate) fn variable(entry: &str) -> Result<Option<String>, RequestError> {
     match entry.split_once('=') {
         None if !entry.is_empty() => Ok(std::env::var(entry).ok().map(|value| format!("{entry}={value}"))),
         None | Some(("", _)) => Err(RequestError::Variable(entry.to_owned())),
@@ -354,13 +348,13 @@ pub fn variable(entry: &str) -> Result<Option<String>, RequestError> {
 }
 
 /// `--label`'s argument.
-pub fn label(text: &str) -> Result<(String, String), RequestError> {
+pub(crate) fn label(text: &str) -> Result<(String, String), RequestError> {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     if name.is_empty() { Err(RequestError::Label(text.to_owned())) } else { Ok((name.to_owned(), value.to_owned())) }
 }
 
 /// `--security-opt`'s argument.
-pub fn security_option(text: &str) -> Result<SecurityOption, RequestError> {
+pub(crate) fn security_option(text: &str) -> Result<SecurityOption, RequestError> {
     match text.replace(':', "=").as_str() {
         "no-new-privileges" | "no-new-privileges=true" => Ok(SecurityOption::NoNewPrivileges),
         "seccomp=unconfined" => Ok(SecurityOption::SeccompUnconfined),
@@ -371,13 +365,13 @@ pub fn security_option(text: &str) -> Result<SecurityOption, RequestError> {
 }
 
 /// `--cpus`' argument.
-pub fn cpus(text: &str) -> Result<f64, RequestError> {
+pub(crate) fn cpus(text: &str) -> Result<f64, RequestError> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
     number.ok_or_else(|| RequestError::Cpus(text.to_owned()))
 }
 
 /// What Docker allows as a name of a container or a volume.
-pub fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphanumeric())
         && name.len() > 1
@@ -385,7 +379,7 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// `64m`, `1.5g`, `1024`: bytes, by powers of 1024.
-pub fn size(text: &str) -> Result<u64, RequestError> {
+pub(crate) fn size(text: &str) -> Result<u64, RequestError> {
     let wrong = || RequestError::Size(text.into());
     let lower = text.to_lowercase();
     let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -402,7 +396,7 @@ pub fn size(text: &str) -> Result<u64, RequestError> {
 }
 
 /// `--log-driver`'s argument, and those of `--log-opt`.
-pub fn log(driver: Option<&str>, options: &[String]) -> Result<LogOptions, RequestError> {
+pub(crate) fn log(driver: Option<&str>, options: &[String]) -> Result<LogOptions, RequestError> {
     let mut log = LogOptions::default();
     match driver {
         None | Some("json-file" | "local") => {}
@@ -422,7 +416,7 @@ pub fn log(driver: Option<&str>, options: &[String]) -> Result<LogOptions, Reque
 }
 
 /// `nofile=1024:2048`.
-pub fn ulimit(text: &str) -> Result<Ulimit, RequestError> {
+pub(crate) fn ulimit(text: &str) -> Result<Ulimit, RequestError> {
     let wrong = || RequestError::Ulimit(text.into());
     let (name, values) = text.split_once('=').ok_or_else(wrong)?;
     let name = format!("RLIMIT_{}", name.to_uppercase());

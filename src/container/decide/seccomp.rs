@@ -8,10 +8,10 @@
 //! The policy is data of the OCI runtime specification, so another runtime can run the same bundle; [`compile`] turns
 //! that data, ours or any bundle's, into a BPF program.
 
-mod bpf;
+pub(crate) mod bpf;
 mod table;
 
-pub use bpf::{Filter, SeccompError, compile};
+pub(crate) use bpf::{SeccompError, compile};
 
 use oci_spec::runtime::{Arch, Capability, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator};
 use oci_spec::runtime::{LinuxSeccompArgBuilder, LinuxSyscall};
@@ -118,7 +118,7 @@ const AF_XDP: u64 = 44;
 const AF_MCTP: u64 = 45;
 
 /// The default policy of a container whose bounding set is `capabilities`.
-pub fn policy(capabilities: &HashSet<Capability>) -> LinuxSeccomp {
+pub(crate) fn policy(capabilities: &HashSet<Capability>) -> LinuxSeccomp {
     use LinuxSeccompOperator::{ScmpCmpEq as Is, ScmpCmpLt as Below, ScmpCmpMaskedEq as Masked};
 
     let mut allowed: Vec<&str> = ALWAYS.iter().flat_map(|names| names.split_ascii_whitespace()).collect();
@@ -160,7 +160,7 @@ pub fn policy(capabilities: &HashSet<Capability>) -> LinuxSeccomp {
 
 /// A second filter for a container with a single mapped id: changing owner or user succeeds and changes nothing, and
 /// so does making a device node. Ordinary packages and daemons (`chown`, nginx's worker user) then work unchanged.
-pub fn one_id_answers() -> LinuxSeccomp {
+pub(crate) fn one_id_answers() -> LinuxSeccomp {
     const OWNERS: &str = "chown chown32 fchown fchown32 fchownat lchown lchown32 setfsgid setfsgid32 setfsuid setfsuid32 \
                           setgid setgid32 setgroups setgroups32 setregid setregid32 setresgid setresgid32 setresuid \
                           setresuid32 setreuid setreuid32 setuid setuid32";

@@ -11,7 +11,7 @@ use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
 
 /// Where programs are looked for when neither the image nor the user says.
-pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What tells of the whole host: hidden.
 const MASKED: [&str; 13] = [
@@ -35,14 +35,14 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 
 /// A part of the host's tree, in the container.
 #[derive(Debug, Clone)]
-pub struct Bind {
+pub(crate) struct Bind {
     pub source: String,
     pub target: String,
     pub read_only: bool,
 }
 
 /// What is known of the container by now, beside what was asked for.
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     pub id: &'a ContainerId,
     /// The container's own directory, absolute.
     pub directory: &'a str,
@@ -56,12 +56,12 @@ pub struct Facts<'a> {
 
 /// Where a container with one id has its settings for apt, which would else become another user to fetch something, and
 /// look whether it has. In /dev, so that no layer gets it.
-pub const APT_CONFIG: &str = "/dev/apt.conf";
+pub(crate) const APT_CONFIG: &str = "/dev/apt.conf";
 
 /// Where a word of the command comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Origin {
+pub(crate) enum Origin {
     /// `--entrypoint`.
     EntrypointOption,
     ImageEntrypoint,
@@ -71,9 +71,9 @@ pub enum Origin {
 
 /// The words that will run, and where each comes from. `--entrypoint` sets the image's CMD aside.
 /// Bytes of /dev/shm, as with Docker.
-pub const SHM_SIZE: u64 = 64 << 20;
+pub(crate) const SHM_SIZE: u64 = 64 << 20;
 
-pub fn argv(request: &Request, image: &ImageConfiguration) -> Vec<(String, Origin)> {
+pub(crate) fn argv(request: &Request, image: &ImageConfiguration) -> Vec<(String, Origin)> {
     let config = image.config().as_ref();
     let of_image = |list: Option<&Option<Vec<String>>>| list.cloned().flatten().unwrap_or_default();
     let (entrypoint, first) = match &request.entrypoint {
@@ -175,7 +175,7 @@ fn resources(request: &Request) -> Value {
 }
 
 /// The whole specification.
-pub fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Result<Spec, serde_json::Error> {
+pub(crate) fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Result<Spec, serde_json::Error> {
     let hostname = match (&request.hostname, &request.network) {
         (Some(name), _) => name.clone(),
         // Who shares the host's network is found under the host's name.

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     pub uid: u32,
     pub gid: u32,
     /// Supplementary groups that list the user.
@@ -35,7 +35,7 @@ fn at<'a>(fields: &[&'a str], number: usize) -> &'a str {
 }
 
 /// Reads `USER[:GROUP]` as Docker does. `read` gives the text of a file of the container; a missing file has no lines.
-pub fn resolve(spec: &str, read: impl Fn(&str) -> Option<String>) -> Result<User, UserError> {
+pub(crate) fn resolve(spec: &str, read: impl Fn(&str) -> Option<String>) -> Result<User, UserError> {
     let (user, group) = spec.split_once(':').map_or((spec, None), |(u, g)| (u, Some(g).filter(|g| !g.is_empty())));
     let passwd = read("/etc/passwd").unwrap_or_default();
     let groups = read("/etc/group").unwrap_or_default();
@@ -79,7 +79,7 @@ pub fn resolve(spec: &str, read: impl Fn(&str) -> Option<String>) -> Result<User
 }
 
 /// The text of a file beneath a directory, whatever links lead there: none leads out.
-pub fn read_beneath(root: &Path, path: &str) -> Option<String> {
+pub(crate) fn read_beneath(root: &Path, path: &str) -> Option<String> {
     use rustix::fs::{Mode, OFlags, ResolveFlags, open};
     let root = open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;

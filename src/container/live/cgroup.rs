@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The files to write, and what, for the limits of a specification.
-pub fn settings(resources: &LinuxResources) -> Vec<(&'static str, String)> {
+pub(crate) fn settings(resources: &LinuxResources) -> Vec<(&'static str, String)> {
     let mut settings = Vec::new();
     if let Some(memory) = resources.memory()
         && let Some(limit) = memory.limit()
@@ -40,7 +40,7 @@ pub fn settings(resources: &LinuxResources) -> Vec<(&'static str, String)> {
 }
 
 /// A group for one container, and what this host does not give it.
-pub struct Placed {
+pub(crate) struct Placed {
     pub group: Option<PathBuf>,
     pub notes: Vec<String>,
 }
@@ -55,7 +55,7 @@ fn needed(limits: &Limits) -> Vec<(&'static str, &'static str)> {
 }
 
 /// Makes the group of container `id`, whose monitor is process `monitor`.
-pub fn place(limits: &Limits, id: &ContainerId, monitor: i32) -> Placed {
+pub(crate) fn place(limits: &Limits, id: &ContainerId, monitor: i32) -> Placed {
     let mut placed = Placed { group: None, notes: Vec::new() };
     let wanted = needed(limits);
     if wanted.is_empty() {
@@ -102,7 +102,7 @@ fn remedy(controller: &str) -> String {
 }
 
 /// Where cgroup v2 is mounted: alone, or beside the older controllers.
-pub fn mount_point() -> Option<PathBuf> {
+pub(crate) fn mount_point() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     mounts.lines().find_map(|line| {
         let (head, tail) = line.split_once(" - ")?;
@@ -111,7 +111,7 @@ pub fn mount_point() -> Option<PathBuf> {
 }
 
 /// The group that a process is in.
-pub fn group_of(pid: i32) -> Option<String> {
+pub(crate) fn group_of(pid: i32) -> Option<String> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     groups.lines().find_map(|l| l.strip_prefix("0::")).map(str::to_owned)
 }
@@ -155,7 +155,7 @@ fn scope(mount: &Path, id: &ContainerId, monitor: i32) -> Option<PathBuf> {
 
 /// Lets process `monitor` start others in `group`, which another monitor's limits are set in: from outside a scope nobody
 /// but systemd may move a process into it. Whether it may.
-pub fn admit(group: &str, monitor: i32) -> bool {
+pub(crate) fn admit(group: &str, monitor: i32) -> bool {
     let Some((unit, _)) =
         Path::new(group).parent().and_then(Path::file_name).and_then(|u| u.to_str()?.rsplit_once(".scope"))
     else {
@@ -183,7 +183,7 @@ fn call_systemd(arguments: &[&str]) -> bool {
 }
 
 /// The bus that the user's own systemd is on: where the session says, else where logind puts it.
-pub fn user_bus() -> Option<PathBuf> {
+pub(crate) fn user_bus() -> Option<PathBuf> {
     let logind = PathBuf::from(format!("/run/user/{}", crate::userns::uid_outside()));
     let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let mut buses = session.into_iter().chain([logind]).map(|directory| directory.join("bus"));
@@ -222,26 +222,26 @@ fn divide(parent: &Path, id: &ContainerId, enable: &[String]) -> Result<PathBuf,
 }
 
 /// A limit of a group; `None`: it has none.
-pub fn limit(group: &Path, file: &str) -> Option<u64> {
+pub(crate) fn limit(group: &Path, file: &str) -> Option<u64> {
     fs::read_to_string(group.join(file)).ok()?.trim_end().parse().ok()
 }
 
 /// How often something has happened in a group.
-pub fn events(group: &Path, file: &str, name: &str) -> u64 {
+pub(crate) fn events(group: &Path, file: &str, name: &str) -> u64 {
     let text = fs::read_to_string(group.join(file)).unwrap_or_default();
     let count = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
     count.unwrap_or(0)
 }
 
 /// How many of its processes the kernel has killed for want of memory.
-pub fn killed_for_memory(group: &Path) -> u64 {
+pub(crate) fn killed_for_memory(group: &Path) -> u64 {
     events(group, "memory.events", "oom_kill")
 }
 
 const PROVOKED: &str = "user.minirun.provoked";
 
 /// Whether the kernel killed a process of the group for want of memory, other than those that were meant to be.
-pub fn was_out_of_memory(group: &Path) -> bool {
+pub(crate) fn was_out_of_memory(group: &Path) -> bool {
     killed_for_memory(group) > provoked(group)
 }
 
@@ -254,13 +254,13 @@ fn provoked(group: &Path) -> u64 {
 }
 
 /// Notes that one more process of the group was killed on purpose: its container was not out of memory.
-pub fn provoked_a_kill(group: &Path) {
+pub(crate) fn provoked_a_kill(group: &Path) {
     let count = provoked(group) + 1;
     let _ = rustix::fs::setxattr(group, PROVOKED, &count.to_ne_bytes(), rustix::fs::XattrFlags::empty());
 }
 
 /// Removes the group of a container that ended.
-pub fn remove(group: &Path) {
+pub(crate) fn remove(group: &Path) {
     // Its last process may still be on its way out.
     for _ in 0..50 {
         match fs::remove_dir(group) {

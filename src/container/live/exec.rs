@@ -14,7 +14,7 @@ use crate::store::Store;
 use std::path::Path;
 
 /// What was asked for.
-pub struct Wanted {
+pub(crate) struct Wanted {
     pub command: Vec<String>,
     pub env: Vec<String>,
     pub user: Option<String>,
@@ -27,7 +27,7 @@ pub struct Wanted {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum ExecError {
+pub(crate) enum ExecError {
     #[error("container {name} is not running: it {state}")]
     NotRunning { name: String, state: String },
     #[error(transparent)]
@@ -56,7 +56,7 @@ impl Diagnose for ExecError {
 }
 
 /// Starts it; the end is the conversation with its own monitor.
-pub fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End, ExecError> {
+pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End, ExecError> {
     let name = &container.record.name;
     let state = container.state();
     if state.phase != Phase::Running {

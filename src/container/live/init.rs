@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
 /// Walks `steps`; `first` is the number of the first one in the whole plan. `waits`: something outside is not ready yet.
-pub fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: bool, waits: bool) -> ! {
+pub(crate) fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: bool, waits: bool) -> ! {
     process::set_name(c"minirun: init");
     // Until its last step it is this program: nobody else may trace it or open its /proc entries.
     process::set_dumpable(false);
@@ -65,12 +65,12 @@ fn hand_over_terminal(walk: &mut Walk, monitor: &End) -> Result<(), SysError> {
 const ENDED_BY: &str = "init: signal ";
 
 /// The signal that ended the child of a reaping init, which has exited and was not waited for yet.
-pub fn signal_of_child(init: i32) -> Option<i32> {
+pub(crate) fn signal_of_child(init: i32) -> Option<i32> {
     fs::read_to_string(format!("/proc/{init}/comm")).ok()?.strip_prefix(ENDED_BY)?.trim_end().parse().ok()
 }
 
 /// `--init`: the payload goes on as our child; this process reaps whatever ends and passes signals on (as tini does).
-pub fn reap_for_child() -> Result<(), SysError> {
+pub(crate) fn reap_for_child() -> Result<(), SysError> {
     let all: Vec<i32> =
         (1..=64).filter(|s| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, 32, 33].contains(s)).collect();
     process::die_with_parent(libc::SIGKILL);

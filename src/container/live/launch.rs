@@ -28,7 +28,7 @@ use std::path::PathBuf;
 
 /// What a monitor is told, once. The descriptors of published ports ride along in the order of `ports`.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Job {
+pub(crate) struct Job {
     pub plan: Plan,
     /// The container whose state it writes; none for `exec`.
     pub container: Option<ContainerId>,
@@ -96,14 +96,14 @@ impl Diagnose for LaunchError {
 
 impl Job {
     /// How many descriptors come after the memory file that holds it.
-    pub fn descriptors(&self) -> usize {
+    pub(crate) fn descriptors(&self) -> usize {
         let streams = if self.terminal { 0 } else { Streams::count(self.stdin) };
         streams + self.ports.len() + usize::from(self.container.is_some()) + self.plan.brought()
     }
 }
 
 /// Hears what happens as it happens.
-pub trait Listener {
+pub(crate) trait Listener {
     fn namespace(&mut self, _origin: &Origin) {}
     /// A step was carried out; or was not, where `skipped` is no 0 but an errno that says why there was nothing to do.
     fn step(&mut self, _plan: &Plan, _step: u32, _micros: u32, _skipped: u32) {}
@@ -113,12 +113,12 @@ pub trait Listener {
 }
 
 /// Listens to nothing.
-pub struct Silent;
+pub(crate) struct Silent;
 
 impl Listener for Silent {}
 
 /// The plan that starts what was decided, with these ids.
-pub fn plan(
+pub(crate) fn plan(
     store: &Store,
     record: &Record,
     spec: &Spec,
@@ -147,19 +147,19 @@ pub fn plan(
 }
 
 /// What a plan must know of ids that are not those on disk.
-pub fn shifted(store: &Store, ids: &IdMap) -> Option<(String, IdRange)> {
+pub(crate) fn shifted(store: &Store, ids: &IdMap) -> Option<(String, IdRange)> {
     let range = ids.uids().first().copied().filter(|_| ids.is_shifted())?;
     Some((store.root.to_string_lossy().into_owned(), range))
 }
 
 /// Rows and columns of the terminal that we are on.
-pub fn terminal_size() -> Option<(u16, u16)> {
+pub(crate) fn terminal_size() -> Option<(u16, u16)> {
     let size = |terminal| tcgetwinsize(terminal).ok().map(|size| (size.ws_row, size.ws_col));
     size(rustix::stdio::stdin()).or_else(|| size(rustix::stdio::stdout()))
 }
 
 /// A monitor on its way, while the client still decides what it will be told.
-pub struct Prepared {
+pub(crate) struct Prepared {
     spawning: Spawning,
     end: End,
     ids: IdMap,
@@ -167,22 +167,22 @@ pub struct Prepared {
 
 impl Prepared {
     /// Of the monitor.
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.spawning.pid()
     }
 
-    pub fn ids(&self) -> &IdMap {
+    pub(crate) fn ids(&self) -> &IdMap {
         &self.ids
     }
 }
 
 /// Starts a monitor for a container that is there already.
-pub fn prepare_for(store: &Store, record: &Record) -> Result<Prepared, LaunchError> {
+pub(crate) fn prepare_for(store: &Store, record: &Record) -> Result<Prepared, LaunchError> {
     prepare_requested(store, &record.name, &record.request)
 }
 
 /// Starts a monitor for a container that is being made.
-pub fn prepare_requested(store: &Store, name: &str, request: &Request) -> Result<Prepared, LaunchError> {
+pub(crate) fn prepare_requested(store: &Store, name: &str, request: &Request) -> Result<Prepared, LaunchError> {
     prepare(store, name, shift::ids(store, request.host_ids)?, place(request))
 }
 
@@ -191,13 +191,13 @@ fn place(request: &Request) -> Place {
 }
 
 /// Starts a monitor in the user namespace of a container's process.
-pub fn prepare_beside(store: &Store, name: &str, pid: i32) -> Result<Prepared, LaunchError> {
+pub(crate) fn prepare_beside(store: &Store, name: &str, pid: i32) -> Result<Prepared, LaunchError> {
     let ids = shift::of_process(pid).unwrap_or_else(IdMap::of_caller);
     prepare(store, name, ids, Place::Beside(pid))
 }
 
 /// Starts a monitor with these ids; `name` is what `ps` shows it with.
-pub fn prepare(store: &Store, name: &str, ids: IdMap, place: Place) -> Result<Prepared, LaunchError> {
+pub(crate) fn prepare(store: &Store, name: &str, ids: IdMap, place: Place) -> Result<Prepared, LaunchError> {
     let (ours, theirs) = End::pair()?;
     let arguments = [monitor::NAME, name].iter().filter_map(|a| CString::new(*a).ok()).collect();
     let inside =
@@ -206,7 +206,7 @@ pub fn prepare(store: &Store, name: &str, ids: IdMap, place: Place) -> Result<Pr
 }
 
 /// Starts a container that was created or has ended. Returns the client's end of the conversation, which is attached.
-pub fn start(
+pub(crate) fn start(
     store: &Store,
     container: &Container,
     prepared: Prepared,
@@ -299,7 +299,7 @@ fn attempt(
 }
 
 /// Tells the monitor its job, and follows it until the payload runs.
-pub fn converse(
+pub(crate) fn converse(
     prepared: Prepared,
     job: &Job,
     descriptors: Vec<OwnedFd>,

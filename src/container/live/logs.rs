@@ -26,7 +26,7 @@ pub struct Entry {
 const LONGEST: usize = 16 * 1024;
 
 /// The writing side.
-pub struct Log {
+pub(crate) struct Log {
     path: PathBuf,
     file: File,
     /// Of the file.
@@ -40,7 +40,7 @@ pub struct Log {
 }
 
 impl Log {
-    pub fn append_to(path: PathBuf, options: LogOptions) -> Result<Self, SysError> {
+    pub(crate) fn append_to(path: PathBuf, options: LogOptions) -> Result<Self, SysError> {
         let file = OpenOptions::new().append(true).create(true).open(&path).on("open", &path)?;
         let size = file.metadata().on("fstat", &path)?.len();
         let mut log = Self { path, file, size, options, partial: [Vec::new(), Vec::new()], lost: 0, notice: None };
@@ -131,7 +131,7 @@ impl Log {
         begun
     }
 
-    pub fn append(&mut self, stream: Stream, bytes: &[u8]) {
+    pub(crate) fn append(&mut self, stream: Stream, bytes: &[u8]) {
         let partial = &mut self.partial[stream as usize];
         partial.extend_from_slice(bytes);
         let mut lines = Vec::new();
@@ -150,7 +150,7 @@ impl Log {
     }
 
     /// Writes what has no newline yet.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         let mut lines = Vec::new();
         for stream in [Stream::Stdout, Stream::Stderr] {
             let rest = std::mem::take(&mut self.partial[stream as usize]);

@@ -1,16 +1,16 @@
 //! A container while it runs: client, monitor, init, and their conversation.
 
-pub mod cgroup;
-pub mod exec;
-pub mod init;
-pub mod launch;
-pub mod logs;
-pub mod monitor;
-pub mod outcome;
-pub mod pause;
-pub mod processes;
-pub mod protocol;
-pub mod session;
-pub mod stop_all;
-pub mod streams;
-pub mod supervise;
+pub(crate) mod cgroup;
+pub(crate) mod exec;
+pub(crate) mod init;
+pub(crate) mod launch;
+pub(crate) mod logs;
+pub(crate) mod monitor;
+pub(crate) mod outcome;
+pub(crate) mod pause;
+pub(crate) mod processes;
+pub(crate) mod protocol;
+pub(crate) mod session;
+pub(crate) mod stop_all;
+pub(crate) mod streams;
+pub(crate) mod supervise;

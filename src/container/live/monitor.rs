@@ -31,7 +31,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// What the command line's first word says, so that `ps` shows which process this is.
-pub const NAME: &str = "minirun-monitor";
+pub(crate) const NAME: &str = "minirun-monitor";
 
 /// A step that failed, on its way to whoever renders it.
 struct Failed {
@@ -40,7 +40,7 @@ struct Failed {
 }
 
 /// The whole life of a monitor.
-pub fn main() -> ! {
+pub(crate) fn main() -> ! {
     process::set_name(c"minirun-monitor");
     // Whoever typed the command may have had any file open without knowing; and no descriptor of ours goes further.
     process::close_from(4);

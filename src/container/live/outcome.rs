@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The signal that ended it; `None`: it exited by itself. With `--init`, that of the program which the init started.
     pub signal: Option<i32>,
     /// The last signals that were sent through the monitor, the newest last.
@@ -18,7 +18,7 @@ pub struct Outcome {
 
 /// A signal that somebody asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub(crate) struct Asked {
     pub by: Asker,
     pub signal: i32,
     /// RFC 3339.
@@ -29,7 +29,7 @@ pub struct Asked {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Asker {
+pub(crate) enum Asker {
     /// `stop`, `restart` or `rm -f`.
     Stop,
     Kill,
@@ -43,14 +43,14 @@ pub enum Asker {
 const MOST_ASKED: usize = 8;
 
 impl Outcome {
-    pub fn ask(&mut self, by: Asker, signal: i32, grace_ms: Option<u32>) {
+    pub(crate) fn ask(&mut self, by: Asker, signal: i32, grace_ms: Option<u32>) {
         if self.asked.len() == MOST_ASKED {
             self.asked.remove(0);
         }
         self.asked.push(Asked { by, signal, at: jiff::Timestamp::now().to_string(), grace_ms });
     }
 
-    pub fn ended(&mut self, exit: Exit) {
+    pub(crate) fn ended(&mut self, exit: Exit) {
         self.signal = match exit {
             Exit::Code(_) => None,
             Exit::Signal(signal) => Some(signal),

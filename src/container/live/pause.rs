@@ -9,16 +9,16 @@ use std::fs;
 use std::path::Path;
 
 /// Held still as long as this lives: the monitor lets it go on when the connection ends, however that comes about.
-pub struct Paused(#[allow(dead_code)] End);
+pub(crate) struct Paused(#[allow(dead_code)] End);
 
 impl Paused {
     /// `None`: it does not run.
-    pub fn new(container: &Container) -> Result<Option<Self>, RecordError> {
+    pub(crate) fn new(container: &Container) -> Result<Option<Self>, RecordError> {
         Self::hold(container, false)
     }
 
     /// Only what runs in it now, by SIGSTOP.
-    pub fn by_signals(container: &Container) -> Result<Option<Self>, RecordError> {
+    pub(crate) fn by_signals(container: &Container) -> Result<Option<Self>, RecordError> {
         Self::hold(container, true)
     }
 
@@ -36,7 +36,7 @@ impl Paused {
 }
 
 /// Stops every process: by the freezer of its control group, else each by SIGSTOP.
-pub fn freeze(first: i32, group: Option<&str>) {
+pub(crate) fn freeze(first: i32, group: Option<&str>) {
     if let Some(group) = group
         && fs::write(Path::new(group).join("cgroup.freeze"), "1").is_ok()
     {
@@ -55,7 +55,7 @@ pub fn freeze(first: i32, group: Option<&str>) {
     }
 }
 
-pub fn thaw(first: i32, group: Option<&str>) {
+pub(crate) fn thaw(first: i32, group: Option<&str>) {
     if let Some(group) = group {
         let _ = fs::write(Path::new(group).join("cgroup.freeze"), "0");
     }

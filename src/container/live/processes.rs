@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-pub struct Process {
+pub(crate) struct Process {
     pub uid: u32,
     pub pid: i32,
     pub parent: i32,
@@ -14,7 +14,7 @@ pub struct Process {
 }
 
 /// Numbers of all processes in the PID namespace of `first`, as the host numbers them.
-pub fn pids(first: i32) -> Vec<i32> {
+pub(crate) fn pids(first: i32) -> Vec<i32> {
     let namespace = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/pid")).map(|m| m.ino()).ok();
     let own = namespace(first);
     let all =
@@ -25,7 +25,7 @@ pub fn pids(first: i32) -> Vec<i32> {
 }
 
 /// The first process of the container that a monitor has begun: its child in another PID namespace.
-pub fn first_of(monitor: i32) -> Option<i32> {
+pub(crate) fn first_of(monitor: i32) -> Option<i32> {
     let namespace = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/pid")).map(|m| m.ino()).ok();
     let children = fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).ok()?;
     let own = namespace(monitor)?;
@@ -33,7 +33,7 @@ pub fn first_of(monitor: i32) -> Option<i32> {
 }
 
 /// proc_pid_stat(5).
-pub fn read(pid: i32) -> Option<Process> {
+pub(crate) fn read(pid: i32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (head, tail) = stat.rsplit_once(") ")?;
     let fields: Vec<&str> = tail.split(' ').collect();

@@ -29,10 +29,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Raised with a change to what a client and a monitor that is there already say to each other, if the older one would
 /// misunderstand it.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// What monitors speak that do not note it.
-pub const FIRST_VERSION: u32 = 1;
+pub(crate) const FIRST_VERSION: u32 = 1;
 
 #[derive(Debug, PartialEq)]
 pub enum Message {

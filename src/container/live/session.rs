@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// What ends a process when its user logs out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// The user's systemd, which ends itself after the last session.
     WithLastSession,
     /// logind, which ends what each session leaves behind.
@@ -16,7 +16,7 @@ pub enum Ending {
 
 impl Ending {
     /// Of this process; `None`: it stays.
-    pub fn of(pid: i32) -> Option<Self> {
+    pub(crate) fn of(pid: i32) -> Option<Self> {
         let uid = userns::uid_outside();
         let group = group_of(pid)?;
         if group.contains(&format!("/user@{uid}.service/")) {
@@ -26,7 +26,7 @@ impl Ending {
         (in_session && kills(uid)).then_some(Self::WithEachSession)
     }
 
-    pub fn note(self) -> &'static str {
+    pub(crate) fn note(self) -> &'static str {
         match self {
             Self::WithLastSession => "this container ends when you log out for the last time",
             Self::WithEachSession => "this container ends when you log out here (KillUserProcesses=yes in logind.conf)",
@@ -34,7 +34,7 @@ impl Ending {
     }
 
     /// What to type so that it stays.
-    pub fn mend(self) -> String {
+    pub(crate) fn mend(self) -> String {
         let uid = userns::uid_outside();
         let name = userns::user_name(uid).unwrap_or_else(|| uid.to_string());
         let linger = format!("loginctl enable-linger {name}");
@@ -47,14 +47,14 @@ impl Ending {
 }
 
 /// Whether the user's systemd stays after the last session.
-pub fn lingers(uid: u32) -> bool {
+pub(crate) fn lingers(uid: u32) -> bool {
     let name = userns::user_name(uid).unwrap_or_else(|| uid.to_string());
     Path::new("/var/lib/systemd/linger").join(name).exists()
 }
 
 /// Whether logind ends what a session of this user leaves behind. It does so only where it is told to: distributions build
 /// it that way, and root is excepted.
-pub fn kills(uid: u32) -> bool {
+pub(crate) fn kills(uid: u32) -> bool {
     let mut files = vec![PathBuf::from("/etc/systemd/logind.conf")];
     let directories = ["/usr/lib", "/run", "/etc"].map(|above| Path::new(above).join("systemd/logind.conf.d"));
     let mut added: Vec<PathBuf> = directories

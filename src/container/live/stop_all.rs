@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
 /// The ids of the containers whose monitor answers, or lives as its state says.
-pub fn running(store: &Store) -> Vec<String> {
+pub(crate) fn running(store: &Store) -> Vec<String> {
     let places = [store.runtime.join("run"), store.path("containers")];
     let entries = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
     let ids: BTreeSet<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -23,13 +23,13 @@ pub fn running(store: &Store) -> Vec<String> {
 }
 
 /// Kills every container, and each monitor that does not end with its container.
-pub fn stop_all(store: &Store) {
+pub(crate) fn stop_all(store: &Store) {
     let monitors: Vec<OwnedFd> = running(store).iter().filter_map(|id| kill(store, id)).collect();
     monitors.iter().for_each(outlive);
 }
 
 /// The same for one.
-pub fn stop(store: &Store, id: &str) {
+pub(crate) fn stop(store: &Store, id: &str) {
     kill(store, id).iter().for_each(outlive);
 }
 

@@ -7,7 +7,7 @@ use rustix::fs::{Gid, Uid, fchown};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-pub struct Streams {
+pub(crate) struct Streams {
     pub theirs: [OwnedFd; 3],
     pub stdin: Option<OwnedFd>,
     pub outputs: Vec<(OwnedFd, Stream)>,
@@ -15,7 +15,7 @@ pub struct Streams {
 
 impl Streams {
     /// Made by the client: of all that take part it alone may give a pipe to a container's root with shifted ids.
-    pub fn new(wants_stdin: bool, ids: &IdMap) -> Result<Self, SysError> {
+    pub(crate) fn new(wants_stdin: bool, ids: &IdMap) -> Result<Self, SysError> {
         let root = |ranges: Vec<crate::userns::IdRange>| ranges.first().map_or(0, |range| range.outside);
         let owner = (Uid::from_raw(root(ids.uids())), Gid::from_raw(root(ids.gids())));
         let pipe = || {
@@ -41,18 +41,18 @@ impl Streams {
     }
 
     /// How many descriptors they are.
-    pub fn count(wants_stdin: bool) -> usize {
+    pub(crate) fn count(wants_stdin: bool) -> usize {
         5 + usize::from(wants_stdin)
     }
 
     /// On their way to the monitor, in the order of [`Streams::from_parts`].
-    pub fn descriptors(&self) -> Vec<RawFd> {
+    pub(crate) fn descriptors(&self) -> Vec<RawFd> {
         let outputs = self.outputs.iter().map(|(fd, _)| fd);
         self.theirs.iter().chain(outputs).chain(&self.stdin).map(AsRawFd::as_raw_fd).collect()
     }
 
     /// Takes its descriptors from the front of the list.
-    pub fn from_parts(descriptors: &mut Vec<OwnedFd>, wants_stdin: bool) -> Result<Self, SysError> {
+    pub(crate) fn from_parts(descriptors: &mut Vec<OwnedFd>, wants_stdin: bool) -> Result<Self, SysError> {
         let short = || SysError { call: "recvmsg", subject: "standard streams".into(), errno: libc::EPROTO };
         let count = Self::count(wants_stdin);
         if descriptors.len() < count {
@@ -71,7 +71,7 @@ impl Streams {
 
 /// Gives the standard streams to the user that the process becomes, who could else not open /dev/stdout. The null device is
 /// everybody's.
-pub fn give_to(user: u32) {
+pub(crate) fn give_to(user: u32) {
     let null = rustix::fs::stat("/dev/null").map(|found| found.st_rdev).ok();
     for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
         if rustix::fs::fstat(stream).is_ok_and(|found| Some(found.st_rdev) != null) {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What is watched over.
-pub struct Supervised {
+pub(crate) struct Supervised {
     pub pid: i32,
     pub pidfd: OwnedFd,
     /// The container's standard input, if somebody may write to it.
@@ -43,7 +43,7 @@ pub struct Supervised {
 }
 
 /// Where whoever wants to speak with the monitor comes.
-pub struct Control {
+pub(crate) struct Control {
     path: PathBuf,
     listener: OwnedFd,
 }
@@ -52,13 +52,13 @@ const UNANNOUNCED: &str = "early";
 
 impl Control {
     /// Has everything that listening needs, but nobody finds it yet.
-    pub fn prepare(path: PathBuf) -> Result<Self, SysError> {
+    pub(crate) fn prepare(path: PathBuf) -> Result<Self, SysError> {
         let listener = socket::listen(&path.with_file_name(UNANNOUNCED))?;
         Ok(Self { path, listener })
     }
 
     /// Is found from here on. Where it is, the state was written, so a state that is missing was lost.
-    pub fn announce(&self) -> Result<(), SysError> {
+    pub(crate) fn announce(&self) -> Result<(), SysError> {
         fs::rename(self.path.with_file_name(UNANNOUNCED), &self.path).on("rename", &self.path)
     }
 
@@ -72,18 +72,18 @@ impl Control {
 }
 
 /// Asks a monitor to listen again at its path.
-pub const LISTEN_AGAIN: i32 = libc::SIGUSR1;
+pub(crate) const LISTEN_AGAIN: i32 = libc::SIGUSR1;
 
 impl Supervised {
     /// Ends it before anybody has heard of it.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         let _ = process::kill_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
         let _ = process::wait(self.pid);
     }
 }
 
 /// Somebody on the other side of a socket.
-pub struct Connection {
+pub(crate) struct Connection {
     pub end: End,
     output: bool,
     stdin: bool,
@@ -97,7 +97,7 @@ pub struct Connection {
 
 impl Connection {
     /// The last word: from here on the client looks after its terminal itself.
-    pub fn leave_terminal(&mut self) {
+    pub(crate) fn leave_terminal(&mut self) {
         self.terminal = None;
     }
 
@@ -118,7 +118,7 @@ const CHUNK: usize = 32 * 1024;
 
 /// Watches until the process has ended and everything it wrote was handed on. `ended` is called as soon as it has.
 /// Returns its shell status and those who wait to hear it.
-pub fn supervise(
+pub(crate) fn supervise(
     this: &mut Supervised,
     first: Option<End>,
     mut ended: impl FnMut(i32, &Outcome),
@@ -418,7 +418,7 @@ fn feed(input: &mut VecDeque<u8>, fd: BorrowedFd) -> bool {
     }
 }
 
-pub fn resize(terminal: Option<&OwnedFd>, rows: u32, columns: u32) {
+pub(crate) fn resize(terminal: Option<&OwnedFd>, rows: u32, columns: u32) {
     if let Some(terminal) = terminal {
         let size = rustix::termios::Winsize { ws_row: rows as u16, ws_col: columns as u16, ws_xpixel: 0, ws_ypixel: 0 };
         let _ = rustix::termios::tcsetwinsize(terminal, size);

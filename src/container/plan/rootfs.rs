@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub struct Root(OwnedFd);
 
 /// Hears of a new directory or file: the one it is in, and its name.
-pub type Made<'a> = dyn FnMut(BorrowedFd, &Path) -> Result<(), SysError> + 'a;
+pub(crate) type Made<'a> = dyn FnMut(BorrowedFd, &Path) -> Result<(), SysError> + 'a;
 
 const HANDLE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 

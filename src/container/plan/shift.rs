@@ -11,7 +11,7 @@ use crate::sys::process::Fork;
 use crate::sys::{On, SysError, mount, socket};
 use crate::userns;
 use crate::userns::shift;
-pub use crate::userns::shift::Finding;
+pub(crate) use crate::userns::shift::Finding;
 use crate::userns::{IdMap, IdRange};
 use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::mount::{
@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// The ids of a container that starts now. `wants_host`: `--userns=host`.
-pub fn ids(store: &Store, wants_host: bool) -> Result<IdMap, SysError> {
+pub(crate) fn ids(store: &Store, wants_host: bool) -> Result<IdMap, SysError> {
     let of_caller = IdMap::of_caller();
     let may_shift = matches!(of_caller, IdMap::Identity { .. }) && !wants_host && !userns::is_inside();
     if !may_shift || Layering::of(store) != Layering::Kernel {
@@ -37,7 +37,7 @@ pub fn ids(store: &Store, wants_host: bool) -> Result<IdMap, SysError> {
 }
 
 /// Tries it, as a container's start would do it, and writes down what came of it.
-pub fn find_out(store: &Store) -> Result<Finding, SysError> {
+pub(crate) fn find_out(store: &Store) -> Result<Finding, SysError> {
     let chosen = shift::choose();
     let finding = match (attempt(store, &chosen), chosen) {
         (Ok(()), IdMap::Shifted { uids, gids }) => Finding::Shifted { uids, gids },
@@ -122,7 +122,7 @@ fn refused(call: &'static str, subject: &str, errno: i32) -> SysError {
 
 /// Puts the store's mapped tree over the store itself, in this mount namespace, and goes on there as the user namespace's
 /// root, who without it could not even reach it.
-pub fn settle(tree: &OwnedFd, store: &Path) -> Result<(), SysError> {
+pub(crate) fn settle(tree: &OwnedFd, store: &Path) -> Result<(), SysError> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     move_mount(tree.as_fd(), "", CWD, store, flags).on("move_mount", store)?;
     std::env::set_current_dir(store).on("chdir", store)?;
@@ -130,7 +130,7 @@ pub fn settle(tree: &OwnedFd, store: &Path) -> Result<(), SysError> {
 }
 
 /// Becomes the root of the user namespace that this process is in; it still was the host's.
-pub fn become_root() -> Result<(), SysError> {
+pub(crate) fn become_root() -> Result<(), SysError> {
     process::setgroups(&[])?;
     process::setresgid(0)?;
     process::setresuid(0)?;
@@ -140,7 +140,7 @@ pub fn become_root() -> Result<(), SysError> {
 }
 
 /// The trees that the plan's steps will ask for, in their order. A failure names its step.
-pub fn trees(plan: &Plan, monitor: i32) -> Result<Vec<OwnedFd>, (u32, SysError)> {
+pub(crate) fn trees(plan: &Plan, monitor: i32) -> Result<Vec<OwnedFd>, (u32, SysError)> {
     let mut trees = Vec::new();
     let mut namespace = None;
     for (index, step) in (0..).zip(plan.steps()) {
@@ -168,7 +168,7 @@ pub fn trees(plan: &Plan, monitor: i32) -> Result<Vec<OwnedFd>, (u32, SysError)>
 }
 
 /// The map of the user namespace that a process lives in, as the caller sees it. `None`: its ids are the caller's own.
-pub fn of_process(pid: i32) -> Option<IdMap> {
+pub(crate) fn of_process(pid: i32) -> Option<IdMap> {
     let first = |file: &str| {
         let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
         userns::parse_map(&text).first().copied()
@@ -224,7 +224,7 @@ fn mounts_below(directory: &Path) -> Vec<String> {
 }
 
 /// Devices that every container has, as the OCI specification demands: their major and minor numbers.
-pub const DEVICES: [(&str, u32, u32); 6] =
+pub(crate) const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
 /// A /dev whose nodes are the container's own: changing their owner or mode changes nothing on the host.

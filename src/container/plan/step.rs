@@ -457,7 +457,7 @@ impl Walk {
 }
 
 /// Splits fstab's options into the flags of a mount and the settings of a file system.
-pub fn split_options(options: &[String]) -> (MountAttrFlags, bool, Vec<&str>) {
+pub(crate) fn split_options(options: &[String]) -> (MountAttrFlags, bool, Vec<&str>) {
     let (mut flags, mut recursive, mut settings) = (MountAttrFlags::empty(), false, Vec::new());
     for option in options {
         match option.as_str() {
@@ -546,7 +546,7 @@ impl Mount {
 }
 
 /// A BPF instruction as one number, on its way to the monitor.
-pub fn pack(instruction: &libc::sock_filter) -> u64 {
+pub(crate) fn pack(instruction: &libc::sock_filter) -> u64 {
     let libc::sock_filter { code, jt, jf, k } = *instruction;
     u64::from(code) << 48 | u64::from(jt) << 40 | u64::from(jf) << 32 | u64::from(k)
 }
@@ -561,7 +561,7 @@ fn unpack(number: u64) -> libc::sock_filter {
 }
 
 /// As the kernel has it in memory.
-pub fn bytes(number: u64) -> [u8; 8] {
+pub(crate) fn bytes(number: u64) -> [u8; 8] {
     let libc::sock_filter { code, jt, jf, k } = unpack(number);
     let mut bytes = [0; 8];
     bytes[..2].copy_from_slice(&code.to_ne_bytes());
@@ -581,7 +581,7 @@ const NAMESPACES: [(LinuxNamespaceType, i32, &str); 7] = [
 ];
 
 /// The `CLONE_NEW…` flags of namespaces.
-pub fn namespace_flags(kinds: &[LinuxNamespaceType]) -> i32 {
+pub(crate) fn namespace_flags(kinds: &[LinuxNamespaceType]) -> i32 {
     NAMESPACES.iter().filter(|(kind, ..)| kinds.contains(kind)).fold(0, |flags, (_, flag, _)| flags | flag)
 }
 
@@ -595,7 +595,7 @@ fn short_capabilities(names: &[String]) -> String {
 }
 
 /// Names and numbers of getrlimit(2).
-pub const LIMITS: [(&str, u32); 16] = [
+pub(crate) const LIMITS: [(&str, u32); 16] = [
     ("RLIMIT_CPU", 0),
     ("RLIMIT_FSIZE", 1),
     ("RLIMIT_DATA", 2),

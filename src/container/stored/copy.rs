@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Copies what is in `from` into `to`; what is there already gives way. Owners, modes, times and links are kept, whiteouts
 /// remove what they name. Nothing is running yet that could move things meanwhile.
-pub fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
+pub(crate) fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
     let entries: Vec<_> = fs::read_dir(from).on("opendir", from)?.flatten().map(|e| e.file_name()).collect();
     // First what is hidden, by either kind of whiteout: the same layer may have something new under the name.
     let (hidden, shown): (Vec<_>, Vec<_>) = entries.iter().partition(|name| name.as_bytes().starts_with(b".wh."));
@@ -49,13 +49,13 @@ pub fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
 }
 
 /// It hides what the layers below have in it.
-pub fn is_opaque(directory: &Path) -> bool {
+pub(crate) fn is_opaque(directory: &Path) -> bool {
     let mut value = [0u8; 1];
     rustix::fs::lgetxattr(directory, "user.overlay.opaque", &mut value).is_ok_and(|n| n == 1 && value == *b"y")
 }
 
 /// Owner, attributes, mode and times of what was copied; of those attributes that say what an overlay has done, none.
-pub fn like(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<(), SysError> {
+pub(crate) fn like(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<(), SysError> {
     match lchown(target, Some(meta.uid()), Some(meta.gid())) {
         // An id that is not mapped here stands for nobody, and nothing can be given to nobody.
         Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {}

@@ -1,5 +1,5 @@
 //! What the store keeps of a container: its record and its writable layer.
 
-pub mod copy;
-pub mod layering;
-pub mod record;
+pub(crate) mod copy;
+pub(crate) mod layering;
+pub(crate) mod record;

@@ -96,7 +96,7 @@ impl Diagnose for RecordError {
 
 /// What was decided at create.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Record {
+pub(crate) struct Record {
     pub id: ContainerId,
     pub name: String,
     pub image_id: Digest,
@@ -111,7 +111,7 @@ pub struct Record {
 
 /// A volume as it was found or made for this container.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct MountedVolume {
+pub(crate) struct MountedVolume {
     pub source: String,
     pub target: String,
     pub read_only: bool,
@@ -123,7 +123,7 @@ pub struct MountedVolume {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Phase {
+pub(crate) enum Phase {
     Created,
     Running,
     Exited,
@@ -141,7 +141,7 @@ impl std::fmt::Display for Phase {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
-pub struct State {
+pub(crate) struct State {
     pub phase: Phase,
     /// What its monitor speaks ([`protocol::VERSION`]).
     pub wire: u32,
@@ -188,14 +188,14 @@ impl Default for State {
 }
 
 impl State {
-    pub fn monitor_lives(&self) -> bool {
+    pub(crate) fn monitor_lives(&self) -> bool {
         process::start_time(self.monitor.0) == Some(self.monitor.1)
     }
 }
 
 /// A container that is there.
 #[derive(Debug, Clone)]
-pub struct Container {
+pub(crate) struct Container {
     pub record: Record,
     pub directory: PathBuf,
     pub runtime: PathBuf,
@@ -203,7 +203,7 @@ pub struct Container {
 }
 
 impl Container {
-    pub fn load(store: &Store, id: &ContainerId) -> Result<Self, RecordError> {
+    pub(crate) fn load(store: &Store, id: &ContainerId) -> Result<Self, RecordError> {
         let directory = store.path("containers").join(id);
         let path = directory.join("container.json");
         let bytes = fs::read(&path).map_err(|e| match e.kind() {
@@ -221,7 +221,7 @@ impl Container {
     }
 
     /// By name, by id, or by the beginning of an id that no other shares.
-    pub fn find(store: &Store, text: &str) -> Result<Self, RecordError> {
+    pub(crate) fn find(store: &Store, text: &str) -> Result<Self, RecordError> {
         if let Some(id) = id_of_name(store, text) {
             return Self::load(store, &id);
         }
@@ -258,7 +258,7 @@ impl Container {
     }
 
     /// Those with a monitor: costs nothing for the stopped ones.
-    pub fn running(store: &Store) -> Vec<Self> {
+    pub(crate) fn running(store: &Store) -> Vec<Self> {
         let directory = store.runtime.join("run");
         if !directory.exists() {
             // Nothing was started since the host was, or somebody has removed it.
@@ -271,7 +271,7 @@ impl Container {
         all.filter(|c| c.state().phase == Phase::Running).collect()
     }
 
-    pub fn all(store: &Store) -> Vec<Self> {
+    pub(crate) fn all(store: &Store) -> Vec<Self> {
         let load = |id: &ContainerId| match Self::load(store, id) {
             Ok(container) => Some(container),
             Err(error @ RecordError::Damaged { .. }) => {
@@ -291,7 +291,7 @@ impl Container {
     }
 
     /// Held while a container is started or removed.
-    pub fn lock(&self) -> Result<Lock, RecordError> {
+    pub(crate) fn lock(&self) -> Result<Lock, RecordError> {
         let gone = || RecordError::NotFound { name: self.record.name.clone(), meant: None };
         let lock = match Lock::from_reserve(&self.store(), &self.directory.join("lock")) {
             Err(error) if error.errno == libc::ENOENT => return Err(gone()),
@@ -302,7 +302,7 @@ impl Container {
     }
 
     /// As it is now: a monitor that was killed took its container with it, and could not say so.
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         let mut state = self.written_state();
         if state.phase == Phase::Running && !state.monitor_lives() {
             // It may have ended in good order between the two looks.
@@ -334,7 +334,7 @@ impl Container {
     }
 
     /// As its monitor has told it.
-    pub fn written_state(&self) -> State {
+    pub(crate) fn written_state(&self) -> State {
         self.read_state().unwrap_or_else(|why| {
             store::tell_damage(&self.directory.join("state.json"), &why);
             self.asked_state()
@@ -353,12 +353,12 @@ impl Container {
     }
 
     /// Why nobody can read what its monitor has told.
-    pub fn damage_of_state(&self) -> Option<String> {
+    pub(crate) fn damage_of_state(&self) -> Option<String> {
         self.read_state().err()
     }
 
     /// What is known where its monitor's word is damaged: whether there is a monitor, which its socket tells.
-    pub fn asked_state(&self) -> State {
+    pub(crate) fn asked_state(&self) -> State {
         let error = "its state.json is damaged".to_owned();
         let socket = socket::connect(&self.control()).ok();
         let monitor = socket.and_then(|socket| getsockopt(&socket, PeerCredentials).ok()).map(|peer| peer.pid());
@@ -371,7 +371,7 @@ impl Container {
         State { phase: Phase::Running, pid, pid_started, monitor: (monitor, started), error, ..State::default() }
     }
 
-    pub fn write_state(&self, state: &State) -> Result<(), SysError> {
+    pub(crate) fn write_state(&self, state: &State) -> Result<(), SysError> {
         let path = self.directory.join("state.json");
         let bytes = store::format::to_record(state);
         match store::write_quickly(&path, &bytes) {
@@ -381,7 +381,7 @@ impl Container {
     }
 
     /// A conversation with its monitor; `None`: it does not run, or not any more.
-    pub fn reach(&self) -> Result<Option<End>, RecordError> {
+    pub(crate) fn reach(&self) -> Result<Option<End>, RecordError> {
         let begun = Instant::now();
         let mut asked = false;
         loop {
@@ -417,22 +417,22 @@ impl Container {
     }
 
     /// The user namespace that its processes can be looked into from.
-    pub fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         match self.state() {
             State { phase: Phase::Running, pid, .. } if self.record.request.is_apart() => Place::Beside(pid),
             _ => Place::Shared,
         }
     }
 
-    pub fn control(&self) -> PathBuf {
+    pub(crate) fn control(&self) -> PathBuf {
         self.runtime.join("control")
     }
 
-    pub fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.directory.join("log.json")
     }
 
-    pub fn spec(&self) -> Result<&Spec, RecordError> {
+    pub(crate) fn spec(&self) -> Result<&Spec, RecordError> {
         if let Some(spec) = self.spec.get() {
             return Ok(spec);
         }
@@ -444,14 +444,14 @@ impl Container {
     }
 
     /// Where a mount would leave an empty file or directory in the upper directory.
-    pub fn mount_targets(&self) -> Result<Vec<PathBuf>, RecordError> {
+    pub(crate) fn mount_targets(&self) -> Result<Vec<PathBuf>, RecordError> {
         let spec = self.spec()?;
         let mut targets: Vec<PathBuf> = spec.mounts().iter().flatten().map(|m| m.destination().clone()).collect();
         targets.push("/dev/console".into());
         Ok(targets)
     }
 
-    pub fn short_id(&self) -> &str {
+    pub(crate) fn short_id(&self) -> &str {
         self.record.id.short()
     }
 }
@@ -475,7 +475,7 @@ fn ids(store: &Store) -> Vec<ContainerId> {
 }
 
 /// The id that a name's file says. `None`: none, or the file is not there.
-pub fn said_id(path: &Path) -> Option<ContainerId> {
+pub(crate) fn said_id(path: &Path) -> Option<ContainerId> {
     ContainerId::parse(&fs::read_to_string(path).ok()?)
 }
 
@@ -484,7 +484,7 @@ fn damaged(id: &ContainerId, why: &dyn std::fmt::Display) -> RecordError {
 }
 
 /// A name that a command left behind when it was killed names nothing.
-pub fn id_of_name(store: &Store, name: &str) -> Option<ContainerId> {
+pub(crate) fn id_of_name(store: &Store, name: &str) -> Option<ContainerId> {
     if !crate::container::decide::request::is_name(name) {
         return None;
     }
@@ -493,7 +493,12 @@ pub fn id_of_name(store: &Store, name: &str) -> Option<ContainerId> {
 }
 
 /// Makes a filled directory a container: its name and its place, both or neither as everybody else sees it.
-pub fn publish(store: &Store, scratch: &store::Scratch, record: Record, spec: Spec) -> Result<Container, RecordError> {
+pub(crate) fn publish(
+    store: &Store,
+    scratch: &store::Scratch,
+    record: Record,
+    spec: Spec,
+) -> Result<Container, RecordError> {
     let filled = scratch.path();
     let names = store.path("container-names");
     let _lock = Lock::exclusive(&names.join(store::NAMES_LOCK))?;
@@ -518,7 +523,7 @@ pub fn publish(store: &Store, scratch: &store::Scratch, record: Record, spec: Sp
 }
 
 /// What goes with the container of this record, noted in its directory before any of it is made.
-pub fn note_belongings(directory: &Path, record: &Record) -> Result<(), SysError> {
+pub(crate) fn note_belongings(directory: &Path, record: &Record) -> Result<(), SysError> {
     let name = Belonging::Name { path: Path::new("container-names").join(&record.name), id: record.id.clone().into() };
     let hold = Belonging::Tree(crate::image::hold_path(&record.image_id, record.id.as_str()));
     store::note_belongings(directory, BELONGINGS, &[name, hold])?;
@@ -536,7 +541,7 @@ fn note_volumes(directory: &Path, record: &Record) -> Result<(), SysError> {
 
 /// Removes a container that does not run. Must run inside the user namespace, since the files in its upper directory have
 /// the container's ids.
-pub fn remove(store: &Store, container: &Container, with_volumes: bool) -> Result<(), RecordError> {
+pub(crate) fn remove(store: &Store, container: &Container, with_volumes: bool) -> Result<(), RecordError> {
     match withdraw(store, container, with_volumes)? {
         Some(withdrawn) => Ok(withdrawn.discard()?),
         None => Ok(()),
@@ -545,7 +550,7 @@ pub fn remove(store: &Store, container: &Container, with_volumes: bool) -> Resul
 
 /// The first part of it: it is gone for everybody at once, then its name, its hold on the image and its volumes. Its files
 /// go as the answer is dropped. `None`: another was faster.
-pub fn withdraw(
+pub(crate) fn withdraw(
     store: &Store,
     container: &Container,
     with_volumes: bool,
@@ -568,7 +573,7 @@ pub fn withdraw(
 }
 
 /// Removes a container whose record nobody can read any more, whatever state it is in.
-pub fn remove_damaged(store: &Store, id: &ContainerId) -> Result<(), RecordError> {
+pub(crate) fn remove_damaged(store: &Store, id: &ContainerId) -> Result<(), RecordError> {
     let runtime = store.runtime.join("run").join(id);
     crate::container::live::stop_all::stop(store, id.as_str());
     let _ = store::remove_tree(&runtime);

@@ -16,7 +16,7 @@ use std::path::Path;
 const FIRST: u32 = 100_000;
 const COUNT: u32 = 65_536;
 
-pub fn look(store: &Store, namespaces_usable: bool, words: &Words) -> Finding {
+pub(super) fn look(store: &Store, namespaces_usable: bool, words: &Words) -> Finding {
     let subject = "ids";
     let map = IdMap::of_caller();
     let count: u64 = map.uids().iter().map(|range| u64::from(range.count)).sum();

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     Ok,
     /// Containers run, but something that some of them want is missing.
     Note,
@@ -22,7 +22,7 @@ pub enum Verdict {
 
 /// One line of `minirun doctor`.
 #[derive(Debug, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     pub subject: &'static str,
     pub verdict: Verdict,
     pub found: String,
@@ -45,7 +45,7 @@ impl Finding {
 }
 
 /// Everything there is to say about this host. The caller must have one thread only: the trying is done in its children.
-pub fn look(store: &Store, words: &Words) -> Vec<Finding> {
+pub(crate) fn look(store: &Store, words: &Words) -> Vec<Finding> {
     let mut findings = vec![surroundings::kernel(words)];
     let namespaces = namespaces::look(words);
     // Without a user namespace every other attempt would fail for the same reason and hide it.
@@ -65,7 +65,7 @@ pub fn look(store: &Store, words: &Words) -> Vec<Finding> {
 }
 
 /// Whether containers can run here.
-pub fn can_run(findings: &[Finding]) -> bool {
+pub(crate) fn can_run(findings: &[Finding]) -> bool {
     findings.iter().all(|finding| finding.verdict != Verdict::Lacks)
 }
 

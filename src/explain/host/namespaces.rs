@@ -19,7 +19,7 @@ const KINDS: [(&str, i32); 6] = [
     ("cgroup", libc::CLONE_NEWCGROUP),
 ];
 
-pub fn look(words: &Words) -> Vec<Finding> {
+pub(super) fn look(words: &Words) -> Vec<Finding> {
     let subject = "user namespace";
     // Some hosts let it be made and then give it no power: only using it shows.
     if let Err(refusal) = attempt(|| enter_namespaces(libc::CLONE_NEWNS)) {
@@ -40,7 +40,7 @@ pub fn look(words: &Words) -> Vec<Finding> {
 }
 
 /// Where an outer container hides parts of /proc, the kernel lets nobody mount a whole one.
-pub fn proc(words: &Words) -> Finding {
+pub(super) fn proc(words: &Words) -> Finding {
     let tried = attempt(|| {
         enter_namespaces(libc::CLONE_NEWNS | libc::CLONE_NEWPID)?;
         // The new pid namespace is the children's.
@@ -66,7 +66,7 @@ pub fn proc(words: &Words) -> Finding {
     }
 }
 
-pub fn overlay(store: &Store, words: &Words) -> Finding {
+pub(super) fn overlay(store: &Store, words: &Words) -> Finding {
     let subject = "overlay";
     let remembered = Layering::remembered(store);
     match (Layering::probe(store), remembered) {

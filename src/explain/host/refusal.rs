@@ -6,7 +6,7 @@ use crate::userns::attempt::Refusal;
 
 /// What tells them apart.
 #[derive(Debug, Default)]
-pub struct Signs {
+pub(super) struct Signs {
     /// `user.max_user_namespaces`
     pub limit: Option<u64>,
     /// `kernel.unprivileged_userns_clone`, Debian's own
@@ -21,7 +21,7 @@ pub struct Signs {
 }
 
 impl Signs {
-    pub fn of_this_host() -> Self {
+    pub(super) fn of_this_host() -> Self {
         let sysctl = |name: &str| read(&format!("/proc/sys/{name}")).and_then(|text| text.parse().ok());
         Self {
             limit: sysctl("user/max_user_namespaces"),
@@ -35,7 +35,7 @@ impl Signs {
 }
 
 /// The reason in a few words, and what mends it.
-pub fn explain(refusal: &Refusal, signs: &Signs, words: &Words) -> (String, Option<String>) {
+pub(super) fn explain(refusal: &Refusal, signs: &Signs, words: &Words) -> (String, Option<String>) {
     let permanent = |setting: &str| {
         format!(
             "echo {setting} | sudo tee /etc/sysctl.d/90-minirun.conf && sudo sysctl -p /etc/sysctl.d/90-minirun.conf"

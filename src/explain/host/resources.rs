@@ -14,7 +14,7 @@ const DELEGATE: &str = "sudo mkdir -p /etc/systemd/system/user@.service.d
 printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf
 sudo systemctl daemon-reload   # then log out and in again";
 
-pub fn look(words: &Words) -> Vec<Finding> {
+pub(super) fn look(words: &Words) -> Vec<Finding> {
     let booted = Path::new("/run/systemd/system").is_dir();
     let mut findings = vec![cgroup(booted, words)];
     if !rustix::process::geteuid().is_root() {

@@ -12,7 +12,7 @@ const OLDEST: (u32, u32) = (5, 12);
 /// Less than this is soon full.
 const LITTLE_DISK: u64 = 2_000_000_000;
 
-pub fn kernel(words: &Words) -> Finding {
+pub(super) fn kernel(words: &Words) -> Finding {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy().into_owned();
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
@@ -25,7 +25,7 @@ pub fn kernel(words: &Words) -> Finding {
     Finding::lacks("kernel", found, place(words.host_kernel_from, &[("oldest", &oldest)]))
 }
 
-pub fn seccomp(words: &Words) -> Finding {
+pub(super) fn seccomp(words: &Words) -> Finding {
     let Some(actions) = read("/proc/sys/kernel/seccomp/actions_avail") else {
         return Finding::note("seccomp", words.host_no_seccomp, words.host_kernel_with_seccomp.to_owned());
     };
@@ -35,7 +35,7 @@ pub fn seccomp(words: &Words) -> Finding {
     Finding::note("seccomp", words.host_seccomp_without_notifications, None)
 }
 
-pub fn way_out(words: &Words) -> Finding {
+pub(super) fn way_out(words: &Words) -> Finding {
     let subject = "way out";
     match Way::find() {
         Ok(Way::Slirp(program) | Way::Pasta(program)) => {
@@ -56,7 +56,7 @@ pub fn way_out(words: &Words) -> Finding {
     }
 }
 
-pub fn ports(words: &Words) -> Finding {
+pub(super) fn ports(words: &Words) -> Finding {
     let first: u32 = read("/proc/sys/net/ipv4/ip_unprivileged_port_start").and_then(|n| n.parse().ok()).unwrap_or(1024);
     if first <= 80 || rustix::process::geteuid().is_root() {
         return Finding::ok("ports", words.host_low_ports);
@@ -65,7 +65,7 @@ pub fn ports(words: &Words) -> Finding {
     Finding::note("ports", found, "sudo sysctl net.ipv4.ip_unprivileged_port_start=80".to_owned())
 }
 
-pub fn store(store: &Store, words: &Words) -> Finding {
+pub(super) fn store(store: &Store, words: &Words) -> Finding {
     let root = store.root.display().to_string();
     let found = match rustix::fs::statfs(&store.root) {
         Ok(found) => found,

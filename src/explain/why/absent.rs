@@ -14,7 +14,7 @@ const BUILTINS: [&str; 22] = [
 ];
 
 /// `argv`: what was to run, of which the first word names no program.
-pub fn verdict(files: &Files, argv: &[(String, Origin)]) -> Result<Option<Verdict>, Failure> {
+pub(super) fn verdict(files: &Files, argv: &[(String, Origin)]) -> Result<Option<Verdict>, Failure> {
     let Some((program, origin)) = argv.first() else { return Ok(None) };
     let image = &files.container.record.request.image;
     let all = || argv.iter().map(|(word, _)| word.as_str()).collect::<Vec<_>>().join(" ");

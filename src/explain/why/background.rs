@@ -70,7 +70,7 @@ const HTTPD: &[&str] =
 const TRIVIAL: [&str; 9] = ["true", ":", "echo", "printf", "date", "exit", "fi", "done", "wait"];
 
 /// A server that the words started, or that the shell among them did last. `words`: the same as `argv`.
-pub fn left(files: &Files, argv: &[(String, Origin)], words: &[String]) -> Result<Option<Verdict>, Failure> {
+pub(super) fn left(files: &Files, argv: &[(String, Origin)], words: &[String]) -> Result<Option<Verdict>, Failure> {
     let is_command = |origin: &Origin| matches!(origin, Origin::CommandLine | Origin::ImageCmd);
     let own: Vec<&str> = words.iter().map(String::as_str).collect();
     let commands = match shell::told(words) {

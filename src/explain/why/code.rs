@@ -84,7 +84,7 @@ codes! {
 
 impl Verdict {
     /// What is wrong, and what mends it: texts with places for `subject`, `found`, `advice` and more.
-    pub fn texts(&self, words: &Words) -> (&'static str, &'static str) {
+    pub(crate) fn texts(&self, words: &Words) -> (&'static str, &'static str) {
         let (why, mend) = self.code.texts(words);
         match (self.code, &self.advice) {
             (Code::NotExecutable, _) if self.found == DIRECTORY => (words.why_is_directory, words.mend_is_directory),

@@ -12,7 +12,7 @@ use std::fs;
 /// Seconds within which a server goes to the background, or a program ends that was asked to.
 const AT_ONCE: i64 = 10;
 
-pub fn ended(
+pub(super) fn ended(
     files: &Files,
     state: &State,
     argv: &[(String, Origin)],

@@ -19,14 +19,14 @@ const LINES: usize = 60;
 const LONGEST: usize = 300;
 
 /// A line of its log.
-pub struct Line {
+pub(super) struct Line {
     pub text: String,
     /// It was written to standard error.
     is_error: bool,
 }
 
 /// The last lines that it printed since it was started and that say something, without what would change a terminal.
-pub fn lines(container: &Container, started: &str) -> Vec<Line> {
+pub(super) fn lines(container: &Container, started: &str) -> Vec<Line> {
     let entries = logs::last(&container.log(), LINES);
     // What an earlier run of the same container said tells nothing of this one.
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
@@ -120,7 +120,7 @@ const WORDS: [(&str, Code); 69] = [
 ];
 
 /// Why a program ended with an error of its own.
-pub fn verdict(files: &Files, program: &str, code: i32, lines: &[Line]) -> Result<Verdict, Failure> {
+pub(super) fn verdict(files: &Files, program: &str, code: i32, lines: &[Line]) -> Result<Verdict, Failure> {
     let Some(at) = telling(lines) else { return Ok(failed(program, code, "")) };
     let line = lines[at].text.as_str();
     let lower = line.to_lowercase();

@@ -9,7 +9,7 @@ use crate::network::ports::{self, PortError, Protocol};
 use crate::userns;
 
 /// Why the ports of a container that did not start cannot be had now either.
-pub fn refused(container: &Container) -> Option<Verdict> {
+pub(super) fn refused(container: &Container) -> Option<Verdict> {
     let request = &container.record.request;
     if request.network != Network::Private {
         return None;
@@ -40,7 +40,7 @@ fn publishable(port: u16) -> u16 {
     if port >= first || userns::uid_outside() == 0 { port } else { above(port, first) }
 }
 
-pub fn unanswered(container: &Container, image: &Image, state: &State) -> Vec<Verdict> {
+pub(super) fn unanswered(container: &Container, image: &Image, state: &State) -> Vec<Verdict> {
     let request = &container.record.request;
     let sockets = listening(state.pid);
     let mut verdicts = Vec::new();

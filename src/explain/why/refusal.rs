@@ -18,14 +18,14 @@ use std::path::{Path, PathBuf};
 const LONGEST_TEXT: u64 = 1 << 20;
 
 /// The container's files as its processes would see them.
-pub struct Files<'a> {
+pub(super) struct Files<'a> {
     pub layers: &'a [Layer],
     pub container: &'a Container,
 }
 
 impl Files<'_> {
     /// Where a file lies on this host, links followed.
-    pub fn find(&self, path: &Path) -> Result<Option<PathBuf>, Failure> {
+    pub(super) fn find(&self, path: &Path) -> Result<Option<PathBuf>, Failure> {
         let mut path = path.to_owned();
         for _ in 0..16 {
             let sight = sight::look(&path, self.layers, Some(self.container))?;
@@ -46,7 +46,7 @@ impl Files<'_> {
     }
 
     /// The files that a word may name: itself, or one in each directory of the container's PATH.
-    pub fn candidates(&self, program: &str) -> Result<Vec<PathBuf>, Failure> {
+    pub(super) fn candidates(&self, program: &str) -> Result<Vec<PathBuf>, Failure> {
         let process = self.container.spec()?.process().clone().unwrap_or_default();
         Ok(if program.contains('/') {
             vec![process.cwd().join(program)]
@@ -55,20 +55,20 @@ impl Files<'_> {
         })
     }
 
-    pub fn path(&self) -> Result<String, Failure> {
+    pub(super) fn path(&self) -> Result<String, Failure> {
         let env = self.env()?;
         let path = env.iter().find_map(|variable| variable.strip_prefix("PATH="));
         Ok(path.unwrap_or(spec::DEFAULT_PATH).to_owned())
     }
 
     /// `NAME=VALUE` of its first process, as it was created.
-    pub fn env(&self) -> Result<Vec<String>, Failure> {
+    pub(super) fn env(&self) -> Result<Vec<String>, Failure> {
         let process = self.container.spec()?.process().clone().unwrap_or_default();
         Ok(process.env().clone().unwrap_or_default())
     }
 
     /// What a file says; nothing, where there is none.
-    pub fn text(&self, path: &Path) -> Result<String, Failure> {
+    pub(super) fn text(&self, path: &Path) -> Result<String, Failure> {
         // It may be a pipe by now, which would keep us waiting.
         let file = self.find(path)?.filter(|file| file.is_file()).and_then(|file| fs::File::open(file).ok());
         let mut text = Vec::new();
@@ -79,7 +79,7 @@ impl Files<'_> {
     }
 
     /// The file that the container would execute for a word, under its name there and on this host.
-    pub fn program(&self, program: &str) -> Result<Option<(PathBuf, PathBuf)>, Failure> {
+    pub(super) fn program(&self, program: &str) -> Result<Option<(PathBuf, PathBuf)>, Failure> {
         for candidate in self.candidates(program)? {
             if let Some(file) = self.find(&candidate)? {
                 return Ok(Some((candidate, file)));
@@ -89,7 +89,7 @@ impl Files<'_> {
     }
 
     /// Why the kernel would not execute the first word.
-    pub fn refusal(&self, argv: &[(String, Origin)]) -> Result<Option<Verdict>, Failure> {
+    pub(super) fn refusal(&self, argv: &[(String, Origin)]) -> Result<Option<Verdict>, Failure> {
         let Some((program, _)) = argv.first() else { return Ok(None) };
         let process = self.container.spec()?.process().clone().unwrap_or_default();
         if self.find(process.cwd())?.is_some_and(|directory| !directory.is_dir()) {
@@ -103,7 +103,7 @@ impl Files<'_> {
     }
 
     /// Why the kernel would not execute what a word names, if something of that name is there.
-    pub fn refusal_of_word(&self, word: &str) -> Result<Option<Verdict>, Failure> {
+    pub(super) fn refusal_of_word(&self, word: &str) -> Result<Option<Verdict>, Failure> {
         match self.program(word)? {
             Some((path, file)) => self.refusal_of(&path, &file),
             None => Ok(None),
@@ -227,7 +227,7 @@ impl Files<'_> {
 }
 
 /// What the verdict says of a directory in a program's place.
-pub const DIRECTORY: &str = "directory";
+pub(super) const DIRECTORY: &str = "directory";
 
 /// What follows `#!`, up to the end of the line.
 fn first_line(head: &[u8]) -> Option<String> {

@@ -4,13 +4,13 @@ use super::file_name;
 
 const SHELLS: [&str; 5] = ["sh", "bash", "ash", "dash", "zsh"];
 
-pub fn is_shell(word: &str) -> bool {
+pub(super) fn is_shell(word: &str) -> bool {
     SHELLS.contains(&file_name(word).as_str())
 }
 
 /// What a shell runs.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Told<'a> {
+pub(super) enum Told<'a> {
     /// The text after `-c`.
     Text(&'a str),
     /// A script, by its path.
@@ -20,7 +20,7 @@ pub enum Told<'a> {
 }
 
 /// `None`: it is no shell.
-pub fn told(argv: &[String]) -> Option<Told<'_>> {
+pub(super) fn told(argv: &[String]) -> Option<Told<'_>> {
     let (shell, rest) = argv.split_first()?;
     // `busybox sh`
     let (shell, rest) = if file_name(shell) == "busybox" { rest.split_first()? } else { (shell, rest) };
@@ -47,7 +47,7 @@ pub fn told(argv: &[String]) -> Option<Told<'_>> {
 }
 
 /// The simple commands of a text, roughly: enough to see which programs it starts.
-pub fn commands(text: &str) -> Vec<Vec<&str>> {
+pub(super) fn commands(text: &str) -> Vec<Vec<&str>> {
     let commands = text.split([';', '&', '|', '\n', '(', ')', '{', '}']);
     let words = commands.map(|command| {
         let is_prefix = |word: &&str| {
@@ -62,12 +62,12 @@ pub fn commands(text: &str) -> Vec<Vec<&str>> {
 }
 
 /// Whether it comes back to a command again and again.
-pub fn has_loop(text: &str) -> bool {
+pub(super) fn has_loop(text: &str) -> bool {
     text.split(|c: char| c.is_whitespace() || c == ';').any(|word| ["while", "until", "for"].contains(&word))
 }
 
 /// The action of the last `trap` for a signal.
-pub fn trap_action(text: &str, signal: i32) -> Option<String> {
+pub(super) fn trap_action(text: &str, signal: i32) -> Option<String> {
     let mut action = None;
     for (at, _) in text.match_indices("trap ") {
         let (before, trap) = text.split_at(at);

@@ -95,7 +95,7 @@ fn all(first: i32) -> Vec<Process> {
 }
 
 /// The process that a signal has stopped: the first one, or one that it started, unless a shell has that as a job of its own.
-pub fn stopped(container: &Container, state: &State) -> Option<Verdict> {
+pub(super) fn stopped(container: &Container, state: &State) -> Option<Verdict> {
     let all = all(state.pid);
     let first = all.iter().find(|process| process.pid == state.pid)?;
     let is_it = |process: &&Process| process.state == 'T' && process.group == first.group;
@@ -110,7 +110,7 @@ pub fn stopped(container: &Container, state: &State) -> Option<Verdict> {
 }
 
 /// Whether the container will not end when `stop` asks it to.
-pub fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, Failure> {
+pub(super) fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, Failure> {
     let container = files.container;
     let asked = &container.record.request;
     let signal = asked.stop_signal.unwrap_or(Signal::TERM).number();

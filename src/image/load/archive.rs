@@ -36,7 +36,7 @@ const LONGEST_DOCUMENT: u64 = 16 << 20;
 /// Links to links that a file in an archive may be.
 const MOST_LINKS: usize = 8;
 
-pub struct Archive {
+pub(crate) struct Archive {
     /// What it is called in messages.
     pub name: String,
     files: Files,
@@ -54,7 +54,7 @@ enum Place {
 
 impl Archive {
     /// `None` is standard input. What cannot be read in any order, or is compressed as a whole, goes to a file first.
-    pub fn open(path: Option<&Path>, scratch: &Scratch) -> Result<Self, ArchiveError> {
+    pub(crate) fn open(path: Option<&Path>, scratch: &Scratch) -> Result<Self, ArchiveError> {
         let (name, file) = match path {
             Some(path) => {
                 let name = path.display().to_string();
@@ -117,7 +117,7 @@ impl Archive {
         Ok(Self { name, files: Files::Tar { file: Arc::new(file), index } })
     }
 
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         match &self.files {
             Files::Directory(path) => path.join(name).exists(),
             Files::Tar { .. } => self.place(name).is_some(),
@@ -138,7 +138,7 @@ impl Archive {
     }
 
     /// The file, and how long it is.
-    pub fn file(&self, name: &str) -> Result<(Box<dyn Read + Send>, u64), ArchiveError> {
+    pub(crate) fn file(&self, name: &str) -> Result<(Box<dyn Read + Send>, u64), ArchiveError> {
         let missing = || ArchiveError::Missing { archive: self.name.clone(), name: name.to_owned() };
         match &self.files {
             Files::Directory(path) => {
@@ -164,7 +164,7 @@ impl Archive {
     }
 
     /// A file that is a document.
-    pub fn document(&self, name: &str) -> Result<Vec<u8>, ArchiveError> {
+    pub(crate) fn document(&self, name: &str) -> Result<Vec<u8>, ArchiveError> {
         let (mut file, size) = self.file(name)?;
         if size > LONGEST_DOCUMENT {
             return Err(ArchiveError::Long { archive: self.name.clone(), name: name.to_owned(), size });

@@ -92,39 +92,31 @@ impl fmt::Debug for Digest {
 
 /// A digest being made of bytes that come in pieces.
 #[derive(Clone, Default)]
-pub struct Hasher(Sha256);
+pub(crate) struct Hasher(Sha256);
 
 impl Hasher {
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    pub fn finish(self) -> Digest {
+    pub(crate) fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
     }
 }
 
 /// Hashes and counts what passes through, in either direction.
-pub struct Hashing<T> {
+pub(crate) struct Hashing<T> {
     inner: T,
     hasher: Hasher,
     bytes: u64,
 }
 
 impl<T> Hashing<T> {
-    pub fn new(inner: T) -> Self {
+    pub(crate) fn new(inner: T) -> Self {
         Self { inner, hasher: Hasher::default(), bytes: 0 }
     }
 
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    pub fn get_ref(&self) -> &T {
-        &self.inner
-    }
-
-    pub fn finish(self) -> (T, Digest, u64) {
+    pub(crate) fn finish(self) -> (T, Digest, u64) {
         (self.inner, self.hasher.finish(), self.bytes)
     }
 

@@ -1,7 +1,7 @@
 //! Ids as people type them: a prefix of hexadecimal digits, sometimes with a slip of the finger.
 
 /// What may have been meant by a text that is no id and no name of what there is.
-pub fn meant(kind: &str, text: &str, ids: &[String], names: &[String]) -> Option<String> {
+pub(crate) fn meant(kind: &str, text: &str, ids: &[String], names: &[String]) -> Option<String> {
     if let Some(slip) = not_hexadecimal(text) {
         return Some(match nearest(text, ids.iter().map(String::as_str)) {
             Some(near) => format!("{slip}; the nearest {kind} is {}", near.get(..12).unwrap_or(near)),
@@ -15,7 +15,7 @@ pub fn meant(kind: &str, text: &str, ids: &[String], names: &[String]) -> Option
 }
 
 /// What is wrong with `text` as an id, if it looks as if it was meant to be one.
-pub fn not_hexadecimal(text: &str) -> Option<String> {
+pub(crate) fn not_hexadecimal(text: &str) -> Option<String> {
     let text = text.strip_prefix("sha256:").unwrap_or(text);
     let (mut wrong, mut digits) = (Vec::new(), 0);
     for (i, c) in text.chars().enumerate() {
@@ -46,7 +46,7 @@ fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Opt
 }
 
 /// How many characters must be inserted, removed or replaced (Levenshtein).
-pub fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {

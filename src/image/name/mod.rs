@@ -1,7 +1,7 @@
 //! What images are called, by people and by content.
 
-pub mod digest;
-pub mod id;
-pub mod platform;
-pub mod purl;
-pub mod reference;
+pub(crate) mod digest;
+pub(crate) mod id;
+pub(crate) mod platform;
+pub(crate) mod purl;
+pub(crate) mod reference;

@@ -88,7 +88,7 @@ pub fn candidates<'a>(index: &'a ImageIndex, wanted: &Platform) -> Vec<&'a Descr
 }
 
 /// Nothing says that it is something else.
-pub fn is_image(descriptor: &Descriptor) -> bool {
+pub(crate) fn is_image(descriptor: &Descriptor) -> bool {
     let marked = |name| descriptor.annotations().as_ref().is_some_and(|all| all.contains_key(name));
     descriptor.artifact_type().is_none() && !marked(REFERENCE_TYPE)
 }
@@ -111,7 +111,7 @@ pub fn offered<'a>(descriptors: impl Iterator<Item = &'a Descriptor>) -> Vec<Str
 }
 
 /// As an index says it.
-pub fn of_descriptor(descriptor: &Descriptor) -> Option<Platform> {
+pub(crate) fn of_descriptor(descriptor: &Descriptor) -> Option<Platform> {
     let offered = descriptor.platform().as_ref()?;
     Some(Platform {
         os: offered.os().to_string(),

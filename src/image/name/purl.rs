@@ -9,12 +9,12 @@ use std::fmt::Display;
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b':');
 
 /// One part of a package URL, escaped.
-pub fn part(text: &str) -> impl Display {
+pub(crate) fn part(text: &str) -> impl Display {
     utf8_percent_encode(text, PLAIN)
 }
 
 /// `pkg:docker/alpine@3.20?platform=linux%2Famd64`
-pub fn of_image(reference: &Reference, platform: &Platform) -> String {
+pub(crate) fn of_image(reference: &Reference, platform: &Platform) -> String {
     let name = reference.familiar_repository();
     let name: Vec<String> = name.split('/').map(|text| part(text).to_string()).collect();
     let tag = reference.tag.as_ref().map(|tag| format!("@{}", part(tag))).unwrap_or_default();

@@ -195,7 +195,7 @@ pub(crate) struct Attributes {
 }
 
 impl Attributes {
-    pub fn of(file: &impl AsFd) -> Result<Self, Errno> {
+    pub(crate) fn of(file: &impl AsFd) -> Result<Self, Errno> {
         let found = rustix::fs::fstat(file)?;
         let noted = sys::fgetxattr(file, owner::STAT.as_bytes())?;
         let stat = Stat::of_file(found.st_uid, found.st_gid, found.st_mode, noted.as_deref());
@@ -216,7 +216,7 @@ fn is_opaque(directory: &impl AsFd) -> Result<bool, Errno> {
 }
 
 /// What one directory of an overlay says of a name.
-pub enum Mark {
+pub(crate) enum Mark {
     Nothing,
     /// What lies below is deleted.
     Whiteout,
@@ -228,7 +228,7 @@ pub enum Mark {
     Other(fs::Metadata),
 }
 
-pub fn mark(directory: &Path, name: &OsStr) -> Result<Mark, SysError> {
+pub(crate) fn mark(directory: &Path, name: &OsStr) -> Result<Mark, SysError> {
     let path = directory.join(name);
     let found = match fs::symlink_metadata(&path) {
         Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
@@ -248,7 +248,7 @@ pub fn mark(directory: &Path, name: &OsStr) -> Result<Mark, SysError> {
 }
 
 /// Whether overlayfs brought the file up from a layer, and no program made it anew; it notes where from.
-pub fn was_copied_up(file: &Path) -> bool {
+pub(crate) fn was_copied_up(file: &Path) -> bool {
     let mut nothing = [0u8; 0];
     rustix::fs::lgetxattr(file, "user.overlay.origin", &mut nothing).is_ok()
 }

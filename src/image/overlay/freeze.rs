@@ -23,7 +23,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-pub struct Options<'a> {
+pub(crate) struct Options<'a> {
     /// The layers below, bottom first.
     pub lowers: &'a [PathBuf],
     /// Paths that the engine itself has made, as places to mount something on.
@@ -34,7 +34,7 @@ pub struct Options<'a> {
 }
 
 /// Takes `upper` away and makes it a layer in the new directory `entry`. Nobody may use `upper` any more.
-pub fn freeze(upper: &Path, entry: PathBuf, options: &Options) -> Result<Ingested, ImageError> {
+pub(crate) fn freeze(upper: &Path, entry: PathBuf, options: &Options) -> Result<Ingested, ImageError> {
     let items = diff::items(upper, options.lowers, options.leave_out)?;
     let kept: HashMap<&Path, &Item> = items.iter().map(|item| (item.path.as_path(), item)).collect();
     tidy(upper, Path::new("/"), &kept, options.latest)?;
@@ -69,14 +69,14 @@ pub fn freeze(upper: &Path, entry: PathBuf, options: &Options) -> Result<Ingeste
 
 /// What one archive of root file systems holds of several.
 #[derive(Debug, Clone, Copy)]
-pub struct Share<'a> {
+pub(crate) struct Share<'a> {
     /// The directory that this one lies in; `None`: it is the only one.
     pub directory: Option<&'a str>,
     pub is_last: bool,
 }
 
 /// Writes all that is in a directory as an archive of a root file system.
-pub fn archive(tree: &Path, share: Share, output: impl Write) -> Result<(), ImageError> {
+pub(crate) fn archive(tree: &Path, share: Share, output: impl Write) -> Result<(), ImageError> {
     let items = diff::items(tree, &[], &[])?;
     let mut output = Plain(output);
     pack::pack_below(tree, &items, share.directory, &mut output)?;

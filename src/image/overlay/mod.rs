@@ -1,6 +1,6 @@
 //! Directories that the kernel lays over each other: what differs, what hides, who owns.
 
-pub mod diff;
-pub mod freeze;
-pub mod owner;
-pub mod reduce;
+pub(crate) mod diff;
+pub(crate) mod freeze;
+pub(crate) mod owner;
+pub(crate) mod reduce;

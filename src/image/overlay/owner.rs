@@ -8,11 +8,11 @@ use std::os::fd::AsFd;
 use std::str::FromStr;
 
 /// Where one-id mode keeps the owner and mode that a file has in its image: overlayfs copies it up with the file.
-pub const STAT: &str = "user.minirun.stat";
+pub(crate) const STAT: &str = "user.minirun.stat";
 
 /// `uid:gid:mode`, the mode in octal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stat {
+pub(crate) struct Stat {
     pub uid: u64,
     pub gid: u64,
     pub mode: u32,
@@ -20,12 +20,12 @@ pub struct Stat {
 
 impl Stat {
     /// Mode bits without which whoever has but one id could not use a file.
-    pub fn needed(is_directory: bool) -> u32 {
+    pub(crate) fn needed(is_directory: bool) -> u32 {
         if is_directory { 0o700 } else { 0o600 }
     }
 
     /// Of a file with this owner and mode, and perhaps a note of what it has in its image.
-    pub fn of_file(uid: u32, gid: u32, raw_mode: u32, note: Option<&[u8]>) -> Self {
+    pub(crate) fn of_file(uid: u32, gid: u32, raw_mode: u32, note: Option<&[u8]>) -> Self {
         let mode = raw_mode & 0o7777;
         let found = Self { uid: u64::from(uid), gid: u64::from(gid), mode };
         let Some(noted) = note.and_then(|n| std::str::from_utf8(n).ok()).and_then(|n| n.parse::<Self>().ok()) else {
@@ -57,7 +57,7 @@ impl FromStr for Stat {
 
 /// Ranges of ids that exist in this user namespace: first, how many.
 #[derive(Debug, Clone)]
-pub struct Ids(Vec<(u64, u64)>);
+pub(crate) struct Ids(Vec<(u64, u64)>);
 
 impl Ids {
     fn read(path: &str) -> Result<Self, SysError> {
@@ -69,7 +69,7 @@ impl Ids {
         Ok(Self(text.lines().filter_map(range).collect()))
     }
 
-    pub fn get(&self, id: u64) -> Option<u32> {
+    pub(crate) fn get(&self, id: u64) -> Option<u32> {
         let known = self.0.iter().any(|(first, count)| id >= *first && id - first < *count);
         // The last number of all means "leave as it is" to chown.
         u32::try_from(id).ok().filter(|id| known && *id != u32::MAX)
@@ -91,7 +91,7 @@ impl fmt::Display for Ids {
 }
 
 #[derive(Debug, Clone)]
-pub struct Owners {
+pub(crate) struct Owners {
     pub uids: Ids,
     pub gids: Ids,
     /// One-id mode: nothing can be given to anybody else, so the owner is noted instead.
@@ -102,20 +102,20 @@ pub struct Owners {
 
 /// Why a file could not be given an owner.
 #[derive(Debug)]
-pub enum NotGiven {
+pub(crate) enum NotGiven {
     Unmapped { kind: &'static str, id: u64, owned: String },
     Call { call: &'static str, errno: Errno },
 }
 
 impl Owners {
-    pub fn here() -> Result<Self, SysError> {
+    pub(crate) fn here() -> Result<Self, SysError> {
         let (uids, gids) = (Ids::read("/proc/self/uid_map")?, Ids::read("/proc/self/gid_map")?);
         let only_one = uids.count() == 1;
         Ok(Self { uids, gids, only_one, always: None })
     }
 
     /// Gives a file its owner and its mode, or notes them with it.
-    pub fn give(&self, file: &impl AsFd, stat: Stat, is_directory: bool) -> Result<(), NotGiven> {
+    pub(crate) fn give(&self, file: &impl AsFd, stat: Stat, is_directory: bool) -> Result<(), NotGiven> {
         let failed = |call| move |errno| NotGiven::Call { call, errno };
         let (uid, gid) = self.always.unwrap_or((stat.uid, stat.gid));
         let stat = Stat { uid, gid, ..stat };
@@ -133,7 +133,7 @@ impl Owners {
     }
 
     /// [`Owners::give`] to what has no mode of its own: a symbolic link, by its name.
-    pub fn give_link(&self, parent: impl AsFd, name: &[u8], uid: u64, gid: u64) -> Result<(), NotGiven> {
+    pub(crate) fn give_link(&self, parent: impl AsFd, name: &[u8], uid: u64, gid: u64) -> Result<(), NotGiven> {
         if self.only_one {
             return Ok(());
         }

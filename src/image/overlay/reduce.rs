@@ -18,7 +18,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// `lowers` are the layers' directories, bottom first.
-pub fn reduce(tree: &Path, lowers: &[PathBuf]) -> Result<(), ImageError> {
+pub(crate) fn reduce(tree: &Path, lowers: &[PathBuf]) -> Result<(), ImageError> {
     let lowers: Vec<PathBuf> = lowers.iter().rev().cloned().collect();
     directory(tree, &lowers)
 }

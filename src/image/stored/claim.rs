@@ -19,7 +19,7 @@ const DIRECTORY: &str = "pending";
 
 /// Held until dropped, or until the process dies.
 #[must_use]
-pub struct Claim {
+pub(crate) struct Claim {
     store: Store,
     path: PathBuf,
     file: File,
@@ -28,11 +28,11 @@ pub struct Claim {
 }
 
 impl Claim {
-    pub fn layer(store: &Store, diff_id: &Digest) -> Result<Self, SysError> {
+    pub(crate) fn layer(store: &Store, diff_id: &Digest) -> Result<Self, SysError> {
         Self::take(store, &format!("layer-{}", diff_id.hex()))
     }
 
-    pub fn name(store: &Store, file_name: &str) -> Result<Self, SysError> {
+    pub(crate) fn name(store: &Store, file_name: &str) -> Result<Self, SysError> {
         Self::take(store, &format!("name-{}", Digest::of(file_name.as_bytes()).hex()))
     }
 
@@ -96,7 +96,7 @@ fn still_there(file: &File, path: &Path) -> bool {
 
 /// The right to make, use, rename or remove one image.
 #[must_use]
-pub struct ImageClaim {
+pub(crate) struct ImageClaim {
     store: Store,
     pub image: Digest,
     layers: Vec<Digest>,
@@ -104,7 +104,7 @@ pub struct ImageClaim {
 }
 
 impl ImageClaim {
-    pub fn take(store: &Store, image: Digest) -> Result<Self, SysError> {
+    pub(crate) fn take(store: &Store, image: Digest) -> Result<Self, SysError> {
         let mut claim = Claim::take(store, &format!("image-{}", image.hex()))?;
         let layers = claim.noted();
         let mut claimed = Self { store: store.clone(), image, layers, claim };
@@ -113,7 +113,7 @@ impl ImageClaim {
     }
 
     /// Before any layer is published for the image, or taken from it.
-    pub fn intend(&mut self, layers: &[Digest]) -> Result<(), SysError> {
+    pub(crate) fn intend(&mut self, layers: &[Digest]) -> Result<(), SysError> {
         self.claim.note(layers)?;
         self.layers = layers.to_vec();
         Ok(())
@@ -121,7 +121,7 @@ impl ImageClaim {
 
     /// [`ImageClaim::intend`] of who is about to remove the image, and must be able to on a full disk: should it be killed
     /// there, `system check` finds what is left.
-    pub fn intend_removal(&mut self, layers: &[Digest]) -> Result<(), SysError> {
+    pub(crate) fn intend_removal(&mut self, layers: &[Digest]) -> Result<(), SysError> {
         self.layers = layers.to_vec();
         match self.claim.note(layers) {
             Err(full) if full.is_full() => Ok(()),
@@ -139,7 +139,7 @@ impl ImageClaim {
     }
 
     /// The image is gone: gives back its layers and says which of them nobody uses any more.
-    pub fn give_back(mut self) -> Vec<Digest> {
+    pub(crate) fn give_back(mut self) -> Vec<Digest> {
         self.settle()
     }
 }
@@ -151,13 +151,13 @@ impl Drop for ImageClaim {
 }
 
 /// Whether an image is being made or removed right now.
-pub fn is_held(store: &Store, image: &Digest) -> bool {
+pub(crate) fn is_held(store: &Store, image: &Digest) -> bool {
     let file = File::open(store.path(DIRECTORY).join(format!("image-{}", image.hex())));
     file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Finishes what died half-way. Costs one `readdir` of a directory that is normally empty.
-pub fn recover(store: &Store) -> Result<(), ImageError> {
+pub(crate) fn recover(store: &Store) -> Result<(), ImageError> {
     let Ok(entries) = fs::read_dir(store.path(DIRECTORY)) else { return Ok(()) };
     for entry in entries.flatten() {
         let path = entry.path();

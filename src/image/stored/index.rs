@@ -27,11 +27,11 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 
-pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-pub const DIRECTORY: &str = "indexes";
+pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const DIRECTORY: &str = "indexes";
 
 /// An index in the store.
-pub struct Index {
+pub(crate) struct Index {
     pub digest: Digest,
     pub bytes: Vec<u8>,
     /// The images, in the order of its entries.
@@ -40,7 +40,7 @@ pub struct Index {
 
 /// An image that an index lists.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Member {
+pub(crate) struct Member {
     pub image: Digest,
     pub manifest: Digest,
     /// As the index says it.
@@ -49,7 +49,7 @@ pub struct Member {
 }
 
 /// An image on its way into an index.
-pub struct Listed {
+pub(crate) struct Listed {
     pub image: Digest,
     pub platform: Platform,
     pub manifest: Vec<u8>,
@@ -59,7 +59,7 @@ pub struct Listed {
 }
 
 /// An index that is not in the store yet.
-pub struct Made {
+pub(crate) struct Made {
     pub bytes: Vec<u8>,
     /// Each image with its manifest.
     pub members: Vec<(Digest, Vec<u8>)>,
@@ -69,7 +69,7 @@ pub struct Made {
 
 impl Made {
     /// The index has an entry for it.
-    pub fn lists(&self, digest: &Digest) -> bool {
+    pub(crate) fn lists(&self, digest: &Digest) -> bool {
         listed(&self.bytes).contains(digest)
     }
 }
@@ -82,7 +82,7 @@ fn listed(index: &[u8]) -> Vec<Digest> {
 }
 
 /// Puts an index together: the images in their order, and after them what is attested of each.
-pub fn make(images: Vec<Listed>, annotations: Map<String, Value>, names: &[Reference]) -> Made {
+pub(crate) fn make(images: Vec<Listed>, annotations: Map<String, Value>, names: &[Reference]) -> Made {
     let (mut entries, mut attested) = (Vec::new(), Vec::new());
     let mut made = Made { bytes: Vec::new(), members: Vec::new(), blobs: Vec::new() };
     for one in images {
@@ -116,22 +116,22 @@ fn media_type(manifest: &[u8]) -> Value {
     fields["mediaType"].as_str().unwrap_or(super::manifest::OCI_MANIFEST).into()
 }
 
-pub fn directory(store: &Store, digest: &Digest) -> PathBuf {
+pub(crate) fn directory(store: &Store, digest: &Digest) -> PathBuf {
     store.path(DIRECTORY).join(digest.hex())
 }
 
-pub fn exists(store: &Store, digest: &Digest) -> bool {
+pub(crate) fn exists(store: &Store, digest: &Digest) -> bool {
     directory(store, digest).exists()
 }
 
 /// Every index; for listings only.
-pub fn all(store: &Store) -> Result<Vec<Digest>, ImageError> {
+pub(crate) fn all(store: &Store) -> Result<Vec<Digest>, ImageError> {
     if store.path(DIRECTORY).exists() { crate::image::digests_in(&store.path(DIRECTORY)) } else { Ok(Vec::new()) }
 }
 
 impl Index {
     /// `None`: no index of this digest is here.
-    pub fn open(store: &Store, digest: &Digest) -> Result<Option<Self>, ImageError> {
+    pub(crate) fn open(store: &Store, digest: &Digest) -> Result<Option<Self>, ImageError> {
         let directory = directory(store, digest);
         let path = directory.join("index.json");
         let bytes = match fs::read(&path) {
@@ -157,16 +157,16 @@ impl Index {
     }
 
     /// The image that stands for the whole index where no platform is asked for: this machine's, or else the first.
-    pub fn main(&self) -> &Member {
+    pub(crate) fn main(&self) -> &Member {
         self.for_platform(&Platform::here()).unwrap_or(&self.members[0])
     }
 
-    pub fn for_platform(&self, wanted: &Platform) -> Option<&Member> {
+    pub(crate) fn for_platform(&self, wanted: &Platform) -> Option<&Member> {
         self.members.iter().find(|member| member.platform.as_ref().is_some_and(|platform| wanted.takes(platform)))
     }
 
     /// A document of an attestation.
-    pub fn blob(&self, store: &Store, digest: &Digest) -> Result<Vec<u8>, ImageError> {
+    pub(crate) fn blob(&self, store: &Store, digest: &Digest) -> Result<Vec<u8>, ImageError> {
         let path = directory(store, &self.digest).join("blobs").join(digest.hex());
         let bytes = fs::read(&path).on("read", &path)?;
         if Digest::of(&bytes) == *digest {
@@ -176,13 +176,13 @@ impl Index {
     }
 
     /// The manifests that it lists beside those of its images: attestations, in the order of its entries.
-    pub fn others(&self) -> Vec<Digest> {
+    pub(crate) fn others(&self) -> Vec<Digest> {
         let is_other = |digest: &Digest| self.members.iter().all(|member| member.manifest != *digest);
         listed(&self.bytes).into_iter().filter(is_other).collect()
     }
 
     /// The index with other manifests of the same images, in the order of its members; what is attested follows them.
-    pub fn with(&self, store: &Store, manifests: Vec<Vec<u8>>) -> Result<Made, ImageError> {
+    pub(crate) fn with(&self, store: &Store, manifests: Vec<Vec<u8>>) -> Result<Made, ImageError> {
         let mut document: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
         let renewed: HashMap<Digest, &Vec<u8>> =
             self.members.iter().map(|member| member.manifest).zip(&manifests).collect();
@@ -242,7 +242,7 @@ fn note(store: &Store, image: &Digest, index: &Digest) -> PathBuf {
 }
 
 /// Keeps an index whose images are in the store, and gives it its names.
-pub fn keep(store: &Store, made: &Made, names: &[Reference]) -> Result<Digest, ImageError> {
+pub(crate) fn keep(store: &Store, made: &Made, names: &[Reference]) -> Result<Digest, ImageError> {
     let digest = Digest::of(&made.bytes);
     // Of the index before those of images: so whoever takes several never waits in a circle.
     let _making = ImageClaim::take(store, digest)?;
@@ -295,14 +295,14 @@ fn publish(store: &Store, made: &Made, digest: Digest) -> Result<(), ImageError>
 }
 
 /// The indexes that hold an image: they list it, and are here or are being made.
-pub fn holding(store: &Store, image: &Digest) -> Vec<Digest> {
+pub(crate) fn holding(store: &Store, image: &Digest) -> Vec<Digest> {
     let notes = fs::read_dir(crate::image::directory(store, image).join(DIRECTORY)).into_iter().flatten().flatten();
     let indexes = notes.filter_map(|note| note.file_name().to_str().and_then(Digest::from_hex));
     indexes.filter(|index| exists(store, index) || claim::is_held(store, index)).collect()
 }
 
 /// The images of an index, also of a damaged one.
-pub fn images(store: &Store, digest: &Digest) -> Result<Vec<Digest>, ImageError> {
+pub(crate) fn images(store: &Store, digest: &Digest) -> Result<Vec<Digest>, ImageError> {
     if let Ok(Some(index)) = Index::open(store, digest) {
         return Ok(images_of(&index.members));
     }
@@ -312,7 +312,7 @@ pub fn images(store: &Store, digest: &Digest) -> Result<Vec<Digest>, ImageError>
 
 /// Removes an index that has no name and no container of an image of it, and with it the images that nothing else needs. Other
 /// indexes of the same images go too if they have no name: they are forms of the same one, as from before a push.
-pub fn remove_unused(store: &Store, digest: &Digest) -> Result<Vec<Removed>, ImageError> {
+pub(crate) fn remove_unused(store: &Store, digest: &Digest) -> Result<Vec<Removed>, ImageError> {
     let removing = ImageClaim::take(store, *digest)?;
     let images = images(store, digest)?;
     let claims = images.iter().map(|image| ImageClaim::take(store, *image)).collect::<Result<Vec<_>, _>>()?;

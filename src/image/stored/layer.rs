@@ -18,12 +18,12 @@ use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// Where else it lies (see [`super::location`]).
-pub const LOCATIONS: &str = "locations.json";
+pub(crate) const LOCATIONS: &str = "locations.json";
 
 /// What is known of a layer without walking it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Info {
+pub(crate) struct Info {
     /// The digest of the uncompressed archive.
     pub diff_id: Digest,
     /// The bytes of its files' contents.
@@ -46,21 +46,21 @@ pub struct Blob {
 }
 
 /// Relative to the store: short, since the paths of all layers must fit in one mount's options.
-pub fn relative(diff_id: &Digest) -> PathBuf {
+pub(crate) fn relative(diff_id: &Digest) -> PathBuf {
     Path::new("layers").join(diff_id.hex_prefix(12))
 }
 
-pub fn directory(store: &Store, diff_id: &Digest) -> PathBuf {
+pub(crate) fn directory(store: &Store, diff_id: &Digest) -> PathBuf {
     store.path(relative(diff_id))
 }
 
 /// What a layer's directory says of it.
-pub fn info_at(directory: &Path) -> Result<Option<Info>, ImageError> {
+pub(crate) fn info_at(directory: &Path) -> Result<Option<Info>, ImageError> {
     crate::image::document(&directory.join("info.json"))
 }
 
 /// `None`: no such layer.
-pub fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, ImageError> {
+pub(crate) fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, ImageError> {
     let Some(info) = info_at(&directory(store, diff_id))? else { return Ok(None) };
     if info.diff_id != *diff_id {
         return Err(ImageError::Collision { wanted: *diff_id, found: info.diff_id });
@@ -69,17 +69,17 @@ pub fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, ImageError>
 }
 
 /// Whether it is there, and not damaged.
-pub fn is_here(store: &Store, diff_id: &Digest) -> bool {
+pub(crate) fn is_here(store: &Store, diff_id: &Digest) -> bool {
     info(store, diff_id).is_ok_and(|info| info.is_some())
 }
 
 /// [`info`] of a layer that must be there.
-pub fn known(store: &Store, diff_id: &Digest) -> Result<Info, ImageError> {
+pub(crate) fn known(store: &Store, diff_id: &Digest) -> Result<Info, ImageError> {
     info(store, diff_id)?.ok_or(ImageError::NoLayer { layer: *diff_id })
 }
 
 /// The layers that an image uses, found by asking all layers there are.
-pub fn used_by(store: &Store, image: &Digest) -> Result<Vec<Digest>, ImageError> {
+pub(crate) fn used_by(store: &Store, image: &Digest) -> Result<Vec<Digest>, ImageError> {
     let layers = store.path("layers");
     let mut used = Vec::new();
     for entry in fs::read_dir(&layers).on("opendir", &layers)? {
@@ -92,13 +92,13 @@ pub fn used_by(store: &Store, image: &Digest) -> Result<Vec<Digest>, ImageError>
 }
 
 /// How many images use a layer.
-pub fn images_on(store: &Store, diff_id: &Digest) -> Result<usize, SysError> {
+pub(crate) fn images_on(store: &Store, diff_id: &Digest) -> Result<usize, SysError> {
     let users = directory(store, diff_id).join("images");
     Ok(fs::read_dir(&users).on("opendir", &users)?.count())
 }
 
 /// The archive of a layer, in the form that has this digest: its blob, or the uncompressed archive.
-pub fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Read + Send>, ImageError> {
+pub(crate) fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Read + Send>, ImageError> {
     let directory = directory(store, &info.diff_id);
     let broken = |source| ImageError::LayerArchive { layer: info.diff_id, source };
     let layer = info.diff_id;
@@ -133,7 +133,7 @@ impl<R: Read> Read for Told<R> {
 }
 
 /// Makes `image` a user of a layer that is there already; lasting once the store is synced. `false`: it is not there.
-pub fn adopt(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
+pub(crate) fn adopt(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
     let _claim = Claim::layer(store, diff_id)?;
     adopt_claimed(store, diff_id, image)
 }
@@ -150,7 +150,7 @@ fn adopt_claimed(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool
 }
 
 /// Makes `image` the first user of a layer that nobody sees yet.
-pub fn prepare(entry: &Path, image: &Digest) -> Result<(), SysError> {
+pub(crate) fn prepare(entry: &Path, image: &Digest) -> Result<(), SysError> {
     let users = entry.join("images");
     fs::create_dir(&users).on("mkdir", &users)?;
     File::create(users.join(image.hex())).map(drop).on("open", &users)
@@ -158,7 +158,7 @@ pub fn prepare(entry: &Path, image: &Digest) -> Result<(), SysError> {
 
 /// Makes a [`prepare`]d layer visible; or uses the one that another process made meanwhile. What is in it must be on disk
 /// already.
-pub fn publish(
+pub(crate) fn publish(
     store: &Store,
     scratch: &Scratch,
     entry: &Path,
@@ -175,7 +175,7 @@ pub fn publish(
 
 /// Puts a layer that was made anew in the place of a damaged one, whose users and locations it keeps. No container may run
 /// on it: what it has mounted goes.
-pub fn replace(store: &Store, scratch: &Scratch, entry: &Path, diff_id: &Digest) -> Result<(), ImageError> {
+pub(crate) fn replace(store: &Store, scratch: &Scratch, entry: &Path, diff_id: &Digest) -> Result<(), ImageError> {
     let _claim = Claim::layer(store, diff_id)?;
     let old = directory(store, diff_id);
     let users = entry.join("images");
@@ -197,7 +197,7 @@ pub fn replace(store: &Store, scratch: &Scratch, entry: &Path, diff_id: &Digest)
 }
 
 /// Takes a user from a layer; removes the layer if it was the last. `true`: the layer is gone.
-pub fn release(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
+pub(crate) fn release(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
     let claim = Claim::layer(store, diff_id)?;
     let directory = directory(store, diff_id);
     let users = directory.join("images");

@@ -18,7 +18,7 @@ use std::path::Path;
 const MOST: usize = 24;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Location {
+pub(crate) struct Location {
     pub registry: String,
     pub repository: String,
     /// In which form it lies there.
@@ -26,25 +26,25 @@ pub struct Location {
 }
 
 impl Location {
-    pub fn new(reference: &Reference, blob: Blob) -> Self {
+    pub(crate) fn new(reference: &Reference, blob: Blob) -> Self {
         Self { registry: reference.registry.clone(), repository: reference.repository.clone(), blob }
     }
 }
 
 /// Newest first. None is known of a layer that is not here.
-pub fn of(store: &Store, diff_id: &Digest) -> Vec<Location> {
+pub(crate) fn of(store: &Store, diff_id: &Digest) -> Vec<Location> {
     let text = fs::read(layer::directory(store, diff_id).join(layer::LOCATIONS)).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
 /// Whether what is noted in a layer's directory can be read.
-pub fn are_whole(directory: &Path) -> bool {
+pub(crate) fn are_whole(directory: &Path) -> bool {
     let text = fs::read(directory.join(layer::LOCATIONS));
     text.is_ok_and(|text| serde_json::from_slice::<Vec<Location>>(&text).is_ok())
 }
 
 /// Notes it for a layer that is here.
-pub fn note(store: &Store, diff_id: &Digest, location: Location) -> Result<(), ImageError> {
+pub(crate) fn note(store: &Store, diff_id: &Digest, location: Location) -> Result<(), ImageError> {
     if of(store, diff_id).first() == Some(&location) {
         return Ok(());
     }

@@ -5,19 +5,19 @@ use crate::image::name::digest::Digest;
 use crate::image::tar::stream::Compression;
 use serde_json::{Map, Value, json};
 
-pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
 /// In whose words a manifest is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     Oci,
     /// Docker's image manifest, version 2, schema 2, for registries that know no other. It has no words for zstd.
     Docker,
 }
 
 impl Format {
-    pub fn media_type(self) -> &'static str {
+    pub(crate) fn media_type(self) -> &'static str {
         match self {
             Self::Oci => OCI_MANIFEST,
             Self::Docker => DOCKER_MANIFEST,
@@ -44,18 +44,18 @@ impl Format {
 }
 
 /// Names each layer by the blob that it came as, else by its uncompressed archive.
-pub fn make(config: &[u8], layers: &[Info]) -> Vec<u8> {
+pub(crate) fn make(config: &[u8], layers: &[Info]) -> Vec<u8> {
     of_blobs(config, &layers.iter().map(stored).collect::<Vec<_>>(), Format::Oci)
 }
 
 /// The form in which a layer is here.
-pub fn stored(layer: &Info) -> Blob {
+pub(crate) fn stored(layer: &Info) -> Blob {
     let plain =
         || Blob { digest: layer.diff_id, size: layer.archive, media_type: Compression::None.media_type().to_owned() };
     layer.blob.clone().unwrap_or_else(plain)
 }
 
-pub fn of_blobs(config: &[u8], layers: &[Blob], format: Format) -> Vec<u8> {
+pub(crate) fn of_blobs(config: &[u8], layers: &[Blob], format: Format) -> Vec<u8> {
     let descriptor = |blob: &Blob| {
         let media_type = format.layer(&blob.media_type);
         json!({ "mediaType": media_type, "digest": blob.digest, "size": blob.size })
@@ -71,13 +71,13 @@ pub fn of_blobs(config: &[u8], layers: &[Blob], format: Format) -> Vec<u8> {
 }
 
 /// What a manifest says of its image beside what that is.
-pub fn annotations(manifest: &[u8]) -> Map<String, Value> {
+pub(crate) fn annotations(manifest: &[u8]) -> Map<String, Value> {
     let fields: Value = serde_json::from_slice(manifest).unwrap_or_default();
     fields["annotations"].as_object().cloned().unwrap_or_default()
 }
 
 /// The manifest with these annotations too.
-pub fn annotate(manifest: Vec<u8>, annotations: Map<String, Value>) -> Vec<u8> {
+pub(crate) fn annotate(manifest: Vec<u8>, annotations: Map<String, Value>) -> Vec<u8> {
     match serde_json::from_slice::<Value>(&manifest) {
         Ok(mut fields @ Value::Object(_)) if !annotations.is_empty() => {
             let mut all = self::annotations(&manifest);

@@ -1,11 +1,11 @@
 //! What the store keeps of images: layers, manifests, names, and the claims on them.
 
-pub mod claim;
-pub mod index;
-pub mod layer;
-pub mod location;
-pub mod manifest;
-pub mod names;
-pub mod remove;
-pub mod usage;
-pub mod verify;
+pub(crate) mod claim;
+pub(crate) mod index;
+pub(crate) mod layer;
+pub(crate) mod location;
+pub(crate) mod manifest;
+pub(crate) mod names;
+pub(crate) mod remove;
+pub(crate) mod usage;
+pub(crate) mod verify;

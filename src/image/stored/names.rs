@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// What a name stands for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Name {
+pub(crate) struct Name {
     pub reference: Reference,
     pub image: Digest,
     pub manifest: Digest,
@@ -26,22 +26,22 @@ const DIRECTORY: &str = "names";
 const LONGEST_FILE_NAME: usize = 255;
 
 /// `+` is in no reference, so this can be undone; a name too long for the file system goes by its digest.
-pub fn file_name(reference: &Reference) -> String {
+pub(crate) fn file_name(reference: &Reference) -> String {
     let escaped = reference.to_string().replace('/', "+");
     if escaped.len() > LONGEST_FILE_NAME { Digest::of(escaped.as_bytes()).to_string() } else { escaped }
 }
 
 /// The reference that a file of this name is for; `None`: the name was too long for that.
-pub fn reference_of(file_name: &str) -> Option<Reference> {
+pub(crate) fn reference_of(file_name: &str) -> Option<Reference> {
     let reference: Reference = file_name.replace('+', "/").parse().ok()?;
     (self::file_name(&reference) == file_name).then_some(reference)
 }
 
-pub fn resolve(store: &Store, reference: &Reference) -> Result<Option<Name>, ImageError> {
+pub(crate) fn resolve(store: &Store, reference: &Reference) -> Result<Option<Name>, ImageError> {
     read(&store.path(DIRECTORY).join(file_name(reference)))
 }
 
-pub fn read(path: &Path) -> Result<Option<Name>, ImageError> {
+pub(crate) fn read(path: &Path) -> Result<Option<Name>, ImageError> {
     crate::image::document(path)
 }
 
@@ -54,7 +54,7 @@ fn read_or_tell(path: &Path) -> Option<Name> {
 }
 
 /// Every name there is; for listings only.
-pub fn all(store: &Store) -> Result<Vec<Name>, ImageError> {
+pub(crate) fn all(store: &Store) -> Result<Vec<Name>, ImageError> {
     let directory = store.path(DIRECTORY);
     let mut names = Vec::new();
     for entry in fs::read_dir(&directory).on("opendir", &directory)? {
@@ -66,7 +66,7 @@ pub fn all(store: &Store) -> Result<Vec<Name>, ImageError> {
 }
 
 /// The names of one image.
-pub fn of_image(store: &Store, image: &Digest) -> Result<Vec<Name>, ImageError> {
+pub(crate) fn of_image(store: &Store, image: &Digest) -> Result<Vec<Name>, ImageError> {
     let directory = crate::image::directory(store, image).join(DIRECTORY);
     let mut names = Vec::new();
     for entry in fs::read_dir(&directory).into_iter().flatten() {
@@ -79,7 +79,12 @@ pub fn of_image(store: &Store, image: &Digest) -> Result<Vec<Name>, ImageError> 
 }
 
 /// Gives the claimed image a name, taking it from another image if need be.
-pub fn set(store: &Store, claim: &ImageClaim, reference: &Reference, manifest: Digest) -> Result<(), ImageError> {
+pub(crate) fn set(
+    store: &Store,
+    claim: &ImageClaim,
+    reference: &Reference,
+    manifest: Digest,
+) -> Result<(), ImageError> {
     let file = file_name(reference);
     let back = crate::image::directory(store, &claim.image).join(DIRECTORY);
     fs::create_dir_all(&back).on("mkdir", &back)?;
@@ -102,7 +107,7 @@ pub fn set(store: &Store, claim: &ImageClaim, reference: &Reference, manifest: D
 }
 
 /// Takes a name from the claimed image. `false`: it does not have it.
-pub fn remove(store: &Store, claim: &ImageClaim, reference: &Reference) -> Result<bool, ImageError> {
+pub(crate) fn remove(store: &Store, claim: &ImageClaim, reference: &Reference) -> Result<bool, ImageError> {
     let file = file_name(reference);
     let _claim = Claim::name(store, &file)?;
     let path = store.path(DIRECTORY).join(&file);
@@ -116,7 +121,7 @@ pub fn remove(store: &Store, claim: &ImageClaim, reference: &Reference) -> Resul
 }
 
 /// When the image was given its newest name, as Docker's `LastTagTime` tells it.
-pub fn last_given(store: &Store, image: &Digest) -> Option<String> {
+pub(crate) fn last_given(store: &Store, image: &Digest) -> Option<String> {
     let entries = fs::read_dir(crate::image::directory(store, image).join(DIRECTORY)).ok()?;
     let newest = entries.flatten().filter_map(|e| e.metadata().ok()?.modified().ok()).max()?;
     jiff::Timestamp::try_from(newest).ok().map(|time| time.to_string())

@@ -14,14 +14,14 @@ use crate::store;
 use crate::store::Store;
 
 /// What was done, in order.
-pub enum Removed {
+pub(crate) enum Removed {
     Untagged(Reference),
     Deleted(Digest),
 }
 
 /// By name: the name, and the image if it was its last. By id: the image with its names, if that is unambiguous. An index goes
 /// with its last name, and with it the images that nothing else needs.
-pub fn remove(store: &Store, name_or_id: &str, force: bool) -> Result<Vec<Removed>, ImageError> {
+pub(crate) fn remove(store: &Store, name_or_id: &str, force: bool) -> Result<Vec<Removed>, ImageError> {
     claim::recover(store)?;
     let found = crate::image::lookup(store, name_or_id)?;
     let id = found.image;
@@ -89,7 +89,7 @@ fn refuse_listed(store: &Store, image: &Digest) -> Result<Vec<Digest>, ImageErro
 }
 
 /// Removes an image that has no name, and that no container and no index uses.
-pub fn unused(store: &Store, id: &Digest) -> Result<Vec<Removed>, ImageError> {
+pub(crate) fn unused(store: &Store, id: &Digest) -> Result<Vec<Removed>, ImageError> {
     let mut claim = ImageClaim::take(store, *id)?;
     let is_used = !names::of_image(store, id)?.is_empty()
         || !crate::image::containers(store, id).is_empty()

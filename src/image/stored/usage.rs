@@ -83,7 +83,7 @@ pub fn disk_usage(store: &Store) -> Result<Usage, ImageError> {
 }
 
 /// The blocks of a tree, each file once however many names it has.
-pub fn blocks(path: &Path) -> Result<u64, SysError> {
+pub(crate) fn blocks(path: &Path) -> Result<u64, SysError> {
     let mut seen = HashSet::new();
     add_blocks(path, &mut seen)
 }

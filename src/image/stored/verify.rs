@@ -19,7 +19,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
+pub(crate) enum VerifyError {
     #[error(transparent)]
     Tape(#[from] TapeError),
     #[error(transparent)]
@@ -28,7 +28,7 @@ pub enum VerifyError {
 
 /// Reads an uncompressed archive to its end. Returns its digest, and the entries that differ in a directory it was unpacked
 /// to: contents of files, targets of links, and what is missing. What went through links of the archive's own is passed over.
-pub fn differences(directory: &Path, archive: impl Read) -> Result<(Digest, Vec<PathBuf>), VerifyError> {
+pub(crate) fn differences(directory: &Path, archive: impl Read) -> Result<(Digest, Vec<PathBuf>), VerifyError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(directory, flags, rustix::fs::Mode::empty()).on("open", directory)?;
     let mut tape = Tape::new(BufReader::with_capacity(256 << 10, Hashing::new(archive)), ());

@@ -14,7 +14,7 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Reads `archive` to its end on threads of `scope`, and gives what it becomes, as a stream that the reader must drain or
 /// drop. What went wrong while reading is said by the stream.
-pub fn compress<'scope>(
+pub(crate) fn compress<'scope>(
     scope: &'scope std::thread::Scope<'scope, '_>,
     archive: impl Read + Send + 'scope,
     compression: Compression,
@@ -30,7 +30,7 @@ pub fn compress<'scope>(
     Compressed { intake, failure }
 }
 
-pub struct Compressed {
+pub(crate) struct Compressed {
     intake: Intake,
     failure: Receiver<io::Error>,
 }

@@ -1,10 +1,10 @@
 //! Tar streams: read, unpacked, packed, recorded, compressed.
 
-pub mod compress;
-pub mod pack;
-pub mod record;
-pub mod sparse;
-pub mod stream;
-pub mod tape;
-pub mod tree;
-pub mod unpack;
+pub(crate) mod compress;
+pub(crate) mod pack;
+pub(crate) mod record;
+pub(crate) mod sparse;
+pub(crate) mod stream;
+pub(crate) mod tape;
+pub(crate) mod tree;
+pub(crate) mod unpack;

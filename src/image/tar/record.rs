@@ -10,9 +10,9 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-pub const FILE_NAME: &str = "record.zst";
+pub(crate) const FILE_NAME: &str = "record.zst";
 /// Files whose names were taken by later entries; `index` says from whom.
-pub const DISPLACED: &str = "displaced";
+pub(crate) const DISPLACED: &str = "displaced";
 const LITERAL: u8 = 0;
 const CONTENTS: u8 = 1;
 const END: u8 = 2;
@@ -74,7 +74,7 @@ fn write_bytes(output: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Which files had to make way, in which order, and for which entries.
-pub fn write_index(layer: &Path, moved: &[Moved]) -> io::Result<()> {
+pub(crate) fn write_index(layer: &Path, moved: &[Moved]) -> io::Result<()> {
     let mut index = Vec::new();
     for one in moved {
         index.extend_from_slice(&one.by.to_le_bytes());
@@ -84,7 +84,7 @@ pub fn write_index(layer: &Path, moved: &[Moved]) -> io::Result<()> {
 }
 
 /// The recorded stream again. What it gives must still be compared with the digest it should have.
-pub struct Replay {
+pub(crate) struct Replay {
     input: Decoder,
     layer: OwnedFd,
     displaced: Vec<Moved>,
@@ -100,7 +100,7 @@ enum Source {
 }
 
 impl Replay {
-    pub fn new(layer: &Path) -> io::Result<Self> {
+    pub(crate) fn new(layer: &Path) -> io::Result<Self> {
         let input = zstd::stream::read::Decoder::new(File::open(layer.join(FILE_NAME))?)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let displaced = read_index(layer)?;

@@ -10,7 +10,7 @@ const BLOCK: usize = 4096;
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 /// Reads the first `size` bytes of a file, or fewer if the file was truncated.
-pub struct Reader {
+pub(crate) struct Reader {
     file: File,
     at: u64,
     size: u64,
@@ -20,14 +20,14 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn new(file: File, size: u64) -> io::Result<Self> {
+    pub(crate) fn new(file: File, size: u64) -> io::Result<Self> {
         // A file that occupies as much space as it is long has no holes.
         let has_holes = file.metadata()?.blocks() * 512 < size;
         Ok(Self { file, at: 0, size, until: if has_holes { 0 } else { size }, is_hole: false })
     }
 
     /// How many bytes have not been read.
-    pub fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.size - self.at
     }
 
@@ -72,7 +72,7 @@ impl Read for Reader {
 }
 
 /// Fills a new file from its beginning; blocks of zeros become holes.
-pub struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     file: &'a File,
     at: u64,
     /// It ends with a hole, so its length must still be set.
@@ -80,11 +80,11 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(file: &'a File) -> Self {
+    pub(crate) fn new(file: &'a File) -> Self {
         Self { file, at: 0, short: false }
     }
 
-    pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             // Bytes that are never written read as zeros, so a block may arrive in several pieces.
             let mut n = (BLOCK - (self.at % BLOCK as u64) as usize).min(bytes.len());
@@ -106,7 +106,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    pub fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         if self.short { self.file.set_len(self.at) } else { Ok(()) }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
+pub(crate) enum Compression {
     None,
     Gzip,
     Zstd,
@@ -13,12 +13,12 @@ pub enum Compression {
 }
 
 /// Enough to tell all of them apart.
-pub const MAGIC: usize = 6;
+pub(crate) const MAGIC: usize = 6;
 const BUFFER: usize = 256 << 10;
 
 impl Compression {
     /// `Err`: compressed in a way that is not understood here.
-    pub fn of(beginning: &[u8]) -> Result<Self, &'static str> {
+    pub(crate) fn of(beginning: &[u8]) -> Result<Self, &'static str> {
         match beginning {
             [0x1f, 0x8b, ..] => Ok(Self::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
@@ -32,7 +32,7 @@ impl Compression {
     }
 
     /// What a registry calls a layer of it. The specification names the first three only; the others follow its pattern.
-    pub fn media_type(self) -> &'static str {
+    pub(crate) fn media_type(self) -> &'static str {
         match self {
             Self::None => "application/vnd.oci.image.layer.v1.tar",
             Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -42,7 +42,7 @@ impl Compression {
         }
     }
 
-    pub fn decode<'a>(self, input: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+    pub(crate) fn decode<'a>(self, input: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
         let input = BufReader::with_capacity(BUFFER, input);
         Ok(match self {
             Self::None => Box::new(input),
@@ -55,7 +55,7 @@ impl Compression {
 }
 
 /// Reads until the buffer is full or the input ends.
-pub fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match input.read(&mut buffer[filled..]) {
@@ -72,48 +72,48 @@ const PIECE: usize = 512 << 10;
 const PIECES: usize = 4;
 
 /// The two ends of a stream of at most [`PIECES`] pieces in flight; used pieces go back to be filled again.
-pub fn channel() -> (Feed, Intake) {
+pub(crate) fn channel() -> (Feed, Intake) {
     let (full, filled) = sync_channel(PIECES);
     let (empty, emptied) = sync_channel(PIECES + 2);
     let feed = Feed { full, emptied };
     (feed, Intake { filled, empty, piece: Vec::new(), used: 0, ended: false })
 }
 
-pub struct Feed {
+pub(crate) struct Feed {
     full: SyncSender<Vec<u8>>,
     emptied: Receiver<Vec<u8>>,
 }
 
 /// The thread at the other end has given up.
-pub struct Abandoned;
+pub(crate) struct Abandoned;
 
 impl Feed {
     /// Room for the next piece.
-    pub fn piece(&self) -> Vec<u8> {
+    pub(crate) fn piece(&self) -> Vec<u8> {
         let mut piece = self.emptied.try_recv().unwrap_or_default();
         piece.resize(PIECE, 0);
         piece
     }
 
     /// An empty piece says that the stream ends here; without it, it broke off.
-    pub fn send(&self, piece: Vec<u8>) -> Result<(), Abandoned> {
+    pub(crate) fn send(&self, piece: Vec<u8>) -> Result<(), Abandoned> {
         self.full.send(piece).map_err(|_| Abandoned)
     }
 }
 
 /// A [`Feed`] to write to.
-pub struct Outlet {
+pub(crate) struct Outlet {
     feed: Feed,
     piece: Vec<u8>,
 }
 
 impl Outlet {
-    pub fn new(feed: Feed) -> Self {
+    pub(crate) fn new(feed: Feed) -> Self {
         Self { feed, piece: Vec::with_capacity(PIECE) }
     }
 
     /// Without this, the stream breaks off.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         self.feed.send(Vec::new()).map_err(|Abandoned| io::ErrorKind::BrokenPipe.into())
     }
@@ -140,7 +140,7 @@ impl Write for Outlet {
     }
 }
 
-pub struct Intake {
+pub(crate) struct Intake {
     filled: Receiver<Vec<u8>>,
     empty: SyncSender<Vec<u8>>,
     piece: Vec<u8>,

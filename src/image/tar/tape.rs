@@ -374,7 +374,7 @@ impl<R: io::Read + io::Seek> SeekForward for io::BufReader<R> {
 }
 
 /// Names as they can be printed.
-pub fn printable(name: &[u8]) -> String {
+pub(crate) fn printable(name: &[u8]) -> String {
     String::from_utf8_lossy(name).escape_debug().to_string()
 }
 

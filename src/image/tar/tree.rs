@@ -30,16 +30,16 @@ pub enum TreeError {
     Sys(#[from] SysError),
 }
 
-pub const OPAQUE: &str = "user.overlay.opaque";
+pub(crate) const OPAQUE: &str = "user.overlay.opaque";
 /// The kernel takes 4096 with the terminating zero; some room for where the tree is mounted.
 const LONGEST_PATH: usize = 4000;
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A name beneath the root, in components; empty: the root itself.
-pub type Components = Vec<Vec<u8>>;
+pub(crate) type Components = Vec<Vec<u8>>;
 
 /// Absolute names are taken beneath the root, as Docker does.
-pub fn components(name: &[u8], deepest: usize) -> Result<Components, TreeError> {
+pub(crate) fn components(name: &[u8], deepest: usize) -> Result<Components, TreeError> {
     if name.contains(&0) {
         return Err(TreeError::Name(printable(name)));
     }
@@ -68,7 +68,7 @@ fn shortened(name: &[u8]) -> String {
     if name.len() > 60 { shown + "…" } else { shown }
 }
 
-pub fn join(components: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn join(components: &[Vec<u8>]) -> Vec<u8> {
     components.join(&b'/')
 }
 
@@ -81,7 +81,7 @@ struct Level {
     depth: usize,
 }
 
-pub struct Tree {
+pub(crate) struct Tree {
     root: OwnedFd,
     path: PathBuf,
     deepest: usize,
@@ -92,46 +92,51 @@ pub struct Tree {
 }
 
 /// Files whose names a later entry of the same archive took.
-pub struct Displaced {
+pub(crate) struct Displaced {
     directory: PathBuf,
     pub moved: Vec<Moved>,
 }
 
-pub struct Moved {
+pub(crate) struct Moved {
     pub path: Vec<u8>,
     /// The entry that took the name.
     pub by: u64,
 }
 
 impl Displaced {
-    pub fn new(directory: PathBuf) -> Self {
+    pub(crate) fn new(directory: PathBuf) -> Self {
         Self { directory, moved: Vec::new() }
     }
 }
 
 impl Tree {
     /// `path` must be an empty directory that nobody else changes.
-    pub fn new(path: &Path, deepest: usize, keep: Option<Displaced>) -> Result<Self, TreeError> {
+    pub(crate) fn new(path: &Path, deepest: usize, keep: Option<Displaced>) -> Result<Self, TreeError> {
         let root = rustix::fs::open(path, DIRECTORY, Mode::empty()).on("open", path)?;
         Ok(Self { root, path: path.to_owned(), deepest, levels: Vec::new(), keep })
     }
 
-    pub fn into_displaced(self) -> Option<Displaced> {
+    pub(crate) fn into_displaced(self) -> Option<Displaced> {
         self.keep
     }
 
     /// Whether the parent found last was reached through a symbolic link.
-    pub fn through_link(&self) -> bool {
+    pub(crate) fn through_link(&self) -> bool {
         self.levels.last().is_some_and(|l| l.through_link)
     }
 
-    pub fn failed(&self, call: &'static str, components: &[Vec<u8>], error: impl Into<std::io::Error>) -> SysError {
+    pub(crate) fn failed(
+        &self,
+        call: &'static str,
+        components: &[Vec<u8>],
+        error: impl Into<std::io::Error>,
+    ) -> SysError {
         let subject = format!("{}/{}", self.path.display(), printable(&join(components)));
         SysError { call, subject, errno: error.into().raw_os_error().unwrap_or(libc::EIO) }
     }
 
     /// The parent directory of a name; missing ones are made, as archives may leave them out.
-    pub fn parent(&mut self, components: &[Vec<u8>]) -> Result<BorrowedFd<'_>, TreeError> {
+    pub(crate) fn parent(&mut self, components: &[Vec<u8>]) -> Result<BorrowedFd<'_>, TreeError> {
         let Some((_, above)) = components.split_last() else { return Ok(self.root.as_fd()) };
         let shared = self.levels.iter().zip(above).take_while(|(level, name)| level.name == **name).count();
         self.levels.truncate(shared);
@@ -204,7 +209,7 @@ impl Tree {
     }
 
     /// The parent of something that must be there, such as the target of a hard link. Nothing is made.
-    pub fn existing_parent(&self, components: &[Vec<u8>]) -> Result<OwnedFd, Errno> {
+    pub(crate) fn existing_parent(&self, components: &[Vec<u8>]) -> Result<OwnedFd, Errno> {
         match components.split_last() {
             Some((_, [])) | None => rustix::io::dup(&self.root),
             Some((_, above)) => self.resolve(above),
@@ -212,7 +217,7 @@ impl Tree {
     }
 
     /// A directory as the archive left it, opened for its attributes, through no link at all. `None`: it is gone.
-    pub fn directory(&self, path: &[u8]) -> Option<OwnedFd> {
+    pub(crate) fn directory(&self, path: &[u8]) -> Option<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let path = if path.is_empty() { b"." } else { path };
@@ -220,7 +225,7 @@ impl Tree {
     }
 
     /// Makes way for an entry: what has its name is removed, or put aside. `entry` is the number of the newcomer.
-    pub fn displace(&mut self, components: &[Vec<u8>], entry: u64) -> Result<(), TreeError> {
+    pub(crate) fn displace(&mut self, components: &[Vec<u8>], entry: u64) -> Result<(), TreeError> {
         let Some(name) = components.last() else { return Err(TreeError::Name("/".into())) };
         let name = name.as_slice();
         let parent = rustix::io::dup(self.parent(components)?).map_err(|e| self.failed("dup", components, e))?;
@@ -248,26 +253,26 @@ impl Tree {
     }
 }
 
-pub fn make_directory(parent: BorrowedFd, name: &[u8]) -> Result<(), Errno> {
+pub(crate) fn make_directory(parent: BorrowedFd, name: &[u8]) -> Result<(), Errno> {
     rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
     // Whatever the umask made of it.
     rustix::fs::chmodat(parent, name, Mode::from_raw_mode(0o755), AtFlags::empty())
 }
 
 /// Opened for its attributes; a link is not followed.
-pub fn open_directory(parent: BorrowedFd, name: &[u8]) -> Result<File, Errno> {
+pub(crate) fn open_directory(parent: BorrowedFd, name: &[u8]) -> Result<File, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(parent, name, flags, Mode::empty()).map(File::from)
 }
 
-pub fn is_whiteout(parent: BorrowedFd, name: &[u8]) -> bool {
+pub(crate) fn is_whiteout(parent: BorrowedFd, name: &[u8]) -> bool {
     rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
         .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::CharacterDevice && s.st_rdev == 0)
 }
 
 /// What overlayfs takes for "nothing here", whatever is below: anybody may make this one device. On a file system that
 /// has none (an overlay itself, which the kernel lays nothing over), the name that fuse-overlayfs takes for it.
-pub fn make_whiteout(parent: BorrowedFd, name: &[u8]) -> Result<(), Errno> {
+pub(crate) fn make_whiteout(parent: BorrowedFd, name: &[u8]) -> Result<(), Errno> {
     match rustix::fs::mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), rustix::fs::makedev(0, 0)) {
         Err(Errno::PERM) => {
             let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -278,7 +283,7 @@ pub fn make_whiteout(parent: BorrowedFd, name: &[u8]) -> Result<(), Errno> {
 }
 
 /// Hides what lower layers have in this directory.
-pub fn set_opaque(directory: &impl AsFd) -> Result<(), Errno> {
+pub(crate) fn set_opaque(directory: &impl AsFd) -> Result<(), Errno> {
     sys::fsetxattr(directory, OPAQUE.as_bytes(), b"y")
 }
 

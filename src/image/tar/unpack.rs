@@ -78,7 +78,7 @@ impl Diagnose for UnpackError {
 
 /// How much an archive may ask for.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// The uncompressed archive, and the lengths of its files together.
     pub bytes: u64,
     /// What the disk has room for: the uncompressed archive may be no longer. A file's holes take none.
@@ -97,7 +97,7 @@ impl Limits {
     /// Zeros compress a thousandfold, and a small layer of zeros harms nobody.
     const RATIO_FROM: u64 = 1 << 30;
 
-    pub fn from_env() -> Self {
+    pub(crate) fn from_env() -> Self {
         let read = |name, default| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default);
         Self {
             bytes: read(Self::BYTES, 128 << 30),
@@ -109,12 +109,12 @@ impl Limits {
     }
 
     /// For what was on this disk before.
-    pub fn unlimited() -> Self {
+    pub(crate) fn unlimited() -> Self {
         Self { bytes: u64::MAX, free: u64::MAX, entries: u64::MAX, depth: usize::MAX, ratio: u64::MAX }
     }
 
     /// The same, but no more than fits on the disk that a directory is on, unless there is no limit at all.
-    pub fn on_disk_of(self, directory: &Path) -> Result<Self, SysError> {
+    pub(crate) fn on_disk_of(self, directory: &Path) -> Result<Self, SysError> {
         if self.bytes == u64::MAX {
             return Ok(self);
         }
@@ -123,7 +123,7 @@ impl Limits {
     }
 
     /// To be asked while the archive is being read.
-    pub fn check(&self, compressed: u64, uncompressed: u64) -> Result<(), UnpackError> {
+    pub(crate) fn check(&self, compressed: u64, uncompressed: u64) -> Result<(), UnpackError> {
         if uncompressed > self.bytes {
             return Err(UnpackError::Bytes(self.bytes));
         }
@@ -140,7 +140,7 @@ impl Limits {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub struct Totals {
+pub(crate) struct Totals {
     pub size: u64,
     pub entries: u64,
 }
@@ -151,7 +151,7 @@ struct Dated {
     times: Timestamps,
 }
 
-pub struct Unpacker<'a> {
+pub(crate) struct Unpacker<'a> {
     tree: Tree,
     owners: &'a Owners,
     limits: Limits,
@@ -160,12 +160,15 @@ pub struct Unpacker<'a> {
 }
 
 impl<'a> Unpacker<'a> {
-    pub fn new(tree: Tree, owners: &'a Owners, limits: Limits) -> Self {
+    pub(crate) fn new(tree: Tree, owners: &'a Owners, limits: Limits) -> Self {
         Self { tree, owners, limits, totals: Totals::default(), directories: Vec::new() }
     }
 
     /// Unpacks the whole stream, whatever follows the archive in it included.
-    pub fn unpack<R: BufRead>(mut self, tape: &mut Tape<R, Option<Recorder>>) -> Result<(Totals, Tree), UnpackError> {
+    pub(crate) fn unpack<R: BufRead>(
+        mut self,
+        tape: &mut Tape<R, Option<Recorder>>,
+    ) -> Result<(Totals, Tree), UnpackError> {
         while let Some(entry) = tape.entry()? {
             self.totals.entries += 1;
             if self.totals.entries > self.limits.entries {
@@ -425,7 +428,7 @@ impl<'a> Unpacker<'a> {
 }
 
 /// Unpacks an archive, compressed or not, over what is in a directory that nobody else changes.
-pub fn extract(
+pub(crate) fn extract(
     target: &Path,
     mut source: impl Read + Send,
     owners: &Owners,
@@ -441,7 +444,7 @@ pub fn extract(
 }
 
 /// Whether a file is a tar archive, compressed or not, with something in it.
-pub fn is_archive(mut source: impl Read + Send) -> bool {
+pub(crate) fn is_archive(mut source: impl Read + Send) -> bool {
     let mut magic = [0; stream::MAGIC];
     let Ok(known) = stream::fill(&mut source, &mut magic) else { return false };
     let Ok(compression) = Compression::of(&magic[..known]) else { return false };
@@ -455,13 +458,13 @@ fn times(entry: &Entry) -> Timestamps {
 }
 
 /// The attribute says what an overlay has done: the kernel's, or fuse-overlayfs's.
-pub fn is_overlays(name: &[u8]) -> bool {
+pub(crate) fn is_overlays(name: &[u8]) -> bool {
     let all: [&[u8]; 3] = [b"user.overlay.", b"trusted.overlay.", b"user.fuseoverlayfs."];
     all.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// What means something to overlayfs, to the engine or to this host alone is not an archive's to say.
-pub fn is_applied(name: &[u8]) -> bool {
+pub(crate) fn is_applied(name: &[u8]) -> bool {
     let foreign: [&[u8]; 3] = [b"user.minirun.", b"security.selinux", b"security.ima"];
     !name.contains(&0) && !is_overlays(name) && !foreign.iter().any(|prefix| name.starts_with(prefix))
 }

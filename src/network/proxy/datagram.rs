@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 #[derive(Default)]
-pub struct Flows {
+pub(super) struct Flows {
     flows: Slots<Flow>,
     known: HashMap<Key, usize>,
     buffer: Vec<u8>,
@@ -50,7 +50,7 @@ const LOOK: i64 = 15;
 
 impl Flows {
     /// Takes what came to a listener inside.
-    pub fn take(&mut self, epoll: &OwnedFd, listeners: &[Listener], index: usize, network: &ContainerNetwork) {
+    pub(super) fn take(&mut self, epoll: &OwnedFd, listeners: &[Listener], index: usize, network: &ContainerNetwork) {
         self.buffer.resize(LONGEST, 0);
         let listener = &listeners[index];
         for _ in 0..SHARE {
@@ -84,7 +84,7 @@ impl Flows {
     }
 
     /// Gives back what came from inside.
-    pub fn give_back(&mut self, listeners: &[Listener], slot: usize) {
+    pub(super) fn give_back(&mut self, listeners: &[Listener], slot: usize) {
         self.buffer.resize(LONGEST, 0);
         let Some(flow) = self.flows.get(slot) else { return };
         let listener = &listeners[flow.key.listener];
@@ -132,7 +132,7 @@ impl Flows {
     }
 
     /// Forgets the flows that fell silent.
-    pub fn expire(&mut self) {
+    pub(super) fn expire(&mut self) {
         if let Some(timer) = &self.timer {
             let _ = rustix::io::read(timer, &mut [0u8; 8]);
         }
@@ -148,7 +148,7 @@ impl Flows {
     }
 
     /// The round is over.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.flows.settle();
         if self.timer.is_some() && self.flows.count == 0 {
             *self = Self::default();

@@ -14,10 +14,10 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// Its two sides.
-pub const CLIENT: usize = 0;
-pub const INSIDE: usize = 1;
+pub(super) const CLIENT: usize = 0;
+pub(super) const INSIDE: usize = 1;
 
-pub struct Stream {
+pub(super) struct Stream {
     sockets: [OwnedFd; 2],
     /// What epoll was last told about each side; empty: nothing, it is not in the set.
     interests: [EventFlags; 2],
@@ -59,7 +59,7 @@ struct Pipe {
 
 /// What the ways of all streams share.
 #[derive(Default)]
-pub struct Carrier {
+pub(super) struct Carrier {
     buffer: Vec<u8>,
     pipes: Vec<Pipe>,
 }
@@ -88,13 +88,13 @@ impl Carrier {
     }
 
     /// Keeps nothing.
-    pub fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         *self = Self::default();
     }
 }
 
 impl Stream {
-    pub fn open(socket: OwnedFd, client: SocketAddr, port: u16, network: &ContainerNetwork) -> io::Result<Self> {
+    pub(super) fn open(socket: OwnedFd, client: SocketAddr, port: u16, network: &ContainerNetwork) -> io::Result<Self> {
         let connect = |is_v4| network.connect(SocketType::STREAM, client.ip(), is_v4, port);
         let first = connect(client.is_ipv4());
         let other_family_untried = first.is_ok();
@@ -110,12 +110,12 @@ impl Stream {
         })
     }
 
-    pub fn register(&mut self, epoll: &OwnedFd, slot: usize) -> io::Result<()> {
+    pub(super) fn register(&mut self, epoll: &OwnedFd, slot: usize) -> io::Result<()> {
         (0..2).try_for_each(|side| self.tell(epoll, slot, side))
     }
 
     /// Something happened on one side. `Break`: the stream is over.
-    pub fn carry(
+    pub(super) fn carry(
         &mut self,
         side: usize,
         flags: EventFlags,

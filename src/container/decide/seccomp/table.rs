@@ -5,7 +5,7 @@ const TEXT: &str = include_str!("syscalls.txt");
 const COLUMNS: usize = 5;
 
 /// A call's number in each column.
-pub type Numbers = [u32; COLUMNS];
+pub(super) type Numbers = [u32; COLUMNS];
 const NONE: u32 = u32::MAX;
 
 struct Row {
@@ -18,12 +18,12 @@ struct Row {
 static ROWS: [Row; count(TEXT.as_bytes(), b'\n')] = parse(TEXT.as_bytes());
 
 /// The numbers of the call `name`.
-pub fn find(name: &str) -> Option<&'static Numbers> {
+pub(super) fn find(name: &str) -> Option<&'static Numbers> {
     ROWS.binary_search_by(|row| row.name().cmp(name)).ok().map(|row| &ROWS[row].numbers)
 }
 
 /// The number in a column, where the call exists there.
-pub fn number(numbers: &Numbers, column: usize) -> Option<u32> {
+pub(super) fn number(numbers: &Numbers, column: usize) -> Option<u32> {
     numbers.get(column).copied().filter(|&number| number != NONE)
 }
 
@@ -73,7 +73,7 @@ const fn parse<const N: usize>(text: &[u8]) -> [Row; N] {
 }
 
 #[cfg(test)]
-pub fn rows() -> impl Iterator<Item = (&'static str, &'static Numbers)> {
+pub(crate) fn rows() -> impl Iterator<Item = (&'static str, &'static Numbers)> {
     ROWS.iter().map(|row| (row.name(), &row.numbers))
 }
 
