@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["explain", "check"],
-    &["build"],
+    &["builder"],
     &["container", "registry"],
     &["image", "network"],
     &["userns", "http"],

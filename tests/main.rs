@@ -2,6 +2,8 @@
 //! (`layering::every_file_of_tests_is_in_the_suite`). `cargo test --test suite network::` runs one module, `tests/run network`
 //! the same as each of the users.
 
+#![allow(unreachable_pub)]
+
 mod common;
 
 mod build_apt;
