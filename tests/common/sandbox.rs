@@ -189,7 +189,7 @@ impl Drop for Sandbox {
         }
         let ids = self.containers();
         let removal = self.remove_containers();
-        let gone = wait(Duration::from_secs(10), || leftovers::of(self.directory.path(), &ids).is_empty());
+        let gone = wait(Duration::from_secs(5), || leftovers::of(self.directory.path(), &ids).is_empty());
         let left = if gone { Vec::new() } else { leftovers::of(self.directory.path(), &ids) };
         let reset = self.run(&["system", "reset", "--force"]);
         if failing {
