@@ -9,6 +9,7 @@ pub(crate) mod shift;
 
 use crate::diag::Diagnose;
 use crate::store::{Lock, Store};
+use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError, mount, socket};
 use caps::CapSet;
@@ -500,11 +501,8 @@ fn become_inside(
         } else {
             None
         };
-        if let Some(socket) = inside.socket {
-            process::dup_to(socket.as_fd(), 3)?;
-        }
         let program = unwritable.as_ref().map_or(program.as_fd(), |mount| mount.as_fd());
-        Err(process::fexecve(program, &inside.arguments, environment))
+        Err(descriptor::fexecve(program, &inside.arguments, environment, inside.socket.as_ref().map(AsFd::as_fd)))
     })();
     result.map_err(|error| (socket, error))
 }
@@ -617,21 +615,13 @@ fn go_on_inside(store: &Store, place: Place, answer: impl FnMut(&[u8]) -> Vec<u8
     Ok(())
 }
 
-/// Where the inner half finds the socket to the outer one, and the variable that says which socket that is.
-const OUTSIDE: i32 = 3;
+/// The variable that says which socket leads to the outer half.
 const OUTSIDE_VARIABLE: &str = "MINIRUN_OUTSIDE";
 
 /// What the half of this command that stayed outside answers. `None`: there is none, or it knows nothing of this.
 pub(crate) fn ask(question: &[u8]) -> Option<Vec<u8>> {
     static SOCKET: OnceLock<Option<Mutex<OwnedFd>>> = OnceLock::new();
-    let socket = SOCKET.get_or_init(|| {
-        // Whatever else may have come by that number is not ours to take.
-        let found = fs::read_link(format!("/proc/self/fd/{OUTSIDE}")).ok()?;
-        let meant = std::env::var_os(OUTSIDE_VARIABLE)?;
-        let socket = process::adopt(OUTSIDE).filter(|_| found.as_os_str() == meant)?;
-        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC).ok()?;
-        Some(Mutex::new(socket))
-    });
+    let socket = SOCKET.get_or_init(|| descriptor::take_handed(&std::env::var_os(OUTSIDE_VARIABLE)?).map(Mutex::new));
     let socket = socket.as_ref()?.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     socket::send(socket.as_fd(), question, &[]).ok()?;
     let mut buffer = vec![0; socket::LONGEST];

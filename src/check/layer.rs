@@ -8,7 +8,6 @@ use crate::image::ingest::{NamedByBlob, ingest};
 use crate::image::install::expect_digest;
 use crate::image::name::digest::{Digest, Hasher};
 use crate::image::overlay::owner::Owners;
-use crate::image::stored::claim::Claim;
 use crate::image::stored::layer;
 use crate::image::stored::layer::Info;
 use crate::image::stored::location;
@@ -143,7 +142,7 @@ impl Check<'_> {
             }
             if directory.exists() && entries(&directory.join("images"))?.is_empty() {
                 self.mend(&directory, "a layer that nobody uses", "remove it", || {
-                    let _claim = Claim::layer(store, &info.diff_id)?;
+                    let _claim = layer::claim(store, &info.diff_id)?;
                     drop(store.withdraw(&directory)?);
                     Ok(())
                 });

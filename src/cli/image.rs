@@ -272,7 +272,7 @@ fn load(store: &Store, arguments: &LoadArguments) -> Result<u8, Failure> {
         for name in &loaded.names {
             println!("Loaded image: {}", name.familiar());
         }
-        for name in &loaded.nameless {
+        for name in &loaded.invalid_names {
             eprintln!(
                 "note: invalid name `{name}` in the archive: image {} is loaded without it; give it one: minirun tag {} NAME",
                 loaded.id.short(),

@@ -8,7 +8,7 @@ use crate::image;
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::Reference;
 use crate::image::overlay::diff;
-use crate::image::overlay::diff::Kind;
+use crate::image::overlay::diff::ChangeKind;
 use crate::image::stored::names;
 use crate::image::stored::usage::blocks;
 use crate::store::Store;
@@ -148,9 +148,9 @@ fn container_facts(container: &Container, layers: &[Layer]) -> Result<ContainerF
     let changes = diff::changes(&upper, &lowers, &container.mount_targets()?)?;
     let count = |kind| changes.iter().filter(|change| change.kind == kind).count();
     let writable = Writable {
-        added: count(Kind::Added),
-        changed: count(Kind::Changed),
-        deleted: count(Kind::Deleted),
+        added: count(ChangeKind::Added),
+        changed: count(ChangeKind::Changed),
+        deleted: count(ChangeKind::Deleted),
         on_disk: blocks(&upper)?,
         directory: upper,
     };

@@ -4,7 +4,7 @@ use super::subject::{Layer, beneath};
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use crate::image::overlay::diff;
-use crate::image::overlay::diff::Kind;
+use crate::image::overlay::diff::ChangeKind;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fs;
@@ -62,13 +62,13 @@ fn changes(own: &Path, below: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<C
     let all = diff::changes(own, below, leave_out)?;
     // A directory that holds a change has changed by that; it is told where nothing else says why.
     let parents: BTreeSet<PathBuf> = all.iter().filter_map(|change| Some(change.path.parent()?.to_owned())).collect();
-    let is_news = |change: &diff::Change| change.kind != Kind::Changed || !parents.contains(&change.path);
+    let is_news = |change: &diff::Change| change.kind != ChangeKind::Changed || !parents.contains(&change.path);
     let tell = |change: diff::Change| {
-        let here = beneath(own, &change.path).symlink_metadata().ok().filter(|_| change.kind != Kind::Deleted);
+        let here = beneath(own, &change.path).symlink_metadata().ok().filter(|_| change.kind != ChangeKind::Deleted);
         let what = match change.kind {
-            Kind::Added => What::Added,
-            Kind::Changed => What::Changed,
-            Kind::Deleted => What::Removed,
+            ChangeKind::Added => What::Added,
+            ChangeKind::Changed => What::Changed,
+            ChangeKind::Deleted => What::Removed,
         };
         let size = here.filter(fs::Metadata::is_file).map(|metadata| metadata.len());
         let size_below = if what == What::Added { None } else { size_in(below, &change.path) };

@@ -1,6 +1,7 @@
 //! Bytes that an image carries and nobody can see: files of one layer that a later one deletes or replaces.
 
 use crate::image::name::digest::Digest;
+use crate::image::overlay::mark;
 use crate::image::stored::layer;
 use crate::store::Store;
 use crate::sys::{On, SysError, fs as sys};
@@ -37,7 +38,7 @@ struct Search {
 impl Search {
     fn layer(&mut self, directory: &Path, shown: &Path, number: usize) -> Result<(), SysError> {
         let opened = fs::File::open(directory).on("open", directory)?;
-        if sys::fgetxattr(&opened, b"user.overlay.opaque").on("fgetxattr", directory)?.is_some() {
+        if sys::fgetxattr(&opened, mark::OPAQUE.as_bytes()).on("fgetxattr", directory)?.is_some() {
             self.hide_below(shown, number);
         }
         for entry in fs::read_dir(directory).on("opendir", directory)? {

@@ -7,8 +7,7 @@ use super::mounts;
 use super::subject::{Layer, beneath};
 use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
-use crate::image::overlay::diff;
-use crate::image::overlay::diff::Mark;
+use crate::image::overlay::mark::{self, Mark};
 use crate::sys::{On, SysError};
 use serde::Serialize;
 use std::ffi::{OsStr, OsString};
@@ -271,7 +270,7 @@ impl Stack<'_> {
         let upper = found.iter_mut().find(|s| s.place == Place::WritableLayer && s.what == What::File);
         if let (Some(upper), Some(number), Some(container)) = (upper, below, self.container) {
             let file = beneath(&container.directory.join("upper"), path);
-            upper.what = if diff::was_copied_up(&file) {
+            upper.what = if mark::is_copied_up(&file) {
                 What::CopiedUp { from: number }
             } else {
                 What::WrittenAnew { over: number }
@@ -296,7 +295,7 @@ fn in_directory(directory: &Path, path: &Path, hidden: &mut bool) -> Result<Opti
         at = parent.join(name);
         let prefix = || Path::new("/").join(names[..=index].iter().collect::<PathBuf>());
         let is_last = index + 1 == names.len();
-        match diff::mark(&parent, name)? {
+        match mark::mark(&parent, name)? {
             Mark::Nothing => {
                 return Ok(made_anew.and_then(|path| sighting(What::HiddenBy { path }, None)));
             }

@@ -10,8 +10,7 @@ use crate::container::live::processes;
 use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
 use crate::image;
-use crate::image::overlay::diff;
-use crate::image::overlay::diff::Mark;
+use crate::image::overlay::mark::{self, Mark};
 use crate::store::Store;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -371,7 +370,7 @@ impl<'a> Watch<'a> {
                 events.push(self.event(What::Create, 0, path, Some(now)));
             }
             Some(_) if now.is_directory => {}
-            Some((number, below)) if diff::was_copied_up(&beneath(&self.places[0].source, path)) => {
+            Some((number, below)) if mark::is_copied_up(&beneath(&self.places[0].source, path)) => {
                 let copied = self.event(What::CopyUp, 0, path, Some(&below));
                 events.push(Event { layer: Some(number), ..copied });
                 // The copy has the time of what it was copied from.
@@ -386,7 +385,7 @@ impl<'a> Watch<'a> {
     /// Whether what is in the writable layer hides a directory of a layer, or stands where a layer has no directory.
     fn hides(&self, path: &Path, now: &Seen, below: &Seen) -> bool {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
-        let mark = diff::mark(&beneath(&self.places[0].source, parent), name);
+        let mark = mark::mark(&beneath(&self.places[0].source, parent), name);
         now.is_directory != below.is_directory || matches!(mark, Ok(Mark::Directory { opaque: true }))
     }
 

@@ -1,21 +1,23 @@
-//! An image from its layers and its config: the last steps of import, load and commit.
+//! Makes an image of its layers and its config: the last steps of import, load and commit.
 
-use super::ImageError;
+use super::error::ImageError;
 use super::ingest::Ingested;
 use super::name::digest::Digest;
 use super::name::reference::Reference;
+use super::overlay::stack::check_layers;
 use super::stored::claim::ImageClaim;
-use super::stored::{layer, manifest, names};
+use super::stored::document::sync;
+use super::stored::{layer, manifest, names, publish};
 use crate::store::{Scratch, Store};
 
-/// What an image is made of.
+/// The parts of an image.
 pub(crate) struct Parts<'a> {
     pub config: &'a [u8],
     /// All its layers, bottom first.
     pub layers: &'a [Digest],
     /// Those that are not in the store yet.
     pub new: Vec<Ingested>,
-    /// As it came; made if it did not.
+    /// The manifest, byte for byte; made if there is none.
     pub manifest: Option<Vec<u8>>,
     pub names: &'a [Reference],
 }
@@ -23,7 +25,7 @@ pub(crate) struct Parts<'a> {
 /// Publishes new layers, then the image, then its names. `claim` must be [`ImageClaim::intend`]ed for all layers, and
 /// those that are not new must be [`layer::adopt`]ed.
 pub(crate) fn assemble(store: &Store, scratch: &Scratch, claim: &ImageClaim, parts: Parts) -> Result<(), ImageError> {
-    super::check_layers(&format!("image {}", claim.image), parts.layers.len())?;
+    check_layers(&format!("image {}", claim.image), parts.layers.len())?;
     for new in &parts.new {
         layer::prepare(&new.entry, &claim.image)?;
     }
@@ -41,13 +43,13 @@ pub(crate) fn assemble(store: &Store, scratch: &Scratch, claim: &ImageClaim, par
             manifest::make(parts.config, &parts.layers.iter().map(known).collect::<Result<Vec<_>, _>>()?)
         }
     };
-    let image = super::prepare(scratch, parts.config, &manifest)?;
-    // Once for all: what a rename makes visible must not come back empty after a power failure.
-    super::sync(store)?;
+    let image = publish::prepare(scratch, parts.config, &manifest)?;
+    // All at once: after a power failure, nothing that a rename has made visible may be empty.
+    sync(store)?;
     for new in parts.new {
         layer::publish(store, scratch, &new.entry, &new.info.diff_id, &claim.image)?;
     }
-    super::publish(store, scratch, claim, &image, &manifest)?;
+    publish::publish(store, scratch, claim, &image, &manifest)?;
     for name in parts.names {
         names::set(store, claim, name, Digest::of(&manifest))?;
     }

@@ -1,15 +1,14 @@
-//! Attestations: statements about an image (its provenance, its components) that an index carries beside it, in the form that
-//! BuildKit gives them and that registries and scanners know.
+//! Attestations: statements about an image (its provenance, its components) that an index lists beside it, in the format of
+//! BuildKit, which registries and scanners know.
 
+use super::media_type::{OCI_CONFIG, OCI_MANIFEST};
 use super::name::digest::Digest;
 use super::name::platform::Platform;
 use super::name::purl;
 use super::name::reference::Reference;
-use super::stored::manifest::OCI_MANIFEST;
 use serde_json::{Map, Value, json};
 
 const IN_TOTO: &str = "application/vnd.in-toto+json";
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const STATEMENT: &str = "https://in-toto.io/Statement/v0.1";
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
@@ -38,7 +37,7 @@ pub(crate) fn make(
 ) -> Documents {
     let mut subjects: Vec<String> = names.iter().map(|name| purl::of_image(name, platform)).collect();
     if subjects.is_empty() {
-        // The specification's word for a subject whose name says nothing.
+        // The specification has this name for a subject without one.
         subjects.push("_".into());
     }
     let subjects: Vec<Value> =
@@ -52,7 +51,7 @@ pub(crate) fn make(
     of_statements(manifest, statements.collect())
 }
 
-/// Makes the attestation manifest anew for an image whose manifest has another digest now. `get` gives blobs by their digests.
+/// Makes the attestation manifest anew for an image that has got another manifest. `get` reads a blob.
 pub(crate) fn renew<E>(
     old: &Digest,
     new: &Digest,
@@ -94,7 +93,7 @@ fn of_statements(manifest: &Digest, statements: Vec<(String, Vec<u8>)>) -> Docum
     let config = config.to_string().into_bytes();
     let document = json!({
         "schemaVersion": 2, "mediaType": OCI_MANIFEST,
-        "config": { "mediaType": CONFIG, "digest": Digest::of(&config), "size": config.len() },
+        "config": { "mediaType": OCI_CONFIG, "digest": Digest::of(&config), "size": config.len() },
         "layers": layers,
     });
     let document = document.to_string().into_bytes();
@@ -108,7 +107,7 @@ fn of_statements(manifest: &Digest, statements: Vec<(String, Vec<u8>)>) -> Docum
     Documents { entry, blobs }
 }
 
-/// The digests of the blobs that a manifest names: its layers, and its config.
+/// Returns the digests of the layers and the config of a manifest.
 pub(crate) fn parts(manifest: &[u8]) -> Vec<Digest> {
     let fields: Value = serde_json::from_slice(manifest).unwrap_or_default();
     let layers = fields["layers"].as_array().into_iter().flatten();
@@ -116,7 +115,7 @@ pub(crate) fn parts(manifest: &[u8]) -> Vec<Digest> {
     digests.collect()
 }
 
-/// The digest of the image's manifest that an index's entry attests something of.
+/// Returns the digest of the manifest that an entry of an index attests.
 pub(crate) fn subject(annotations: &Map<String, Value>) -> Option<Digest> {
     annotations.get(REFERENCE_DIGEST)?.as_str()?.parse().ok()
 }

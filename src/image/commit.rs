@@ -1,18 +1,19 @@
-//! `commit`: a container's changes become one more layer, and the layer an image.
+//! `commit`: makes an image of a container: the layers of its image, and one more with its changes.
 
 use super::assemble::{Parts, assemble};
+use super::config;
+use super::error::ImageError;
 use super::ingest::{NamedByBlob, ingest};
 use super::name::digest::Digest;
 use super::name::reference::Reference;
 use super::overlay::diff;
 use super::overlay::owner::Owners;
-use super::stored::claim;
-use super::stored::claim::ImageClaim;
+use super::stored::claim::{self, ImageClaim};
+use super::stored::image::Image;
 use super::stored::layer;
-use super::tar::pack;
+use super::tar::pack::{self, PackError};
 use super::tar::stream;
 use super::tar::unpack::Limits;
-use super::{Image, ImageError, config};
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -27,11 +28,12 @@ pub struct Options {
     pub leave_out: Vec<PathBuf>,
     /// The container's own settings (`Cmd`, `Env`, …, in Docker's spelling), in place of its image's.
     pub settings: Option<Value>,
-    /// What ran in the container, for the history.
+    /// The command that ran in the container, for the history.
     pub created_by: Option<String>,
 }
 
-/// `base` must be held by the container meanwhile. Cost: what `upper` holds, whatever lies below.
+/// Makes an image of `base` and the changes in `upper`, at a cost that depends on the changes alone. The container must hold
+/// `base` meanwhile.
 pub fn commit(store: &Store, base: &Image, upper: &Path, options: Options) -> Result<Digest, ImageError> {
     claim::recover(store)?;
     let created = config::now();
@@ -47,7 +49,7 @@ pub fn commit(store: &Store, base: &Image, upper: &Path, options: Options) -> Re
             let packer = scope.spawn(|| {
                 let mut output = stream::Outlet::new(feed);
                 pack::pack(upper, &items, &mut output)?;
-                output.finish().map_err(ImageError::Pack)
+                output.finish().map_err(PackError::Write)
             });
             let ingested =
                 ingest(scratch.path().join("layer"), intake, &owners, Limits::unlimited(), &created, NamedByBlob::No);
@@ -55,8 +57,8 @@ pub fn commit(store: &Store, base: &Image, upper: &Path, options: Options) -> Re
         });
         match (packed, ingested) {
             (_, Ok(new)) => Some(new),
-            // A broken pipe on one side is but the consequence of what happened on the other.
-            (Err(error), Err(_)) if !error.is_broken_pipe() => return Err(error),
+            // A broken pipe on one side follows from an error on the other.
+            (Err(error), Err(_)) if !error.is_broken_pipe() => return Err(error.into()),
             (_, Err(source)) => return Err(ImageError::Unpack { subject: "the changes".into(), source }),
         }
     };

@@ -1,55 +1,44 @@
-//! Image configs: made for new images, and changed as a Dockerfile instruction would change them.
+//! Image configs: makes them for new images, and changes them as the instructions of a Dockerfile do.
 //!
 //! Configs are kept as JSON values: a typed model would lose the fields that it does not know.
 
 use super::name::digest::Digest;
 use serde_json::{Map, Value, json};
 
-/// A change of what containers of an image start with.
+/// A change of the settings that containers of an image start with.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// `None` unsets it.
+    /// The command; `None` unsets it.
     Cmd(Option<Vec<String>>),
-    /// The image's CMD goes with the entry point that it was meant for, unless it came after that one.
+    /// The entry point. The image's CMD, which was meant for the one before, goes with that unless `keeps_cmd`.
     Entrypoint {
         argv: Option<Vec<String>>,
         keeps_cmd: bool,
     },
     Env(Vec<(String, String)>),
     Label(Vec<(String, String)>),
-    /// With their protocols: `80/tcp`.
+    /// Ports with their protocols: `80/tcp`.
     Expose(Vec<String>),
     Volume(Vec<String>),
     User(String),
-    /// Relative to the one before.
+    /// A path, relative to the working directory before.
     Workdir(String),
     OnBuild(String),
     StopSignal(String),
-    /// In Docker's own words.
+    /// A health check as Docker writes it in configs.
     Healthcheck(Value),
     Shell(Vec<String>),
     Author(String),
 }
 
-/// Now, or what `SOURCE_DATE_EPOCH` says for builds that are to come out the same each time.
+/// Returns the time, or `SOURCE_DATE_EPOCH`, with which builds give the same image each time.
 pub(crate) fn now() -> String {
     let fixed = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|v| v.parse().ok());
     let time = fixed.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.unwrap_or_else(jiff::Timestamp::now).to_string()
 }
 
-/// This machine, in Go's words.
-pub(crate) fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        other => other,
-    }
-}
-
-/// The config of an image of no layer yet.
+/// Makes the config of an image without layers.
 pub(crate) fn new() -> Value {
     json!({
         "config": {},
@@ -58,7 +47,7 @@ pub(crate) fn new() -> Value {
     })
 }
 
-/// One more step of the history; with a layer, unless it changed no file.
+/// Adds a step to the history, and its layer unless it changed no file.
 pub(crate) fn add_history(config: &mut Value, mut step: Value, diff_id: Option<Digest>) {
     match diff_id {
         Some(diff_id) => list(&mut config["rootfs"]["diff_ids"]).push(json!(diff_id)),
@@ -94,7 +83,7 @@ fn apply_one(settings: &mut Map<String, Value>, change: &Change) {
             for (name, value) in pairs {
                 let list = array(settings, "Env");
                 let entry = json!(format!("{name}={value}"));
-                // In the place of the one it replaces, as Docker does.
+                // It takes the place of the value before, as with Docker.
                 match list.iter_mut().find(|old| old.as_str().and_then(|o| o.split('=').next()) == Some(name)) {
                     Some(old) => *old = entry,
                     None => list.push(entry),
@@ -121,7 +110,7 @@ fn apply_one(settings: &mut Map<String, Value>, change: &Change) {
     }
 }
 
-/// Where a path leads from the working directory of an image.
+/// Resolves a path from the working directory of an image.
 pub(crate) fn working_directory(before: Option<&str>, path: &str) -> String {
     clean(&std::path::Path::new(before.filter(|dir| !dir.is_empty()).unwrap_or("/")).join(path))
 }
@@ -159,7 +148,7 @@ fn object<'a>(settings: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<St
     }
 }
 
-/// Without `.`, `..` and doubled slashes.
+/// Resolves `.`, `..` and doubled slashes.
 fn clean(path: &std::path::Path) -> String {
     let mut parts = Vec::new();
     for part in path.components() {

@@ -1,12 +1,14 @@
-//! How an image came to be, newest first.
+//! The history of an image.
 
+use super::error::ImageError;
 use super::name::digest::Digest;
+use super::stored::image::Image;
 use super::stored::layer;
-use super::{Image, ImageError};
 use crate::store::Store;
 
+/// A step of the history.
 pub(crate) struct Step {
-    /// What it made, unless it made metadata only.
+    /// The layer that it made, unless it changed metadata alone.
     pub layer: Option<Digest>,
     pub created: Option<String>,
     pub created_by: String,
@@ -14,6 +16,7 @@ pub(crate) struct Step {
     pub comment: String,
 }
 
+/// Returns the steps, newest first.
 pub(crate) fn history(store: &Store, image: &Image) -> Result<Vec<Step>, ImageError> {
     let mut layers = image.layers.iter();
     let mut steps = Vec::new();
@@ -29,7 +32,7 @@ pub(crate) fn history(store: &Store, image: &Image) -> Result<Vec<Step>, ImageEr
             comment: text("comment").unwrap_or_default(),
         });
     }
-    // Layers that the history does not tell of.
+    // The history may leave layers out.
     for layer in layers {
         let size = layer::known(store, layer)?.size;
         steps.push(Step {

@@ -1,21 +1,21 @@
-//! `import`: an image of one layer, from an archive of a root file system.
+//! `import`: makes an image of one layer from the archive of a root file system.
 
 use super::assemble::{Parts, assemble};
+use super::config;
+use super::error::ImageError;
 use super::ingest::{NamedByBlob, ingest};
 use super::name::digest::Digest;
 use super::name::platform::Platform;
 use super::name::reference::Reference;
 use super::overlay::owner::Owners;
-use super::stored::claim;
-use super::stored::claim::ImageClaim;
+use super::stored::claim::{self, ImageClaim};
 use super::tar::unpack::Limits;
-use super::{ImageError, config};
 use crate::store::Store;
 use serde_json::json;
 use std::io::Read;
 
 pub(crate) struct Options {
-    /// Where the archive comes from, as the history tells it.
+    /// The origin of the archive, for the history.
     pub origin: String,
     pub message: Option<String>,
     pub changes: Vec<config::Change>,

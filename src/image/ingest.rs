@@ -1,12 +1,10 @@
-//! A layer from its archive: read, hashed, decompressed and hashed again by one thread, unpacked by another.
+//! Makes a layer of an archive. One thread reads, hashes, decompresses and hashes again, another unpacks.
 
 use super::name::digest::{Digest, Hasher, Hashing};
 use super::overlay::owner::Owners;
 use super::stored::layer::{Blob, Info};
-use super::tar::record;
-use super::tar::record::Recorder;
-use super::tar::stream;
-use super::tar::stream::{Compression, Feed};
+use super::tar::record::{self, Recorder};
+use super::tar::stream::{self, Compression, Feed};
 use super::tar::tape::{Tape, TapeError};
 use super::tar::tree::{Displaced, Tree};
 use super::tar::unpack::{Limits, UnpackError, Unpacker};
@@ -17,14 +15,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A whole layer that nobody sees yet.
+/// A complete layer that nobody sees yet.
 pub(crate) struct Ingested {
-    /// What [`super::stored::layer::publish`] publishes.
+    /// The directory to be published by [`super::stored::layer::publish`].
     pub entry: PathBuf,
     pub info: Info,
 }
 
-/// Whether something outside names the archive by the digest of its compressed form.
+/// Says whether a manifest names the archive by the digest of its compressed form.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NamedByBlob {
     Yes,
@@ -43,7 +41,7 @@ pub(crate) fn ingest(
     let fs = entry.join("fs");
     fs::create_dir_all(&fs).on("mkdir", &fs)?;
     let limits = limits.on_disk_of(&fs)?;
-    // An archive need not name its root, and nobody could enter what the umask may make of it.
+    // An archive need not name its root, and the umask may close it.
     fs::set_permissions(&fs, fs::Permissions::from_mode(0o755)).on("chmod", &fs)?;
     let mut magic = [0; stream::MAGIC];
     let known = stream::fill(&mut source, &mut magic).map_err(TapeError::Read)?;
@@ -51,7 +49,7 @@ pub(crate) fn ingest(
     let keeps_blob = match compression {
         Compression::None => false,
         Compression::Gzip | Compression::Zstd => true,
-        // No registry need take these, so they are kept only where a manifest names them.
+        // Registries need not take these, so they are kept only where a manifest names them.
         Compression::Xz | Compression::Bzip2 => named == NamedByBlob::Yes,
     };
     let (recorder, displaced) = if keeps_blob {
@@ -73,7 +71,7 @@ pub(crate) fn ingest(
         let (_, recorder) = tape.into_parts();
         (unpacked.map(|done| (done, recorder)), producer.join())
     });
-    // If reading failed, what the unpacker says is but a consequence.
+    // If reading failed, the error of the unpacker follows from that.
     let produced = produced.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let ((totals, tree), recorder) = unpacked?;
     let Some(Produced { diff_id, archive, blob }) = produced else {
@@ -93,14 +91,14 @@ pub(crate) fn ingest(
     Ok(Ingested { entry, info })
 }
 
-/// What the reading thread found out.
+/// The result of the reading thread.
 struct Produced {
     diff_id: Digest,
     archive: u64,
     blob: Option<BlobFile>,
 }
 
-/// `None`: the unpacker gave up, and says why itself.
+/// Feeds the unpacker. `None`: the unpacker gave up, and returns the reason itself.
 fn produce<R: Read + Send>(
     mut source: Source<'_, R>,
     compression: Compression,
@@ -133,11 +131,11 @@ fn produce<R: Read + Send>(
     Ok(Some(Produced { diff_id: hasher.finish(), archive, blob: source.blob }))
 }
 
-/// The archive as it comes, counted, and kept if it is a blob.
+/// Counts the bytes of the archive, and keeps them if they are a blob.
 struct Source<'a, R> {
     reader: R,
     blob: Option<BlobFile>,
-    /// Read by the producer while the decoder holds the source.
+    /// The number of bytes, which the producer reads while the decoder holds the source.
     count: &'a AtomicU64,
 }
 
@@ -166,7 +164,7 @@ impl BlobFile {
         Ok(Self { file, path })
     }
 
-    /// Names the file for what is in it.
+    /// Names the file by its digest.
     fn finish(self, media_type: &str) -> Result<Blob, SysError> {
         let (_, digest, size) = self.file.finish();
         let path = self.path.with_file_name(digest.hex());

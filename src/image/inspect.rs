@@ -1,11 +1,12 @@
-//! What is known of an image, in Docker's words.
+//! `image inspect`: the facts about an image, with Docker's names.
 
+use super::error::ImageError;
+use super::stored::image::Image;
 use super::stored::names;
-use super::{Image, ImageError};
 use crate::store::Store;
 use serde_json::{Value, json};
 
-/// One element of what `docker image inspect` prints.
+/// Returns one element of what `docker image inspect` prints.
 pub fn json(store: &Store, image: &Image) -> Result<Value, ImageError> {
     let names = names::of_image(store, &image.id)?;
     let tags: Vec<String> =

@@ -1,40 +1,25 @@
-//! An image whose layers come from elsewhere, an archive or a registry: what of it is missing is unpacked, several layers at
-//! a time, and all of it becomes visible at once.
+//! Installs an image from an archive or a registry: unpacks the missing layers, several at a time, and makes all of it
+//! visible at once.
 
 use super::assemble::{Parts, assemble};
+use super::config;
+use super::error::{ImageError, InstallError};
 use super::ingest::{Ingested, NamedByBlob, ingest};
 use super::name::digest::Digest;
 use super::name::reference::Reference;
 use super::overlay::owner::Owners;
+use super::overlay::stack::check_layers;
 use super::stored::claim;
 use super::stored::claim::ImageClaim;
+use super::stored::image::Image;
 use super::stored::{layer, names};
 use super::tar::unpack::Limits;
-use super::{Image, ImageError, config};
-use crate::diag::Diagnose;
 use crate::store::{Scratch, Store};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-#[derive(Debug, thiserror::Error)]
-pub enum InstallError {
-    #[error("{what} {expected} has the digest {found}")]
-    Digest { what: &'static str, expected: Digest, found: Digest },
-    #[error("image {image} has {layers} layers, but its config tells of {diff_ids}")]
-    Layers { image: Digest, layers: usize, diff_ids: usize },
-}
-
-impl Diagnose for InstallError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Digest { .. } => Some("what came is damaged or incomplete: fetch it again".into()),
-            Self::Layers { .. } => None,
-        }
-    }
-}
-
-/// Compares what came with what was asked for.
+/// Compares the digest of what was received with the one that was asked for.
 pub(crate) fn expect_digest(what: &'static str, expected: Digest, found: Digest) -> Result<(), InstallError> {
     if found == expected { Ok(()) } else { Err(InstallError::Digest { what, expected, found }) }
 }
@@ -42,28 +27,28 @@ pub(crate) fn expect_digest(what: &'static str, expected: Digest, found: Digest)
 /// An image that is not here yet.
 pub(crate) struct Candidate {
     pub config: Vec<u8>,
-    /// As it came, if it did.
+    /// The manifest, byte for byte, if there is one.
     pub manifest: Option<Vec<u8>>,
-    /// What the names stand for, if not the manifest: an index that lists it.
+    /// The index that lists the image, if the names stand for that.
     pub index: Option<Digest>,
-    /// What the manifest says of each layer's blob, bottom first.
+    /// The digest of the blob of each layer by the manifest, bottom first.
     pub layers: Vec<Option<Digest>>,
     pub names: Vec<Reference>,
 }
 
-/// Where the layers come from, by their numbers from the bottom.
+/// The origin of layers, which are numbered from the bottom.
 pub(crate) trait Source: Sync {
-    /// The archive of a layer, compressed or not.
+    /// Opens the archive of a layer, compressed or not.
     fn layer(&self, number: usize) -> Result<Box<dyn Read + Send + '_>, ImageError>;
 
-    /// The layer is in the store already.
+    /// Is called for a layer that is in the store already.
     fn present(&self, _number: usize) {}
 
-    /// The layer was read and unpacked.
+    /// Is called for a layer that was read and unpacked.
     fn unpacked(&self, _number: usize) {}
 }
 
-/// Makes the image, with as many layers in work at a time as `threads` says.
+/// Installs the image, unpacking up to `threads` layers at a time.
 pub(crate) fn install(
     store: &Store,
     candidate: &Candidate,
@@ -73,14 +58,13 @@ pub(crate) fn install(
     claim::recover(store)?;
     let id = Digest::of(&candidate.config);
     let image = Image::parse(id, &candidate.config)?;
-    super::check_layers(&format!("image {id}"), image.layers.len())?;
+    check_layers(&format!("image {id}"), image.layers.len())?;
     if candidate.layers.len() != image.layers.len() {
         let (layers, diff_ids) = (candidate.layers.len(), image.layers.len());
         return Err(InstallError::Layers { image: id, layers, diff_ids }.into());
     }
     let mut claim = ImageClaim::take(store, id)?;
     claim.intend(&image.layers)?;
-    // Of this image alone: its directories are published from it.
     let scratch = store.scratch()?;
     let mut missing: Vec<Missing> = Vec::new();
     for (number, (diff_id, blob)) in image.layers.iter().zip(&candidate.layers).enumerate() {
@@ -156,7 +140,7 @@ fn ingest_all(
             let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             match result {
                 Ok(ingested) => done.0.push(ingested),
-                // Later failures are those of layers told to stop.
+                // Later failures come from layers that were stopped.
                 Err(error) => {
                     done.1.get_or_insert(error);
                     stop.store(true, Ordering::Relaxed);

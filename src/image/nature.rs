@@ -1,6 +1,7 @@
 //! Recognizes artifacts that are stored like images but are not: charts, signatures, caches and others, by the media types in
 //! their manifests.
 
+use super::media_type::{DOCKER_CONFIG, OCI_CONFIG};
 use serde_json::Value;
 
 /// Describes an artifact, in words that follow "is", and says which program can use it.
@@ -39,8 +40,7 @@ const LAYERS: [(&str, &str); 5] = [
     ("application/spdx", "a list of components (SBOM)"),
     ("application/vnd.cyclonedx", "a list of components (SBOM)"),
 ];
-const IMAGE_CONFIGS: [&str; 2] =
-    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
+const IMAGE_CONFIGS: [&str; 2] = [OCI_CONFIG, DOCKER_CONFIG];
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
 /// Returns `None` for what may be an image.

@@ -1,45 +1,24 @@
 //! `save`: images as a docker-archive that is an OCI archive too, as an OCI archive, or as an OCI directory.
 
+use super::error::{ImageError, SaveError};
+use super::media_type::{OCI_INDEX, OCI_MANIFEST};
 use super::name::digest::{Digest, Hashing};
 use super::name::reference::Reference;
-use super::stored::index::{Index, Made, OCI_INDEX};
-use super::stored::layer;
-use super::stored::layer::Info;
+use super::stored::find::{self, Match};
+use super::stored::image::{self, Image};
+use super::stored::index::{Index, NewIndex};
+use super::stored::layer::{self, Info};
 use super::stored::manifest;
-use super::{Found, Image, ImageError};
-use crate::diag::Diagnose;
-use crate::store::{Store, StoreError};
-use crate::sys::{On, SysError};
+use super::tar::header::{self, Header};
+use crate::store::{Store, random_hex};
+use crate::sys::On;
 use oci_spec::image::ImageManifest;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use tar::{EntryType, Header};
-
-#[derive(Debug, thiserror::Error)]
-pub enum SaveError {
-    #[error("cannot write {target}")]
-    Write { target: String, source: io::Error },
-    #[error("{} is there already, and not empty", path.display())]
-    NotEmpty { path: PathBuf },
-    #[error(transparent)]
-    Sys(#[from] SysError),
-}
-
-impl Diagnose for SaveError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotEmpty { .. } => Some("name a directory that is not there yet".into()),
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("the disk is full".into())
-            }
-            Self::Write { .. } => None,
-            Self::Sys(error) => StoreError::Sys(error.clone()).hint(),
-        }
-    }
-}
+use tar::EntryType;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -55,7 +34,7 @@ struct Chosen {
     images: Vec<Saved>,
     /// Which of them stands for all.
     main: usize,
-    index: Option<Made>,
+    index: Option<NewIndex>,
 }
 
 /// An image to be saved.
@@ -97,7 +76,7 @@ pub(crate) fn save_file(
         return save(store, wanted, format, annotations, file, &target);
     }
     let mut new = path.as_os_str().to_owned();
-    new.push(format!(".{}.new", crate::store::random_hex(4)));
+    new.push(format!(".{}.new", random_hex(4)));
     let new = PathBuf::from(new);
     let file = File::create_new(&new).on("open", path)?;
     let saved = save(store, wanted, format, annotations, file, &target);
@@ -121,7 +100,7 @@ pub(crate) fn save_directory(store: &Store, wanted: &[String], path: &Path) -> R
 fn choose(store: &Store, wanted: &[String]) -> Result<Vec<Chosen>, ImageError> {
     let mut chosen: Vec<Chosen> = Vec::new();
     for one in wanted {
-        let found = super::lookup(store, one)?;
+        let found = find::lookup(store, one)?;
         let index = found.index(store)?;
         let id = index.as_ref().map_or(found.image, |index| index.digest);
         let reference = found.name.as_ref().map(|n| n.reference.clone());
@@ -138,7 +117,7 @@ fn choose(store: &Store, wanted: &[String]) -> Result<Vec<Chosen>, ImageError> {
 }
 
 impl Chosen {
-    fn new(store: &Store, id: Digest, found: Found, index: Option<Index>) -> Result<Self, ImageError> {
+    fn new(store: &Store, id: Digest, found: Match, index: Option<Index>) -> Result<Self, ImageError> {
         let names = found.name.map(|n| n.reference).into_iter().collect();
         let Some(index) = index else {
             let images = vec![Saved::new(store, &found.image, found.manifest)?];
@@ -195,12 +174,12 @@ impl Chosen {
 impl Saved {
     /// `preferred`: the manifest by which the image is asked for.
     fn new(store: &Store, id: &Digest, preferred: Option<Digest>) -> Result<Self, ImageError> {
-        let image = super::must_open(store, id)?;
-        let config = super::config_bytes(store, id)?;
+        let image = image::must_open(store, id)?;
+        let config = image::config_bytes(store, id)?;
         let infos = image.layers.iter().map(|l| layer::known(store, l)).collect::<Result<Vec<_>, _>>()?;
         let mut known = Vec::new();
-        for digest in super::manifests(store, id)? {
-            known.push((digest, super::manifest_bytes(store, id, &digest)?));
+        for digest in image::manifests(store, id)? {
+            known.push((digest, image::manifest_bytes(store, id, &digest)?));
         }
         let said = known.iter().find(|(digest, _)| Some(*digest) == preferred);
         let said = said.map(|(_, text)| manifest::annotations(text)).unwrap_or_default();
@@ -218,7 +197,7 @@ impl Saved {
 
     fn descriptor(&self) -> Value {
         let fields: Value = serde_json::from_slice(&self.manifest).unwrap_or_default();
-        let media_type = fields["mediaType"].as_str().unwrap_or(manifest::OCI_MANIFEST);
+        let media_type = fields["mediaType"].as_str().unwrap_or(OCI_MANIFEST);
         let raw = self.image.raw_config();
         let mut platform = json!({ "architecture": raw["architecture"], "os": raw["os"] });
         if let Some(variant) = raw["variant"].as_str().filter(|v| !v.is_empty()) {
@@ -341,36 +320,25 @@ impl<W: Write> Tar<'_, W> {
         SaveError::Write { target: self.target.to_owned(), source }
     }
 
-    fn header(&mut self, name: &str, kind: EntryType, mode: u32, size: u64) -> Result<(), SaveError> {
-        let mut header = Header::new_ustar();
-        header.set_entry_type(kind);
-        header.set_mode(mode);
-        header.set_size(size);
-        header.set_mtime(0);
-        header.set_uid(0);
-        header.set_gid(0);
-        let written = header.set_path(name).and_then(|()| {
-            header.set_cksum();
-            self.output.write_all(header.as_bytes())
-        });
-        written.map_err(|e| self.failed(e))
+    fn header(&mut self, kind: EntryType, name: &str, mode: u32, size: u64) -> Result<(), SaveError> {
+        let header = Header::plain(kind, name.as_bytes(), mode, size);
+        header.write(&mut self.output).map_err(|e| self.failed(e))
     }
 
     fn finish(mut self) -> Result<(), SaveError> {
-        self.output.write_all(&[0; 1024]).and_then(|()| self.output.flush()).map_err(|e| self.failed(e))
+        header::write_end(&mut self.output).and_then(|()| self.output.flush()).map_err(|e| self.failed(e))
     }
 }
 
 impl<W: Write> Sink for Tar<'_, W> {
     fn directory(&mut self, name: &str) -> Result<(), SaveError> {
-        self.header(&format!("{name}/"), EntryType::Directory, 0o755, 0)
+        self.header(EntryType::Directory, &format!("{name}/"), 0o755, 0)
     }
 
     fn file(&mut self, name: &str, size: u64, contents: &mut dyn Read) -> Result<(), SaveError> {
-        self.header(name, EntryType::Regular, 0o644, size)?;
-        let padding = [0; 512];
-        let padding = &padding[..(size.next_multiple_of(512) - size) as usize];
-        let written = copy_exactly(contents, size, &mut self.output).and_then(|()| self.output.write_all(padding));
+        self.header(EntryType::Regular, name, 0o644, size)?;
+        let copied = copy_exactly(contents, size, &mut self.output);
+        let written = copied.and_then(|()| header::write_padding(size, &mut self.output));
         written.map_err(|e| self.failed(e))
     }
 }

@@ -8,6 +8,7 @@
 
 use super::CONTAINER;
 use crate::diag::Diagnose;
+use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError, socket, tun};
 use crate::userns;
@@ -139,12 +140,7 @@ impl StandIn {
             Fork::Child => {
                 process::die_with_parent(libc::SIGKILL);
                 process::set_name(c"minirun: egress");
-                let _ = process::dup_to(theirs.as_fd(), 3);
-                process::close_from(4);
-                if let Some(socket) = process::adopt(3) {
-                    stand_in(&socket, slirp, directory);
-                }
-                process::exit_now(0)
+                descriptor::run_with_one_descriptor(theirs, |socket| stand_in(socket, slirp, directory))
             }
         }
     }

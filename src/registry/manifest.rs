@@ -3,12 +3,12 @@
 use super::RegistryError;
 use super::answer::header;
 use super::session::{Scope, Session};
+use crate::image::media_type::OCI_INDEX;
+use crate::image::media_type::OCI_MANIFEST;
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::Reference;
 use crate::image::nature;
-use crate::image::stored::index::OCI_INDEX;
 use crate::image::stored::layer::Blob;
-use crate::image::stored::manifest::OCI_MANIFEST;
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde_json::Value;
 use ureq::http::Method;

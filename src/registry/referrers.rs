@@ -5,9 +5,9 @@ use super::RegistryError;
 use super::manifest;
 use super::push::put_manifest;
 use super::session::Session;
+use crate::image::media_type::OCI_INDEX;
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::Reference;
-use crate::image::stored::index::OCI_INDEX;
 use serde_json::{Value, json};
 
 /// Adds a manifest to the list of its subject, if it has one. Called if the registry has not said that it does so itself.

@@ -162,7 +162,7 @@ fn some_tags(session: &Session, reference: &Reference) -> Vec<String> {
     let url = session.url(&format!("{}/tags/list", reference.repository));
     let (mut tags, _) = page(session, &reference.repository, &url).unwrap_or_default();
     let asked = reference.tag.clone().unwrap_or_default();
-    tags.sort_by_key(|tag| (tag != "latest", crate::image::name::id::distance(&asked, tag)));
+    tags.sort_by_key(|tag| (tag != "latest", strsim::levenshtein(&asked, tag)));
     tags.truncate(MOST_TAGS);
     tags
 }

@@ -1,6 +1,7 @@
 //! System calls: one thin typed function each, under the call's own name; the only module that may hold `unsafe`.
 #![allow(unsafe_code)]
 
+pub(crate) mod descriptor;
 pub(crate) mod forbidden;
 pub(crate) mod fs;
 pub(crate) mod inet;
@@ -38,7 +39,8 @@ impl crate::diag::Diagnose for SysError {
     fn hint(&self) -> Option<String> {
         if self.errno == libc::EROFS {
             return Some(
-                "mount it for writing; if the kernel has stopped that after a fault, dmesg tells of it".into(),
+                "mount the file system for writing; if the kernel has made it read-only after a fault, dmesg says so"
+                    .into(),
             );
         }
         self.is_full().then(|| "the disk is full; see what minirun holds: minirun system df".into())

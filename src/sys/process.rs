@@ -14,9 +14,9 @@ pub(crate) enum Fork {
     Child,
 }
 
-/// fork(2). The caller must have one thread only: another's locks would stay locked in the child for ever.
+/// fork(2). Fails if the process has several threads: the locks of another thread would stay locked in the child for ever.
 pub(crate) fn fork() -> Result<Fork, SysError> {
-    debug_assert_eq!(threads(), 1, "fork with more than one thread");
+    one_thread("fork")?;
     // SAFETY: there is one thread, so the child's memory is consistent and it may run any code.
     match unsafe { libc::fork() } {
         -1 => Err(last("fork", "")),
@@ -26,9 +26,9 @@ pub(crate) fn fork() -> Result<Fork, SysError> {
 }
 
 /// fork(2), but the child's parent is this process's own (CLONE_PARENT): who waits for this process waits for the child
-/// too. By clone(2), for a container's filter lets nobody call clone3. The caller must have one thread only.
+/// too. By clone(2), since a container's filter allows nobody to call clone3. Fails if the process has several threads.
 pub(crate) fn fork_sibling() -> Result<Fork, SysError> {
-    debug_assert_eq!(threads(), 1, "clone with more than one thread");
+    one_thread("clone")?;
     let flags = libc::CLONE_PARENT | libc::SIGCHLD;
     // SAFETY: without CLONE_VM and with no stack of its own the child has a copy of this single thread's memory, as after
     // fork.
@@ -46,9 +46,9 @@ pub(crate) struct Cloned {
 }
 
 /// clone3(2) with its own copy of the memory, as fork, into the namespaces of `flags` and, if given, a cgroup.
-/// `None` is the child. The caller must have one thread only.
+/// `None` is the child. Fails if the process has several threads.
 pub(crate) fn clone3(flags: i32, cgroup: Option<BorrowedFd>) -> Result<Option<Cloned>, SysError> {
-    debug_assert_eq!(threads(), 1, "clone3 with more than one thread");
+    one_thread("clone3")?;
     let mut pidfd: RawFd = -1;
     let mut arguments = libc::clone_args {
         flags: (flags | libc::CLONE_PIDFD) as u64,
@@ -83,7 +83,8 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+/// Returns the array of a program's arguments or variables, which ends with a null pointer and borrows the strings.
+pub(super) fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
@@ -93,23 +94,6 @@ pub(crate) fn execve(path: &CStr, argv: &[CString], env: &[CString]) -> SysError
     // SAFETY: both arrays end with a null pointer and point to strings that outlive the call.
     unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr()) };
     last("execve", &path.to_string_lossy())
-}
-
-/// execveat(2) of an open file. Returns only if it failed.
-pub(crate) fn fexecve(file: BorrowedFd, argv: &[CString], env: &[CString]) -> SysError {
-    let (argv, env) = (pointers(argv), pointers(env));
-    // SAFETY: as in `execve`; the empty path with AT_EMPTY_PATH means the descriptor itself.
-    unsafe {
-        libc::syscall(
-            libc::SYS_execveat,
-            file.as_raw_fd(),
-            c"".as_ptr(),
-            argv.as_ptr(),
-            env.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        )
-    };
-    last("execveat", "")
 }
 
 /// Lets every signal act as it does in a new process: Rust ignores SIGPIPE, and `execve` would hand that on.
@@ -137,49 +121,7 @@ pub(crate) fn ignore_signal(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
-/// Marks all descriptors from `first` on to be closed by the next exec.
-pub(crate) fn close_on_exec_from(first: u32) -> Result<(), SysError> {
-    // SAFETY: the call changes flags of descriptors only.
-    match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) } {
-        -1 => Err(last("close_range", "")),
-        _ => Ok(()),
-    }
-}
-
-/// Closes all descriptors from `first` on. For a fresh process whose owners of descriptors are gone or not yet born.
-pub(crate) fn close_from(first: u32) {
-    // SAFETY: called where no Rust value owns a descriptor at or above `first`.
-    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
-}
-
-/// Owns a descriptor that this process was started with.
-pub(crate) fn adopt(fd: RawFd) -> Option<OwnedFd> {
-    // SAFETY: F_GETFD only asks whether the number is a descriptor.
-    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
-        return None;
-    }
-    // SAFETY: it is open, and by the convention between this program and itself nobody else owns it.
-    Some(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// dup2(2) onto a standard stream or another agreed number.
-pub(crate) fn dup_to(fd: BorrowedFd, number: RawFd) -> Result<(), SysError> {
-    if fd.as_raw_fd() == number {
-        // dup2 onto itself would keep the close-on-exec flag.
-        // SAFETY: changes a flag of an open descriptor.
-        return match unsafe { libc::fcntl(number, libc::F_SETFD, 0) } {
-            -1 => Err(last("fcntl", &number.to_string())),
-            _ => Ok(()),
-        };
-    }
-    // SAFETY: the target number is a standard stream or one agreed between this program and its next image.
-    match unsafe { libc::dup2(fd.as_raw_fd(), number) } {
-        -1 => Err(last("dup2", &number.to_string())),
-        _ => Ok(()),
-    }
-}
-
-/// How a child ended, in a shell's terms: its code, or 128 + the signal.
+/// Waits for a child to end, and returns its exit status as a shell has it: its code, or 128 + the signal.
 pub(crate) fn wait(pid: i32) -> Result<i32, SysError> {
     wait_for_exit(pid).map(Exit::shell_status)
 }
@@ -200,7 +142,7 @@ impl Exit {
         }
     }
 
-    /// As a shell has it in `$?`, where a signal and an exit look alike.
+    /// Returns the exit status as a shell has it in `$?`, where a signal and an exit look alike.
     pub(crate) fn shell_status(self) -> i32 {
         match self {
             Self::Code(code) => code,
@@ -209,8 +151,11 @@ impl Exit {
     }
 }
 
+/// Waits for a child to end.
+///
 /// # Errors
-/// When it is no child of ours.
+///
+/// ECHILD: the process is not a child of this one.
 pub(crate) fn wait_for_exit(pid: i32) -> Result<Exit, SysError> {
     loop {
         let mut status = 0;
@@ -223,7 +168,7 @@ pub(crate) fn wait_for_exit(pid: i32) -> Result<Exit, SysError> {
     }
 }
 
-/// Takes one ended child, if there is any: its pid and how it ended. `Ok(None)`: none has ended; `Err`: there are none.
+/// Reaps one child that has ended: its pid and how it ended. `Ok(None)`: none has ended; `Err`: there are no children.
 pub(crate) fn reap() -> Result<Option<(i32, Exit)>, SysError> {
     let mut status = 0;
     // SAFETY: `status` outlives the call.
@@ -234,11 +179,11 @@ pub(crate) fn reap() -> Result<Option<(i32, Exit)>, SysError> {
     }
 }
 
-/// The time a process was started, in clock ticks since boot (proc_pid_stat(5), field 22): with the pid it names a
+/// Returns the time at which a process was started, in clock ticks since boot (proc_pid_stat(5), field 22): with the pid it names a
 /// process for ever, even after the number was used again.
 pub fn start_time(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // A zombie is no longer there for our purposes.
+    // A zombie counts as ended.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     if matches!(fields.next(), Some("Z" | "X")) {
         return None;
@@ -274,7 +219,7 @@ pub(crate) fn no_new_privileges() -> Result<(), SysError> {
 }
 
 /// prctl(PR_CAPBSET_DROP): no program run from here on can gain the capability. One that the kernel does not know is
-/// no error: there is nothing to drop.
+/// ignored: there is nothing to drop.
 pub(crate) fn drop_from_bounding_set(capability: u8) -> Result<(), SysError> {
     // SAFETY: sets an attribute of this process.
     match unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(capability)) } {
@@ -310,7 +255,7 @@ pub(crate) fn setgroups(groups: &[u32]) -> Result<(), SysError> {
     }
 }
 
-/// signalfd(2), after blocking the signals it will tell.
+/// signalfd(2), after blocking the signals that it will read.
 pub(crate) fn signalfd(signals: &[i32]) -> Result<OwnedFd, SysError> {
     // SAFETY: the set is initialised by sigemptyset before use; the new descriptor has no other owner.
     unsafe {
@@ -327,13 +272,12 @@ pub(crate) fn signalfd(signals: &[i32]) -> Result<OwnedFd, SysError> {
     }
 }
 
-/// The next signal told by a [`signalfd`], if any.
+/// Reads the next signal of a [`signalfd`], if there is one.
 pub(crate) fn read_signal(fd: BorrowedFd) -> Option<i32> {
     read_signal_and_sender(fd).map(|(signal, _)| signal)
 }
 
-/// [`read_signal`], and whether the kernel has sent it: as a terminal's to a whole process group, not some process's to this
-/// one alone.
+/// [`read_signal`], and whether the kernel has sent the signal, as a terminal does to a whole process group.
 pub(crate) fn read_signal_and_sender(fd: BorrowedFd) -> Option<(i32, bool)> {
     let mut buffer = [0u8; size_of::<libc::signalfd_siginfo>()];
     let read = rustix::io::read(fd, &mut buffer).ok()?;
@@ -342,7 +286,7 @@ pub(crate) fn read_signal_and_sender(fd: BorrowedFd) -> Option<(i32, bool)> {
     (read == buffer.len()).then(|| (number(0), number(8) == libc::SI_KERNEL))
 }
 
-/// Signals that a [`signalfd`] would tell do again what they do to any process, as long as this lives.
+/// Signals that a [`signalfd`] would read act by default as long as this lives.
 pub(crate) struct LetThrough(libc::sigset_t);
 
 impl LetThrough {
@@ -387,16 +331,12 @@ pub(crate) fn kill_pidfd(pidfd: BorrowedFd, signal: i32) -> Result<(), SysError>
 
 /// pidfd_open(2).
 pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd, SysError> {
-    // SAFETY: the new descriptor has no other owner.
+    // SAFETY: the call touches no memory.
     match unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } {
         -1 => Err(last("pidfd_open", &pid.to_string())),
-        fd => Ok(own(fd as RawFd)),
+        // SAFETY: the kernel has just made the descriptor for this call.
+        fd => Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }),
     }
-}
-
-fn own(fd: RawFd) -> OwnedFd {
-    // SAFETY: callers pass a descriptor that the kernel has just made for them.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 /// setns(2).
@@ -410,7 +350,7 @@ pub(crate) fn setns(fd: impl AsFd, kinds: i32, subject: &str) -> Result<(), SysE
 
 /// unshare(2).
 pub(crate) fn unshare(flags: i32, subject: &str) -> Result<(), SysError> {
-    debug_assert_eq!(threads(), 1, "unshare with more than one thread");
+    one_thread("unshare")?;
     // SAFETY: changes the namespaces of this (only) thread.
     match unsafe { libc::unshare(flags) } {
         0 => Ok(()),
@@ -437,7 +377,7 @@ pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), SysEr
     }
 }
 
-/// Waits for threads that have done their work to be gone for the kernel, too: joining one does not.
+/// Waits until threads that have ended are gone for the kernel, too: joining them does not.
 pub(crate) fn await_threads() {
     for _ in 0..1000 {
         if threads() == 1 {
@@ -447,7 +387,15 @@ pub(crate) fn await_threads() {
     }
 }
 
-/// The number of this process's threads.
+/// Fails if the process has several threads, as far as /proc shows them.
+fn one_thread(call: &'static str) -> Result<(), SysError> {
+    match threads() {
+        1 => Ok(()),
+        several => Err(SysError { call, subject: format!("in a process of {several} threads"), errno: libc::EINVAL }),
+    }
+}
+
+/// Returns the number of this process's threads; 1 where /proc does not show this process.
 pub(crate) fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, |d| d.count())
 }
@@ -460,7 +408,7 @@ fn last(call: &'static str, subject: &str) -> SysError {
     SysError { call, subject: subject.to_owned(), errno: errno() }
 }
 
-/// A namespace of a process, held open: `/proc/PID/ns/KIND`.
+/// Opens a namespace of a process: `/proc/PID/ns/KIND`.
 pub(crate) fn namespace(pid: i32, kind: &str) -> Result<fs::File, SysError> {
     let path = format!("/proc/{pid}/ns/{kind}");
     fs::File::open(&path).on("open", path)

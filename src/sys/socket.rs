@@ -1,4 +1,4 @@
-//! Sequenced-packet sockets: whole messages, with descriptors riding along.
+//! Sequenced-packet sockets: whole messages, which can carry descriptors.
 
 use super::{On, SysError};
 use nix::sys::socket::{
@@ -6,13 +6,13 @@ use nix::sys::socket::{
     socketpair,
 };
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// The longest message; below the default size of a socket's buffer.
 pub const LONGEST: usize = 64 * 1024;
 
-/// The most descriptors that may ride along: SCM_MAX_FD of the kernel.
+/// The most descriptors of one message: SCM_MAX_FD of the kernel.
 pub(crate) const DESCRIPTORS: usize = 253;
 
 /// A connected pair, closed by exec.
@@ -32,21 +32,22 @@ pub fn send(socket: BorrowedFd, bytes: &[u8], descriptors: &[RawFd]) -> Result<(
     }
 }
 
-/// Receives one message into `buffer`; `None` at the end of the conversation.
+/// Receives one message into `buffer`. `None`: the peer has closed.
 pub fn receive(socket: BorrowedFd, buffer: &mut [u8]) -> Result<Option<(usize, Vec<OwnedFd>)>, SysError> {
     let mut space = nix::cmsg_space!([RawFd; DESCRIPTORS]);
     let mut parts = [IoSliceMut::new(buffer)];
     let (length, received) = loop {
         match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
             Err(nix::errno::Errno::EINTR) => {}
-            // A peer that closed with a message of ours unread: said once, and what it sent before can still be read.
+            // The peer closed with a message of ours unread. This comes once, and what it sent before can still be read.
             Err(nix::errno::Errno::ECONNRESET) => {}
             Err(error) => return Err(error).on("recvmsg", ""),
             Ok(message) => {
                 let mut received = Vec::new();
                 for part in message.cmsgs().on("recvmsg", "")? {
                     if let ControlMessageOwned::ScmRights(list) = part {
-                        received.extend(list.into_iter().filter_map(super::process::adopt));
+                        // SAFETY: the kernel has made these descriptors for this message.
+                        received.extend(list.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
                     }
                 }
                 break (message.bytes, received);
@@ -66,10 +67,11 @@ pub fn listen(path: &Path) -> Result<OwnedFd, SysError> {
     Ok(socket)
 }
 
-/// The next connection of a listening socket, not blocking.
+/// Accepts the next connection of a listening socket, without waiting.
 pub fn accept(socket: BorrowedFd) -> Option<OwnedFd> {
     let fd = nix::sys::socket::accept4(socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK).ok()?;
-    super::process::adopt(fd)
+    // SAFETY: the kernel has made the descriptor for this call.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Connects to a listener at `path`.

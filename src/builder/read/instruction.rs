@@ -3,7 +3,6 @@
 use super::parse;
 use super::parse::{Fault, Node, Source, Warning, is_blank};
 use super::variable::Lexer;
-use crate::image::name::id;
 
 /// What to run: through the shell, or as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +107,7 @@ pub(crate) fn guess<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
         letters.sort_unstable();
         letters
     };
-    let near = known.into_iter().map(|k| (id::distance(&word.to_ascii_lowercase(), &k.to_ascii_lowercase()), k));
+    let near = known.into_iter().map(|k| (strsim::levenshtein(&word.to_ascii_lowercase(), &k.to_ascii_lowercase()), k));
     // Two letters that changed places are one slip.
     let alike = |(distance, k): &(usize, &str)| *distance <= (k.len() / 3).max(1) || letters(word) == letters(k);
     near.filter(alike).min_by_key(|(distance, _)| *distance).map(|(_, k)| k)

@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn this_machine_runs_its_own_programs() {
-        let own = crate::image::config::architecture();
+        let own = crate::image::name::platform::architecture();
         assert_ne!(runs(own), Some(false));
         assert_eq!(runs("pdp11"), None);
     }

@@ -9,10 +9,11 @@ use crate::builder::{BuildError, Done, StepName};
 use crate::container::decide::create;
 use crate::container::stored::layering::Layering;
 use crate::image;
+use crate::image::ImageError;
+use crate::image::freeze;
+use crate::image::freeze::freeze;
 use crate::image::ingest::Ingested;
 use crate::image::name::digest::Digest;
-use crate::image::overlay::freeze;
-use crate::image::overlay::freeze::freeze;
 use crate::image::overlay::owner::Owners;
 use crate::image::overlay::reduce::reduce;
 use crate::image::stored::{claim, layer};
@@ -164,7 +165,7 @@ impl Builder<'_> {
     /// A new directory with an empty `upper` and `work` in it, relative to the store; its root is as the stage's.
     pub(crate) fn directory(&mut self, number: usize) -> Result<PathBuf, BuildError> {
         let layers = self.state(number).layers.clone();
-        check_layers("with this step, the image", layers.len() + 1)?;
+        check_layers("with this step, the image", layers.len() + 1).map_err(ImageError::from)?;
         let directory = self.directory_alone()?;
         create::like_lowest_root(self.store, &self.layer_directories(&layers), &directory.join("upper"));
         Ok(directory)

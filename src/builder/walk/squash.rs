@@ -3,16 +3,14 @@
 use super::engine::Builder;
 use crate::builder::BuildError;
 use crate::container::stored::copy;
-use crate::image::overlay::freeze;
-use crate::image::overlay::freeze::freeze;
+use crate::image::freeze;
+use crate::image::freeze::freeze;
+use crate::image::overlay::mark;
 use crate::store;
 use crate::sys::{On, SysError};
 use rustix::fs::XattrFlags;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-
-const OPAQUE: &str = "user.overlay.opaque";
 
 /// Of the stage's layers, those that are not its base image's.
 pub(crate) fn squash(builder: &mut Builder, number: usize) -> Result<(), BuildError> {
@@ -42,7 +40,7 @@ fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
         let (source, target) = (from.join(&name), to.join(&name));
         let meta = fs::symlink_metadata(&source).on("stat", &source)?;
         let there = fs::symlink_metadata(&target).ok();
-        let opaque = meta.is_dir() && copy::is_opaque(&source);
+        let opaque = meta.is_dir() && mark::is_opaque_at(&source)?;
         if !meta.is_dir() {
             if there.is_some() {
                 store::remove_tree(&target)?;
@@ -51,8 +49,8 @@ fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
             continue;
         }
         // In the place of what was hidden, it goes on hiding that.
-        let hides = there.as_ref().is_some_and(|t| t.file_type().is_char_device() && t.rdev() == 0);
-        let was_opaque = there.as_ref().is_some_and(fs::Metadata::is_dir) && copy::is_opaque(&target);
+        let hides = there.as_ref().is_some_and(mark::is_whiteout);
+        let was_opaque = there.as_ref().is_some_and(fs::Metadata::is_dir) && mark::is_opaque_at(&target)?;
         if there.is_some_and(|t| !t.is_dir()) || opaque {
             store::remove_tree(&target)?;
         }
@@ -63,7 +61,7 @@ fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
         lay_over(&source, &target)?;
         copy::like(&source, &meta, &target)?;
         if hides || opaque || was_opaque {
-            let set = rustix::fs::lsetxattr(&target, OPAQUE, b"y", XattrFlags::empty());
+            let set = rustix::fs::lsetxattr(&target, mark::OPAQUE, b"y", XattrFlags::empty());
             set.on("lsetxattr", &target)?;
         }
     }

@@ -4,8 +4,8 @@
 use super::protocol::{End, Message};
 use crate::container::plan::step::{Step, Walk};
 use crate::sys::SysError;
-use crate::sys::process;
-use crate::sys::process::{Exit, Fork};
+use crate::sys::descriptor;
+use crate::sys::process::{self, Exit, Fork};
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
@@ -85,11 +85,13 @@ pub(crate) fn reap_for_child() -> Result<(), SysError> {
         Fork::Parent(pid) => pid,
     };
     // The conversation with the monitor is the child's now.
-    process::close_from(3);
+    descriptor::run_without_descriptors(|| reap_until_end(child, &all))
+}
+
+/// Reaps, and passes the signals on, until the payload has ended. Returns its exit status.
+fn reap_until_end(child: i32, passed: &[i32]) -> i32 {
     process::set_name(c"minirun-init");
-    let mut told = all;
-    told.push(libc::SIGCHLD);
-    let signals = process::signalfd(&told)?;
+    let Ok(signals) = process::signalfd(&[passed, &[libc::SIGCHLD]].concat()) else { return 125 };
     loop {
         use rustix::event::{PollFd, PollFlags, poll};
         // First: the child may have ended before its signal was waited for.
@@ -100,7 +102,7 @@ pub(crate) fn reap_for_child() -> Result<(), SysError> {
                 {
                     process::set_name(&name);
                 }
-                process::exit_now(exit.shell_status());
+                return exit.shell_status();
             }
         }
         let _ = poll(&mut [PollFd::new(&signals, PollFlags::IN)], None);

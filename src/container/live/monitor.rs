@@ -23,7 +23,7 @@ use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
 use crate::store;
 use crate::store::Store;
-use crate::sys::{On, SysError, process};
+use crate::sys::{On, SysError, descriptor, process};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -43,9 +43,9 @@ struct Failed {
 pub(crate) fn main() -> ! {
     process::set_name(c"minirun-monitor");
     // Whoever typed the command may have had any file open without knowing; and no descriptor of ours goes further.
-    process::close_from(4);
-    let _ = process::close_on_exec_from(3);
-    let code = match process::adopt(3).map(End::new) {
+    let handed = descriptor::keep_handed_alone();
+    let _ = descriptor::close_on_exec_from(descriptor::HANDED);
+    let code = match handed.map(End::new) {
         Some(client) => serve(client).unwrap_or(125),
         None => {
             eprintln!("{NAME} is started by minirun itself");
@@ -62,7 +62,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let _ = rustix::process::setsid();
     let null = File::options().read(true).write(true).open("/dev/null").on("open", "/dev/null")?;
-    (0..3).try_for_each(|number| process::dup_to(null.as_fd(), number))?;
+    descriptor::STREAMS.into_iter().try_for_each(|stream| stream.replace(null.as_fd()))?;
     let job = read_job(File::from(descriptors.remove(0)))?;
     while descriptors.len() < job.descriptors() {
         let Some((Message::More, more)) = client.receive()? else { return Ok(125) };
@@ -252,8 +252,8 @@ fn begin(
         // No directory of the host stays open: an image could name it as its working directory (CVE-2024-21626).
         drop(group);
         if let Some(streams) = &streams {
-            for (number, fd) in (0..).zip(&streams.theirs) {
-                let _ = process::dup_to(fd.as_fd(), number);
+            for (stream, fd) in descriptor::STREAMS.into_iter().zip(&streams.theirs) {
+                let _ = stream.replace(fd.as_fd());
             }
         }
         init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told, awaits_egress);

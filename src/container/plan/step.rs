@@ -8,8 +8,8 @@ use crate::container::live::streams;
 use crate::container::probe;
 use crate::container::probe::Targets;
 use crate::container::stored::layering::Overlay;
-use crate::sys::process;
-use crate::sys::process::Fork;
+use crate::sys::descriptor;
+use crate::sys::process::{self, Fork};
 use crate::sys::{SysError, keyring, mount, netlink};
 use crate::userns::IdRange;
 use oci_spec::runtime::LinuxNamespaceType;
@@ -278,7 +278,7 @@ impl Step {
                 match (&walk.terminal, terminal) {
                     (Some((slave, _)), true) => {
                         process::set_controlling_terminal(slave.as_fd())?;
-                        (0..3).try_for_each(|number| process::dup_to(slave.as_fd(), number))
+                        descriptor::STREAMS.into_iter().try_for_each(|stream| stream.replace(slave.as_fd()))
                     }
                     _ => Ok(()),
                 }

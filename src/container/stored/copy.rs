@@ -1,6 +1,6 @@
 //! One tree laid over another by copying: for a volume that starts with what the image has, and for hosts without overlay.
 
-use crate::image::tar::unpack::is_overlays;
+use crate::image::overlay::mark::{self, MarkName};
 use crate::store;
 use crate::sys::{On, SysError};
 use rustix::fs::{AtFlags, CWD, XattrFlags};
@@ -16,15 +16,21 @@ use std::path::Path;
 pub(crate) fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
     let entries: Vec<_> = fs::read_dir(from).on("opendir", from)?.flatten().map(|e| e.file_name()).collect();
     // First what is hidden, by either kind of whiteout: the same layer may have something new under the name.
-    let (hidden, shown): (Vec<_>, Vec<_>) = entries.iter().partition(|name| name.as_bytes().starts_with(b".wh."));
+    let (hidden, shown): (Vec<_>, Vec<_>) = entries.iter().partition(|name| MarkName::of(name.as_bytes()).is_some());
     for name in hidden {
-        store::remove_tree(&to.join(OsStr::from_bytes(&name.as_bytes()[4..])))?;
+        if let Some(MarkName::Whiteout(hidden)) = MarkName::of(name.as_bytes()) {
+            store::remove_tree(&to.join(OsStr::from_bytes(hidden)))?;
+        }
     }
     for name in shown {
         let (source, target) = (from.join(name), to.join(name));
         let meta = fs::symlink_metadata(&source).on("stat", &source)?;
         let there = fs::symlink_metadata(&target).ok();
-        if there.is_some_and(|t| !t.is_dir() || !meta.is_dir() || is_opaque(&source)) {
+        let gives_way = match there {
+            None => false,
+            Some(there) => !there.is_dir() || !meta.is_dir() || mark::is_opaque_at(&source)?,
+        };
+        if gives_way {
             store::remove_tree(&target)?;
         }
         if meta.is_dir() {
@@ -48,12 +54,6 @@ pub(crate) fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
     like(from, &fs::metadata(from).on("stat", from)?, to)
 }
 
-/// It hides what the layers below have in it.
-pub(crate) fn is_opaque(directory: &Path) -> bool {
-    let mut value = [0u8; 1];
-    rustix::fs::lgetxattr(directory, "user.overlay.opaque", &mut value).is_ok_and(|n| n == 1 && value == *b"y")
-}
-
 /// Owner, attributes, mode and times of what was copied; of those attributes that say what an overlay has done, none.
 pub(crate) fn like(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<(), SysError> {
     match lchown(target, Some(meta.uid()), Some(meta.gid())) {
@@ -64,7 +64,7 @@ pub(crate) fn like(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<
     let mut names = vec![0; 4096];
     let length = rustix::fs::llistxattr(source, &mut names[..]).unwrap_or(0);
     let names = names[..length].split(|b| *b == 0).filter(|name| !name.is_empty());
-    for name in names.filter(|name| !is_overlays(name)) {
+    for name in names.filter(|name| !mark::is_note(name)) {
         let mut value = vec![0; 64 << 10];
         let Ok(length) = rustix::fs::lgetxattr(source, name, &mut value[..]) else { continue };
         match rustix::fs::lsetxattr(target, name, &value[..length], XattrFlags::empty()) {

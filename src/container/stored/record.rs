@@ -466,7 +466,7 @@ fn not_found(store: &Store, text: &str) -> RecordError {
         .filter(|name| id_of_name(store, name).is_some())
         .collect();
     let ids: Vec<String> = ids(store).into_iter().map(String::from).collect();
-    RecordError::NotFound { name: text.into(), meant: id::meant("container", text, &ids, &names) }
+    RecordError::NotFound { name: text.into(), meant: id::suggestion("container", text, &ids, &names) }
 }
 
 fn ids(store: &Store) -> Vec<ContainerId> {

@@ -1,12 +1,13 @@
-//! Where `load` reads from: the files of a directory, or those in a tar archive, found by name and read in any order.
+//! The files of a directory or of a tar archive, which are found by name and read in any order.
 
+use crate::image::error::ArchiveError;
 use crate::image::tar::stream;
 use crate::image::tar::stream::Compression;
 use crate::image::tar::tape::{Kind, Tape, TapeError};
 use crate::image::tar::tree;
 use crate::store::Scratch;
+use crate::sys::On;
 use crate::sys::fs::openat2;
-use crate::sys::{On, SysError};
 use rustix::fs::{OFlags, ResolveFlags};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -15,29 +16,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
-    #[error("{archive} has no file `{name}`")]
-    Missing { archive: String, name: String },
-    #[error("`{name}` in {archive} is {size} bytes long, too long for what it is")]
-    Long { archive: String, name: String, size: u64 },
-    #[error("{archive} is compressed by {by}, which is not understood here")]
-    Compression { archive: String, by: &'static str },
-    #[error("{archive} is no archive of images")]
-    Tape { archive: String, source: TapeError },
-    #[error("cannot read {archive}")]
-    Read { archive: String, source: io::Error },
-    #[error(transparent)]
-    Sys(#[from] SysError),
-}
-
-/// Manifests and configs are documents; nobody writes one of more than this.
+/// The most bytes of a manifest or config.
 const LONGEST_DOCUMENT: u64 = 16 << 20;
-/// Links to links that a file in an archive may be.
+/// The most links that are followed to a file in an archive.
 const MOST_LINKS: usize = 8;
 
 pub(crate) struct Archive {
-    /// What it is called in messages.
+    /// The archive's name in messages.
     pub name: String,
     files: Files,
 }
@@ -53,7 +38,7 @@ enum Place {
 }
 
 impl Archive {
-    /// `None` is standard input. What cannot be read in any order, or is compressed as a whole, goes to a file first.
+    /// Opens an archive; `None` is standard input. Copies what cannot be read in any order to a file in `scratch` first.
     pub(crate) fn open(path: Option<&Path>, scratch: &Scratch) -> Result<Self, ArchiveError> {
         let (name, file) = match path {
             Some(path) => {
@@ -101,7 +86,7 @@ impl Archive {
                     Place::Bytes { offset, length: entry.size }
                 }
                 Kind::HardLink => Place::Link(entry.link),
-                // Docker of old wrote a layer that comes twice as a link to its first place.
+                // Old versions of Docker wrote a layer that comes twice as a link.
                 Kind::Symlink => {
                     let mut target = tree::join(&components[..components.len().saturating_sub(1)]);
                     target.push(b'/');
@@ -137,7 +122,7 @@ impl Archive {
         None
     }
 
-    /// The file, and how long it is.
+    /// Opens a file, and returns its length too.
     pub(crate) fn file(&self, name: &str) -> Result<(Box<dyn Read + Send>, u64), ArchiveError> {
         let missing = || ArchiveError::Missing { archive: self.name.clone(), name: name.to_owned() };
         match &self.files {
@@ -163,7 +148,7 @@ impl Archive {
         }
     }
 
-    /// A file that is a document.
+    /// Reads a file that is a document.
     pub(crate) fn document(&self, name: &str) -> Result<Vec<u8>, ArchiveError> {
         let (mut file, size) = self.file(name)?;
         if size > LONGEST_DOCUMENT {
@@ -176,7 +161,7 @@ impl Archive {
     }
 }
 
-/// Part of a file, read by its own position: several threads read one file at a time.
+/// A part of a file with its own position, so that several threads can read the file.
 struct Section {
     file: Arc<File>,
     offset: u64,

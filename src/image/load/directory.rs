@@ -2,10 +2,11 @@
 //! digests.
 
 use super::archive::Archive;
-use super::{Found, LoadError, check, digest, parse};
+use super::candidate::ArchivedImage;
+use super::document::{check, digest, parse};
+use crate::image::error::LoadError;
 use crate::image::install::Candidate;
-use crate::image::name::platform;
-use crate::image::name::platform::Platform;
+use crate::image::name::platform::{self, Platform};
 use crate::image::nature;
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde_json::Value;
@@ -14,7 +15,7 @@ pub(crate) fn images(
     archive: &Archive,
     mut document: Vec<u8>,
     wanted: Option<&Platform>,
-) -> Result<Vec<Found>, LoadError> {
+) -> Result<Vec<ArchivedImage>, LoadError> {
     let mut fields: Value = parse(archive, "manifest.json", &document)?;
     if fields.get("manifests").is_some() {
         let index: ImageIndex = parse(archive, "manifest.json", &document)?;
@@ -47,5 +48,5 @@ pub(crate) fn images(
     let files = digests.iter().map(|digest| digest.hex()).collect();
     let layers = digests.into_iter().map(Some).collect();
     let image = Candidate { config, manifest: Some(document), index: None, layers, names: Vec::new() };
-    Ok(vec![Found { image, files, nameless: Vec::new(), is_listed: false }])
+    Ok(vec![ArchivedImage { image, files, invalid_names: Vec::new(), is_listed: false }])
 }

@@ -1,15 +1,14 @@
 //! Loads archives from before Docker 1.10: a directory for each layer, with a `json` that names its parent. The `json` of the
 //! top layer is the config of the image; today's config is made from all of them.
 
-use super::archive::{Archive, ArchiveError};
-use super::{Found, LoadError, Names, parse, refuse_if_none};
-use crate::image::MOST_LAYERS;
-use crate::image::config;
+use super::archive::Archive;
+use super::candidate::{ArchivedImage, Names, refuse_if_none};
+use super::document::parse;
+use crate::image::error::{ArchiveError, LoadError};
 use crate::image::name::digest::{Digest, Hasher};
-use crate::image::name::platform;
-use crate::image::name::platform::Platform;
-use crate::image::tar::stream;
-use crate::image::tar::stream::Compression;
+use crate::image::name::platform::{self, Platform};
+use crate::image::overlay::stack::MOST_LAYERS;
+use crate::image::tar::stream::{self, Compression};
 use crate::image::tar::unpack::Limits;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,7 +18,7 @@ pub(crate) const REPOSITORIES: &str = "repositories";
 /// Fields of a layer's `json` that do not belong in a config.
 const OF_A_LAYER: [&str; 7] = ["id", "parent", "parent_id", "layer_id", "throwaway", "Size", "container"];
 
-pub(crate) fn images(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<Found>, LoadError> {
+pub(crate) fn images(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec<ArchivedImage>, LoadError> {
     let repositories: BTreeMap<String, BTreeMap<String, String>> =
         parse(archive, REPOSITORIES, &archive.document(REPOSITORIES)?)?;
     let mut tops: BTreeMap<String, Names> = BTreeMap::new();
@@ -38,7 +37,7 @@ pub(crate) fn images(archive: &Archive, wanted: Option<&Platform>) -> Result<Vec
             continue;
         }
         let files = chain.iter().map(|(id, _)| layer(id)).collect();
-        found.push(Found::of_files(config, files, names));
+        found.push(ArchivedImage::of_files(config, files, names));
     }
     refuse_if_none(archive, wanted, found, others)
 }
@@ -91,7 +90,7 @@ fn config_of(
     if let Some(fields) = image.as_object_mut() {
         fields.retain(|name, _| !OF_A_LAYER.contains(&name.as_str()));
     }
-    for (name, otherwise) in [("os", "linux"), ("architecture", config::architecture())] {
+    for (name, otherwise) in [("os", "linux"), ("architecture", platform::architecture())] {
         if !image[name].is_string() {
             image[name] = json!(otherwise);
         }

@@ -1,20 +1,22 @@
-//! Ids as people type them: a prefix of hexadecimal digits, sometimes with a slip of the finger.
+//! Ids as people type them: a prefix of hexadecimal digits, sometimes with a typing error.
 
-/// What may have been meant by a text that is no id and no name of what there is.
-pub(crate) fn meant(kind: &str, text: &str, ids: &[String], names: &[String]) -> Option<String> {
+/// Returns a hint at a similar id or name, for a text that is neither.
+pub(crate) fn suggestion(kind: &str, text: &str, ids: &[String], names: &[String]) -> Option<String> {
     if let Some(slip) = not_hexadecimal(text) {
         return Some(match nearest(text, ids.iter().map(String::as_str)) {
             Some(near) => format!("{slip}; the nearest {kind} is {}", near.get(..12).unwrap_or(near)),
             None => slip,
         });
     }
-    // With or without a tag.
-    let alike =
-        |name: &&String| distance(text, name) <= 2 || distance(text, name.split(':').next().unwrap_or_default()) <= 1;
+    // Names are compared with and without their tags.
+    let alike = |name: &&String| {
+        strsim::levenshtein(text, name) <= 2
+            || strsim::levenshtein(text, name.split(':').next().unwrap_or_default()) <= 1
+    };
     names.iter().find(alike).map(|near| format!("did you mean: {near}"))
 }
 
-/// What is wrong with `text` as an id, if it looks as if it was meant to be one.
+/// Returns what is wrong with a text that looks like an id with a typing error.
 pub(crate) fn not_hexadecimal(text: &str) -> Option<String> {
     let text = text.strip_prefix("sha256:").unwrap_or(text);
     let (mut wrong, mut digits) = (Vec::new(), 0);
@@ -26,39 +28,23 @@ pub(crate) fn not_hexadecimal(text: &str) -> Option<String> {
         }
     }
     let &(place, letter) = wrong.first()?;
-    // A name such as `redis` is no mistyped id.
+    // A name such as `redis` is not a mistyped id.
     if text.len() < 4 || digits == 0 || wrong.len() * 4 > text.len() {
         return None;
     }
-    Some(format!("`{letter}` at place {place} is not a hexadecimal digit"))
+    Some(format!("`{letter}` at position {place} is not a hexadecimal digit"))
 }
 
-/// The candidate that begins most like `text`, if one does.
+/// Returns the candidate whose beginning is most similar to `text`, if one is similar at all.
 fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.strip_prefix("sha256:").unwrap_or(text);
     let allowed = (text.len() / 3).max(1);
     candidates
         .into_iter()
-        .map(|candidate| (distance(text, candidate.get(..text.len()).unwrap_or(candidate)), candidate))
+        .map(|candidate| (strsim::levenshtein(text, candidate.get(..text.len()).unwrap_or(candidate)), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
-}
-
-/// How many characters must be inserted, removed or replaced (Levenshtein).
-pub(crate) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -67,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_slip_is_told_from_a_name() {
-        assert_eq!(not_hexadecimal("1e6229dd21rd").as_deref(), Some("`r` at place 11 is not a hexadecimal digit"));
+        assert_eq!(not_hexadecimal("1e6229dd21rd").as_deref(), Some("`r` at position 11 is not a hexadecimal digit"));
         for name in ["redis", "node18", "alpine", "1e6229dd21", "deadbeef", "v1.2"] {
             assert_eq!(not_hexadecimal(name), None, "{name}");
         }
@@ -78,6 +64,5 @@ mod tests {
         let ids = ["0123456789ab", "1e6229dd21ad", "7b3d00000000"];
         assert_eq!(nearest("1e6229dd21rd", ids), Some("1e6229dd21ad"));
         assert_eq!(nearest("ffffffff", ids), None);
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

@@ -1,4 +1,4 @@
-//! What images are called, by people and by content.
+//! Names of images: digests, references, platforms.
 
 pub(crate) mod digest;
 pub(crate) mod id;

@@ -1,6 +1,5 @@
 //! Platforms: `os/architecture[/variant]`, and the choice among those an index offers.
 
-use crate::image::config;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, Platform as Offered};
 use serde_json::{Value, json};
 use std::fmt;
@@ -9,7 +8,7 @@ use std::str::FromStr;
 /// BuildKit's mark of an attestation.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 const UNKNOWN: &str = "unknown";
-/// More than anybody reads; an index of a stranger may name thousands.
+/// The most platforms that are listed in a message; an index may have thousands.
 const MOST_OFFERED: usize = 30;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +23,12 @@ pub struct Platform {
 pub struct InvalidPlatform(String);
 
 impl Platform {
-    /// This machine.
+    /// Returns the platform of this machine.
     pub fn here() -> Self {
-        Self { os: "linux".into(), architecture: config::architecture().into(), variant: None }
+        Self { os: "linux".into(), architecture: architecture().into(), variant: None }
     }
 
-    /// Written into a config.
+    /// Writes the platform into a config.
     pub fn describe(&self, config: &mut Value) {
         config["os"] = json!(self.os);
         config["architecture"] = json!(self.architecture);
@@ -38,7 +37,7 @@ impl Platform {
         }
     }
 
-    /// Whether what is for the other runs here.
+    /// Returns whether an image for the other platform runs on this one.
     pub fn takes(&self, other: &Self) -> bool {
         self.takes_parts(&other.os, &other.architecture, other.variant.as_deref())
     }
@@ -57,7 +56,7 @@ impl Platform {
         }
     }
 
-    /// What an architecture is without its variant being named.
+    /// Returns the variant that an architecture has where none is named.
     fn base_variant(&self) -> Option<&'static str> {
         match self.architecture.as_str() {
             "amd64" => Some("v1"),
@@ -78,8 +77,19 @@ impl Platform {
     }
 }
 
-/// The entries of an index that may be the image for a platform: first those that name it, then those that name none. What
-/// else an index lists (attestations, artifacts) is passed over.
+/// Returns the architecture of this machine as Go names it.
+pub(crate) fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" => "ppc64le",
+        other => other,
+    }
+}
+
+/// Returns the entries of an index that may be the image for a platform: first those that name it, then those that name none.
+/// Passes over attestations and artifacts.
 pub fn candidates<'a>(index: &'a ImageIndex, wanted: &Platform) -> Vec<&'a Descriptor> {
     let named = |d: &&Descriptor| d.platform().as_ref().is_some_and(|offered| wanted.takes_offered(offered));
     let unnamed = |d: &&Descriptor| d.platform().is_none();
@@ -87,16 +97,16 @@ pub fn candidates<'a>(index: &'a ImageIndex, wanted: &Platform) -> Vec<&'a Descr
     images().filter(named).chain(images().filter(unnamed)).collect()
 }
 
-/// Nothing says that it is something else.
+/// Returns whether nothing says that an entry is something else than an image.
 pub(crate) fn is_image(descriptor: &Descriptor) -> bool {
     let marked = |name| descriptor.annotations().as_ref().is_some_and(|all| all.contains_key(name));
     descriptor.artifact_type().is_none() && !marked(REFERENCE_TYPE)
 }
 
-/// The platforms that an index has images for, a few of them.
+/// Returns the platforms that an index has images for, as many as a message can list.
 pub fn offered<'a>(descriptors: impl Iterator<Item = &'a Descriptor>) -> Vec<String> {
     let mut offered: Vec<String> = Vec::new();
-    // What is not an image, such as an attestation, is said to be for `unknown`.
+    // Attestations have the platform `unknown`.
     for platform in descriptors.filter_map(of_descriptor).filter(|platform| platform.os != UNKNOWN) {
         let platform = platform.to_string();
         if offered.len() == MOST_OFFERED {
@@ -110,7 +120,7 @@ pub fn offered<'a>(descriptors: impl Iterator<Item = &'a Descriptor>) -> Vec<Str
     offered
 }
 
-/// As an index says it.
+/// Returns the platform in an entry of an index.
 pub(crate) fn of_descriptor(descriptor: &Descriptor) -> Option<Platform> {
     let offered = descriptor.platform().as_ref()?;
     Some(Platform {
@@ -120,6 +130,7 @@ pub(crate) fn of_descriptor(descriptor: &Descriptor) -> Option<Platform> {
     })
 }
 
+/// Returns the platform in a config.
 pub fn of_config(config: &ImageConfiguration) -> Platform {
     Platform {
         os: config.os().to_string(),
@@ -135,7 +146,7 @@ impl fmt::Display for Platform {
             if number > 0 {
                 f.write_str("/")?;
             }
-            // It may come from an index of anybody, and goes to a terminal.
+            // An index of a stranger may hold characters that change a terminal.
             part.chars().filter(|c| !c.is_control()).take(64).try_for_each(|c| write!(f, "{c}"))?;
         }
         Ok(())
@@ -155,7 +166,7 @@ impl FromStr for Platform {
         if os.is_empty() || architecture.is_empty() || parts.next().is_some() || !all_words {
             return Err(invalid());
         }
-        // What uname calls them is what many type.
+        // The names that uname prints.
         let architecture = match architecture.as_str() {
             "x86_64" | "x86-64" => "amd64".into(),
             "aarch64" => "arm64".into(),

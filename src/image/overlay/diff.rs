@@ -1,9 +1,8 @@
 //! What a container has changed: its upper directory, held against the layers below.
 
+use super::mark::{self, Mark, MarkName};
 use super::owner;
 use super::owner::Stat;
-use crate::image::ImageError;
-use crate::image::tar::tree::OPAQUE;
 use crate::sys::{On, SysError, fs as sys};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -13,17 +12,16 @@ use std::fmt;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ChangeKind {
     Added,
     Changed,
     Deleted,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ChangeKind {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
             Self::Added => "A",
@@ -37,12 +35,12 @@ impl fmt::Display for Kind {
 pub struct Change {
     /// As seen in the container: absolute.
     pub path: PathBuf,
-    pub kind: Kind,
+    pub kind: ChangeKind,
 }
 
 /// What was added, changed and deleted, in the order of the paths. `lowers` are the layers' directories, bottom first;
 /// `leave_out` are paths in the container that the engine itself has made, as places to mount something on.
-pub fn changes(upper: &Path, lowers: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<Change>, ImageError> {
+pub fn changes(upper: &Path, lowers: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<Change>, SysError> {
     let items = items(upper, lowers, leave_out)?.into_iter();
     let mut changes: Vec<Change> = items.map(|item| Change { path: item.path, kind: item.kind }).collect();
     changes.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
@@ -52,7 +50,7 @@ pub fn changes(upper: &Path, lowers: &[PathBuf], leave_out: &[PathBuf]) -> Resul
 /// A [`Change`], with what `commit` needs to know of it.
 pub(crate) struct Item {
     pub path: PathBuf,
-    pub kind: Kind,
+    pub kind: ChangeKind,
     /// A directory whose lower contents are hidden all at once.
     pub opaque: bool,
     /// Deleted by way of the opaque directory above.
@@ -62,7 +60,7 @@ pub(crate) struct Item {
 }
 
 /// Directories come before what is in them, and names in order.
-pub(crate) fn items(upper: &Path, lowers: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<Item>, ImageError> {
+pub(crate) fn items(upper: &Path, lowers: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<Item>, SysError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(upper, flags, Mode::empty()).on("open", upper)?;
     let mut walk = Walk { leave_out, items: Vec::new() };
@@ -91,13 +89,13 @@ impl Walk<'_> {
         path: &Path,
         lowers: &[PathBuf],
         opaque: bool,
-    ) -> Result<Found, ImageError> {
+    ) -> Result<Found, SysError> {
         let mut found = Found { left_out: false };
         let mut names = BTreeSet::new();
         for entry in Dir::read_from(directory).on("opendir", path)? {
             let name = entry.on("readdir", path)?.file_name().to_bytes().to_vec();
-            if name.starts_with(MARK) {
-                self.marked(&name, path, lowers)?;
+            if let Some(mark) = MarkName::of(&name) {
+                self.marked(&mark, path, lowers)?;
             } else if name != b"." && name != b".." {
                 names.insert(name);
             }
@@ -109,30 +107,26 @@ impl Walk<'_> {
         if opaque {
             for name in merged_names(lowers)?.difference(&names) {
                 let path = path.join(OsStr::from_bytes(name));
-                self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: true, is_file: false });
+                self.items.push(Item { path, kind: ChangeKind::Deleted, opaque: false, implied: true, is_file: false });
             }
         }
         Ok(found)
     }
 
-    /// A whiteout by its name, as fuse-overlayfs makes it where it may not make a device.
-    fn marked(&mut self, name: &[u8], path: &Path, lowers: &[PathBuf]) -> Result<(), ImageError> {
-        let hidden = &name[MARK.len()..];
-        if name != OPAQUE_MARK && below(lowers, hidden)?.exists {
+    /// Notes what is deleted by a whiteout of fuse-overlayfs.
+    fn marked(&mut self, mark: &MarkName, path: &Path, lowers: &[PathBuf]) -> Result<(), SysError> {
+        if let MarkName::Whiteout(hidden) = mark
+            && !matches!(hidden, &(b"" | b"." | b".."))
+            && below(lowers, hidden)?.exists
+        {
             let path = path.join(OsStr::from_bytes(hidden));
-            self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: false, is_file: false });
+            self.items.push(Item { path, kind: ChangeKind::Deleted, opaque: false, implied: false, is_file: false });
         }
         Ok(())
     }
 
     /// `true`: it was left out.
-    fn entry(
-        &mut self,
-        directory: &OwnedFd,
-        name: &[u8],
-        path: PathBuf,
-        lowers: &[PathBuf],
-    ) -> Result<bool, ImageError> {
+    fn entry(&mut self, directory: &OwnedFd, name: &[u8], path: PathBuf, lowers: &[PathBuf]) -> Result<bool, SysError> {
         let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             // The container goes on while we look.
             Err(Errno::NOENT) => return Ok(false),
@@ -140,9 +134,15 @@ impl Walk<'_> {
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
         let below = below(lowers, name)?;
-        if kind == FileType::CharacterDevice && stat.st_rdev == 0 {
+        if mark::is_whiteout_stat(&stat) {
             if below.exists {
-                self.items.push(Item { path, kind: Kind::Deleted, opaque: false, implied: false, is_file: false });
+                self.items.push(Item {
+                    path,
+                    kind: ChangeKind::Deleted,
+                    opaque: false,
+                    implied: false,
+                    is_file: false,
+                });
             }
             return Ok(false);
         }
@@ -153,7 +153,7 @@ impl Walk<'_> {
                 return Ok(true);
             }
             let is_file = kind == FileType::RegularFile;
-            let kind = if below.exists { Kind::Changed } else { Kind::Added };
+            let kind = if below.exists { ChangeKind::Changed } else { ChangeKind::Added };
             self.items.push(Item { path, kind, opaque: false, implied: false, is_file });
             return Ok(false);
         }
@@ -162,9 +162,9 @@ impl Walk<'_> {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
             other => other.on("openat", &path)?,
         };
-        let opaque = is_opaque(&child).on("fgetxattr", &path)? && !below.directories.is_empty();
+        let opaque = mark::is_opaque(&child).on("fgetxattr", &path)? && !below.directories.is_empty();
         let place = self.items.len();
-        let kind = if below.exists { Kind::Changed } else { Kind::Added };
+        let kind = if below.exists { ChangeKind::Changed } else { ChangeKind::Added };
         self.items.push(Item { path: path.clone(), kind, opaque, implied: false, is_file: false });
         let found = self.directory(&child, &path, &below.directories, opaque)?;
         let alone = self.items.len() == place + 1;
@@ -207,52 +207,6 @@ impl Attributes {
     }
 }
 
-const MARK: &[u8] = b".wh.";
-const OPAQUE_MARK: &[u8] = b".wh..wh..opq";
-
-fn is_opaque(directory: &impl AsFd) -> Result<bool, Errno> {
-    let marked = rustix::fs::statat(directory, OPAQUE_MARK, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-    Ok(marked || sys::fgetxattr(directory, OPAQUE.as_bytes())?.is_some_and(|value| value == b"y"))
-}
-
-/// What one directory of an overlay says of a name.
-pub(crate) enum Mark {
-    Nothing,
-    /// What lies below is deleted.
-    Whiteout,
-    /// Merged with those below, unless it is opaque.
-    Directory {
-        opaque: bool,
-    },
-    /// Hides what lies below.
-    Other(fs::Metadata),
-}
-
-pub(crate) fn mark(directory: &Path, name: &OsStr) -> Result<Mark, SysError> {
-    let path = directory.join(name);
-    let found = match fs::symlink_metadata(&path) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => {
-            let marked = directory.join(OsStr::from_bytes(&[MARK, name.as_bytes()].concat())).exists();
-            return Ok(if marked { Mark::Whiteout } else { Mark::Nothing });
-        }
-        other => other.on("stat", &path)?,
-    };
-    Ok(if found.is_dir() {
-        let opened = File::open(&path).on("open", &path)?;
-        Mark::Directory { opaque: is_opaque(&opened).on("fgetxattr", &path)? }
-    } else if found.file_type().is_char_device() && found.rdev() == 0 {
-        Mark::Whiteout
-    } else {
-        Mark::Other(found)
-    })
-}
-
-/// Whether overlayfs brought the file up from a layer, and no program made it anew; it notes where from.
-pub(crate) fn was_copied_up(file: &Path) -> bool {
-    let mut nothing = [0u8; 0];
-    rustix::fs::lgetxattr(file, "user.overlay.origin", &mut nothing).is_ok()
-}
-
 /// What the layers below show under a name.
 pub(crate) struct Below {
     pub exists: bool,
@@ -262,11 +216,11 @@ pub(crate) struct Below {
     pub other: Option<PathBuf>,
 }
 
-pub(crate) fn below(lowers: &[PathBuf], name: &[u8]) -> Result<Below, ImageError> {
+pub(crate) fn below(lowers: &[PathBuf], name: &[u8]) -> Result<Below, SysError> {
     let mut below = Below { exists: false, directories: Vec::new(), other: None };
     for lower in lowers {
         let name = OsStr::from_bytes(name);
-        match mark(lower, name)? {
+        match mark::mark(lower, name)? {
             Mark::Nothing => {}
             Mark::Whiteout => break,
             Mark::Other(_) => {
@@ -288,7 +242,7 @@ pub(crate) fn below(lowers: &[PathBuf], name: &[u8]) -> Result<Below, ImageError
     Ok(below)
 }
 
-pub(crate) fn merged_names(lowers: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>, ImageError> {
+pub(crate) fn merged_names(lowers: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>, SysError> {
     let mut candidates = BTreeSet::new();
     for lower in lowers {
         for entry in fs::read_dir(lower).on("opendir", lower)? {

@@ -2,9 +2,7 @@
 //! For hosts that lay nothing over anything, where a step works in a copy of all that lies below.
 
 use super::diff::{Attributes, Below, below, merged_names};
-use crate::image::ImageError;
-use crate::image::tar::tree::make_whiteout;
-use crate::image::tar::unpack::is_overlays;
+use super::mark;
 use crate::store;
 use crate::sys::{On, SysError, fs as sys};
 use rustix::fs::{Timespec, Timestamps};
@@ -18,13 +16,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// `lowers` are the layers' directories, bottom first.
-pub(crate) fn reduce(tree: &Path, lowers: &[PathBuf]) -> Result<(), ImageError> {
+pub(crate) fn reduce(tree: &Path, lowers: &[PathBuf]) -> Result<(), SysError> {
     let lowers: Vec<PathBuf> = lowers.iter().rev().cloned().collect();
     directory(tree, &lowers)
 }
 
 /// `lowers`: the directories that the layers below have here, top first.
-fn directory(tree: &Path, lowers: &[PathBuf]) -> Result<(), ImageError> {
+fn directory(tree: &Path, lowers: &[PathBuf]) -> Result<(), SysError> {
     let opened = File::open(tree).on("open", tree)?;
     let before = rustix::fs::fstat(&opened).on("fstat", tree)?;
     let mut names = BTreeSet::new();
@@ -46,14 +44,14 @@ fn directory(tree: &Path, lowers: &[PathBuf]) -> Result<(), ImageError> {
         }
     }
     for name in merged_names(lowers)?.difference(&names) {
-        make_whiteout(opened.as_fd(), name).on("mknodat", tree.join(OsStr::from_bytes(name)))?;
+        mark::make_whiteout(opened.as_fd(), name).on("mknodat", tree.join(OsStr::from_bytes(name)))?;
     }
     // As the step left it, whatever was just done in it.
     let times = Timestamps {
         last_access: Timespec { tv_sec: before.st_atime, tv_nsec: before.st_atime_nsec as _ },
         last_modification: Timespec { tv_sec: before.st_mtime, tv_nsec: before.st_mtime_nsec as _ },
     };
-    Ok(rustix::fs::futimens(&opened, &times).on("futimens", tree)?)
+    rustix::fs::futimens(&opened, &times).on("futimens", tree)
 }
 
 /// Nothing in it differs, nor does it.
@@ -83,7 +81,7 @@ fn is_same_opened(ours: &File, theirs: &File) -> Result<bool, rustix::io::Errno>
     let attributes = |file: &File| -> Result<_, rustix::io::Errno> {
         let mut all = Vec::new();
         for name in sys::flistxattr(file)? {
-            all.extend((!is_overlays(&name)).then_some((sys::fgetxattr(file, &name)?, name)));
+            all.extend((!mark::is_note(&name)).then_some((sys::fgetxattr(file, &name)?, name)));
         }
         all.sort();
         Ok(all)

@@ -1,23 +1,20 @@
-//! Indexes: one digest for the images of several platforms, and for what is attested of them.
+//! Indexes: one digest for the images of several platforms and for their attestations.
 //!
 //! `indexes/<digest>/` holds `index.json` byte for byte, `members.json` (which image each manifest is of), and in `blobs/`
 //! the documents of attestations. The images lie among all others. Each keeps an empty file per index in its `indexes/`;
 //! such a file holds the image only while the index is there or is being made.
 
-use super::claim;
-use super::claim::ImageClaim;
+use super::claim::{self, ImageClaim};
+use super::document::{self, digests_in, sync};
+use super::image;
 use super::names;
-use super::names::Name;
-use super::remove;
-use super::remove::Removed;
-use crate::image::ImageError;
-use crate::image::attestation;
-use crate::image::attestation::Attestation;
+use super::publish::add_manifest;
+use crate::image::attestation::{self, Attestation};
+use crate::image::error::ImageError;
+use crate::image::media_type::{OCI_INDEX, OCI_MANIFEST};
 use crate::image::name::digest::Digest;
-use crate::image::name::platform;
-use crate::image::name::platform::Platform;
+use crate::image::name::platform::{self, Platform};
 use crate::image::name::reference::Reference;
-use crate::store;
 use crate::store::Store;
 use crate::sys::On;
 use oci_spec::image::{Descriptor, ImageIndex};
@@ -27,7 +24,6 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 
-pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const DIRECTORY: &str = "indexes";
 
 /// An index in the store.
@@ -43,12 +39,12 @@ pub(crate) struct Index {
 pub(crate) struct Member {
     pub image: Digest,
     pub manifest: Digest,
-    /// As the index says it.
+    /// The platform by the index.
     #[serde(skip)]
     pub platform: Option<Platform>,
 }
 
-/// An image on its way into an index.
+/// An image that is to be listed in an index.
 pub(crate) struct Listed {
     pub image: Digest,
     pub platform: Platform,
@@ -59,32 +55,32 @@ pub(crate) struct Listed {
 }
 
 /// An index that is not in the store yet.
-pub(crate) struct Made {
+pub(crate) struct NewIndex {
     pub bytes: Vec<u8>,
-    /// Each image with its manifest.
+    /// The images, each with its manifest.
     pub members: Vec<(Digest, Vec<u8>)>,
     /// The documents of attestations.
     pub blobs: Vec<(Digest, Vec<u8>)>,
 }
 
-impl Made {
-    /// The index has an entry for it.
+impl NewIndex {
+    /// Returns whether the index has an entry for a manifest.
     pub(crate) fn lists(&self, digest: &Digest) -> bool {
         listed(&self.bytes).contains(digest)
     }
 }
 
-/// The digests of an index's entries.
+/// Returns the digests of the entries of an index.
 fn listed(index: &[u8]) -> Vec<Digest> {
     let document: Value = serde_json::from_slice(index).unwrap_or_default();
     let entries = document["manifests"].as_array().into_iter().flatten();
     entries.filter_map(|entry| entry["digest"].as_str()?.parse().ok()).collect()
 }
 
-/// Puts an index together: the images in their order, and after them what is attested of each.
-pub(crate) fn make(images: Vec<Listed>, annotations: Map<String, Value>, names: &[Reference]) -> Made {
+/// Makes an index of images in their order, and after them their attestations.
+pub(crate) fn make(images: Vec<Listed>, annotations: Map<String, Value>, names: &[Reference]) -> NewIndex {
     let (mut entries, mut attested) = (Vec::new(), Vec::new());
-    let mut made = Made { bytes: Vec::new(), members: Vec::new(), blobs: Vec::new() };
+    let mut made = NewIndex { bytes: Vec::new(), members: Vec::new(), blobs: Vec::new() };
     for one in images {
         let digest = Digest::of(&one.manifest);
         let mut entry = json!({
@@ -113,24 +109,26 @@ pub(crate) fn make(images: Vec<Listed>, annotations: Map<String, Value>, names: 
 
 fn media_type(manifest: &[u8]) -> Value {
     let fields: Value = serde_json::from_slice(manifest).unwrap_or_default();
-    fields["mediaType"].as_str().unwrap_or(super::manifest::OCI_MANIFEST).into()
+    fields["mediaType"].as_str().unwrap_or(OCI_MANIFEST).into()
 }
 
+/// Returns the directory of an index, which need not be there.
 pub(crate) fn directory(store: &Store, digest: &Digest) -> PathBuf {
     store.path(DIRECTORY).join(digest.hex())
 }
 
+/// Returns whether an index is in the store.
 pub(crate) fn exists(store: &Store, digest: &Digest) -> bool {
     directory(store, digest).exists()
 }
 
-/// Every index; for listings only.
+/// Returns the digests of all indexes. For listings only.
 pub(crate) fn all(store: &Store) -> Result<Vec<Digest>, ImageError> {
-    if store.path(DIRECTORY).exists() { crate::image::digests_in(&store.path(DIRECTORY)) } else { Ok(Vec::new()) }
+    if store.path(DIRECTORY).exists() { digests_in(&store.path(DIRECTORY)) } else { Ok(Vec::new()) }
 }
 
 impl Index {
-    /// `None`: no index of this digest is here.
+    /// Opens the index with this digest. `None`: there is none.
     pub(crate) fn open(store: &Store, digest: &Digest) -> Result<Option<Self>, ImageError> {
         let directory = directory(store, digest);
         let path = directory.join("index.json");
@@ -143,7 +141,7 @@ impl Index {
             return Err(damaged("its index has another digest"));
         }
         let document: ImageIndex = serde_json::from_slice(&bytes).map_err(|_| damaged("its index cannot be read"))?;
-        let known: Vec<Member> = crate::image::document(&directory.join("members.json"))?.unwrap_or_default();
+        let known: Vec<Member> = document::read(&directory.join("members.json"))?.unwrap_or_default();
         let member = |descriptor: &Descriptor| {
             let manifest: Digest = descriptor.digest().to_string().parse().ok()?;
             let image = known.iter().find(|member| member.manifest == manifest)?.image;
@@ -156,16 +154,18 @@ impl Index {
         Ok(Some(Self { digest: *digest, bytes, members }))
     }
 
-    /// The image that stands for the whole index where no platform is asked for: this machine's, or else the first.
+    /// Returns the image that stands for the whole index where no platform is asked for: the one for this machine, or the
+    /// first.
     pub(crate) fn main(&self) -> &Member {
         self.for_platform(&Platform::here()).unwrap_or(&self.members[0])
     }
 
+    /// Returns the first image for a platform.
     pub(crate) fn for_platform(&self, wanted: &Platform) -> Option<&Member> {
         self.members.iter().find(|member| member.platform.as_ref().is_some_and(|platform| wanted.takes(platform)))
     }
 
-    /// A document of an attestation.
+    /// Reads a document of an attestation.
     pub(crate) fn blob(&self, store: &Store, digest: &Digest) -> Result<Vec<u8>, ImageError> {
         let path = directory(store, &self.digest).join("blobs").join(digest.hex());
         let bytes = fs::read(&path).on("read", &path)?;
@@ -175,14 +175,15 @@ impl Index {
         Err(ImageError::Damaged { image: self.digest, what: format!("its document {digest} has another digest") })
     }
 
-    /// The manifests that it lists beside those of its images: attestations, in the order of its entries.
+    /// Returns the digests of the manifests that are not of images but of attestations, in the order of the entries.
     pub(crate) fn others(&self) -> Vec<Digest> {
         let is_other = |digest: &Digest| self.members.iter().all(|member| member.manifest != *digest);
         listed(&self.bytes).into_iter().filter(is_other).collect()
     }
 
-    /// The index with other manifests of the same images, in the order of its members; what is attested follows them.
-    pub(crate) fn with(&self, store: &Store, manifests: Vec<Vec<u8>>) -> Result<Made, ImageError> {
+    /// Returns the index with other manifests of the same images, which are given in the order of its members. Attestations
+    /// follow their images.
+    pub(crate) fn with(&self, store: &Store, manifests: Vec<Vec<u8>>) -> Result<NewIndex, ImageError> {
         let mut document: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
         let renewed: HashMap<Digest, &Vec<u8>> =
             self.members.iter().map(|member| member.manifest).zip(&manifests).collect();
@@ -216,20 +217,11 @@ impl Index {
         }
         let bytes = if is_other { document.to_string().into_bytes() } else { self.bytes.clone() };
         let members = self.members.iter().map(|member| member.image).zip(manifests);
-        Ok(Made { bytes, members: members.collect(), blobs })
+        Ok(NewIndex { bytes, members: members.collect(), blobs })
     }
 }
 
-/// The names that stand for an index of these images.
-fn names_of(store: &Store, index: &Digest, images: &[Digest]) -> Result<Vec<Name>, ImageError> {
-    let mut found = Vec::new();
-    for image in images {
-        found.extend(names::of_image(store, image)?.into_iter().filter(|name| name.manifest == *index));
-    }
-    Ok(found)
-}
-
-/// Each image once, in the order in which they are claimed.
+/// Returns each image once, in the order in which images are claimed.
 fn images_of(members: &[Member]) -> Vec<Digest> {
     let mut images: Vec<Digest> = members.iter().map(|member| member.image).collect();
     images.sort();
@@ -237,14 +229,15 @@ fn images_of(members: &[Member]) -> Vec<Digest> {
     images
 }
 
-fn note(store: &Store, image: &Digest, index: &Digest) -> PathBuf {
-    crate::image::directory(store, image).join(DIRECTORY).join(index.hex())
+/// Returns the path of the note that an index lists an image.
+pub(crate) fn note(store: &Store, image: &Digest, index: &Digest) -> PathBuf {
+    image::directory(store, image).join(DIRECTORY).join(index.hex())
 }
 
 /// Keeps an index whose images are in the store, and gives it its names.
-pub(crate) fn keep(store: &Store, made: &Made, names: &[Reference]) -> Result<Digest, ImageError> {
+pub(crate) fn keep(store: &Store, made: &NewIndex, names: &[Reference]) -> Result<Digest, ImageError> {
     let digest = Digest::of(&made.bytes);
-    // Of the index before those of images: so whoever takes several never waits in a circle.
+    // The index is claimed before its images, so that nobody who claims several waits in a circle.
     let _making = ImageClaim::take(store, digest)?;
     if !exists(store, &digest) {
         publish(store, made, digest)?;
@@ -263,14 +256,14 @@ pub(crate) fn keep(store: &Store, made: &Made, names: &[Reference]) -> Result<Di
     Ok(digest)
 }
 
-fn publish(store: &Store, made: &Made, digest: Digest) -> Result<(), ImageError> {
+fn publish(store: &Store, made: &NewIndex, digest: Digest) -> Result<(), ImageError> {
     let mut members = Vec::new();
     for (image, manifest) in &made.members {
         let claim = ImageClaim::take(store, *image)?;
-        if !crate::image::directory(store, image).exists() {
+        if !image::directory(store, image).exists() {
             return Err(ImageError::Damaged { image: *image, what: "it was removed meanwhile".into() });
         }
-        crate::image::add_manifest(store, &claim, manifest)?;
+        add_manifest(store, &claim, manifest)?;
         let note = note(store, image, &digest);
         let parent = note.parent().unwrap_or(&note);
         fs::create_dir_all(parent).on("mkdir", parent)?;
@@ -287,53 +280,25 @@ fn publish(store: &Store, made: &Made, digest: Digest) -> Result<(), ImageError>
     for (digest, bytes) in &made.blobs {
         fs::write(entry.join("blobs").join(digest.hex()), bytes).on("write", &entry)?;
     }
-    crate::image::sync(store)?;
+    sync(store)?;
     let all = store.path(DIRECTORY);
     fs::create_dir_all(&all).on("mkdir", &all)?;
     scratch.publish(&entry, &directory(store, &digest))?;
     Ok(())
 }
 
-/// The indexes that hold an image: they list it, and are here or are being made.
+/// Returns the indexes that list an image, and are here or being made.
 pub(crate) fn holding(store: &Store, image: &Digest) -> Vec<Digest> {
-    let notes = fs::read_dir(crate::image::directory(store, image).join(DIRECTORY)).into_iter().flatten().flatten();
+    let notes = fs::read_dir(image::directory(store, image).join(DIRECTORY)).into_iter().flatten().flatten();
     let indexes = notes.filter_map(|note| note.file_name().to_str().and_then(Digest::from_hex));
     indexes.filter(|index| exists(store, index) || claim::is_held(store, index)).collect()
 }
 
-/// The images of an index, also of a damaged one.
+/// Returns the images of an index, also of a damaged one.
 pub(crate) fn images(store: &Store, digest: &Digest) -> Result<Vec<Digest>, ImageError> {
     if let Ok(Some(index)) = Index::open(store, digest) {
         return Ok(images_of(&index.members));
     }
-    let noted = crate::image::all(store)?.into_iter();
+    let noted = image::all(store)?.into_iter();
     Ok(noted.filter(|image| note(store, image, digest).exists()).collect())
-}
-
-/// Removes an index that has no name and no container of an image of it, and with it the images that nothing else needs. Other
-/// indexes of the same images go too if they have no name: they are forms of the same one, as from before a push.
-pub(crate) fn remove_unused(store: &Store, digest: &Digest) -> Result<Vec<Removed>, ImageError> {
-    let removing = ImageClaim::take(store, *digest)?;
-    let images = images(store, digest)?;
-    let claims = images.iter().map(|image| ImageClaim::take(store, *image)).collect::<Result<Vec<_>, _>>()?;
-    let has_users = images.iter().any(|image| !crate::image::containers(store, image).is_empty());
-    if has_users || !names_of(store, digest, &images)?.is_empty() {
-        return Ok(Vec::new());
-    }
-    let Some(withdrawn) = store.withdraw(&directory(store, digest))? else { return Ok(Vec::new()) };
-    store::sync_dir(&store.path(DIRECTORY))?;
-    for image in &images {
-        let _ = fs::remove_file(note(store, image, digest));
-    }
-    drop((withdrawn, claims, removing));
-    let mut removed = vec![Removed::Deleted(*digest)];
-    for other in images.first().map(|image| holding(store, image)).unwrap_or_default() {
-        if self::images(store, &other)? == images {
-            removed.extend(remove_unused(store, &other)?);
-        }
-    }
-    for image in &images {
-        removed.extend(remove::unused(store, image)?);
-    }
-    Ok(removed)
 }

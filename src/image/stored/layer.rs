@@ -3,24 +3,22 @@
 //! `layers/<first 24 digits of the diff ID>/` holds `fs/` (a lower directory for overlayfs), `info.json`, the archive it
 //! came from (`blobs/<digest>` if that was compressed, else `record.zst`), and in `images/` an empty file per user.
 
-use super::claim::Claim;
-use crate::image::ImageError;
+use super::document::{self, sync};
+use crate::image::error::ImageError;
 use crate::image::name::digest::Digest;
 use crate::image::tar::record::Replay;
-use crate::image::tar::stream;
-use crate::image::tar::stream::Compression;
-use crate::store;
-use crate::store::{Scratch, Store};
+use crate::image::tar::stream::{self, Compression};
+use crate::store::{self, Claim, Scratch, Store};
 use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
-/// Where else it lies (see [`super::location`]).
+/// The file that names the other places of a layer (see [`super::location`]).
 pub(crate) const LOCATIONS: &str = "locations.json";
 
-/// What is known of a layer without walking it.
+/// The record of a layer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Info {
@@ -28,11 +26,11 @@ pub(crate) struct Info {
     pub diff_id: Digest,
     /// The bytes of its files' contents.
     pub size: u64,
-    /// How many entries its archive has.
+    /// The number of entries of its archive.
     pub entries: u64,
     /// The length of the uncompressed archive.
     pub archive: u64,
-    /// The compressed archive it came as, if it did.
+    /// The compressed archive that it came as, if it was compressed.
     pub blob: Option<Blob>,
     pub created: String,
 }
@@ -45,7 +43,8 @@ pub struct Blob {
     pub media_type: String,
 }
 
-/// Relative to the store: short, since the paths of all layers must fit in one mount's options.
+/// Returns the directory of a layer relative to the store: a short path, since those of all layers must fit in the options of
+/// one mount.
 pub(crate) fn relative(diff_id: &Digest) -> PathBuf {
     Path::new("layers").join(diff_id.hex_prefix(12))
 }
@@ -54,12 +53,17 @@ pub(crate) fn directory(store: &Store, diff_id: &Digest) -> PathBuf {
     store.path(relative(diff_id))
 }
 
-/// What a layer's directory says of it.
-pub(crate) fn info_at(directory: &Path) -> Result<Option<Info>, ImageError> {
-    crate::image::document(&directory.join("info.json"))
+/// Claims a layer, so that nobody else makes, uses or removes it.
+pub(crate) fn claim(store: &Store, diff_id: &Digest) -> Result<Claim, SysError> {
+    Claim::take(store, &format!("layer-{}", diff_id.hex()))
 }
 
-/// `None`: no such layer.
+/// Reads the record in the directory of a layer.
+pub(crate) fn info_at(directory: &Path) -> Result<Option<Info>, ImageError> {
+    document::read(&directory.join("info.json"))
+}
+
+/// Reads the record of a layer. `None`: there is no such layer.
 pub(crate) fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, ImageError> {
     let Some(info) = info_at(&directory(store, diff_id))? else { return Ok(None) };
     if info.diff_id != *diff_id {
@@ -68,17 +72,17 @@ pub(crate) fn info(store: &Store, diff_id: &Digest) -> Result<Option<Info>, Imag
     Ok(Some(info))
 }
 
-/// Whether it is there, and not damaged.
+/// Returns whether a layer is there and has a record that can be read.
 pub(crate) fn is_here(store: &Store, diff_id: &Digest) -> bool {
     info(store, diff_id).is_ok_and(|info| info.is_some())
 }
 
-/// [`info`] of a layer that must be there.
+/// Reads the record of a layer that must be there.
 pub(crate) fn known(store: &Store, diff_id: &Digest) -> Result<Info, ImageError> {
     info(store, diff_id)?.ok_or(ImageError::NoLayer { layer: *diff_id })
 }
 
-/// The layers that an image uses, found by asking all layers there are.
+/// Returns the layers that an image uses, found in the directories of all layers.
 pub(crate) fn used_by(store: &Store, image: &Digest) -> Result<Vec<Digest>, ImageError> {
     let layers = store.path("layers");
     let mut used = Vec::new();
@@ -91,19 +95,19 @@ pub(crate) fn used_by(store: &Store, image: &Digest) -> Result<Vec<Digest>, Imag
     Ok(used)
 }
 
-/// How many images use a layer.
+/// Returns the number of images that use a layer.
 pub(crate) fn images_on(store: &Store, diff_id: &Digest) -> Result<usize, SysError> {
     let users = directory(store, diff_id).join("images");
     Ok(fs::read_dir(&users).on("opendir", &users)?.count())
 }
 
-/// The archive of a layer, in the form that has this digest: its blob, or the uncompressed archive.
+/// Opens the archive of a layer in the form that has this digest: its blob, or the uncompressed archive.
 pub(crate) fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box<dyn Read + Send>, ImageError> {
     let directory = directory(store, &info.diff_id);
     let broken = |source| ImageError::LayerArchive { layer: info.diff_id, source };
     let layer = info.diff_id;
     let Some(blob) = &info.blob else {
-        return Ok(Box::new(Told { layer, archive: Replay::new(&directory).map_err(broken)? }));
+        return Ok(Box::new(NamedArchive { layer, archive: Replay::new(&directory).map_err(broken)? }));
     };
     let path = directory.join("blobs").join(blob.digest.hex());
     let mut file = File::open(&path).on("open", &path)?;
@@ -114,16 +118,16 @@ pub(crate) fn archive(store: &Store, info: &Info, digest: &Digest) -> Result<Box
     let known = stream::fill(&mut file, &mut magic).map_err(broken)?;
     file.rewind().map_err(broken)?;
     let compression = Compression::of(&magic[..known]).unwrap_or(Compression::None);
-    Ok(Box::new(Told { layer, archive: compression.decode(file).map_err(broken)? }))
+    Ok(Box::new(NamedArchive { layer, archive: compression.decode(file).map_err(broken)? }))
 }
 
-/// Says of which layer the archive is that cannot be read on: whoever copies it knows only where to.
-struct Told<R> {
+/// The archive of a layer, whose errors name the layer: a program that copies it knows the target alone.
+struct NamedArchive<R> {
     layer: Digest,
     archive: R,
 }
 
-impl<R: Read> Read for Told<R> {
+impl<R: Read> Read for NamedArchive<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         self.archive.read(buffer).map_err(|error| {
             let mends = store::CHECK;
@@ -132,9 +136,9 @@ impl<R: Read> Read for Told<R> {
     }
 }
 
-/// Makes `image` a user of a layer that is there already; lasting once the store is synced. `false`: it is not there.
+/// Makes `image` a user of a layer, which lasts once the store is synced. `false`: the layer is not there.
 pub(crate) fn adopt(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
-    let _claim = Claim::layer(store, diff_id)?;
+    let _claim = claim(store, diff_id)?;
     adopt_claimed(store, diff_id, image)
 }
 
@@ -156,8 +160,8 @@ pub(crate) fn prepare(entry: &Path, image: &Digest) -> Result<(), SysError> {
     File::create(users.join(image.hex())).map(drop).on("open", &users)
 }
 
-/// Makes a [`prepare`]d layer visible; or uses the one that another process made meanwhile. What is in it must be on disk
-/// already.
+/// Makes a [`prepare`]d layer visible, whose files must be on disk already. Uses the layer that another process has made
+/// meanwhile, if there is one.
 pub(crate) fn publish(
     store: &Store,
     scratch: &Scratch,
@@ -165,7 +169,7 @@ pub(crate) fn publish(
     diff_id: &Digest,
     image: &Digest,
 ) -> Result<(), ImageError> {
-    let _claim = Claim::layer(store, diff_id)?;
+    let _claim = claim(store, diff_id)?;
     if adopt_claimed(store, diff_id, image)? {
         return Ok(store::sync_dir(&directory(store, diff_id).join("images"))?);
     }
@@ -176,7 +180,7 @@ pub(crate) fn publish(
 /// Puts a layer that was made anew in the place of a damaged one, whose users and locations it keeps. No container may run
 /// on it: what it has mounted goes.
 pub(crate) fn replace(store: &Store, scratch: &Scratch, entry: &Path, diff_id: &Digest) -> Result<(), ImageError> {
-    let _claim = Claim::layer(store, diff_id)?;
+    let _claim = claim(store, diff_id)?;
     let old = directory(store, diff_id);
     let users = entry.join("images");
     fs::create_dir(&users).on("mkdir", &users)?;
@@ -184,7 +188,7 @@ pub(crate) fn replace(store: &Store, scratch: &Scratch, entry: &Path, diff_id: &
         File::create(users.join(user.file_name())).on("open", &users)?;
     }
     let _ = fs::copy(old.join(LOCATIONS), entry.join(LOCATIONS));
-    crate::image::sync(store)?;
+    sync(store)?;
     if old.exists() {
         // In one step; what was there goes with the scratch directory.
         use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -196,9 +200,9 @@ pub(crate) fn replace(store: &Store, scratch: &Scratch, entry: &Path, diff_id: &
     }
 }
 
-/// Takes a user from a layer; removes the layer if it was the last. `true`: the layer is gone.
+/// Takes a user from a layer, and removes the layer with its last user. Returns whether it did.
 pub(crate) fn release(store: &Store, diff_id: &Digest, image: &Digest) -> Result<bool, ImageError> {
-    let claim = Claim::layer(store, diff_id)?;
+    let claim = claim(store, diff_id)?;
     let directory = directory(store, diff_id);
     let users = directory.join("images");
     let user = users.join(image.hex());

@@ -1,18 +1,16 @@
-//! Manifests that are made here: for images that came without one, or whose blobs are no longer the ones it names.
+//! Makes manifests: for images that came without one, or whose manifest names other blobs than those in the store.
 
 use super::layer::{Blob, Info};
+use crate::image::media_type::{DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST};
 use crate::image::name::digest::Digest;
 use crate::image::tar::stream::Compression;
 use serde_json::{Map, Value, json};
 
-pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-
-/// In whose words a manifest is written.
+/// The format of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Oci,
-    /// Docker's image manifest, version 2, schema 2, for registries that know no other. It has no words for zstd.
+    /// Docker's image manifest, version 2, schema 2, for registries that know no other. It knows no zstd.
     Docker,
 }
 
@@ -26,8 +24,8 @@ impl Format {
 
     fn config(self) -> &'static str {
         match self {
-            Self::Oci => "application/vnd.oci.image.config.v1+json",
-            Self::Docker => "application/vnd.docker.container.image.v1+json",
+            Self::Oci => OCI_CONFIG,
+            Self::Docker => DOCKER_CONFIG,
         }
     }
 
@@ -43,18 +41,19 @@ impl Format {
     }
 }
 
-/// Names each layer by the blob that it came as, else by its uncompressed archive.
+/// Makes the manifest of an image, in which each layer has the form that it has in the store.
 pub(crate) fn make(config: &[u8], layers: &[Info]) -> Vec<u8> {
     of_blobs(config, &layers.iter().map(stored).collect::<Vec<_>>(), Format::Oci)
 }
 
-/// The form in which a layer is here.
+/// Returns the form of a layer in the store: the blob that it came as, or its uncompressed archive.
 pub(crate) fn stored(layer: &Info) -> Blob {
     let plain =
         || Blob { digest: layer.diff_id, size: layer.archive, media_type: Compression::None.media_type().to_owned() };
     layer.blob.clone().unwrap_or_else(plain)
 }
 
+/// Makes the manifest of an image whose layers have these forms.
 pub(crate) fn of_blobs(config: &[u8], layers: &[Blob], format: Format) -> Vec<u8> {
     let descriptor = |blob: &Blob| {
         let media_type = format.layer(&blob.media_type);
@@ -70,13 +69,13 @@ pub(crate) fn of_blobs(config: &[u8], layers: &[Blob], format: Format) -> Vec<u8
     manifest.to_string().into_bytes()
 }
 
-/// What a manifest says of its image beside what that is.
+/// Returns the annotations of a manifest.
 pub(crate) fn annotations(manifest: &[u8]) -> Map<String, Value> {
     let fields: Value = serde_json::from_slice(manifest).unwrap_or_default();
     fields["annotations"].as_object().cloned().unwrap_or_default()
 }
 
-/// The manifest with these annotations too.
+/// Adds annotations to a manifest.
 pub(crate) fn annotate(manifest: Vec<u8>, annotations: Map<String, Value>) -> Vec<u8> {
     match serde_json::from_slice::<Value>(&manifest) {
         Ok(mut fields @ Value::Object(_)) if !annotations.is_empty() => {

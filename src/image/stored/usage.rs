@@ -1,7 +1,9 @@
-//! How much room images take: the blocks on disk, as `du` counts them.
+//! The space that images take: the blocks on disk, as `du` counts them.
 
+use super::image::{self, Image};
+use super::users::containers;
 use super::{index, layer, names};
-use crate::image::ImageError;
+use crate::image::error::ImageError;
 use crate::image::name::digest::Digest;
 use crate::store::Store;
 use crate::sys::{On, SysError};
@@ -14,9 +16,9 @@ pub struct ImageUsage {
     pub id: Digest,
     pub names: Vec<String>,
     pub created: Option<String>,
-    /// All of its layers, and its own documents.
+    /// The bytes of its layers and its documents.
     pub size: u64,
-    /// What other images use too.
+    /// The bytes that other images use too.
     pub shared: u64,
     /// The ids of the containers that use it.
     pub containers: Vec<String>,
@@ -24,15 +26,15 @@ pub struct ImageUsage {
 
 pub struct Usage {
     pub images: Vec<ImageUsage>,
-    /// Images, names and layers together: what `du` says of their directories.
+    /// The bytes of images, names and layers together, as `du` counts their directories.
     pub total: u64,
-    /// What would be free without the images that no container uses.
+    /// The bytes that would be free without the images that no container uses.
     pub reclaimable: u64,
-    /// Layers that no image uses: a crash left them.
+    /// Layers that no image uses, left by a crash.
     pub orphans: Vec<(String, u64)>,
 }
 
-/// Walks everything, as `du` does.
+/// Walks all images and layers, as `du` does.
 pub fn disk_usage(store: &Store) -> Result<Usage, ImageError> {
     let layers = store.path("layers");
     let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
@@ -46,21 +48,21 @@ pub fn disk_usage(store: &Store) -> Result<Usage, ImageError> {
 
     let mut images = Vec::new();
     let mut users: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (number, id) in crate::image::all(store)?.into_iter().enumerate() {
-        let image = crate::image::Image::open(store, &id).ok().flatten();
-        let own = blocks(&crate::image::directory(store, &id))?;
+    for (number, id) in image::all(store)?.into_iter().enumerate() {
+        let opened = Image::open(store, &id).ok().flatten();
+        let own = blocks(&image::directory(store, &id))?;
         total += own;
-        for diff_id in image.iter().flat_map(|image| &image.layers) {
+        for diff_id in opened.iter().flat_map(|image| &image.layers) {
             let name = layer::relative(diff_id).file_name().map(|n| n.to_string_lossy().into_owned());
             users.entry(name.unwrap_or_default()).or_default().push(number);
         }
         images.push(ImageUsage {
             id,
             names: names::of_image(store, &id)?.iter().map(|n| n.reference.familiar()).collect(),
-            created: image.and_then(|image| image.config().created().clone()),
+            created: opened.and_then(|image| image.config().created().clone()),
             size: own,
             shared: 0,
-            containers: crate::image::containers(store, &id),
+            containers: containers(store, &id),
         });
     }
     let mut reclaimable: u64 = images.iter().filter(|image| image.containers.is_empty()).map(|image| image.size).sum();
@@ -82,7 +84,7 @@ pub fn disk_usage(store: &Store) -> Result<Usage, ImageError> {
     Ok(Usage { images, total, reclaimable, orphans })
 }
 
-/// The blocks of a tree, each file once however many names it has.
+/// Returns the bytes of the blocks of a tree. A file with several names counts once.
 pub(crate) fn blocks(path: &Path) -> Result<u64, SysError> {
     let mut seen = HashSet::new();
     add_blocks(path, &mut seen)
@@ -90,7 +92,7 @@ pub(crate) fn blocks(path: &Path) -> Result<u64, SysError> {
 
 fn add_blocks(path: &Path, seen: &mut HashSet<(u64, u64)>) -> Result<u64, SysError> {
     let found = match fs::symlink_metadata(path) {
-        // It was removed since.
+        // It may have been removed meanwhile.
         Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(0),
         other => other.on("stat", path)?,
     };

@@ -1,6 +1,7 @@
-//! Whether an unpacked layer still is what its archive says.
+//! Compares an unpacked layer with its archive.
 
 use crate::image::name::digest::{Digest, Hashing};
+use crate::image::overlay::mark::MarkName;
 use crate::image::tar::tape::{Entry, Kind, Run, Tape, TapeError};
 use crate::image::tar::tree;
 use crate::image::tar::tree::Components;
@@ -35,7 +36,7 @@ pub(crate) fn differences(directory: &Path, archive: impl Read) -> Result<(Diges
     let mut differing = BTreeSet::new();
     while let Some(entry) = tape.entry()? {
         let Ok(components) = tree::components(&entry.path, Limits::unlimited().depth) else { continue };
-        let is_mark = components.last().is_none_or(|name| name.starts_with(b".wh."));
+        let is_mark = components.last().is_none_or(|name| MarkName::of(name).is_some());
         if is_mark || entry.kind == Kind::Device {
             continue;
         }

@@ -1,6 +1,7 @@
 //! Tar streams: read, unpacked, packed, recorded, compressed.
 
 pub(crate) mod compress;
+pub(crate) mod header;
 pub(crate) mod pack;
 pub(crate) mod record;
 pub(crate) mod sparse;

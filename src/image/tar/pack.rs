@@ -1,13 +1,15 @@
-//! Packing: what a container has changed becomes a layer's archive, the same bytes for the same changes.
+//! Packs the changes of a container as the archive of a layer. The same changes give the same bytes.
 
+use super::header::{self, Header};
 use super::sparse;
 use super::stream::Outlet;
 use super::unpack::is_applied;
-use crate::image::ImageError;
-use crate::image::overlay::diff::{Item, Kind};
+use crate::diag::{Diagnose, inner_of};
+use crate::image::overlay::diff::{ChangeKind, Item};
+use crate::image::overlay::mark;
 use crate::image::overlay::owner;
 use crate::image::overlay::owner::Stat;
-use crate::sys::{On, fs as sys};
+use crate::sys::{On, SysError, fs as sys};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -16,9 +18,30 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use tar::{EntryType, Header};
+use tar::EntryType;
 
-/// Where an archive goes.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    #[error("cannot pack the changes")]
+    Write(#[source] io::Error),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for PackError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Sys)
+    }
+}
+
+impl PackError {
+    /// Returns whether the reader of the archive has given up, which knows the reason.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// An archive that is being written.
 pub(crate) trait Sink: Write {
     /// A header follows.
     fn entry(&mut self) {}
@@ -33,58 +56,58 @@ pub(crate) trait Sink: Write {
 
 impl Sink for Outlet {}
 
-/// Writes the changes in `upper`. Cost: what is there, nothing below it.
-pub(crate) fn pack(upper: &Path, items: &[Item], output: &mut impl Sink) -> Result<(), ImageError> {
+/// Writes the changes in `upper`, at a cost that depends on them alone.
+pub(crate) fn pack(upper: &Path, items: &[Item], output: &mut impl Sink) -> Result<(), PackError> {
     pack_below(upper, items, None, output)?;
     end(output)
 }
 
-/// [`pack`] without the archive's end: all of it goes below a new directory, if one is named.
+/// Writes what [`pack`] does, without the end of the archive, and below a new directory if one is named.
 pub(crate) fn pack_below(
     upper: &Path,
     items: &[Item],
     directory: Option<&str>,
     output: &mut impl Sink,
-) -> Result<(), ImageError> {
+) -> Result<(), PackError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(upper, flags, Mode::empty()).on("open", upper)?;
-    let mut packer = Packer { root, output, below: Vec::new(), links: HashMap::new(), buffer: vec![0; 128 << 10] };
+    let mut packer = Packer { root, output, prefix: Vec::new(), links: HashMap::new(), buffer: vec![0; 128 << 10] };
     if let Some(directory) = directory {
         let stat = rustix::fs::fstat(&packer.root).on("fstat", upper)?;
         packer.header(format!("{directory}/").as_bytes(), b"", 0, Entry::of_stat(&stat, EntryType::Directory))?;
-        packer.below = format!("{directory}/").into_bytes();
+        packer.prefix = format!("{directory}/").into_bytes();
     }
     items.iter().try_for_each(|item| packer.item(item))
 }
 
-/// What every archive ends with.
-pub(crate) fn end(output: &mut impl Write) -> Result<(), ImageError> {
-    output.write_all(&[0; 1024]).map_err(ImageError::Pack)
+/// Ends an archive.
+pub(crate) fn end(output: &mut impl Write) -> Result<(), PackError> {
+    header::write_end(output).map_err(PackError::Write)
 }
 
 struct Packer<'a, W> {
     root: OwnedFd,
     output: &'a mut W,
-    /// What stands before each name.
-    below: Vec<u8>,
-    /// Where a file of several names was packed first.
+    /// The directory that all names are put below, with its slash; else empty.
+    prefix: Vec<u8>,
+    /// The first name of each file with several names.
     links: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
 }
 
 impl<W: Sink> Packer<'_, W> {
-    fn item(&mut self, item: &Item) -> Result<(), ImageError> {
+    fn item(&mut self, item: &Item) -> Result<(), PackError> {
         let name = item.path.as_os_str().as_bytes();
         let name = name.strip_prefix(b"/").unwrap_or(name);
-        if item.kind == Kind::Deleted {
-            // Hidden with its directory, that is.
-            return if item.implied { Ok(()) } else { self.whiteout(&beside(name, b".wh.")) };
+        if item.kind == ChangeKind::Deleted {
+            // What is implied is hidden by the directory above.
+            return if item.implied { Ok(()) } else { self.whiteout(&whiteout_path(name)) };
         }
         if item.is_file && self.file(name, item)? {
             return Ok(());
         }
         let found = match self.open(name, OFlags::PATH | OFlags::NOFOLLOW) {
-            // The container goes on while we look.
+            // The container goes on meanwhile.
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             other => other.on("openat2", &item.path)?,
         };
@@ -96,7 +119,7 @@ impl<W: Sink> Packer<'_, W> {
                 let stat = rustix::fs::fstat(&directory).on("fstat", &item.path)?;
                 let entry = Entry::of(&directory, &stat, EntryType::Directory).on("fgetxattr", &item.path)?;
                 self.header(&[name, b"/"].concat(), b"", 0, entry)?;
-                if item.opaque { self.whiteout(&[name, b"/.wh..wh..opq"].concat()) } else { Ok(()) }
+                if item.opaque { self.whiteout(&[name, b"/", mark::OPAQUE_FILE].concat()) } else { Ok(()) }
             }
             FileType::Symlink => {
                 let link = rustix::fs::readlinkat(&found, "", Vec::new()).on("readlinkat", &item.path)?;
@@ -105,7 +128,7 @@ impl<W: Sink> Packer<'_, W> {
             FileType::Fifo => self.header(name, b"", 0, Entry::of_stat(&stat, EntryType::Fifo)),
             FileType::CharacterDevice => self.header(name, b"", 0, Entry::of_stat(&stat, EntryType::Char)),
             FileType::BlockDevice => self.header(name, b"", 0, Entry::of_stat(&stat, EntryType::Block)),
-            // A socket is the end of a conversation that is over.
+            // A socket means nothing without the process that listens at it.
             _ => Ok(()),
         }
     }
@@ -115,8 +138,8 @@ impl<W: Sink> Packer<'_, W> {
         sys::openat2(&self.root, name, flags | OFlags::CLOEXEC, resolve)
     }
 
-    /// `false`: it is none any more.
-    fn file(&mut self, name: &[u8], item: &Item) -> Result<bool, ImageError> {
+    /// Packs a regular file. `false`: it has become something else.
+    fn file(&mut self, name: &[u8], item: &Item) -> Result<bool, PackError> {
         let file = match self.open(name, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW) {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return Ok(false),
             other => File::from(other.on("openat2", &item.path)?),
@@ -137,7 +160,7 @@ impl<W: Sink> Packer<'_, W> {
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         self.header(name, b"", size, entry)?;
         // As long as the header says, though the container may write on.
-        self.contents(file, name, size).map_err(ImageError::Pack)?;
+        self.contents(file, name, size).map_err(PackError::Write)?;
         Ok(true)
     }
 
@@ -154,51 +177,30 @@ impl<W: Sink> Packer<'_, W> {
         // Shorter than it was a moment ago.
         io::copy(&mut io::repeat(0).take(contents.left()), self.output)?;
         self.output.contents_end();
-        self.output.write_all(&[0; 512][..size.next_multiple_of(512).abs_diff(size) as usize])
+        header::write_padding(size, self.output)
     }
 
-    fn whiteout(&mut self, name: &[u8]) -> Result<(), ImageError> {
+    fn whiteout(&mut self, name: &[u8]) -> Result<(), PackError> {
         let stat = Stat { uid: 0, gid: 0, mode: 0o600 };
         self.header(name, b"", 0, Entry { kind: EntryType::Regular, stat, time: 0, device: 0, xattrs: Vec::new() })
     }
 
-    fn header(&mut self, name: &[u8], link: &[u8], size: u64, entry: Entry) -> Result<(), ImageError> {
+    fn header(&mut self, name: &[u8], link: &[u8], size: u64, entry: Entry) -> Result<(), PackError> {
         self.output.entry();
-        let mut header = Header::new_ustar();
-        let mut pax = Pax::default();
-        let old = header.as_old_mut();
-        pax.field(b"path", &[&self.below, name].concat(), &mut old.name);
-        let below = if entry.kind == EntryType::Link { &self.below[..] } else { b"" };
-        pax.field(b"linkpath", &[below, link].concat(), &mut old.linkname);
-        for (key, value) in &entry.xattrs {
-            pax.record(&[b"SCHILY.xattr.", key.as_slice()].concat(), value);
-        }
-        header.set_entry_type(entry.kind);
-        header.set_mode(entry.stat.mode);
-        header.set_uid(pax.number(b"uid", entry.stat.uid, 0o7_777_777));
-        header.set_gid(pax.number(b"gid", entry.stat.gid, 0o7_777_777));
-        header.set_size(pax.number(b"size", size, 0o77_777_777_777));
-        match u64::try_from(entry.time) {
-            Ok(time) => header.set_mtime(pax.number(b"mtime", time, 0o77_777_777_777)),
-            Err(_) => {
-                pax.record(b"mtime", entry.time.to_string().as_bytes());
-                header.set_mtime(0);
-            }
-        }
-        if matches!(entry.kind, EntryType::Char | EntryType::Block) {
-            let numbers = (rustix::fs::major(entry.device), rustix::fs::minor(entry.device));
-            let set = header.set_device_major(numbers.0).and_then(|()| header.set_device_minor(numbers.1));
-            set.map_err(ImageError::Pack)?;
-        }
-        header.set_cksum();
-        pax.write(self.output).and_then(|()| self.output.write_all(header.as_bytes())).map_err(ImageError::Pack)
+        let name = [&self.prefix, name].concat();
+        // The target of a symbolic link is no name in the archive.
+        let link = if entry.kind == EntryType::Link { [&self.prefix, link].concat() } else { link.to_vec() };
+        let Entry { kind, stat: Stat { uid, gid, mode }, time, device, xattrs } = entry;
+        let header =
+            Header { kind, name: &name, link: &link, mode, uid, gid, size, mtime: time, device, xattrs: &xattrs };
+        header.write(self.output).map_err(PackError::Write)
     }
 }
 
-/// `a/b` with `.wh.` is `a/.wh.b`.
-fn beside(name: &[u8], prefix: &[u8]) -> Vec<u8> {
-    let place = name.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
-    [&name[..place], prefix, &name[place..]].concat()
+/// Returns the path of the whiteout that hides a path.
+fn whiteout_path(path: &[u8]) -> Vec<u8> {
+    let name = path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+    [&path[..name], &mark::whiteout_name(&path[name..])].concat()
 }
 
 struct Entry {
@@ -210,7 +212,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// With its extended attributes.
+    /// Describes an open file, with its extended attributes.
     fn of(file: &impl AsFd, found: &rustix::fs::Stat, kind: EntryType) -> Result<Self, Errno> {
         let mut names = sys::flistxattr(file)?;
         let is_noted = names.iter().any(|name| name == owner::STAT.as_bytes());
@@ -219,7 +221,7 @@ impl Entry {
         names.sort();
         let mut xattrs = Vec::new();
         for name in names {
-            // One that was removed since is not there.
+            // Another process may have removed it since.
             if let Some(value) = sys::fgetxattr(file, &name)? {
                 xattrs.push((name, value));
             }
@@ -228,64 +230,10 @@ impl Entry {
         Ok(Self { kind, stat, time: found.st_mtime, device: 0, xattrs })
     }
 
-    /// Of what cannot be opened without a side effect, nor have attributes of its own.
+    /// Describes what cannot be opened without a side effect, and has no attributes of its own.
     fn of_stat(found: &rustix::fs::Stat, kind: EntryType) -> Self {
         let stat = Stat::of_file(found.st_uid, found.st_gid, found.st_mode, None);
         Self { kind, stat, time: found.st_mtime, device: found.st_rdev, xattrs: Vec::new() }
-    }
-}
-
-/// An extended header, for what does not fit into the header itself.
-#[derive(Default)]
-struct Pax(Vec<u8>);
-
-impl Pax {
-    fn record(&mut self, key: &[u8], value: &[u8]) {
-        // The length counts its own digits.
-        let rest = key.len() + value.len() + 3;
-        let mut length = rest + 1;
-        while length != rest + length.to_string().len() {
-            length = rest + length.to_string().len();
-        }
-        self.0.extend_from_slice(format!("{length} ").as_bytes());
-        self.0.extend_from_slice(key);
-        self.0.push(b'=');
-        self.0.extend_from_slice(value);
-        self.0.push(b'\n');
-    }
-
-    fn field(&mut self, key: &[u8], value: &[u8], field: &mut [u8]) {
-        let fits = value.len().min(field.len());
-        if fits < value.len() {
-            self.record(key, value);
-        }
-        field[..fits].copy_from_slice(&value[..fits]);
-    }
-
-    fn number(&mut self, key: &[u8], value: u64, most: u64) -> u64 {
-        if value <= most {
-            return value;
-        }
-        self.record(key, value.to_string().as_bytes());
-        0
-    }
-
-    fn write(&self, output: &mut impl Write) -> io::Result<()> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let mut header = Header::new_ustar();
-        header.as_old_mut().name[..9].copy_from_slice(b"PaxHeader");
-        header.set_entry_type(EntryType::XHeader);
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header.set_size(self.0.len() as u64);
-        header.set_cksum();
-        output.write_all(header.as_bytes())?;
-        output.write_all(&self.0)?;
-        output.write_all(&[0; 512][..self.0.len().next_multiple_of(512) - self.0.len()])
     }
 }
 
@@ -294,12 +242,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_counts_its_own_length() {
-        let mut pax = Pax::default();
-        pax.record(b"path", &[b'x'; 91]);
-        assert!(pax.0.starts_with(b"101 path=x"));
-        assert_eq!(pax.0.len(), 101);
-        assert_eq!(beside(b"a/b", b".wh."), b"a/.wh.b");
-        assert_eq!(beside(b"b", b".wh."), b".wh.b");
+    fn a_whiteout_lies_beside_what_it_hides() {
+        assert_eq!(whiteout_path(b"a/b"), b"a/.wh.b");
+        assert_eq!(whiteout_path(b"b"), b".wh.b");
     }
 }

@@ -1,10 +1,11 @@
-//! A directory being filled from an archive that is not trusted: nothing outside it is ever reached.
+//! A directory that is filled from an archive which is not trusted: nothing outside it is ever reached.
 //!
 //! A name is split into components first; `..` may not lead above the root. Then each directory is opened from the one
 //! before it, never through a symbolic link; where an archive goes through a link of its own, the kernel resolves that
 //! link as if the tree were the whole file system (`RESOLVE_IN_ROOT`).
 
 use super::tape::printable;
+use crate::image::overlay::mark;
 use crate::sys::{On, SysError, fs as sys};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -22,7 +23,7 @@ pub enum TreeError {
     Deep(String, usize),
     #[error("`{0}` is longer than {LONGEST_PATH} bytes")]
     Long(String),
-    #[error("`{name}` lies below `{parent}`, which is no directory")]
+    #[error("`{name}` lies below `{parent}`, which is not a directory")]
     BelowFile { name: String, parent: String },
     #[error("`{name}` lies below `{parent}`, a symbolic link that leads nowhere")]
     BelowLink { name: String, parent: String },
@@ -30,15 +31,14 @@ pub enum TreeError {
     Sys(#[from] SysError),
 }
 
-pub(crate) const OPAQUE: &str = "user.overlay.opaque";
-/// The kernel takes 4096 with the terminating zero; some room for where the tree is mounted.
+/// The kernel takes 4096 bytes with the terminating zero; the rest is for the place where the tree is mounted.
 const LONGEST_PATH: usize = 4000;
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A name beneath the root, in components; empty: the root itself.
 pub(crate) type Components = Vec<Vec<u8>>;
 
-/// Absolute names are taken beneath the root, as Docker does.
+/// Splits a name into components. Takes an absolute name beneath the root, as Docker does.
 pub(crate) fn components(name: &[u8], deepest: usize) -> Result<Components, TreeError> {
     if name.contains(&0) {
         return Err(TreeError::Name(printable(name)));
@@ -75,9 +75,9 @@ pub(crate) fn join(components: &[Vec<u8>]) -> Vec<u8> {
 struct Level {
     name: Vec<u8>,
     directory: OwnedFd,
-    /// Reached by way of a symbolic link, here or above.
+    /// It was reached by way of a symbolic link, here or above.
     through_link: bool,
-    /// How far below the root it really is.
+    /// The number of directories that it really lies below the root.
     depth: usize,
 }
 
@@ -87,7 +87,7 @@ pub(crate) struct Tree {
     deepest: usize,
     /// The directories from the root to the parent of the last name: the next name is mostly beside it.
     levels: Vec<Level>,
-    /// Where replaced files go that are needed later, if they are.
+    /// The directory that keeps replaced files, where they are needed later.
     keep: Option<Displaced>,
 }
 
@@ -135,7 +135,7 @@ impl Tree {
         SysError { call, subject, errno: error.into().raw_os_error().unwrap_or(libc::EIO) }
     }
 
-    /// The parent directory of a name; missing ones are made, as archives may leave them out.
+    /// Returns the parent directory of a name. Makes missing ones, since archives may leave them out.
     pub(crate) fn parent(&mut self, components: &[Vec<u8>]) -> Result<BorrowedFd<'_>, TreeError> {
         let Some((_, above)) = components.split_last() else { return Ok(self.root.as_fd()) };
         let shared = self.levels.iter().zip(above).take_while(|(level, name)| level.name == **name).count();
@@ -163,12 +163,12 @@ impl Tree {
             Err(Errno::NOENT) => {
                 make_directory(parent, name).map_err(|e| self.failed("mkdirat", directory, e))?;
             }
-            Err(Errno::NOTDIR) if is_whiteout(parent, name) => {
+            Err(Errno::NOTDIR) if mark::is_whiteout_at(parent, name) => {
                 let removed = rustix::fs::unlinkat(parent, name, AtFlags::empty());
                 removed.map_err(|e| self.failed("unlinkat", directory, e))?;
                 make_directory(parent, name).map_err(|e| self.failed("mkdirat", directory, e))?;
                 let made = open_directory(parent, name).map_err(|e| self.failed("openat", directory, e))?;
-                set_opaque(&made).map_err(|e| self.failed("fsetxattr", directory, e))?;
+                mark::set_opaque(&made).map_err(|e| self.failed("fsetxattr", directory, e))?;
             }
             Err(Errno::NOTDIR | Errno::LOOP) => {
                 let found = self.resolve(directory).map_err(|errno| {
@@ -193,7 +193,7 @@ impl Tree {
         Ok(self.real_path(directory)?.split(|b| *b == b'/').filter(|part| !part.is_empty()).count())
     }
 
-    /// Where a directory lies beneath the root, whatever links led to it.
+    /// Returns the path of a directory beneath the root, whatever links led to it.
     fn real_path(&self, directory: &OwnedFd) -> Result<Vec<u8>, Errno> {
         let real = |fd: &OwnedFd| rustix::fs::readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new());
         let (root, directory) = (real(&self.root)?, real(directory)?);
@@ -201,14 +201,14 @@ impl Tree {
         Ok(below.strip_prefix(b"/").unwrap_or(below).to_vec())
     }
 
-    /// A directory by way of whatever links the archive has made, none of which leads out.
+    /// Opens a directory by way of links that the archive has made, none of which leads out.
     fn resolve(&self, directory: &[Vec<u8>]) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let path = join(directory);
         sys::openat2(&self.root, path.as_slice(), flags, ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
     }
 
-    /// The parent of something that must be there, such as the target of a hard link. Nothing is made.
+    /// Opens the parent of something that must be there, such as the target of a hard link. Makes nothing.
     pub(crate) fn existing_parent(&self, components: &[Vec<u8>]) -> Result<OwnedFd, Errno> {
         match components.split_last() {
             Some((_, [])) | None => rustix::io::dup(&self.root),
@@ -216,7 +216,7 @@ impl Tree {
         }
     }
 
-    /// A directory as the archive left it, opened for its attributes, through no link at all. `None`: it is gone.
+    /// Opens a directory as the archive left it, for its attributes, through no link at all. `None`: it is gone.
     pub(crate) fn directory(&self, path: &[u8]) -> Option<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
@@ -224,7 +224,7 @@ impl Tree {
         sys::openat2(&self.root, path, flags, resolve).ok()
     }
 
-    /// Makes way for an entry: what has its name is removed, or put aside. `entry` is the number of the newcomer.
+    /// Removes what has the name of a new entry, or puts it aside. `entry` is the number of the new one.
     pub(crate) fn displace(&mut self, components: &[Vec<u8>], entry: u64) -> Result<(), TreeError> {
         let Some(name) = components.last() else { return Err(TreeError::Name("/".into())) };
         let name = name.as_slice();
@@ -255,36 +255,14 @@ impl Tree {
 
 pub(crate) fn make_directory(parent: BorrowedFd, name: &[u8]) -> Result<(), Errno> {
     rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
-    // Whatever the umask made of it.
+    // The umask may have taken bits from it.
     rustix::fs::chmodat(parent, name, Mode::from_raw_mode(0o755), AtFlags::empty())
 }
 
-/// Opened for its attributes; a link is not followed.
+/// Opens a directory for its attributes; does not follow a link.
 pub(crate) fn open_directory(parent: BorrowedFd, name: &[u8]) -> Result<File, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(parent, name, flags, Mode::empty()).map(File::from)
-}
-
-pub(crate) fn is_whiteout(parent: BorrowedFd, name: &[u8]) -> bool {
-    rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::CharacterDevice && s.st_rdev == 0)
-}
-
-/// What overlayfs takes for "nothing here", whatever is below: anybody may make this one device. On a file system that
-/// has none (an overlay itself, which the kernel lays nothing over), the name that fuse-overlayfs takes for it.
-pub(crate) fn make_whiteout(parent: BorrowedFd, name: &[u8]) -> Result<(), Errno> {
-    match rustix::fs::mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), rustix::fs::makedev(0, 0)) {
-        Err(Errno::PERM) => {
-            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            rustix::fs::openat(parent, [b".wh.", name].concat(), flags, Mode::empty()).map(drop)
-        }
-        other => other,
-    }
-}
-
-/// Hides what lower layers have in this directory.
-pub(crate) fn set_opaque(directory: &impl AsFd) -> Result<(), Errno> {
-    sys::fsetxattr(directory, OPAQUE.as_bytes(), b"y")
 }
 
 fn remove_directory(parent: BorrowedFd, name: &[u8]) -> Result<(), Errno> {

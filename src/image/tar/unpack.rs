@@ -1,4 +1,4 @@
-//! Unpacking: a tar stream becomes a directory that overlayfs takes as a layer.
+//! Unpacks a tar stream to a directory that overlayfs takes as a layer.
 
 use super::record::Recorder;
 use super::sparse;
@@ -8,8 +8,8 @@ use super::tape::{Entry, Kind, Run, Tape, TapeError, printable};
 use super::tree;
 use super::tree::{Components, Tree, TreeError};
 use crate::diag::Diagnose;
+use crate::image::overlay::mark::{self, MarkName};
 use crate::image::overlay::owner::{NotGiven, Owners, Stat};
-use crate::store::StoreError;
 use crate::sys::{On, SysError, fs as sys};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
@@ -27,11 +27,11 @@ pub enum UnpackError {
     Tree(#[from] TreeError),
     #[error("`{name}` is a hard link to `{target}`, which is not in the layer")]
     HardLink { name: String, target: String },
-    #[error("the whiteout `{0}` hides nothing that has a name")]
+    #[error("the whiteout `{0}` names nothing that it could hide")]
     Whiteout(String),
-    #[error("it is compressed by {0}, which is not understood here")]
+    #[error("the archive is compressed by {0}, which minirun does not support")]
     Compression(&'static str),
-    #[error("the archive's root is no directory")]
+    #[error("the root of the archive is not a directory")]
     Root,
     #[error("`{name}` belongs to {kind} {id}, but only {owned} can be used here")]
     Unmapped { name: String, kind: &'static str, id: u64, owned: String },
@@ -57,7 +57,7 @@ impl Diagnose for UnpackError {
         };
         match self {
             Self::Tape(TapeError::Truncated(_)) => Some("the file is incomplete: fetch it again".into()),
-            Self::Tree(TreeError::Sys(error)) | Self::Sys(error) => StoreError::Sys(error.clone()).hint(),
+            Self::Tree(TreeError::Sys(error)) | Self::Sys(error) => error.hint(),
             Self::Tree(TreeError::Deep(_, limit)) => raise(Limits::DEPTH, *limit as u64),
             Self::Unmapped { id, .. } => Some(format!(
                 "give yourself a range of subordinate ids that is longer than {id}, in /etc/subuid and /etc/subgid:\n\
@@ -76,16 +76,17 @@ impl Diagnose for UnpackError {
     }
 }
 
-/// How much an archive may ask for.
+/// The limits of what an archive may ask for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// The uncompressed archive, and the lengths of its files together.
     pub bytes: u64,
-    /// What the disk has room for: the uncompressed archive may be no longer. A file's holes take none.
+    /// The bytes that are free on the disk: the uncompressed archive may have no more. The holes of files take none.
     pub free: u64,
     pub entries: u64,
     pub depth: usize,
-    /// Uncompressed to compressed, looked at once there is more than [`Limits::RATIO_FROM`].
+    /// The most times that the uncompressed archive may be as long as the compressed one; checked beyond
+    /// [`Limits::RATIO_FROM`].
     pub ratio: u64,
 }
 
@@ -200,8 +201,8 @@ impl<'a> Unpacker<'a> {
         let Some(name) = components.last() else {
             return if entry.kind == Kind::Directory { self.root(entry) } else { Err(UnpackError::Root) };
         };
-        if let Some(hidden) = name.strip_prefix(b".wh.") {
-            return self.whiteout(entry, components, hidden);
+        if let Some(mark) = MarkName::of(name) {
+            return self.mark(entry, components, &mark);
         }
         match entry.kind {
             Kind::File => self.file(tape, entry, components),
@@ -258,7 +259,7 @@ impl<'a> Unpacker<'a> {
         }
     }
 
-    /// Recorded as it came: where its bytes lie in the file is not where they lie in the archive.
+    /// Unpacks a file with holes. Records its bytes, which lie elsewhere in the file than in the archive.
     fn sparse<R: BufRead>(
         &self,
         tape: &mut Tape<R, Option<Recorder>>,
@@ -283,14 +284,14 @@ impl<'a> Unpacker<'a> {
     fn directory(&mut self, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
         let Some(name) = components.last() else { return Err(UnpackError::Root) };
         let parent = self.tree.parent(components)?;
-        let hidden = tree::is_whiteout(parent, name);
+        let hidden = mark::is_whiteout_at(parent, name);
         if hidden || tree::open_directory(parent, name).is_err() {
             self.place("mkdirat", components, tree::make_directory)?;
         }
         let directory = tree::open_directory(self.tree.parent(components)?, name);
         let directory = directory.map_err(|e| self.failed("openat", components, e))?;
         if hidden {
-            tree::set_opaque(&directory).map_err(|e| self.failed("fsetxattr", components, e))?;
+            mark::set_opaque(&directory).map_err(|e| self.failed("fsetxattr", components, e))?;
         }
         self.attributes(&directory, entry, components)?;
         self.directories.push(Dated { path: tree::join(components), times: times(entry) });
@@ -313,7 +314,7 @@ impl<'a> Unpacker<'a> {
         let mode = Mode::from_raw_mode(entry.mode);
         self.place("mknodat", components, |parent, name| {
             rustix::fs::mknodat(parent, name, FileType::Fifo, mode, 0)?;
-            // Whatever the umask made of it.
+            // The umask may have taken bits from it.
             rustix::fs::chmodat(parent, name, mode, AtFlags::empty())
         })?;
         self.unopened(entry, components)
@@ -346,31 +347,31 @@ impl<'a> Unpacker<'a> {
         }
     }
 
-    fn whiteout(&mut self, entry: &Entry, components: &Components, hidden: &[u8]) -> Result<(), UnpackError> {
+    fn mark(&mut self, entry: &Entry, components: &Components, mark: &MarkName) -> Result<(), UnpackError> {
         let parent = self.tree.parent(components)?;
-        if hidden == b".wh..opq" {
-            // Opened anew: the cached descriptor is a mere path.
-            let opaque = tree::open_directory(parent, b".").and_then(|directory| tree::set_opaque(&directory));
-            return opaque.map_err(|e| self.failed("fsetxattr", components, e));
-        }
-        if hidden.starts_with(b".wh.") {
-            // What aufs noted for itself.
-            return Ok(());
-        }
+        let hidden = match *mark {
+            MarkName::Whiteout(hidden) => hidden,
+            MarkName::Aufs => return Ok(()),
+            MarkName::Opaque => {
+                // Opened anew, since the cached descriptor is good for paths only.
+                let opaque = tree::open_directory(parent, b".").and_then(|directory| mark::set_opaque(&directory));
+                return opaque.map_err(|e| self.failed("fsetxattr", components, e));
+            }
+        };
         if matches!(hidden, b"" | b"." | b"..") {
             return Err(UnpackError::Whiteout(printable(&entry.path)));
         }
-        match tree::make_whiteout(parent, hidden) {
+        match mark::make_whiteout(parent, hidden) {
             // A whiteout hides what lies below this layer: what this layer itself has there stays, but alone.
             Err(Errno::EXIST) => match tree::open_directory(parent, hidden) {
-                Ok(directory) => tree::set_opaque(&directory).map_err(|e| self.failed("fsetxattr", components, e)),
+                Ok(directory) => mark::set_opaque(&directory).map_err(|e| self.failed("fsetxattr", components, e)),
                 Err(_) => Ok(()),
             },
             made => made.map_err(|e| self.failed("mknodat", components, e)),
         }
     }
 
-    /// Makes something under a name; what an earlier entry left there makes way.
+    /// Makes something under a name; removes what an earlier entry left there.
     fn place<T>(
         &mut self,
         call: &'static str,
@@ -386,7 +387,7 @@ impl<'a> Unpacker<'a> {
         made.map_err(|e| self.failed(call, components, e))
     }
 
-    /// Owner, mode and extended attributes, in the order in which none undoes another.
+    /// Sets owner, mode and extended attributes, in the order in which none undoes another.
     fn attributes(&self, file: &impl AsFd, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
         let stat = Stat { uid: entry.uid, gid: entry.gid, mode: entry.mode };
         let given = self.owners.give(file, stat, entry.kind == Kind::Directory);
@@ -401,7 +402,7 @@ impl<'a> Unpacker<'a> {
         Ok(())
     }
 
-    /// Owner and time of what cannot be opened without a side effect.
+    /// Sets owner and time of what cannot be opened without a side effect.
     fn unopened(&mut self, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
         let Some(name) = components.last() else { return Ok(()) };
         let parent = self.tree.parent(components)?;
@@ -457,16 +458,11 @@ fn times(entry: &Entry) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
-/// The attribute says what an overlay has done: the kernel's, or fuse-overlayfs's.
-pub(crate) fn is_overlays(name: &[u8]) -> bool {
-    let all: [&[u8]; 3] = [b"user.overlay.", b"trusted.overlay.", b"user.fuseoverlayfs."];
-    all.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// What means something to overlayfs, to the engine or to this host alone is not an archive's to say.
+/// Returns whether an archive may set an attribute: not one that means something to an overlay, to the engine or to this host
+/// alone.
 pub(crate) fn is_applied(name: &[u8]) -> bool {
     let foreign: [&[u8]; 3] = [b"user.minirun.", b"security.selinux", b"security.ima"];
-    !name.contains(&0) && !is_overlays(name) && !foreign.iter().any(|prefix| name.starts_with(prefix))
+    !name.contains(&0) && !mark::is_note(name) && !foreign.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

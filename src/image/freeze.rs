@@ -1,18 +1,14 @@
-//! A writable directory becomes a layer as it stands: nothing in it is copied, only read once for its digest.
+//! Makes a writable directory a layer as it stands: copies nothing, and reads it once for its digest.
 
-use super::diff;
-use super::diff::{Item, Kind};
-use crate::image::ImageError;
-use crate::image::ingest::Ingested;
-use crate::image::name::digest::Hasher;
-use crate::image::stored::layer::Info;
-use crate::image::tar::pack;
-use crate::image::tar::pack::Sink;
-use crate::image::tar::record;
-use crate::image::tar::record::Recorder;
-use crate::image::tar::tape::Record;
-use crate::image::tar::tree::OPAQUE;
-use crate::image::tar::unpack::is_overlays;
+use super::error::ImageError;
+use super::ingest::Ingested;
+use super::name::digest::Hasher;
+use super::overlay::diff::{self, ChangeKind, Item};
+use super::overlay::mark::{self, MarkName};
+use super::stored::layer::Info;
+use super::tar::pack::{self, PackError, Sink};
+use super::tar::record::{self, Recorder};
+use super::tar::tape::Record;
 use crate::store;
 use crate::sys::{On, SysError};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT};
@@ -67,7 +63,7 @@ pub(crate) fn freeze(upper: &Path, entry: PathBuf, options: &Options) -> Result<
     Ok(Ingested { entry, info })
 }
 
-/// What one archive of root file systems holds of several.
+/// The part of an archive that one root file system of several takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Share<'a> {
     /// The directory that this one lies in; `None`: it is the only one.
@@ -83,7 +79,7 @@ pub(crate) fn archive(tree: &Path, share: Share, output: impl Write) -> Result<(
     if share.is_last {
         pack::end(&mut output)?;
     }
-    output.flush().map_err(ImageError::Pack)
+    Ok(output.flush().map_err(PackError::Write)?)
 }
 
 struct Plain<W>(W);
@@ -100,19 +96,19 @@ impl<W: Write> Write for Plain<W> {
 
 impl<W: Write> Sink for Plain<W> {}
 
-/// Removes what is no change, and what overlayfs has noted for itself.
+/// Removes what is not a change, and the notes of overlayfs.
 fn tidy(directory: &Path, shown: &Path, kept: &HashMap<&Path, &Item>, latest: Option<i64>) -> Result<(), SysError> {
     for entry in fs::read_dir(directory).on("opendir", directory)? {
         let entry = entry.on("readdir", directory)?;
         let (path, shown) = (entry.path(), shown.join(entry.file_name()));
         let found = fs::symlink_metadata(&path).on("stat", &path)?;
-        let whiteout = found.file_type().is_char_device() && found.rdev() == 0;
+        let whiteout = mark::is_whiteout(&found);
         let item = kept.get(shown.as_path());
         // fuse-overlayfs hides things by files of such names.
-        let marked = entry.file_name().as_bytes().starts_with(b".wh.");
+        let marked = MarkName::of(entry.file_name().as_bytes()).is_some();
         match item {
             _ if marked => continue,
-            Some(item) if whiteout == (item.kind == Kind::Deleted) && !found.file_type().is_socket() => {
+            Some(item) if whiteout == (item.kind == ChangeKind::Deleted) && !found.file_type().is_socket() => {
                 if whiteout {
                     continue;
                 }
@@ -134,15 +130,15 @@ fn strip(path: &Path, opaque: bool) -> Result<(), SysError> {
         Ok(0) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::RANGE) => return Ok(()),
         other => other.on("llistxattr", path)?,
     };
-    for name in names[..length].split(|b| *b == 0).filter(|name| is_overlays(name)) {
-        if !(opaque && name == OPAQUE.as_bytes()) {
+    for name in names[..length].split(|b| *b == 0).filter(|name| mark::is_note(name)) {
+        if !(opaque && name == mark::OPAQUE.as_bytes()) {
             rustix::fs::lremovexattr(path, name).on("lremovexattr", path)?;
         }
     }
     Ok(())
 }
 
-/// Whole seconds, as an archive has them: the layer is the same here and where it is pulled.
+/// Cuts times to whole seconds, as an archive has them, so that the layer is the same here and where it is pulled.
 fn date(path: &Path, found: &fs::Metadata, latest: Option<i64>) -> Result<(), SysError> {
     let seconds = latest.map_or(found.mtime(), |latest| latest.min(found.mtime()));
     // A directory may have lost something just now, which changed its time.
@@ -156,11 +152,11 @@ fn date(path: &Path, found: &fs::Metadata, latest: Option<i64>) -> Result<(), Sy
     rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).on("utimensat", path)
 }
 
-/// The layer's archive, which is nowhere whole: its digest, and the recording that gives it again.
+/// The archive of the layer, which is nowhere kept whole: its digest, and the recording that gives it again.
 struct Sealer {
     hasher: Hasher,
     recorder: Option<Recorder>,
-    /// What comes now is the contents of a file, which need not be recorded.
+    /// The bytes to come are the contents of a file, which need not be recorded.
     refers: bool,
     archive: u64,
     size: u64,
