@@ -47,8 +47,8 @@ pub mod exposed {
     pub use crate::builder::read::variable::Lexer;
     pub use crate::container::decide::seccomp::bpf::compile;
     pub use crate::container::live::logs::{Reader, last};
-    pub use crate::container::live::protocol::End;
     pub use crate::container::plan::Plan;
+    pub use crate::container::protocol::End;
     pub use crate::explain::why::Code;
     pub use crate::http::resolve;
     pub use crate::image::Image;
