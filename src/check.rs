@@ -9,7 +9,7 @@ mod index;
 mod layer;
 
 use crate::builder::walk::cache;
-use crate::container::stored::layering::Layering;
+use crate::container::rootfs::layering::Layering;
 use crate::diag::{Failure, in_one_line};
 use crate::image::stored::claim;
 use crate::registry::Settings;

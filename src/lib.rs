@@ -47,17 +47,17 @@ pub mod exposed {
     pub use crate::builder::read::variable::Lexer;
     pub use crate::container::decide::seccomp::bpf::compile;
     pub use crate::container::live::logs::{Reader, last};
-    pub use crate::container::live::protocol::End;
     pub use crate::container::plan::Plan;
+    pub use crate::container::protocol::End;
     pub use crate::explain::why::Code;
     pub use crate::http::resolve;
-    pub use crate::image::Image;
+    pub use crate::image::stored::image::Image;
     pub use crate::image::name::digest::Digest;
     pub use crate::image::name::reference::Reference;
     pub use crate::image::stored::usage::disk_usage;
     pub use crate::image::tar::tape::Tape;
     pub use crate::registry::challenge::{Challenge, choose};
-    pub use crate::store::Store;
+    pub use crate::store::layout::Store;
     pub use crate::userns::{IdMap, IdRange};
 
     pub mod check {
@@ -87,7 +87,7 @@ pub mod exposed {
     pub mod image {
         pub use crate::image::commit::{Options, commit};
         pub use crate::image::config::Change;
-        pub use crate::image::find;
+        pub use crate::image::stored::find::find;
         pub use crate::image::inspect::json;
         pub use crate::image::overlay::diff::changes;
     }

@@ -6,7 +6,7 @@ pub(crate) mod sbom;
 use super::BuildError;
 use super::walk::engine::Builder;
 use crate::container::decide::create;
-use crate::container::plan::rootfs::Root;
+use crate::container::rootfs::root::Root;
 use crate::image::attestation::Attestation;
 use crate::image::name::digest::{Digest, Hashing};
 use crate::sys::On;

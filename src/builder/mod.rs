@@ -26,9 +26,9 @@ pub(crate) use walk::platforms::build;
 use walk::run;
 
 use crate::container::decide::create::CreateError;
-use crate::container::decide::request::{Limits, Ulimit};
 use crate::container::decide::users::UserError;
 use crate::container::live::launch::LaunchError;
+use crate::container::request::{Limits, Ulimit};
 use crate::diag::Diagnose;
 use crate::image::ImageError;
 use crate::image::attestation::Attestation;

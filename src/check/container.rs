@@ -4,7 +4,8 @@
 
 use super::{Check, entries, name_of};
 use crate::container::decide::create;
-use crate::container::decide::id::ContainerId;
+use crate::container::live::stop_all;
+use crate::container::request::id::ContainerId;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, RecordError};
 use crate::diag::{Failure, why};
@@ -47,7 +48,7 @@ impl Check<'_> {
         if store::is_empty(&upper).unwrap_or(false) {
             let store = self.store;
             self.mend(&path, damage, "remove the container, which has written nothing", || {
-                Ok(record::remove_damaged(store, id)?)
+                Ok(stop_all::remove_damaged(store, id)?)
             });
         } else {
             let advice = format!("keep what you need of {}, then: minirun rm -f {id}", upper.display());

@@ -2,7 +2,7 @@
 
 use super::layer::fetch;
 use super::{Check, entries, name_of};
-use crate::container::decide::id::ContainerId;
+use crate::container::request::id::ContainerId;
 use crate::diag::Failure;
 use crate::image;
 use crate::image::install::expect_digest;

@@ -1,7 +1,7 @@
 //! This terminal, attached to a container: its streams, its signals, its size, and the keys that let go.
 
 use crate::container::live::launch::terminal_size;
-use crate::container::live::protocol::{End, Message, Modes, Stream};
+use crate::container::protocol::{End, Message, Modes, Stream};
 use crate::sys::{On, SysError, process};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};

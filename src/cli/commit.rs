@@ -2,9 +2,9 @@
 
 use super::Context;
 use crate::builder;
-use crate::container::decide::request::{Request, Source};
 use crate::container::live::pause::Paused;
-use crate::container::stored::layering::Layering;
+use crate::container::request::{Request, Source};
+use crate::container::rootfs::layering::Layering;
 use crate::container::stored::record::Container;
 use crate::diag::{Failure, printable};
 use crate::image;

@@ -3,10 +3,11 @@
 use super::Context;
 use super::run::{self, AttachArgs, CreateArgs, ExecArgs, RunArgs, StartArgs};
 use super::{human, published};
-use crate::container::decide::request;
-use crate::container::decide::signal::Signal;
 use crate::container::live::launch;
-use crate::container::live::protocol::{End, Message};
+use crate::container::live::stop_all;
+use crate::container::protocol::{End, Message};
+use crate::container::request;
+use crate::container::request::signal::Signal;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, Phase, RecordError, State};
 use crate::diag::{Diagnose, Failure};
@@ -223,7 +224,7 @@ fn remove(context: &Context, name: &str, arguments: &RmArgs) -> Result<bool, Fai
     let container = match Container::find(&context.store, name) {
         Err(RecordError::NotFound { .. }) if arguments.force => return Ok(false),
         Err(RecordError::Damaged { id, .. }) if arguments.force => {
-            record::remove_damaged(&context.store, &id)?;
+            stop_all::remove_damaged(&context.store, &id)?;
             return Ok(true);
         }
         other => other?,

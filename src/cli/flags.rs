@@ -1,7 +1,7 @@
 //! Flags that several commands share: each is declared once, and read by one parser, before anything is done.
 
-use crate::container::decide::request;
-use crate::container::decide::request::{Network, RequestError, Ulimit};
+use crate::container::request;
+use crate::container::request::{Network, RequestError, Ulimit};
 use crate::network::resolv::HostEntry;
 use crate::sys::On;
 use clap::Args;

@@ -27,9 +27,9 @@ mod told;
 mod top;
 mod transfer;
 
-use crate::container::decide::request::RequestError;
-use crate::container::decide::signal::InvalidSignal;
 use crate::container::live::monitor;
+use crate::container::request::RequestError;
+use crate::container::request::signal::InvalidSignal;
 use crate::diag::{self, Failure};
 use crate::store::Store;
 use crate::sys::process;

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::human;
-use crate::container::live::processes;
+use crate::container::processes;
 use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
 use clap::Args;

@@ -1,6 +1,6 @@
 //! A container as Docker's `inspect` shows it: recipes and programs read these names.
 
-use super::decide::request::{LogOptions, Network, Source};
+use super::request::{LogOptions, Network, Source};
 use super::stored::record::{Container, Phase, RecordError};
 use crate::network::egress::COMPLAINT;
 use crate::network::ports::PortSpec;

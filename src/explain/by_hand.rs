@@ -8,7 +8,7 @@
 use super::reason;
 use super::words::{Language, fill};
 use crate::container::plan::Plan;
-use crate::container::plan::step;
+use crate::container::plan::filter;
 use crate::container::plan::step::{Mount, Step};
 use crate::diag::printable;
 use crate::userns::{IdMap, IdRange};
@@ -59,7 +59,7 @@ impl Part {
 /// The script's parts in the order in which they are done.
 pub(crate) fn parts(plan: &Plan, around: &Surroundings, language: Language) -> Vec<Part> {
     let mut parts = vec![namespaces(plan, around, language)];
-    for step in plan.steps().filter(|step| !is_of_first(step) && !is_of_last(step)) {
+    for step in plan.steps().filter(|step| place(step) == Place::Middle) {
         let name = group(step, around);
         let part = match parts.iter_mut().skip(1).last().filter(|last| name_of(last) == name) {
             Some(last) => last,
@@ -75,13 +75,11 @@ pub(crate) fn parts(plan: &Plan, around: &Surroundings, language: Language) -> V
         };
         part.add_step(step, language);
         part.why.extend(note(step, language).map(|note| format!("({note})")));
-        part.commands.extend(match step {
-            Step::Filter { program, .. } => {
-                part.why.push(format!("({})", language.words().by_hand_filter));
-                load_filter(filter_name(step), program, language)
-            }
-            _ => commands(step, around),
-        });
+        if let Step::Filter { program, .. } = step {
+            part.why.push(format!("({})", language.words().by_hand_filter));
+            part.commands.extend(load_filter(filter_name(step), program, language));
+        }
+        part.commands.extend(commands(step, around));
     }
     parts.extend([payload(plan, around, language), change_of_root(plan, language)]);
     parts.extend(helpers(around, language));
@@ -112,7 +110,28 @@ fn group(step: &Step, around: &Surroundings) -> &'static str {
         Step::Link { .. } | Step::Terminal { .. } => "devices",
         Step::Mask { .. } | Step::ReadOnly { .. } => "masks",
         Step::Filter { .. } => "seccomp",
-        _ => "settings",
+        Step::NetworkNamespace
+        | Step::Sysctl { .. }
+        | Step::Clone { .. }
+        | Step::JoinNamespaces { .. }
+        | Step::SessionKeyring { .. }
+        | Step::CgroupNamespace
+        | Step::ShiftedStore { .. }
+        | Step::ShiftedRoot
+        | Step::ReadOnlyRoot
+        | Step::PivotRoot
+        | Step::Hostname { .. }
+        | Step::MakeDirectory { .. }
+        | Step::Session { .. }
+        | Step::BoundCapabilities { .. }
+        | Step::User { .. }
+        | Step::SetCapabilities { .. }
+        | Step::NoNewPrivileges
+        | Step::Directory { .. }
+        | Step::Sibling
+        | Step::ReapingInit
+        | Step::Exec { .. }
+        | Step::Probe { .. } => "settings",
     }
 }
 
@@ -150,22 +169,57 @@ pub(crate) fn script(parts: &[Part], name: &str, language: Language) -> String {
     text + "\n\"${1-outside}\"\n"
 }
 
-fn is_of_first(step: &Step) -> bool {
-    matches!(step, Step::Clone { .. } | Step::NetworkNamespace | Step::CgroupNamespace)
+/// The part of the script that a step is done in.
+#[derive(PartialEq, Eq)]
+enum Place {
+    /// The one call of `unshare` that makes the namespaces.
+    First,
+    /// A part that its [`group`] names.
+    Middle,
+    /// The payload, with its rights, and the change of its root.
+    Last,
 }
 
-fn is_of_last(step: &Step) -> bool {
-    use Step::{BoundCapabilities, Directory, Exec, NoNewPrivileges, PivotRoot, SetCapabilities, User};
-    matches!(
-        step,
-        PivotRoot
-            | BoundCapabilities { .. }
-            | User { .. }
-            | SetCapabilities { .. }
-            | NoNewPrivileges
-            | Directory { .. }
-            | Exec { .. }
-    )
+fn place(step: &Step) -> Place {
+    match step {
+        Step::Clone { .. } | Step::NetworkNamespace | Step::CgroupNamespace => Place::First,
+        Step::PivotRoot
+        | Step::BoundCapabilities { .. }
+        | Step::User { .. }
+        | Step::SetCapabilities { .. }
+        | Step::NoNewPrivileges
+        | Step::Directory { .. }
+        | Step::Exec { .. } => Place::Last,
+        Step::LoopbackUp
+        | Step::Address { .. }
+        | Step::Device { .. }
+        | Step::Sysctl { .. }
+        | Step::CgroupLimit { .. }
+        | Step::FuseOverlay(_)
+        | Step::JoinNamespaces { .. }
+        | Step::SessionKeyring { .. }
+        | Step::Detach
+        | Step::ShiftedStore { .. }
+        | Step::ShiftedRoot
+        | Step::Overlay(_)
+        | Step::CopyLayers(_)
+        | Step::Root { .. }
+        | Step::FillVolume { .. }
+        | Step::Mount(_)
+        | Step::Link { .. }
+        | Step::Terminal { .. }
+        | Step::Mask { .. }
+        | Step::ReadOnly { .. }
+        | Step::ReadOnlyRoot
+        | Step::Hostname { .. }
+        | Step::MakeDirectory { .. }
+        | Step::Session { .. }
+        | Step::Limit { .. }
+        | Step::Filter { .. }
+        | Step::Sibling
+        | Step::ReapingInit
+        | Step::Probe { .. } => Place::Middle,
+    }
 }
 
 fn short(capability: &str) -> String {
@@ -179,7 +233,7 @@ fn filter_name(step: &Step) -> &'static str {
 
 /// The filter's instructions (seccomp(2), struct sock_filter) as a file that `setpriv` loads, if it can.
 fn load_filter(name: &str, program: &[u64], language: Language) -> Vec<String> {
-    let bytes: Vec<u8> = program.iter().flat_map(|packed| step::bytes(*packed)).collect();
+    let bytes: Vec<u8> = program.iter().flat_map(|packed| filter::bytes(*packed)).collect();
     let text = BASE64_STANDARD.encode(bytes);
     let mut lines = vec![
         format!("{name}="),
@@ -207,7 +261,7 @@ fn namespaces(plan: &Plan, around: &Surroundings, language: Language) -> Part {
     if around.is_shifted {
         part.why.push(format!("({})", language.words().not_by_hand_shifted));
     }
-    for step in plan.steps().filter(|step| is_of_first(step)) {
+    for step in plan.steps().filter(|step| place(step) == Place::First) {
         part.add_step(step, language);
         let kinds = match step {
             Step::Clone { namespaces } => &namespaces[..],
@@ -337,7 +391,30 @@ fn note(step: &Step, language: Language) -> Option<String> {
         | Step::ShiftedRoot
         | Step::Sibling
         | Step::Probe { .. } => words.not_by_hand,
-        _ => return None,
+        Step::NetworkNamespace
+        | Step::LoopbackUp
+        | Step::Sysctl { .. }
+        | Step::Clone { .. }
+        | Step::CgroupNamespace
+        | Step::Detach
+        | Step::Overlay(_)
+        | Step::FillVolume { .. }
+        | Step::Mount(_)
+        | Step::Link { .. }
+        | Step::Mask { .. }
+        | Step::ReadOnly { .. }
+        | Step::ReadOnlyRoot
+        | Step::PivotRoot
+        | Step::Hostname { .. }
+        | Step::MakeDirectory { .. }
+        | Step::Limit { .. }
+        | Step::BoundCapabilities { .. }
+        | Step::Filter { .. }
+        | Step::User { .. }
+        | Step::SetCapabilities { .. }
+        | Step::NoNewPrivileges
+        | Step::Directory { .. }
+        | Step::Exec { .. } => return None,
     };
     Some(text.into())
 }
@@ -399,7 +476,33 @@ pub(crate) fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
             let name = name.trim_start_matches("RLIMIT_").to_lowercase();
             vec![format!("prlimit --pid $$ --{name}={}:{}", number(soft), number(hard))]
         }
-        _ => Vec::new(),
+        // Parts of the script do these for the whole plan: `namespaces`, `payload` and `load_filter`.
+        Step::NetworkNamespace
+        | Step::Clone { .. }
+        | Step::CgroupNamespace
+        | Step::BoundCapabilities { .. }
+        | Step::Filter { .. }
+        | Step::User { .. }
+        | Step::SetCapabilities { .. }
+        | Step::NoNewPrivileges
+        | Step::Directory { .. }
+        | Step::Exec { .. } => Vec::new(),
+        // No program of the host does these; `note` says so.
+        Step::Address { .. }
+        | Step::Device { .. }
+        | Step::CgroupLimit { .. }
+        | Step::FuseOverlay(_)
+        | Step::JoinNamespaces { .. }
+        | Step::SessionKeyring { .. }
+        | Step::ShiftedStore { .. }
+        | Step::ShiftedRoot
+        | Step::CopyLayers(_)
+        | Step::Root { .. }
+        | Step::Terminal { .. }
+        | Step::Session { .. }
+        | Step::Sibling
+        | Step::ReapingInit
+        | Step::Probe { .. } => Vec::new(),
     }
 }
 
@@ -461,7 +564,7 @@ fn payload(plan: &Plan, around: &Surroundings, language: Language) -> Part {
         .map(filter_name)
         .map(|name| format!("${{{name}:+\"$setpriv\" --seccomp-filter=\"${name}\"}}"))
         .collect();
-    for step in plan.steps().filter(|step| is_of_last(step) && !matches!(step, Step::PivotRoot)) {
+    for step in plan.steps().filter(|step| place(step) == Place::Last && !matches!(step, Step::PivotRoot)) {
         part.add_step(step, language);
         match step {
             Step::BoundCapabilities { keep } => {

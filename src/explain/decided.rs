@@ -1,6 +1,6 @@
 //! What was decided when a container was created, each setting under a name.
 
-use crate::container::decide::request::{Network, Request, Tmpfs, Ulimit};
+use crate::container::request::{Network, Request, Tmpfs, Ulimit};
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use crate::image::stored::usage::blocks;

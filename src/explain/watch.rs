@@ -6,7 +6,7 @@
 use super::mounts;
 use super::notice::{self, Heard, Notice};
 use super::subject::{self, Layer, beneath};
-use crate::container::live::processes;
+use crate::container::processes;
 use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
 use crate::image;

@@ -5,7 +5,7 @@ mod claim;
 mod damage;
 mod error;
 pub(crate) mod format;
-mod layout;
+pub(crate) mod layout;
 mod lock;
 mod random;
 mod removal;

@@ -4,7 +4,7 @@
 use super::glob::{Glob, Ignore, clean, is_pattern};
 use super::memo::{Memo, Seen};
 use super::mode::Chmod;
-use crate::container::plan::rootfs::Root;
+use crate::container::rootfs::root::Root;
 use crate::image::name::digest::{Digest, Hasher};
 use crate::image::overlay::owner;
 use crate::image::overlay::owner::{NotGiven, Owners, Stat};

@@ -4,7 +4,7 @@ use super::instruction;
 use super::instruction::{Command, Healthcheck, Instruction};
 use super::parse::{Fault, Source};
 use super::variable::{InvalidWord, Lexer};
-use crate::container::decide::signal::Signal;
+use crate::container::request::signal::Signal;
 use crate::diag::Diagnose;
 use crate::image::config::Change;
 use serde_json::json;

@@ -7,7 +7,7 @@ use crate::builder::files::glob::Ignore;
 use crate::builder::files::tree::{Laying, Tree, TreeError};
 use crate::builder::read::annotation::Annotation;
 use crate::builder::{Attestation, BuildError};
-use crate::container::plan::rootfs::Root;
+use crate::container::rootfs::root::Root;
 use crate::image;
 use crate::image::assemble::{Parts, assemble};
 use crate::image::freeze;

@@ -7,7 +7,7 @@ use super::engine::{Builder, SIGNALS};
 use crate::builder::read::stage::Base;
 use crate::builder::{BuildError, Done, StepName};
 use crate::container::decide::create;
-use crate::container::stored::layering::Layering;
+use crate::container::rootfs::layering::Layering;
 use crate::image;
 use crate::image::ImageError;
 use crate::image::freeze;

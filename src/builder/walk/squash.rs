@@ -2,7 +2,7 @@
 
 use super::engine::Builder;
 use crate::builder::BuildError;
-use crate::container::stored::copy;
+use crate::container::rootfs::copy;
 use crate::image::freeze;
 use crate::image::freeze::freeze;
 use crate::image::overlay::mark;

@@ -1,6 +1,6 @@
 //! What every RUN may use of the host, in `docker build`'s flags.
 
-use crate::container::decide::request::{Limits, RequestError, size};
+use crate::container::request::{Limits, RequestError, size};
 use crate::diag::Diagnose;
 use clap::Args;
 

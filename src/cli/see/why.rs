@@ -2,9 +2,9 @@
 
 use super::super::{Context, human, json};
 use super::Telling;
-use crate::container::decide::request::{Request, STOP_TIMEOUT};
 use crate::container::decide::spec::Origin;
-use crate::container::live::outcome::Asker;
+use crate::container::request::{Request, STOP_TIMEOUT};
+use crate::container::stored::outcome::Asker;
 use crate::container::stored::record::Container;
 use crate::diag::{Failure, printable};
 use crate::explain::why::{self, Asked, Code, Reasons, Verdict, Word};

@@ -1,14 +1,14 @@
 //! Request and image → a container on disk, ready to be started. Nothing is copied: the writable layer is empty.
 
-use super::capability;
-use super::id::ContainerId;
 use super::name;
-use super::request::{Network, Request, Source, Volume};
 use super::spec;
 use super::spec::{Bind, Facts};
 use super::users;
 use super::users::UserError;
-use crate::container::plan::shift;
+use crate::container::request::capability;
+use crate::container::request::id::ContainerId;
+use crate::container::request::{Network, Request, Source, Volume};
+use crate::container::rootfs::shift;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, MountedVolume, Record, RecordError};
 use crate::diag::Diagnose;

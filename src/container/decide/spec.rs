@@ -3,9 +3,9 @@
 //! The specification is kept as the container's `config.json`, and is all that a plan is made from; any runtime that
 //! follows the OCI specification can run it.
 
-use super::id::ContainerId;
-use super::request::{Network, Request, Tmpfs};
 use super::users::User;
+use crate::container::request::id::ContainerId;
+use crate::container::request::{Network, Request, Tmpfs};
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
@@ -228,8 +228,9 @@ pub(crate) fn build(request: &Request, image: &ImageConfiguration, facts: &Facts
         });
     }
     if !request.privileged && !request.seccomp_unconfined {
-        spec["linux"]["seccomp"] =
-            serde_json::to_value(super::seccomp::policy(&super::capability::of_spec(capabilities)))?;
+        spec["linux"]["seccomp"] = serde_json::to_value(super::seccomp::policy(
+            &crate::container::request::capability::of_spec(capabilities),
+        ))?;
     }
     serde_json::from_value(spec)
 }

@@ -3,41 +3,14 @@
 //! It is asked for only when a limit needs it, since systemd takes milliseconds to give one. From systemd, over D-Bus, as
 //! a scope that is delegated to the user; without systemd, in the nearest group above our own that is ours to divide.
 
-use crate::container::decide::id::ContainerId;
-use crate::container::decide::request::Limits;
+use crate::container::request::Limits;
+use crate::container::request::id::ContainerId;
 use crate::sys::{On, SysError};
-use oci_spec::runtime::LinuxResources;
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// The files to write, and what, for the limits of a specification.
-pub(crate) fn settings(resources: &LinuxResources) -> Vec<(&'static str, String)> {
-    let mut settings = Vec::new();
-    if let Some(memory) = resources.memory()
-        && let Some(limit) = memory.limit()
-    {
-        settings.push(("memory.max", limit.to_string()));
-        // The specification's swap is memory and swap together; the kernel's is swap alone.
-        let swap = match memory.swap() {
-            Some(both) if both < 0 => "max".into(),
-            both => (both.unwrap_or(limit) - limit).max(0).to_string(),
-        };
-        settings.push(("memory.swap.max", swap));
-    }
-    if let Some(cpu) = resources.cpu()
-        && let (Some(quota), Some(period)) = (cpu.quota(), cpu.period())
-    {
-        settings.push(("cpu.max", format!("{quota} {period}")));
-    }
-    if let Some(pids) = resources.pids() {
-        let limit = pids.limit();
-        settings.push(("pids.max", if limit <= 0 { "max".into() } else { limit.to_string() }));
-    }
-    settings
-}
 
 /// A group for one container, and what this host does not give it.
 pub(crate) struct Placed {

@@ -1,13 +1,14 @@
 //! Another process in a container that runs.
 
 use super::cgroup;
+use super::job::Job;
 use super::launch;
-use super::launch::{Job, LaunchError, Silent};
-use super::protocol::End;
-use crate::container::decide::capability;
+use super::launch::{LaunchError, Silent};
 use crate::container::decide::users;
 use crate::container::plan::Plan;
 use crate::container::probe::{Targets, Without};
+use crate::container::protocol::End;
+use crate::container::request::capability;
 use crate::container::stored::record::{Container, Phase};
 use crate::diag::Diagnose;
 use crate::store::Store;

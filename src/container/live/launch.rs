@@ -1,53 +1,29 @@
 //! The client's side of a start: plan, monitor, conversation.
 
-use super::protocol::{End, Message};
+use super::job::Job;
 use super::streams::Streams;
 use super::{cgroup, monitor};
-use crate::container::decide::id::ContainerId;
-use crate::container::decide::request::{Network, Request};
-use crate::container::plan::shift;
+use crate::container::plan::trees::mount_trees;
 use crate::container::plan::{Plan, PlanError, StepFailed, Surroundings};
-use crate::container::stored::layering::{Layering, Overlay};
+use crate::container::protocol::{End, Failure, Message};
+use crate::container::request::{Network, Request};
+use crate::container::rootfs::layering::{Layering, Overlay};
+use crate::container::rootfs::shift;
 use crate::container::stored::record::{Container, Record, RecordError, State};
 use crate::diag::Diagnose;
 use crate::network::egress;
 use crate::network::ports;
-use crate::network::ports::{PortError, PortSpec};
+use crate::network::ports::PortError;
 use crate::store::{Lock, Store};
 use crate::sys::{On, SysError, process, socket};
 use crate::userns;
 use crate::userns::{IdMap, IdRange, Inside, Origin, Place, Spawning, UsernsError};
 use oci_spec::runtime::Spec;
 use rustix::termios::tcgetwinsize;
-use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
-
-/// What a monitor is told, once. The descriptors of published ports ride along in the order of `ports`.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Job {
-    pub plan: Plan,
-    /// The container whose state it writes; none for `exec`.
-    pub container: Option<ContainerId>,
-    pub terminal: bool,
-    /// Rows and columns that its terminal has from the first moment.
-    pub size: Option<(u16, u16)>,
-    pub stdin: bool,
-    pub ports: Vec<PortSpec>,
-    pub egress: Option<egress::Way>,
-    /// Where the way out leaves its files, and its complaint if it cannot be had.
-    pub runtime: PathBuf,
-    /// The control group that the container is born into.
-    pub cgroup: Option<String>,
-    /// Every step is told as it is carried out.
-    pub told: bool,
-    /// It is killed when the client goes.
-    #[serde(default)]
-    pub leashed: bool,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
@@ -91,14 +67,6 @@ impl Diagnose for LaunchError {
             Self::Step { source, .. } => source.exit_code(),
             _ => crate::diag::ENGINE,
         }
-    }
-}
-
-impl Job {
-    /// How many descriptors come after the memory file that holds it.
-    pub(crate) fn descriptors(&self) -> usize {
-        let streams = if self.terminal { 0 } else { Streams::count(self.stdin) };
-        streams + self.ports.len() + usize::from(self.container.is_some()) + self.plan.brought()
     }
 }
 
@@ -318,19 +286,19 @@ pub(crate) fn converse(
         .collect();
     let (monitor_pid, origin) = prepared.spawning.finish()?;
     let lost = || LaunchError::Lost(name.to_owned());
-    let failed = |step: u32, errno: i32| {
+    let failed = |failure: Failure| {
         let what = match &job.container {
             Some(_) => format!("start container {name}"),
             None => format!("run a command in container {name}"),
         };
-        LaunchError::Step { what, source: job.plan.failure(step, errno) }
+        LaunchError::Step { what, source: job.plan.failure(failure) }
     };
-    let trees = match shift::trees(&job.plan, monitor_pid) {
+    let trees = match mount_trees(&job.plan, monitor_pid) {
         Ok(trees) => trees,
-        Err((step, error)) => {
+        Err(failure) => {
             drop(ours);
             let _ = process::wait(monitor_pid);
-            return Err(failed(step, error.errno));
+            return Err(failed(failure));
         }
     };
     numbers.extend(trees.iter().map(AsRawFd::as_raw_fd));
@@ -352,10 +320,10 @@ pub(crate) fn converse(
             }
             Some(Message::Did { step, micros, skipped }) => listener.step(&job.plan, step, micros, skipped),
             Some(Message::Started { .. }) => return Ok(ours),
-            Some(Message::Failed { step, errno }) => {
+            Some(Message::Failed(failure)) => {
                 // It has cleaned up before it spoke.
                 let _ = process::wait(monitor_pid);
-                return Err(failed(step, errno as i32));
+                return Err(failed(failure));
             }
             Some(_) => {}
             None => return Err(lost()),

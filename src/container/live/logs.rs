@@ -5,8 +5,8 @@ mod read;
 
 pub use read::{Reader, last};
 
-use super::protocol::Stream;
-use crate::container::decide::request::LogOptions;
+use crate::container::protocol::Stream;
+use crate::container::request::LogOptions;
 use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};

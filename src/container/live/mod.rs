@@ -1,15 +1,16 @@
 //! A container while it runs: client, monitor, init, and their conversation.
 
 pub(crate) mod cgroup;
+mod connection;
+mod control;
 pub(crate) mod exec;
 pub(crate) mod init;
+pub(crate) mod job;
 pub(crate) mod launch;
 pub(crate) mod logs;
 pub(crate) mod monitor;
-pub(crate) mod outcome;
 pub(crate) mod pause;
-pub(crate) mod processes;
-pub(crate) mod protocol;
+mod pty;
 pub(crate) mod session;
 pub(crate) mod stop_all;
 pub(crate) mod streams;

@@ -4,17 +4,23 @@
 //! `outside`, gives birth to the first process, which walks `inside`, and then watches. It is the only writer of the state
 //! of a running container. `exec` starts another one of the same kind, which owns no container.
 
-use super::launch::Job;
+use super::connection::Connection;
+use super::control::Control;
+use super::job::Job;
 use super::logs::Log;
-use super::outcome::Outcome;
-use super::protocol::{End, Message};
+use super::pty::Pty;
 use super::streams::Streams;
-use super::supervise::{Connection, Control, LISTEN_AGAIN, Supervised, supervise};
+use super::supervise::{Supervised, supervise};
 use super::{cgroup, init};
 use crate::container::plan::Plan;
-use crate::container::plan::rootfs::Root;
-use crate::container::plan::shift;
-use crate::container::plan::step::{Step, Walk, namespace_flags};
+use crate::container::plan::Walk;
+use crate::container::plan::namespaces::namespace_flags;
+use crate::container::plan::step::Step;
+use crate::container::protocol;
+use crate::container::protocol::{Call, End, Failure, LISTEN_AGAIN, Message, Stage, Task};
+use crate::container::rootfs::root::Root;
+use crate::container::rootfs::shift;
+use crate::container::stored::outcome::Outcome;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, Phase, State};
 use crate::network::egress::{StandIn, Way};
@@ -22,7 +28,7 @@ use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
 use crate::store;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::sys::{On, SysError, descriptor, process};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -30,14 +36,8 @@ use std::io::{Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// What the command line's first word says, so that `ps` shows which process this is.
+/// The first word of its command line, so that `ps` shows which process this is.
 pub(crate) const NAME: &str = "minirun-monitor";
-
-/// A step that failed, on its way to whoever renders it.
-struct Failed {
-    step: u32,
-    errno: i32,
-}
 
 /// The whole life of a monitor.
 pub(crate) fn main() -> ! {
@@ -55,23 +55,67 @@ pub(crate) fn main() -> ! {
     process::exit_now(code)
 }
 
-fn serve(client: End) -> Result<i32, SysError> {
-    let Some((Message::Job, mut descriptors)) = client.receive()? else { return Ok(125) };
-    crate::userns::inherit_nothing()?;
+/// What a monitor gets from its client.
+struct Received {
+    job: Job,
+    store: Store,
+    streams: Option<Streams>,
+    /// Trees that the host's root has mounted for steps of the plan.
+    trees: VecDeque<OwnedFd>,
+    /// The lock on the container and the sockets of published ports.
+    descriptors: Vec<OwnedFd>,
+}
+
+/// Receives the job. `None`: the client has gone, or is not one.
+fn receive(client: &End) -> Result<Option<Received>, Failure> {
+    let job_failed = |error: SysError| Task::ReadJob.failed(&error);
+    let Some((Message::Job, mut descriptors)) = client.receive().map_err(job_failed)? else { return Ok(None) };
+    crate::userns::inherit_nothing().map_err(job_failed)?;
     // The payload's too, as with Docker, whatever the caller's is.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let _ = rustix::process::setsid();
-    let null = File::options().read(true).write(true).open("/dev/null").on("open", "/dev/null")?;
-    descriptor::STREAMS.into_iter().try_for_each(|stream| stream.replace(null.as_fd()))?;
-    let job = read_job(File::from(descriptors.remove(0)))?;
+    let streams_failed = |error: SysError| Task::OpenStreams.failed(&error);
+    let null = File::options().read(true).write(true).open("/dev/null").on("open", "/dev/null");
+    let null = null.map_err(streams_failed)?;
+    descriptor::STREAMS.into_iter().try_for_each(|stream| stream.replace(null.as_fd())).map_err(streams_failed)?;
+    if descriptors.is_empty() {
+        return Ok(None);
+    }
+    let job = read_job(File::from(descriptors.remove(0))).map_err(job_failed)?;
     while descriptors.len() < job.descriptors() {
-        let Some((Message::More, more)) = client.receive()? else { return Ok(125) };
+        let Some((Message::More, more)) = client.receive().map_err(job_failed)? else { return Ok(None) };
         descriptors.extend(more);
     }
-    let Ok(mut store) = Store::open(None) else { return Ok(125) };
-    std::env::set_current_dir(&store.root).on("chdir", &store.root)?;
-    let streams = if job.terminal { None } else { Some(Streams::from_parts(&mut descriptors, job.stdin)?) };
+    let store = Store::open(None).map_err(store_failed)?;
+    let entered = std::env::set_current_dir(&store.root).on("chdir", &store.root);
+    entered.map_err(|error| Task::OpenStore.failed(&error))?;
+    let streams = match job.terminal {
+        true => None,
+        false => Some(Streams::from_parts(&mut descriptors, job.stdin).map_err(streams_failed)?),
+    };
     let trees = VecDeque::from(descriptors.split_off(descriptors.len().saturating_sub(job.plan.brought())));
+    Ok(Some(Received { job, store, streams, trees, descriptors }))
+}
+
+fn store_failed(error: StoreError) -> Failure {
+    let failed = |call, errno| Failure { stage: Stage::Task(Task::OpenStore), call, errno };
+    match error {
+        StoreError::Sys(source) | StoreError::Open { source, .. } => Task::OpenStore.failed(&source),
+        // The client has opened this very store a moment ago.
+        StoreError::NoHome => failed(Call::Open, libc::ENOENT),
+        StoreError::Newer { .. } => failed(Call::Read, libc::EPROTONOSUPPORT),
+    }
+}
+
+fn serve(client: End) -> Result<i32, SysError> {
+    let Received { job, mut store, streams, trees, mut descriptors } = match receive(&client) {
+        Ok(Some(received)) => received,
+        Ok(None) => return Ok(125),
+        Err(failure) => {
+            client.send(&Message::Failed(failure))?;
+            return Ok(125);
+        }
+    };
     // Whose files are not root's on disk, root alone without a user namespace could remove; or its own root, through this.
     let mapped = trees.front().filter(|_| job.plan.is_shifted()).map(|tree| tree.try_clone().on("dup", "the store"));
     let mapped = mapped.transpose()?;
@@ -88,7 +132,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     let begun = begin(&job, (streams, trees), &client, container.as_ref()).and_then(|(supervised, pid)| {
         state = State {
             phase: Phase::Running,
-            wire: super::protocol::VERSION,
+            wire: protocol::VERSION,
             pid,
             pid_started: process::start_time(pid).unwrap_or_default(),
             monitor: (own_pid(), process::start_time(own_pid()).unwrap_or_default()),
@@ -102,25 +146,25 @@ fn serve(client: End) -> Result<i32, SysError> {
             Ok(()) => Ok(supervised),
             Err(error) => {
                 supervised.kill();
-                Err(Failed { step: Plan::NO_STEP, errno: error.errno })
+                Err(Task::WriteState.failed(&error))
             }
         }
     });
     drop(lock);
     let mut supervised = match begun {
         Ok(begun) => begun,
-        Err(failed) => {
+        Err(failure) => {
             crate::userns::leave(&store);
             if let Some(container) = &container {
                 let _ = store::remove_tree(&container.runtime);
                 // Where the kernel gives no overlay, the client tries again.
-                let again = job.plan.failure(failed.step, failed.errno).no_overlay;
+                let again = job.plan.failure(failure).no_overlay;
                 if container.record.request.auto_remove && !again {
                     enter(mapped.as_ref());
                     let _ = record::remove(&store, container, true);
                 }
             }
-            client.send(&Message::Failed { step: failed.step, errno: failed.errno.unsigned_abs() })?;
+            client.send(&Message::Failed(failure))?;
             return Ok(125);
         }
     };
@@ -213,40 +257,42 @@ fn begin(
     (streams, trees): (Option<Streams>, VecDeque<OwnedFd>),
     client: &End,
     container: Option<&Container>,
-) -> Result<(Supervised, i32), Failed> {
+) -> Result<(Supervised, i32), Failure> {
     let plan = &job.plan;
     let clone_step = plan.outside.len() as u32 - 1;
-    let here = |error: SysError| Failed { step: clone_step, errno: error.errno };
+    let failed = |task: Task| move |error: SysError| task.failed(&error);
+    let clone_failed = |error: SysError| Failure::of_step(clone_step, &error);
     // Opened while the host's tree is still in sight.
-    let group = job.cgroup.as_ref().map(|path| File::open(path).on("open", path)).transpose().map_err(here)?;
+    let group = job.cgroup.as_ref().map(|path| File::open(path).on("open", path)).transpose();
+    let group = group.map_err(failed(Task::OpenCgroup))?;
     // It stays in the host's network, which a step of the plan leaves.
     let stand_in = match &job.egress {
-        Some(Way::Slirp(program)) => Some(StandIn::fork(program, &job.runtime).map_err(here)?),
+        Some(Way::Slirp(program)) => Some(StandIn::fork(program, &job.runtime).map_err(failed(Task::StartEgress))?),
         _ => None,
     };
     let awaits_egress = matches!(job.egress, Some(Way::Pasta(_)));
     let mut walk = Walk { size: job.size, trees, ..Walk::default() };
     for (index, step) in plan.outside.iter().enumerate() {
         let begun = std::time::Instant::now();
-        step.apply(&mut walk).map_err(|error| Failed { step: index as u32, errno: error.errno })?;
+        step.apply(&mut walk).map_err(|error| Failure::of_step(index as u32, &error))?;
         let skipped = walk.skipped.take();
         if job.told && !matches!(step, Step::Clone { .. }) {
             did(client, index as u32, begun.elapsed(), skipped);
         }
     }
     if awaits_egress {
-        client.send(&Message::WantEgress).map_err(here)?;
+        client.send(&Message::WantEgress).map_err(failed(Task::StartEgress))?;
     }
     if job.container.is_none() {
-        walk.root = Some(Root::open("/").map_err(here)?);
+        walk.root = Some(Root::open("/").map_err(failed(Task::OpenRoot))?);
     }
     let Some(Step::Clone { namespaces }) = plan.outside.last() else {
-        return Err(Failed { step: clone_step, errno: libc::EINVAL });
+        return Err(Failure { stage: Stage::Step(clone_step), call: Call::Clone3, errno: libc::EINVAL });
     };
     let uplink = walk.device.take().zip(stand_in).and_then(|(device, stand_in)| Uplink::new(device, stand_in).ok());
-    let (ours, theirs) = End::pair().map_err(here)?;
+    let (ours, theirs) = End::pair().map_err(clone_failed)?;
     let begun = std::time::Instant::now();
-    let born = process::clone3(namespace_flags(namespaces), group.as_ref().map(AsFd::as_fd)).map_err(here)?;
+    let born = process::clone3(namespace_flags(namespaces), group.as_ref().map(AsFd::as_fd)).map_err(clone_failed)?;
     let Some(child) = born else {
         drop(ours);
         // No directory of the host stays open: an image could name it as its working directory (CVE-2024-21626).
@@ -264,7 +310,7 @@ fn begin(
     // No mount of the host is held for longer than the container needs it.
     drop((theirs, walk));
     let control = match container {
-        Some(container) => Some(Control::prepare(container.control()).map_err(here)?),
+        Some(container) => Some(Control::prepare(container.control()).map_err(failed(Task::Listen))?),
         None => None,
     };
     let mut supervised = Supervised {
@@ -292,48 +338,47 @@ fn begin(
             let pid = supervised.pid;
             Ok((supervised, pid))
         }
-        Err(failed) => {
+        Err(failure) => {
             supervised.kill();
-            Err(failed)
+            Err(failure)
         }
     }
 }
 
 /// Listens to init until it has become the payload, which the end of the conversation tells.
-fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Supervised) -> Result<(), Failed> {
+fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Supervised) -> Result<(), Failure> {
     let last = plan.steps().count() as u32 - 1;
     let awaits_egress = matches!(job.egress, Some(Way::Pasta(_)));
-    let lost = |errno| Failed { step: last, errno };
-    let mut reached = plan.outside.len() as u32;
+    let lost = |error: SysError| Task::WatchFirstProcess.failed(&error);
+    let no_answer = |errno| Failure { stage: Stage::Task(Task::WatchFirstProcess), call: Call::Recvmsg, errno };
     let mut going = None;
     loop {
-        match init.receive().map_err(|e| lost(e.errno))? {
+        match init.receive().map_err(lost)? {
             Some((Message::Did { step, micros, skipped }, _)) => {
-                reached = step + 1;
                 let _ = client.send(&Message::Did { step, micros, skipped });
             }
             Some((Message::Born { pid }, _)) => {
                 let ended = std::mem::replace(&mut supervised.pid, pid as i32);
-                supervised.pidfd = process::pidfd_open(supervised.pid).map_err(|e| lost(e.errno))?;
-                process::wait(ended).map_err(|e| lost(e.errno))?;
+                supervised.pidfd = process::pidfd_open(supervised.pid).map_err(lost)?;
+                process::wait(ended).map_err(lost)?;
             }
             Some((Message::Terminal, mut descriptors)) => {
-                supervised.terminal = descriptors.pop();
+                supervised.terminal = descriptors.pop().map(Pty::new).transpose().map_err(lost)?;
             }
             Some((Message::Ready, _)) => {
                 if awaits_egress {
                     let Ok(Some((Message::EgressUp, _))) = client.receive() else {
-                        return Err(lost(libc::ECANCELED));
+                        return Err(no_answer(libc::ECANCELED));
                     };
                     let _ = crate::network::CONTAINER.ensure_addresses();
                 }
                 going = Some(std::time::Instant::now());
                 if awaits_egress {
-                    init.send(&Message::Go).map_err(|e| lost(e.errno))?;
+                    init.send(&Message::Go).map_err(lost)?;
                 }
             }
-            Some((Message::Failed { step, errno }, _)) => return Err(Failed { step, errno: errno as i32 }),
-            Some(_) => return Err(lost(libc::EPROTO)),
+            Some((Message::Failed(failure), _)) => return Err(failure),
+            Some(_) => return Err(no_answer(libc::EPROTO)),
             None => match going {
                 Some(begun) => {
                     if job.told {
@@ -342,7 +387,10 @@ fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Sup
                     return Ok(());
                 }
                 // It died in set-up without a word: killed from outside.
-                None => return Err(Failed { step: reached, errno: libc::EINTR }),
+                None => {
+                    let stage = Stage::Task(Task::LostFirstProcess);
+                    return Err(Failure { stage, call: Call::Recvmsg, errno: libc::ECONNRESET });
+                }
             },
         }
     }

@@ -1,7 +1,7 @@
 //! A container that holds still while somebody looks at its files.
 
-use super::processes;
-use super::protocol::{End, Message};
+use crate::container::processes;
+use crate::container::protocol::{End, Message};
 use crate::container::stored::record::{Container, RecordError};
 use crate::sys::process;
 use std::collections::BTreeSet;

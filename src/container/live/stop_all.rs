@@ -1,9 +1,10 @@
 //! Ending whatever runs in a store, also where its records cannot be read any more: only the monitors' sockets are asked.
 
-use super::protocol::{End, Message};
+use crate::container::protocol::{End, Message};
+use crate::container::request::id::ContainerId;
 use crate::container::stored::record::{Phase, State};
 use crate::store;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::sys::{process, socket};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -64,4 +65,15 @@ fn noted_monitor(store: &Store, id: &str) -> Option<OwnedFd> {
 
 fn connect(store: &Store, id: &str) -> Option<OwnedFd> {
     socket::connect(&store.runtime.join("run").join(id).join("control")).ok()
+}
+
+/// Removes a container whose record nobody can read any more, whatever state it is in.
+pub(crate) fn remove_damaged(store: &Store, id: &ContainerId) -> Result<(), StoreError> {
+    let runtime = store.runtime.join("run").join(id);
+    stop(store, id.as_str());
+    let _ = store::remove_tree(&runtime);
+    match store.withdraw(&store.path("containers").join(id))? {
+        Some(withdrawn) => Ok(withdrawn.discard()?),
+        None => Ok(()),
+    }
 }

@@ -1,6 +1,6 @@
 //! The standard streams of a process that has no terminal: its own ends, and the monitor's.
 
-use super::protocol::Stream;
+use crate::container::protocol::Stream;
 use crate::sys::{On, SysError};
 use crate::userns::IdMap;
 use rustix::fs::{Gid, Uid, fchown};
@@ -66,17 +66,5 @@ impl Streams {
             outputs: vec![(next()?, Stream::Stdout), (next()?, Stream::Stderr)],
             stdin: own.next(),
         })
-    }
-}
-
-/// Gives the standard streams to the user that the process becomes, who could else not open /dev/stdout. The null device is
-/// everybody's.
-pub(crate) fn give_to(user: u32) {
-    let null = rustix::fs::stat("/dev/null").map(|found| found.st_rdev).ok();
-    for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
-        if rustix::fs::fstat(stream).is_ok_and(|found| Some(found.st_rdev) != null) {
-            // Where there is one id only, it is his already.
-            let _ = fchown(stream, Some(Uid::from_raw(user)), None);
-        }
     }
 }

@@ -1,127 +1,72 @@
-//! The one poll loop: a process, its streams or terminal, whoever is attached, its published ports, its end.
+//! The one poll loop of a monitor: a process, its streams or terminal, the clients, its published ports, its end.
 
-use super::init;
+use super::connection::Connection;
+use super::control::Control;
 use super::logs::Log;
-use super::outcome::{Asker, Outcome};
 use super::pause;
-use super::protocol::{End, Message, Modes, Stream};
+use super::pty::{Pty, Read};
+use crate::container::plan::{reap, terminal};
+use crate::container::protocol::{End, LISTEN_AGAIN, Message, Stream};
+use crate::container::stored::outcome::{Asker, Outcome};
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
 use crate::sys::process;
 use crate::sys::process::Exit;
-use crate::sys::{On, SysError, socket};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
-use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// What is watched over.
+/// A process and all that its monitor serves for it.
 pub(crate) struct Supervised {
     pub pid: i32,
     pub pidfd: OwnedFd,
-    /// The container's standard input, if somebody may write to it.
+    /// The write end of its standard input, if it has one.
     pub stdin: Option<OwnedFd>,
     pub outputs: Vec<(OwnedFd, Stream)>,
     /// Input and output at once, instead of the two above.
-    pub terminal: Option<OwnedFd>,
+    pub terminal: Option<Pty>,
     pub log: Option<Log>,
     pub control: Option<Control>,
     pub proxy: Option<Proxy>,
     pub uplink: Option<Uplink>,
-    /// Where it is frozen, if it has one.
+    /// Its control group, if it has one, which can freeze it.
     pub cgroup: Option<String>,
-    /// It is killed when nobody listens any more.
+    /// It is killed when the last client goes.
     pub leashed: bool,
-    /// The first process is our own init, which exits for its child.
+    /// The first process is our own init, which exits with its child's status.
     pub has_init: bool,
-    /// Signals to this process, which it passes on.
+    /// Signals to the monitor, which passes them on.
     pub signals: Option<OwnedFd>,
-    /// How it ended, and what was asked of it before.
     pub outcome: Outcome,
 }
 
-/// Where whoever wants to speak with the monitor comes.
-pub(crate) struct Control {
-    path: PathBuf,
-    listener: OwnedFd,
-}
-
-const UNANNOUNCED: &str = "early";
-
-impl Control {
-    /// Has everything that listening needs, but nobody finds it yet.
-    pub(crate) fn prepare(path: PathBuf) -> Result<Self, SysError> {
-        let listener = socket::listen(&path.with_file_name(UNANNOUNCED))?;
-        Ok(Self { path, listener })
-    }
-
-    /// Is found from here on. Where it is, the state was written, so a state that is missing was lost.
-    pub(crate) fn announce(&self) -> Result<(), SysError> {
-        fs::rename(self.path.with_file_name(UNANNOUNCED), &self.path).on("rename", &self.path)
-    }
-
-    /// Somebody has removed the socket, and somebody else wants to come.
-    fn listen_again(&mut self) {
-        let _ = fs::remove_file(&self.path);
-        if let Ok(listener) = socket::listen(&self.path) {
-            self.listener = listener;
-        }
-    }
-}
-
-/// Asks a monitor to listen again at its path.
-pub(crate) const LISTEN_AGAIN: i32 = libc::SIGUSR1;
-
 impl Supervised {
-    /// Ends it before anybody has heard of it.
+    /// Ends the process before anybody has heard of it.
     pub(crate) fn kill(&self) {
-        let _ = process::kill_pidfd(self.pidfd.as_fd(), libc::SIGKILL);
+        self.send_signal(libc::SIGKILL);
         let _ = process::wait(self.pid);
     }
-}
 
-/// Somebody on the other side of a socket.
-pub(crate) struct Connection {
-    pub end: End,
-    output: bool,
-    stdin: bool,
-    /// Did not fit into its socket yet: nothing more is read from the container until all of it does.
-    pending: VecDeque<Message>,
-    /// Its terminal and how that was: put back if it is killed while the terminal is raw.
-    terminal: Option<(OwnedFd, Modes)>,
-    /// Holds the container still.
-    pauses: bool,
-}
-
-impl Connection {
-    /// The last word: from here on the client looks after its terminal itself.
-    pub(crate) fn leave_terminal(&mut self) {
-        self.terminal = None;
-    }
-
-    fn new(end: End) -> Self {
-        Self { end, output: false, stdin: false, pending: VecDeque::new(), terminal: None, pauses: false }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if let Some((terminal, modes)) = &self.terminal {
-            modes.restore(terminal);
-        }
+    fn send_signal(&self, signal: i32) {
+        let _ = process::kill_pidfd(self.pidfd.as_fd(), signal);
     }
 }
 
 const CHUNK: usize = 32 * 1024;
 
+/// How long output of a process that has ended may take: a process outside may hold its streams open for ever.
+const LAST_OUTPUT: Duration = Duration::from_millis(20);
+
+/// How often input is offered to a terminal that no process has open: its opening is not reported.
+const RETRY: Duration = Duration::from_millis(50);
+
 /// Watches until the process has ended and everything it wrote was handed on. `ended` is called as soon as it has.
-/// Returns its shell status and those who wait to hear it.
+/// Returns its shell status and the clients that wait to hear it.
 pub(crate) fn supervise(
     this: &mut Supervised,
     first: Option<End>,
-    mut ended: impl FnMut(i32, &Outcome),
+    ended: impl FnMut(i32, &Outcome),
 ) -> (i32, Vec<Connection>) {
     let mut connections = Vec::new();
     if let Some(end) = first {
@@ -131,246 +76,44 @@ pub(crate) fn supervise(
         (first.output, first.stdin) = (true, true);
         connections.push(first);
     }
-    for fd in this.outputs.iter().map(|(fd, _)| fd).chain(&this.stdin).chain(&this.terminal) {
+    let terminal = this.terminal.as_ref().map(Pty::master);
+    for fd in this.outputs.iter().map(|(fd, _)| fd).chain(&this.stdin).chain(terminal) {
         unblock(fd);
     }
-    let mut input: VecDeque<u8> = VecDeque::new();
-    let mut input_ended = false;
-    let mut deadline: Option<Instant> = None;
-    let mut status = None;
-    let mut buffer = vec![0u8; CHUNK];
-    loop {
-        let stalled = connections.iter().any(|c| !c.pending.is_empty());
-        let silent = this.outputs.is_empty() && this.terminal.is_none();
-        if let Some(status) = status
-            && silent
-            && !stalled
-        {
-            if let Some(log) = &mut this.log {
-                log.finish();
-            }
-            return (status, connections);
-        }
-
-        let mut polled: Vec<(Source, BorrowedFd, PollFlags)> = Vec::with_capacity(8);
-        if status.is_none() {
-            polled.push((Source::Process, this.pidfd.as_fd(), PollFlags::IN));
-        }
-        if let Some(signals) = &this.signals {
-            polled.push((Source::Signals, signals.as_fd(), PollFlags::IN));
-        }
-        if let Some(control) = &this.control {
-            polled.push((Source::Control, control.listener.as_fd(), PollFlags::IN));
-        }
-        if let (Some(proxy), None) = (&this.proxy, status) {
-            polled.push((Source::Proxy, proxy.fd(), PollFlags::IN));
-        }
-        if let (Some(uplink), None) = (&this.uplink, status) {
-            polled.push((Source::Uplink, uplink.fd(), PollFlags::IN));
-        }
-        if !stalled {
-            for (index, (fd, _)) in this.outputs.iter().enumerate() {
-                polled.push((Source::Output(index), fd.as_fd(), PollFlags::IN));
-            }
-        }
-        if let Some(terminal) = &this.terminal {
-            let mut flags = PollFlags::empty();
-            flags.set(PollFlags::IN, !stalled);
-            flags.set(PollFlags::OUT, !input.is_empty());
-            polled.push((Source::Terminal, terminal.as_fd(), flags));
-        }
-        if let Some(stdin) = &this.stdin
-            && !input.is_empty()
-        {
-            polled.push((Source::Input, stdin.as_fd(), PollFlags::OUT));
-        }
-        for (index, connection) in connections.iter().enumerate() {
-            let mut flags = PollFlags::empty();
-            // What it sends waits in its socket until the container has taken what it sent before.
-            flags.set(PollFlags::IN, !(connection.stdin && input.len() > CHUNK));
-            flags.set(PollFlags::OUT, !connection.pending.is_empty());
-            polled.push((Source::Connection(index), connection.end.as_fd(), flags));
-        }
-        let mut fds: Vec<PollFd> = polled.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        let timeout = deadline.map(|d| {
-            let left = d.saturating_duration_since(Instant::now());
-            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) }
-        });
-        // What was told is over may have left output behind that nobody will ever finish: a process outside may hold it.
-        let timeout =
-            if status.is_some() && !stalled { Some(Timespec { tv_sec: 0, tv_nsec: 20_000_000 }) } else { timeout };
-        let count = poll(&mut fds, timeout.as_ref()).unwrap_or(0);
-        let ready: Vec<(Source, PollFlags)> = fds
-            .iter()
-            .zip(&polled)
-            .filter(|(fd, _)| !fd.revents().is_empty())
-            .map(|(fd, (source, ..))| (*source, fd.revents()))
-            .collect();
-        drop(fds);
-        drop(polled);
-
-        if count == 0 && status.is_some() && !stalled {
-            this.outputs.clear();
-            this.terminal = None;
-        }
-        if deadline.is_some_and(|d| d <= Instant::now()) {
-            deadline = None;
-            this.outcome.grace_ran_out = true;
-            let _ = process::kill_pidfd(this.pidfd.as_fd(), libc::SIGKILL);
-        }
-        let mut gone = Vec::new();
-        for (source, events) in ready {
-            match source {
-                Source::Process => {
-                    let of_child = if this.has_init { init::signal_of_child(this.pid) } else { None };
-                    let exit = process::wait_for_exit(this.pid).unwrap_or(Exit::Code(125));
-                    let code = exit.shell_status();
-                    this.outcome.ended(of_child.map_or(exit, Exit::Signal));
-                    status = Some(code);
-                    this.proxy = None;
-                    this.stdin = None;
-                    input.clear();
-                    ended(code, &this.outcome);
-                }
-                Source::Signals => {
-                    while let Some(signal) = this.signals.as_ref().and_then(|s| process::read_signal(s.as_fd())) {
-                        match &mut this.control {
-                            Some(control) if signal == LISTEN_AGAIN => control.listen_again(),
-                            _ => {
-                                this.outcome.ask(Asker::Monitor, signal, None);
-                                let _ = process::kill_pidfd(this.pidfd.as_fd(), signal);
-                            }
-                        }
-                    }
-                }
-                Source::Control => {
-                    while let Some(socket) = this.control.as_ref().and_then(|c| socket::accept(c.listener.as_fd())) {
-                        connections.push(Connection::new(End::new(socket)));
-                    }
-                }
-                Source::Proxy => {
-                    if let Some(proxy) = &mut this.proxy {
-                        proxy.turn();
-                    }
-                }
-                Source::Uplink => {
-                    // Without a way out its device goes, and whoever asks hears so at once.
-                    if this.uplink.as_mut().is_some_and(|uplink| uplink.turn().is_err()) {
-                        this.uplink = None;
-                    }
-                }
-                Source::Output(index) => {
-                    let (fd, stream) = &this.outputs[index];
-                    match rustix::io::read(fd, &mut buffer) {
-                        Ok(0) => gone.push(Source::Output(index)),
-                        Ok(n) => tell(&mut connections, &mut this.log, *stream, &buffer[..n]),
-                        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-                        Err(_) => gone.push(Source::Output(index)),
-                    }
-                }
-                Source::Terminal => {
-                    let Some(terminal) = &this.terminal else { continue };
-                    if events.intersects(PollFlags::IN | PollFlags::HUP) {
-                        match rustix::io::read(terminal, &mut buffer) {
-                            Ok(n) if n > 0 => tell(&mut connections, &mut this.log, Stream::Stdout, &buffer[..n]),
-                            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-                            // EIO: nobody has its other side open any more. Somebody may open it again while the process lives.
-                            _ if status.is_some() => gone.push(Source::Terminal),
-                            _ => std::thread::sleep(Duration::from_millis(5)),
-                        }
-                    }
-                    if events.contains(PollFlags::OUT) {
-                        feed(&mut input, terminal.as_fd());
-                    }
-                }
-                Source::Input => {
-                    if let Some(stdin) = &this.stdin
-                        && !feed(&mut input, stdin.as_fd())
-                    {
-                        this.stdin = None;
-                        input.clear();
-                    }
-                }
-                Source::Connection(index) => {
-                    let connection = &mut connections[index];
-                    while events.contains(PollFlags::OUT)
-                        && let Some(message) = connection.pending.front()
-                    {
-                        match connection.end.send(message) {
-                            Ok(()) => drop(connection.pending.pop_front()),
-                            Err(error) if error.errno == libc::EAGAIN => break,
-                            Err(_) => {
-                                connection.pending.clear();
-                                gone.push(source);
-                            }
-                        }
-                    }
-                    if !events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-                        continue;
-                    }
-                    match connection.end.receive() {
-                        Ok(Some((message, mut descriptors))) => match message {
-                            Message::Attach { output, stdin, modes } => {
-                                (connection.output, connection.stdin) = (output, stdin);
-                                connection.terminal = descriptors.pop().zip(modes);
-                            }
-                            Message::Detach => {
-                                connection.terminal = None;
-                                gone.push(source);
-                            }
-                            Message::Stdin(bytes) => input.extend(bytes),
-                            Message::StdinEnd => input_ended = true,
-                            Message::Resize { rows, columns } => resize(this.terminal.as_ref(), rows, columns),
-                            Message::Signal(signal) => {
-                                let by = if connection.output { Asker::Client } else { Asker::Kill };
-                                this.outcome.ask(by, signal as i32, None);
-                                let _ = process::kill_pidfd(this.pidfd.as_fd(), signal as i32);
-                            }
-                            Message::Stop { signal, grace } => {
-                                let grace_ms = Some(grace).filter(|grace| *grace != u32::MAX);
-                                this.outcome.ask(Asker::Stop, signal as i32, grace_ms);
-                                let _ = process::kill_pidfd(this.pidfd.as_fd(), signal as i32);
-                                if let Some(grace) = grace_ms {
-                                    deadline = Some(Instant::now() + Duration::from_millis(grace.into()));
-                                }
-                            }
-                            Message::Pause { by_signals } => {
-                                pause::freeze(this.pid, this.cgroup.as_deref().filter(|_| !by_signals));
-                                connection.pauses = true;
-                                let _ = connection.end.send(&Message::Paused);
-                            }
-                            _ => gone.push(source),
-                        },
-                        Err(error) if error.errno == libc::EAGAIN => {}
-                        _ => gone.push(source),
-                    }
-                }
-            }
-        }
-        if input_ended && input.is_empty() {
-            this.stdin = None;
-        }
-        // From the back, so that the numbers before stay right.
-        gone.sort_by_key(|source| std::cmp::Reverse(source.index()));
-        gone.dedup();
-        for source in gone {
-            match source {
-                Source::Output(index) => drop(this.outputs.remove(index)),
-                Source::Connection(index) => {
-                    if connections.remove(index).pauses && !connections.iter().any(|c| c.pauses) {
-                        pause::thaw(this.pid, this.cgroup.as_deref());
-                    }
-                    if this.leashed && connections.is_empty() {
-                        let _ = process::kill_pidfd(this.pidfd.as_fd(), libc::SIGKILL);
-                    }
-                }
-                _ => this.terminal = None,
-            }
-        }
-    }
+    let (input, buffer) = (VecDeque::new(), vec![0; CHUNK]);
+    let supervisor = Supervisor {
+        this,
+        connections,
+        input,
+        input_ended: false,
+        kill_at: None,
+        status: None,
+        buffer,
+        closed: Vec::new(),
+        ended,
+    };
+    supervisor.run()
 }
 
-#[derive(Clone, Copy, PartialEq)]
+struct Supervisor<'a, F> {
+    this: &'a mut Supervised,
+    connections: Vec<Connection>,
+    /// Input that the process has not taken yet.
+    input: VecDeque<u8>,
+    /// No more input comes.
+    input_ended: bool,
+    /// When the grace of a `stop` runs out.
+    kill_at: Option<Instant>,
+    /// The shell status of the process, once it has ended.
+    status: Option<i32>,
+    buffer: Vec<u8>,
+    /// Sources that ended during this turn.
+    closed: Vec<Source>,
+    ended: F,
+}
+
+/// A descriptor that the monitor polls.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
     Process,
     Signals,
@@ -383,25 +126,332 @@ enum Source {
     Connection(usize),
 }
 
-impl Source {
-    fn index(self) -> usize {
-        match self {
-            Self::Output(index) | Self::Connection(index) => index,
-            _ => 0,
+impl<F: FnMut(i32, &Outcome)> Supervisor<'_, F> {
+    fn run(mut self) -> (i32, Vec<Connection>) {
+        loop {
+            if let Some(status) = self.status
+                && self.is_silent()
+                && !self.is_stalled()
+            {
+                if let Some(log) = &mut self.this.log {
+                    log.finish();
+                }
+                return (status, self.connections);
+            }
+            let ready = self.wait();
+            if ready.is_empty() && self.status.is_some() && !self.is_stalled() {
+                self.this.outputs.clear();
+                self.this.terminal = None;
+            }
+            if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+                self.kill_at = None;
+                self.this.outcome.grace_ran_out = true;
+                self.this.send_signal(libc::SIGKILL);
+            }
+            for (source, events) in ready {
+                self.handle(source, events);
+            }
+            self.offer_input_again();
+            if self.input_ended && self.input.is_empty() {
+                self.this.stdin = None;
+            }
+            self.drop_closed();
         }
     }
-}
 
-fn tell(connections: &mut [Connection], log: &mut Option<Log>, stream: Stream, bytes: &[u8]) {
-    if let Some(log) = log {
-        log.append(stream, bytes);
+    /// Whether a client has no room for what it is to be sent.
+    fn is_stalled(&self) -> bool {
+        self.connections.iter().any(Connection::is_stalled)
     }
-    for connection in connections.iter_mut().filter(|c| c.output) {
-        let message = Message::Output { stream, bytes: bytes.to_vec() };
-        // The other stream may have filled the socket a moment ago: what waits keeps its order.
-        let waits = !connection.pending.is_empty();
-        if waits || connection.end.send(&message).is_err_and(|error| error.errno == libc::EAGAIN) {
-            connection.pending.push_back(message);
+
+    /// Whether no output can come any more.
+    fn is_silent(&self) -> bool {
+        self.this.outputs.is_empty() && self.this.terminal.is_none()
+    }
+
+    /// Returns the sources with something to do, none after a timeout.
+    fn wait(&self) -> Vec<(Source, PollFlags)> {
+        let polled = self.sources();
+        let mut fds: Vec<PollFd> = polled.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
+        let timeout = self
+            .timeout()
+            .map(|left| Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: i64::from(left.subsec_nanos()) });
+        if poll(&mut fds, timeout.as_ref()).is_err() {
+            // EINTR: a signal that was for somebody else.
+            fds.iter_mut().for_each(PollFd::clear_revents);
+        }
+        let events = fds.iter().map(PollFd::revents);
+        let ready = events.zip(&polled).filter(|(events, _)| !events.is_empty());
+        ready.map(|(events, (source, ..))| (*source, events)).collect()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        if self.status.is_some() && !self.is_stalled() {
+            return Some(LAST_OUTPUT);
+        }
+        let grace = self.kill_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let is_waiting = !self.input.is_empty() && self.this.terminal.as_ref().is_some_and(|pty| !pty.is_held());
+        grace.into_iter().chain(is_waiting.then_some(RETRY)).min()
+    }
+
+    fn sources(&self) -> Vec<(Source, BorrowedFd<'_>, PollFlags)> {
+        let this = &*self.this;
+        let (is_stalled, is_running) = (self.is_stalled(), self.status.is_none());
+        let mut polled = Vec::with_capacity(8);
+        if is_running {
+            polled.push((Source::Process, this.pidfd.as_fd(), PollFlags::IN));
+        }
+        if let Some(signals) = &this.signals {
+            polled.push((Source::Signals, signals.as_fd(), PollFlags::IN));
+        }
+        if let Some(control) = &this.control {
+            polled.push((Source::Control, control.as_fd(), PollFlags::IN));
+        }
+        if let Some(proxy) = this.proxy.as_ref().filter(|_| is_running) {
+            polled.push((Source::Proxy, proxy.fd(), PollFlags::IN));
+        }
+        if let Some(uplink) = this.uplink.as_ref().filter(|_| is_running) {
+            polled.push((Source::Uplink, uplink.fd(), PollFlags::IN));
+        }
+        if !is_stalled {
+            for (index, (fd, _)) in this.outputs.iter().enumerate() {
+                polled.push((Source::Output(index), fd.as_fd(), PollFlags::IN));
+            }
+        }
+        if let Some(terminal) = &this.terminal {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, !is_stalled);
+            flags.set(PollFlags::OUT, terminal.is_held() && !self.input.is_empty());
+            polled.push((Source::Terminal, terminal.to_poll(), flags));
+        }
+        if let Some(stdin) = this.stdin.as_ref().filter(|_| !self.input.is_empty()) {
+            polled.push((Source::Input, stdin.as_fd(), PollFlags::OUT));
+        }
+        for (index, connection) in self.connections.iter().enumerate() {
+            let mut flags = PollFlags::empty();
+            // What it sends waits in its socket until the container has taken what it sent before.
+            flags.set(PollFlags::IN, !(connection.stdin && self.input.len() > CHUNK));
+            flags.set(PollFlags::OUT, connection.is_stalled());
+            polled.push((Source::Connection(index), connection.end.as_fd(), flags));
+        }
+        polled
+    }
+
+    fn handle(&mut self, source: Source, events: PollFlags) {
+        match source {
+            Source::Process => self.take_exit(),
+            Source::Signals => self.pass_signals_on(),
+            Source::Control => self.accept_clients(),
+            Source::Proxy => {
+                if let Some(proxy) = &mut self.this.proxy {
+                    proxy.turn();
+                }
+            }
+            Source::Uplink => {
+                // Without a way out its device goes, and whoever asks hears so at once.
+                if self.this.uplink.as_mut().is_some_and(|uplink| uplink.turn().is_err()) {
+                    self.this.uplink = None;
+                }
+            }
+            Source::Terminal => self.serve_terminal(events),
+            Source::Input => self.feed_stdin(),
+            Source::Output(index) => self.read_output(index),
+            Source::Connection(index) => self.serve_client(index, events),
+        }
+    }
+
+    fn take_exit(&mut self) {
+        let of_child = if self.this.has_init { reap::signal_of_child(self.this.pid) } else { None };
+        let exit = process::wait_for_exit(self.this.pid).unwrap_or(Exit::Code(125));
+        let status = exit.shell_status();
+        self.this.outcome.ended(of_child.map_or(exit, Exit::Signal));
+        self.status = Some(status);
+        self.this.proxy = None;
+        self.this.stdin = None;
+        self.input.clear();
+        if let Some(terminal) = &mut self.this.terminal {
+            terminal.assume_held();
+        }
+        (self.ended)(status, &self.this.outcome);
+    }
+
+    fn pass_signals_on(&mut self) {
+        while let Some(signal) = self.this.signals.as_ref().and_then(|fd| process::read_signal(fd.as_fd())) {
+            match &mut self.this.control {
+                Some(control) if signal == LISTEN_AGAIN => control.listen_again(),
+                _ => self.pass_on(Asker::Monitor, signal, None),
+            }
+        }
+    }
+
+    /// Sends a signal to the process, and notes who asked for it.
+    fn pass_on(&mut self, by: Asker, signal: i32, grace_ms: Option<u32>) {
+        self.this.outcome.ask(by, signal, grace_ms);
+        self.this.send_signal(signal);
+    }
+
+    fn accept_clients(&mut self) {
+        while let Some(socket) = self.this.control.as_ref().and_then(Control::accept) {
+            self.connections.push(Connection::new(End::new(socket)));
+        }
+    }
+
+    fn read_output(&mut self, index: usize) {
+        let (fd, stream) = &self.this.outputs[index];
+        match rustix::io::read(fd, &mut self.buffer) {
+            Ok(length) if length > 0 => {
+                let stream = *stream;
+                self.hand_on(stream, length);
+            }
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(_) => self.closed.push(Source::Output(index)),
+        }
+    }
+
+    fn serve_terminal(&mut self, events: PollFlags) {
+        let Some(terminal) = &mut self.this.terminal else { return };
+        if events.intersects(PollFlags::IN | PollFlags::HUP) {
+            match terminal.read(&mut self.buffer) {
+                Read::Bytes(length) => self.hand_on(Stream::Stdout, length),
+                // While the process lives, it may open its terminal again.
+                Read::HungUp if self.status.is_some() => self.closed.push(Source::Terminal),
+                Read::HungUp | Read::Nothing => {}
+            }
+        }
+        if events.contains(PollFlags::OUT)
+            && let Some(terminal) = &self.this.terminal
+        {
+            feed(&mut self.input, terminal.master().as_fd());
+        }
+    }
+
+    /// Gives the first `length` bytes of the buffer to the log and to every client that listens.
+    fn hand_on(&mut self, stream: Stream, length: usize) {
+        let bytes = &self.buffer[..length];
+        if let Some(log) = &mut self.this.log {
+            log.append(stream, bytes);
+        }
+        self.connections.iter_mut().filter(|c| c.output).for_each(|client| client.send_output(stream, bytes));
+    }
+
+    fn feed_stdin(&mut self) {
+        if let Some(stdin) = &self.this.stdin
+            && !feed(&mut self.input, stdin.as_fd())
+        {
+            self.this.stdin = None;
+            self.input.clear();
+        }
+    }
+
+    fn offer_input_again(&mut self) {
+        if let Some(terminal) = self.this.terminal.as_mut().filter(|terminal| !terminal.is_held())
+            && !self.input.is_empty()
+            && feed(&mut self.input, terminal.master().as_fd())
+        {
+            terminal.assume_held();
+        }
+    }
+
+    fn serve_client(&mut self, index: usize, events: PollFlags) {
+        let source = Source::Connection(index);
+        let connection = &mut self.connections[index];
+        if events.contains(PollFlags::OUT) && !connection.send_pending() {
+            self.closed.push(source);
+        }
+        if !events.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            return;
+        }
+        match connection.end.receive() {
+            Ok(Some((message, descriptors))) => {
+                if !self.obey(index, message, descriptors) {
+                    self.closed.push(source);
+                }
+            }
+            Err(error) if error.errno == libc::EAGAIN => {}
+            Ok(None) | Err(_) => self.closed.push(source),
+        }
+    }
+
+    /// Does what a client asks for. `false`: the conversation is over.
+    fn obey(&mut self, index: usize, message: Message, mut descriptors: Vec<OwnedFd>) -> bool {
+        let connection = &mut self.connections[index];
+        match message {
+            Message::Attach { output, stdin, modes } => {
+                (connection.output, connection.stdin) = (output, stdin);
+                connection.terminal = descriptors.pop().zip(modes);
+            }
+            Message::Detach => {
+                connection.leave_terminal();
+                return false;
+            }
+            Message::Stdin(bytes) => self.input.extend(bytes),
+            Message::StdinEnd => self.input_ended = true,
+            Message::Resize { rows, columns } => {
+                terminal::resize(self.this.terminal.as_ref().map(Pty::master), rows, columns);
+            }
+            Message::Signal(signal) => {
+                let by = if connection.output { Asker::Client } else { Asker::Kill };
+                self.pass_on(by, signal.cast_signed(), None);
+            }
+            Message::Stop { signal, grace } => {
+                let grace_ms = Some(grace).filter(|grace| *grace != u32::MAX);
+                self.pass_on(Asker::Stop, signal.cast_signed(), grace_ms);
+                if let Some(grace) = grace_ms {
+                    self.kill_at = Some(Instant::now() + Duration::from_millis(grace.into()));
+                }
+            }
+            Message::Pause { by_signals } => {
+                pause::freeze(self.this.pid, self.this.cgroup.as_deref().filter(|_| !by_signals));
+                connection.pauses = true;
+                let _ = connection.end.send(&Message::Paused);
+            }
+            // Only a monitor or a first process says these.
+            Message::Job
+            | Message::More
+            | Message::WantEgress
+            | Message::EgressUp
+            | Message::Terminal
+            | Message::Did { .. }
+            | Message::Ready
+            | Message::Go
+            | Message::Born { .. }
+            | Message::Started { .. }
+            | Message::Failed(_)
+            | Message::Output { .. }
+            | Message::Exited { .. }
+            | Message::Paused => return false,
+        }
+        true
+    }
+
+    /// Drops the sources that ended, from the back, so that the numbers before stay right.
+    fn drop_closed(&mut self) {
+        let mut closed = std::mem::take(&mut self.closed);
+        closed.sort_unstable();
+        closed.dedup();
+        for source in closed.into_iter().rev() {
+            match source {
+                Source::Output(index) => drop(self.this.outputs.remove(index)),
+                Source::Connection(index) => self.drop_client(index),
+                Source::Terminal => self.this.terminal = None,
+                // These end with the process or the monitor.
+                Source::Process
+                | Source::Signals
+                | Source::Control
+                | Source::Proxy
+                | Source::Uplink
+                | Source::Input => {}
+            }
+        }
+    }
+
+    fn drop_client(&mut self, index: usize) {
+        let has_paused = self.connections.remove(index).pauses;
+        if has_paused && !self.connections.iter().any(|client| client.pauses) {
+            pause::thaw(self.this.pid, self.this.cgroup.as_deref());
+        }
+        if self.this.leashed && self.connections.is_empty() {
+            self.this.send_signal(libc::SIGKILL);
         }
     }
 }
@@ -409,19 +459,12 @@ fn tell(connections: &mut [Connection], log: &mut Option<Log>, stream: Stream, b
 /// Writes what fits. `false`: nobody reads it any more.
 fn feed(input: &mut VecDeque<u8>, fd: BorrowedFd) -> bool {
     match rustix::io::write(fd, input.make_contiguous()) {
-        Ok(n) => {
-            input.drain(..n);
+        Ok(length) => {
+            input.drain(..length);
             true
         }
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => true,
         Err(_) => false,
-    }
-}
-
-pub(crate) fn resize(terminal: Option<&OwnedFd>, rows: u32, columns: u32) {
-    if let Some(terminal) = terminal {
-        let size = rustix::termios::Winsize { ws_row: rows as u16, ws_col: columns as u16, ws_xpixel: 0, ws_ypixel: 0 };
-        let _ = rustix::termios::tcsetwinsize(terminal, size);
     }
 }
 

@@ -1,5 +1,4 @@
-//! What the store keeps of a container: its record and its writable layer.
+//! What the store keeps of a container.
 
-pub(crate) mod copy;
-pub(crate) mod layering;
+pub(crate) mod outcome;
 pub(crate) mod record;

@@ -14,12 +14,12 @@
 
 #![deny(clippy::indexing_slicing)]
 
-use crate::container::decide::id::ContainerId;
-use crate::container::decide::request::Request;
-use crate::container::live::outcome::Outcome;
-use crate::container::live::protocol;
-use crate::container::live::protocol::End;
-use crate::container::live::supervise::LISTEN_AGAIN;
+use crate::container::protocol;
+use crate::container::protocol::End;
+use crate::container::protocol::LISTEN_AGAIN;
+use crate::container::request::Request;
+use crate::container::request::id::ContainerId;
+use crate::container::stored::outcome::Outcome;
 use crate::diag::Diagnose;
 use crate::image::name::digest::Digest;
 use crate::image::name::id;
@@ -250,7 +250,7 @@ impl Container {
     /// The container of a name whose file says no id any more.
     fn of_damaged_name(store: &Store, name: &str) -> Option<Self> {
         let path = store.path("container-names").join(name);
-        if !crate::container::decide::request::is_name(name) || !path.exists() || said_id(&path).is_some() {
+        if !crate::container::request::is_name(name) || !path.exists() || said_id(&path).is_some() {
             return None;
         }
         store::tell_damage(&path, &"it says no container's id");
@@ -366,7 +366,7 @@ impl Container {
             let exit_code = crate::diag::ENGINE.into();
             return State { phase: Phase::Exited, exit_code, error, ..State::default() };
         };
-        let pid = crate::container::live::processes::first_of(monitor).unwrap_or_default();
+        let pid = crate::container::processes::first_of(monitor).unwrap_or_default();
         let pid_started = process::start_time(pid).unwrap_or_default();
         State { phase: Phase::Running, pid, pid_started, monitor: (monitor, started), error, ..State::default() }
     }
@@ -485,7 +485,7 @@ fn damaged(id: &ContainerId, why: &dyn std::fmt::Display) -> RecordError {
 
 /// A name that a command left behind when it was killed names nothing.
 pub(crate) fn id_of_name(store: &Store, name: &str) -> Option<ContainerId> {
-    if !crate::container::decide::request::is_name(name) {
+    if !crate::container::request::is_name(name) {
         return None;
     }
     let id = said_id(&store.path("container-names").join(name))?;
@@ -570,15 +570,4 @@ pub(crate) fn withdraw(
         withdrawn.let_go()?;
     }
     Ok(withdrawn)
-}
-
-/// Removes a container whose record nobody can read any more, whatever state it is in.
-pub(crate) fn remove_damaged(store: &Store, id: &ContainerId) -> Result<(), RecordError> {
-    let runtime = store.runtime.join("run").join(id);
-    crate::container::live::stop_all::stop(store, id.as_str());
-    let _ = store::remove_tree(&runtime);
-    match store.withdraw(&store.path("containers").join(id))? {
-        Some(withdrawn) => Ok(withdrawn.discard()?),
-        None => Ok(()),
-    }
 }

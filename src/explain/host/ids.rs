@@ -1,7 +1,7 @@
 //! The ids that this user can give to a container.
 
 use super::{Finding, status};
-use crate::container::plan::shift;
+use crate::container::rootfs::shift;
 use crate::diag::Diagnose;
 use crate::explain::words::{Words, place};
 use crate::store::Store;

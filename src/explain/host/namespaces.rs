@@ -2,7 +2,7 @@
 
 use super::Finding;
 use super::refusal::{self, Signs};
-use crate::container::stored::layering::Layering;
+use crate::container::rootfs::layering::Layering;
 use crate::explain::words::{Words, place};
 use crate::store::Store;
 use crate::sys::process::{self, Fork};

@@ -3,8 +3,8 @@
 use super::refusal::Files;
 use super::{Code, Verdict, background, file_name, last_words, shell, signal_name};
 use crate::container::decide::spec::{Origin, SHM_SIZE};
-use crate::container::live::outcome::{Asked, Asker, Outcome};
 use crate::container::live::session::Ending;
+use crate::container::stored::outcome::{Asked, Asker, Outcome};
 use crate::container::stored::record::State;
 use crate::diag::Failure;
 use std::fs;

@@ -4,8 +4,8 @@
 use super::refusal::{DIRECTORY, Files};
 use super::shell::{self, Told};
 use super::{Code, Verdict, signal_name};
-use crate::container::decide::request::{Network, Request};
 use crate::container::live::logs;
+use crate::container::request::{Network, Request};
 use crate::container::stored::record::Container;
 use crate::diag::{Failure, without_escapes};
 use std::fs;

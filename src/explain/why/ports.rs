@@ -1,7 +1,7 @@
 //! Why a published port does not answer, or could not be opened.
 
 use super::{Code, Verdict};
-use crate::container::decide::request::Network;
+use crate::container::request::Network;
 use crate::container::stored::record::{Container, State};
 use crate::explain::sockets::{Socket, listening};
 use crate::image::Image;

@@ -3,8 +3,8 @@
 use super::refusal::Files;
 use super::shell::{self, Told};
 use super::{Code, Verdict, signal_name, status};
-use crate::container::decide::signal::Signal;
-use crate::container::live::processes;
+use crate::container::processes;
+use crate::container::request::signal::Signal;
 use crate::container::stored::record::{Container, State};
 use crate::diag::Failure;
 use crate::sys::process;

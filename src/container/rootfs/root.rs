@@ -1,7 +1,7 @@
 //! A container's root while it is being built: every path in it is resolved as if it were `/` already, so that a
 //! symbolic link in an image leads nowhere else.
 
-use crate::container::stored::copy;
+use super::copy;
 use crate::store::Lock;
 use crate::sys::fs::openat2;
 use crate::sys::{On, SysError, mount};

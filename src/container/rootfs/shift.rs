@@ -2,9 +2,8 @@
 //! entered, and handed to whoever does the plan's steps in it: the store and the host's directories through idmapped mounts
 //! (mount_setattr(2), MOUNT_ATTR_IDMAP), so that owners on disk stay what they are; and device nodes of the container's own.
 
-use super::Plan;
-use super::step::{Mount, Step, split_options};
-use crate::container::stored::layering::Layering;
+use super::layering::{Layering, Overlay};
+use super::options::split_options;
 use crate::store::Store;
 use crate::sys::process;
 use crate::sys::process::Fork;
@@ -13,10 +12,10 @@ use crate::userns;
 use crate::userns::shift;
 pub(crate) use crate::userns::shift::Finding;
 use crate::userns::{IdMap, IdRange};
-use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{CWD, FileType, Gid, Mode, Uid};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
-    fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
 };
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -99,10 +98,10 @@ fn try_inside(socket: &OwnedFd, store: &Store, place: &Path) -> Result<(), SysEr
     let tree = received.and_then(|(_, mut trees)| trees.pop());
     let tree = tree.ok_or_else(|| refused("recvmsg", "the store", libc::ECONNRESET))?;
     process::unshare(libc::CLONE_NEWNS, "CLONE_NEWNS")?;
-    Step::Detach.apply(&mut Default::default())?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).on("mount", "/")?;
     settle(&tree, &store.root)?;
     let part = |name: &str| place.join(name).to_string_lossy().into_owned();
-    let overlay = crate::container::stored::layering::Overlay {
+    let overlay = Overlay {
         lower: vec![part("lower")],
         upper: part("upper"),
         work: part("work"),
@@ -139,34 +138,6 @@ pub(crate) fn become_root() -> Result<(), SysError> {
     Ok(())
 }
 
-/// The trees that the plan's steps will ask for, in their order. A failure names its step.
-pub(crate) fn trees(plan: &Plan, monitor: i32) -> Result<Vec<OwnedFd>, (u32, SysError)> {
-    let mut trees = Vec::new();
-    let mut namespace = None;
-    for (index, step) in (0..).zip(plan.steps()) {
-        if !step.wants_tree() {
-            continue;
-        }
-        let made = (|| {
-            let namespace = match &namespace {
-                Some(namespace) => namespace,
-                None => namespace.insert(process::namespace(monitor, "user")?),
-            };
-            match step {
-                Step::ShiftedStore { store, .. } => mapped(Path::new(store), namespace),
-                Step::Mount(mount) if mount.kind == "bind" => bind(mount, namespace),
-                Step::Mount(mount) => {
-                    let ids = of_process(monitor).ok_or_else(|| refused("read", "uid_map", libc::ESRCH))?;
-                    devices(&ids, &mount.options)
-                }
-                _ => Err(refused("open_tree", &step.call(), libc::EINVAL)),
-            }
-        })();
-        trees.push(made.map_err(|error| (index, error))?);
-    }
-    Ok(trees)
-}
-
 /// The map of the user namespace that a process lives in, as the caller sees it. `None`: its ids are the caller's own.
 pub(crate) fn of_process(pid: i32) -> Option<IdMap> {
     let first = |file: &str| {
@@ -178,49 +149,13 @@ pub(crate) fn of_process(pid: i32) -> Option<IdMap> {
     (is_root && uids.outside != uids.inside).then_some(IdMap::Shifted { uids, gids })
 }
 
-const CLONE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
+pub(crate) const CLONE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
 
-fn mapped(path: &Path, namespace: &File) -> Result<OwnedFd, SysError> {
+pub(crate) fn mapped(path: &Path, namespace: &File) -> Result<OwnedFd, SysError> {
     let tree = open_tree(CWD, path, CLONE).on("open_tree", path)?;
     mount::make_private(tree.as_fd(), false)?;
     mount::set_idmap(tree.as_fd(), namespace.as_fd(), false)?;
     Ok(tree)
-}
-
-/// A part of the host's tree as the container sees it. File systems whose ids cannot be mapped (overlay, proc and their kin)
-/// stay as they are: there the container's root is nobody.
-fn bind(wanted: &Mount, namespace: &File) -> Result<OwnedFd, SysError> {
-    let (flags, recursive, _) = split_options(&wanted.options);
-    let source = Path::new(&wanted.source);
-    let how = if recursive { CLONE | OpenTreeFlags::AT_RECURSIVE } else { CLONE };
-    let tree = open_tree(CWD, source, how).on("open_tree", source)?;
-    // The host's mounts are shared with their clones, which would show it the container's.
-    mount::make_private(tree.as_fd(), recursive)?;
-    if mount::set_idmap(tree.as_fd(), namespace.as_fd(), recursive).is_err() {
-        // One that refuses makes the whole call fail: mount by mount.
-        if mount::set_idmap(tree.as_fd(), namespace.as_fd(), false).is_ok() && recursive {
-            for below in mounts_below(source) {
-                let flags = OFlags::PATH | OFlags::CLOEXEC;
-                if let Ok(found) = rustix::fs::openat(&tree, below, flags, Mode::empty()) {
-                    let _ = mount::set_idmap(found.as_fd(), namespace.as_fd(), false);
-                }
-            }
-        }
-    }
-    if !flags.is_empty() {
-        mount::mount_setattr(tree.as_fd(), u64::from(flags.bits()), 0, recursive)?;
-    }
-    Ok(tree)
-}
-
-/// Where the host has mounts below a directory, relative to it (proc_pid_mountinfo(5), field 5).
-fn mounts_below(directory: &Path) -> Vec<String> {
-    let Ok(directory) = fs::canonicalize(directory) else { return Vec::new() };
-    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let unescape = |field: &str| field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n");
-    let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
-    let below = points.filter_map(|point| Some(Path::new(&point).strip_prefix(&directory).ok()?.to_path_buf()));
-    below.map(|path| path.to_string_lossy().into_owned()).filter(|path| !path.is_empty()).collect()
 }
 
 /// Devices that every container has, as the OCI specification demands: their major and minor numbers.
@@ -228,7 +163,7 @@ pub(crate) const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
 /// A /dev whose nodes are the container's own: changing their owner or mode changes nothing on the host.
-fn devices(ids: &IdMap, options: &[String]) -> Result<OwnedFd, SysError> {
+pub(crate) fn devices(ids: &IdMap, options: &[String]) -> Result<OwnedFd, SysError> {
     let (flags, _, settings) = split_options(options);
     let root = |ranges: Vec<IdRange>| ranges.first().map_or(0, |range| range.outside);
     let (uid, gid) = (root(ids.uids()), root(ids.gids()));

@@ -1,22 +1,20 @@
-//! OCI specification → plan: everything that starting the container will do to the kernel, decided before any of it.
+//! The plan of a start, assembled from the specification.
 
-pub(crate) mod rootfs;
-pub(crate) mod shift;
-pub(crate) mod step;
-
-use super::decide::{seccomp, spec};
-use super::probe::{Targets, Without};
-use super::stored::layering::{Layering, Overlay};
+use super::filter::pack;
+use super::limits;
+use super::step::{Mount, Step};
+use crate::container::decide::{seccomp, spec};
+use crate::container::probe::{Targets, Without};
+use crate::container::rootfs::layering::{Layering, Overlay};
+use crate::container::rootfs::shift;
 use crate::diag::Diagnose;
 use crate::network::egress;
-use crate::sys::SysError;
 use crate::userns::{IdMap, IdRange};
 use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, LinuxSeccomp, Process, Spec};
 use rustix::fs::StatVfsMountFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use step::{Mount, Step, pack};
 
 /// The monitor walks `outside`, the container's first process walks `inside`, each in one straight loop.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,31 +42,6 @@ impl Diagnose for PlanError {
     }
 }
 
-/// A step that failed, told by whoever holds the plan.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {subject}")]
-pub struct StepFailed {
-    subject: String,
-    hint: Option<String>,
-    exit_code: u8,
-    #[source]
-    source: SysError,
-    /// The kernel gives no overlay.
-    pub no_overlay: bool,
-    /// The kernel cannot execute such a program.
-    pub no_program: bool,
-}
-
-impl Diagnose for StepFailed {
-    fn hint(&self) -> Option<String> {
-        self.hint.clone()
-    }
-
-    fn exit_code(&self) -> u8 {
-        self.exit_code
-    }
-}
-
 /// What the specification leaves to the engine.
 pub struct Surroundings {
     pub overlay: Overlay,
@@ -92,9 +65,6 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 impl Plan {
-    /// The number of what a monitor does after the last step.
-    pub const NO_STEP: u32 = u32::MAX;
-
     /// There is a way out, whose device has the container's address: made here, or brought by the way out itself.
     pub fn lead_out(&mut self, way: &egress::Way) {
         let Some(at) = self.outside.iter().position(|step| matches!(step, Step::Address { .. })) else { return };
@@ -121,7 +91,7 @@ impl Plan {
             outside.push(Step::Address { network: crate::network::CONTAINER });
         }
         if let (Some(group), Some(resources)) = (&around.cgroup, linux.resources()) {
-            for (file, value) in super::live::cgroup::settings(resources) {
+            for (file, value) in limits::settings(resources) {
                 outside.push(Step::CgroupLimit { file: format!("{group}/{file}"), value });
             }
         }
@@ -261,76 +231,7 @@ impl Plan {
     pub fn is_shifted(&self) -> bool {
         self.inside.iter().any(|step| matches!(step, Step::ShiftedStore { .. }))
     }
-
-    /// The sentence for a failure that crossed a process boundary as two numbers.
-    pub fn failure(&self, step: u32, errno: i32) -> StepFailed {
-        let Some(step) = self.steps().nth(step as usize) else {
-            let source = SysError { call: "write", subject: "the container's state".into(), errno };
-            return StepFailed {
-                subject: "note that the container runs".into(),
-                hint: source.hint(),
-                exit_code: crate::diag::ENGINE,
-                source,
-                no_overlay: false,
-                no_program: false,
-            };
-        };
-        let exit_code = match (step, errno) {
-            (Step::Exec { .. }, libc::ENOENT | libc::ENOTDIR) => crate::diag::NOT_FOUND,
-            (Step::Exec { .. } | Step::Directory { .. }, _) => crate::diag::NOT_EXECUTABLE,
-            _ => crate::diag::ENGINE,
-        };
-        let call = step.call();
-        let name = call.split(['(', ' ']).next().unwrap_or_default();
-        // The names of calls are few and static; the rest of the sentence is in the subject.
-        let known = [
-            "execve",
-            "chdir",
-            "unshare",
-            "clone3",
-            "mount",
-            "fsopen",
-            "open_tree",
-            "setns",
-            "write",
-            "setgroups",
-            "capset",
-            "setrlimit",
-            "sethostname",
-            "pivot_root",
-            "mount_setattr",
-            "move_mount",
-            "mkdir",
-            "symlink",
-            "setsid",
-            "prctl",
-            "seccomp",
-            "fork",
-            "clone",
-            "keyctl",
-            "open",
-        ];
-        let call = known.into_iter().find(|k| *k == name).unwrap_or("system call");
-        let subject = match step {
-            Step::Exec { argv, .. } => argv[0].clone(),
-            Step::Directory { path } => path.clone(),
-            Step::Mount(mount) => mount.target.clone(),
-            _ => String::new(),
-        };
-        let source = SysError { call, subject, errno };
-        StepFailed {
-            subject: step.subject(),
-            hint: step.hint(errno).or_else(|| source.hint()),
-            exit_code,
-            source,
-            no_program: matches!(step, Step::Exec { .. }) && errno == libc::ENOEXEC,
-            no_overlay: matches!(step, Step::Overlay(_)) && errno != libc::ENOSPC && errno != libc::ENOENT,
-        }
-    }
 }
-
-/// What an outer container must be given, so that a new /proc can be mounted in it.
-pub(crate) const WHOLE_PROC: &str = "start that container with: --security-opt systempaths=unconfined";
 
 /// Settings of the kernel can be written here: in another engine's container they often cannot, and are left as they are.
 pub(crate) fn can_set() -> bool {

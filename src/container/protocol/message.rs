@@ -7,7 +7,7 @@
 //! init → monitor     Terminal (the pty rides along), Did…, Born (of an exec), Ready
 //! monitor → init     Go                        only if it waits for the way out: become the payload
 //! monitor → client   Did…, Started
-//! either → upward    Failed { step, errno }    terminal; whoever holds the plan renders the sentence
+//! either → upward    Failed                    terminal; whoever holds the plan renders the sentence
 //! then, on every connection to the monitor:
 //! client → monitor   Attach (its terminal rides along), Stdin…, StdinEnd, Resize, Signal, Stop, Detach, Pause
 //! monitor → client   Output…, Paused, Exited           terminal
@@ -19,6 +19,7 @@
 //! End of file: from init before `Ready`, it died in set-up; afterwards, its exec succeeded. From the client, it has
 //! detached. From the monitor, it was killed.
 
+use super::failure::Failure;
 use crate::sys::{On, SysError, socket};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -33,6 +34,9 @@ pub(crate) const VERSION: u32 = 1;
 
 /// What monitors speak that do not note it.
 pub(crate) const FIRST_VERSION: u32 = 1;
+
+/// The signal that asks a monitor to listen again at its path, from which its socket was removed.
+pub(crate) const LISTEN_AGAIN: i32 = libc::SIGUSR1;
 
 #[derive(Debug, PartialEq)]
 pub enum Message {
@@ -58,10 +62,7 @@ pub enum Message {
     Started {
         pid: u32,
     },
-    Failed {
-        step: u32,
-        errno: u32,
-    },
+    Failed(Failure),
     Attach {
         output: bool,
         stdin: bool,
@@ -150,7 +151,7 @@ impl Message {
             Self::Ready => vec![6],
             Self::Go => vec![7],
             Self::Started { pid } => numbers(8, &[*pid]),
-            Self::Failed { step, errno } => numbers(9, &[*step, *errno]),
+            Self::Failed(failure) => numbers(9, &failure.numbers()),
             Self::Attach { output, stdin, modes } => {
                 let mut all = vec![(*output).into(), (*stdin).into()];
                 all.extend(modes.iter().flat_map(|modes| modes.0));
@@ -184,7 +185,7 @@ impl Message {
             6 => Self::Ready,
             7 => Self::Go,
             8 => Self::Started { pid: number(0)? },
-            9 => Self::Failed { step: number(0)?, errno: number(1)? },
+            9 => Self::Failed(Failure::from_numbers([number(0)?, number(1)?, number(2)?])),
             10 => {
                 let modes: Option<Vec<u32>> = (2..8).map(number).collect();
                 let modes = modes.and_then(|modes| modes.try_into().ok()).map(Modes);
@@ -272,6 +273,7 @@ impl AsFd for End {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::protocol::{Call, Stage};
 
     #[test]
     fn every_message_has_the_bytes_of_the_first_version() {
@@ -284,7 +286,10 @@ mod tests {
             (Message::Ready, b"\x06"),
             (Message::Go, b"\x07"),
             (Message::Started { pid: 4_000_000 }, b"\x08\0\x09\x3d\0"),
-            (Message::Failed { step: 1, errno: 2 }, b"\x09\x01\0\0\0\x02\0\0\0"),
+            (
+                Message::Failed(Failure { stage: Stage::Step(1), call: Call::Other, errno: 2 }),
+                b"\x09\x01\0\0\0\0\0\0\0\x02\0\0\0",
+            ),
             (Message::Attach { output: true, stdin: false, modes: None }, b"\x0a\x01\0\0\0\0\0\0\0"),
             (
                 Message::Attach { output: true, stdin: true, modes: Some(Modes([1, 2, 3, 4, 5, 6])) },

@@ -1,0 +1,26 @@
+//! The instructions of a system call filter as numbers of a plan.
+
+/// A BPF instruction as one number, on its way to the monitor.
+pub(crate) fn pack(instruction: &libc::sock_filter) -> u64 {
+    let libc::sock_filter { code, jt, jf, k } = *instruction;
+    u64::from(code) << 48 | u64::from(jt) << 40 | u64::from(jf) << 32 | u64::from(k)
+}
+
+pub(crate) fn unpack(number: u64) -> libc::sock_filter {
+    libc::sock_filter {
+        code: (number >> 48) as u16,
+        jt: (number >> 40) as u8,
+        jf: (number >> 32) as u8,
+        k: number as u32,
+    }
+}
+
+/// As the kernel has it in memory.
+pub(crate) fn bytes(number: u64) -> [u8; 8] {
+    let libc::sock_filter { code, jt, jf, k } = unpack(number);
+    let mut bytes = [0; 8];
+    bytes[..2].copy_from_slice(&code.to_ne_bytes());
+    bytes[2..4].copy_from_slice(&[jt, jf]);
+    bytes[4..].copy_from_slice(&k.to_ne_bytes());
+    bytes
+}

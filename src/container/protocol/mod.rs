@@ -1,0 +1,10 @@
+//! What client, monitor and the container's first process say to each other.
+
+mod call;
+mod failure;
+mod message;
+
+pub(crate) use call::Call;
+pub(crate) use failure::{Failure, Stage, Task};
+pub use message::End;
+pub(crate) use message::{FIRST_VERSION, LISTEN_AGAIN, Message, Modes, Stream, VERSION};

@@ -1,0 +1,182 @@
+//! A request: what `run`, `create` and `build` were asked for, as plain data.
+
+use super::capability::Selected;
+use super::signal::Signal;
+use crate::network::ports::PortSpec;
+use crate::network::resolv::HostEntry;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::net::IpAddr;
+
+/// Everything `create` decides. Kept with the container, so that `inspect` can say what was asked for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Request {
+    pub image: String,
+    pub name: Option<String>,
+    pub command: Vec<String>,
+    /// `--entrypoint`; empty resets the image's.
+    pub entrypoint: Option<String>,
+    pub env: Vec<String>,
+    pub workdir: Option<String>,
+    pub user: Option<String>,
+    pub groups: Vec<String>,
+    pub hostname: Option<String>,
+    pub labels: Vec<(String, String)>,
+    pub volumes: Vec<Volume>,
+    pub tmpfs: Vec<Tmpfs>,
+    pub ports: Vec<PortSpec>,
+    pub network: Network,
+    #[serde(deserialize_with = "known")]
+    pub hosts: Vec<HostEntry>,
+    #[serde(deserialize_with = "known")]
+    pub dns: Vec<IpAddr>,
+    pub read_only: bool,
+    pub cap_add: Vec<Selected>,
+    pub cap_drop: Vec<Selected>,
+    pub privileged: bool,
+    pub no_new_privileges: bool,
+    pub seccomp_unconfined: bool,
+    pub init: bool,
+    pub terminal: bool,
+    pub stdin: bool,
+    pub auto_remove: bool,
+    pub limits: Limits,
+    pub ulimits: Vec<Ulimit>,
+    pub shm_size: Option<u64>,
+    pub stop_signal: Option<Signal>,
+    pub stop_timeout: Option<u32>,
+    pub log: LogOptions,
+    /// `--userns=host`: root's containers have root's ids.
+    pub host_ids: bool,
+}
+
+impl Request {
+    /// It could change what a user namespace has as a whole, as its binary formats (binfmt_misc), its limits and its users'
+    /// keyrings, and so shares none with other containers.
+    pub(crate) fn is_apart(&self) -> bool {
+        let capabilities = super::capability::choose(&self.cap_add, &self.cap_drop, self.privileged);
+        capabilities.iter().any(|name| name == "CAP_SYS_ADMIN") || self.privileged || self.seccomp_unconfined
+    }
+}
+
+/// Leaves out what an earlier version took without looking at it, and nobody can make sense of. The files that were made
+/// from it stay as they are.
+fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let all = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(all.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
+}
+
+/// `--tmpfs TARGET[:OPTIONS]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(String, String)", into = "(String, String)")]
+pub struct Tmpfs {
+    pub target: String,
+    /// As mount(8) takes them, with commas between.
+    pub options: String,
+}
+
+impl From<(String, String)> for Tmpfs {
+    fn from((target, options): (String, String)) -> Self {
+        Self { target, options }
+    }
+}
+
+impl From<Tmpfs> for (String, String) {
+    fn from(tmpfs: Tmpfs) -> Self {
+        (tmpfs.target, tmpfs.options)
+    }
+}
+
+/// `--ulimit NAME=SOFT[:HARD]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(String, u64, u64)", into = "(String, u64, u64)")]
+pub struct Ulimit {
+    /// `RLIMIT_NOFILE`.
+    pub name: String,
+    pub soft: u64,
+    pub hard: u64,
+}
+
+impl From<(String, u64, u64)> for Ulimit {
+    fn from((name, soft, hard): (String, u64, u64)) -> Self {
+        Self { name, soft, hard }
+    }
+}
+
+impl From<Ulimit> for (String, u64, u64) {
+    fn from(limit: Ulimit) -> Self {
+        (limit.name, limit.soft, limit.hard)
+    }
+}
+
+/// `--security-opt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecurityOption {
+    NoNewPrivileges,
+    SeccompUnconfined,
+    /// What minirun does anyhow.
+    NoEffect,
+}
+
+/// `--log-driver`, `--log-opt`: what is kept of what it prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct LogOptions {
+    /// `--log-driver none`.
+    pub is_off: bool,
+    /// Bytes of a file; `None`: as many as there are.
+    pub max_size: Option<u64>,
+    pub max_files: u32,
+}
+
+impl Default for LogOptions {
+    /// As Docker's driver `local`: its `json-file` fills the disk.
+    fn default() -> Self {
+        Self { is_off: false, max_size: Some(20 << 20), max_files: 5 }
+    }
+}
+
+/// `-v SOURCE:TARGET[:ro]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Volume {
+    pub source: Source,
+    pub target: String,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Source {
+    /// A part of the host's tree, made as a directory if missing.
+    Host(String),
+    /// A volume with a name, made if missing.
+    Named(String),
+    /// A volume of this container's own, gone with it.
+    Anonymous,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Network {
+    /// Its own namespace, with a way out.
+    #[default]
+    Private,
+    /// Its own namespace, with nothing but its loopback.
+    None,
+    Host,
+}
+
+/// Seconds that `stop` waits before SIGKILL, unless somebody says otherwise; Docker's too.
+pub(crate) const STOP_TIMEOUT: u32 = 10;
+
+/// What it may use of the host (cgroup v2).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Limits {
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// Memory and swap together, -1 for all swap there is; without it none is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<i64>,
+    pub cpus: Option<f64>,
+    pub pids: Option<i64>,
+}

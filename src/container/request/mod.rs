@@ -1,0 +1,16 @@
+//! What a container was asked to be, before any image is looked at.
+
+pub(crate) mod capability;
+mod fields;
+pub(crate) mod id;
+pub(crate) mod limit;
+mod parse;
+pub(crate) mod signal;
+
+pub(crate) use fields::{
+    Limits, LogOptions, Network, Request, STOP_TIMEOUT, SecurityOption, Source, Tmpfs, Ulimit, Volume,
+};
+pub(crate) use parse::{
+    RequestError, capability, cpus, dns, host, is_name, label, log, name, network, publish, security_option, size,
+    stop_signal, tmpfs, ulimit, variable, volume,
+};
