@@ -43,7 +43,7 @@ pub mod exposed {
     pub use crate::builder::files::glob::{Glob, Ignore, clean};
     pub use crate::builder::files::named::Contexts;
     pub use crate::builder::read::parse::Source;
-    pub use crate::builder::read::stage::Plan as StagePlan;
+    pub use crate::builder::read::stage::{Plan as StagePlan, PlanError};
     pub use crate::builder::read::variable::Lexer;
     pub use crate::container::decide::seccomp::bpf::compile;
     pub use crate::container::live::logs::{Reader, last};

@@ -1,7 +1,7 @@
 //! What packages an image has, as its own package managers have noted it: an SPDX document.
 
-use crate::builder::Attestation;
 use crate::container::plan::rootfs::Root;
+use crate::image::attestation::Attestation;
 use crate::image::name::digest::Digest;
 use crate::image::name::purl;
 use crate::sys::{On, SysError};

@@ -1,7 +1,7 @@
 //! Where a build's files come from: a directory, an archive, standard input, an address, a git repository.
 
 use super::glob::{Ignore, InvalidPattern};
-use crate::builder::attest::provenance::Material;
+use super::material::Material;
 use crate::diag::Diagnose;
 use crate::http::{HttpError, fetch, is_url};
 use crate::image::name::digest::Hashing;

@@ -2,7 +2,6 @@
 
 use super::context;
 use super::context::{ContextError, Files};
-use crate::builder::read::stage::Base;
 use crate::diag::Diagnose;
 use crate::image::name::reference::Reference;
 use crate::store::Store;
@@ -86,20 +85,12 @@ impl Contexts {
             .all(|value| value.contains("://") && value.starts_with(IMAGE) || context::is_plain(value, None))
     }
 
-    fn get(&self, name: &str) -> Option<&Named> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Named> {
         if self.0.is_empty() { None } else { self.0.get(&plain(name)) }
     }
 
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
-    }
-
-    /// What a stage stands on that is called so.
-    pub fn base(&self, name: &str) -> Option<Base> {
-        self.get(name).map(|found| match found {
-            Named::Image(image) => Base::Image(image.clone()),
-            Named::Files(_) => Base::Files(name.to_owned()),
-        })
     }
 
     pub fn files(&self, name: &str) -> Option<&Files> {

@@ -5,6 +5,7 @@ use super::glob::{Glob, Ignore, clean, is_pattern};
 use super::memo::{Memo, Seen};
 use super::mode::Chmod;
 use crate::container::plan::rootfs::Root;
+use crate::diag::Diagnose;
 use crate::image::name::digest::{Digest, Hasher};
 use crate::image::overlay::owner;
 use crate::image::overlay::owner::{NotGiven, Owners, Stat};
@@ -40,6 +41,23 @@ pub enum TreeError {
     Owner(String, #[source] crate::container::decide::users::UserError),
     #[error(transparent)]
     Sys(#[from] SysError),
+}
+
+impl Diagnose for TreeError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        match self {
+            Self::Owner(_, error) => Some(error),
+            Self::Sys(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Ignored { .. } => Some("bring it back with a line `!NAME` in .dockerignore".into()),
+            _ => self.inner().and_then(Diagnose::hint),
+        }
+    }
 }
 
 /// A tree to take from.

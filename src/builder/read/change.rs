@@ -155,7 +155,7 @@ impl Diagnose for InvalidChange {
 /// Instructions given one by one, outside of a Dockerfile.
 pub(crate) fn changes(texts: &[String]) -> Result<Vec<Change>, InvalidChange> {
     let mut all = Vec::new();
-    let shell = crate::builder::default_shell();
+    let shell = instruction::default_shell();
     for text in texts {
         let mut source = Source::parse("--change", text).map_err(InvalidChange::Text)?;
         for step in instruction::steps(&mut source).map_err(InvalidChange::Text)? {

@@ -58,7 +58,7 @@ pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Known>
         }
         let begin = match &stage.base {
             Base::Scratch | Base::Files(_) => Some(BTreeSet::new()),
-            Base::Stage(number) => variables[*number].as_ref().and_then(|names| {
+            Base::Stage(base) => variables[base.index()].as_ref().and_then(|names| {
                 left = left.checked_sub(names.len())?;
                 Some(names.clone())
             }),

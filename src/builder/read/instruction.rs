@@ -1,11 +1,16 @@
 //! Instructions with their arguments, before any variable has a value.
 
 use super::parse;
-use super::parse::{Fault, Node, Source, Warning, is_blank};
-use super::variable::Lexer;
+use super::parse::{Fault, Node, Source, Warning};
+use super::variable::{Lexer, is_blank};
 use crate::image::name::id;
 
 /// What to run: through the shell, or as it is.
+/// Returns the shell that the shell form runs in, unless SHELL names another.
+pub(crate) fn default_shell() -> Vec<String> {
+    vec!["/bin/sh".into(), "-c".into()]
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Shell(String),

@@ -21,7 +21,7 @@ pub enum InvalidMount {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MountKind {
     Bind,
     Cache,
     Tmpfs,
@@ -42,7 +42,7 @@ pub(crate) enum Sharing {
 /// `RUN --mount`
 #[derive(Debug, Clone)]
 pub(crate) struct Mount {
-    pub kind: Kind,
+    pub kind: MountKind,
     pub target: Option<String>,
     pub source: String,
     pub from: Option<String>,
@@ -69,10 +69,10 @@ impl Mount {
     pub(crate) fn asks(&self) -> Option<Asked> {
         let required = self.required;
         match self.kind {
-            Kind::Secret => Some(Asked::Secret { id: self.id().ok()?, required }),
-            Kind::Ssh => Some(Asked::Agent { id: self.id().ok()?, required }),
-            Kind::Cache => Some(Asked::Cache { id: self.id.clone().or_else(|| self.target.clone())? }),
-            Kind::Bind | Kind::Tmpfs => None,
+            MountKind::Secret => Some(Asked::Secret { id: self.id().ok()?, required }),
+            MountKind::Ssh => Some(Asked::Agent { id: self.id().ok()?, required }),
+            MountKind::Cache => Some(Asked::Cache { id: self.id.clone().or_else(|| self.target.clone())? }),
+            MountKind::Bind | MountKind::Tmpfs => None,
         }
     }
 
@@ -81,7 +81,7 @@ impl Mount {
         if let Some(id) = &self.id {
             return Ok(id.clone());
         }
-        if self.kind == Kind::Ssh {
+        if self.kind == MountKind::Ssh {
             return Ok("default".into());
         }
         let name = if self.source.is_empty() { self.target.as_deref() } else { Some(self.source.as_str()) };
@@ -92,7 +92,7 @@ impl Mount {
 
 pub(crate) fn mount(text: &str) -> Result<Mount, InvalidMount> {
     let mut mount = Mount {
-        kind: Kind::Bind,
+        kind: MountKind::Bind,
         target: None,
         source: String::new(),
         from: None,
@@ -110,15 +110,15 @@ pub(crate) fn mount(text: &str) -> Result<Mount, InvalidMount> {
         text.split(',').map(|f| f.split_once('=').map_or((f, None), |(k, v)| (k, Some(v)))).collect();
     if let Some((_, Some(kind))) = fields.iter().find(|(key, _)| *key == "type") {
         mount.kind = match *kind {
-            "bind" => Kind::Bind,
-            "cache" => Kind::Cache,
-            "tmpfs" => Kind::Tmpfs,
-            "secret" => Kind::Secret,
-            "ssh" => Kind::Ssh,
+            "bind" => MountKind::Bind,
+            "cache" => MountKind::Cache,
+            "tmpfs" => MountKind::Tmpfs,
+            "secret" => MountKind::Secret,
+            "ssh" => MountKind::Ssh,
             other => return Err(InvalidMount::Type(text.into(), other.into())),
         };
     }
-    mount.writable = matches!(mount.kind, Kind::Cache | Kind::Tmpfs);
+    mount.writable = matches!(mount.kind, MountKind::Cache | MountKind::Tmpfs);
     for (key, value) in fields {
         let wrong = || InvalidMount::Setting(text.into(), key.into());
         let on = || match value {
@@ -152,7 +152,7 @@ pub(crate) fn mount(text: &str) -> Result<Mount, InvalidMount> {
             _ => return Err(wrong()),
         }
     }
-    if mount.target.is_none() && matches!(mount.kind, Kind::Bind | Kind::Cache | Kind::Tmpfs) {
+    if mount.target.is_none() && matches!(mount.kind, MountKind::Bind | MountKind::Cache | MountKind::Tmpfs) {
         return Err(InvalidMount::NoTarget(text.into()));
     }
     Ok(mount)

@@ -2,9 +2,9 @@
 
 use super::instruction::{From, Instruction, Step};
 use super::mount::{Asked, mount};
-use super::stage::{Base, Plan, froms};
+use super::stage::{Base, Plan, StageId};
+use super::state::State;
 use super::variable::Lexer;
-use crate::builder::walk::state::State;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,22 +84,22 @@ pub(crate) fn targets(plan: &Plan) -> Vec<Target> {
 
 /// What the plan's target asks for.
 pub(crate) fn outline(plan: &Plan, build_args: &BTreeMap<String, String>) -> Outline {
-    let stage = &plan.stages[plan.target];
+    let stage = plan.stage(plan.target);
     let name = stage.alias.clone();
     let described = stage.steps.first().zip(name.as_ref()).and_then(|(step, name)| description(step, name));
     let mut outline = Outline { name, description: described, ..Outline::default() };
     let mut reader = Reader { plan, build_args, outline: &mut outline };
-    let mut states: BTreeMap<usize, State> = BTreeMap::new();
+    let mut states: BTreeMap<StageId, State> = BTreeMap::new();
     let reached = reader.reached();
     // What a stage stands on comes before it.
-    for number in reached {
-        let mut state = match plan.stages[number].base {
+    for id in reached {
+        let mut state = match plan.stage(id).base {
             Base::Stage(base) => states.get(&base).map(State::next_stage),
             _ => None,
         };
         let state = state.get_or_insert_with(|| State::scratch(&plan.platform));
-        reader.stage(number, state);
-        states.insert(number, state.clone());
+        reader.stage(id, state);
+        states.insert(id, state.clone());
     }
     outline.arguments.sort_by_key(|argument| argument.lines);
     outline
@@ -113,26 +113,25 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// The stages that the target needs.
-    fn reached(&self) -> BTreeSet<usize> {
+    fn reached(&self) -> BTreeSet<StageId> {
         let mut reached = BTreeSet::new();
         let mut open = vec![self.plan.target];
-        while let Some(number) = open.pop() {
-            if !reached.insert(number) {
+        while let Some(id) = open.pop() {
+            if !reached.insert(id) {
                 continue;
             }
-            if let Base::Stage(base) = self.plan.stages[number].base {
+            let stage = self.plan.stage(id);
+            if let Base::Stage(base) = stage.base {
                 open.push(base);
             }
-            let steps = self.plan.stages[number].steps.iter();
-            let others = steps.flat_map(|step| froms(&step.instruction));
-            open.extend(others.filter_map(|name| self.plan.stage_named(number, &name)));
+            open.extend(stage.steps.iter().flat_map(|step| self.plan.sources_of(id, step)));
         }
         reached
     }
 
-    fn stage(&mut self, number: usize, state: &mut State) {
+    fn stage(&mut self, id: StageId, state: &mut State) {
         let escape = self.plan.source.directives.escape;
-        for step in &self.plan.stages[number].steps {
+        for step in &self.plan.stage(id).steps {
             match &step.instruction {
                 Instruction::From(from) => self.globals(from),
                 Instruction::Arg(all) => {

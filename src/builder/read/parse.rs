@@ -1,6 +1,7 @@
 //! A Dockerfile's text → its instructions, as Docker reads lines: directives, comments, continuations, heredocs.
 
-use super::variable::Lexer;
+use super::variable::{Lexer, is_blank};
+use crate::diag::Diagnose;
 use std::fmt;
 
 /// What is wrong with a Dockerfile, and where.
@@ -25,7 +26,13 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Both count from 1.
+impl Diagnose for Fault {
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+}
+
+/// Line and column, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Place {
     pub line: usize,
@@ -88,11 +95,6 @@ pub struct Source {
     pub directive_lines: usize,
     pub nodes: Vec<Node>,
     pub warnings: Vec<Warning>,
-}
-
-/// The white space that Docker splits at.
-pub(crate) fn is_blank(c: char) -> bool {
-    matches!(c, '\t' | '\x0b' | '\x0c' | '\r' | ' ')
 }
 
 impl Source {

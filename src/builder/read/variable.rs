@@ -1,6 +1,5 @@
 //! Words as Docker's own small shell reads them: quotes, escapes, and the forms of `${…}`.
 
-use super::parse::is_blank;
 use std::cell::Cell;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +18,11 @@ pub enum InvalidWord {
     Long(usize),
     #[error("the pattern `{0}` takes too long on a value of this length")]
     Pattern(String),
+}
+
+/// The white space that Docker splits at.
+pub(crate) fn is_blank(c: char) -> bool {
+    matches!(c, '\t' | '\x0b' | '\x0c' | '\r' | ' ')
 }
 
 /// How far `${A:-${B:-…}}` may nest.

@@ -1,10 +1,9 @@
 //! Programs of other architectures: whether this machine runs them, by an emulator that the kernel calls (binfmt_misc). It is
 //! tried with a program of a few bytes, which only ends, since the kernel's list of emulators need not be in sight.
 
-use super::engine::Builder;
-use crate::builder::read::instruction::{Instruction, Step};
-use crate::builder::read::stage::Base;
-use crate::builder::{BuildError, StepError};
+use super::shared::Shared;
+use crate::builder::error::BuildError;
+use crate::builder::read::stage::{Base, StageId};
 use crate::image::name::platform;
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::collections::HashMap;
@@ -14,39 +13,15 @@ use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-/// What lets this machine run them.
-pub(crate) const HINT: &str = "an emulator does that, called by the kernel (binfmt_misc, with the flag F): apt install qemu-user-static \
-     binfmt-support\nor build without it: FROM --platform=$BUILDPLATFORM, where compilers can make programs for other machines";
-
-impl Builder<'_> {
-    /// Refuses a RUN whose programs this machine cannot run, unless an earlier build may have done it.
-    pub(crate) fn refuse_foreign(&mut self) -> Result<(), BuildError> {
-        if !self.options.cache_from.is_empty() {
-            return Ok(());
+impl Shared<'_> {
+    /// Returns the platform of a stage's base image, if this machine cannot run programs for it.
+    pub(crate) fn foreign_platform(&self, id: StageId) -> Result<Option<String>, BuildError> {
+        let mut id = id;
+        while let Base::Stage(base) = self.plan.stage(id).base {
+            id = base;
         }
-        for number in (0..self.work.len()).filter(|number| self.needed[*number]) {
-            let is_run = |step: &Step| matches!(step.instruction, Instruction::Run(_));
-            let Some(at) = self.work[number].steps.iter().position(is_run) else { continue };
-            if self.cache.did(&self.plan.stages[number].name(), "RUN ") {
-                continue;
-            }
-            if let Some(platform) = self.foreign(number)? {
-                let step = self.work[number].steps[at].clone();
-                self.work[number].at = at;
-                return Err(self.at(number, &step, StepError::Foreign(platform)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The platform of a stage's base image, if this machine cannot run programs for it.
-    pub(crate) fn foreign(&self, number: usize) -> Result<Option<String>, BuildError> {
-        let mut stage = number;
-        while let Base::Stage(base) = self.plan.stages[stage].base {
-            stage = base;
-        }
-        let Base::Image(name) = &self.plan.stages[stage].base else { return Ok(None) };
-        let Some(image) = self.bases.get(&(name.clone(), self.platform(stage)?.to_string())) else { return Ok(None) };
+        let Base::Image(name) = &self.plan.stage(id).base else { return Ok(None) };
+        let Some(image) = self.bases.get(&(name.clone(), self.platform(id)?.to_string())) else { return Ok(None) };
         let platform = platform::of_config(image.config());
         let cannot_run = runs(&image.config().architecture().to_string()) == Some(false);
         Ok(cannot_run.then(|| platform.to_string()))

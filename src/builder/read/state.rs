@@ -1,8 +1,8 @@
 //! A stage half-way: the settings, the variables, the layers and the history that it has come to.
 
-use crate::builder::read::change::{Around, InvalidArgument, change};
-use crate::builder::read::instruction::{Command, Instruction};
-use crate::builder::read::variable::Lexer;
+use super::change::{Around, InvalidArgument, change};
+use super::instruction::{Command, Instruction, default_shell};
+use super::variable::Lexer;
 use crate::image::config;
 use crate::image::config::Change;
 use crate::image::name::digest::Digest;
@@ -11,6 +11,10 @@ use crate::image::{Image, ImageError};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
+/// The key under which an image's config describes the steps that made its layers (`--cache-to type=inline`).
+pub(crate) const INLINE_CACHE: &str = "minirun.build-cache.v1";
+
+/// The settings, variables, layers and history of a stage after some of its steps.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     /// Of the image so far, but for what `history` tells.
@@ -55,7 +59,7 @@ impl State {
     pub(crate) fn of_image(image: &Image) -> Self {
         let mut config = image.raw_config().clone();
         // What a daemon noted of the container that the image was made in, and a build of its steps.
-        for key in ["container", "container_config", "docker_version", "id", "parent", super::carried::INLINE] {
+        for key in ["container", "container_config", "docker_version", "id", "parent", INLINE_CACHE] {
             config.as_object_mut().map(|all| all.remove(key));
         }
         Self::new(config, image.layers.clone())
@@ -117,7 +121,7 @@ impl State {
 
     pub(crate) fn shell(&self) -> Vec<String> {
         let own = serde_json::from_value::<Vec<String>>(self.config["config"]["Shell"].clone());
-        own.ok().filter(|shell| !shell.is_empty()).unwrap_or_else(crate::builder::default_shell)
+        own.ok().filter(|shell| !shell.is_empty()).unwrap_or_else(default_shell)
     }
 
     /// Words of one instruction, their variables replaced.
