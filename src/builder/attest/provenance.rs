@@ -29,18 +29,18 @@ fn predicate_type(version: SlsaVersion) -> &'static str {
     }
 }
 
-/// What the parameters and materials mean: BuildKit's frontend `dockerfile.v0`, which would read them the same.
+/// The meaning of parameters and materials: that of BuildKit's frontend `dockerfile.v0`.
 const BUILD_TYPE_V02: &str = "https://mobyproject.org/buildkit@v1";
 const BUILD_TYPE_V1: &str = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
 
 /// What a build notes for its provenance as it goes on.
 pub(crate) struct Record {
     begun: Timestamp,
-    /// By their addresses, which makes their order the same in each build.
+    /// By URI, so that each build has the same order.
     materials: BTreeMap<String, Material>,
-    /// What nobody else can look up: directories of the machine.
+    /// The names of directories of this machine.
     locals: BTreeSet<String>,
-    /// What RUNs ask for, and whether they go on without.
+    /// The secrets that RUNs ask for, and whether they are optional.
     secrets: BTreeMap<String, bool>,
     agents: BTreeMap<String, bool>,
     has_network: bool,
@@ -117,7 +117,7 @@ impl Record {
         }
     }
 
-    /// Whether every source is named by its content.
+    /// Whether every source is identified by its content.
     fn is_complete(&self) -> bool {
         self.locals.is_empty() && self.materials.values().all(|material| material.digest.is_some())
     }
@@ -227,7 +227,7 @@ impl Describer<'_> {
         Ok(Attestation { predicate_type: predicate_type(wanted.version).into(), predicate: without_nulls(predicate) })
     }
 
-    /// The Dockerfile's name, as BuildKit would get it: never where it lies on this machine.
+    /// Returns the Dockerfile's name as BuildKit shows it: without its path on this machine.
     fn dockerfile(&self) -> String {
         let name = self.plan.source.name.as_str();
         match self.options.origin {
@@ -237,7 +237,7 @@ impl Describer<'_> {
         }
     }
 
-    /// What was asked for, and whether that is all of it.
+    /// Returns the options of the build, and whether they are complete.
     fn request(&self, mode: ProvenanceMode) -> (Value, bool) {
         let options = self.options;
         let mut all: Map<String, Value> = Map::new();
@@ -292,7 +292,7 @@ impl Describer<'_> {
         (request, is_max || !has_more)
     }
 
-    /// Of `mode=max`: the steps in order, and where each stands and what layers it came to.
+    /// Returns for `mode=max` the steps in order, and the lines and layers of each.
     fn build_config(&self) -> Result<(Value, Value), BuildError> {
         // The number of a stage's first step, and of its last one, which other stages take as their input.
         let (mut first, mut last) = (BTreeMap::new(), BTreeMap::new());
@@ -322,7 +322,7 @@ impl Describer<'_> {
                 let (Some(depth), before) = (depths.get(at), at.checked_sub(1).and_then(|at| depths.get(at))) else {
                     continue;
                 };
-                // One layer takes the place of all with --squash.
+                // With --squash, one layer replaces all of them.
                 if before != Some(depth) && *depth > 0 && !self.options.squash {
                     let chain = of_layers.get(..*depth).unwrap_or_default();
                     let described = chain.iter().map(|one| self.descriptor(one)).collect::<Result<Vec<_>, _>>()?;

@@ -1,18 +1,18 @@
-//! `RUN --mount`, as it is written.
+//! Parses `RUN --mount`.
 
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidMount {
-    #[error("--mount={0}: `{1}` is no setting of it")]
+    #[error("--mount={0}: unknown option `{1}`")]
     Setting(String, String),
-    #[error("--mount={0}: there is no type `{1}`; there are bind, cache, tmpfs, secret and ssh")]
+    #[error("--mount={0}: invalid type `{1}`: use bind, cache, tmpfs, secret or ssh")]
     Type(String, String),
     #[error("--mount={0} needs target=…")]
     NoTarget(String),
-    #[error("no secret `{0}` was given: --secret id={0},src=FILE")]
+    #[error("no such secret: {0}; give it with --secret id={0},src=FILE")]
     NoSecret(String),
-    #[error("no agent `{0}` was given: --ssh {0}")]
+    #[error("no such agent: {0}; give it with --ssh {0}")]
     NoAgent(String),
-    #[error("there is no network `{0}` for a RUN; there are default, host and none")]
+    #[error("invalid network `{0}`: a RUN has default, host or none")]
     Network(String),
     #[error(
         "RUN --network=host is not allowed: in the host's network it reaches all local services; --allow network.host allows it"
@@ -29,13 +29,13 @@ pub(crate) enum MountKind {
     Ssh,
 }
 
-/// What becomes of a cache that another RUN uses already.
+/// What a RUN does if another one uses the same cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sharing {
     Shared,
-    /// A new one.
+    /// It gets a new cache.
     Private,
-    /// It is waited for.
+    /// It waits.
     Locked,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Mount {
     pub text: String,
 }
 
-/// What a RUN asks the command line or the store for.
+/// A request of a RUN to the command line or the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
     Secret { id: String, required: bool },
@@ -76,7 +76,7 @@ impl Mount {
         }
     }
 
-    /// What a secret or an agent goes by on the command line.
+    /// Returns the id of a secret or agent on the command line.
     pub(crate) fn id(&self) -> Result<String, InvalidMount> {
         if let Some(id) = &self.id {
             return Ok(id.clone());

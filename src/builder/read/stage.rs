@@ -1,4 +1,4 @@
-//! A Dockerfile's stages: what each stands on, which are needed for the one that is asked for.
+//! The stages of a Dockerfile: their bases, their names, and the target among them.
 
 use super::instruction;
 use super::instruction::{From, Instruction, Step};
@@ -54,7 +54,7 @@ pub enum Base {
     Scratch,
     Stage(StageId),
     Image(String),
-    /// A `--build-context`: nothing but its files.
+    /// The files of a `--build-context`.
     Files(String),
 }
 
@@ -64,12 +64,12 @@ pub struct Stage {
     pub alias: Option<String>,
     pub base: Base,
     pub platform: Option<String>,
-    /// FROM is the first.
+    /// The steps; the first one is FROM.
     pub steps: Vec<Step>,
 }
 
 impl Stage {
-    /// What it is called in messages.
+    /// Returns its name in messages.
     pub fn name(&self) -> String {
         self.alias.clone().unwrap_or_else(|| format!("stage-{}", self.id))
     }
@@ -79,26 +79,26 @@ pub struct Plan {
     pub source: Source,
     pub stages: Vec<Stage>,
     pub target: StageId,
-    /// ARGs before the first FROM, and those that are always there.
+    /// The ARGs before the first FROM, and the predefined ones.
     pub globals: BTreeMap<String, String>,
-    /// The ARGs before the first FROM, as they are written.
+    /// The ARGs before the first FROM, as instructions.
     pub global_args: Vec<Step>,
     pub named: Contexts,
-    /// What the ARGs before the first FROM have without the command line; all of their names.
+    /// The values of the ARGs before the first FROM without the command line, and all their names.
     pub defaults: BTreeMap<String, String>,
     pub declared: BTreeSet<String>,
-    /// That the build is for.
+    /// The platform of the build.
     pub platform: Platform,
-    /// The stages that have a name, in order.
+    /// The stages of each name, in order.
     aliases: HashMap<String, Vec<StageId>>,
-    /// Build arguments that some ARG names.
+    /// The build arguments that some ARG names.
     pub consumed: BTreeSet<String>,
 }
 
-/// What the values of the ARGs before the first FROM may come to.
+/// The limit for the values of the ARGs before the first FROM, in bytes.
 const MOST_GLOBAL: usize = 32 << 20;
 
-/// What every build knows of platforms.
+/// Returns the predefined ARGs that describe the platforms of the build and of this machine.
 pub(crate) fn platform_arguments(target: &Platform) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for (prefix, platform) in [("BUILD", &Platform::here()), ("TARGET", target)] {
@@ -141,7 +141,7 @@ impl Plan {
                 }
                 (Instruction::Arg(all), None) => {
                     for (name, default) in all {
-                        // Whether that is a word, the value itself will tell.
+                        // An error in it is reported when the value is expanded.
                         let by_default = default.as_ref().and_then(|text| word(&source, &step, text, &defaults).ok());
                         defaults.extend(by_default.map(|value| (name.clone(), value)));
                         declared.insert(name.clone());
@@ -153,7 +153,7 @@ impl Plan {
                         consumed.insert(name.clone());
                         size += value.as_ref().map_or(0, String::len);
                         if size > MOST_GLOBAL {
-                            let message = "the ARGs up to here come to more text than any image can have";
+                            let message = "the ARGs up to here are longer than the config of an image can be";
                             return Err(source.fault_at(&step.node, "", message, None).into());
                         }
                         globals.extend(value.map(|value| (name.clone(), value)));
@@ -162,23 +162,23 @@ impl Plan {
                 }
                 (_, None) => {
                     let message = format!("{} comes before the first FROM", step.node.word);
-                    let hint = "begin with the image that yours stands on: FROM alpine";
+                    let hint = "begin with the base image: FROM alpine";
                     return Err(source.fault_at(&step.node, "", &message, Some(hint)).into());
                 }
                 (_, Some(stage)) => stage.steps.push(step),
             }
         }
         for stage in &mut stages {
-            // It takes the place of the stage, whatever that was to do.
+            // The named context replaces the stage with all its steps.
             if let Some(base) = stage.alias.as_ref().and_then(|alias| named_base(&named, alias)) {
                 stage.base = base;
                 stage.steps.truncate(1);
             }
         }
         let Some(last) = stages.len().checked_sub(1) else {
-            let hint = "begin with the image that yours stands on: FROM alpine";
+            let hint = "begin with the base image: FROM alpine";
             let place = super::parse::Place { line: 1, column: 1 };
-            return Err(source.fault(place, "there is no FROM in this file", Some(hint)).into());
+            return Err(source.fault(place, "the file has no FROM", Some(hint)).into());
         };
         let platform = platform.clone();
         let mut plan = Self {
@@ -218,7 +218,7 @@ impl Plan {
         froms(&step.instruction).iter().filter_map(|from| self.stage_named(id, from)).collect()
     }
 
-    /// The stage that goes by a name or a number, as another stage sees it: one that comes before that first.
+    /// Returns the stage of a name or number as another stage sees it: of several, the last one before that stage.
     pub fn stage_named(&self, seen_by: StageId, name: &str) -> Option<StageId> {
         if self.named.has(name) {
             return None;
@@ -235,7 +235,7 @@ impl Plan {
         named.or_else(|| lower.parse().ok().filter(|stage| *stage < number).map(StageId))
     }
 
-    /// What takes from a stage that cannot be.
+    /// Refuses a `from` that cannot be a stage.
     fn check_froms(&self) -> Result<(), Fault> {
         for step in self.stages.iter().flat_map(|stage| &stage.steps) {
             for from in froms(&step.instruction) {
@@ -250,7 +250,7 @@ impl Plan {
                     && self.stage_named(StageId(0), &from).is_none()
                     && !self.named.has(&from)
                 {
-                    let message = format!("there is no stage {from}");
+                    let message = format!("no such stage: {from}");
                     return fault(&message, &format!("the stages are 0 to {}", self.stages.len() - 1));
                 }
             }
@@ -297,11 +297,11 @@ fn stage(
     let image = word(source, step, &from.image, globals)?;
     if image.is_empty() {
         let hint = "give the ARG a default before the first FROM, or: --build-arg NAME=VALUE";
-        let message = format!("`{}` is empty: no image to stand on", from.image);
+        let message = format!("`{}` is empty: the stage has no base image", from.image);
         return Err(source.fault_at(&step.node, &from.image, &message, Some(hint)));
     }
     let platform = from.platform.as_ref().map(|text| word(source, step, text, globals)).transpose()?;
-    // By its name only: a number would be an image's.
+    // A FROM has only names of stages: a number is the name of an image.
     let stage = aliases.get(&image.to_ascii_lowercase()).and_then(|all| all.last().copied());
     let base = match (named_base(named, &image), stage) {
         (Some(base), _) => base,

@@ -54,14 +54,14 @@ fn layer_name(diff_id: &Digest) -> String {
     format!("layers/{}", diff_id.hex())
 }
 
-/// Why a place gives nothing.
+/// Why a place cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Useless {
     #[error("its layer {0} has the digest {1}")]
     Digest(Digest, Digest),
-    #[error("its layer {0} cannot be unpacked: {1}")]
+    #[error("cannot unpack its layer {0}: {1}")]
     Unpack(Digest, UnpackError),
-    #[error("its step {0} cannot be read")]
+    #[error("cannot read its step {0}")]
     Step(Digest),
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -69,18 +69,18 @@ pub(crate) enum Useless {
     Sys(#[from] SysError),
 }
 
-/// A place that is asked.
+/// A place of `--cache-from`.
 pub(crate) enum Source {
     Unopened(CachePlace),
     Directory(PathBuf),
     Registry(Artifact),
-    /// An image that tells of its own steps.
+    /// An image whose config describes its steps.
     Image(Artifact, HashMap<Digest, Step>),
     Useless,
 }
 
 impl Source {
-    /// A cache in a registry, or else an image of this name.
+    /// Opens a cache in a registry, or else an image of this name.
     pub(crate) fn in_registry(reference: &Reference) -> Result<Self, RegistryError> {
         let settings = Settings::default();
         let none = match Artifact::open(reference, &ARTIFACT, &settings) {
@@ -93,7 +93,7 @@ impl Source {
         Ok(Self::Image(artifact, steps.into_iter().map(|step| (step.inputs.key(), step)).collect()))
     }
 
-    /// The step of this key. `None`: it was not carried.
+    /// Returns the step of a key, if the place has it.
     pub(crate) fn step(&self, key: &Digest) -> Result<Option<Step>, Useless> {
         if let Self::Image(_, steps) = self {
             return Ok(steps.get(key).filter(|step| step.outcome.is_whole()).cloned());
@@ -134,7 +134,7 @@ impl Source {
             Self::Unopened(_) | Self::Useless => return Ok(None),
         };
         let ingested = ingest(entry, archive, owners, Limits::from_env(), &outcome.created, NamedByBlob::No);
-        // What the registry did is the cause of what the unpacker saw.
+        // An error of the registry is the cause of the unpacker's error.
         if let Some(failure) = failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
             return Err(failure.into());
         }
@@ -158,7 +158,7 @@ pub(crate) fn outgoing(steps: &[(Digest, Step)]) -> artifact::Outgoing {
     artifact::Outgoing { documents: steps.iter().map(document).collect(), layers }
 }
 
-/// Writes a step and its layer into a directory, as far as they are not there yet.
+/// Writes a step and its layer into a directory, unless it has them.
 pub(crate) fn put(store: &Store, directory: &Path, key: &Digest, step: &Step) -> Result<(), BuildError> {
     for part in ["steps", "layers"] {
         fs::create_dir_all(directory.join(part)).on("mkdir", directory)?;

@@ -15,7 +15,7 @@ use crate::sys::process::LetThrough;
 use serde_json::{Value, json};
 
 impl Shared<'_> {
-    /// What another machine has done. A place that fails is not asked again.
+    /// Looks a step up in the caches of other machines. A place that fails is not asked again.
     pub(crate) fn carried(&mut self, key: &Digest) -> Result<Option<Outcome>, BuildError> {
         for number in 0..self.sources.len() {
             if let Source::Unopened(place) = &self.sources[number] {
@@ -77,18 +77,18 @@ impl Shared<'_> {
         Ok(steps)
     }
 
-    /// What the image's own config tells of its steps.
+    /// Returns the description of the target's steps for the image's config.
     pub(crate) fn inline_cache(&self, target: &Stage) -> Result<Value, BuildError> {
         let steps = self.steps(target.cache_keys())?;
         Ok(steps.into_iter().map(|(_, step)| json!(step)).collect())
     }
 
-    /// Carries what this build came by to where other machines find it.
+    /// Exports the steps of this build.
     pub(crate) fn carry(&mut self, target: &Stage) -> Result<(), BuildError> {
         let all_stages = self.options.cache_to.iter().any(|export| export.all_stages);
         let own = if all_stages { self.cache.keys() } else { target.cache_keys() };
         self.part.keys.extend(own);
-        // In a registry, what is carried takes the place of what was: it goes at the end, that of all platforms together.
+        // An export replaces the one that the registry has, so the steps of all platforms go together, at the end.
         if !self.part.is_last {
             return Ok(());
         }

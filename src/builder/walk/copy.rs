@@ -1,4 +1,4 @@
-//! COPY and ADD: where their files come from, what the cache is asked, and how they get into a layer.
+//! COPY and ADD: finds their files, looks the step up in the cache, and copies the files into a layer.
 
 use super::layers::NewLayer;
 use super::room::SIGNALS;
@@ -29,13 +29,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-/// What the cache calls what a server said of an address.
+/// The name of the input that holds a server's ETag or date for an address.
 const VERSION: &str = "version";
 
 /// COPY or ADD with its variables replaced.
 struct Wanted {
     sources: Vec<String>,
-    /// Absolute; a slash at its end says that it is a directory.
+    /// The absolute path; it ends with a slash if it is a directory.
     target: String,
     from: Option<String>,
     chown: Option<String>,
@@ -44,13 +44,13 @@ struct Wanted {
     exclude: Ignore,
 }
 
-/// A tree to take from, and what is taken.
+/// A source tree and the paths to copy from it.
 struct Taken {
     tree: Tree,
     paths: Vec<String>,
-    /// ADD unpacks its archives.
+    /// Whether ADD unpacks its archives.
     unpacks: bool,
-    /// What a server said of it.
+    /// The server's ETag or date.
     version: Option<String>,
 }
 
@@ -66,13 +66,13 @@ impl Shared<'_> {
         let row = row(&step.node.word, copy, &wanted);
         let mut inputs = self.inputs(stage, row.clone());
         if copy.link {
-            // It stands on nothing, so what lies below does not matter.
+            // The layer does not depend on those below.
             inputs.parent = Digest::of(b"");
         }
         if self.options.no_cache {
             self.must_be_inside()?;
         }
-        // First by what costs little to know of where the files are; then by the files themselves.
+        // First by what identifies the source as a whole, which is cheap; then by the files themselves.
         let mut quick = None;
         if let Some((what, is)) = self.origin(stage, copy, &wanted)? {
             let mut by_origin = inputs.clone();
@@ -88,7 +88,7 @@ impl Shared<'_> {
             quick = Some(by_origin);
         }
         let taken = self.take(stage, step, copy, &wanted).map_err(|error| self.at(stage, step, error))?;
-        // It may have become another between being asked for and being fetched.
+        // The file may have changed between the two requests.
         let is_that = |version: &String| taken.iter().any(|one| one.version.as_ref() == Some(version));
         let quick = quick.filter(|quick| quick.values.get(VERSION).is_none_or(is_that));
         let mut selected: Vec<(usize, Selected)> = Vec::new();
@@ -128,8 +128,8 @@ impl Shared<'_> {
         }
     }
 
-    /// What tells, without any of the files, that they are the same as at another time: another stage as a whole, a digest or
-    /// commit that was asked for, what a server says of an address.
+    /// Returns an input that identifies the files without reading them: the digest of another stage, a requested digest or
+    /// commit, or a server's ETag or date.
     fn origin(&mut self, stage: &Stage, copy: &Copy, wanted: &Wanted) -> Result<Option<(String, String)>, BuildError> {
         let is_inline = wanted.sources.iter().any(|source| heredoc(source).is_some());
         if let Some(from) = wanted.from.as_ref().filter(|_| !is_inline) {
@@ -213,7 +213,7 @@ impl Shared<'_> {
         })
     }
 
-    /// Where the sources are.
+    /// Opens the trees of all sources; fetches what is elsewhere.
     fn take(&mut self, stage: &Stage, step: &Step, copy: &Copy, wanted: &Wanted) -> Result<Vec<Taken>, StepError> {
         let mut all = Vec::new();
         let mut local = Vec::new();
@@ -246,7 +246,7 @@ impl Shared<'_> {
         Ok(all)
     }
 
-    /// A text of the Dockerfile itself, as a file.
+    /// Writes a heredoc to a file.
     fn inline(&mut self, name: &str, contents: &[u8]) -> Result<Taken, StepError> {
         let directory = self.scratch_directory()?;
         let path = directory.join(name);
@@ -276,14 +276,14 @@ impl Shared<'_> {
             return Err(CopyError::Checksum { url, found: digest.to_string(), wanted }.into());
         }
         self.record.material(Material::fetched(url, Some(("sha256", &digest.hex()))));
-        // As Docker gives them to what it downloads.
+        // Docker gives downloads this mode.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).on("chmod", &path)?;
         let mut tree = Tree::context(&directory, Ignore::default())?;
         tree.name = url.to_owned();
         Ok(Taken { tree, paths: vec![name], unpacks, version: fetched.validator().map(str::to_owned) })
     }
 
-    /// An empty directory for files that are not part of any layer.
+    /// Makes an empty directory for files that are not part of any layer.
     fn scratch_directory(&mut self) -> Result<PathBuf, BuildError> {
         self.must_be_inside()?;
         let directory = self.new_directory()?;
@@ -306,7 +306,7 @@ impl Shared<'_> {
         let owners = self.room()?.owners.clone();
         let upper = if copy.link { None } else { self.upper(directory)? };
         let mut laying = Laying { upper, owners: &owners, owner, chmod: chmod.as_ref(), mode: 0o755, now };
-        // What Docker gives to directories that were missing, but where an archive goes.
+        // Docker gives --chmod to missing directories too, but not if an archive is unpacked there.
         let mode_of_parents = |unpacks: bool| match &chmod {
             Some(Chmod::Octal(mode)) if !unpacks && !copy.parents => mode & 0o755,
             _ => 0o755,
@@ -331,14 +331,14 @@ impl Shared<'_> {
             }
             let mut target = wanted.target.clone();
             if copy.parents {
-                // After a `/./` in it, if there is one.
+                // The part after a `/./`, if there is one, is kept.
                 let source = wanted.sources.iter().find_map(|s| s.split_once("/./")).map(|(before, _)| clean(before));
                 let below = source.and_then(|before| one.path.strip_prefix(&format!("{before}/"))).unwrap_or(&one.path);
                 let kept = one.path.strip_suffix(below).unwrap_or_default();
                 let below =
                     if one.is_directory { below } else { below.rsplit_once('/').map_or("", |(parent, _)| parent) };
                 let top = target.trim_end_matches('/').to_owned();
-                // Each as it is where it comes from.
+                // Each parent is like the one in the source.
                 let ends = below.match_indices('/').map(|(at, _)| at).chain([below.len()]).filter(|end| *end > 0);
                 for part in ends.filter_map(|end| below.get(..end)) {
                     let parent = taken[*index].tree.directory(&format!("{kept}{part}"))?;
@@ -354,9 +354,9 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// `--chown`, by name or number.
+    /// Resolves `--chown`, by name or number.
     fn owner(&self, stage: &Stage, text: &str) -> Result<(u64, u64), StepError> {
-        // A number alone is the group's too.
+        // A single number is the group too.
         if let Ok(id) = text.parse::<u32>() {
             return Ok((id.into(), id.into()));
         }
@@ -373,7 +373,7 @@ fn chmod(text: &str) -> Result<Chmod, CopyError> {
     Chmod::parse(text).ok_or_else(|| CopyError::Mode(text.to_owned()))
 }
 
-/// WORKDIR's directory.
+/// Makes the directory of a WORKDIR.
 pub(crate) fn make_directory(
     shared: &mut Shared,
     stage: &Stage,
@@ -389,14 +389,14 @@ pub(crate) fn make_directory(
     Ok(())
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`
+/// Parses `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn modified(text: &str) -> Option<SystemTime> {
     let text = text.trim_end_matches(" GMT");
     let time = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S", text).ok()?;
     time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|time| SystemTime::from(time.timestamp()))
 }
 
-/// What the history says, and the cache.
+/// Returns the instruction for the image's history and for the cache.
 fn row(word: &str, copy: &Copy, wanted: &Wanted) -> String {
     let mut text = word.to_owned();
     for (name, value) in

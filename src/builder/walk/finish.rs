@@ -1,4 +1,4 @@
-//! A stage that is done becomes an image: its layers, its config, its names.
+//! The export of a finished stage: as files, as an archive, or as an image in the store.
 
 use super::cache;
 use super::shared::Shared;
@@ -28,14 +28,14 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
-/// An image as a build has stored it.
+/// An image that a build has stored.
 pub(crate) struct Stored {
     pub image: Digest,
     pub manifest: Vec<u8>,
 }
 
-/// Stores the image, unless it is there already, and gives it its names. `keys`: layers and the entries of the cache that
-/// made them, which need not hold them any more.
+/// Stores a state as an image, unless the store has it, and gives it its names. The cache entries `keys` stop holding their
+/// layers, which the image holds from here on.
 pub(crate) fn store(
     store: &Store,
     state: &State,
@@ -53,7 +53,7 @@ pub(crate) fn store(
     if image::directory(store, &id).exists() {
         for name in wanted {
             let known = names::resolve(store, name)?;
-            // Another manifest of the same image will do, such as one that was pushed; an index will not.
+            // Another manifest of the same image serves as well, such as one that was pushed; an index does not.
             let will_do = |known: &names::Name| {
                 known.image == id
                     && (known.manifest == digest
@@ -86,7 +86,7 @@ pub(crate) fn store(
     Ok(Stored { image: id, manifest })
 }
 
-/// A manifest by which the image is known, such as one that was pushed, that says nothing more of it.
+/// Returns a manifest of the image that has no annotations.
 fn plain_manifest(store: &Store, id: &Digest) -> Result<Option<Digest>, ImageError> {
     for digest in manifests(store, id)? {
         if manifest::annotations(&image::manifest_bytes(store, id, &digest)?).is_empty() {
@@ -96,7 +96,7 @@ fn plain_manifest(store: &Store, id: &Digest) -> Result<Option<Digest>, ImageErr
     Ok(None)
 }
 
-/// Writes the files of a stage, and what is told of them.
+/// Exports the files of a stage, and its attestations.
 pub(crate) fn export(
     shared: &mut Shared,
     stage: &Stage,
@@ -124,7 +124,7 @@ pub(crate) fn export(
     fs::create_dir_all(target).on("mkdir", target)?;
     let root = Root::open(&target.to_string_lossy())?;
     let now = shared.now();
-    // They are whoever built them, as Docker gives them.
+    // As with Docker, exported files belong to the caller.
     let owners = Owners { only_one: false, ..shared.room()?.owners.clone() };
     let laying = Laying { upper: None, owners: &owners, owner: Some((0, 0)), chmod: None, mode: 0o755, now };
     let tree = Tree::of(view, "the result".into());

@@ -1,5 +1,5 @@
-//! Programs of other architectures: whether this machine runs them, by an emulator that the kernel calls (binfmt_misc). It is
-//! tried with a program of a few bytes, which only ends, since the kernel's list of emulators need not be in sight.
+//! Finds out whether this machine runs programs of other architectures, by an emulator that the kernel calls (binfmt_misc):
+//! executes a program of a few bytes that only exits, because the kernel's list of emulators may not be visible.
 
 use super::shared::Shared;
 use crate::builder::error::BuildError;
@@ -28,7 +28,7 @@ impl Shared<'_> {
     }
 }
 
-/// A machine, as ELF names it, and its code for `exit(0)`.
+/// An architecture as ELF describes it, and its machine code for `exit(0)`.
 struct Machine {
     architecture: &'static str,
     number: u16,
@@ -52,7 +52,7 @@ const fn machine(architecture: &'static str, number: u16, is_64: bool, flags: u3
     Machine { architecture, number, is_64, is_big: false, flags, code }
 }
 
-/// Whether this machine runs programs of an architecture. `None`: there is no program to try it with.
+/// Whether this machine runs programs of an architecture. `None`: there is no test program for it.
 pub(crate) fn runs(architecture: &str) -> Option<bool> {
     static KNOWN: Mutex<Option<HashMap<&'static str, bool>>> = Mutex::new(None);
     let machine = MACHINES.iter().find(|machine| machine.architecture == architecture)?;
@@ -67,13 +67,13 @@ impl Machine {
         if file.write_all(&self.program()).is_err() {
             return false;
         }
-        // The emulator opens it once more, by this path.
+        // The emulator opens the file again, by this path.
         let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         ended.is_ok_and(|status| status.success())
     }
 
-    /// A whole static program.
+    /// Returns a complete static program.
     fn program(&self) -> Vec<u8> {
         const ADDRESS: u64 = 0x40_0000;
         let (header, segment): (u64, u64) = if self.is_64 { (64, 56) } else { (52, 32) };
@@ -92,14 +92,14 @@ impl Machine {
             (true, false) => bytes.extend(value.to_le_bytes()),
             (false, _) => word(bytes, value as u32),
         };
-        // An executable file for this machine, version 1.
+        // Type, machine and version of the file.
         half(&mut bytes, 2);
         half(&mut bytes, self.number);
         word(&mut bytes, 1);
         [ADDRESS + begin, header, 0].into_iter().for_each(|value| long(&mut bytes, value));
         word(&mut bytes, self.flags);
         [header as u16, segment as u16, 1, 0, 0, 0].into_iter().for_each(|value| half(&mut bytes, value));
-        // One segment: the whole file, to be read and executed.
+        // One segment: the whole file, readable and executable.
         word(&mut bytes, 1);
         if self.is_64 {
             word(&mut bytes, 5);

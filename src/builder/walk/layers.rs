@@ -26,20 +26,20 @@ use std::time::{Duration, Instant};
 
 /// An upper directory that is to become a layer.
 pub(crate) struct NewLayer {
-    /// Its own, relative to the store.
+    /// The directory with its `upper`, relative to the store.
     pub directory: PathBuf,
-    /// It stands on nothing.
+    /// Whether no layer lies below it (`COPY --link`).
     pub alone: bool,
     pub leave_out: Vec<PathBuf>,
     pub inputs: Inputs,
-    /// What the history says of it.
+    /// Its row in the image's history.
     pub row: String,
     pub reason: String,
     pub begun: Instant,
 }
 
 impl Shared<'_> {
-    /// The result of a step, if it was done before; noted in the stage.
+    /// Looks a step up in the cache, and adds its layer to the stage. Returns whether the cache had it.
     pub(crate) fn look_up(
         &mut self,
         stage: &mut Stage,
@@ -52,7 +52,7 @@ impl Shared<'_> {
         if self.is_done_again(&name.stage_name) {
             return Ok(false);
         }
-        // Another stage may have come to the same a moment ago.
+        // Another stage may have executed the same step a moment ago.
         let pending = self.pending.values().find(|pending| pending.key == key).map(Pending::outcome);
         let found = match pending {
             Some(outcome) => Some(outcome),
@@ -73,12 +73,12 @@ impl Shared<'_> {
         Ok(true)
     }
 
-    /// Whatever was done before.
+    /// Whether the steps of a stage are executed even if the cache has them.
     pub(crate) fn is_done_again(&self, stage: &str) -> bool {
         self.options.no_cache || self.options.no_cache_stages.iter().any(|name| name == stage)
     }
 
-    /// The result of one key is found under another too.
+    /// Makes the result of one key available under another one.
     pub(crate) fn alias(&mut self, quick: &Inputs, key: &Digest) -> Result<(), BuildError> {
         let pending = self.pending.values().find(|pending| pending.key == *key).map(Pending::outcome);
         let found = match pending {
@@ -91,7 +91,7 @@ impl Shared<'_> {
         }
     }
 
-    /// Before a step is really done.
+    /// Announces that a step is executed, and returns the reason.
     pub(crate) fn begin(&mut self, stage: &Stage, name: &StepName, inputs: &Inputs) -> Result<String, BuildError> {
         self.must_be_inside()?;
         let reason = if self.is_done_again(&name.stage_name) {
@@ -99,8 +99,8 @@ impl Shared<'_> {
         } else {
             let before = stage.ran.clone();
             let base = match &self.plan.stage(stage.id).base {
-                Base::Image(name) => format!("base image {name} is another digest"),
-                _ => "what it stands on is another".into(),
+                Base::Image(name) => format!("base image {name} has another digest"),
+                _ => "its base changed".into(),
             };
             self.cache.reason(&name.stage_name, inputs, Some(before.as_deref().unwrap_or(&base)))
         };
@@ -108,7 +108,7 @@ impl Shared<'_> {
         Ok(reason)
     }
 
-    /// A new directory with an empty `upper` and `work` in it, relative to the store; its root is as the stage's.
+    /// Makes a directory as [`Shared::new_directory`] does, with owner and mode of the stage's root.
     pub(crate) fn directory(&mut self, stage: &Stage) -> Result<PathBuf, BuildError> {
         check_layers("with this step, the image", stage.state.layers.len() + 1)?;
         let directory = self.new_directory()?;
@@ -116,7 +116,7 @@ impl Shared<'_> {
         Ok(directory)
     }
 
-    /// An upper directory becomes the stage's next layer.
+    /// Turns an upper directory into the stage's next layer.
     pub(crate) fn layer(&mut self, stage: &mut Stage, new: NewLayer) -> Result<(), BuildError> {
         let lowers: Vec<PathBuf> = if new.alone {
             Vec::new()
@@ -135,7 +135,7 @@ impl Shared<'_> {
         };
         let (rootfs, upper) = (new.directory.join("rootfs"), new.directory.join("upper"));
         if self.room()?.layering == Layering::Copy && !store::is_empty(&rootfs)? {
-            // All that lies below was copied there, to be worked on.
+            // The step worked on a copy of all files below it.
             reduce(&rootfs, &lowers)?;
             store::remove_tree(&upper)?;
             std::fs::rename(&rootfs, &upper).on("rename", &rootfs)?;
@@ -153,7 +153,7 @@ impl Shared<'_> {
         let known = self.pending.contains_key(&diff_id) || layer::info(self.store, &diff_id)?.is_some();
         let pending = Pending { ingested, key, inputs: new.inputs };
         if known {
-            // The same as one that is there: nothing but the entry is new.
+            // The store has the same layer already: only the cache entry is new.
             self.cache.record(&key, &pending.inputs, &pending.outcome())?;
         } else {
             self.pending.insert(diff_id, pending);
@@ -163,14 +163,14 @@ impl Shared<'_> {
         stage.keys.push((diff_id, key));
         stage.ran = Some(format!("because step {} ran again", name.number));
         self.listener.done(&name, &done);
-        // A step that took long is not to be lost with the next; a quick one is done again as quickly.
+        // If the next step fails, a long step must not be lost; a quick one is soon repeated.
         if self.settled.elapsed() > Duration::from_secs(2) {
             self.settle()?;
         }
         Ok(())
     }
 
-    /// A layer that takes the place of the last `count` of a stage.
+    /// Replaces the last `count` layers of a stage by one.
     pub(crate) fn replace(
         &mut self,
         stage: &mut Stage,
@@ -188,7 +188,7 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// What every step's inputs begin with.
+    /// Returns the inputs that every step has.
     pub(crate) fn inputs(&self, stage: &Stage, what: String) -> Inputs {
         let parent = stage.state.chain();
         let mut values = BTreeMap::new();
@@ -198,7 +198,7 @@ impl Shared<'_> {
         Inputs { parent, what, values, files: Vec::new() }
     }
 
-    /// Layers made so far come into the store, each held by its entry.
+    /// Brings the pending layers into the store, each held by its cache entry.
     pub(crate) fn settle(&mut self) -> Result<(), BuildError> {
         self.settled = Instant::now();
         let Some(room) = &self.room else { return Ok(()) };
@@ -212,7 +212,7 @@ impl Shared<'_> {
         image::sync(self.store)?;
         for (diff_id, pending) in self.pending.drain() {
             layer::publish(self.store, &room.scratch, &pending.ingested.entry, &diff_id, &pending.key)?;
-            // Somebody has pruned meanwhile: nothing would ever let go of the layer.
+            // After a prune in the meantime, nothing would release the layer.
             if !self.cache.has(&pending.key) {
                 self.cache.record(&pending.key, &pending.inputs, &pending.outcome())?;
             }

@@ -1,4 +1,4 @@
-//! `RUN --mount`: what a RUN sees beside the stage's files.
+//! `RUN --mount`: the mounts of a RUN.
 
 use super::cache;
 use super::shared::Shared;
@@ -21,14 +21,14 @@ use std::fs::{self, File};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// What a RUN sees beside the stage's files.
+/// The mounts and variables of a RUN.
 #[derive(Default)]
 pub(crate) struct Beside {
-    /// Source, target, read-only.
+    /// Directories and files of the host.
     pub binds: Vec<Bind>,
     pub tmpfs: Vec<Tmpfs>,
     pub env: Vec<String>,
-    /// Mounted for it, and let go of afterwards.
+    /// Overlays to unmount when the RUN ends.
     views: Vec<PathBuf>,
     locks: Vec<Lock>,
 }
@@ -93,7 +93,7 @@ pub(crate) fn add(shared: &mut Shared, stage: &Stage, mount: &Mount, beside: &mu
         MountKind::Bind => {
             let target = absolute(stage, &target(String::new()));
             let source = match &mount.from {
-                // What is written there is thrown away.
+                // Changes go to a copy and are discarded.
                 _ if mount.writable => copied(shared, stage, mount)?,
                 Some(from) if shared.plan.named.files(from).is_none() => {
                     stage_files(shared, stage, from, &mount.source, beside)?
@@ -117,12 +117,12 @@ fn give(shared: &mut Shared, path: &Path, stat: Stat, is_directory: bool) -> Res
     owners.give(&file, stat, is_directory).map_err(|error| not_given(error, path).into())
 }
 
-/// Where a cache lies that later builds find as this one leaves it.
+/// Returns the directory of a cache mount.
 fn place(shared: &mut Shared, stage: &Stage, mount: &Mount, target: &str) -> Result<PathBuf, StepError> {
     let mounts = shared.store.path(cache::DIRECTORY).join("mounts");
     fs::create_dir_all(&mounts).on("mkdir", &mounts)?;
     let id = mount.id.as_deref().unwrap_or(target);
-    // What began as something else is another directory.
+    // A cache with other initial files is another directory.
     let origin = match &mount.from {
         None => String::new(),
         Some(from) => match shared.plan.named.files(from) {
@@ -130,7 +130,7 @@ fn place(shared: &mut Shared, stage: &Stage, mount: &Mount, target: &str) -> Res
             None => format!("\n{}\n{}", shared.chain_of(stage.id, from)?, clean(&mount.source)),
         },
     };
-    // Whoever it was made for must be able to write there.
+    // So is one with another owner, who must be able to write there.
     let Mount { owner: (uid, gid), mode, .. } = mount;
     let made = match (uid, gid, mode) {
         (0, 0, None) => String::new(),
@@ -139,7 +139,7 @@ fn place(shared: &mut Shared, stage: &Stage, mount: &Mount, target: &str) -> Res
     Ok(mounts.join(Digest::of(format!("{id}{origin}{made}").as_bytes()).hex()))
 }
 
-/// The directory of a cache, made if nobody has used it yet.
+/// Returns the directory of a cache mount for this RUN, made at its first use.
 fn cache_directory(
     shared: &mut Shared,
     stage: &Stage,
@@ -151,14 +151,14 @@ fn cache_directory(
     if mount.sharing == Sharing::Private {
         match Lock::attempt(&directory.with_extension("lock"))? {
             Some(lock) => beside.locks.push(lock),
-            // Nobody else may see what is in it while it is used.
+            // A private cache in use is not shared: this RUN gets a new one.
             None => return begun(shared, stage, mount),
         }
     }
     if !directory.exists() {
         let made = begun(shared, stage, mount)?;
         match fs::rename(&made, &directory) {
-            // Another build was quicker.
+            // Another build has made it in the meantime.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => {}
             other => other.on("rename", &directory)?,
         }
@@ -166,7 +166,7 @@ fn cache_directory(
     Ok(directory.to_string_lossy().into_owned())
 }
 
-/// A cache that nobody has used yet.
+/// Makes a new cache directory.
 fn begun(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, StepError> {
     let directory = match &mount.from {
         Some(_) => copied(shared, stage, mount)?,
@@ -177,7 +177,7 @@ fn begun(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, St
     Ok(directory)
 }
 
-/// Files of another stage, laid over each other where the container's mounts can be made from them.
+/// Returns the path of another stage's files, on an overlay that the container can bind.
 fn stage_files(
     shared: &mut Shared,
     stage: &Stage,
@@ -200,7 +200,7 @@ fn stage_files(
     inside(tree, source)
 }
 
-/// Where a path within a tree really is.
+/// Resolves a path within a tree, and returns its path on the host.
 fn inside(tree: OwnedFd, path: &str) -> Result<String, StepError> {
     let root = Root::of(tree);
     let path = format!("/{}", clean(path));
@@ -209,7 +209,7 @@ fn inside(tree: OwnedFd, path: &str) -> Result<String, StepError> {
     Ok(real.to_string_lossy().into_owned())
 }
 
-/// Files of a context; a copy of them, if not all may be seen.
+/// Returns the path of a context's files, or of a copy if .dockerignore excludes some.
 fn context(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, StepError> {
     shared.note_context(mount.from.as_deref());
     match shared.context(mount.from.as_deref())? {
@@ -221,7 +221,7 @@ fn context(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, 
     }
 }
 
-/// What a mount shows, as files of its own.
+/// Copies the files of a mount, and returns the path of the copy.
 fn copied(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, StepError> {
     let tree = shared.tree(stage.id, mount.from.as_deref())?;
     let directory = shared.new_directory()?;
@@ -240,7 +240,7 @@ fn copied(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, S
     Ok(result.to_string_lossy().into_owned())
 }
 
-/// Takes all caches that one RUN at a time may use. `None`: another has one of them.
+/// Takes the locks of all cache mounts with `sharing=locked`. `None`: another RUN has one of them.
 pub(crate) fn lock(shared: &mut Shared, stage: &Stage, mounts: &[Mount]) -> Result<Option<Vec<Lock>>, StepError> {
     let mut locks = Vec::new();
     for mount in mounts.iter().filter(|mount| mount.kind == MountKind::Cache && mount.sharing == Sharing::Locked) {

@@ -35,7 +35,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-/// What every build may be given without an ARG, and what does not count as an input.
+/// Build arguments that need no ARG and are not part of a step's inputs.
 pub(crate) const PROXIES: [&str; 10] = [
     "HTTP_PROXY",
     "http_proxy",
@@ -49,12 +49,12 @@ pub(crate) const PROXIES: [&str; 10] = [
     "all_proxy",
 ];
 
-/// What a RUN's machine is called, as with BuildKit: the host's name is none of its business.
+/// The host name in a RUN, as with BuildKit, so that the result does not depend on the host's.
 const HOSTNAME: &str = "buildkitsandbox";
 
-/// A RUN's `/etc/hosts`, which has nothing of the host's.
+/// Returns a RUN's `/etc/hosts`, which has no entries of the host's.
 fn hosts(request: &Request) -> String {
-    // In the host's own network the way to the host is short.
+    // In the host's network, the host is at the loopback address.
     let gateway = match request.network {
         Network::Private => crate::network::CONTAINER.gateway_v4,
         Network::Host | Network::None => Ipv4Addr::LOCALHOST,
@@ -66,7 +66,7 @@ fn hosts(request: &Request) -> String {
     text
 }
 
-/// Programs read one spelling or the other: whichever is given counts for both.
+/// Returns a proxy in either spelling: programs read only one of them.
 fn proxy<'a>(build_args: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
     let other = if name.starts_with(|c: char| c.is_ascii_uppercase()) {
         name.to_ascii_lowercase()
@@ -82,7 +82,7 @@ pub(crate) struct Prepared {
     script: Option<(String, String)>,
     pub mounts: Vec<Mount>,
     pub network: RunNetwork,
-    /// What the history says of it.
+    /// Its row in the image's history.
     pub row: String,
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn prepare(shared: &mut Shared, stage: &Stage, run: &Run) -> Result<P
         mounts.push(mount(&text)?);
     }
     let argv = argv(&run.command, &state.shell());
-    // As Docker counts them: those that the command sees.
+    // Docker's history lists the ARGs that the command sees.
     let seen: Vec<String> = state.args().map(|(name, value)| format!("{name}={value}")).collect();
     let arguments = if seen.is_empty() { String::new() } else { format!("|{} {} ", seen.len(), seen.join(" ")) };
     let mounted: String = run.mounts.iter().map(|mount| format!("--mount={mount} ")).collect();
@@ -109,7 +109,7 @@ pub(crate) fn prepare(shared: &mut Shared, stage: &Stage, run: &Run) -> Result<P
     Ok(Prepared { argv, script: run.script.clone(), mounts, network, row })
 }
 
-/// All that the result depends on: secrets and caches do not count.
+/// Returns everything that the result depends on; secrets and caches do not count.
 pub(crate) fn inputs(shared: &mut Shared, stage: &Stage, prepared: &Prepared) -> Result<Inputs, BuildError> {
     let mounted: String = prepared.mounts.iter().map(|mount| format!("--mount={} ", mount.text)).collect();
     let mut what = format!("RUN {mounted}{}", prepared.argv.join(" "));
@@ -135,7 +135,7 @@ pub(crate) fn inputs(shared: &mut Shared, stage: &Stage, prepared: &Prepared) ->
             from => {
                 let found = shared.tree(stage.id, from.as_deref());
                 let found = found.and_then(|tree| Ok(tree.select(&mount.source, &Ignore::default(), false)?));
-                // What is missing, the mount itself will tell.
+                // The mount itself reports missing files.
                 for one in found.into_iter().flatten() {
                     if let Ok(digests) = one.digests(&mut shared.memo) {
                         inputs.files.extend(digests);
@@ -147,24 +147,24 @@ pub(crate) fn inputs(shared: &mut Shared, stage: &Stage, prepared: &Prepared) ->
     Ok(inputs)
 }
 
-/// A RUN that goes on.
+/// A RUN in progress.
 pub(crate) struct Running {
     pub end: End,
     pub layer: NewLayer,
-    /// It has limits.
+    /// Its control group, if it has limits.
     group: Option<Group>,
     _beside: Beside,
     _locks: Vec<Lock>,
 }
 
 impl Running {
-    /// Whether a process of it was killed for want of memory.
+    /// Whether the kernel killed a process of it at its memory limit.
     pub(crate) fn lacked_memory(&self) -> bool {
         self.group.as_ref().is_some_and(|group| cgroup::was_out_of_memory(&group.0))
     }
 }
 
-/// A control group, gone with the RUN that it limits.
+/// A control group that is removed when the RUN ends.
 struct Group(PathBuf);
 
 impl Drop for Group {
@@ -173,7 +173,7 @@ impl Drop for Group {
     }
 }
 
-/// With a failure comes back what it was to be made of.
+/// Starts a RUN. An error returns the layer's directory for another attempt.
 pub(crate) fn start(
     shared: &mut Shared,
     stage: &Stage,
@@ -233,7 +233,7 @@ fn launch(
     };
     let mut layers = shared.layer_directories(&state.layers);
     if layers.is_empty() {
-        // An overlay needs something below.
+        // An overlay needs a lower directory.
         let empty = shared.new_directory()?.join("upper");
         layers.push(empty.to_string_lossy().into_owned());
     }
@@ -241,7 +241,7 @@ fn launch(
     let capabilities = capability::choose(&[], &[], false);
     let directory = shared.store.path(&layer.directory);
     let id = ContainerId::random();
-    // An agent answers its own user only, and knows him by the id that the host sees.
+    // An agent answers only its own user, by the id that the host sees.
     let asks_agent = prepared.mounts.iter().any(|mount| mount.kind == MountKind::Ssh);
     let ids = shift::ids(shared.store, asks_agent)?;
     let facts = Facts {
@@ -262,12 +262,12 @@ fn launch(
     }
     layer.leave_out = spec.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect();
     let (single_id, shifted) = (ids.is_single(), launch::shifted(shared.store, &ids));
-    // Those that have hashed and unpacked.
+    // Threads may still hash or unpack files.
     process::await_threads();
     let monitor = launch::prepare(shared.store, "build", ids, Place::Shared)?;
     let placed = cgroup::place(&request.limits, &id, monitor.pid());
     if !std::mem::replace(&mut shared.has_told_limits, true) {
-        // By the name that `build` has for it.
+        // `build` has another name for this flag.
         placed.notes.iter().for_each(|note| shared.listener.note(&note.replace("--cpus", "--cpu-quota")));
     }
     let group = placed.group.map(Group);
@@ -279,7 +279,7 @@ fn launch(
             upper: part("upper"),
             work: part("work"),
             target: part("rootfs"),
-            // All of it goes, or becomes a layer, which is flushed as it does.
+            // The files are removed, or become a layer, which is flushed then.
             volatile: true,
         },
         layering: shared.room()?.layering,

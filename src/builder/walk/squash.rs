@@ -1,4 +1,4 @@
-//! `--squash`: the layers that a build added become one.
+//! `--squash`: merges the layers that a build added.
 
 use super::shared::Shared;
 use super::stage::Stage;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 const OPAQUE: &str = "user.overlay.opaque";
 
-/// Of the stage's layers, those that are not its base image's.
+/// Merges the layers of a stage that are not its base image's.
 pub(crate) fn squash(shared: &mut Shared, stage: &mut Stage) -> Result<(), BuildError> {
     let ((count, created), layers) = (stage.state.own(), stage.state.layers.clone());
     let Some(created) = created.filter(|_| count > 1) else { return Ok(()) };
@@ -33,8 +33,8 @@ pub(crate) fn squash(shared: &mut Shared, stage: &mut Stage) -> Result<(), Build
     shared.replace(stage, count, ingested, inputs)
 }
 
-/// Lays a layer over those below it, so that together they hide and show the same. Files are not copied, but get one more
-/// name: no layer is ever changed.
+/// Merges a layer into the directory `to`, with its whiteouts. Files are linked instead of copied, because layers never
+/// change.
 fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
     for entry in fs::read_dir(from).on("opendir", from)? {
         let name = entry.on("readdir", from)?.file_name();
@@ -49,7 +49,7 @@ fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
             fs::hard_link(&source, &target).on("link", &target)?;
             continue;
         }
-        // In the place of what was hidden, it goes on hiding that.
+        // A directory in the place of a whiteout must go on hiding what lies below.
         let hides = there.as_ref().is_some_and(|t| t.file_type().is_char_device() && t.rdev() == 0);
         let was_opaque = there.as_ref().is_some_and(fs::Metadata::is_dir) && copy::is_opaque(&target);
         if there.is_some_and(|t| !t.is_dir()) || opaque {
