@@ -43,7 +43,7 @@ pub mod exposed {
     pub use crate::builder::files::glob::{Glob, Ignore, clean};
     pub use crate::builder::files::named::Contexts;
     pub use crate::builder::read::parse::Source;
-    pub use crate::builder::read::stage::Plan as StagePlan;
+    pub use crate::builder::read::stage::{Plan as StagePlan, PlanError};
     pub use crate::builder::read::variable::Lexer;
     pub use crate::container::decide::seccomp::bpf::compile;
     pub use crate::container::live::logs::{Reader, last};
@@ -51,9 +51,9 @@ pub mod exposed {
     pub use crate::container::protocol::End;
     pub use crate::explain::why::Code;
     pub use crate::http::resolve;
-    pub use crate::image::stored::image::Image;
     pub use crate::image::name::digest::Digest;
     pub use crate::image::name::reference::Reference;
+    pub use crate::image::stored::image::Image;
     pub use crate::image::stored::usage::disk_usage;
     pub use crate::image::tar::tape::Tape;
     pub use crate::registry::challenge::{Challenge, choose};
@@ -87,8 +87,8 @@ pub mod exposed {
     pub mod image {
         pub use crate::image::commit::{Options, commit};
         pub use crate::image::config::Change;
-        pub use crate::image::stored::find::find;
         pub use crate::image::inspect::json;
         pub use crate::image::overlay::diff::changes;
+        pub use crate::image::stored::find::find;
     }
 }

@@ -50,7 +50,7 @@ fn every_miss_has_its_reason() {
     sandbox.put("Containerfile.base", "FROM alpine\nRUN echo other > /other\n");
     sandbox.ok(&["build", "-q", "-t", "alpine", "-f", "context/Containerfile.base", "context"]);
     let said = sandbox.build(&changed, &["--explain"]);
-    assert!(reason(&said, "COPY index").ends_with("it ran: base image alpine is another digest"), "{said}");
+    assert!(reason(&said, "COPY index").ends_with("it ran: base image alpine has another digest"), "{said}");
 }
 
 #[test]
@@ -106,6 +106,7 @@ fn a_failed_build_keeps_what_it_did() {
     assert_eq!(said.matches(" cached").count(), 1, "{said}");
 
     let error = sandbox.try_build(text, &["--debug"]).fails(1);
+    assert!(!error.contains("--debug"), "{error}");
     let (_, after) = error.split_once("note: image ").unwrap();
     let image = after.split(' ').next().unwrap();
     assert!(sandbox.ok(&["run", "--rm", "--network", "none", image, "cat", "/made"]).trim().parse::<u32>().is_ok());
@@ -214,7 +215,7 @@ fn nothing_leaves_the_context_or_the_image() {
 fn a_slip_in_the_file_is_shown() {
     let sandbox = Sandbox::with_alpine();
     let error = sandbox.try_build("FROM alpine\n\nRUN true\nCOYP a b\n", &[]).fails(1);
-    assert!(error.contains("Dockerfile:4:1: `COYP` is no instruction\n     4 | COYP a b\n       | ^\n"), "{error}");
+    assert!(error.contains("Dockerfile:4:1: unknown instruction `COYP`\n     4 | COYP a b\n       | ^\n"), "{error}");
     assert!(error.contains("did you mean COPY?"), "{error}");
     let said = sandbox.try_build("from alpine AS x\nENV API_KEY=1\nCMD ls\n", &["--check"]);
     assert_eq!(said.code, 1);
@@ -222,7 +223,7 @@ fn a_slip_in_the_file_is_shown() {
         assert!(said.stderr.contains(rule), "{}", said.streams());
     }
     let error = sandbox.run(&["build", "nowhere"]).fails(1);
-    assert!(error.contains("nowhere is not there"), "{error}");
+    assert!(error.contains("no such file or directory: nowhere"), "{error}");
     let error = sandbox.run(&["build", "."]).fails(1);
     assert!(error.contains("no Dockerfile"), "{error}");
 }

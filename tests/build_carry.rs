@@ -99,7 +99,7 @@ fn a_cache_behind_a_password() {
     // An export that fails is an error, an import is not.
     first.put("Dockerfile", &text);
     let error = first.try_build(&text, &["--cache-to", &cache]).fails(1);
-    assert!(error.contains("cannot be carried to") && error.contains("minirun login"), "{error}");
+    assert!(error.contains("cannot export the build cache to") && error.contains("minirun login"), "{error}");
     for sandbox in [&first, &second] {
         sandbox.ok(&["login", "-u", USER, "-p", PASSWORD, &registry.host()]);
     }

@@ -42,9 +42,11 @@ fn a_directory_under_a_name() {
 
     let error = sandbox.try_build("FROM alpine\nCOPY --from=assets nowhere /\n", &assets).fails(1);
     assert!(error.contains("`nowhere` is not in the build context `assets`"), "{error}");
-    for (wrong, why) in
-        [("assets", "no NAME="), ("a=nowhere", "nowhere is not there"), ("a=oci-layout://x", "no oci-layout://")]
-    {
+    for (wrong, why) in [
+        ("assets", "no NAME="),
+        ("a=nowhere", "no such file or directory: nowhere"),
+        ("a=oci-layout://x", "oci-layout://… is not supported"),
+    ] {
         let output = sandbox.try_build(text, &["--build-context", wrong]);
         assert!(output.code != 0 && output.stderr.contains(why), "{}", output.streams());
     }
@@ -127,7 +129,7 @@ fn what_is_no_context_says_so() {
     let error = sandbox.fails(1, &["build", "-f", "context", "context"]);
     assert!(error.contains("is a directory, not a Dockerfile"), "{error}");
     let error = sandbox.fails(1, &["build", "-f", "/dev/zero", "context"]);
-    assert!(error.contains("has more than 16 MiB"), "{error}");
+    assert!(error.contains("is larger than 16 MiB"), "{error}");
 }
 
 #[test]
@@ -184,7 +186,7 @@ fn a_cache_that_is_locked_is_waited_for() {
     assert!(!said.contains("waits for"), "{said}");
     assert_eq!(sandbox.inside("cat /1/one /2/two; ls /1/collision /2/collision 2>/dev/null; true"), "one\ntwo\n");
     let error = sandbox.try_build("FROM alpine\nRUN --mount=type=cache,target=/c,sharing=often true\n", &[]).fails(1);
-    assert!(error.contains("`sharing` is no setting of it"), "{error}");
+    assert!(error.contains("unknown option `sharing`"), "{error}");
 }
 
 #[test]
@@ -219,7 +221,7 @@ fn a_pattern_that_means_nothing_is_told() {
     ] {
         sandbox.put(file, text);
         let error = sandbox.try_build("FROM alpine\nRUN true\n", &[]).fails(1);
-        assert!(error.contains(&format!("{file} cannot be used")) && error.contains(why), "{error}");
+        assert!(error.contains(&format!("invalid pattern in {file}")) && error.contains(why), "{error}");
     }
     sandbox.put("Dockerfile.dockerignore", "");
     let error = sandbox.try_build("FROM alpine\nCOPY --exclude=[x . /\n", &[]).fails(1);

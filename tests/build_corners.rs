@@ -71,7 +71,7 @@ fn what_the_ignore_file_leaves_out_is_not_there() {
         sandbox.try_build(&format!("FROM alpine\n{text}\n"), &[])
     };
     let error = build("dir\n!elsewhere\n", "COPY dir /x/").fails(1);
-    assert!(error.contains("`dir` is in the build context, but .dockerignore leaves it out"), "{error}");
+    assert!(error.contains("`dir` is in the build context, but .dockerignore excludes it"), "{error}");
     // What is brought back is there, with the way to it.
     build("dir\n!dir/keep\n", "COPY dir /x/").ok();
     assert_eq!(sandbox.inside("cd /x && find . | sort"), ".\n./keep\n./keep/b\n");
@@ -170,7 +170,7 @@ fn a_commit_that_is_not_the_one_asked_for() {
     let wrong = "0123456789012345678901234567890123456789";
     let error = build(wrong).fails(1);
     assert!(error.contains(&format!("is at commit {commit}, and --checksum says {wrong}")), "{error}");
-    assert!(build("sha256:1").fails(1).contains("is no commit"));
+    assert!(build("sha256:1").fails(1).contains("invalid --checksum"));
     build(&commit).ok();
     build(&commit[..12]).ok();
     assert_eq!(sandbox.inside("cat /r/file"), "of the repository\n");
@@ -202,7 +202,7 @@ fn a_name_of_few_digits_is_no_id() {
     let id = sandbox.ok(&["images", "-q", "--no-trunc", "alpine"]);
     let hex = id.trim().trim_start_matches("sha256:");
     let error = sandbox.try_build(&format!("FROM {}\n", &hex[..3]), &[]).fails(1);
-    assert!(error.contains(&format!("there is no base image `{}`", &hex[..3])), "{error}");
+    assert!(error.contains(&format!("cannot get base image `{}`", &hex[..3])), "{error}");
     sandbox.build(&format!("FROM {}\n", &hex[..12]), &[]);
     sandbox.ok(&["tag", "alpine", &hex[..3]]);
     sandbox.build(&format!("FROM {}\n", &hex[..3]), &[]);

@@ -350,7 +350,7 @@ fn annotations_go_where_they_are_meant_to() {
         (&["--annotation", "manifest[linux/s390x]:a=b"], "not for linux/s390x"),
         (&["--annotation", "index[linux/amd64]:a=b"], "for all platforms"),
         (&["--annotation", "manifest[linux/amd64:a=b"], "no closing bracket"),
-        (&["--annotation", "layer:a=b"], "there is no type `layer`"),
+        (&["--annotation", "layer:a=b"], "invalid type `layer`"),
         (&["--annotation", "index:=b"], "it has no name"),
     ] {
         let error = sandbox.try_build("FROM scratch\n", flags).fails(125);
@@ -526,6 +526,6 @@ fn a_base_image_that_is_not_for_all_platforms() {
     sandbox.ok(&["import", alpine_tar().to_str().unwrap(), "127.0.0.1:1/only"]);
     let output = sandbox.try_build("FROM 127.0.0.1:1/only\nRUN echo done > /x\n", &BOTH);
     let error = output.fails(1);
-    assert!(error.contains("there is no base image `127.0.0.1:1/only`"), "{error}");
+    assert!(error.contains("cannot get base image `127.0.0.1:1/only`"), "{error}");
     assert!(!error.contains(&format!("[linux/{own} 2/2]")), "{other}: {error}");
 }

@@ -1,9 +1,9 @@
 //! A Dockerfile of anybody: a mistake has its place in the file.
 
-use minirun::exposed::BuildError;
 use minirun::exposed::Contexts;
 use minirun::exposed::Glob;
 use minirun::exposed::Ignore;
+use minirun::exposed::PlanError;
 use minirun::exposed::Source;
 use minirun::exposed::StagePlan as Plan;
 use minirun::exposed::check;
@@ -17,11 +17,11 @@ pub fn run(data: &[u8]) {
     match Source::parse("Dockerfile", text) {
         Ok(source) => match Plan::new(source, &BTreeMap::new(), None, &Platform::here(), Contexts::default()) {
             Ok(plan) => {
-                assert!(plan.target < plan.stages.len());
+                assert!(plan.stages.iter().any(|stage| stage.id == plan.target));
                 let warnings = check::check(&plan, &Ignore::parse("*.o\n!keep.o\n").unwrap_or_default(), &|_| None);
                 let _ = check::selected(&plan.source, warnings);
             }
-            Err(BuildError::Fault(fault)) => {
+            Err(PlanError::Fault(fault)) => {
                 assert!(fault.place.line <= lines);
                 let _ = fault.to_string();
             }

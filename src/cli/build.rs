@@ -16,7 +16,9 @@ use crate::builder::files::named::Contexts;
 use crate::builder::read::stage::Plan;
 use crate::builder::read::{check, parse};
 use crate::builder::walk::cache;
-use crate::builder::{Attestations, BuildError, Export, Listener, Options, Output, Place, RunNetwork, Secret};
+use crate::builder::{
+    Attestations, BuildError, CacheExport, CachePlace, Listener, Options, Output, RunNetwork, Secret,
+};
 use crate::container::request::{Limits, Network};
 use crate::container::rootfs::shift;
 use crate::diag::{Diagnose, Failure};
@@ -387,10 +389,10 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Where a cache is carried to or from: a name alone is one in a registry.
-fn place(flag: &'static str, key: &str, text: &str) -> Result<Place, BuildArgsError> {
+fn place(flag: &'static str, key: &str, text: &str) -> Result<CachePlace, BuildArgsError> {
     let wrong = |why: &str| BuildArgsError::Cache { flag, text: text.to_owned(), why: why.to_owned() };
     let registry = |name: &str| match name.parse::<Reference>() {
-        Ok(reference) => Ok(Place::Registry(reference.or_latest())),
+        Ok(reference) => Ok(CachePlace::Registry(reference.or_latest())),
         Err(error) => Err(wrong(&error.to_string())),
     };
     match field(text, "type") {
@@ -399,13 +401,13 @@ fn place(flag: &'static str, key: &str, text: &str) -> Result<Place, BuildArgsEr
         Some("registry") => registry(field(text, "ref").ok_or_else(|| wrong("it has no ref=NAME"))?),
         Some("local") => {
             let path = field(text, key).ok_or_else(|| wrong(&format!("it has no {key}=DIR")))?;
-            Ok(Place::Directory(std::path::absolute(path).unwrap_or_else(|_| path.into())))
+            Ok(CachePlace::Directory(std::path::absolute(path).unwrap_or_else(|_| path.into())))
         }
         Some(_) => Err(wrong("that type is not known; there are registry and local, and inline for --cache-to")),
     }
 }
 
-fn cache_from(text: &str) -> Result<Place, BuildArgsError> {
+fn cache_from(text: &str) -> Result<CachePlace, BuildArgsError> {
     place("cache-from", "src", text)
 }
 
@@ -414,11 +416,11 @@ fn is_inline(text: &str) -> bool {
     field(text, "type") == Some("inline")
 }
 
-fn cache_to(text: &str) -> Result<Export, BuildArgsError> {
+fn cache_to(text: &str) -> Result<CacheExport, BuildArgsError> {
     let place = place("cache-to", "dest", text)?;
     match field(text, "mode") {
-        None | Some("min") => Ok(Export { place, all_stages: false }),
-        Some("max") => Ok(Export { place, all_stages: true }),
+        None | Some("min") => Ok(CacheExport { place, all_stages: false }),
+        Some("max") => Ok(CacheExport { place, all_stages: true }),
         Some(_) => {
             let why = "the modes are min and max".to_owned();
             Err(BuildArgsError::Cache { flag: "cache-to", text: text.to_owned(), why })

@@ -4,6 +4,7 @@ mod raw;
 
 use super::human;
 use crate::builder::read::parse::Warning;
+use crate::builder::read::stage::StageId;
 use crate::builder::{Built, Done, Listener, StepName};
 use crate::diag::{Failure, without_escapes};
 use crate::explain::ghosts;
@@ -43,7 +44,7 @@ pub(super) struct Progress {
     held: String,
     is_terminal: bool,
     /// Steps that run: when they began, what they said last.
-    running: HashMap<usize, Shown>,
+    running: HashMap<StageId, Shown>,
     tail: VecDeque<String>,
     /// Lines below the last finished one, which are drawn again.
     drawn: usize,

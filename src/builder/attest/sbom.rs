@@ -1,7 +1,7 @@
-//! What packages an image has, as its own package managers have noted it: an SPDX document.
+//! The packages of an image as its package managers list them, as an SPDX document.
 
-use crate::builder::Attestation;
 use crate::container::rootfs::root::Root;
+use crate::image::attestation::Attestation;
 use crate::image::name::digest::Digest;
 use crate::image::name::purl;
 use crate::sys::{On, SysError};
@@ -10,15 +10,16 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 
 pub(crate) const PREDICATE_TYPE: &str = "https://spdx.dev/Document";
 
 const APK: &str = "/lib/apk/db/installed";
 const DPKG: &str = "/var/lib/dpkg/status";
-/// One file for each package, in images made without dpkg itself.
+/// The directory with one file for each package, in images without dpkg itself.
 const DPKG_PARTS: &str = "/var/lib/dpkg/status.d";
-/// Binary databases of rpm, which are not read here.
+/// The databases of rpm, which are not read.
 const RPM: [&str; 6] = [
     "/var/lib/rpm/rpmdb.sqlite",
     "/var/lib/rpm/Packages.db",
@@ -27,7 +28,7 @@ const RPM: [&str; 6] = [
     "/usr/lib/sysimage/rpm/Packages.db",
     "/usr/lib/sysimage/rpm/Packages",
 ];
-/// More than the database of any distribution with all of its packages.
+/// The size limit for a database; none of a distribution with all its packages is as large.
 const LARGEST: u64 = 256 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,22 +38,22 @@ struct Package {
     name: String,
     version: String,
     architecture: String,
-    /// What it was built from, if that has another name.
+    /// The source package, if its name differs.
     source: Option<String>,
     supplier: Option<String>,
     homepage: Option<String>,
-    /// As the package says it.
+    /// The licenses as the package states them.
     licenses: Vec<String>,
 }
 
-/// What the image says of itself in `os-release`.
+/// The distribution in `os-release`.
 #[derive(Debug, Default)]
 struct Distribution {
     id: String,
     version: String,
 }
 
-/// The document of a root file system, called `name`.
+/// Makes the document of a root file system, for an image called `name`.
 pub(crate) fn attestation(name: &str, root: &Root, epoch: Option<i64>) -> Result<Attestation, SysError> {
     let distribution = distribution(&read(root, "/etc/os-release")?.or(read(root, "/usr/lib/os-release")?));
     let (mut packages, mut comments) = (Vec::new(), Vec::new());
@@ -85,7 +86,7 @@ pub(crate) fn attestation(name: &str, root: &Root, epoch: Option<i64>) -> Result
     Ok(Attestation { predicate_type: PREDICATE_TYPE.into(), predicate })
 }
 
-/// A text of the image; links lead nowhere else. `None`: there is none.
+/// Reads a text file of the image; links stay within it. `None`: the file does not exist.
 fn read(root: &Root, path: &str) -> Result<Option<String>, SysError> {
     let Ok(file) = root.resolve(path, OFlags::RDONLY | OFlags::NONBLOCK) else { return Ok(None) };
     let file = File::from(file);
@@ -116,7 +117,7 @@ fn distribution(text: &Option<String>) -> Distribution {
 fn of_apk(text: &str) -> Vec<Package> {
     let mut packages = Vec::new();
     for stanza in text.split("\n\n") {
-        // The package's own fields come first; those of its files may have the same letters.
+        // The package's own fields come first; fields of its files use the same letters.
         let mut fields: BTreeMap<&str, &str> = BTreeMap::new();
         for (key, value) in stanza.lines().filter_map(|line| line.split_once(':')) {
             fields.entry(key).or_insert(value.trim());
@@ -144,7 +145,7 @@ fn of_dpkg(text: &str) -> Vec<Package> {
         let fields: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once(':')).collect();
         let get = |key| fields.get(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let (Some(name), Some(version)) = (get("Package"), get("Version")) else { continue };
-        // What was removed may have left its settings, and so its entry.
+        // A removed package keeps its entry if its configuration stays.
         if get("Status").is_some_and(|status| !status.ends_with(" installed")) {
             continue;
         }
@@ -163,7 +164,7 @@ fn of_dpkg(text: &str) -> Vec<Package> {
     packages
 }
 
-/// The names of licenses in a copyright file that a program can read (DEP 5); none of one for people only.
+/// Returns the license names of a machine-readable copyright file (DEP 5); none of any other.
 fn copyright_licenses(text: &str) -> BTreeSet<String> {
     if !text.lines().next().is_some_and(|line| line.starts_with("Format:")) {
         return BTreeSet::new();
@@ -173,7 +174,7 @@ fn copyright_licenses(text: &str) -> BTreeSet<String> {
 }
 
 impl Package {
-    /// `pkg:apk/alpine/busybox@1.36.1-r29?arch=x86_64&distro=alpine-3.20.3`
+    /// Returns the package URL, such as `pkg:apk/alpine/busybox@1.36.1-r29?arch=x86_64&distro=alpine-3.20.3`.
     fn purl(&self, distribution: &Distribution) -> String {
         let mut qualifiers = Vec::new();
         if !self.architecture.is_empty() {
@@ -192,7 +193,7 @@ impl Package {
         whole.trim_end_matches('?').to_owned()
     }
 
-    /// What SPDX can say of its licenses. Names that SPDX does not have become references into `extracted`.
+    /// Returns the license expression. Names that SPDX does not know become references into `extracted`.
     fn license(&self, extracted: &mut BTreeMap<String, String>) -> String {
         let known = spdx::ParseMode { allow_deprecated: true, ..spdx::ParseMode::STRICT };
         let mut expression = |text: &String| match spdx::Expression::parse_mode(text, known) {
@@ -209,16 +210,16 @@ impl Package {
     }
 }
 
-/// What an id of SPDX may be made of.
+/// Returns the text with only the characters that an SPDX id may have.
 fn plain(text: &str) -> String {
     let parts = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-/// Two names may be alike when only what SPDX allows is left of them.
+/// Returns a unique license id: distinct names may have the same characters that SPDX allows.
 fn license_name(text: &str) -> String {
     let plain = plain(text);
-    if plain == text { plain } else { format!("{plain}-{}", &Digest::of(text.as_bytes()).hex()[..8]) }
+    if plain == text { plain } else { format!("{plain}-{:.8}", Digest::of(text.as_bytes()).hex()) }
 }
 
 fn document(name: &str, packages: &[Package], distribution: &Distribution, comment: &str, epoch: Option<i64>) -> Value {
@@ -243,7 +244,7 @@ fn document(name: &str, packages: &[Package], distribution: &Distribution, comme
             continue;
         }
         let digest = Digest::of(purl.as_bytes()).hex();
-        let id = format!("SPDXRef-Package-{}-{}-{}", package.kind, plain(&package.name), &digest[..12]);
+        let id = format!("SPDXRef-Package-{}-{}-{digest:.12}", package.kind, plain(&package.name));
         relations.push(relation(root, "CONTAINS", &id));
         let mut told = json!({
             "SPDXID": id,
@@ -293,16 +294,17 @@ fn document(name: &str, packages: &[Package], distribution: &Distribution, comme
     if !licenses.is_empty() {
         document["hasExtractedLicensingInfos"] = json!(licenses);
     }
-    // Another document has another name; the same one, made again, the same.
+    // The namespace is derived from the document, so that the same document always has the same one.
     document["documentNamespace"] = json!(format!("urn:uuid:{}", uuid(&Digest::of(document.to_string().as_bytes()))));
     document
 }
 
-/// A UUID whose contents are the maker's own business (RFC 9562, version 8).
+/// Returns a UUID of version 8 (RFC 9562), whose content the maker chooses.
 fn uuid(digest: &Digest) -> String {
     let hex = digest.hex();
     let variant = ['8', '9', 'a', 'b'][usize::from(hex.as_bytes()[16] & 3)];
-    format!("{}-{}-8{}-{variant}{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+    let part = |range: Range<usize>| hex.get(range).unwrap_or_default();
+    format!("{}-{}-8{}-{variant}{}-{}", part(0..8), part(8..12), part(13..16), part(17..20), part(20..32))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Where a build's files come from: a directory, an archive, standard input, an address, a git repository.
+//! Build contexts: a directory, an archive, standard input, a URL or a git repository.
 
 use super::glob::{Ignore, InvalidPattern};
-use crate::builder::attest::provenance::Material;
+use super::material::Material;
 use crate::diag::Diagnose;
 use crate::http::{HttpError, fetch, is_url};
 use crate::image::name::digest::Hashing;
@@ -22,39 +22,39 @@ use std::process::Command;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ContextError {
-    #[error("{} is not there", .0.display())]
+    #[error("no such file or directory: {}", .0.display())]
     NoContext(PathBuf),
     #[error("there is no Dockerfile in {}", .0.display())]
     NoDockerfile(PathBuf),
-    #[error("{} cannot be read as text", .0.display())]
+    #[error("cannot read {}: it is not UTF-8 text", .0.display())]
     NotText(PathBuf),
     #[error("`{name}` is a link to {}, which is not in the context", target.display())]
     LeadsOut { name: String, target: PathBuf },
-    #[error("{file} cannot be used")]
+    #[error("invalid pattern in {file}")]
     Pattern { file: String, source: InvalidPattern },
     #[error("{} is a directory, not a Dockerfile", .0.display())]
     IsDirectory(PathBuf),
-    #[error("{} has more than 16 MiB, and so is no text for a build", .0.display())]
+    #[error("cannot read {}: it is larger than 16 MiB", .0.display())]
     TooLarge(PathBuf),
     #[error("{} is neither a directory nor an archive", .0.display())]
     NoArchive(PathBuf),
     #[error("the Dockerfile and the context cannot both come from standard input")]
     BothStdin,
-    #[error("standard input cannot be read")]
+    #[error("cannot read standard input")]
     Stdin(#[source] io::Error),
-    #[error("{0} cannot be fetched")]
+    #[error("cannot fetch {0}")]
     Body(String, #[source] io::Error),
-    #[error("the context cannot be unpacked")]
+    #[error("cannot unpack the context")]
     Unpack(#[source] UnpackError),
-    #[error("git is not installed, and {0} is a git repository")]
+    #[error("cannot clone {0}: git is not installed")]
     NoGit(String),
-    #[error("git could not clone {url}: {said}")]
+    #[error("cannot clone {url}: {said}")]
     Git { url: String, said: String },
-    #[error("{0} is no part of the repository")]
+    #[error("no such directory in the repository: {0}")]
     NoPart(String),
     #[error("{url} is at commit {found}, and --checksum says {wanted}")]
     Commit { url: String, found: String, wanted: String },
-    #[error("--checksum={0} is no commit; of a git repository it is one, in at least 7 hexadecimal digits")]
+    #[error("invalid --checksum={0}: a git repository takes a commit in at least 7 hexadecimal digits")]
     NoCommit(String),
     #[error(transparent)]
     Fetch(#[from] HttpError),
@@ -93,42 +93,42 @@ impl Diagnose for ContextError {
     }
 }
 
-/// Files and a Dockerfile, ready to be read.
+/// An opened build context and its Dockerfile.
 pub(crate) struct Context {
-    /// None of a Dockerfile that came alone.
+    /// `None` for a Dockerfile without files.
     pub directory: Option<PathBuf>,
-    /// What the Dockerfile is called, and its text.
+    /// The Dockerfile's name, and its text.
     pub file: String,
     pub text: String,
     pub ignore: Ignore,
-    /// What the cache knows it by.
+    /// The name of context and Dockerfile for the cache.
     pub project: String,
-    /// None of what lies on this machine.
+    /// The remote source; `None` for local files.
     pub origin: Option<Material>,
-    /// Unpacked for this build only.
+    /// Holds files that are unpacked for this build only.
     _scratch: Option<Scratch>,
 }
 
-/// Files that a build takes from, without a Dockerfile of their own.
+/// An opened `--build-context`.
 pub struct Files {
     pub directory: PathBuf,
     pub ignore: Ignore,
-    /// None of what lies on this machine.
+    /// The remote source; `None` for local files.
     pub origin: Option<Material>,
-    /// Unpacked for this build only.
+    /// Holds files that are unpacked for this build only.
     _scratch: Option<Scratch>,
 }
 
-/// Of a Dockerfile and of a `.dockerignore`, as BuildKit's messages bound them.
+/// The size limit of a Dockerfile and of a `.dockerignore`: that of a message in BuildKit.
 const LARGEST_TEXT: u64 = 16 << 20;
 const NAMES: [&str; 3] = ["Dockerfile", "Containerfile", "dockerfile"];
 
-/// What is to be opened can be looked at without unpacking anything.
+/// Whether a context can be opened without fetching or unpacking.
 pub(crate) fn is_plain(context: &str, file: Option<&str>) -> bool {
     context != "-" && file != Some("-") && Path::new(context).is_dir() && !is_url(context) && !is_git(context)
 }
 
-/// `context` is a directory, an archive, `-` or an address; `file` a path, or `-`.
+/// Opens a context. `context` is a directory, an archive, `-` or an address; `file` is a path, or `-`.
 pub(crate) fn open(store: &Store, context: &str, file: Option<&str>) -> Result<Context, ContextError> {
     if context == "-" {
         if file == Some("-") {
@@ -164,7 +164,7 @@ pub(crate) fn open(store: &Store, context: &str, file: Option<&str>) -> Result<C
     in_directory(&path, file, &path.to_string_lossy(), None)
 }
 
-/// An archive, or a Dockerfile alone.
+/// Reads an archive or a single Dockerfile from a stream.
 fn from_stream(
     store: &Store,
     mut stream: impl Read + Send,
@@ -175,7 +175,7 @@ fn from_stream(
         "-" => ContextError::Stdin(error),
         name => ContextError::Body(name.to_owned(), error),
     };
-    // Enough to tell one from the other, or all of it.
+    // The first bytes tell an archive; a Dockerfile fits in completely.
     let mut begin = Vec::new();
     stream.by_ref().take(LARGEST_TEXT + 1).read_to_end(&mut begin).map_err(broken)?;
     if unpack::is_archive(Cursor::new(&begin)) {
@@ -195,7 +195,7 @@ fn from_stream(
     })
 }
 
-/// The files of a directory, an archive, an address or a git repository.
+/// Opens the files of a directory, an archive, an address or a git repository.
 pub(crate) fn files(store: &Store, text: &str) -> Result<Files, ContextError> {
     let of = |directory: PathBuf, scratch: Option<Scratch>, origin: Option<Material>| {
         let ignore = ignore(&directory, None)?;
@@ -223,9 +223,9 @@ pub(crate) fn files(store: &Store, text: &str) -> Result<Files, ContextError> {
     of(fs::canonicalize(path).on("realpath", path)?, None, None)
 }
 
-/// What an address gave, all of it.
+/// Reads the rest of a download, and describes it.
 fn fetched(address: &str, mut stream: Hashing<impl Read>) -> Result<Material, ContextError> {
-    // An archive ends before its padding does.
+    // The digest includes the padding after the archive's end.
     let rest = io::copy(&mut stream, &mut io::sink());
     rest.map_err(|error| ContextError::Body(address.to_owned(), error))?;
     let (_, digest, _) = stream.finish();
@@ -246,13 +246,13 @@ fn unpack(store: &Store, archive: impl Read + Send) -> Result<(Scratch, PathBuf)
     let scratch = store.scratch()?;
     let directory = scratch.path().join("context");
     fs::create_dir(&directory).on("mkdir", &directory)?;
-    // Whoever made the archive, the files are the builder's.
+    // The files belong to the builder, whoever the archive names.
     let owners = Owners::here()?;
     unpack::extract(&directory, archive, &owners, Limits::from_env()).map_err(ContextError::Unpack)?;
     Ok((scratch, directory))
 }
 
-/// What `.dockerignore` leaves out, or the file of a Dockerfile's own.
+/// Reads `.dockerignore`, or the ignore file that belongs to the Dockerfile.
 fn ignore(directory: &Path, dockerfile: Option<&Found>) -> Result<Ignore, ContextError> {
     let (mut file, mut text) = match dockerfile {
         Some(Found::Within(name)) => {
@@ -276,11 +276,11 @@ fn ignore(directory: &Path, dockerfile: Option<&Found>) -> Result<Ignore, Contex
     parsed.map_err(|source| ContextError::Pattern { file, source })
 }
 
-/// Where a Dockerfile is.
+/// The location of a Dockerfile.
 enum Found {
-    /// In the context: whoever made that may have made it a link, which leads nowhere else.
+    /// A path in the context; links are resolved within it, because its author is not trusted.
     Within(String),
-    /// Somewhere that the command line names.
+    /// A path outside of it that the command line names.
     Elsewhere(PathBuf),
 }
 
@@ -323,13 +323,13 @@ fn in_directory(
     })
 }
 
-/// The Dockerfile that `-f` names: seen from where the caller stands, as Docker reads it, else from the context; of a
-/// context that was fetched, only from the context.
+/// Reads the Dockerfile that `-f` names: relative to the working directory, as in Docker, else to the context. A fetched
+/// context has only its own.
 fn named(directory: &Path, file: &str, is_fetched: bool) -> Result<(Found, Vec<u8>), ContextError> {
     let missing = || ContextError::NoDockerfile(directory.join(file));
     if !is_fetched {
         let here = std::path::absolute(file).on("open", file)?;
-        // Its directory as it really is, for comparison with the context; the file itself may be a link.
+        // The directory is resolved, to compare it with the context's; the file itself may be a link.
         let real = here.parent().and_then(|parent| fs::canonicalize(parent).ok()).zip(here.file_name());
         let real = real.map(|(parent, name)| parent.join(name));
         let below = real.as_deref().and_then(|real| real.strip_prefix(directory).ok()).and_then(Path::to_str);
@@ -346,7 +346,7 @@ fn named(directory: &Path, file: &str, is_fetched: bool) -> Result<(Found, Vec<u
     Ok((Found::Within(file.to_owned()), bytes))
 }
 
-/// A file of the context; no link leads out of it. `None`: it is not there.
+/// Reads a file of the context; no link leads out of it. `None`: the file does not exist.
 fn read_within(directory: &Path, name: &str) -> Result<Option<Vec<u8>>, ContextError> {
     let root = File::open(directory).on("open", directory)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -367,7 +367,7 @@ fn read_within(directory: &Path, name: &str) -> Result<Option<Vec<u8>>, ContextE
     }
 }
 
-/// A file that the command line names, or one beside it.
+/// Reads a file that the command line names, or one beside it. `None`: the file does not exist.
 fn read_anywhere(path: &Path) -> Result<Option<Vec<u8>>, ContextError> {
     match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -392,7 +392,7 @@ fn text(bytes: Vec<u8>, path: &Path) -> Result<String, ContextError> {
     String::from_utf8(bytes).map_err(|_| ContextError::NotText(path.to_owned()))
 }
 
-/// Whether an address is a git repository's, as Docker tells it.
+/// Whether Docker takes an address for a git repository.
 pub(crate) fn is_git(text: &str) -> bool {
     let address = text.split('#').next().unwrap_or(text);
     text.starts_with("git@")
@@ -402,14 +402,14 @@ pub(crate) fn is_git(text: &str) -> bool {
         || (is_url(text) && address.ends_with(".git"))
 }
 
-/// The commit that `ADDRESS#COMMIT[:DIRECTORY]` names, which never becomes another.
+/// Returns the commit in `ADDRESS#COMMIT[:DIRECTORY]`, which identifies the content for ever.
 pub(crate) fn commit(text: &str) -> Option<&str> {
     let (_, fragment) = text.split_once('#')?;
     let commit = fragment.split(':').next()?;
     (commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit())).then_some(commit)
 }
 
-/// Clones `ADDRESS[#REF[:DIRECTORY]]` into a directory; the commit must be the one that `checksum` names. Returns it.
+/// Clones `ADDRESS[#REF[:DIRECTORY]]` into a directory, and returns its commit, which must match `checksum`.
 pub(crate) fn clone(
     text: &str,
     directory: &Path,
@@ -438,9 +438,9 @@ pub(crate) fn clone(
     fs::create_dir_all(&repository).on("mkdir", &repository)?;
     run(&["init", "-q"], &repository)?;
     let wanted = if reference.is_empty() { "HEAD" } else { reference };
-    // What begins with a dash would be an option.
+    // git would read a leading dash as an option.
     match run(&["fetch", "-q", "--depth", "1", "--", &address, wanted], &repository) {
-        // A plain file server can give nothing but all of the history.
+        // A plain file server cannot give a shallow history.
         Err(ContextError::Git { said, .. }) if said.contains("shallow") => {
             run(&["fetch", "-q", "--", &address, wanted], &repository)?
         }

@@ -1,7 +1,7 @@
-//! Patterns of paths: those of COPY and of `images` (as Go's `filepath.Match`) and those of `.dockerignore`, which know
-//! `**` too. The time that a match takes is bounded by the pattern's length times the path's.
+//! Path patterns: those of COPY and of `images` (as Go's `filepath.Match`) and those of `.dockerignore`, which also have
+//! `**`. The time of a match is bounded by the pattern's length times the path's.
 
-/// A pattern, as it is written: it is read anew for each path, and so takes no more room than its text.
+/// A pattern as text. It is parsed for each match, which costs no memory beyond the text.
 #[derive(Debug, Clone)]
 pub struct Glob {
     text: Box<str>,
@@ -10,35 +10,35 @@ pub struct Glob {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
-    /// No sign in it means anything but itself.
+    /// Plain text without special characters.
     Plain,
-    /// `**` and plain text: as moby has it, any end of a path, also of a name.
+    /// `**` and plain text: as in moby, it matches the end of any path, also within a name.
     End,
     Pattern,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Piece<'a> {
-    /// `**` at the end: anything.
+    /// `**` at the end matches anything.
     Deep,
-    /// `**/`, or `**` before something else: nothing, or any number of directories.
+    /// `**/`, or `**` before other text, matches any number of directories, or none.
     Directories,
-    /// `*`: anything within a name.
+    /// `*` matches anything within a name.
     Any,
-    /// `?`
+    /// `?` matches one character of a name.
     One,
     /// `[a-z]`, without the brackets.
     Set(&'a str),
     Exactly(char),
 }
 
-/// Whether a path has a pattern in it at all.
+/// Whether a path contains a pattern.
 pub(crate) fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }
 
 impl Glob {
-    /// `None`: a `[` is never closed.
+    /// Parses a pattern. `None`: a `[` is not closed.
     pub fn new(text: &str) -> Option<Self> {
         let mut rest = text;
         while !rest.is_empty() {
@@ -64,25 +64,25 @@ impl Glob {
         }
     }
 
-    /// Whether it matches the path or a directory that the path lies in.
+    /// Whether it matches the path or one of its parent directories.
     fn matches_here_or_above(&self, path: &str) -> bool {
         match self.kind {
             Kind::Pattern => self.matches_pattern(path, true),
             Kind::Plain | Kind::End => {
                 let mut ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-                ends.any(|end| self.matches(&path[..end]))
+                ends.any(|end| path.get(..end).is_some_and(|above| self.matches(above)))
             }
         }
     }
 
     fn matches_pattern(&self, path: &str, or_above: bool) -> bool {
-        // Most patterns part from most paths at the first character.
+        // Most patterns differ from most paths in the first character.
         let first = self.text.chars().next().filter(|c| !matches!(c, '*' | '?' | '[' | '\\'));
         if first.is_some_and(|first| !path.starts_with(first)) {
             return false;
         }
         let text: Vec<char> = path.chars().collect();
-        // Which beginnings of the text the pieces so far match.
+        // `reached[n]`: the pieces so far match the first n characters.
         let mut reached = vec![false; text.len() + 1];
         reached[0] = true;
         let mut pattern = &*self.text;
@@ -114,7 +114,7 @@ impl Glob {
     }
 }
 
-/// The first piece of a pattern, and what comes after it. `None`: there is none, or a `[` is never closed.
+/// Returns the first piece of a pattern, and the rest. `None`: the pattern is empty, or a `[` is not closed.
 fn next_piece(text: &str) -> Option<(Piece<'_>, &str)> {
     let mut chars = text.chars();
     let piece = match chars.next()? {
@@ -143,7 +143,7 @@ fn next_piece(text: &str) -> Option<(Piece<'_>, &str)> {
     Some((piece, chars.as_str()))
 }
 
-/// A character of a set, or a range of them; `Some(None)`: its closing bracket, which the first place takes for itself.
+/// Returns the next character or range of a set. `Some(None)`: a bracket, which closes the set unless it comes first.
 fn next_range(chars: &mut std::str::Chars) -> Option<Option<(char, char)>> {
     let mut low = chars.next()?;
     if low == ']' {
@@ -173,7 +173,7 @@ fn is_in(set: &str, c: char) -> bool {
     found != is_negated
 }
 
-/// A path without `.`, `..` and doubled slashes, relative to where it begins; `..` never leads above that.
+/// Removes `.`, `..` and empty parts from a path, and its leading slash. `..` never leads above the beginning.
 pub fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -194,10 +194,10 @@ pub enum InvalidPattern {
     NoPattern { line: usize },
 }
 
-/// What a `.dockerignore` says of paths.
+/// The rules of a `.dockerignore`.
 #[derive(Debug, Clone, Default)]
 pub struct Ignore {
-    /// In order, the last one that matches decides; `true`: it brings back.
+    /// In order; the last one that matches decides. `true`: it includes the path again.
     rules: Vec<(Glob, bool)>,
 }
 
@@ -212,7 +212,7 @@ impl Ignore {
                 Some(rest) => (true, rest.trim()),
                 None => (false, text),
             };
-            // `.` and what lies above stand for no path of the context.
+            // `.` and paths above the context match nothing in it.
             let Some(pattern) = lexically_beneath(text).filter(|pattern| !pattern.is_empty()) else { continue };
             let invalid = || InvalidPattern::Syntax { line, pattern: text.to_owned() };
             rules.push((Glob::new(&pattern).ok_or_else(invalid)?, brings_back));
@@ -224,7 +224,7 @@ impl Ignore {
         self.rules.is_empty()
     }
 
-    /// Of a path relative to the context. What lies in an ignored directory is ignored with it.
+    /// Whether a path, relative to the context, is ignored, by itself or by a directory above it.
     pub fn ignores(&self, path: &str) -> bool {
         if path.is_empty() {
             return false;
@@ -238,13 +238,13 @@ impl Ignore {
         ignored
     }
 
-    /// Whether nothing in an ignored directory can be brought back, so that nobody need look.
+    /// Whether no rule includes a path again, so that ignored directories need not be read.
     pub fn is_final(&self) -> bool {
         !self.rules.iter().any(|(_, brings_back)| *brings_back)
     }
 }
 
-/// A path as [`clean`] gives it. `None`: it leads above where it begins.
+/// Returns a path as [`clean`] does. `None`: it leads above its beginning.
 fn lexically_beneath(path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

@@ -1,4 +1,4 @@
-//! Digests of files that were read before: a file with the same inode, size and times has the same contents.
+//! Remembers the digests of files: a file with the same inode, size and times has the same content.
 
 use crate::image::name::digest::Digest;
 use crate::store;
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What a file looks like from outside.
+/// The attributes that identify a version of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Seen {
     device: u64,
@@ -40,22 +40,22 @@ impl Seen {
 }
 
 const RECORD: usize = 7 * 8 + 32;
-/// More than any one context has; what was not seen for long goes when there are more.
+/// The limit for entries; above it, those not used for the longest time are dropped.
 const MOST: usize = 1 << 18;
 
-/// The digests known of the files of one context.
+/// The known digests of the files of one context.
 #[derive(Default)]
 pub(crate) struct Memo {
     path: Option<PathBuf>,
     known: HashMap<Seen, Digest>,
-    /// Those of this build.
+    /// The digests that this build used.
     used: HashMap<Seen, Digest>,
     grown: bool,
     begun: (i64, i64),
 }
 
 impl Memo {
-    /// What earlier builds noted at `path`; a file that is not whole is as good as none.
+    /// Loads the digests that earlier builds saved at `path`; an incomplete file counts as missing.
     pub(crate) fn load(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_default();
         let record = |bytes: &[u8]| {
@@ -86,15 +86,15 @@ impl Memo {
         self.grown = true;
     }
 
-    /// How many files this build has used, and their bytes.
+    /// Returns how many files this build has used, and their bytes.
     pub(crate) fn used(&self) -> (u64, u64) {
         (self.used.len() as u64, self.used.keys().map(|seen| seen.size).sum())
     }
 
-    /// A file could change again, within the clock's grain, without its times telling: one that changed just before this
-    /// build began is not noted.
+    /// Saves the digests. A file that changed just before the build began is left out: it could change again within the
+    /// resolution of its times.
     fn is_settled(&self, seen: &Seen) -> bool {
-        // Some file systems count whole seconds, or two.
+        // Some file systems have a resolution of one or two seconds.
         let grain = if seen.changed.1 == 0 { 2_500_000_000 } else { 50_000_000 };
         (self.begun.0 - seen.changed.0) * 1_000_000_000 + self.begun.1 - seen.changed.1 > grain
     }

@@ -1,8 +1,8 @@
-//! Where the files of a build come from, and how they are chosen.
+//! The files of a build: contexts, the patterns that select from them, and how they are copied.
 
 pub(crate) mod context;
-pub(crate) mod copy;
 pub(crate) mod glob;
+pub(crate) mod material;
 pub(crate) mod memo;
 pub(crate) mod mode;
 pub(crate) mod named;

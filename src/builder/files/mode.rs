@@ -1,6 +1,6 @@
-//! `--chmod`: modes in octal, or in the letters of chmod(1), each change seen from the mode that a file has.
+//! `--chmod`: modes in octal, or as symbolic changes of a file's mode (chmod(1)).
 
-/// A mode, or what is to become of one.
+/// An octal mode, or changes to the mode that a file has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Chmod {
     Octal(u32),
@@ -9,7 +9,7 @@ pub(crate) enum Chmod {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// The bits of `u`, `g` and `o` that are meant.
+    /// The bits of `u`, `g` and `o` that it changes.
     who: u32,
     how: How,
     what: What,
@@ -26,10 +26,10 @@ enum How {
 enum What {
     Bits {
         bits: u32,
-        /// `X`: execution, of directories and of what somebody may execute already.
+        /// `X`: execution of directories, and of files that somebody may execute already.
         execute_too: bool,
     },
-    /// Those that `u`, `g` or `o` has: so far from the lowest bits.
+    /// The bits that `u`, `g` or `o` has, as their shift from the lowest bits.
     Like(u32),
 }
 
@@ -40,7 +40,7 @@ const STICKY: u32 = 0o1000;
 const EXECUTE: u32 = 0o111;
 
 impl Chmod {
-    /// `None`: it is no mode.
+    /// Parses a mode. `None`: it is invalid.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.starts_with(|c: char| c.is_ascii_digit()) {
             return u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777).map(Self::Octal);
@@ -60,7 +60,7 @@ impl Chmod {
                     },
                 )
             })?;
-            // Nobody named is everybody: a build has no umask.
+            // Without a class, the change is for all of them: a build has no umask.
             let mut who = if named == 0 { USER | GROUP | OTHERS } else { named };
             if who != OTHERS {
                 who |= STICKY;
@@ -81,7 +81,7 @@ impl Chmod {
         Some(Self::Letters(changes))
     }
 
-    /// The mode that a file with this one gets.
+    /// Returns the new mode of a file.
     pub(crate) fn apply(&self, mode: u32, is_directory: bool) -> u32 {
         let changes = match self {
             Self::Octal(mode) => return *mode,
@@ -97,7 +97,7 @@ impl Chmod {
             match change.how {
                 How::Add => mode | bits,
                 How::Remove => mode & !bits,
-                // The sticky bit is nobody's own.
+                // The sticky bit belongs to no class.
                 How::Set => mode & !(change.who & !STICKY) | bits,
             }
         })

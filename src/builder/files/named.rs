@@ -1,8 +1,7 @@
-//! `--build-context`: images and files that a Dockerfile finds under names of the command line's.
+//! `--build-context`: images and files under names that the command line gives them.
 
 use super::context;
 use super::context::{ContextError, Files};
-use crate::builder::read::stage::Base;
 use crate::diag::Diagnose;
 use crate::image::name::reference::Reference;
 use crate::store::Store;
@@ -15,10 +14,10 @@ const IMAGE: &str = "docker-image://";
 pub enum NamedError {
     #[error("--build-context {0}: it has no NAME=…")]
     NoName(String),
-    #[error("--build-context {0}: `{1}` is no name")]
+    #[error("--build-context {0}: invalid name `{1}`")]
     Name(String, String),
     #[error(
-        "--build-context {0}: there is no {1}… here; there are a directory, docker-image://NAME, an address and a git repository"
+        "--build-context {0}: {1}… is not supported; use a directory, docker-image://NAME, an address or a git repository"
     )]
     Kind(String, String),
     #[error("--build-context {0}")]
@@ -50,12 +49,12 @@ pub(crate) enum Named {
     Files(Files),
 }
 
-/// What was named, by what it stands in for: a stage, an image, or nothing else.
+/// The named contexts, by their names, which may replace a stage or an image.
 #[derive(Clone, Default)]
 pub struct Contexts(Rc<BTreeMap<String, Named>>);
 
 impl Contexts {
-    /// Each as `NAME=VALUE`; what must be fetched or unpacked is.
+    /// Parses each `NAME=VALUE`; fetches and unpacks the context where necessary.
     pub fn open(store: &Store, texts: &[String]) -> Result<Self, NamedError> {
         let mut all = BTreeMap::new();
         for text in texts {
@@ -78,7 +77,7 @@ impl Contexts {
         Ok(Self(Rc::new(all)))
     }
 
-    /// Nothing of these must be fetched or unpacked.
+    /// Whether all contexts can be used without fetching or unpacking.
     pub fn are_plain(texts: &[String]) -> bool {
         let values = texts.iter().filter_map(|text| text.split_once('=')).map(|(_, value)| value);
         values
@@ -86,20 +85,12 @@ impl Contexts {
             .all(|value| value.contains("://") && value.starts_with(IMAGE) || context::is_plain(value, None))
     }
 
-    fn get(&self, name: &str) -> Option<&Named> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Named> {
         if self.0.is_empty() { None } else { self.0.get(&plain(name)) }
     }
 
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
-    }
-
-    /// What a stage stands on that is called so.
-    pub fn base(&self, name: &str) -> Option<Base> {
-        self.get(name).map(|found| match found {
-            Named::Image(image) => Base::Image(image.clone()),
-            Named::Files(_) => Base::Files(name.to_owned()),
-        })
     }
 
     pub fn files(&self, name: &str) -> Option<&Files> {
@@ -109,7 +100,7 @@ impl Contexts {
         }
     }
 
-    /// The image that is meant by this name.
+    /// Returns the image that a name stands for.
     pub fn image(&self, name: &str) -> String {
         match self.get(name) {
             Some(Named::Image(image)) => image.clone(),
@@ -118,7 +109,7 @@ impl Contexts {
     }
 }
 
-/// `alpine`, `alpine:latest` and `docker.io/library/alpine` are one name.
+/// Normalizes a name: `alpine`, `alpine:latest` and `docker.io/library/alpine` are the same.
 fn plain(name: &str) -> String {
     let familiar = name.parse::<Reference>().map_or_else(|_| name.to_ascii_lowercase(), |found| found.familiar());
     familiar.strip_suffix(":latest").map(str::to_owned).unwrap_or(familiar)

@@ -1,10 +1,11 @@
-//! What COPY takes: files of a context or of another stage, found without ever leaving that tree, hashed by content, and
-//! laid into a layer.
+//! The sources of COPY: files of a context or of another stage, found without leaving that tree, hashed by content, and
+//! copied into a layer.
 
 use super::glob::{Glob, Ignore, clean, is_pattern};
 use super::memo::{Memo, Seen};
 use super::mode::Chmod;
 use crate::container::rootfs::root::Root;
+use crate::diag::Diagnose;
 use crate::image::name::digest::{Digest, Hasher};
 use crate::image::overlay::owner;
 use crate::image::overlay::owner::{NotGiven, Owners, Stat};
@@ -24,39 +25,56 @@ use std::path::{Path, PathBuf};
 pub enum TreeError {
     #[error("`{path}` is not in {tree}")]
     Missing { path: String, tree: String },
-    #[error("`{path}` is in {tree}, but .dockerignore leaves it out")]
+    #[error("`{path}` is in {tree}, but .dockerignore excludes it")]
     Ignored { path: String, tree: String },
     #[error("nothing in {tree} matches `{pattern}`")]
     NoMatch { pattern: String, tree: String },
-    #[error("`{0}` is no pattern: a [ in it is never closed")]
+    #[error("invalid pattern `{0}`: a [ in it is never closed")]
     Pattern(String),
     #[error("`{0}` is a directory in the image, and a file cannot take its place")]
     OverDirectory(String),
-    #[error("`{0}` is no directory in the image, and a directory cannot take its place")]
+    #[error("`{0}` is not a directory in the image, and a directory cannot take its place")]
     OverFile(String),
     #[error("`{path}` would belong to {kind} {id}, but only {owned} can be used here")]
     Unmapped { path: String, kind: &'static str, id: u64, owned: String },
-    #[error("the owner `{0}` is not known")]
+    #[error("invalid owner `{0}`")]
     Owner(String, #[source] crate::container::decide::users::UserError),
     #[error(transparent)]
     Sys(#[from] SysError),
 }
 
-/// A tree to take from.
+impl Diagnose for TreeError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        match self {
+            Self::Owner(_, error) => Some(error),
+            Self::Sys(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Ignored { .. } => Some("bring it back with a line `!NAME` in .dockerignore".into()),
+            _ => self.inner().and_then(Diagnose::hint),
+        }
+    }
+}
+
+/// A tree to copy from.
 pub(crate) struct Tree {
     root: OwnedFd,
-    /// What it is called in messages.
+    /// Its name in messages.
     pub name: String,
     ignore: Ignore,
-    /// It has owners of its own: another stage or image. A context's files come to belong to root.
+    /// Whether files keep their owners, as those of a stage or image do. Files of a context become root's.
     owned: bool,
 }
 
-/// Something named as a source, with all that is in it.
+/// A file or directory that a source names, with everything in it.
 pub(crate) struct Selected {
-    /// Its last name; none of the tree's own root.
+    /// The last part of its path; empty for the root of the tree.
     pub name: String,
-    /// From the root of its tree.
+    /// The path from the root of its tree.
     pub path: String,
     pub is_directory: bool,
     /// The directory itself, or the file.
@@ -65,21 +83,21 @@ pub(crate) struct Selected {
 }
 
 struct Entry {
-    /// Below `base`; empty: itself.
+    /// The path below `base`; empty for `base` itself.
     path: PathBuf,
     kind: FileType,
     stat: Stat,
     seen: Seen,
     time: Timespec,
-    /// It has other names, too.
+    /// Whether the file has several hard links.
     has_links: bool,
     device: u64,
 }
 
-/// What the build's own context is called in messages.
+/// The name of the build's own context in messages.
 pub(crate) const CONTEXT: &str = "the build context";
 
-/// As the kernel follows them.
+/// The kernel's limit for symbolic links in a path.
 const MOST_LINKS: usize = 40;
 const PATH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -96,14 +114,14 @@ impl Tree {
         Self { root, name, ignore: Ignore::default(), owned: true }
     }
 
-    /// What a source names: one thing, or all that match it, which may be nothing. `deep`: `**` stands for any number of
-    /// directories.
+    /// Returns what a source names: one path, or all that match its pattern, which may be none. `deep`: `**` matches any
+    /// number of directories.
     pub(crate) fn select(&self, source: &str, exclude: &Ignore, deep: bool) -> Result<Vec<Selected>, TreeError> {
         let source = clean(source);
         if !is_pattern(&source) {
             return Ok(vec![self.select_one(&source, exclude)?]);
         }
-        // A file may really be called so.
+        // A file may have this very name.
         if let Ok(found) = self.select_one(&source, exclude) {
             return Ok(vec![found]);
         }
@@ -145,7 +163,7 @@ impl Tree {
         found.collect()
     }
 
-    /// All below a directory that matches. What lies in a directory that does comes with it.
+    /// Collects everything below a directory that matches. A directory that matches comes with its content.
     fn search(&self, from: &str, directory: &str, glob: &Glob, found: &mut Vec<String>) -> Result<(), TreeError> {
         let place = if directory.is_empty() { "." } else { directory };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -160,7 +178,7 @@ impl Tree {
                 found.push(path);
                 continue;
             }
-            // A link is not a way to search.
+            // Links are not followed while searching.
             let entry = rustix::fs::statat(&opened, name, AtFlags::SYMLINK_NOFOLLOW);
             if entry.is_ok_and(|entry| FileType::from_raw_mode(entry.st_mode) == FileType::Directory) {
                 self.search(from, &path, glob, found)?;
@@ -169,7 +187,7 @@ impl Tree {
         Ok(())
     }
 
-    /// A directory without what is in it.
+    /// Returns a directory without its content.
     pub(crate) fn directory(&self, path: &str) -> Result<Selected, TreeError> {
         let base = sys::openat2(&self.root, if path.is_empty() { "." } else { path }, PATH | OFlags::DIRECTORY, WITHIN);
         let base = base.on("openat2", path)?;
@@ -211,7 +229,7 @@ impl Tree {
         Ok(selected)
     }
 
-    /// All below a directory, each directory before what is in it, names in order. `true`: something is.
+    /// Collects everything below a directory, each directory before its content, names in order. Returns whether there is any.
     fn walk(
         &self,
         directory: &OwnedFd,
@@ -235,7 +253,7 @@ impl Tree {
                 let at = entries.len();
                 entries.push(entry);
                 let child = rustix::fs::openat(directory, &name, DIRECTORY, Mode::empty()).on("openat", &path)?;
-                // Of a directory that is left out, only the way to what is brought back.
+                // An ignored directory is kept only as the parent of paths that are included again.
                 if !self.walk(&child, &path, root_path, exclude, entries)? && left_out {
                     entries.truncate(at);
                 } else {
@@ -249,7 +267,7 @@ impl Tree {
         Ok(any)
     }
 
-    /// `None`: it was removed while we look.
+    /// `None`: the file has been removed in the meantime.
     fn entry_in(
         &self,
         directory: &OwnedFd,
@@ -273,7 +291,7 @@ impl Tree {
         let stat = rustix::fs::fstat(found).on("fstat", shown)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         let owner = if self.owned && matches!(kind, FileType::RegularFile | FileType::Directory) {
-            // An attribute is not read through a mere path.
+            // Attributes cannot be read through an O_PATH descriptor.
             let opened = reopen(found, OFlags::RDONLY | OFlags::NONBLOCK);
             let noted = opened.and_then(|file| sys::fgetxattr(&file, owner::STAT.as_bytes())).ok().flatten();
             Some(Stat::of_file(stat.st_uid, stat.st_gid, stat.st_mode, noted.as_deref()))
@@ -285,14 +303,14 @@ impl Tree {
 }
 
 impl Entry {
-    /// `owner`: what an image says of it. A context's files come to belong to root.
+    /// Describes a file. `owner` is its owner in an image; files of a context become root's.
     fn new(path: PathBuf, found: &rustix::fs::Stat, owner: Option<Stat>) -> Self {
         Self {
             path,
             kind: FileType::from_raw_mode(found.st_mode),
             stat: owner.unwrap_or(Stat { uid: 0, gid: 0, mode: found.st_mode & 0o7777 }),
             seen: Seen::of(found),
-            // As layers have it: then it need not be set once more.
+            // Layers have this mode already, so it need not be set again.
             time: Timespec { tv_sec: found.st_mtime, tv_nsec: 0 },
             has_links: found.st_nlink > 1,
             device: found.st_rdev,
@@ -318,7 +336,7 @@ fn reopen(found: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
 }
 
 impl Selected {
-    /// The file itself.
+    /// Opens the file itself.
     pub(crate) fn file(&self) -> Result<File, SysError> {
         reopen(&self.base, OFlags::RDONLY).map(File::from).on("open", &self.path)
     }
@@ -331,7 +349,7 @@ impl Selected {
         sys::openat2(&self.base, &entry.path, flags, BENEATH)
     }
 
-    /// Where something in it is, for messages.
+    /// Returns the path of an entry for messages.
     fn shown(&self, entry: &Entry) -> PathBuf {
         let path = Path::new(&self.path);
         match entry.path.as_os_str().is_empty() {
@@ -341,7 +359,7 @@ impl Selected {
         }
     }
 
-    /// What each thing in it is, as far as it matters to an image: not when it was written.
+    /// Returns a description of each entry as far as it matters to an image: all but its time.
     pub(crate) fn digests(&self, memo: &mut Memo) -> Result<Vec<(String, String)>, TreeError> {
         let unknown: Vec<&Entry> = self
             .entries
@@ -372,7 +390,7 @@ impl Selected {
             };
             let Stat { uid, gid, mode } = entry.stat;
             let mut path = Path::new("/").join(&self.path);
-            // Joined with nothing it would end with a slash.
+            // Joining an empty path would append a slash.
             if !entry.path.as_os_str().is_empty() {
                 path.push(&entry.path);
             }
@@ -410,29 +428,29 @@ impl Selected {
     }
 }
 
-/// How things are laid down.
+/// Owner, mode and time of copied files.
 pub(crate) struct Laying<'a> {
-    /// The writable directory under the overlay that is written to. What is new there has nothing below it, and so is
-    /// filled beneath the overlay's back, which takes half the time.
+    /// The upper directory of the overlay that is written to. New directories have nothing below them, so they are filled
+    /// there directly, which takes half the time.
     pub upper: Option<OwnedFd>,
     pub owners: &'a Owners,
     /// `--chown`
     pub owner: Option<(u64, u64)>,
     /// `--chmod`
     pub chmod: Option<&'a Chmod>,
-    /// Of directories that were missing.
+    /// The mode of directories that are made because they are missing.
     pub mode: u32,
-    /// When directories that were missing were made.
+    /// The time of directories that are made because they are missing.
     pub now: Timespec,
 }
 
 impl Laying<'_> {
-    /// A directory, made if missing with all above it.
+    /// Opens a directory, made with its parents if it is missing.
     pub(crate) fn directory(&self, root: &Root, path: &str) -> Result<OwnedFd, TreeError> {
         Ok(self.directory_new(root, path)?.0)
     }
 
-    /// [`Laying::directory`], and whether it was missing.
+    /// Opens a directory as [`Laying::directory`] does, and returns whether it was missing.
     fn directory_new(&self, root: &Root, path: &str) -> Result<(OwnedFd, bool), TreeError> {
         let mut is_new = false;
         let (uid, gid) = self.owner.unwrap_or((0, 0));
@@ -461,7 +479,7 @@ impl Laying<'_> {
         }
     }
 
-    /// Lays a source down as Docker does: a directory's contents into the target, a file into it or in its place.
+    /// Copies a source as Docker does: a directory's content into the target, a file into it or in its place.
     pub(crate) fn lay(&self, root: &Root, source: &Selected, target: &str) -> Result<(), TreeError> {
         if source.is_directory {
             let (directory, is_new) = self.directory_new(root, target)?;
@@ -476,7 +494,7 @@ impl Laying<'_> {
             target.push(&source.name);
         }
         let (mut parent, mut name) = self.place(root, &target)?;
-        // A link in the place of the file is followed, as it is when a program writes to it.
+        // A link in the place of the file is followed, as when a program writes to it.
         for _ in 0..MOST_LINKS {
             if is_directory {
                 break;
@@ -488,14 +506,14 @@ impl Laying<'_> {
         self.put(source, &source.entries[0], &parent, &name, None)
     }
 
-    /// The directory that a path lies in, made if missing, and its last name.
+    /// Opens the parent directory of a path, made if it is missing, and returns the last part of the path too.
     fn place(&self, root: &Root, path: &Path) -> Result<(OwnedFd, PathBuf), TreeError> {
         let parent = path.parent().unwrap_or(Path::new("/"));
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
         Ok((self.directory(root, &parent.to_string_lossy())?, name))
     }
 
-    /// A directory that becomes one like the source's, without what is in that; one that is there stays as it is.
+    /// Makes a directory with the attributes of the source's, but not its content; an existing one stays as it is.
     pub(crate) fn parent(&self, root: &Root, source: &Selected, target: &str) -> Result<(), TreeError> {
         let (directory, is_new) = self.directory_new(root, target)?;
         if is_new {
@@ -507,7 +525,7 @@ impl Laying<'_> {
         Ok(())
     }
 
-    /// What a directory of the overlay is in the writable one, if it is there at all.
+    /// Returns the upper directory's counterpart of a directory of the overlay, if there is one.
     fn beneath(&self, directory: &OwnedFd) -> Option<OwnedFd> {
         let upper = self.upper.as_ref()?;
         let path = rustix::fs::readlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new()).ok()?;
@@ -525,7 +543,7 @@ impl Laying<'_> {
         let mut links = Links { top: &top, first: HashMap::new() };
         let is_beneath = is_new && beneath.is_some();
         let top = beneath.as_ref().filter(|_| is_new).unwrap_or(&top);
-        // The directories from the top to the current one; their times are set when nothing more comes.
+        // The directories from the top to the current one; their times are set when they are complete.
         let mut open: Vec<(&Entry, OwnedFd, bool)> = Vec::new();
         for entry in &source.entries[1..] {
             let parent = entry.path.parent().unwrap_or(Path::new(""));
@@ -591,7 +609,7 @@ impl Laying<'_> {
                 };
                 if let Some(first) = links.first.get(&entry.seen) {
                     let link = |top: &OwnedFd| rustix::fs::linkat(top, first, into, name, AtFlags::empty()).is_ok();
-                    // On the same side of the overlay.
+                    // Both names must be on the same side of the overlay.
                     if self.beneath(links.top).is_some_and(|top| link(&top)) || link(links.top) {
                         return Ok(());
                     }
@@ -608,11 +626,11 @@ impl Laying<'_> {
             FileType::Fifo => {
                 let mode = Mode::from_raw_mode(self.mode(entry));
                 rustix::fs::mknodat(into, name, FileType::Fifo, mode, 0).on("mknodat", name)?;
-                // Whatever the umask made of it.
+                // The umask may have changed the mode.
                 rustix::fs::chmodat(into, name, mode, AtFlags::empty()).on("fchmodat", name)?;
                 self.unopened(entry, into, name)
             }
-            // No user namespace may make a device.
+            // Devices cannot be made in a user namespace.
             _ => Ok(()),
         }
     }
@@ -622,7 +640,7 @@ impl Laying<'_> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let make = || rustix::fs::openat(into, name, flags, Mode::from_raw_mode(0o600));
         let to = match make() {
-            // Mostly there is nothing in the way.
+            // Usually the name is free.
             Err(Errno::EXIST) => {
                 clear(into, name)?;
                 make()
@@ -669,7 +687,7 @@ impl Laying<'_> {
     }
 }
 
-/// What has the name that something else is to have.
+/// Removes the file that has a name which another one is to get.
 fn clear(into: &OwnedFd, name: &Path) -> Result<(), TreeError> {
     match rustix::fs::unlinkat(into, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -678,11 +696,11 @@ fn clear(into: &OwnedFd, name: &Path) -> Result<(), TreeError> {
     }
 }
 
-/// Of a file that is so long, as it seems.
+/// Copies the content of a file whose size was `size` when it was selected.
 fn copy_contents(from: &File, to: &File, size: u64) -> std::io::Result<()> {
     const AT_ONCE: u64 = 64 << 10;
     if size < AT_ONCE {
-        // One call that reads, one that writes: half of what the kernel's own way costs. A byte more tells the end.
+        // One read and one write cost half of copy_file_range. The extra byte detects a file that has grown.
         let mut bytes = Vec::with_capacity(size as usize + 1);
         rustix::io::read(from, rustix::buffer::spare_capacity(&mut bytes))?;
         (&mut &*to).write_all(&bytes)?;
@@ -690,11 +708,11 @@ fn copy_contents(from: &File, to: &File, size: u64) -> std::io::Result<()> {
             return Ok(());
         }
     }
-    // Shares the blocks where the file system can.
+    // Shares blocks where the file system supports it.
     std::io::copy(&mut &*from, &mut &*to).map(drop)
 }
 
-/// Files of several names: the first of them, below the directory that the source became.
+/// The first names of files with several hard links, relative to the target.
 struct Links<'a> {
     top: &'a OwnedFd,
     first: HashMap<Seen, PathBuf>,

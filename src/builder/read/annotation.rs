@@ -1,4 +1,4 @@
-//! `--annotation`: notes in a manifest, in an index, or in a descriptor that leads to one of them.
+//! Parses `--annotation`: annotations of a manifest, an index, or a descriptor of one of them.
 
 use crate::image::name::platform::Platform;
 use serde_json::{Map, Value};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Manifest,
-    /// The entry of the image in what lists it.
+    /// The descriptor of the image in an index or a layout.
     ManifestDescriptor,
     Index,
     IndexDescriptor,
@@ -15,14 +15,14 @@ pub(crate) enum Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Annotation {
     place: Place,
-    /// Of images for this platform only.
+    /// The platform, if the annotation is for one only.
     platform: Option<Platform>,
     name: String,
     value: String,
 }
 
 impl Annotation {
-    /// Annotations from a list of places, as in `index,manifest[linux/arm64]`, and a name and a value.
+    /// Parses a list of places, as in `index,manifest[linux/arm64]`, with a name and a value.
     pub(crate) fn parse(places: &str, name: &str, value: &str) -> Result<Vec<Self>, String> {
         if name.is_empty() {
             return Err("it has no name".into());
@@ -45,7 +45,7 @@ impl Annotation {
             "index-descriptor" => Place::IndexDescriptor,
             _ => {
                 let types = "manifest, manifest-descriptor, index and index-descriptor";
-                return Err(format!("there is no type `{kind}`; there are {types}"));
+                return Err(format!("invalid type `{kind}`: use {types}"));
             }
         };
         if platform.is_some() && matches!(place, Place::Index | Place::IndexDescriptor) {
@@ -54,7 +54,7 @@ impl Annotation {
         Ok(Self { place, platform, name: name.to_owned(), value: value.to_owned() })
     }
 
-    /// Why a build for these platforms has no place for it.
+    /// Returns why a build for these platforms cannot have it.
     pub(crate) fn misplaced(&self, platforms: &[Platform], makes_index: bool) -> Option<String> {
         match &self.platform {
             Some(platform) if !platforms.contains(platform) => Some(format!("this build is not for {platform}")),
@@ -70,7 +70,7 @@ impl Annotation {
     }
 }
 
-/// The annotations of one place.
+/// Returns the annotations of one place.
 pub(crate) fn of(all: &[Annotation], place: Place, platform: &Platform) -> Map<String, Value> {
     let wanted = |one: &&Annotation| one.place == place && one.platform.as_ref().is_none_or(|other| other == platform);
     all.iter().filter(wanted).map(|one| (one.name.clone(), one.value.clone().into())).collect()

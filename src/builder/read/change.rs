@@ -1,4 +1,4 @@
-//! Instructions that change what containers start with, and no file: their words get their values here.
+//! Evaluates the instructions that change only the settings in an image's config.
 
 use super::instruction;
 use super::instruction::{Command, Healthcheck, Instruction};
@@ -13,30 +13,30 @@ use serde_json::json;
 pub enum InvalidArgument {
     #[error(transparent)]
     Word(#[from] InvalidWord),
-    #[error("`{0}` is no port; write 80, 80/udp or 8000-8010")]
+    #[error("invalid port `{0}`: write 80, 80/udp or 8000-8010")]
     Port(String),
-    #[error("`{0}` is no protocol; there are tcp, udp and sctp")]
+    #[error("invalid protocol `{0}`: use tcp, udp or sctp")]
     Protocol(String),
     #[error("the name of a variable is empty")]
     NoName,
     #[error("{0} needs an argument")]
     Empty(&'static str),
-    #[error("there is no signal `{0}`")]
+    #[error("no such signal: {0}")]
     Signal(String),
-    #[error("`{0}` is no path for a volume; write it absolutely: /data")]
+    #[error("invalid path for a volume `{0}`: write it absolutely: /data")]
     Volume(String),
 }
 
-/// What surrounds the instruction.
+/// The settings that an instruction depends on.
 pub(crate) struct Around<'a> {
     pub lexer: Lexer<'a>,
-    /// What the shell form runs in.
+    /// The shell of the shell form.
     pub shell: &'a [String],
-    /// CMD was given after the image that this one stands on.
+    /// Whether a CMD follows the FROM.
     pub cmd_is_own: bool,
 }
 
-/// `None`: this instruction is more than a change of settings.
+/// Evaluates an instruction. `None`: it does more than change settings.
 pub(crate) fn change(instruction: &Instruction, around: &Around) -> Result<Option<Change>, InvalidArgument> {
     let word = |text: &str| around.lexer.word(text);
     let argv = |command: &Command| match command {
@@ -58,7 +58,7 @@ pub(crate) fn change(instruction: &Instruction, around: &Around) -> Result<Optio
             Change::Expose(found)
         }
         Instruction::Volume(all) => Change::Volume(all.iter().map(|v| volume(word(v)?)).collect::<Result<_, _>>()?),
-        // Where a variable is empty these are the image's default user, and the directory that it was, as with Docker.
+        // As with Docker, an empty user is the default one, and an empty directory changes nothing.
         Instruction::User(user) => Change::User(word(user)?),
         Instruction::Workdir(path) => Change::Workdir(word(path)?),
         Instruction::Cmd(command) => Change::Cmd(argv(command)),
@@ -73,7 +73,7 @@ pub(crate) fn change(instruction: &Instruction, around: &Around) -> Result<Optio
                 Command::Exec(argv) => [&["CMD".to_owned()], argv.as_slice()].concat(),
             };
             let mut check = json!({ "Test": test });
-            // Zero is what is so anyway.
+            // Zero is the default.
             for (key, value) in settings.iter().filter(|(_, value)| *value != 0) {
                 check[*key] = json!(value);
             }
@@ -103,12 +103,12 @@ fn stop_signal(text: String) -> Result<String, InvalidArgument> {
     if text.parse::<Signal>().is_ok() { Ok(text) } else { Err(InvalidArgument::Signal(text)) }
 }
 
-/// No container could start with a volume of no name, or over all of its files.
+/// Refuses a volume that no container could start with: an empty path or the root.
 fn volume(text: String) -> Result<String, InvalidArgument> {
     if text.trim_matches('/').is_empty() { Err(InvalidArgument::Volume(text)) } else { Ok(text) }
 }
 
-/// `80`, `80/udp`, `8000-8010/tcp`; what stands before a colon is the host's, and counts for nothing.
+/// Parses `80`, `80/udp` or `8000-8010/tcp`. The host's part before a colon is ignored.
 fn ports(text: &str) -> Result<Vec<String>, InvalidArgument> {
     let (before, inner) = text.rsplit_once(':').unwrap_or(("", text));
     if !before.chars().all(|c| c.is_ascii_hexdigit() || ".:-[]".contains(c)) {
@@ -130,7 +130,7 @@ fn ports(text: &str) -> Result<Vec<String>, InvalidArgument> {
     Ok((first..=last).map(|port| format!("{port}/{protocol}")).collect())
 }
 
-/// `-c` of `commit` and `import`.
+/// Why a `-c` of `commit` or `import` is invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidChange {
     #[error("invalid change")]
@@ -152,10 +152,10 @@ impl Diagnose for InvalidChange {
     }
 }
 
-/// Instructions given one by one, outside of a Dockerfile.
+/// Parses instructions that are given one by one, outside of a Dockerfile.
 pub(crate) fn changes(texts: &[String]) -> Result<Vec<Change>, InvalidChange> {
     let mut all = Vec::new();
-    let shell = crate::builder::default_shell();
+    let shell = instruction::default_shell();
     for text in texts {
         let mut source = Source::parse("--change", text).map_err(InvalidChange::Text)?;
         for step in instruction::steps(&mut source).map_err(InvalidChange::Text)? {

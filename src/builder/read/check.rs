@@ -1,4 +1,4 @@
-//! What could be better in a Dockerfile that is not wrong: warnings under the names that Docker's own checks have.
+//! Checks a Dockerfile for what is valid but likely to be a mistake. Warnings have the names of Docker's own checks.
 
 use super::instruction;
 use super::instruction::{Copy, From, Instruction, Step};
@@ -11,10 +11,10 @@ use crate::image::name::reference::Reference;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rules that count only where `# check=experimental=…` asks for them.
+/// The rules that apply only if `# check=experimental=…` names them.
 const EXPERIMENTAL: [&str; 1] = ["InvalidDefinitionDescription"];
 
-/// Warnings that `# check=skip=…` does not take away; and whether `error=true` makes them errors.
+/// Returns the warnings that `# check=skip=…` does not drop, and whether `error=true` makes them errors.
 pub fn selected(source: &Source, warnings: Vec<Warning>) -> (Vec<Warning>, bool) {
     let (mut skipped, mut asked) = (BTreeSet::new(), BTreeSet::new());
     let mut fails = false;
@@ -31,21 +31,21 @@ pub fn selected(source: &Source, warnings: Vec<Warning>) -> (Vec<Warning>, bool)
     (kept.collect(), fails)
 }
 
-/// How many names of variables the stages may hand on, all together: each stage has its own list of them.
+/// The limit for the names of variables that all stages together inherit: each stage has a list of its own.
 const MOST_NAMES: usize = 1 << 18;
 
-/// What is known of a base image.
+/// A base image as far as the checks need it.
 pub struct Known {
     /// The names of its variables.
     pub variables: Vec<String>,
     pub platform: Platform,
 }
 
-/// `known`: what a base image is, where that is known.
+/// Checks a plan. `known` returns a base image, if it is known.
 pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Known>) -> Vec<Warning> {
     let mut found = Vec::new();
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-    // Per stage, what a stage that goes on from it begins with; `None`: nobody knows all of its variables.
+    // For each stage, the variables that a stage based on it inherits. `None`: not all of them are known.
     let mut variables: Vec<Option<BTreeSet<String>>> = Vec::new();
     let mut left = MOST_NAMES;
     for stage in &plan.stages {
@@ -53,12 +53,12 @@ pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Known>
         if let Some(alias) = &stage.alias
             && let Some(first) = names.insert(alias, line)
         {
-            let message = format!("`{alias}` names the stage of line {first} too");
+            let message = format!("`{alias}` is also the name of the stage in line {first}");
             found.push(Warning { rule: "DuplicateStageName", line, message });
         }
         let begin = match &stage.base {
             Base::Scratch | Base::Files(_) => Some(BTreeSet::new()),
-            Base::Stage(number) => variables[*number].as_ref().and_then(|names| {
+            Base::Stage(base) => variables[base.index()].as_ref().and_then(|names| {
                 left = left.checked_sub(names.len())?;
                 Some(names.clone())
             }),
@@ -86,7 +86,7 @@ pub fn check(plan: &Plan, ignore: &Ignore, known: &dyn Fn(&str) -> Option<Known>
     found
 }
 
-/// The variables of a text.
+/// Returns the variables of a text.
 fn variables(plan: &Plan, text: &str) -> BTreeSet<String> {
     let names = RefCell::new(BTreeSet::new());
     let lookup = |name: &str| {
@@ -97,7 +97,7 @@ fn variables(plan: &Plan, text: &str) -> BTreeSet<String> {
     names.into_inner()
 }
 
-/// What a FROM names through variables.
+/// Checks the variables in the base of a FROM.
 fn base_name(plan: &Plan, from: &From, node: &Node, found: &mut Vec<Warning>) {
     let mut warn = |rule, message| found.push(Warning { rule, line: node.first, message });
     for text in [Some(&from.image), from.platform.as_ref()].into_iter().flatten() {
@@ -111,7 +111,8 @@ fn base_name(plan: &Plan, from: &From, node: &Node, found: &mut Vec<Warning>) {
         let lookup = |name: &str| plan.defaults.get(name).cloned();
         let name = Lexer::new(plan.source.directives.escape, &lookup).word(&from.image).unwrap_or_default();
         if name.parse::<Reference>().is_err() {
-            let message = format!("without --build-arg, `{}` is `{name}`, which is no name of an image", from.image);
+            let message =
+                format!("without --build-arg, `{}` is `{name}`, which is not the name of an image", from.image);
             warn("InvalidDefaultArgInFrom", message);
         }
     }
@@ -121,13 +122,14 @@ fn platform_flag(plan: &Plan, from: &From, node: &Node, found: &mut Vec<Warning>
     let Some(text) = &from.platform else { return };
     let mut warn = |rule, message| found.push(Warning { rule, line: node.first, message });
     if matches!(text.as_str(), "$TARGETPLATFORM" | "${TARGETPLATFORM}") {
-        let message = format!("--platform={text} is what it is without this flag");
+        let message = format!("--platform={text} is the default");
         warn("RedundantTargetPlatform", message);
     }
-    // A stage that is named after its platform is meant for it.
+    // A stage that is named after its platform is fixed on purpose.
     let says_so = |alias: &String| text.split('/').any(|part| alias.contains(part));
     if variables(plan, text).is_empty() && !from.alias.as_ref().is_some_and(says_so) {
-        let message = format!("--platform={text} builds for that one only; a variable leaves the choice to --platform");
+        let message =
+            format!("--platform={text} builds for this platform only; a variable leaves the choice to --platform");
         warn("FromPlatformFlagConstDisallowed", message);
     }
 }
@@ -141,7 +143,7 @@ fn base_platform(plan: &Plan, stage: &Stage, name: &str, is: &Platform, found: &
     }
 }
 
-/// A comment right above a FROM or ARG is taken for its description.
+/// Checks that a comment right above a FROM or ARG has the form of a description.
 fn descriptions(plan: &Plan, stage: &Stage, found: &mut Vec<Warning>) {
     for step in &stage.steps {
         let names: Vec<&str> = match &step.instruction {
@@ -159,7 +161,7 @@ fn descriptions(plan: &Plan, stage: &Stage, found: &mut Vec<Warning>) {
     }
 }
 
-/// Of several, the last alone counts.
+/// Warns of instructions of which only the last one counts.
 fn only_one(steps: &[Step], found: &mut Vec<Warning>) {
     for word in ["CMD", "ENTRYPOINT", "HEALTHCHECK"] {
         let all: Vec<&Step> = steps.iter().filter(|step| step.node.word == word).collect();
@@ -175,7 +177,7 @@ struct Walk<'a> {
     ignore: &'a Ignore,
     known: Option<BTreeSet<String>>,
     args: BTreeSet<String>,
-    /// WORKDIR was absolute before.
+    /// Whether an absolute WORKDIR precedes.
     has_directory: bool,
     found: &'a mut Vec<Warning>,
 }
@@ -213,12 +215,12 @@ impl Walk<'_> {
         for source in &copy.sources {
             let plain = !source.contains(['$', ':']) && !is_pattern(source) && super::parse::heredoc(source).is_none();
             if plain && self.ignore.ignores(&clean(source)) {
-                self.warn(step, "CopyIgnoredFile", format!("`{source}` is left out by .dockerignore"));
+                self.warn(step, "CopyIgnoredFile", format!("`{source}` is excluded by .dockerignore"));
             }
         }
     }
 
-    /// Variables of a text that nobody has set.
+    /// Warns of unset variables in a text.
     fn uses(&mut self, step: &Step, text: &str) {
         let Some(known) = &self.known else { return };
         let missing = RefCell::new(BTreeSet::new());
@@ -230,7 +232,7 @@ impl Walk<'_> {
             None
         };
         let _ = Lexer::new(self.plan.source.directives.escape, &lookup).word(text);
-        // One with a default of its own is meant to be unset.
+        // A variable with a default may be unset on purpose.
         let missing = missing
             .into_inner()
             .into_iter()
@@ -239,7 +241,7 @@ impl Walk<'_> {
         if missing.is_empty() {
             return;
         }
-        // Nobody has mistyped one of so many.
+        // With so many names, a typing mistake is unlikely.
         let is_short = known.len() + self.args.len() <= 500;
         let names: Vec<String> = if is_short { known.iter().chain(&self.args).cloned().collect() } else { Vec::new() };
         for name in missing {
@@ -250,7 +252,7 @@ impl Walk<'_> {
     }
 }
 
-/// What of an instruction has its variables replaced.
+/// Returns the texts of an instruction whose variables are expanded.
 fn texts(instruction: &Instruction) -> Vec<String> {
     match instruction {
         Instruction::Arg(all) => all.iter().filter_map(|(_, value)| value.clone()).collect(),
@@ -302,7 +304,7 @@ mod tests {
         let stage = |n: usize| format!("FROM s{n} AS s{}\nENV A{n}=$B\n", n + 1);
         let text = |stages: usize| "FROM scratch AS s0\n".to_owned() + &(0..stages).map(stage).collect::<String>();
         assert_eq!(rules(&text(500)).len(), 500);
-        // From some stage on nobody knows what is set.
+        // After the limit, the variables of a stage are unknown.
         let warned = rules(&text(5000)).len();
         assert!((500..1000).contains(&warned), "{warned}");
     }

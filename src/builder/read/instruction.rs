@@ -1,10 +1,15 @@
-//! Instructions with their arguments, before any variable has a value.
+//! Parses the arguments of instructions; variables are not expanded yet.
 
 use super::parse;
-use super::parse::{Fault, Node, Source, Warning, is_blank};
-use super::variable::Lexer;
+use super::parse::{Fault, Node, Source, Warning};
+use super::variable::{Lexer, is_blank};
 
-/// What to run: through the shell, or as it is.
+/// Returns the shell that the shell form runs in, unless SHELL names another.
+pub(crate) fn default_shell() -> Vec<String> {
+    vec!["/bin/sh".into(), "-c".into()]
+}
+
+/// A command, for the shell or to be executed as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Shell(String),
@@ -21,16 +26,16 @@ pub struct From {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     pub command: Command,
-    /// A heredoc with a `#!` of its own: the file, and what is in it.
+    /// A heredoc that begins with `#!`: its file, and its content.
     pub script: Option<(String, String)>,
     pub mounts: Vec<String>,
     pub network: Option<String>,
 }
 
-/// COPY and ADD.
+/// COPY or ADD.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Copy {
-    /// Fetches addresses and unpacks archives.
+    /// Whether it is an ADD, which fetches URLs and unpacks archives.
     pub adds: bool,
     pub sources: Vec<String>,
     pub target: String,
@@ -72,7 +77,7 @@ pub enum Instruction {
     Onbuild(String),
 }
 
-/// An instruction and where it stands.
+/// An instruction and its place in the Dockerfile.
 #[derive(Debug, Clone)]
 pub struct Step {
     pub instruction: Instruction,
@@ -100,7 +105,7 @@ const WORDS: [&str; 18] = [
     "WORKDIR",
 ];
 
-/// The known thing that was meant, if one is like it.
+/// Returns the known word that a mistyped one probably means.
 pub(crate) fn guess<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let letters = |word: &str| {
         let mut letters: Vec<char> = word.to_ascii_lowercase().chars().collect();
@@ -108,12 +113,12 @@ pub(crate) fn guess<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
         letters
     };
     let near = known.into_iter().map(|k| (strsim::levenshtein(&word.to_ascii_lowercase(), &k.to_ascii_lowercase()), k));
-    // Two letters that changed places are one slip.
+    // Two swapped letters count as one mistake.
     let alike = |(distance, k): &(usize, &str)| *distance <= (k.len() / 3).max(1) || letters(word) == letters(k);
     near.filter(alike).min_by_key(|(distance, _)| *distance).map(|(_, k)| k)
 }
 
-/// All instructions of a file, typed.
+/// Parses all instructions of a file.
 pub(crate) fn steps(source: &mut Source) -> Result<Vec<Step>, Fault> {
     let nodes = std::mem::take(&mut source.nodes);
     let mut steps = Vec::with_capacity(nodes.len());
@@ -127,7 +132,7 @@ pub(crate) fn steps(source: &mut Source) -> Result<Vec<Step>, Fault> {
     Ok(steps)
 }
 
-/// Instructions are all in capitals, or none is.
+/// Warns unless all instructions have the same case.
 fn check_casing(source: &mut Source, steps: &[Step]) {
     let is = |step: &Step, fits: fn(&char) -> bool| step.node.written.chars().all(|c| fits(&c));
     let count = |fits: fn(&char) -> bool| steps.iter().filter(|step| is(step, fits)).count();
@@ -143,7 +148,7 @@ fn check_casing(source: &mut Source, steps: &[Step]) {
 struct Reader<'a> {
     source: &'a mut Source,
     node: &'a Node,
-    /// SHELL has chosen what the shell form runs in.
+    /// Whether a SHELL has set the shell.
     has_shell: bool,
 }
 
@@ -163,7 +168,7 @@ impl Reader<'_> {
             let written = &node.written;
             let hint = guess(word, WORDS).map(|near| format!("did you mean {near}?"));
             let hint = hint.unwrap_or_else(|| format!("there are {}", WORDS.join(", ")));
-            return Err(self.fault(written, &format!("`{written}` is no instruction"), Some(&hint)));
+            return Err(self.fault(written, &format!("unknown instruction `{written}`"), Some(&hint)));
         }
         let known: &[&str] = match word {
             "FROM" => &["platform"],
@@ -173,7 +178,7 @@ impl Reader<'_> {
             "HEALTHCHECK" => &["interval", "timeout", "start-period", "start-interval", "retries"],
             _ => &[],
         };
-        // Of an instruction without flags they are part of the text.
+        // Without known flags, they are part of the text.
         if let Some((name, _)) = node.flags.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             let hint = guess(name, known.iter().copied()).map(|near| format!("did you mean --{near}?"));
             let hint = hint.unwrap_or_else(|| match known {
@@ -225,7 +230,7 @@ impl Reader<'_> {
         let all = split(&self.node.rest);
         for port in &all {
             if port.contains(':') && !port.contains('$') {
-                let message = format!("`{port}`: EXPOSE has no address and no port of the host; that is for run -p");
+                let message = format!("`{port}`: EXPOSE takes neither an address nor a port of the host; use run -p");
                 self.warn("ExposeInvalidFormat", message);
             }
             let protocol = port.split_once('/').map_or("", |(_, protocol)| protocol);
@@ -240,7 +245,7 @@ impl Reader<'_> {
         self.node.flags.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value)
     }
 
-    /// A flag that must have a value.
+    /// Takes a flag that needs a value.
     fn text(&self, name: &str) -> Result<Option<String>, Fault> {
         match self.flag(name) {
             Some(Some(value)) if !value.is_empty() => Ok(Some(value.clone())),
@@ -295,10 +300,7 @@ impl Reader<'_> {
                 return Err(self.fault(alias, &format!("`{alias}` cannot be the name of a stage"), Some(hint)));
             }
             if matches!(lower.as_str(), "scratch" | "context") {
-                self.warn(
-                    "ReservedStageName",
-                    format!("`{alias}` has a meaning of its own and should not name a stage"),
-                );
+                self.warn("ReservedStageName", format!("`{alias}` is a reserved word and should not name a stage"));
             }
             if alias.chars().any(|c| c.is_ascii_uppercase()) {
                 self.warn("StageNameCasing", format!("the stage's name `{alias}` should be in lower case"));
@@ -327,7 +329,7 @@ impl Reader<'_> {
         Ok(Instruction::Arg(all))
     }
 
-    /// What should not be in an image for everybody to read.
+    /// Warns of variables that look like secrets, which everybody who has the image can read.
     fn secret(&mut self, word: &str, name: &str) {
         let name = name.trim_matches(['"', '\'']);
         let telling =
@@ -342,7 +344,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `a=1 b="2 3"`, or the old form `a 1 2 3`; quotes are still on.
+    /// Parses `a=1 b="2 3"`, or the old form `a 1 2 3`; quotes stay.
     fn pairs(&mut self) -> Result<Vec<(String, String)>, Fault> {
         let (word, rest) = (self.node.word.clone(), self.node.rest.clone());
         let words = Lexer::raw_words(&rest, self.source.directives.escape);
@@ -375,7 +377,7 @@ impl Reader<'_> {
         Ok(pairs)
     }
 
-    /// A JSON list of strings; `None`: it is not JSON, and so a text for the shell.
+    /// Parses a JSON list of strings. `None`: the text is not JSON, but a command for the shell.
     fn json(&mut self, text: &str) -> Result<Option<Vec<String>>, Fault> {
         if !text.starts_with('[') {
             return Ok(None);
@@ -385,13 +387,13 @@ impl Reader<'_> {
                 Some(list) => Ok(Some(list)),
                 None => {
                     let hint = "put each word in double quotes: [\"sleep\", \"10\"]";
-                    Err(self.fault(text, "a JSON list here holds strings only", Some(hint)))
+                    Err(self.fault(text, "a JSON list here takes strings only", Some(hint)))
                 }
             },
             Err(_) => {
                 self.warn(
                     "JSONArgsRecommended",
-                    format!("{text} is no JSON list, so a shell will get it; JSON needs double quotes"),
+                    format!("{text} is not a JSON list, so a shell runs it; JSON needs double quotes"),
                 );
                 Ok(None)
             }
@@ -415,7 +417,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A JSON list, or words between blanks.
+    /// Parses a JSON list, or words separated by blanks.
     fn list(&mut self) -> Result<Vec<String>, Fault> {
         let rest = self.node.rest.clone();
         Ok(self.json(&rest)?.unwrap_or_else(|| split(&rest)))
@@ -426,7 +428,7 @@ impl Reader<'_> {
         let mut script = None;
         let command = match &self.node.heredocs[..] {
             [] => self.command(&rest)?,
-            // Nothing but the script.
+            // The heredoc is the whole command.
             [only] if !rest.contains(char::is_whitespace) && parse::heredoc(&rest).is_some() => {
                 if only.content.starts_with("#!") {
                     let path = format!("/dev/pipes/{}", only.name);
@@ -491,7 +493,7 @@ impl Reader<'_> {
                     if let Some(text) = self.text(flag)? {
                         let nanoseconds = duration(&text).ok_or_else(|| {
                             let hint = "a number with its unit: 30s, 1m30s, 500ms";
-                            self.fault(&text, &format!("`{text}` is no time"), Some(hint))
+                            self.fault(&text, &format!("invalid time `{text}`"), Some(hint))
                         })?;
                         if (1..SHORTEST_INTERVAL).contains(&nanoseconds) {
                             let message = format!("--{flag} is at least 1ms, not {text}");
@@ -502,7 +504,7 @@ impl Reader<'_> {
                 }
                 if let Some(text) = self.text("retries")? {
                     let number = text.parse::<u32>();
-                    let number = number.map_err(|_| self.fault(&text, &format!("`{text}` is no number"), None))?;
+                    let number = number.map_err(|_| self.fault(&text, &format!("invalid number `{text}`"), None))?;
                     settings.push(("Retries", number.into()));
                 }
                 let command = match self.json(argument.trim())? {
@@ -526,7 +528,7 @@ impl Reader<'_> {
         }
         if !WORDS.contains(&word.as_str()) {
             let hint = guess(&word, WORDS).map(|near| format!("did you mean {near}?"));
-            return Err(self.fault(&rest, &format!("`{word}` is no instruction"), hint.as_deref()));
+            return Err(self.fault(&rest, &format!("unknown instruction `{word}`"), hint.as_deref()));
         }
         let mut text = rest;
         for heredoc in &self.node.heredocs {
@@ -561,12 +563,12 @@ fn example(word: &str) -> Option<&'static str> {
     })
 }
 
-/// Of a health check, in nanoseconds: Docker knows no shorter one.
+/// The shortest interval of a health check in Docker, in nanoseconds.
 const SHORTEST_INTERVAL: i64 = 1_000_000;
 
-/// Go's way of writing a time, in nanoseconds.
+/// Parses a duration in Go's format, in nanoseconds.
 fn duration(text: &str) -> Option<i64> {
-    // Zero needs no unit.
+    // Zero has no unit.
     if text == "0" {
         return Some(0);
     }

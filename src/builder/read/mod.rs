@@ -1,4 +1,4 @@
-//! A Dockerfile, read and understood.
+//! Parses a Dockerfile into stages and instructions, checks it and evaluates its settings.
 
 pub(crate) mod annotation;
 pub(crate) mod change;
@@ -8,4 +8,5 @@ pub(crate) mod mount;
 pub(crate) mod outline;
 pub(crate) mod parse;
 pub(crate) mod stage;
+pub(crate) mod state;
 pub(crate) mod variable;

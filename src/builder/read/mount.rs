@@ -1,18 +1,18 @@
-//! `RUN --mount`, as it is written.
+//! Parses `RUN --mount`.
 
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidMount {
-    #[error("--mount={0}: `{1}` is no setting of it")]
+    #[error("--mount={0}: unknown option `{1}`")]
     Setting(String, String),
-    #[error("--mount={0}: there is no type `{1}`; there are bind, cache, tmpfs, secret and ssh")]
+    #[error("--mount={0}: invalid type `{1}`: use bind, cache, tmpfs, secret or ssh")]
     Type(String, String),
     #[error("--mount={0} needs target=…")]
     NoTarget(String),
-    #[error("no secret `{0}` was given: --secret id={0},src=FILE")]
+    #[error("no such secret: {0}; give it with --secret id={0},src=FILE")]
     NoSecret(String),
-    #[error("no agent `{0}` was given: --ssh {0}")]
+    #[error("no such agent: {0}; give it with --ssh {0}")]
     NoAgent(String),
-    #[error("there is no network `{0}` for a RUN; there are default, host and none")]
+    #[error("invalid network `{0}`: a RUN has default, host or none")]
     Network(String),
     #[error(
         "RUN --network=host is not allowed: in the host's network it reaches all local services; --allow network.host allows it"
@@ -21,7 +21,7 @@ pub enum InvalidMount {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MountKind {
     Bind,
     Cache,
     Tmpfs,
@@ -29,20 +29,20 @@ pub(crate) enum Kind {
     Ssh,
 }
 
-/// What becomes of a cache that another RUN uses already.
+/// What a RUN does if another one uses the same cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sharing {
     Shared,
-    /// A new one.
+    /// It gets a new cache.
     Private,
-    /// It is waited for.
+    /// It waits.
     Locked,
 }
 
 /// `RUN --mount`
 #[derive(Debug, Clone)]
 pub(crate) struct Mount {
-    pub kind: Kind,
+    pub kind: MountKind,
     pub target: Option<String>,
     pub source: String,
     pub from: Option<String>,
@@ -57,7 +57,7 @@ pub(crate) struct Mount {
     pub text: String,
 }
 
-/// What a RUN asks the command line or the store for.
+/// A request of a RUN to the command line or the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
     Secret { id: String, required: bool },
@@ -69,19 +69,19 @@ impl Mount {
     pub(crate) fn asks(&self) -> Option<Asked> {
         let required = self.required;
         match self.kind {
-            Kind::Secret => Some(Asked::Secret { id: self.id().ok()?, required }),
-            Kind::Ssh => Some(Asked::Agent { id: self.id().ok()?, required }),
-            Kind::Cache => Some(Asked::Cache { id: self.id.clone().or_else(|| self.target.clone())? }),
-            Kind::Bind | Kind::Tmpfs => None,
+            MountKind::Secret => Some(Asked::Secret { id: self.id().ok()?, required }),
+            MountKind::Ssh => Some(Asked::Agent { id: self.id().ok()?, required }),
+            MountKind::Cache => Some(Asked::Cache { id: self.id.clone().or_else(|| self.target.clone())? }),
+            MountKind::Bind | MountKind::Tmpfs => None,
         }
     }
 
-    /// What a secret or an agent goes by on the command line.
+    /// Returns the id of a secret or agent on the command line.
     pub(crate) fn id(&self) -> Result<String, InvalidMount> {
         if let Some(id) = &self.id {
             return Ok(id.clone());
         }
-        if self.kind == Kind::Ssh {
+        if self.kind == MountKind::Ssh {
             return Ok("default".into());
         }
         let name = if self.source.is_empty() { self.target.as_deref() } else { Some(self.source.as_str()) };
@@ -92,7 +92,7 @@ impl Mount {
 
 pub(crate) fn mount(text: &str) -> Result<Mount, InvalidMount> {
     let mut mount = Mount {
-        kind: Kind::Bind,
+        kind: MountKind::Bind,
         target: None,
         source: String::new(),
         from: None,
@@ -110,15 +110,15 @@ pub(crate) fn mount(text: &str) -> Result<Mount, InvalidMount> {
         text.split(',').map(|f| f.split_once('=').map_or((f, None), |(k, v)| (k, Some(v)))).collect();
     if let Some((_, Some(kind))) = fields.iter().find(|(key, _)| *key == "type") {
         mount.kind = match *kind {
-            "bind" => Kind::Bind,
-            "cache" => Kind::Cache,
-            "tmpfs" => Kind::Tmpfs,
-            "secret" => Kind::Secret,
-            "ssh" => Kind::Ssh,
+            "bind" => MountKind::Bind,
+            "cache" => MountKind::Cache,
+            "tmpfs" => MountKind::Tmpfs,
+            "secret" => MountKind::Secret,
+            "ssh" => MountKind::Ssh,
             other => return Err(InvalidMount::Type(text.into(), other.into())),
         };
     }
-    mount.writable = matches!(mount.kind, Kind::Cache | Kind::Tmpfs);
+    mount.writable = matches!(mount.kind, MountKind::Cache | MountKind::Tmpfs);
     for (key, value) in fields {
         let wrong = || InvalidMount::Setting(text.into(), key.into());
         let on = || match value {
@@ -152,7 +152,7 @@ pub(crate) fn mount(text: &str) -> Result<Mount, InvalidMount> {
             _ => return Err(wrong()),
         }
     }
-    if mount.target.is_none() && matches!(mount.kind, Kind::Bind | Kind::Cache | Kind::Tmpfs) {
+    if mount.target.is_none() && matches!(mount.kind, MountKind::Bind | MountKind::Cache | MountKind::Tmpfs) {
         return Err(InvalidMount::NoTarget(text.into()));
     }
     Ok(mount)

@@ -1,22 +1,22 @@
-//! What a Dockerfile offers: its targets, and what each asks for. Nothing is fetched and nothing is run.
+//! Lists the targets of a Dockerfile, and what each needs. Nothing is fetched and nothing is executed.
 
 use super::instruction::{From, Instruction, Step};
 use super::mount::{Asked, mount};
-use super::stage::{Base, Plan, froms};
+use super::stage::{Base, Plan, StageId};
+use super::state::State;
 use super::variable::Lexer;
-use crate::builder::walk::state::State;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct Target {
-    /// None of a stage without a name.
+    /// `None` for a stage without a name.
     pub name: Option<String>,
     pub description: Option<String>,
     pub is_default: bool,
-    /// What it stands on, as it is written.
+    /// The base image or stage, as written.
     pub base: String,
     pub platform: Option<String>,
-    /// The first and the last line of its FROM.
+    /// The first and last line of its FROM.
     pub lines: (usize, usize),
 }
 
@@ -28,19 +28,19 @@ pub(crate) struct Argument {
     pub lines: (usize, usize),
 }
 
-/// A secret or an agent.
+/// A secret or an SSH agent that a target needs.
 pub(crate) struct Need {
     pub name: String,
     pub is_required: bool,
     pub lines: (usize, usize),
 }
 
-/// What one target asks for, with all the stages that it needs.
+/// What one target needs, including the stages that it depends on.
 #[derive(Default)]
 pub(crate) struct Outline {
     pub name: Option<String>,
     pub description: Option<String>,
-    /// In the order of their lines.
+    /// The build arguments, in the order of their lines.
     pub arguments: Vec<Argument>,
     pub secrets: Vec<Need>,
     pub agents: Vec<Need>,
@@ -48,7 +48,7 @@ pub(crate) struct Outline {
     pub caches: BTreeSet<String>,
 }
 
-/// The comment above an instruction that begins with the name of what it declares, without that name.
+/// Returns the description of a name in the comment above its instruction, which begins with the name.
 fn description(step: &Step, name: &str) -> Option<String> {
     let begins = |comment: &String| comment.strip_prefix(name)?.strip_prefix(' ').map(|text| text.trim().to_owned());
     step.node.comments.iter().find_map(begins)
@@ -65,7 +65,7 @@ fn from(step: &Step) -> Option<&From> {
     }
 }
 
-/// All stages, in order.
+/// Returns all stages, in order.
 pub(crate) fn targets(plan: &Plan) -> Vec<Target> {
     let last = plan.stages.len() - 1;
     let target = |(number, stage): (usize, &super::stage::Stage)| {
@@ -82,24 +82,24 @@ pub(crate) fn targets(plan: &Plan) -> Vec<Target> {
     plan.stages.iter().enumerate().filter_map(target).collect()
 }
 
-/// What the plan's target asks for.
+/// Returns what the plan's target needs.
 pub(crate) fn outline(plan: &Plan, build_args: &BTreeMap<String, String>) -> Outline {
-    let stage = &plan.stages[plan.target];
+    let stage = plan.stage(plan.target);
     let name = stage.alias.clone();
     let described = stage.steps.first().zip(name.as_ref()).and_then(|(step, name)| description(step, name));
     let mut outline = Outline { name, description: described, ..Outline::default() };
     let mut reader = Reader { plan, build_args, outline: &mut outline };
-    let mut states: BTreeMap<usize, State> = BTreeMap::new();
+    let mut states: BTreeMap<StageId, State> = BTreeMap::new();
     let reached = reader.reached();
-    // What a stage stands on comes before it.
-    for number in reached {
-        let mut state = match plan.stages[number].base {
+    // The base of a stage comes before it.
+    for id in reached {
+        let mut state = match plan.stage(id).base {
             Base::Stage(base) => states.get(&base).map(State::next_stage),
             _ => None,
         };
         let state = state.get_or_insert_with(|| State::scratch(&plan.platform));
-        reader.stage(number, state);
-        states.insert(number, state.clone());
+        reader.stage(id, state);
+        states.insert(id, state.clone());
     }
     outline.arguments.sort_by_key(|argument| argument.lines);
     outline
@@ -112,27 +112,26 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The stages that the target needs.
-    fn reached(&self) -> BTreeSet<usize> {
+    /// Returns the stages that the target needs.
+    fn reached(&self) -> BTreeSet<StageId> {
         let mut reached = BTreeSet::new();
         let mut open = vec![self.plan.target];
-        while let Some(number) = open.pop() {
-            if !reached.insert(number) {
+        while let Some(id) = open.pop() {
+            if !reached.insert(id) {
                 continue;
             }
-            if let Base::Stage(base) = self.plan.stages[number].base {
+            let stage = self.plan.stage(id);
+            if let Base::Stage(base) = stage.base {
                 open.push(base);
             }
-            let steps = self.plan.stages[number].steps.iter();
-            let others = steps.flat_map(|step| froms(&step.instruction));
-            open.extend(others.filter_map(|name| self.plan.stage_named(number, &name)));
+            open.extend(stage.steps.iter().flat_map(|step| self.plan.sources_of(id, step)));
         }
         reached
     }
 
-    fn stage(&mut self, number: usize, state: &mut State) {
+    fn stage(&mut self, id: StageId, state: &mut State) {
         let escape = self.plan.source.directives.escape;
-        for step in &self.plan.stages[number].steps {
+        for step in &self.plan.stage(id).steps {
             match &step.instruction {
                 Instruction::From(from) => self.globals(from),
                 Instruction::Arg(all) => {
@@ -150,13 +149,13 @@ impl Reader<'_> {
                         self.asked(step, asked);
                     }
                 }
-                // What is wrong with it, a build tells.
+                // A build reports its errors.
                 other => drop(state.apply(other, escape)),
             }
         }
     }
 
-    /// The ARGs before the first FROM that this one reads.
+    /// Adds the ARGs before the first FROM that this one uses.
     fn globals(&mut self, from: &From) {
         let read = RefCell::new(BTreeSet::new());
         let lookup = |name: &str| {
@@ -176,7 +175,7 @@ impl Reader<'_> {
     }
 
     fn argument(&mut self, step: &Step, name: &str, value: Option<String>) {
-        // One before the first FROM may say what the others do not.
+        // An ARG before the first FROM may have the description that this one lacks.
         let global = self.plan.global_args.iter().find(|step| declares(step, name));
         let description = description(step, name).or_else(|| global.and_then(|step| description(step, name)));
         match self.outline.arguments.iter_mut().find(|known| known.name == name) {

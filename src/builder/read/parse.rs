@@ -1,14 +1,15 @@
-//! A Dockerfile's text → its instructions, as Docker reads lines: directives, comments, continuations, heredocs.
+//! Splits a Dockerfile into instructions as Docker does: directives, comments, continuation lines and heredocs.
 
-use super::variable::Lexer;
+use super::variable::{Lexer, is_blank};
+use crate::diag::Diagnose;
 use std::fmt;
 
-/// What is wrong with a Dockerfile, and where.
+/// An error in a Dockerfile, and its place.
 #[derive(Debug, Clone, thiserror::Error)]
 pub struct Fault {
     pub file: String,
     pub place: Place,
-    /// The line as it is written.
+    /// The line as written.
     pub shown: String,
     pub message: String,
     pub hint: Option<String>,
@@ -18,24 +19,30 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Place { line, column } = self.place;
         write!(f, "{}:{line}:{column}: {}\n{line:>6} | {}\n       | ", self.file, self.message, self.shown)?;
-        // Tabs take the same room in both lines.
+        // Tabs keep the marker below its column.
         let before = self.shown.chars().take(column.saturating_sub(1));
         before.map(|c| if c == '\t' { '\t' } else { ' ' }).try_for_each(|c| write!(f, "{c}"))?;
         write!(f, "^")
     }
 }
 
-/// Both count from 1.
+impl Diagnose for Fault {
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+}
+
+/// Line and column, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Place {
     pub line: usize,
     pub column: usize,
 }
 
-/// Something that is said, and does not stop the build.
+/// A warning, which does not stop the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// As Docker's own checks call it.
+    /// The rule's name in Docker's own checks.
     pub rule: &'static str,
     pub line: usize,
     pub message: String,
@@ -45,26 +52,26 @@ pub struct Warning {
 pub struct Heredoc {
     pub name: String,
     pub content: String,
-    /// Its name stands without quotes.
+    /// Whether variables are expanded: the name has no quotes.
     pub expands: bool,
-    /// `<<-`: leading tabs are taken away.
+    /// `<<-`: whether leading tabs are removed.
     pub chomps: bool,
 }
 
-/// One instruction, its lines joined.
+/// One instruction, with its lines joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// In capitals.
+    /// The instruction's word in capitals.
     pub word: String,
-    /// As it stands in the file.
+    /// The word as written.
     pub written: String,
-    /// `--name` and its value.
+    /// The flags: `--name` and its value.
     pub flags: Vec<(String, Option<String>)>,
     pub rest: String,
     pub heredocs: Vec<Heredoc>,
-    /// The comments between it and the instruction before.
+    /// The comments above it.
     pub comments: Vec<String>,
-    /// The first and the last line.
+    /// The first and last line.
     pub first: usize,
     pub last: usize,
 }
@@ -78,21 +85,16 @@ pub struct Directives {
 
 #[derive(Clone)]
 pub struct Source {
-    /// What it is called in messages.
+    /// The name of the file in messages.
     pub name: String,
     lines: Vec<String>,
-    /// Which of them end with CR and LF.
+    /// Whether each line ends with CR and LF.
     crlf: Vec<bool>,
     pub directives: Directives,
-    /// How many lines at the top are directives.
+    /// The number of lines at the top that are directives.
     pub directive_lines: usize,
     pub nodes: Vec<Node>,
     pub warnings: Vec<Warning>,
-}
-
-/// The white space that Docker splits at.
-pub(crate) fn is_blank(c: char) -> bool {
-    matches!(c, '\t' | '\x0b' | '\x0c' | '\r' | ' ')
 }
 
 impl Source {
@@ -111,12 +113,12 @@ impl Source {
         source.read_directives()?;
         source.read_nodes()?;
         if source.nodes.is_empty() {
-            return Err(source.fault(Place { line: 1, column: 1 }, "there is no instruction in this file", None));
+            return Err(source.fault(Place { line: 1, column: 1 }, "the file has no instruction", None));
         }
         Ok(source)
     }
 
-    /// An instruction on one line.
+    /// Returns an instruction on one line.
     pub fn text(&self, node: &Node) -> String {
         let flags = node.flags.iter().map(|(name, value)| match value {
             Some(value) => format!("--{name}={value} "),
@@ -124,13 +126,13 @@ impl Source {
         });
         let flags: String = flags.collect();
         let rest: Vec<&str> = node.rest.split_whitespace().collect();
-        // A script is known by how it begins.
+        // A script is shown by its first line.
         let script = node.heredocs.first().and_then(|heredoc| heredoc.content.lines().next());
         let script = script.map(|line| format!(" ({line} …)")).unwrap_or_default();
         format!("{} {flags}{}{script}", node.word, rest.join(" ")).trim_end().to_owned()
     }
 
-    /// They stand at the very top: the first line that is none ends them.
+    /// Parses the directives at the top; the first other line ends them.
     fn read_directives(&mut self) -> Result<(), Fault> {
         let mut seen = Vec::new();
         for (number, line) in self.lines.clone().iter().enumerate() {
@@ -186,7 +188,7 @@ impl Source {
                     self.warnings.push(Warning {
                         rule: "NoEmptyContinuation",
                         line: at,
-                        message: "an empty line within an instruction is passed over; Docker will refuse it one day"
+                        message: "an empty line within an instruction is ignored; a later version of Docker refuses it"
                             .into(),
                     });
                     continue;
@@ -210,13 +212,13 @@ impl Source {
                         break;
                     }
                     heredoc.content.push_str(line);
-                    // A file is as it is written; a shell would take the CR for a part of its words.
+                    // A file keeps its CRs; in a script, the shell would take them for parts of words.
                     heredoc.content.push_str(if self.crlf[at - 1] && node.word != "RUN" { "\r\n" } else { "\n" });
                 }
                 if !ended {
                     let place = self.find(&node, &heredoc.name);
                     let hint = format!("end it by a line that is `{}` and nothing else", heredoc.name);
-                    return Err(self.fault(place, "this heredoc is never ended", Some(&hint)));
+                    return Err(self.fault(place, "this heredoc has no end", Some(&hint)));
                 }
                 node.last = at;
                 node.heredocs.push(heredoc);
@@ -227,7 +229,7 @@ impl Source {
         Ok(())
     }
 
-    /// Without the escape character at its end, if one is there that is not escaped itself.
+    /// Removes the continuation character at the end of a line, unless it is escaped.
     fn continued(&self, line: &str) -> (String, bool) {
         let escape = self.directives.escape;
         let trimmed = line.trim_end_matches([' ', '\t']);
@@ -254,7 +256,7 @@ impl Source {
         })
     }
 
-    /// Words that begin with two dashes, up to the first that does not.
+    /// Splits off the flags: the leading words that begin with two dashes.
     fn split_flags(&self, text: &str) -> (Vec<(String, Option<String>)>, String) {
         let mut flags = Vec::new();
         let mut rest = text;
@@ -300,7 +302,7 @@ impl Source {
         Lexer::raw_words(joined, self.directives.escape).iter().filter_map(|word| heredoc(word)).collect()
     }
 
-    /// The comment right above an instruction, its lines from the top.
+    /// Returns the lines of the comment right above an instruction.
     pub fn comment_above(&self, node: &Node) -> Vec<&str> {
         let above = self.lines.iter().take(node.first - 1).skip(self.directive_lines).rev();
         let mut lines: Vec<&str> = above.map_while(|line| line.trim().strip_prefix('#')).map(str::trim).collect();
@@ -318,7 +320,7 @@ impl Source {
         }
     }
 
-    /// Where a word of an instruction stands; its beginning, if the word is nowhere as it is.
+    /// Returns the place of a word of an instruction, or else of the instruction.
     pub fn find(&self, node: &Node, word: &str) -> Place {
         let lines = self.lines.iter().enumerate().take(node.last).skip(node.first - 1);
         let found =
@@ -337,7 +339,7 @@ impl Source {
     }
 }
 
-/// `<<EOF`, `<<-EOF`, `3<<"EOF"`: whether a word, quotes and all, begins a heredoc.
+/// Parses the beginning of a heredoc, as `<<EOF`, `<<-EOF` or `3<<"EOF"`.
 pub(crate) fn heredoc(word: &str) -> Option<Heredoc> {
     let rest = word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<")?;
     let (chomps, raw) = match rest.strip_prefix('-') {

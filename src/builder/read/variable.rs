@@ -1,6 +1,5 @@
-//! Words as Docker's own small shell reads them: quotes, escapes, and the forms of `${…}`.
+//! Expands words as Docker's small shell does: quotes, escapes, and the forms of `${…}`.
 
-use super::parse::is_blank;
 use std::cell::Cell;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,7 +8,7 @@ pub enum InvalidWord {
     Quote(char),
     #[error("`${{` without its `}}`")]
     Brace,
-    #[error("`${{{0}}}` is no form that Docker knows")]
+    #[error("invalid expansion `${{{0}}}`")]
     Form(String),
     #[error("{name}: {message}")]
     Required { name: String, message: String },
@@ -21,27 +20,32 @@ pub enum InvalidWord {
     Pattern(String),
 }
 
-/// How far `${A:-${B:-…}}` may nest.
+/// Whether a character separates words in Docker.
+pub(crate) fn is_blank(c: char) -> bool {
+    matches!(c, '\t' | '\x0b' | '\x0c' | '\r' | ' ')
+}
+
+/// The limit for the nesting of `${A:-${B:-…}}`.
 const DEEPEST: usize = 100;
-/// What the variables of one instruction may come to: more than a command line can have.
+/// The limit for the expanded text of one instruction, in bytes: more than a command line can have.
 const LONGEST: usize = 1 << 20;
-/// What those of a heredoc may come to.
+/// The limit for the expanded text of a heredoc, in bytes.
 const LONGEST_TEXT: usize = 16 << 20;
-/// How many characters may be held against the pieces of one pattern.
+/// The limit for the comparisons of one pattern.
 const MOST_COMPARISONS: usize = 1 << 24;
 
-/// Reads words; `lookup` gives the value of a variable that is set.
+/// Expands words; `lookup` returns the value of a variable that is set.
 pub struct Lexer<'a> {
     escape: char,
     lookup: &'a dyn Fn(&str) -> Option<String>,
-    /// How much text variables have given so far, over all words.
+    /// The length of the expanded text so far, over all words.
     given: Cell<usize>,
 }
 
 struct Reader<'a> {
     text: Vec<char>,
     at: usize,
-    /// Quotes are characters as any other.
+    /// Whether quotes are ordinary characters.
     quotes_stay: bool,
     depth: usize,
     lexer: &'a Lexer<'a>,
@@ -52,12 +56,12 @@ impl<'a> Lexer<'a> {
         Self { escape, lookup, given: Cell::new(0) }
     }
 
-    /// The text as one word.
+    /// Expands a text as one word.
     pub fn word(&self, text: &str) -> Result<String, InvalidWord> {
         Ok(self.reader(text, false).until(None, false)?.0)
     }
 
-    /// A text that is more than words: only variables are replaced.
+    /// Expands only the variables of a text.
     pub fn text(&self, text: &str) -> Result<String, InvalidWord> {
         Ok(self.reader(text, true).until(None, false)?.0)
     }
@@ -66,12 +70,12 @@ impl<'a> Lexer<'a> {
         Reader { text: text.chars().collect(), at: 0, quotes_stay, depth: 0, lexer: self }
     }
 
-    /// The text as words: split at blanks that are neither quoted nor from a variable within quotes.
+    /// Expands a text as several words, split at blanks outside of quotes.
     pub fn words(&self, text: &str) -> Result<Vec<String>, InvalidWord> {
         Ok(self.reader(text, false).until(None, false)?.1)
     }
 
-    /// Words between blanks, with their quotes and escapes still on them.
+    /// Splits a text at blanks, and keeps quotes and escapes.
     pub fn raw_words(text: &str, escape: char) -> Vec<String> {
         let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
         let mut chars = text.chars();
@@ -101,7 +105,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// A result and, beside it, the words it falls into.
+/// Expanded text, as a whole and as words.
 #[derive(Default)]
 struct Words {
     words: Vec<String>,
@@ -115,7 +119,7 @@ impl Words {
         self.word.push_str(text);
     }
 
-    /// Of a variable that stands without quotes: its blanks part words.
+    /// Appends the value of an unquoted variable, whose blanks separate words.
     fn loose(&mut self, text: &str) {
         for c in text.chars() {
             if is_blank(c) || c == '\n' {
@@ -145,7 +149,7 @@ impl Reader<'_> {
         Some(c)
     }
 
-    /// Up to `stop`, which is taken, or to the end. `raw`: escapes stay, since the text is a pattern.
+    /// Reads up to and including `stop`, or to the end. `raw`: escapes stay, because the text is a pattern.
     fn until(&mut self, stop: Option<char>, raw: bool) -> Result<(String, Vec<String>), InvalidWord> {
         let mut whole = String::new();
         let mut words = Words::default();
@@ -216,7 +220,7 @@ impl Reader<'_> {
                 '$' => text += &self.dollar()?,
                 c if c == self.lexer.escape => {
                     let escaped = self.next().ok_or(InvalidWord::Quote('"'))?;
-                    // Before anything else it stands for itself.
+                    // Before any other character it is an ordinary one.
                     if !matches!(escaped, '"' | '$') && escaped != self.lexer.escape {
                         text.push(c);
                     }
@@ -227,7 +231,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What comes after a dollar sign.
+    /// Expands what follows a dollar sign.
     fn dollar(&mut self) -> Result<String, InvalidWord> {
         self.depth += 1;
         if self.depth > DEEPEST {
@@ -288,7 +292,7 @@ impl Reader<'_> {
         InvalidWord::Form(self.text[begin..].iter().take_while(|c| **c != '}').collect())
     }
 
-    /// Of a variable, a number, or one of the shell's own signs.
+    /// Reads the name of a variable, a number, or a special parameter.
     fn name(&mut self) -> String {
         let mut name = String::new();
         while let Some(c) = self.peek() {
@@ -324,7 +328,7 @@ fn choose(name: &str, operator: char, value: Option<String>, word: String) -> Re
     }
 }
 
-/// Takes the shortest (or longest) beginning or end that matches away.
+/// Removes the shortest or longest prefix or suffix that matches.
 fn cut(value: &str, pattern: &str, from_front: bool, greedy: bool) -> Result<String, InvalidWord> {
     let mut chars: Vec<char> = value.chars().collect();
     let mut pattern = Pattern::new(pattern);
@@ -344,7 +348,7 @@ fn replace(value: &str, pattern: &str, replacement: &str, all: bool) -> Result<S
     let mut result = String::new();
     let mut at = 0;
     while at < chars.len() {
-        // Nothing is replaced by nothing.
+        // An empty pattern replaces nothing.
         match pattern.longest(&chars[at..])?.filter(|length| *length > 0) {
             Some(length) => {
                 result.push_str(replacement);
@@ -366,7 +370,7 @@ fn replace(value: &str, pattern: &str, replacement: &str, all: bool) -> Result<S
     Ok(result)
 }
 
-/// `*`, `?` and escaped characters, as the forms with `#`, `%` and `/` know them.
+/// A pattern of `#`, `%` and `/`: `*`, `?` and escaped characters.
 struct Pattern {
     text: String,
     pieces: Vec<Piece>,
@@ -403,10 +407,10 @@ impl Pattern {
         self.prefix(text, true)
     }
 
-    /// The length of a beginning of the text that matches as a whole.
+    /// Returns the length of the shortest or longest prefix that matches.
     fn prefix(&mut self, text: &[char], shortest: bool) -> Result<Option<usize>, InvalidWord> {
         let last = self.pieces.len();
-        // How many of the pieces the text so far may have matched.
+        // `reached[n]`: the text so far matches the first n pieces.
         let mut reached = vec![false; last + 1];
         reached[0] = true;
         self.skip(&mut reached);
@@ -438,7 +442,7 @@ impl Pattern {
         Ok(found)
     }
 
-    /// A `*` may stand for nothing.
+    /// Adds the states that a `*` reaches without a character.
     fn skip(&self, reached: &mut [bool]) {
         for (number, piece) in self.pieces.iter().enumerate() {
             if reached[number] && *piece == Piece::Any {

@@ -1,15 +1,15 @@
-//! Steps that were done before: by content, so that a step with the same inputs has the same result, whenever it is asked.
+//! The build cache: the results of steps, by the digest of their inputs.
 //!
 //! ```text
 //! builds/steps/<key>/result.json   the layer that the step made
-//!                    inputs.json   all that went into the key: read only to say why another step missed
+//!                    inputs.json   the inputs behind the key: read only to explain why another step missed
 //! builds/last/<project>.json       the keys of a project's last build, in order
 //! builds/memo/<context>            digests of a context's files
 //! builds/mounts/<id>/              directories of RUN --mount=type=cache
 //! ```
 //!
-//! An entry holds its layer, as an image does, unless an image built from it does: so `rmi` gives room back, and a stage
-//! that only helped is still there for the next build. An entry whose layer is gone is gone too.
+//! An entry holds its layer, as an image does, unless an image built from it does: so `rmi` frees the space, and the
+//! layers of intermediate stages stay for the next build. An entry whose layer is gone counts as missing.
 
 use crate::image;
 use crate::image::name::digest::Digest;
@@ -27,20 +27,20 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 pub(crate) const DIRECTORY: &str = "builds";
-/// An entry that no build asked for in so long goes.
+/// The time after which an unused entry is removed.
 const LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
 const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// All that a step's result depends on.
+/// Everything that the result of a step depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Inputs {
-    /// The layers below.
+    /// The digest of the layers below.
     pub parent: Digest,
-    /// What is done, its variables replaced.
+    /// The instruction, its variables replaced.
     pub what: String,
-    /// Variables that it sees: `ARG NAME` or `ENV NAME`, and settings such as `USER`.
+    /// The variables that it sees (`ARG NAME`, `ENV NAME`) and settings such as `USER`.
     pub values: BTreeMap<String, String>,
-    /// Files that it reads, and what they are.
+    /// The files that it reads, each with its mode, owner and digest.
     pub files: Vec<(String, String)>,
 }
 
@@ -50,21 +50,21 @@ impl Inputs {
     }
 }
 
-/// What came of a step.
+/// The result of a step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub diff_id: Digest,
-    /// Bytes of files, and how many entries.
+    /// The bytes of its files.
     pub size: u64,
     pub entries: u64,
     pub created: String,
-    /// Another key of the same step, which says more.
+    /// The key of the same step that includes its files, if this one does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is: Option<Digest>,
 }
 
 impl Outcome {
-    /// It could have been written here: what comes from elsewhere need not be.
+    /// Whether the values are valid: an entry of another machine may be damaged.
     pub(crate) fn is_whole(&self) -> bool {
         self.is.is_none() && self.created.parse::<jiff::Timestamp>().is_ok()
     }
@@ -81,7 +81,7 @@ pub(crate) struct Cache {
     project: PathBuf,
     last: Option<Last>,
     now: Last,
-    /// Layers of steps that were done again with another result.
+    /// The entries that this build gave another result, with their old layers.
     superseded: RefCell<Vec<(Digest, Digest)>>,
 }
 
@@ -92,7 +92,7 @@ impl Cache {
         Self { directory, project, last: None, now: Last::default(), superseded: RefCell::default() }
     }
 
-    /// Whether the last build did a step of a stage that begins so.
+    /// Whether the last build had a step of this stage that begins so.
     pub(crate) fn did(&self, stage: &str, beginning: &str) -> bool {
         let last: Last = serde_json::from_slice(&fs::read(&self.project).unwrap_or_default()).unwrap_or_default();
         let mut done = last.stages.get(stage).into_iter().flatten().filter_map(|key| self.inputs(key));
@@ -103,24 +103,24 @@ impl Cache {
         self.directory.join("steps").join(key.hex())
     }
 
-    /// Notes that a stage comes to a step, whatever becomes of it.
+    /// Notes the key of a stage's next step.
     pub(crate) fn passed(&mut self, stage: &str, key: Digest) {
         self.now.stages.entry(stage.to_owned()).or_default().push(key);
     }
 
-    /// Whether an entry is still there.
+    /// Whether the cache has an entry.
     pub(crate) fn has(&self, key: &Digest) -> bool {
         self.entry(key).exists()
     }
 
-    /// The step just passed is looked for in another way.
+    /// Drops the key that was noted last: the step is looked up by another one.
     pub(crate) fn forget_last(&mut self, stage: &str) {
         if let Some(keys) = self.now.stages.get_mut(stage) {
             keys.pop();
         }
     }
 
-    /// The step just passed goes by another key.
+    /// Replaces the key that was noted last.
     pub(crate) fn renamed(&mut self, stage: &str, key: Digest) {
         if let Some(last) = self.now.stages.get_mut(stage).and_then(|keys| keys.last_mut()) {
             *last = key;
@@ -138,7 +138,7 @@ impl Cache {
         Ok(Some(outcome))
     }
 
-    /// All keys that this build came by.
+    /// Returns all keys of this build.
     pub(crate) fn keys(&self) -> Vec<Digest> {
         self.now.stages.values().flatten().copied().collect()
     }
@@ -148,7 +148,7 @@ impl Cache {
         store::format::from_record(&text).ok()
     }
 
-    /// Before its layer is published, so that whoever finds the layer held finds the entry that holds it.
+    /// Writes an entry; called before its layer is published, so that the holder of a published layer always exists.
     pub(crate) fn record(&self, key: &Digest, inputs: &Inputs, outcome: &Outcome) -> Result<(), SysError> {
         let path = self.entry(key);
         fs::create_dir_all(&path).on("mkdir", &path)?;
@@ -159,11 +159,11 @@ impl Cache {
         store::write_quickly(&path.join("result.json"), &store::format::to_record(outcome))
     }
 
-    /// The room of layers that this build has made anew; `lock`: what keeps others from taking away what this build uses.
+    /// Releases the layers of superseded entries. `lock` is the build's share of the cache's lock, which this ends.
     pub(crate) fn give_back(&self, store: &Store, lock: Lock) -> Result<(), ImageError> {
         let superseded = self.superseded.take();
         drop(lock);
-        // Another build may stand on one of them. Then the last of them leaves it to `builder prune`, or the next day.
+        // Another running build may use one of them. Then `builder prune` or the next day's sweep releases them.
         let alone = if superseded.is_empty() { None } else { Lock::attempt(&lock_path(store))? };
         if alone.is_some() {
             for (key, layer) in superseded.iter().filter(|(key, layer)| !holds(store, key, layer)) {
@@ -173,7 +173,7 @@ impl Cache {
         Ok(())
     }
 
-    /// At the end of a build.
+    /// Saves the keys of this build for [`Cache::reason`] of the next.
     pub(crate) fn save(&mut self) -> Result<(), SysError> {
         let text = store::format::to_record(&self.now);
         if fs::read(&self.project).is_ok_and(|before| before == text) {
@@ -184,7 +184,7 @@ impl Cache {
         store::write_quickly(&self.project, &text)
     }
 
-    /// Why a step was not found. `before`: what the step below has to say, if it ran too.
+    /// Explains why the cache did not have a step. `before` is the explanation if the layers below changed.
     pub(crate) fn reason(&mut self, stage: &str, inputs: &Inputs, before: Option<&str>) -> String {
         let last = self.last.take().unwrap_or_else(|| {
             let text = fs::read(&self.project).unwrap_or_default();
@@ -197,7 +197,7 @@ impl Cache {
         let same_place = keys.get(number).and_then(read);
         let old = match same_place {
             Some(old) if old.what == inputs.what => Some(old),
-            // It may have moved up or down.
+            // The instruction may have moved up or down.
             other => keys.iter().filter_map(read).find(|old| old.what == inputs.what).or(other),
         };
         match old {
@@ -236,14 +236,14 @@ fn difference(old: &Inputs, new: &Inputs, before: Option<&str>) -> String {
         old.files.iter().filter(|(path, _)| !is.contains_key(path)).map(|(path, _)| format!("{} is gone", name(path))),
     );
     match (&found[..], before) {
-        ([], _) if old.parent != new.parent => before.unwrap_or("what lies below it is another").to_owned(),
-        ([], _) => "its layer is no longer in the store".into(),
+        ([], _) if old.parent != new.parent => before.unwrap_or("the layers below it changed").to_owned(),
+        ([], _) => "its layer is not in the store".into(),
         (all, _) if all.len() <= 3 => all.join(", "),
         (all, _) => format!("{}, and {} more", all[..3].join(", "), all.len() - 3),
     }
 }
 
-/// Of a file whose description begins with its mode and its owner.
+/// Names the difference between two descriptions of a file, which begin with its mode and owner.
 fn how(before: &str, now: &str) -> String {
     let contents = |text: &str| text.splitn(3, ' ').nth(2).unwrap_or_default().to_owned();
     let mode = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
@@ -260,18 +260,18 @@ fn shown(value: &str) -> &str {
     if value.is_empty() { "(empty)" } else { value }
 }
 
-/// It was of use; noted once a day at most.
+/// Marks an entry as used, at most once a day.
 fn touch(path: &Path) {
     if age(path).is_some_and(|age| age > SWEEP_EVERY) {
         let _ = fs::File::open(path).and_then(|directory| directory.set_modified(SystemTime::now()));
     }
 }
 
-/// What the cache takes on disk, the layers that it alone holds included.
+/// The disk usage of the cache, with the layers that it alone holds.
 pub(crate) struct Usage {
     pub entries: usize,
     pub size: u64,
-    /// Of the layers among that.
+    /// The part of `size` that the layers take.
     pub layers: u64,
 }
 
@@ -284,7 +284,7 @@ fn outcome_at(path: &Path) -> Option<Outcome> {
     store::format::from_record(&fs::read(path.join("result.json")).ok()?).ok()
 }
 
-/// Held by every build that does something.
+/// Takes the shared lock of every build that executes steps.
 pub(crate) fn lock(store: &Store) -> Result<Lock, SysError> {
     Lock::shared(&lock_path(store))
 }
@@ -293,7 +293,7 @@ fn lock_path(store: &Store) -> PathBuf {
     store.path(DIRECTORY).join("lock")
 }
 
-/// Layers, and users of them that are neither an image which has it nor an entry which made it.
+/// Returns layers with holders that are neither an image with that layer nor the cache entry that made it.
 pub(crate) fn strays(store: &Store) -> Result<Vec<(Digest, Digest)>, ImageError> {
     let layers = store.path("layers");
     let mut strays = Vec::new();
@@ -301,7 +301,7 @@ pub(crate) fn strays(store: &Store) -> Result<Vec<(Digest, Digest)>, ImageError>
         let Ok(Some(info)) = layer::info_at(&entry.path()) else { continue };
         for user in fs::read_dir(entry.path().join("images")).into_iter().flatten().flatten() {
             let Some(user) = user.file_name().to_str().and_then(Digest::from_hex) else { continue };
-            // An image that cannot be opened may well use it.
+            // A damaged image may use it.
             let is_image = image::directory(store, &user).exists()
                 && Image::open(store, &user)
                     .map_or(true, |image| image.is_some_and(|i| i.layers.contains(&info.diff_id)));
@@ -313,7 +313,7 @@ pub(crate) fn strays(store: &Store) -> Result<Vec<(Digest, Digest)>, ImageError>
     Ok(strays)
 }
 
-/// The layers that entries tell of.
+/// Returns the layers of all entries.
 pub(crate) fn layers(store: &Store) -> Vec<Digest> {
     entries(store).iter().filter_map(|(_, path)| Some(outcome_at(path)?.diff_id)).collect()
 }
@@ -323,7 +323,7 @@ pub(crate) fn holds(store: &Store, key: &Digest, layer: &Digest) -> bool {
     outcome_at(&store.path(DIRECTORY).join("steps").join(key.hex())).is_some_and(|outcome| outcome.diff_id == *layer)
 }
 
-/// Why an entry is of no use.
+/// Returns why an entry cannot be used.
 pub(crate) fn damage(path: &Path) -> Option<String> {
     let is_key = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| Digest::from_hex(name).is_some());
     let reads = |file: &str, parse: fn(&[u8]) -> Result<(), serde_json::Error>| {
@@ -356,7 +356,7 @@ pub(crate) fn usage(store: &Store) -> Result<Usage, SysError> {
     Ok(usage)
 }
 
-/// Removes entries, all or the old ones, and what only they hold.
+/// Removes entries, all or only old ones, and the layers that only they hold.
 pub(crate) fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), ImageError> {
     for (key, path) in entries(store) {
         let outcome = outcome_at(&path);
@@ -364,7 +364,7 @@ pub(crate) fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), I
             Some(outcome) => !layer::is_here(store, &outcome.diff_id),
             None => true,
         };
-        // An entry is there a moment before its layer is.
+        // An entry is written shortly before its layer.
         let limit = older_than.map(|limit| if is_dead { SWEEP_EVERY } else { limit });
         if limit.is_some_and(|limit| age(&path).is_none_or(|age| age < limit)) {
             continue;
@@ -374,7 +374,7 @@ pub(crate) fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), I
         }
         store::remove_tree(&path)?;
     }
-    // Those of builds that were killed, or that others stood on. While one goes on, its layers have no image yet.
+    // Killed builds leave such layers, and so do builds whose layers others used. A running build's layers have no image yet.
     if let Ok(Some(_alone)) = Lock::attempt(&lock_path(store)) {
         for (layer, user) in strays(store)? {
             layer::release(store, &layer, &user)?;
@@ -384,7 +384,7 @@ pub(crate) fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), I
         let directory = store.path(DIRECTORY).join(part);
         match older_than {
             None => store::remove_tree(&directory)?,
-            // What a RUN has put aside stays until it is pruned.
+            // The files of cache mounts stay until the user prunes them.
             Some(_) if part == "mounts" => {}
             Some(limit) => {
                 for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
@@ -402,7 +402,7 @@ fn age(path: &Path) -> Option<Duration> {
     fs::metadata(path).and_then(|m| m.modified()).ok()?.elapsed().ok()
 }
 
-/// An entry need not hold its layer any more.
+/// Makes an entry release its layer.
 pub(crate) fn let_go(store: &Store, key: &Digest, diff_id: &Digest) -> Result<(), ImageError> {
     if layer::directory(store, diff_id).join("images").join(key.hex()).exists() {
         layer::release(store, diff_id, key)?;
@@ -410,7 +410,7 @@ pub(crate) fn let_go(store: &Store, key: &Digest, diff_id: &Digest) -> Result<()
     Ok(())
 }
 
-/// Lets old entries go, once a day.
+/// Removes old entries, once a day.
 pub(crate) fn sweep(store: &Store) -> Result<(), ImageError> {
     let mark = store.path(DIRECTORY).join("swept");
     if age(&mark).is_none_or(|age| age > SWEEP_EVERY) {

@@ -1,18 +1,18 @@
-//! `--cache-to` and `--cache-from`: what steps have made, carried to other machines in a directory or a registry.
+//! The files of an exported build cache, in a directory or as an artifact in a registry (`--cache-to`, `--cache-from`).
 //!
 //! ```text
-//! steps/<key>     what went into a step, and what came of it
+//! steps/<key>     the inputs of a step, and its result
 //! layers/<hex>    the layer's archive, compressed
 //! ```
 //!
-//! In a directory these are files, in a registry the named parts of one artifact. What is not whole, or not what it says, is
-//! as good as not there: the step is done here.
+//! In a directory these are files, in a registry the named parts of one artifact. Incomplete and damaged entries count as
+//! missing: the step is executed here.
 
 use super::cache::{Inputs, Outcome};
-use super::engine::{Builder, SIGNALS};
-use super::layers::{Pending, outcome};
-use crate::builder::BuildError;
-use crate::diag;
+use super::pending::Pending;
+use crate::builder::error::BuildError;
+use crate::builder::options::CachePlace;
+use crate::builder::read::state::INLINE_CACHE;
 use crate::image::ImageError;
 use crate::image::ingest::{NamedByBlob, ingest};
 use crate::image::name::digest::Digest;
@@ -25,54 +25,25 @@ use crate::registry::artifact::Artifact;
 use crate::registry::{Progress, RegistryError, Settings};
 use crate::store;
 use crate::store::Store;
-use crate::sys::process::LetThrough;
 use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Where steps are carried to or from.
-#[derive(Debug, Clone)]
-pub(crate) enum Place {
-    Directory(PathBuf),
-    Registry(Reference),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Self::Directory(path) => path.display().fmt(f),
-            Self::Registry(reference) => f.write_str(&reference.familiar()),
-        }
-    }
-}
-
-/// `--cache-to`
-#[derive(Debug, Clone)]
-pub(crate) struct Export {
-    pub place: Place,
-    /// Those of helper stages too.
-    pub all_stages: bool,
-}
-
-const ARTIFACT: artifact::Kind = artifact::Kind {
+pub(crate) const ARTIFACT: artifact::Kind = artifact::Kind {
     artifact_type: "application/vnd.minirun.build-cache.v1",
     documents: "application/vnd.minirun.build-step.v1+json",
     words: "a build cache; --cache-to type=registry makes one",
 };
 
-/// Where an image's config has the steps that made its layers (`--cache-to type=inline`).
-pub(crate) const INLINE: &str = "minirun.build-cache.v1";
-
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Step {
-    inputs: Inputs,
-    outcome: Outcome,
+    pub inputs: Inputs,
+    pub outcome: Outcome,
 }
 
 fn step_name(key: &Digest) -> String {
@@ -83,14 +54,14 @@ fn layer_name(diff_id: &Digest) -> String {
     format!("layers/{}", diff_id.hex())
 }
 
-/// Why a place gives nothing.
+/// Why a place cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Useless {
     #[error("its layer {0} has the digest {1}")]
     Digest(Digest, Digest),
-    #[error("its layer {0} cannot be unpacked: {1}")]
+    #[error("cannot unpack its layer {0}: {1}")]
     Unpack(Digest, UnpackError),
-    #[error("its step {0} cannot be read")]
+    #[error("cannot read its step {0}")]
     Step(Digest),
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -98,19 +69,19 @@ pub(crate) enum Useless {
     Sys(#[from] SysError),
 }
 
-/// A place that is asked.
+/// A place of `--cache-from`.
 pub(crate) enum Source {
-    Unopened(Place),
+    Unopened(CachePlace),
     Directory(PathBuf),
     Registry(Artifact),
-    /// An image that tells of its own steps.
+    /// An image whose config describes its steps.
     Image(Artifact, HashMap<Digest, Step>),
     Useless,
 }
 
 impl Source {
-    /// A cache in a registry, or else an image of this name.
-    fn in_registry(reference: &Reference) -> Result<Self, RegistryError> {
+    /// Opens a cache in a registry, or else an image of this name.
+    pub(crate) fn in_registry(reference: &Reference) -> Result<Self, RegistryError> {
         let settings = Settings::default();
         let none = match Artifact::open(reference, &ARTIFACT, &settings) {
             Err(error @ RegistryError::NoArtifact { .. }) => error,
@@ -118,12 +89,12 @@ impl Source {
         };
         let Ok((artifact, config)) = Artifact::of_image(reference, layer_name, &settings) else { return Err(none) };
         let config: Value = serde_json::from_slice(&config).unwrap_or_default();
-        let Ok(steps) = serde_json::from_value::<Vec<Step>>(config[INLINE].clone()) else { return Err(none) };
+        let Ok(steps) = serde_json::from_value::<Vec<Step>>(config[INLINE_CACHE].clone()) else { return Err(none) };
         Ok(Self::Image(artifact, steps.into_iter().map(|step| (step.inputs.key(), step)).collect()))
     }
 
-    /// The step of this key. `None`: it was not carried.
-    fn step(&self, key: &Digest) -> Result<Option<Step>, Useless> {
+    /// Returns the step of a key, if the place has it.
+    pub(crate) fn step(&self, key: &Digest) -> Result<Option<Step>, Useless> {
         if let Self::Image(_, steps) = self {
             return Ok(steps.get(key).filter(|step| step.outcome.is_whole()).cloned());
         }
@@ -140,7 +111,7 @@ impl Source {
     }
 
     /// Unpacks a step's layer into the new directory `entry`.
-    fn layer(
+    pub(crate) fn layer(
         &self,
         key: &Digest,
         step: Step,
@@ -163,7 +134,7 @@ impl Source {
             Self::Unopened(_) | Self::Useless => return Ok(None),
         };
         let ingested = ingest(entry, archive, owners, Limits::from_env(), &outcome.created, NamedByBlob::No);
-        // What the registry did is the cause of what the unpacker saw.
+        // An error of the registry is the cause of the unpacker's error.
         if let Some(failure) = failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
             return Err(failure.into());
         }
@@ -176,112 +147,7 @@ impl Source {
     }
 }
 
-impl Builder<'_> {
-    /// What another machine has done. A place that fails is not asked again.
-    pub(crate) fn carried(&mut self, key: &Digest) -> Result<Option<Outcome>, BuildError> {
-        for number in 0..self.sources.len() {
-            if let Source::Unopened(place) = &self.sources[number] {
-                let opened = match place.clone() {
-                    Place::Directory(path) => Ok(Source::Directory(path)),
-                    Place::Registry(reference) => {
-                        self.must_be_inside()?;
-                        Source::in_registry(&reference)
-                    }
-                };
-                match opened {
-                    Ok(opened) => self.sources[number] = opened,
-                    Err(error) => self.give_up(number, &error.into()),
-                }
-            }
-            let _ends_at_once = LetThrough::new(&SIGNALS);
-            let step = match self.sources[number].step(key) {
-                Ok(Some(step)) => step,
-                Ok(None) => continue,
-                Err(error) => {
-                    self.give_up(number, &error);
-                    continue;
-                }
-            };
-            self.must_be_inside()?;
-            if layer::info(self.store, &step.outcome.diff_id)?.is_some() {
-                self.cache.record(key, &step.inputs, &step.outcome)?;
-                return Ok(Some(step.outcome));
-            }
-            let entry = self.store.path(self.directory_alone()?).join("layer");
-            let owners = self.room()?.owners.clone();
-            match self.sources[number].layer(key, step, entry, &owners, self.options.transfers.as_ref()) {
-                Ok(Some(pending)) => {
-                    let found = outcome(&pending);
-                    self.pending.insert(found.diff_id, pending);
-                    return Ok(Some(found));
-                }
-                Ok(None) => {}
-                Err(error) => self.give_up(number, &error),
-            }
-        }
-        Ok(None)
-    }
-
-    fn give_up(&mut self, number: usize, error: &Useless) {
-        self.sources[number] = Source::Useless;
-        let place = &self.options.cache_from[number];
-        self.listener.note(&format!("going on without the cache from {place}: {}", diag::in_one_line(error)));
-    }
-
-    fn steps(&self, keys: Vec<Digest>) -> Result<Vec<(Digest, Step)>, BuildError> {
-        let mut steps = Vec::new();
-        for key in keys {
-            let outcome = self.cache.find(self.store, &key)?;
-            if let Some((inputs, outcome)) = self.cache.inputs(&key).zip(outcome) {
-                steps.push((key, Step { inputs, outcome }));
-            }
-        }
-        Ok(steps)
-    }
-
-    /// What the image's own config tells of its steps.
-    pub(crate) fn inline_cache(&self) -> Result<Value, BuildError> {
-        let steps = self.steps(self.keys(self.plan.target))?;
-        Ok(steps.into_iter().map(|(_, step)| json!(step)).collect())
-    }
-
-    /// Carries what this build came by to where other machines find it.
-    pub(crate) fn carry(&mut self) -> Result<(), BuildError> {
-        let all_stages = self.options.cache_to.iter().any(|export| export.all_stages);
-        let own = if all_stages { self.cache.keys() } else { self.keys(self.plan.target) };
-        self.part.keys.extend(own);
-        // In a registry, what is carried takes the place of what was: it goes at the end, that of all platforms together.
-        if !self.part.is_last {
-            return Ok(());
-        }
-        for export in &self.options.cache_to {
-            let steps = self.steps(self.part.keys.clone())?;
-            match &export.place {
-                Place::Directory(directory) => {
-                    steps.iter().try_for_each(|(key, step)| put(self.store, directory, key, step))?;
-                }
-                Place::Registry(reference) => {
-                    let _ends_at_once = LetThrough::new(&SIGNALS);
-                    self.listener.note(&format!("the cache goes to {}", export.place));
-                    let sent = outgoing(&steps).push(
-                        self.store,
-                        reference,
-                        &ARTIFACT,
-                        &Settings::default(),
-                        self.options.transfers.as_ref(),
-                    );
-                    sent.map_err(|source| BuildError::Carry {
-                        place: export.place.to_string(),
-                        source: Box::new(source),
-                    })?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn outgoing(steps: &[(Digest, Step)]) -> artifact::Outgoing {
+pub(crate) fn outgoing(steps: &[(Digest, Step)]) -> artifact::Outgoing {
     let mut layers: Vec<(String, Digest)> = Vec::new();
     for (_, Step { outcome, .. }) in steps {
         if layers.iter().all(|(_, diff_id)| *diff_id != outcome.diff_id) {
@@ -292,8 +158,8 @@ fn outgoing(steps: &[(Digest, Step)]) -> artifact::Outgoing {
     artifact::Outgoing { documents: steps.iter().map(document).collect(), layers }
 }
 
-/// Writes a step and its layer into a directory, as far as they are not there yet.
-fn put(store: &Store, directory: &Path, key: &Digest, step: &Step) -> Result<(), BuildError> {
+/// Writes a step and its layer into a directory, unless it has them.
+pub(crate) fn put(store: &Store, directory: &Path, key: &Digest, step: &Step) -> Result<(), BuildError> {
     for part in ["steps", "layers"] {
         fs::create_dir_all(directory.join(part)).on("mkdir", directory)?;
     }

@@ -1,15 +1,17 @@
-//! A stage that is done becomes an image: its layers, its config, its names.
+//! The export of a finished stage: as files, as an archive, or as an image in the store.
 
 use super::cache;
-use super::engine::Builder;
-use super::state::State;
+use super::shared::Shared;
+use super::stage::Stage;
+use crate::builder::error::BuildError;
 use crate::builder::files::glob::Ignore;
 use crate::builder::files::tree::{Laying, Tree, TreeError};
-use crate::builder::read::annotation::Annotation;
-use crate::builder::{Attestation, BuildError};
+use crate::builder::options::{Output, OutputKind};
+use crate::builder::read::state::State;
 use crate::container::rootfs::root::Root;
 use crate::image;
 use crate::image::assemble::{Parts, assemble};
+use crate::image::attestation::Attestation;
 use crate::image::freeze;
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::Reference;
@@ -26,14 +28,14 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
-/// An image as a build has stored it.
+/// An image that a build has stored.
 pub(crate) struct Stored {
     pub image: Digest,
     pub manifest: Vec<u8>,
 }
 
-/// Stores the image, unless it is there already, and gives it its names. `keys`: layers and the entries of the cache that
-/// made them, which need not hold them any more.
+/// Stores a state as an image, unless the store has it, and gives it its names. The cache entries `keys` stop holding their
+/// layers, which the image holds from here on.
 pub(crate) fn store(
     store: &Store,
     state: &State,
@@ -51,7 +53,7 @@ pub(crate) fn store(
     if image::directory(store, &id).exists() {
         for name in wanted {
             let known = names::resolve(store, name)?;
-            // Another manifest of the same image will do, such as one that was pushed; an index will not.
+            // Another manifest of the same image serves as well, such as one that was pushed; an index does not.
             let will_do = |known: &names::Name| {
                 known.image == id
                     && (known.manifest == digest
@@ -84,7 +86,7 @@ pub(crate) fn store(
     Ok(Stored { image: id, manifest })
 }
 
-/// A manifest by which the image is known, such as one that was pushed, that says nothing more of it.
+/// Returns a manifest of the image that has no annotations.
 fn plain_manifest(store: &Store, id: &Digest) -> Result<Option<Digest>, ImageError> {
     for digest in manifests(store, id)? {
         if manifest::annotations(&image::manifest_bytes(store, id, &digest)?).is_empty() {
@@ -94,78 +96,36 @@ fn plain_manifest(store: &Store, id: &Digest) -> Result<Option<Digest>, ImageErr
     Ok(None)
 }
 
-/// `-o`: the result as something else than an image in the store.
-#[derive(Debug, Clone)]
-pub(crate) struct Output {
-    pub kind: Kind,
-    /// None is standard output.
-    pub target: Option<PathBuf>,
-    /// What the image is called beside its other names, and whether it is pushed under them.
-    pub names: Vec<Reference>,
-    pub pushes: bool,
-    pub annotations: Vec<Annotation>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The files, in a directory.
-    Local,
-    /// The files, in an archive.
-    Tar,
-    Oci,
-    Docker,
-    /// An image in the store.
-    Image,
-    /// Nothing but what the cache remembers.
-    Nothing,
-}
-
-impl Output {
-    fn is_files(&self) -> bool {
-        matches!(self.kind, Kind::Local | Kind::Tar)
-    }
-
-    pub(crate) fn is_archive(&self) -> bool {
-        matches!(self.kind, Kind::Oci | Kind::Docker)
-    }
-
-    /// Whether there is no image in the store afterwards, unless it is to have a name.
-    pub(crate) fn needs_no_image(&self) -> bool {
-        self.is_files() || self.kind == Kind::Nothing
-    }
-}
-
-/// Writes the files of a stage, and what is told of them.
+/// Exports the files of a stage, and its attestations.
 pub(crate) fn export(
-    builder: &mut Builder,
-    number: usize,
+    shared: &mut Shared,
+    stage: &Stage,
     output: &Output,
     attestations: &[Attestation],
 ) -> Result<(), BuildError> {
     if !output.is_files() {
         return Ok(());
     }
-    builder.must_be_inside()?;
-    let view = builder.view_with(number, attestations)?;
+    shared.must_be_inside()?;
+    let view = shared.view_with(stage, attestations)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}/.", view.as_raw_fd()));
     // Each of several platforms has a directory of its own, as with BuildKit.
-    let directory =
-        (builder.options.platforms.len() > 1).then(|| builder.options.platform.to_string().replace('/', "_"));
-    let share = freeze::Share { directory: directory.as_deref(), is_last: builder.part.is_last };
+    let directory = (shared.options.platforms.len() > 1).then(|| shared.options.platform.to_string().replace('/', "_"));
+    let share = freeze::Share { directory: directory.as_deref(), is_last: shared.part.is_last };
     let Some(target) = &output.target else {
         return Ok(freeze::archive(&path, share, io::stdout().lock())?);
     };
-    if output.kind == Kind::Tar {
+    if output.kind == OutputKind::Tar {
         let mut file = File::options();
-        let file = file.create(true).write(true).append(!builder.part.is_first).truncate(builder.part.is_first);
+        let file = file.create(true).write(true).append(!shared.part.is_first).truncate(shared.part.is_first);
         return Ok(freeze::archive(&path, share, io::BufWriter::new(file.open(target).on("open", target)?))?);
     }
     let target = &directory.map_or_else(|| target.clone(), |directory| target.join(directory));
     fs::create_dir_all(target).on("mkdir", target)?;
     let root = Root::open(&target.to_string_lossy())?;
-    let now = builder.now();
-    // They are whoever built them, as Docker gives them.
-    let owners = Owners { only_one: false, ..builder.room()?.owners.clone() };
+    let now = shared.now();
+    // As with Docker, exported files belong to the caller.
+    let owners = Owners { only_one: false, ..shared.room()?.owners.clone() };
     let laying = Laying { upper: None, owners: &owners, owner: Some((0, 0)), chmod: None, mode: 0o755, now };
     let tree = Tree::of(view, "the result".into());
     let export = || -> Result<(), TreeError> {
@@ -177,8 +137,7 @@ pub(crate) fn export(
     export().map_err(|source| BuildError::Export { target: target.clone(), source })
 }
 
-/// Writes the image into an archive.
-/// Its entry in there has these annotations.
+/// Writes the image into an archive whose index gives it these annotations.
 pub(crate) fn save(
     store: &Store,
     id: &Digest,
@@ -186,7 +145,7 @@ pub(crate) fn save(
     output: &Output,
     annotations: &Map<String, Value>,
 ) -> Result<(), BuildError> {
-    let format = if output.kind == Kind::Oci { Format::Oci } else { Format::Docker };
+    let format = if output.kind == OutputKind::Oci { Format::Oci } else { Format::Docker };
     let wanted: Vec<String> = match names {
         [] => vec![id.to_string()],
         names => names.iter().map(ToString::to_string).collect(),

@@ -1,10 +1,9 @@
-//! Programs of other architectures: whether this machine runs them, by an emulator that the kernel calls (binfmt_misc). It is
-//! tried with a program of a few bytes, which only ends, since the kernel's list of emulators need not be in sight.
+//! Finds out whether this machine runs programs of other architectures, by an emulator that the kernel calls (binfmt_misc):
+//! executes a program of a few bytes that only exits, because the kernel's list of emulators may not be visible.
 
-use super::engine::Builder;
-use crate::builder::read::instruction::{Instruction, Step};
-use crate::builder::read::stage::Base;
-use crate::builder::{BuildError, StepError};
+use super::shared::Shared;
+use crate::builder::error::BuildError;
+use crate::builder::read::stage::{Base, StageId};
 use crate::image::name::platform;
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::collections::HashMap;
@@ -14,46 +13,22 @@ use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-/// What lets this machine run them.
-pub(crate) const HINT: &str = "an emulator does that, called by the kernel (binfmt_misc, with the flag F): apt install qemu-user-static \
-     binfmt-support\nor build without it: FROM --platform=$BUILDPLATFORM, where compilers can make programs for other machines";
-
-impl Builder<'_> {
-    /// Refuses a RUN whose programs this machine cannot run, unless an earlier build may have done it.
-    pub(crate) fn refuse_foreign(&mut self) -> Result<(), BuildError> {
-        if !self.options.cache_from.is_empty() {
-            return Ok(());
+impl Shared<'_> {
+    /// Returns the platform of a stage's base image, if this machine cannot run programs for it.
+    pub(crate) fn foreign_platform(&self, id: StageId) -> Result<Option<String>, BuildError> {
+        let mut id = id;
+        while let Base::Stage(base) = self.plan.stage(id).base {
+            id = base;
         }
-        for number in (0..self.work.len()).filter(|number| self.needed[*number]) {
-            let is_run = |step: &Step| matches!(step.instruction, Instruction::Run(_));
-            let Some(at) = self.work[number].steps.iter().position(is_run) else { continue };
-            if self.cache.did(&self.plan.stages[number].name(), "RUN ") {
-                continue;
-            }
-            if let Some(platform) = self.foreign(number)? {
-                let step = self.work[number].steps[at].clone();
-                self.work[number].at = at;
-                return Err(self.at(number, &step, StepError::Foreign(platform)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The platform of a stage's base image, if this machine cannot run programs for it.
-    pub(crate) fn foreign(&self, number: usize) -> Result<Option<String>, BuildError> {
-        let mut stage = number;
-        while let Base::Stage(base) = self.plan.stages[stage].base {
-            stage = base;
-        }
-        let Base::Image(name) = &self.plan.stages[stage].base else { return Ok(None) };
-        let Some(image) = self.bases.get(&(name.clone(), self.platform(stage)?.to_string())) else { return Ok(None) };
+        let Base::Image(name) = &self.plan.stage(id).base else { return Ok(None) };
+        let Some(image) = self.bases.get(&(name.clone(), self.platform(id)?.to_string())) else { return Ok(None) };
         let platform = platform::of_config(image.config());
         let cannot_run = runs(&image.config().architecture().to_string()) == Some(false);
         Ok(cannot_run.then(|| platform.to_string()))
     }
 }
 
-/// A machine, as ELF names it, and its code for `exit(0)`.
+/// An architecture as ELF describes it, and its machine code for `exit(0)`.
 struct Machine {
     architecture: &'static str,
     number: u16,
@@ -77,7 +52,7 @@ const fn machine(architecture: &'static str, number: u16, is_64: bool, flags: u3
     Machine { architecture, number, is_64, is_big: false, flags, code }
 }
 
-/// Whether this machine runs programs of an architecture. `None`: there is no program to try it with.
+/// Whether this machine runs programs of an architecture. `None`: there is no test program for it.
 pub(crate) fn runs(architecture: &str) -> Option<bool> {
     static KNOWN: Mutex<Option<HashMap<&'static str, bool>>> = Mutex::new(None);
     let machine = MACHINES.iter().find(|machine| machine.architecture == architecture)?;
@@ -92,13 +67,13 @@ impl Machine {
         if file.write_all(&self.program()).is_err() {
             return false;
         }
-        // The emulator opens it once more, by this path.
+        // The emulator opens the file again, by this path.
         let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
         let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         ended.is_ok_and(|status| status.success())
     }
 
-    /// A whole static program.
+    /// Returns a complete static program.
     fn program(&self) -> Vec<u8> {
         const ADDRESS: u64 = 0x40_0000;
         let (header, segment): (u64, u64) = if self.is_64 { (64, 56) } else { (52, 32) };
@@ -117,14 +92,14 @@ impl Machine {
             (true, false) => bytes.extend(value.to_le_bytes()),
             (false, _) => word(bytes, value as u32),
         };
-        // An executable file for this machine, version 1.
+        // Type, machine and version of the file.
         half(&mut bytes, 2);
         half(&mut bytes, self.number);
         word(&mut bytes, 1);
         [ADDRESS + begin, header, 0].into_iter().for_each(|value| long(&mut bytes, value));
         word(&mut bytes, self.flags);
         [header as u16, segment as u16, 1, 0, 0, 0].into_iter().for_each(|value| half(&mut bytes, value));
-        // One segment: the whole file, to be read and executed.
+        // One segment: the whole file, readable and executable.
         word(&mut bytes, 1);
         if self.is_64 {
             word(&mut bytes, 5);

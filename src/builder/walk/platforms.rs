@@ -1,13 +1,17 @@
-//! A build for one platform or for several: each is a walk of its own, and what they have in common the later ones find in the
-//! cache. The images of several platforms, and an image with attestations, become an index.
+//! A build for one platform or for several: each platform walks the stages on its own, and later ones find what they have in
+//! common in the cache. The images of several platforms, and an image with attestations, become an index.
 
-use super::engine;
-use super::engine::{Bases, Part};
+use super::engine::Builder;
 use super::finish;
-use super::finish::{Output, Stored};
+use super::finish::Stored;
+use super::rehearse::rehearse;
+use super::schedule;
+use super::shared::{Bases, Part};
+use crate::builder::error::BuildError;
+use crate::builder::listener::{Built, Listener};
+use crate::builder::options::{Options, Output};
 use crate::builder::read::annotation;
 use crate::builder::read::annotation::Place;
-use crate::builder::{BuildError, Built, Listener, Options};
 use crate::image::attestation::Attestation;
 use crate::image::name::digest::Digest;
 use crate::image::name::platform::Platform;
@@ -15,7 +19,7 @@ use crate::image::stored::index;
 use crate::image::stored::index::Listed;
 use crate::store::Store;
 
-/// Builds the image, or finds that it is there already.
+/// Builds the image for all platforms, as far as the cache does not have it.
 pub(crate) fn build(store: &Store, mut options: Options, listener: &mut dyn Listener) -> Result<Built, BuildError> {
     let platforms = options.platforms.clone();
     let mut bases: Vec<Bases> = platforms.iter().map(|_| Bases::new()).collect();
@@ -26,7 +30,7 @@ pub(crate) fn build(store: &Store, mut options: Options, listener: &mut dyn List
         // What cannot be done for one of them is told before the first step of another.
         for number in order {
             options.platform = platforms[number].clone();
-            bases[number] = engine::rehearse(store, &options, listener)?;
+            bases[number] = rehearse(store, &options, listener)?;
         }
     }
     let mut all = Built::default();
@@ -35,14 +39,14 @@ pub(crate) fn build(store: &Store, mut options: Options, listener: &mut dyn List
     for (number, platform) in platforms.iter().enumerate() {
         options.platform = platform.clone();
         let part = Part { is_first: number == 0, is_last: number == last, keys: std::mem::take(&mut keys) };
-        let found = std::mem::take(&mut bases[number]);
-        let (built, image, passed) = engine::build(store, &options, found, part, listener)?;
+        let taken = std::mem::take(&mut bases[number]);
+        let (built, image, passed) = build_one(store, &options, taken, part, listener)?;
         keys = passed;
         all.layers.extend(built.layers);
-        let told = built.attestations.iter().map(|(_, one)| one.clone()).collect();
+        let attestations = built.attestations.iter().map(|(_, one)| one.clone()).collect();
         all.attestations.extend(built.attestations);
         all.from_context = all.from_context.max(built.from_context);
-        images.extend(image.map(|image| (platform.clone(), image, told)));
+        images.extend(image.map(|image| (platform.clone(), image, attestations)));
     }
     if images.is_empty() {
         return Ok(all);
@@ -50,7 +54,33 @@ pub(crate) fn build(store: &Store, mut options: Options, listener: &mut dyn List
     Ok(Built { image: Some(finish(store, &options, images)?), ..all })
 }
 
-/// Makes an index of the images where there is to be one, and writes the archives.
+/// Builds the image for one platform; returns what was built, the stored image, and the cache keys to carry.
+fn build_one(
+    store: &Store,
+    options: &Options,
+    bases: Bases,
+    part: Part,
+    listener: &mut dyn Listener,
+) -> Result<(Built, Option<Stored>, Vec<Digest>), BuildError> {
+    let mut builder = Builder::new(store, options, bases, part, listener)?;
+    let result = builder
+        .rehearse()
+        .and_then(|()| builder.warn())
+        .and_then(|()| schedule::execute(&mut builder))
+        .and_then(|()| builder.image());
+    // A failed build leaves its results to the next one too.
+    let kept = builder.keep();
+    let (built, image) = match result {
+        Err(BuildError::Failed { step, code, lacked_memory, .. }) if options.keep_failed => {
+            return Err(BuildError::Failed { step, code, lacked_memory, state: builder.failed_state()? });
+        }
+        other => other?,
+    };
+    kept?;
+    Ok((built, image, builder.shared.part.keys))
+}
+
+/// Makes an index of the images where the options ask for one, and writes the archives.
 fn finish(
     store: &Store,
     options: &Options,

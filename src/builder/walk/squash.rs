@@ -1,7 +1,8 @@
-//! `--squash`: the layers that a build added become one.
+//! `--squash`: merges the layers that a build added.
 
-use super::engine::Builder;
-use crate::builder::BuildError;
+use super::shared::Shared;
+use super::stage::Stage;
+use crate::builder::error::BuildError;
 use crate::container::rootfs::copy;
 use crate::image::freeze;
 use crate::image::freeze::freeze;
@@ -12,28 +13,26 @@ use rustix::fs::XattrFlags;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Of the stage's layers, those that are not its base image's.
-pub(crate) fn squash(builder: &mut Builder, number: usize) -> Result<(), BuildError> {
-    let state = builder.state(number);
-    let ((count, created), layers) = (state.own(), state.layers.clone());
+/// Merges the layers of a stage that are not its base image's.
+pub(crate) fn squash(shared: &mut Shared, stage: &mut Stage) -> Result<(), BuildError> {
+    let ((count, created), layers) = (stage.state.own(), stage.state.layers.clone());
     let Some(created) = created.filter(|_| count > 1) else { return Ok(()) };
-    builder.must_be_inside()?;
+    shared.must_be_inside()?;
     let (base, own) = layers.split_at(layers.len() - count);
-    let directory = builder.directory(number)?;
+    let directory = shared.directory(stage)?;
     let upper = directory.join("upper");
-    for layer in builder.layer_directories(own) {
+    for layer in shared.layer_directories(own) {
         lay_over(Path::new(&layer), &upper)?;
     }
-    let lowers: Vec<PathBuf> = builder.layer_directories(base).into_iter().map(PathBuf::from).collect();
-    let options = freeze::Options { lowers: &lowers, leave_out: &[], created: &created, latest: builder.options.epoch };
-    let ingested = freeze(&upper, builder.store.path(&directory).join("layer"), &options)?;
-    let mut inputs = builder.inputs(number, "squash".into());
-    inputs.parent = builder.state(number).chain();
-    builder.replace(number, count, ingested, inputs)
+    let lowers: Vec<PathBuf> = shared.layer_directories(base).into_iter().map(PathBuf::from).collect();
+    let options = freeze::Options { lowers: &lowers, leave_out: &[], created: &created, latest: shared.options.epoch };
+    let ingested = freeze(&upper, shared.store.path(&directory).join("layer"), &options)?;
+    let inputs = shared.inputs(stage, "squash".into());
+    shared.replace(stage, count, ingested, inputs)
 }
 
-/// Lays a layer over those below it, so that together they hide and show the same. Files are not copied, but get one more
-/// name: no layer is ever changed.
+/// Merges a layer into the directory `to`, with its whiteouts. Files are linked instead of copied, because layers never
+/// change.
 fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
     for entry in fs::read_dir(from).on("opendir", from)? {
         let name = entry.on("readdir", from)?.file_name();
@@ -48,7 +47,7 @@ fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
             fs::hard_link(&source, &target).on("link", &target)?;
             continue;
         }
-        // In the place of what was hidden, it goes on hiding that.
+        // A directory in the place of a whiteout must go on hiding what lies below.
         let hides = there.as_ref().is_some_and(mark::is_whiteout);
         let was_opaque = there.as_ref().is_some_and(fs::Metadata::is_dir) && mark::is_opaque_at(&target)?;
         if there.is_some_and(|t| !t.is_dir()) || opaque {

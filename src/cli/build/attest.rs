@@ -1,7 +1,7 @@
 //! `build --attest`, `--provenance`, `--sbom`: what is to be told beside the image.
 
 use crate::builder::Attestations;
-use crate::builder::attest::provenance::{Mode, Version, Wanted};
+use crate::builder::options::{Provenance, ProvenanceMode, SlsaVersion};
 use crate::diag::Diagnose;
 use clap::Args;
 
@@ -68,7 +68,7 @@ impl AttestArgs {
 /// What was said of each; Some(None) and Some(false): it is not wanted.
 #[derive(Default)]
 struct Found {
-    provenance: Option<Option<Wanted>>,
+    provenance: Option<Option<Provenance>>,
     sbom: Option<bool>,
 }
 
@@ -89,7 +89,7 @@ impl Found {
             }
             None => return Err(wrong("it has no type=…".into())),
         };
-        let (mut wanted, mut is_off) = (Wanted::default(), false);
+        let (mut wanted, mut is_off) = (Provenance::default(), false);
         for (key, value) in &fields {
             let unknown = || wrong(format!("{key:?} cannot be {value:?}"));
             let is_on = || boolean(value).ok_or_else(unknown);
@@ -98,15 +98,15 @@ impl Found {
                 ("disabled", _) => is_off = is_on()?,
                 ("mode", true) => {
                     wanted.mode = match value.as_str() {
-                        "min" => Mode::Min,
-                        "max" => Mode::Max,
+                        "min" => ProvenanceMode::Min,
+                        "max" => ProvenanceMode::Max,
                         _ => return Err(unknown()),
                     }
                 }
                 ("version", true) => {
                     wanted.version = match value.as_str() {
-                        "v0.2" => Version::V02,
-                        "v1" => Version::V1,
+                        "v0.2" => SlsaVersion::V02,
+                        "v1" => SlsaVersion::V1,
                         _ => return Err(unknown()),
                     }
                 }

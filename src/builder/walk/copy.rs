@@ -1,74 +1,41 @@
-//! COPY and ADD: where their files come from, what the cache is asked, and how they get into a layer.
+//! COPY and ADD: finds their files, looks the step up in the cache, and copies the files into a layer.
 
-use super::context;
-use super::glob::{Ignore, InvalidPattern, clean};
-use super::mode::Chmod;
-use super::tree::{Laying, Selected, Tree, TreeError};
-use crate::builder::attest::provenance::Material;
+use super::layers::NewLayer;
+use super::room::SIGNALS;
+use super::shared::Shared;
+use super::stage::Stage;
+use crate::builder::error::{BuildError, CopyError, StepError};
+use crate::builder::files::context;
+use crate::builder::files::glob::{Ignore, clean};
+use crate::builder::files::material::Material;
+use crate::builder::files::mode::Chmod;
+use crate::builder::files::tree::{Laying, Selected, Tree, TreeError};
+use crate::builder::listener::StepName;
 use crate::builder::read::instruction::{Copy, Step};
 use crate::builder::read::parse::heredoc;
-use crate::builder::walk::engine::{Builder, SIGNALS};
-use crate::builder::walk::layers::Made;
-use crate::builder::{BuildError, StepError, StepName};
 use crate::container::decide::users;
 use crate::container::decide::users::UserError;
-use crate::container::rootfs::layering::{Layering, Overlay};
-use crate::container::rootfs::root::Root;
-use crate::http::{Fetched, HttpError, fetch_to, is_url, look};
+use crate::http::{Fetched, fetch_to, is_url, look};
 use crate::image::name::digest::{Digest, Hashing};
 use crate::image::overlay::owner::Owners;
 use crate::image::tar::unpack;
-use crate::image::tar::unpack::{Limits, UnpackError};
+use crate::image::tar::unpack::Limits;
 use crate::sys::On;
 use crate::sys::process::LetThrough;
-use rustix::fs::{Mode, OFlags, Timespec};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
-#[derive(Debug, thiserror::Error)]
-pub enum CopyError {
-    #[error("there is no build context to copy from")]
-    NoContext,
-    #[error("with several sources the target must be a directory, and end with a slash: `{0}/`")]
-    NoDirectory(String),
-    #[error("`{0}` is no mode; write it as --chmod=755 or --chmod=u=rwX,go=rX")]
-    Mode(String),
-    #[error("--exclude cannot be used")]
-    Exclude(#[source] InvalidPattern),
-    #[error("{url} has the digest {found}, and --checksum says {wanted}")]
-    Checksum { url: String, found: String, wanted: String },
-    #[error("{0} cannot be unpacked")]
-    Unpack(String, #[source] UnpackError),
-    #[error(transparent)]
-    Fetch(#[from] HttpError),
-    #[error(transparent)]
-    Context(#[from] context::ContextError),
-}
-
-impl CopyError {
-    pub fn hint(&self) -> Option<String> {
-        use crate::diag::Diagnose;
-        match self {
-            Self::NoContext => Some("name a directory as the last argument: minirun build .".into()),
-            Self::Unpack(_, error) => error.hint(),
-            Self::Fetch(error) => error.hint(),
-            Self::Context(error) => error.hint(),
-            _ => None,
-        }
-    }
-}
-
-/// What the cache calls what a server said of an address.
+/// The name of the input that holds a server's ETag or date for an address.
 const VERSION: &str = "version";
 
 /// COPY or ADD with its variables replaced.
 struct Wanted {
     sources: Vec<String>,
-    /// Absolute; a slash at its end says that it is a directory.
+    /// The absolute path; it ends with a slash if it is a directory.
     target: String,
     from: Option<String>,
     chown: Option<String>,
@@ -77,36 +44,42 @@ struct Wanted {
     exclude: Ignore,
 }
 
-/// A tree to take from, and what is taken.
+/// A source tree and the paths to copy from it.
 struct Taken {
     tree: Tree,
     paths: Vec<String>,
-    /// ADD unpacks its archives.
+    /// Whether ADD unpacks its archives.
     unpacks: bool,
-    /// What a server said of it.
+    /// The server's ETag or date.
     version: Option<String>,
 }
 
-impl Builder<'_> {
-    pub(crate) fn copy(&mut self, number: usize, step: &Step, copy: &Copy, name: &StepName) -> Result<(), BuildError> {
-        let wanted = self.wanted(number, copy).map_err(|error| self.at(number, step, error))?;
+impl Shared<'_> {
+    pub(crate) fn copy(
+        &mut self,
+        stage: &mut Stage,
+        step: &Step,
+        copy: &Copy,
+        name: &StepName,
+    ) -> Result<(), BuildError> {
+        let wanted = self.wanted(stage, copy).map_err(|error| self.at(stage, step, error))?;
         let row = row(&step.node.word, copy, &wanted);
-        let mut inputs = self.inputs(number, row.clone());
+        let mut inputs = self.inputs(stage, row.clone());
         if copy.link {
-            // It stands on nothing, so what lies below does not matter.
+            // The layer does not depend on those below.
             inputs.parent = Digest::of(b"");
         }
         if self.options.no_cache {
             self.must_be_inside()?;
         }
-        // First by what costs little to know of where the files are; then by the files themselves.
+        // First by what identifies the source as a whole, which is cheap; then by the files themselves.
         let mut quick = None;
-        if let Some((what, is)) = self.origin(number, copy, &wanted)? {
+        if let Some((what, is)) = self.origin(stage, copy, &wanted)? {
             let mut by_origin = inputs.clone();
             by_origin.values.insert(what, is);
-            if self.look_up(number, name, &by_origin, &row)? {
+            if self.look_up(stage, name, &by_origin, &row)? {
                 if wanted.from.is_none() {
-                    self.note_found(number, &wanted.sources[0], wanted.checksum.as_deref());
+                    self.note_cached_download(stage, &wanted.sources[0], wanted.checksum.as_deref());
                 }
                 return Ok(());
             }
@@ -114,55 +87,55 @@ impl Builder<'_> {
             self.cache.forget_last(&name.stage_name);
             quick = Some(by_origin);
         }
-        let taken = self.take(number, step, copy, &wanted).map_err(|error| self.at(number, step, error))?;
-        // It may have become another between being asked for and being fetched.
+        let taken = self.take(stage, step, copy, &wanted).map_err(|error| self.at(stage, step, error))?;
+        // The file may have changed between the two requests.
         let is_that = |version: &String| taken.iter().any(|one| one.version.as_ref() == Some(version));
         let quick = quick.filter(|quick| quick.values.get(VERSION).is_none_or(is_that));
         let mut selected: Vec<(usize, Selected)> = Vec::new();
         for (index, one) in taken.iter().enumerate() {
             for path in &one.paths {
                 let found = one.tree.select(path, &wanted.exclude, copy.parents);
-                let found = found.map_err(|e| self.at(number, step, e.into()))?;
+                let found = found.map_err(|e| self.at(stage, step, e.into()))?;
                 selected.extend(found.into_iter().map(|found| (index, found)));
             }
         }
         if selected.is_empty() {
             let (tree, pattern) =
                 taken.first().map_or_else(Default::default, |one| (one.tree.name.clone(), wanted.sources.join(" ")));
-            return Err(self.at(number, step, TreeError::NoMatch { pattern, tree }.into()));
+            return Err(self.at(stage, step, TreeError::NoMatch { pattern, tree }.into()));
         }
         for (_, one) in &selected {
-            let digests = one.digests(&mut self.memo).map_err(|e| self.at(number, step, e.into()))?;
+            let digests = one.digests(&mut self.memo).map_err(|e| self.at(stage, step, e.into()))?;
             inputs.files.extend(digests);
         }
-        if self.look_up(number, name, &inputs, &row)? {
+        if self.look_up(stage, name, &inputs, &row)? {
             if let Some(quick) = quick {
                 self.alias(&quick, &inputs.key())?;
             }
             return Ok(());
         }
-        let reason = self.begin(number, name, &inputs)?;
+        let reason = self.begin(stage, name, &inputs)?;
         let begun = Instant::now();
-        let directory = self.directory(number)?;
-        let laid = self.lay(number, copy, &wanted, &taken, &selected, &directory);
-        laid.map_err(|error| self.at(number, step, error))?;
+        let directory = self.directory(stage)?;
+        let laid = self.lay(stage, copy, &wanted, &taken, &selected, &directory);
+        laid.map_err(|error| self.at(stage, step, error))?;
         let key = inputs.key();
-        let made = Made { directory, alone: copy.link, leave_out: Vec::new(), inputs, row, reason, begun };
-        self.layer(number, made)?;
+        let made = NewLayer { directory, alone: copy.link, leave_out: Vec::new(), inputs, row, reason, begun };
+        self.layer(stage, made)?;
         match quick {
             Some(quick) => self.alias(&quick, &key),
             None => Ok(()),
         }
     }
 
-    /// What tells, without any of the files, that they are the same as at another time: another stage as a whole, a digest or
-    /// commit that was asked for, what a server says of an address.
-    fn origin(&mut self, number: usize, copy: &Copy, wanted: &Wanted) -> Result<Option<(String, String)>, BuildError> {
+    /// Returns an input that identifies the files without reading them: the digest of another stage, a requested digest or
+    /// commit, or a server's ETag or date.
+    fn origin(&mut self, stage: &Stage, copy: &Copy, wanted: &Wanted) -> Result<Option<(String, String)>, BuildError> {
         let is_inline = wanted.sources.iter().any(|source| heredoc(source).is_some());
         if let Some(from) = wanted.from.as_ref().filter(|_| !is_inline) {
             let is_stage = self.plan.named.files(from).is_none();
             return if is_stage {
-                Ok(Some((format!("stage {from}"), self.chain_of(number, from)?.to_string())))
+                Ok(Some((format!("stage {from}"), self.chain_of(stage.id, from)?.to_string())))
             } else {
                 Ok(None)
             };
@@ -186,22 +159,34 @@ impl Builder<'_> {
         }
     }
 
-    /// Finds what is wrong with a COPY without any of its files.
-    pub(crate) fn read_copy(&mut self, number: usize, step: &Step, copy: &Copy) -> Result<(), StepError> {
-        let wanted = self.wanted(number, copy)?;
+    /// Notes for the provenance what an ADD fetched when it was executed, from the inputs of its cache entry.
+    fn note_cached_download(&mut self, stage: &Stage, address: &str, checksum: Option<&str>) {
+        if let Some(commit) = context::commit(address).filter(|_| context::is_git(address)) {
+            return self.record.material(Material::fetched(address, Some(("sha1", commit))));
+        }
+        let entry = stage.keys.last().and_then(|(_, key)| self.cache.inputs(key));
+        let file = entry.as_ref().and_then(|inputs| inputs.files.first());
+        let contents = file.and_then(|(_, what)| what.rsplit(' ').next()).filter(|hex| hex.len() == 64);
+        let digest = checksum.and_then(|text| text.split_once(':')).or(contents.map(|hex| ("sha256", hex)));
+        self.record.material(Material::fetched(address, digest));
+    }
+
+    /// Reports what is wrong with a COPY or ADD without any of its files.
+    pub(crate) fn read_copy(&mut self, stage: &mut Stage, step: &Step, copy: &Copy) -> Result<(), StepError> {
+        let wanted = self.wanted(stage, copy)?;
         wanted.chmod.as_deref().map(chmod).transpose()?;
         let escape = self.plan.source.directives.escape;
         for heredoc in step.node.heredocs.iter().filter(|heredoc| heredoc.expands) {
-            self.state(number).text(escape, &heredoc.content)?;
+            stage.state.text(escape, &heredoc.content)?;
         }
         let row = row(&step.node.word, copy, &wanted);
-        self.state(number).note(row, None);
+        stage.state.note(row, None);
         Ok(())
     }
 
-    fn wanted(&mut self, number: usize, copy: &Copy) -> Result<Wanted, StepError> {
+    fn wanted(&self, stage: &Stage, copy: &Copy) -> Result<Wanted, StepError> {
         let escape = self.plan.source.directives.escape;
-        let state = self.state(number);
+        let state = &stage.state;
         let word = |text: &String| state.word(escape, text);
         let expanding = || copy.sources.iter().filter(|source| heredoc(source).is_none());
         let mut words = state.words(escape, &mut expanding().map(String::as_str))?.into_iter();
@@ -228,103 +213,8 @@ impl Builder<'_> {
         })
     }
 
-    /// What a stage, or an image, is as a whole.
-    pub(crate) fn chain_of(&mut self, number: usize, from: &str) -> Result<Digest, BuildError> {
-        let layers = self.layers_of(number, from)?;
-        let text: String = layers.iter().map(|layer| format!("{layer}\n")).collect();
-        Ok(Digest::of(text.as_bytes()))
-    }
-
-    pub(crate) fn layers_of(&mut self, number: usize, from: &str) -> Result<Vec<Digest>, BuildError> {
-        match self.plan.stage_named(number, from) {
-            Some(stage) => Ok(self.state(stage).layers.clone()),
-            None => Ok(self.find_image(&self.plan.named.image(from), &self.options.platform.clone())?.layers),
-        }
-    }
-
-    /// The files of a context: the build's own, or one that the command line names. `None`: it is another thing.
-    pub(crate) fn context(&self, from: Option<&str>) -> Result<Option<(&Path, &Ignore)>, StepError> {
-        match (from, &self.options.context) {
-            (Some(name), _) => Ok(self.plan.named.files(name).map(|files| (files.directory.as_path(), &files.ignore))),
-            (None, Some(path)) => Ok(Some((path, &self.options.ignore))),
-            (None, None) => Err(CopyError::NoContext.into()),
-        }
-    }
-
-    /// The files of a context, a stage or an image.
-    pub(crate) fn tree(&mut self, number: usize, from: Option<&str>) -> Result<Tree, StepError> {
-        self.note_context(from);
-        if let Some((path, ignore)) = self.context(from)? {
-            let mut tree = Tree::context(path, ignore.clone())?;
-            if let Some(name) = from {
-                tree.name = format!("the build context `{name}`");
-            }
-            return Ok(tree);
-        }
-        let from = from.unwrap_or_default();
-        let layers = self.layers_of(number, from)?;
-        Ok(Tree::of(self.view(&layers)?, format!("stage or image `{from}`")))
-    }
-
-    /// Layers as one tree to look at.
-    pub(crate) fn view(&mut self, layers: &[Digest]) -> Result<OwnedFd, BuildError> {
-        self.view_of(self.layer_directories(layers))
-    }
-
-    /// Directories as one tree to look at, the lowest first.
-    pub(crate) fn view_of(&mut self, lower: Vec<String>) -> Result<OwnedFd, BuildError> {
-        let directory = self.directory_alone()?;
-        let open =
-            |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        match &lower[..] {
-            [] => Ok(open(&directory.join("upper")).on("open", &directory)?),
-            [only] => Ok(open(Path::new(only)).on("open", only)?),
-            _ => {
-                let target = directory.join("rootfs").to_string_lossy().into_owned();
-                self.tree_of(&Overlay { lower, upper: String::new(), work: String::new(), target, volatile: false })
-            }
-        }
-    }
-
-    fn tree_of(&mut self, overlay: &Overlay) -> Result<OwnedFd, BuildError> {
-        match self.room()?.layering {
-            Layering::Fuse => Ok(overlay.tree_by_fuse()?),
-            Layering::Copy => Ok(overlay.tree_by_copy()?),
-            Layering::Kernel => match overlay.tree() {
-                Err(error) if error.errno != libc::ENOSPC && error.errno != libc::ENOENT => {
-                    let Some(layering) = Layering::instead(self.store)? else { return Err(error.into()) };
-                    self.room()?.layering = layering;
-                    self.tree_of(overlay)
-                }
-                other => Ok(other?),
-            },
-        }
-    }
-
-    /// The stage's files with the directory's `upper` on top, to write into.
-    pub(crate) fn writable(&mut self, number: usize, directory: &Path, alone: bool) -> Result<Root, BuildError> {
-        let layers = if alone { Vec::new() } else { self.state(number).layers.clone() };
-        let lower = self.layer_directories(&layers);
-        let part = |name: &str| directory.join(name).to_string_lossy().into_owned();
-        if lower.is_empty() {
-            return Ok(Root::open(&part("upper"))?);
-        }
-        let overlay =
-            Overlay { lower, upper: part("upper"), work: part("work"), target: part("rootfs"), volatile: true };
-        Ok(Root::of(self.tree_of(&overlay)?))
-    }
-
-    /// The directory that the kernel's overlay writes to; a program's may know of what it did not do itself.
-    fn upper(&mut self, directory: &Path) -> Result<Option<OwnedFd>, BuildError> {
-        if self.room()?.layering != Layering::Kernel {
-            return Ok(None);
-        }
-        let (path, flags) = (directory.join("upper"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC);
-        Ok(Some(rustix::fs::open(&path, flags, Mode::empty()).on("open", &path)?))
-    }
-
-    /// Where the sources are.
-    fn take(&mut self, number: usize, step: &Step, copy: &Copy, wanted: &Wanted) -> Result<Vec<Taken>, StepError> {
+    /// Opens the trees of all sources; fetches what is elsewhere.
+    fn take(&mut self, stage: &Stage, step: &Step, copy: &Copy, wanted: &Wanted) -> Result<Vec<Taken>, StepError> {
         let mut all = Vec::new();
         let mut local = Vec::new();
         for source in &wanted.sources {
@@ -332,10 +222,10 @@ impl Builder<'_> {
                 let text = step.node.heredocs.iter().find(|h| h.name == found.name);
                 let text = text.map(|h| h.content.clone()).unwrap_or_default();
                 let escape = self.plan.source.directives.escape;
-                let text = if found.expands { self.state(number).text(escape, &text)? } else { text };
+                let text = if found.expands { stage.state.text(escape, &text)? } else { text };
                 all.push(self.inline(&found.name, text.as_bytes())?);
             } else if copy.adds && context::is_git(source) {
-                let directory = self.new_directory()?;
+                let directory = self.scratch_directory()?;
                 let checksum = wanted.checksum.as_deref();
                 let commit =
                     context::clone(source, &directory, copy.keep_git_dir, checksum).map_err(CopyError::from)?;
@@ -350,15 +240,15 @@ impl Builder<'_> {
             }
         }
         if !local.is_empty() {
-            let tree = self.tree(number, wanted.from.as_deref())?;
+            let tree = self.tree(stage.id, wanted.from.as_deref())?;
             all.push(Taken { tree, paths: local, unpacks: copy.adds && copy.unpack != Some(false), version: None });
         }
         Ok(all)
     }
 
-    /// A text of the Dockerfile itself, as a file.
+    /// Writes a heredoc to a file.
     fn inline(&mut self, name: &str, contents: &[u8]) -> Result<Taken, StepError> {
-        let directory = self.new_directory()?;
+        let directory = self.scratch_directory()?;
         let path = directory.join(name);
         std::fs::write(&path, contents).on("write", &path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).on("chmod", &path)?;
@@ -368,7 +258,7 @@ impl Builder<'_> {
     }
 
     fn download(&mut self, url: &str, unpacks: bool, checksum: Option<&str>) -> Result<Taken, StepError> {
-        let directory = self.new_directory()?;
+        let directory = self.scratch_directory()?;
         let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
         let name = if name.is_empty() { "index.html" } else { name }.to_owned();
         let path = directory.join(&name);
@@ -386,37 +276,37 @@ impl Builder<'_> {
             return Err(CopyError::Checksum { url, found: digest.to_string(), wanted }.into());
         }
         self.record.material(Material::fetched(url, Some(("sha256", &digest.hex()))));
-        // As Docker gives them to what it downloads.
+        // Docker gives downloads this mode.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).on("chmod", &path)?;
         let mut tree = Tree::context(&directory, Ignore::default())?;
         tree.name = url.to_owned();
         Ok(Taken { tree, paths: vec![name], unpacks, version: fetched.validator().map(str::to_owned) })
     }
 
-    /// An empty directory for files that are not part of any layer.
-    fn new_directory(&mut self) -> Result<PathBuf, BuildError> {
+    /// Makes an empty directory for files that are not part of any layer.
+    fn scratch_directory(&mut self) -> Result<PathBuf, BuildError> {
         self.must_be_inside()?;
-        let directory = self.directory_alone()?;
+        let directory = self.new_directory()?;
         Ok(self.store.path(directory).join("upper"))
     }
 
     fn lay(
         &mut self,
-        number: usize,
+        stage: &Stage,
         copy: &Copy,
         wanted: &Wanted,
         taken: &[Taken],
         selected: &[(usize, Selected)],
         directory: &Path,
     ) -> Result<(), StepError> {
-        let owner = wanted.chown.as_ref().map(|text| self.owner(number, text)).transpose()?;
+        let owner = wanted.chown.as_ref().map(|text| self.owner(stage, text)).transpose()?;
         let chmod = wanted.chmod.as_deref().map(chmod).transpose()?;
-        let root = self.writable(number, directory, copy.link)?;
+        let root = self.writable(stage, directory, copy.link)?;
         let now = self.now();
         let owners = self.room()?.owners.clone();
         let upper = if copy.link { None } else { self.upper(directory)? };
         let mut laying = Laying { upper, owners: &owners, owner, chmod: chmod.as_ref(), mode: 0o755, now };
-        // What Docker gives to directories that were missing, but where an archive goes.
+        // Docker gives --chmod to missing directories too, but not if an archive is unpacked there.
         let mode_of_parents = |unpacks: bool| match &chmod {
             Some(Chmod::Octal(mode)) if !unpacks && !copy.parents => mode & 0o755,
             _ => 0o755,
@@ -436,19 +326,19 @@ impl Builder<'_> {
                 let path = PathBuf::from(format!("/proc/self/fd/{}/.", into.as_raw_fd()));
                 let owners = Owners { always: owner, ..owners.clone() };
                 let unpacked = unpack::extract(&path, one.file()?, &owners, Limits::from_env());
-                unpacked.map_err(|error| CopyError::Unpack(one.path.clone(), error))?;
+                unpacked.map_err(|error| CopyError::Unpack { archive: one.path.clone(), source: error })?;
                 continue;
             }
             let mut target = wanted.target.clone();
             if copy.parents {
-                // After a `/./` in it, if there is one.
+                // The part after a `/./`, if there is one, is kept.
                 let source = wanted.sources.iter().find_map(|s| s.split_once("/./")).map(|(before, _)| clean(before));
                 let below = source.and_then(|before| one.path.strip_prefix(&format!("{before}/"))).unwrap_or(&one.path);
                 let kept = one.path.strip_suffix(below).unwrap_or_default();
                 let below =
                     if one.is_directory { below } else { below.rsplit_once('/').map_or("", |(parent, _)| parent) };
                 let top = target.trim_end_matches('/').to_owned();
-                // Each as it is where it comes from.
+                // Each parent is like the one in the source.
                 let ends = below.match_indices('/').map(|(at, _)| at).chain([below.len()]).filter(|end| *end > 0);
                 for part in ends.filter_map(|end| below.get(..end)) {
                     let parent = taken[*index].tree.directory(&format!("{kept}{part}"))?;
@@ -464,20 +354,13 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// When something is made by this build.
-    pub(crate) fn now(&self) -> Timespec {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
-        Timespec { tv_sec: self.options.epoch.unwrap_or(now), tv_nsec: 0 }
-    }
-
-    /// `--chown`, by name or number.
-    fn owner(&mut self, number: usize, text: &str) -> Result<(u64, u64), StepError> {
-        // A number alone is the group's too.
+    /// Resolves `--chown`, by name or number.
+    fn owner(&self, stage: &Stage, text: &str) -> Result<(u64, u64), StepError> {
+        // A single number is the group too.
         if let Ok(id) = text.parse::<u32>() {
             return Ok((id.into(), id.into()));
         }
-        let layers = self.state(number).layers.clone();
-        let directories = self.layer_directories(&layers);
+        let directories = self.layer_directories(&stage.state.layers);
         let user = users::resolve(text, |path| {
             directories.iter().rev().find_map(|layer| users::read_beneath(Path::new(layer), path))
         });
@@ -490,30 +373,30 @@ fn chmod(text: &str) -> Result<Chmod, CopyError> {
     Chmod::parse(text).ok_or_else(|| CopyError::Mode(text.to_owned()))
 }
 
-/// WORKDIR's directory.
+/// Makes the directory of a WORKDIR.
 pub(crate) fn make_directory(
-    builder: &mut Builder,
-    number: usize,
+    shared: &mut Shared,
+    stage: &Stage,
     directory: &Path,
     path: &str,
 ) -> Result<(), StepError> {
-    let root = builder.writable(number, directory, false)?;
-    let now = builder.now();
-    let owners = builder.room()?.owners.clone();
-    let user = builder.state(number).user().to_owned();
-    let owner = if user.is_empty() { None } else { Some(builder.owner(number, &user)?) };
+    let root = shared.writable(stage, directory, false)?;
+    let now = shared.now();
+    let owners = shared.room()?.owners.clone();
+    let user = stage.state.user().to_owned();
+    let owner = if user.is_empty() { None } else { Some(shared.owner(stage, &user)?) };
     Laying { upper: None, owners: &owners, owner, chmod: None, mode: 0o755, now }.directory(&root, path)?;
     Ok(())
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`
+/// Parses `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn modified(text: &str) -> Option<SystemTime> {
     let text = text.trim_end_matches(" GMT");
     let time = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S", text).ok()?;
     time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|time| SystemTime::from(time.timestamp()))
 }
 
-/// What the history says, and the cache.
+/// Returns the instruction for the image's history and for the cache.
 fn row(word: &str, copy: &Copy, wanted: &Wanted) -> String {
     let mut text = word.to_owned();
     for (name, value) in

@@ -1,8 +1,8 @@
-//! A stage half-way: the settings, the variables, the layers and the history that it has come to.
+//! The state of a stage after some of its steps, which becomes the config of an image.
 
-use crate::builder::read::change::{Around, InvalidArgument, change};
-use crate::builder::read::instruction::{Command, Instruction};
-use crate::builder::read::variable::Lexer;
+use super::change::{Around, InvalidArgument, change};
+use super::instruction::{Command, Instruction, default_shell};
+use super::variable::Lexer;
 use crate::image::config;
 use crate::image::config::Change;
 use crate::image::name::digest::Digest;
@@ -11,18 +11,22 @@ use crate::image::{Image, ImageError};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
+/// The key under which an image's config describes the steps that made its layers (`--cache-to type=inline`).
+pub(crate) const INLINE_CACHE: &str = "minirun.build-cache.v1";
+
+/// The settings, variables, layers and history of a stage after some of its steps.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
-    /// Of the image so far, but for what `history` tells.
+    /// The config of the image, without the rows of `history`.
     config: Value,
-    /// Bottom first.
+    /// The diff IDs, bottom first.
     pub layers: Vec<Digest>,
-    /// What `config` has as Env in the end.
+    /// The variables of ENV.
     env: IndexMap<String, String>,
-    /// ARGs that have a value, in order.
+    /// The ARGs that have a value, in order.
     args: IndexMap<String, Argument>,
     history: Vec<Row>,
-    /// What the base and the rows of this history come to, in bytes.
+    /// The size of the base's config and of this history, in bytes.
     told: usize,
     cmd_is_own: bool,
 }
@@ -30,17 +34,17 @@ pub(crate) struct State {
 #[derive(Debug, Clone)]
 struct Argument {
     value: String,
-    /// An ENV that came later has taken its name.
+    /// Whether a later ENV has the same name.
     is_hidden: bool,
 }
 
-/// What the rows of a stage's history may come to, and with them all settings: registries refuse much smaller configs.
+/// The limit for a stage's history and settings, in bytes; registries refuse much smaller configs.
 const LONGEST_HISTORY: usize = 32 << 20;
 
 #[derive(Debug, Clone)]
 struct Row {
     created_by: String,
-    /// The layer that the step made, and when.
+    /// The layer that the step made, and its time.
     layer: Option<(Digest, String)>,
 }
 
@@ -54,8 +58,8 @@ impl State {
 
     pub(crate) fn of_image(image: &Image) -> Self {
         let mut config = image.raw_config().clone();
-        // What a daemon noted of the container that the image was made in, and a build of its steps.
-        for key in ["container", "container_config", "docker_version", "id", "parent", super::carried::INLINE] {
+        // Fields of the daemon that made the image, and the build cache in it, do not apply to the new one.
+        for key in ["container", "container_config", "docker_version", "id", "parent", INLINE_CACHE] {
             config.as_object_mut().map(|all| all.remove(key));
         }
         Self::new(config, image.layers.clone())
@@ -70,18 +74,18 @@ impl State {
         Self { config, layers, env, args: IndexMap::new(), history: Vec::new(), told, cmd_is_own: false }
     }
 
-    /// A stage that goes on from this one: it has its ARGs too, but a CMD of this one is a base's.
+    /// Returns the first state of a stage based on this one: with its ARGs, and with its CMD as the base's.
     pub(crate) fn next_stage(&self) -> Self {
         Self { cmd_is_own: false, ..self.clone() }
     }
 
-    /// The triggers that the base image leaves, which are due now.
+    /// Removes and returns the ONBUILD instructions of the base image.
     pub(crate) fn take_triggers(&mut self) -> Vec<String> {
         let taken = self.config["config"].as_object_mut().and_then(|settings| settings.remove("OnBuild"));
         taken.and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default()
     }
 
-    /// What all layers together are called.
+    /// Returns one digest for all layers.
     pub(crate) fn chain(&self) -> Digest {
         let text: String = self.layers.iter().map(|layer| format!("{layer}\n")).collect();
         Digest::of(text.as_bytes())
@@ -91,13 +95,13 @@ impl State {
         self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The ARGs that a command sees.
+    /// Returns the ARGs that a command sees.
     pub(crate) fn args(&self) -> impl Iterator<Item = (&str, &str)> {
         let seen = self.args.iter().filter(|(_, argument)| !argument.is_hidden);
         seen.map(|(name, argument)| (name.as_str(), argument.value.as_str()))
     }
 
-    /// Of ENV and ARG, the one that was given last counts.
+    /// Returns the value of a variable: of ENV and ARG, the later one counts.
     pub(crate) fn lookup(&self, name: &str) -> Option<String> {
         let argument = self.args.get(name).filter(|argument| !argument.is_hidden);
         argument.map(|argument| &argument.value).or_else(|| self.env.get(name)).cloned()
@@ -117,10 +121,10 @@ impl State {
 
     pub(crate) fn shell(&self) -> Vec<String> {
         let own = serde_json::from_value::<Vec<String>>(self.config["config"]["Shell"].clone());
-        own.ok().filter(|shell| !shell.is_empty()).unwrap_or_else(crate::builder::default_shell)
+        own.ok().filter(|shell| !shell.is_empty()).unwrap_or_else(default_shell)
     }
 
-    /// Words of one instruction, their variables replaced.
+    /// Expands the words of one instruction.
     pub(crate) fn words(
         &self,
         escape: char,
@@ -135,7 +139,7 @@ impl State {
         Ok(Lexer::new(escape, &|name| self.lookup(name)).word(text)?)
     }
 
-    /// The text of a heredoc: variables are replaced, quotes stay.
+    /// Expands the variables of a heredoc; quotes stay.
     pub(crate) fn text(&self, escape: char, text: &str) -> Result<String, InvalidArgument> {
         Ok(Lexer::new(escape, &|name| self.lookup(name)).text(text)?)
     }
@@ -148,7 +152,7 @@ impl State {
         self.note(shown, None);
     }
 
-    /// Carries out an instruction that changes settings only. `false`: it is another one.
+    /// Applies an instruction that changes settings only. Returns `false` for any other.
     pub(crate) fn apply(&mut self, instruction: &Instruction, escape: char) -> Result<bool, InvalidArgument> {
         let shell = self.shell();
         let lookup = |name: &str| self.lookup(name);
@@ -171,7 +175,7 @@ impl State {
         Ok(true)
     }
 
-    /// Something in the config that is no setting of a container.
+    /// Sets a field of the config that is not a setting of containers.
     pub(crate) fn attach(&mut self, key: &str, value: Value) {
         self.config[key] = value;
     }
@@ -180,14 +184,14 @@ impl State {
         config::apply(&mut self.config, &[Change::Label(pairs.to_vec())]);
     }
 
-    /// One more row of the history; with a layer, if it made one.
+    /// Adds a row to the history, with the layer if the step made one.
     pub(crate) fn note(&mut self, created_by: String, layer: Option<(Digest, String)>) {
         self.layers.extend(layer.as_ref().map(|(diff_id, _)| *diff_id));
         self.told += created_by.len() + std::mem::size_of::<Row>();
         self.history.push(Row { created_by, layer });
     }
 
-    /// Whether the variables of its instructions have made it grow beyond what an image can have.
+    /// Whether the history and the settings exceed their limit.
     pub(crate) fn is_too_long(&self) -> bool {
         self.told > LONGEST_HISTORY
     }
@@ -196,19 +200,19 @@ impl State {
         self.told
     }
 
-    /// The layers that are not the base image's, and what made them.
+    /// Returns the layers that are not the base image's, and the steps that made them.
     pub(crate) fn own_layers(&self) -> Vec<(Digest, String)> {
         let rows = self.history.iter();
         rows.filter_map(|row| Some((row.layer.as_ref()?.0, row.created_by.clone()))).collect()
     }
 
-    /// How many layers are not the base image's, and when the newest of them was made.
+    /// Returns how many layers are not the base image's, and the time of the newest.
     pub(crate) fn own(&self) -> (usize, Option<String>) {
         let own: Vec<&String> = self.history.iter().filter_map(|row| Some(&row.layer.as_ref()?.1)).collect();
         (own.len(), own.last().map(|created| (*created).clone()))
     }
 
-    /// Puts one layer in the place of the last `count`.
+    /// Replaces the last `count` layers by one.
     pub(crate) fn squash(&mut self, count: usize, layer: (Digest, String)) {
         self.layers.truncate(self.layers.len() - count);
         for row in &mut self.history {
@@ -217,8 +221,8 @@ impl State {
         self.note("squashed".into(), Some(layer));
     }
 
-    /// The config of the image. A step that made no layer has the time of the layer below, as Docker gives it: so the same
-    /// layers make the same image.
+    /// Returns the config of the image. As with Docker, a step without a layer has the time of the layer below, so that the
+    /// same layers make the same image.
     pub(crate) fn finish(&self) -> Value {
         let mut image = self.config.clone();
         image["config"]["Env"] = self.env().map(|(name, value)| format!("{name}={value}")).collect();
@@ -243,14 +247,14 @@ impl State {
         image
     }
 
-    /// The state as an image that is nowhere stored: what a container of it would start with.
+    /// Returns the state as an image that is not stored, for the settings of a container.
     pub(crate) fn as_image(&self) -> Result<Image, ImageError> {
         let config = self.finish().to_string().into_bytes();
         Image::parse(Digest::of(&config), &config)
     }
 }
 
-/// A command as it is run, and as the history shows it.
+/// Returns the arguments of a command, as they are executed and shown in the history.
 pub(crate) fn argv(command: &Command, shell: &[String]) -> Vec<String> {
     match command {
         Command::Exec(argv) => argv.clone(),
@@ -258,7 +262,7 @@ pub(crate) fn argv(command: &Command, shell: &[String]) -> Vec<String> {
     }
 }
 
-/// In Docker's words.
+/// Describes a change as Docker's history does.
 fn told(change: &Change) -> String {
     let quoted = |list: &Option<Vec<String>>| {
         let words: Vec<String> = list.iter().flatten().map(|word| format!("{word:?}")).collect();

@@ -1,10 +1,12 @@
-//! What is told beside an image: how it was made ([`provenance`]) and what is in it ([`sbom`]), as in-toto predicates.
+//! The attestations of a finished build, and its files with the attestations among them.
 
-pub(crate) mod provenance;
-pub(crate) mod sbom;
-
-use super::BuildError;
-use super::walk::engine::Builder;
+use super::engine::Builder;
+use super::shared::Shared;
+use super::stage::Stage;
+use crate::builder::attest::provenance;
+use crate::builder::attest::provenance::FinishedStage;
+use crate::builder::attest::sbom;
+use crate::builder::error::BuildError;
 use crate::container::decide::create;
 use crate::container::rootfs::root::Root;
 use crate::image::attestation::Attestation;
@@ -19,49 +21,42 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-/// What is to be told.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Attestations {
-    pub provenance: Option<provenance::Wanted>,
-    pub sbom: bool,
-}
-
-impl Attestation {
-    /// What its file is called beside the files of a result, as with BuildKit.
-    fn file_name(&self) -> &'static str {
-        if self.is_provenance() { "provenance.json" } else { "sbom.spdx.json" }
-    }
-
-    pub(crate) fn is_provenance(&self) -> bool {
-        self.predicate_type.starts_with("https://slsa.dev/provenance/")
-    }
-}
-
 impl Builder<'_> {
-    /// All that was asked for, of a stage that is done.
-    pub(crate) fn attest(&mut self, number: usize) -> Result<Vec<Attestation>, BuildError> {
+    /// Makes all attestations of the target that the options ask for.
+    pub(crate) fn attest(&mut self) -> Result<Vec<Attestation>, BuildError> {
+        let options = self.shared.options;
         let mut all = Vec::new();
-        if self.options.attestations.sbom {
-            let layers = self.state(number).layers.clone();
-            let root = Root::of(self.view(&layers)?);
-            let name = self.options.names.first().map_or_else(|| "image".to_owned(), |name| name.familiar());
-            all.push(sbom::attestation(&name, &root, self.options.epoch)?);
+        if options.attestations.sbom {
+            let (shared, target) = self.target();
+            let root = Root::of(shared.view(&target.state.layers)?);
+            let name = options.names.first().map_or_else(|| "image".to_owned(), |name| name.familiar());
+            all.push(sbom::attestation(&name, &root, options.epoch)?);
         }
-        if let Some(wanted) = &self.options.attestations.provenance {
-            all.push(self.provenance(wanted)?);
+        if let Some(wanted) = &options.attestations.provenance {
+            let Shared { store, record, plan, .. } = &self.shared;
+            let stages = self.needed.iter().map(|id| &self.stages[id.index()]);
+            let stages = stages.map(|stage| FinishedStage {
+                id: stage.id,
+                steps: &stage.steps,
+                depths: &stage.depths,
+                layers: &stage.state.layers,
+            });
+            all.push(provenance::attestation(wanted, store, options, plan, record, &stages.collect::<Vec<_>>())?);
         }
         Ok(all)
     }
+}
 
-    /// The files of a stage, and the attestations as files among them.
-    pub(crate) fn view_with(&mut self, number: usize, attestations: &[Attestation]) -> Result<OwnedFd, BuildError> {
-        let layers = self.state(number).layers.clone();
-        let view = self.view(&layers)?;
+impl Shared<'_> {
+    /// Opens the files of a stage, with the attestations as files among them.
+    pub(crate) fn view_with(&mut self, stage: &Stage, attestations: &[Attestation]) -> Result<OwnedFd, BuildError> {
+        let layers = &stage.state.layers;
+        let view = self.view(layers)?;
         if attestations.is_empty() {
             return Ok(view);
         }
         let root = Root::of(view);
-        for name in attestations.iter().map(Attestation::file_name) {
+        for name in attestations.iter().map(file_name) {
             if root.resolve(name, OFlags::PATH).is_ok() {
                 return Err(BuildError::AttestationName(name));
             }
@@ -69,19 +64,19 @@ impl Builder<'_> {
         let mut subjects = Vec::new();
         let top = PathBuf::from(format!("/proc/self/fd/{}", root.fd().as_raw_fd()));
         digests(&top, Path::new(""), &mut subjects)?;
-        let mut lower = self.layer_directories(&layers);
-        let directory = self.directory_alone()?.join("upper");
+        let mut lower = self.layer_directories(layers);
+        let directory = self.new_directory()?.join("upper");
         let path = self.store.path(&directory);
         create::like_lowest_root(self.store, &lower, &directory);
         let when = self.options.epoch.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds.max(0).unsigned_abs()));
-        for one in attestations {
+        for attestation in attestations {
             let statement = json!({
                 "_type": "https://in-toto.io/Statement/v0.1",
-                "predicateType": one.predicate_type,
+                "predicateType": attestation.predicate_type,
                 "subject": subjects,
-                "predicate": one.predicate,
+                "predicate": attestation.predicate,
             });
-            let file = path.join(one.file_name());
+            let file = path.join(file_name(attestation));
             let text = serde_json::to_string_pretty(&statement).unwrap_or_default() + "\n";
             fs::write(&file, text).on("write", &file)?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).on("chmod", &file)?;
@@ -97,17 +92,22 @@ impl Builder<'_> {
     }
 }
 
-/// The regular files below a directory, by name, each with its digest.
+/// Returns the name that BuildKit gives an attestation beside exported files.
+fn file_name(attestation: &Attestation) -> &'static str {
+    if attestation.is_provenance() { "provenance.json" } else { "sbom.spdx.json" }
+}
+
+/// Appends the names and digests of all regular files below a directory, in the order of their names.
 fn digests(directory: &Path, shown: &Path, all: &mut Vec<Value>) -> Result<(), BuildError> {
     let entries = fs::read_dir(directory.join(".")).on("opendir", directory)?;
     let mut entries = entries.collect::<Result<Vec<_>, _>>().on("readdir", directory)?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let (path, shown) = (entry.path(), shown.join(entry.file_name()));
-        let kind = entry.file_type().on("stat", &path)?;
-        if kind.is_dir() {
+        let file_type = entry.file_type().on("stat", &path)?;
+        if file_type.is_dir() {
             digests(&path, &shown, all)?;
-        } else if kind.is_file() {
+        } else if file_type.is_file() {
             let mut file = Hashing::new(File::open(&path).on("open", &path)?);
             io::copy(&mut file, &mut io::sink()).on("read", &path)?;
             let (_, digest, _): (_, Digest, _) = file.finish();
