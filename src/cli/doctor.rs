@@ -27,7 +27,7 @@ impl Doctor {
     pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         // What programs read is the same everywhere.
         let words = if self.json { Language::English.words() } else { self.speech.language().words() };
-        let findings = host::look(&context.store, words);
+        let findings = host::examine(&context.store, words);
         let able = host::can_run(&findings);
         if self.json {
             json::print(&Found { can_run: able, findings })?;

@@ -10,7 +10,7 @@ use crate::container::plan::shift;
 use crate::container::stored::layering::Layering;
 use crate::diag::Failure;
 use crate::explain::by_hand::{self, Part, Surroundings};
-use crate::explain::subject::{self, Subject};
+use crate::explain::layers::subject::{self, Subject};
 use crate::userns::IdMap;
 use clap::Args;
 use serde::Serialize;

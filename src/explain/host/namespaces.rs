@@ -1,7 +1,7 @@
 //! Namespaces, a new /proc and overlay: the ground a container stands on.
 
 use super::Finding;
-use super::refusal::{self, Signs};
+use super::refusal::{self, HostSigns};
 use crate::container::stored::layering::Layering;
 use crate::explain::words::{Words, place};
 use crate::store::Store;
@@ -19,11 +19,11 @@ const KINDS: [(&str, i32); 6] = [
     ("cgroup", libc::CLONE_NEWCGROUP),
 ];
 
-pub(super) fn look(words: &Words) -> Vec<Finding> {
+pub(super) fn examine(words: &Words) -> Vec<Finding> {
     let subject = "user namespace";
     // Some hosts let it be made and then give it no power: only using it shows.
     if let Err(refusal) = attempt(|| enter_namespaces(libc::CLONE_NEWNS)) {
-        let (found, mend) = refusal::explain(&refusal, &Signs::of_this_host(), words);
+        let (found, mend) = refusal::explain(&refusal, &HostSigns::of_this_host(), words);
         return vec![Finding::lacks(subject, found, mend)];
     }
     let user = Finding::ok(subject, words.host_namespace_used);

@@ -1,9 +1,10 @@
 //! Limits: cgroup v2, what of it is ours, and the systemd that gives it.
 
-use super::{Finding, read};
+use super::Finding;
 use crate::container::live::cgroup::{mount_point, user_bus};
 use crate::container::live::session;
 use crate::container::live::session::Ending;
+use crate::explain::proc::read;
 use crate::explain::words::{Words, place};
 use nix::unistd::AccessFlags;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ const DELEGATE: &str = "sudo mkdir -p /etc/systemd/system/user@.service.d
 printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' | sudo tee /etc/systemd/system/user@.service.d/delegate.conf
 sudo systemctl daemon-reload   # then log out and in again";
 
-pub(super) fn look(words: &Words) -> Vec<Finding> {
+pub(super) fn examine(words: &Words) -> Vec<Finding> {
     let booted = Path::new("/run/systemd/system").is_dir();
     let mut findings = vec![cgroup(booted, words)];
     if !rustix::process::geteuid().is_root() {

@@ -1,6 +1,7 @@
 //! Kernel, seccomp, the way out, ports, and the disk under the store.
 
-use super::{Finding, read};
+use super::Finding;
+use crate::explain::proc::read;
 use crate::explain::words::{Words, place};
 use crate::network::egress::{EgressError, Way};
 use crate::store::Store;

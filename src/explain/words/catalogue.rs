@@ -1,131 +1,12 @@
-//! What the explaining commands say, in each language that they speak. A text that one language lacks does not compile.
-
-use crate::diag::printable;
-
-/// A language that the explaining commands speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Language {
-    English,
-    Russian,
-}
-
-impl Language {
-    /// As the environment asks for it (locale(7)).
-    pub(crate) fn of_locale() -> Self {
-        let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
-            .iter()
-            .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
-        if set.is_some_and(|locale| locale.starts_with("ru")) { Self::Russian } else { Self::English }
-    }
-
-    pub(crate) fn words(self) -> &'static Words {
-        match self {
-            Self::English => &ENGLISH,
-            Self::Russian => &RUSSIAN,
-        }
-    }
-
-    /// `3 files`: a number with the form of its noun.
-    pub(crate) fn count(self, number: u64, noun: Noun) -> String {
-        let forms = match self {
-            Self::English => noun.english,
-            Self::Russian => noun.russian,
-        };
-        let form = match self {
-            Self::English => usize::from(number != 1),
-            // One file, two files, five files: three forms, by the last digits.
-            Self::Russian => match (number % 10, number % 100) {
-                (1, hundred) if hundred != 11 => 0,
-                (2..=4, hundred) if !(12..=14).contains(&hundred) => 1,
-                _ => 2,
-            },
-        };
-        format!("{number} {}", forms[form.min(forms.len() - 1)])
-    }
-}
-
-/// A thing that is counted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Noun {
-    english: &'static [&'static str],
-    russian: &'static [&'static str],
-}
-
-pub(crate) const ENTRIES: Noun =
-    Noun { english: &["entry", "entries"], russian: &["запись", "записи", "записей"] };
-pub(crate) const CHANGES: Noun = Noun {
-    english: &["change", "changes"],
-    russian: &["изменение", "изменения", "изменений"],
-};
-pub(crate) const IMAGES: Noun =
-    Noun { english: &["other image", "other images"], russian: &["образ", "образа", "образов"] };
-pub(crate) const READ_ONLY_LAYERS: Noun = Noun {
-    english: &["read-only layer", "read-only layers"],
-    russian: &["слой только для чтения", "слоя только для чтения", "слоёв только для чтения"],
-};
-pub(crate) const FILES: Noun =
-    Noun { english: &["file", "files"], russian: &["файл", "файла", "файлов"] };
-pub(crate) const PROCESSES: Noun =
-    Noun { english: &["process", "processes"], russian: &["процесс", "процесса", "процессов"] };
-pub(crate) const LAYERS: Noun =
-    Noun { english: &["layer", "layers"], russian: &["слой", "слоя", "слоёв"] };
-
-/// Puts values in the places of `{}`, in their order. Values may come from a stranger's image: a terminal obeys none.
-pub(crate) fn fill(text: &str, values: &[&dyn std::fmt::Display]) -> String {
-    let mut parts = text.split("{}");
-    let mut filled = parts.next().unwrap_or_default().to_owned();
-    for (part, value) in parts.zip(values) {
-        filled += &printable(&value.to_string());
-        filled += part;
-    }
-    filled
-}
-
-/// Puts values in the places that bear their names: `{name}`. Any other name stays as it is. As with [`fill`], no value
-/// commands a terminal.
-pub(crate) fn place(text: &str, values: &[(&str, &str)]) -> String {
-    let mut placed = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        placed += before;
-        let value = after.split_once('}').and_then(|(name, after)| {
-            let (_, value) = values.iter().find(|(known, _)| *known == name)?;
-            Some((value, after))
-        });
-        match value {
-            Some((value, after)) => {
-                placed += &printable(value);
-                rest = after;
-            }
-            None => {
-                placed.push('{');
-                rest = after;
-            }
-        }
-    }
-    placed + rest
-}
+//! Every text, in English and in Russian. A text that lacks one language does not compile.
 
 macro_rules! words {
     ($($name:ident: $english:literal, $russian:literal;)*) => {
-        /// Every text, in one language.
+        /// Every text in one language.
         pub(crate) struct Words { $(pub $name: &'static str,)* }
 
-        impl Words {
-            /// Their names, in the order in which they are told.
-            pub(crate) const NAMES: &[&str] = &[$(stringify!($name),)*];
-
-            /// The text of this name.
-            pub(crate) fn get(&self, name: &str) -> Option<&'static str> {
-                match name {
-                    $(stringify!($name) => Some(self.$name),)*
-                    _ => None,
-                }
-            }
-        }
-
-        const ENGLISH: Words = Words { $($name: $english,)* };
-        const RUSSIAN: Words = Words { $($name: $russian,)* };
+        pub(super) const ENGLISH: Words = Words { $($name: $english,)* };
+        pub(super) const RUSSIAN: Words = Words { $($name: $russian,)* };
         #[cfg(test)]
         const ALL: &[(&str, &str, &str)] = &[$((stringify!($name), $english, $russian),)*];
     };
@@ -598,6 +479,7 @@ words! {
     shm_size: "size of /dev/shm", "размер /dev/shm";
     read_only_root: "root read-only", "корень только для чтения";
     privileged: "privileged", "привилегированный";
+    host_ids: "the host's own IDs (--userns=host)", "идентификаторы самого хоста (--userns=host)";
     capabilities_added: "capabilities added", "добавленные capabilities";
     capabilities_dropped: "capabilities dropped", "убранные capabilities";
     no_new_privileges: "no new privileges", "без новых привилегий";
@@ -609,6 +491,7 @@ words! {
     reaping_init: "small init (--init)", "маленький init (--init)";
     terminal: "terminal of its own", "собственный терминал";
     stdin_open: "standard input open", "стандартный ввод открыт";
+    log: "log", "журнал";
     stop_signal: "asked to stop by", "сигнал остановки";
     stop_timeout: "seconds to stop", "секунд на остановку";
     goes_when_it_ends: "removed as it ends", "удаляется по окончании";
@@ -651,7 +534,8 @@ words! {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::ALL;
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_text_says_the_same_in_both_languages() {
@@ -664,25 +548,8 @@ mod tests {
         }
     }
 
-    /// The names of the places in a text.
-    fn places(text: &str) -> std::collections::BTreeSet<&str> {
+    /// Returns the names of the places in a text.
+    fn places(text: &str) -> BTreeSet<&str> {
         text.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0)).collect()
-    }
-
-    #[test]
-    fn values_in_their_places() {
-        let values = [("subject", "a {found}"), ("found", "b")];
-        assert_eq!(place("{found}: {subject} {other} { {found", &values), "b: a {found} {other} { {found");
-    }
-
-    #[test]
-    fn counted_nouns() {
-        let russian = |n| Language::Russian.count(n, ENTRIES);
-        assert_eq!(
-            [1, 2, 5, 11, 12, 21, 104, 111].map(russian).join(", "),
-            "1 запись, 2 записи, 5 записей, 11 записей, 12 записей, 21 запись, 104 записи, 111 записей"
-        );
-        assert_eq!(Language::English.count(1, LAYERS), "1 layer");
-        assert_eq!(Language::English.count(0, LAYERS), "0 layers");
     }
 }
