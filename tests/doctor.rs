@@ -99,6 +99,20 @@ fn in_a_container_of_ours_it_names_the_seccomp_filter() {
 }
 
 #[test]
+fn without_systemd_it_gives_no_advice_for_systemd() {
+    require!(Need::Tool("unshare"));
+    let sandbox = Sandbox::new();
+    // An empty /run looks like that of a host without systemd; advice for limits is for users other than root.
+    let hide = "mount -t tmpfs tmpfs /run && exec unshare --user --map-user=1000 \"$0\" doctor";
+    let arguments = ["--user", "--map-root-user", "--mount", "sh", "-c", hide, &Sandbox::binary()];
+    let output = sandbox.run_other("unshare", &arguments);
+    assert!(output.stdout.contains("no systemd on this host"), "{output:?}");
+    for advice in ["/etc/systemd", "systemctl", "systemd.unified", "machinectl"] {
+        assert!(!output.stdout.contains(advice), "{advice}: {}", output.stdout);
+    }
+}
+
+#[test]
 fn it_speaks_russian_where_it_is_asked_to() {
     let sandbox = Sandbox::new();
     let text = sandbox.ok(&["doctor", "--lang", "ru"]);

@@ -1,6 +1,6 @@
 //! The ids that this user can give to a container.
 
-use super::Finding;
+use super::finding::{Finding, Subject};
 use crate::container::plan::shift;
 use crate::diag::Diagnose;
 use crate::explain::proc::status;
@@ -18,7 +18,7 @@ const FIRST: u32 = 100_000;
 const COUNT: u32 = 65_536;
 
 pub(super) fn examine(store: &Store, namespaces_usable: bool, words: &Words) -> Finding {
-    let subject = "ids";
+    let subject = Subject::Ids;
     let map = IdMap::of_caller();
     let count: u64 = map.uids().iter().map(|range| u64::from(range.count)).sum();
     let counted = |text| place(text, &[("count", &count.to_string())]);
@@ -40,7 +40,7 @@ pub(super) fn examine(store: &Store, namespaces_usable: bool, words: &Words) -> 
 }
 
 /// Tried anew, for a host that refused may give it now.
-fn of_root(subject: &'static str, store: &Store, words: &Words) -> Finding {
+fn of_root(subject: Subject, store: &Store, words: &Words) -> Finding {
     match shift::find_out(store) {
         Ok(shift::Finding::Shifted { uids, .. }) => {
             let last = uids.outside.saturating_add(uids.count - 1);

@@ -19,7 +19,7 @@ pub(crate) fn examine(store: &Store, words: &Words) -> Vec<Finding> {
     }
     findings.push(surroundings::seccomp(words));
     findings.extend(resources::examine(words));
-    findings.push(surroundings::way_out(words));
+    findings.push(surroundings::outgoing_network(words));
     findings.push(surroundings::ports(words));
     findings.push(surroundings::store(store, words));
     findings

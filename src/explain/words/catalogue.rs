@@ -246,6 +246,9 @@ words! {
     host_store: "{place}, on {kind}, {free} GB free", "{place}, на {kind}, свободно {free} ГБ";
     host_store_of_type: "{place}, on a file system of type {kind}, {free} GB free", "{place}, на файловой системе типа {kind}, свободно {free} ГБ";
     host_boot_unified: "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line", "загрузите ядро с параметром systemd.unified_cgroup_hierarchy=1";
+    host_boot_unified_without_systemd: "boot with cgroup_no_v1=all on the kernel's command line (OpenRC: rc_cgroup_mode=\"unified\" in /etc/rc.conf)", "загрузите ядро с параметром cgroup_no_v1=all (OpenRC: rc_cgroup_mode=\"unified\" в /etc/rc.conf)";
+    host_in_each_shell: "in each shell that starts containers", "в каждой оболочке, из которой запускаются контейнеры";
+    host_then_log_in_again: "then log out and in again", "затем выйдите из системы и войдите снова";
     host_no_cgroup_v2: "no cgroup v2: --memory, --cpus and --pids-limit have no effect", "нет cgroup v2: --memory, --cpus и --pids-limit не действуют";
     host_cgroup_v1: "cgroup v1 has the controllers: --memory, --cpus and --pids-limit have no effect", "контроллеры у cgroup v1: --memory, --cpus и --pids-limit не действуют";
     host_log_in: "log in as this user (ssh, machinectl shell), so that a user session starts", "войдите в систему этим пользователем (ssh, machinectl shell), чтобы начался его сеанс";
@@ -297,7 +300,8 @@ words! {
     host_user_namespace: "user namespace", "пространство имён пользователей";
     host_limits: "limits", "ограничения";
     host_session: "user session", "сеанс пользователя";
-    host_uplink: "way out", "выход наружу";
+    host_outgoing_network: "outgoing network", "исходящая сеть";
+    host_ids_of_user: "IDs", "идентификаторы";
     host_ports: "ports", "порты";
     host_place: "store", "хранилище";
 
