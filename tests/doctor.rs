@@ -120,7 +120,7 @@ fn it_speaks_russian_where_it_is_asked_to() {
     let is_russian = |line: &&str| line.chars().any(|c| ('а'..='я').contains(&c));
     let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
     assert!(lines.iter().filter(|line| !line.starts_with(' ')).all(is_russian), "{text}");
-    for words in ["made and used", "can be mounted", "your own", "GB free", "and notifications"] {
+    for words in ["created and used", "can be mounted", "your own", "GB free", "and notifications"] {
         assert!(!text.contains(words), "{words}: {text}");
     }
     // What programs read is the same everywhere.
