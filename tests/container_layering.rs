@@ -109,7 +109,7 @@ fn what_is_remembered_of_the_kernel_is_taken_back_when_it_can() {
     sandbox.ok(&["create", "--name", "copied", "--network", "none", "alpine", "sh", "-c", "echo x >>/x; wc -l </x"]);
     assert_eq!(sandbox.ok(&["start", "-a", "copied"]), "1\n");
     let said = sandbox.run(&["doctor"]).stdout;
-    assert!(said.contains("is forgotten"), "{said}");
+    assert!(said.contains("was removed"), "{said}");
     assert!(!remembered.exists());
     assert!(run().contains(" / overlay "));
     // A container keeps what it wrote, wherever that lies.

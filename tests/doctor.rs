@@ -99,6 +99,20 @@ fn in_a_container_of_ours_it_names_the_seccomp_filter() {
 }
 
 #[test]
+fn without_systemd_it_gives_no_advice_for_systemd() {
+    require!(Need::Tool("unshare"));
+    let sandbox = Sandbox::new();
+    // An empty /run looks like that of a host without systemd; advice for limits is for users other than root.
+    let hide = "mount -t tmpfs tmpfs /run && exec unshare --user --map-user=1000 \"$0\" doctor";
+    let arguments = ["--user", "--map-root-user", "--mount", "sh", "-c", hide, &Sandbox::binary()];
+    let output = sandbox.run_other("unshare", &arguments);
+    assert!(output.stdout.contains("no systemd on this host"), "{output:?}");
+    for advice in ["/etc/systemd", "systemctl", "systemd.unified", "machinectl"] {
+        assert!(!output.stdout.contains(advice), "{advice}: {}", output.stdout);
+    }
+}
+
+#[test]
 fn it_speaks_russian_where_it_is_asked_to() {
     let sandbox = Sandbox::new();
     let text = sandbox.ok(&["doctor", "--lang", "ru"]);
@@ -106,7 +120,7 @@ fn it_speaks_russian_where_it_is_asked_to() {
     let is_russian = |line: &&str| line.chars().any(|c| ('а'..='я').contains(&c));
     let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
     assert!(lines.iter().filter(|line| !line.starts_with(' ')).all(is_russian), "{text}");
-    for words in ["made and used", "can be mounted", "your own", "GB free", "and notifications"] {
+    for words in ["created and used", "can be mounted", "your own", "GB free", "and notifications"] {
         assert!(!text.contains(words), "{words}: {text}");
     }
     // What programs read is the same everywhere.

@@ -43,7 +43,7 @@ fn what_real_programs_say_last() {
         ("event", &[], event, "address-in-use", "EADDRINUSE"),
         ("perl", &[], perl, "module-missing", "Can't locate"),
         ("redis", &[], redis, "configuration-rejected", "correct /etc/motd"),
-        ("usage", &[], usage, "program-failed", "it said: x: unrecognized option: z"),
+        ("usage", &[], usage, "program-failed", "its last output: x: unrecognized option: z"),
         ("files", &["--ulimit", "nofile=64:64"], traceback, "too-many-files", "--ulimit nofile=64:64"),
         ("files-of-host", &[], traceback, "too-many-files", "--ulimit nofile=NUMBER"),
         (
@@ -84,11 +84,11 @@ fn what_real_programs_say_last() {
     let script =
         "printf 'Traceback (most recent call last):\\n  File x\\nKeyError: 1\\n' >&2; sleep 0.2; echo hello; exit 1";
     sandbox.fails(1, &["run", "--network", "none", "--name", "buffered", "alpine", "sh", "-c", script]);
-    assert!(sandbox.ok(&["why", "buffered"]).contains("it said: KeyError: 1"));
+    assert!(sandbox.ok(&["why", "buffered"]).contains("its last output: KeyError: 1"));
     // A traceback that it survived is none of its end.
     let script = "printf 'Traceback (most recent call last):\\n  File x\\nKeyError: 1\\nbye\\n' >&2; exit 1";
     sandbox.fails(1, &["run", "--network", "none", "--name", "survived", "alpine", "sh", "-c", script]);
-    assert!(sandbox.ok(&["why", "survived"]).contains("it said: bye"));
+    assert!(sandbox.ok(&["why", "survived"]).contains("its last output: bye"));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_place_that_was_mounted_read_only() {
         "-c",
         bus,
     ]);
-    assert!(sandbox.ok(&["why", "bus"]).contains("/dev/shm, which has 1048576 bytes: --shm-size"));
+    assert!(sandbox.ok(&["why", "bus"]).contains("/dev/shm is too small (1048576 bytes): --shm-size"));
 }
 
 #[test]

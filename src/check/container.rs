@@ -2,7 +2,7 @@
 
 #![deny(clippy::indexing_slicing)]
 
-use super::{Check, entries, name_of};
+use super::report::{Check, entries, name_of};
 use crate::container::decide::create;
 use crate::container::live::stop_all;
 use crate::container::request::id::ContainerId;

@@ -1,6 +1,6 @@
 //! Indexes: the images of several platforms under one digest.
 
-use super::{Check, entries, name_of};
+use super::report::{Check, entries, name_of};
 use crate::diag::{Failure, why};
 use crate::image::name::digest::Digest;
 use crate::image::stored::index;

@@ -1,6 +1,6 @@
 //! Layers: whether what they say of themselves is so, and where they can be had again.
 
-use super::{Check, entries, name_of};
+use super::report::{Check, entries, name_of};
 use crate::builder::walk::cache;
 use crate::container::stored::record::Container;
 use crate::diag::Failure;

@@ -27,7 +27,7 @@ impl Doctor {
     pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         // What programs read is the same everywhere.
         let words = if self.json { Language::English.words() } else { self.speech.language().words() };
-        let findings = host::look(&context.store, words);
+        let findings = host::examine(&context.store, words);
         let able = host::can_run(&findings);
         if self.json {
             json::print(&Found { can_run: able, findings })?;
@@ -40,7 +40,7 @@ impl Doctor {
 }
 
 fn print(findings: &[Finding], words: &Words) {
-    let subjects: Vec<&str> = findings.iter().map(|finding| subject(finding.subject, words)).collect();
+    let subjects: Vec<&str> = findings.iter().map(|finding| finding.subject.text(words)).collect();
     let width = subjects.iter().map(|subject| subject.chars().count()).max().unwrap_or(0);
     let verdicts = [words.host_verdict_ok, words.host_verdict_note, words.host_verdict_lacks];
     let first = verdicts.map(|verdict| verdict.chars().count()).into_iter().max().unwrap_or(0);
@@ -54,20 +54,5 @@ fn print(findings: &[Finding], words: &Words) {
         for line in finding.mend.iter().flat_map(|mend| mend.lines()) {
             println!("{:first$}  {:width$}    {line}", "", "");
         }
-    }
-}
-
-/// As the table names it.
-fn subject<'a>(subject: &'a str, words: &Words) -> &'a str {
-    match subject {
-        "kernel" => words.host_kernel,
-        "user namespace" => words.host_user_namespace,
-        "namespaces" => words.namespaces,
-        "limits" => words.host_limits,
-        "user session" => words.host_session,
-        "way out" => words.host_uplink,
-        "ports" => words.host_ports,
-        "store" => words.host_place,
-        other => other,
     }
 }

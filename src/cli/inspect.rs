@@ -3,7 +3,7 @@
 use super::{Context, format};
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
-use crate::explain::subject::{self, Subject};
+use crate::explain::layers::subject::{self, Subject};
 use crate::{container, image};
 use clap::{Args, ValueEnum};
 use serde_json::Value;

@@ -7,7 +7,7 @@ use crate::builder::read::parse::Warning;
 use crate::builder::read::stage::StageId;
 use crate::builder::{Built, Done, Listener, StepName};
 use crate::diag::{Failure, without_escapes};
-use crate::explain::ghosts;
+use crate::explain::layers::ghosts;
 use crate::image::name::digest::Digest;
 use crate::store::Store;
 use clap::ValueEnum;

@@ -6,7 +6,7 @@ use crate::check::{self, Outcome};
 use crate::container::live::stop_all::{running, stop_all};
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
-use crate::explain::disk::{self, Kind, Share};
+use crate::explain::disk::{self, Share, StorePart};
 use crate::image;
 use crate::registry::credentials;
 use crate::store::{self, Store, StoreError};
@@ -96,13 +96,13 @@ struct Usage {
     shares: Vec<Share>,
 }
 
-fn title(kind: Kind) -> &'static str {
+fn title(kind: StorePart) -> &'static str {
     match kind {
-        Kind::Images => "Images",
-        Kind::Containers => "Containers",
-        Kind::Volumes => "Volumes",
-        Kind::BuildCache => "Build cache",
-        Kind::Records => "Records",
+        StorePart::Images => "Images",
+        StorePart::Containers => "Containers",
+        StorePart::Volumes => "Volumes",
+        StorePart::BuildCache => "Build cache",
+        StorePart::Records => "Records",
     }
 }
 
@@ -113,7 +113,8 @@ fn df(arguments: &DfArgs, store: &Store) -> Result<u8, Failure> {
         json::print(&Usage { shares })?;
         return Ok(0);
     }
-    let count = |number: usize, of: Kind| if of == Kind::Records { String::new() } else { number.to_string() };
+    let count =
+        |number: usize, of: StorePart| if of == StorePart::Records { String::new() } else { number.to_string() };
     let mut rows: Vec<Vec<String>> = shares
         .iter()
         .map(|share| {

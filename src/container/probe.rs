@@ -19,9 +19,36 @@ pub struct Targets {
     pub bytes: Option<u64>,
 }
 
-/// One operation.
+/// A forbidden operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Operation {
+    TooManyProcesses,
+    TooMuchMemory,
+    LoadAModule,
+    BootAnotherKernel,
+    Reboot,
+    SetTheClock,
+    Mount,
+    MakeADevice,
+    OpenADisk,
+    SignalAHostProcess,
+    WriteIntoALayer,
+    SetAKernelParameter,
+    SeeTheInterrupts,
+    ChangeItsNetwork,
+    RaiseALimit,
+    LoadABpfProgram,
+    WriteIntoItsRoot,
+    GiveAFileAway,
+    BecomeAnotherUser,
+    OpenARawSocket,
+    BeRootOfANamespace,
+}
+
+/// How one operation is tried.
 pub(crate) struct Attempt {
-    pub name: &'static str,
+    pub operation: Operation,
     /// The system call.
     pub call: &'static str,
     /// The capability that it takes, if one can allow it.
@@ -31,103 +58,101 @@ pub(crate) struct Attempt {
     act: fn(&Targets) -> i32,
 }
 
-pub(crate) const REBOOT: &str = "reboot";
-
 /// In the order in which they are tried.
 pub(crate) const ATTEMPTS: &[Attempt] = &[
     Attempt {
-        name: "load_a_module",
+        operation: Operation::LoadAModule,
         call: "init_module",
         capability: "CAP_SYS_MODULE",
         through: &[libc::ENOEXEC, libc::EFAULT, libc::EINVAL],
         act: |_| forbidden::load_module(),
     },
     Attempt {
-        name: "boot_another_kernel",
+        operation: Operation::BootAnotherKernel,
         call: "kexec_load",
         capability: "CAP_SYS_BOOT",
         through: &[libc::EINVAL],
         act: |_| forbidden::load_kernel(),
     },
     Attempt {
-        name: REBOOT,
+        operation: Operation::Reboot,
         call: "reboot",
         capability: "CAP_SYS_BOOT",
         through: &[libc::EINVAL],
         act: |_| forbidden::reboot(),
     },
     Attempt {
-        name: "set_the_clock",
+        operation: Operation::SetTheClock,
         call: "clock_settime",
         capability: "CAP_SYS_TIME",
         through: &[],
         act: |_| forbidden::set_clock(),
     },
     Attempt {
-        name: "mount",
+        operation: Operation::Mount,
         call: "mount",
         capability: "CAP_SYS_ADMIN",
         through: &[],
         act: |_| forbidden::mount(Path::new("/dev/shm")),
     },
     Attempt {
-        name: "make_a_device",
+        operation: Operation::MakeADevice,
         call: "mknod",
         capability: "CAP_MKNOD",
         through: &[],
         act: |_| forbidden::make_device(Path::new("/dev/shm/minirun-probe")),
     },
     Attempt {
-        name: "open_a_disk",
+        operation: Operation::OpenADisk,
         call: "open",
         capability: "",
         through: &[],
         act: |targets| forbidden::read_a_byte(&targets.disk),
     },
     Attempt {
-        name: "signal_a_host_process",
+        operation: Operation::SignalAHostProcess,
         call: "kill",
         capability: "",
         through: &[],
         act: |targets| forbidden::signal(targets.process),
     },
     Attempt {
-        name: "write_into_a_layer",
+        operation: Operation::WriteIntoALayer,
         call: "open",
         capability: "",
         through: &[],
         act: |targets| forbidden::open_for_writing(&targets.layer),
     },
     Attempt {
-        name: "set_a_kernel_parameter",
+        operation: Operation::SetAKernelParameter,
         call: "open",
         capability: "",
         through: &[],
         act: |_| forbidden::open_for_writing(Path::new("/proc/sys/kernel/core_pattern")),
     },
     Attempt {
-        name: "see_the_interrupts",
+        operation: Operation::SeeTheInterrupts,
         call: "read",
         capability: "",
         through: &[],
         act: |_| forbidden::read_a_byte(Path::new("/proc/interrupts")),
     },
     Attempt {
-        name: "change_its_network",
+        operation: Operation::ChangeItsNetwork,
         call: "sendto",
         capability: "CAP_NET_ADMIN",
         through: &[],
         act: |_| forbidden::change_network(),
     },
     Attempt {
-        name: "raise_a_limit",
+        operation: Operation::RaiseALimit,
         call: "setrlimit",
         capability: "CAP_SYS_RESOURCE",
         through: &[],
         act: |_| forbidden::raise_limit(),
     },
     Attempt {
-        name: "load_a_bpf_program",
+        operation: Operation::LoadABpfProgram,
         call: "bpf",
         capability: "CAP_BPF",
         through: &[libc::EINVAL, libc::E2BIG],
@@ -135,7 +160,7 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     },
     // What a container may do by default, and what takes that away.
     Attempt {
-        name: "write_into_its_root",
+        operation: Operation::WriteIntoItsRoot,
         call: "open",
         capability: "",
         // File systems without files that have no name.
@@ -143,21 +168,21 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
         act: |_| forbidden::make_a_file(Path::new("/")),
     },
     Attempt {
-        name: "give_a_file_away",
+        operation: Operation::GiveAFileAway,
         call: "fchown",
         capability: "CAP_CHOWN",
         through: &[],
         act: |_| forbidden::change_owner(Path::new("/dev/shm")),
     },
     Attempt {
-        name: "become_another_user",
+        operation: Operation::BecomeAnotherUser,
         call: "setresuid",
         capability: "CAP_SETUID",
         through: &[],
         act: |_| forbidden::become_another_user(),
     },
     Attempt {
-        name: "open_a_raw_socket",
+        operation: Operation::OpenARawSocket,
         call: "socket",
         capability: "CAP_NET_RAW",
         through: &[],
@@ -165,7 +190,7 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     },
     // The last: it changes what this process may.
     Attempt {
-        name: "be_root_of_a_namespace",
+        operation: Operation::BeRootOfANamespace,
         call: "unshare",
         capability: "CAP_SYS_ADMIN",
         through: &[],
@@ -180,19 +205,20 @@ pub struct Without {
     pub capabilities: bool,
 }
 
-/// What goes beyond the limits of the container's control group: names, and the system calls.
-pub(crate) const TOO_MANY_PROCESSES: (&str, &str) = ("too_many_processes", "clone");
-pub(crate) const TOO_MUCH_MEMORY: (&str, &str) = ("too_much_memory", "mmap");
+/// The system calls that go beyond the limits of the container's control group.
+pub(crate) const TOO_MANY_PROCESSES_CALL: &str = "clone";
+pub(crate) const TOO_MUCH_MEMORY_CALL: &str = "mmap";
 
-/// Tries all and prints a line for each: its name and an errno, or the number of the signal that ended it below zero.
+/// Tries all operations and prints a line for each: its number in [`Operation`], and an errno, or the number of the signal
+/// that ended it below zero.
 pub(crate) fn print(targets: &Targets) {
     if let Some(most) = targets.births {
-        println!("{} {}", TOO_MANY_PROCESSES.0, forbidden::bear(most));
+        println!("{} {}", Operation::TooManyProcesses as u8, forbidden::bear(most));
     }
     if let Some(bytes) = targets.bytes {
-        println!("{} {}", TOO_MUCH_MEMORY.0, forbidden::take_memory(bytes));
+        println!("{} {}", Operation::TooMuchMemory as u8, forbidden::take_memory(bytes));
     }
     for attempt in ATTEMPTS {
-        println!("{} {}", attempt.name, (attempt.act)(targets));
+        println!("{} {}", attempt.operation as u8, (attempt.act)(targets));
     }
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
+pub(crate) enum StorePart {
     Images,
     Containers,
     Volumes,
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
 /// One kind of thing in the store.
 #[derive(Debug, Serialize)]
 pub(crate) struct Share {
-    pub kind: Kind,
+    pub kind: StorePart,
     pub total: usize,
     /// Those in use: by a container, or running.
     pub active: usize,
@@ -45,24 +45,30 @@ pub(crate) fn usage(store: &Store) -> Result<Vec<Share>, Failure> {
     let cached = cache::usage(store)?;
     let mut shares = vec![
         Share {
-            kind: Kind::Images,
+            kind: StorePart::Images,
             total: images.images.len(),
             active: images.images.iter().filter(|image| !image.containers.is_empty()).count(),
             size: images.total.saturating_sub(cached.layers),
             reclaimable: images.reclaimable.saturating_sub(cached.layers),
         },
-        directories(store, Kind::Containers, "containers", &running)?,
-        directories(store, Kind::Volumes, "volumes", &mounted)?,
-        Share { kind: Kind::BuildCache, total: cached.entries, active: 0, size: cached.size, reclaimable: cached.size },
+        directories(store, StorePart::Containers, "containers", &running)?,
+        directories(store, StorePart::Volumes, "volumes", &mounted)?,
+        Share {
+            kind: StorePart::BuildCache,
+            total: cached.entries,
+            active: 0,
+            size: cached.size,
+            reclaimable: cached.size,
+        },
     ];
     let counted: u64 = shares.iter().map(|share| share.size).sum();
     let rest = blocks(&store.root)?.saturating_sub(counted);
-    shares.push(Share { kind: Kind::Records, total: 0, active: 0, size: rest, reclaimable: 0 });
+    shares.push(Share { kind: StorePart::Records, total: 0, active: 0, size: rest, reclaimable: 0 });
     Ok(shares)
 }
 
 /// The directories in a part of the store, one for each thing of a kind.
-fn directories(store: &Store, kind: Kind, part: &str, in_use: &HashSet<String>) -> Result<Share, SysError> {
+fn directories(store: &Store, kind: StorePart, part: &str, in_use: &HashSet<String>) -> Result<Share, SysError> {
     let entries = fs::read_dir(store.path(part)).into_iter().flatten().flatten();
     let directories: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     let mut share = Share { kind, total: directories.len(), active: 0, size: 0, reclaimable: 0 };

@@ -3,12 +3,12 @@
 use super::super::{Context, human, json};
 use super::Telling;
 use crate::diag::{Failure, printable};
-use crate::explain::compare::{self, Alike, Comparison, Gist, Kinds};
-use crate::explain::subject;
-use crate::explain::words::{LAYERS, Language, PROCESSES, Words, fill};
+use crate::explain::compare::{Comparison, Fact, Facts, ImageAndContainer, Pair, Summary, compare};
+use crate::explain::layers::subject;
+use crate::explain::words::{LAYERS, Language, PROCESSES, fill};
 use crate::userns;
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 #[derive(Args)]
 pub(crate) struct CompareArgs {
@@ -25,7 +25,7 @@ impl CompareArgs {
         userns::enter(&context.store)?;
         let store = &context.store;
         let (one, other) = (subject::find(store, &self.one)?, subject::find(store, &self.other)?);
-        let comparison = compare::compare(store, [&self.one, &self.other], [&one, &other])?;
+        let comparison = compare(store, [&self.one, &self.other], [&one, &other])?;
         if self.telling.json {
             json::print(&comparison)?;
         } else {
@@ -37,52 +37,52 @@ impl CompareArgs {
 
 fn told(comparison: &Comparison, language: Language) -> String {
     match comparison {
-        Comparison::ImageAndContainer(kinds) => told_kinds(kinds, language),
-        Comparison::Alike(alike) => told_alike(alike, language),
+        Comparison::ImageAndContainer(facts) => told_image_and_container(facts, language),
+        Comparison::Alike(pair) => told_pair(pair, language),
     }
 }
 
-fn told_kinds(kinds: &Kinds, language: Language) -> String {
+fn told_image_and_container(facts: &ImageAndContainer, language: Language) -> String {
     let words = language.words();
-    let mut text = human::sentence(&in_a_sentence(&kinds.gist, language), 0) + "\n\n";
-    if !kinds.is_made_from {
+    let mut text = human::sentence(&in_a_sentence(&facts.gist, language), 0) + "\n\n";
+    if !facts.is_made_from {
         text += &human::sentence(words.not_made_from, 0);
         text += "\n\n";
     }
-    text += &section(words.frozen, &kinds.frozen, language);
-    text += &section(words.decided, &kinds.decided, language);
-    text += &if kinds.while_it_runs.is_empty() {
+    text += &section(words.frozen, &facts.frozen, language);
+    text += &section(words.decided, &facts.decided, language);
+    text += &if facts.while_it_runs.is_empty() {
         format!("{}\n   {}\n", words.while_it_runs, words.it_does_not_run)
     } else {
-        section(words.while_it_runs, &kinds.while_it_runs, language)
+        section(words.while_it_runs, &facts.while_it_runs, language)
     };
     text
 }
 
 /// "web is nginx's 6 layers, not copied, + 3.2 MB of its own + 2 processes on this machine's kernel."
-fn in_a_sentence(gist: &Gist, language: Language) -> String {
+fn in_a_sentence(summary: &Summary, language: Language) -> String {
     let words = language.words();
-    let layers = language.count(gist.layers as u64, LAYERS);
-    let is_of = if gist.is_copied { words.gist_copied } else { words.gist_shared };
-    let own = human::size(gist.writable_on_disk);
-    let mut text = fill(is_of, &[&gist.container, &gist.image, &layers, &own]);
-    text += &match gist.processes {
-        0 => fill(words.gist_no_process, &[&gist.kernel]),
-        some => fill(words.gist_processes, &[&language.count(some as u64, PROCESSES), &gist.kernel]),
+    let layers = language.count(summary.layers as u64, LAYERS);
+    let is_of = if summary.is_copied { words.gist_copied } else { words.gist_shared };
+    let own = human::size(summary.writable_on_disk);
+    let mut text = fill(is_of, &[&summary.container, &summary.image, &layers, &own]);
+    text += &match summary.processes {
+        0 => fill(words.gist_no_process, &[&summary.kernel]),
+        some => fill(words.gist_processes, &[&language.count(some as u64, PROCESSES), &summary.kernel]),
     };
-    text + &match &gist.kernel_file {
+    text + &match &summary.kernel_file {
         None => words.gist_no_kernel.into(),
         Some(file) => fill(words.gist_kernel_file, &[&file.display()]),
     }
 }
 
-fn told_alike(alike: &Alike, language: Language) -> String {
+fn told_pair(pair: &Pair, language: Language) -> String {
     let words = language.words();
     let layers = |count: usize| language.count(count as u64, LAYERS);
-    let shared = fill(words.shared_by_both, &[&layers(alike.shared.len()), &human::size(alike.shared_on_disk)]);
-    let cached = alike.shared_in_page_cache.map(|bytes| fill(words.in_page_cache, &[&human::size(bytes)]));
+    let shared = fill(words.shared_by_both, &[&layers(pair.shared.len()), &human::size(pair.shared_on_disk)]);
+    let cached = pair.shared_in_page_cache.map(|bytes| fill(words.in_page_cache, &[&human::size(bytes)]));
     let mut text = format!("{shared}{}\n\n", cached.unwrap_or_default());
-    for side in &alike.sides {
+    for side in &pair.sides {
         let mut lines = vec![fill(words.own_layers, &[&layers(side.layers.len())])];
         lines.extend(side.writable_on_disk.map(|bytes| fill(words.own_writable, &[&human::size(bytes)])));
         let all = human::size(side.private_on_disk);
@@ -95,19 +95,16 @@ fn told_alike(alike: &Alike, language: Language) -> String {
 }
 
 /// A title, and below it each fact with its name in front.
-fn section(title: &str, facts: &Map<String, Value>, language: Language) -> String {
+fn section(title: &str, facts: &Facts, language: Language) -> String {
     let words = language.words();
-    let name = |key: &str| words.get(key).map_or_else(|| key.replace('_', " "), str::to_owned);
-    let mut facts: Vec<(&String, &Value)> = facts.iter().collect();
-    facts.sort_by_key(|(key, _)| Words::NAMES.iter().position(|name| name == key).unwrap_or(usize::MAX));
-    let width = facts.iter().map(|(key, _)| name(key).chars().count()).max().unwrap_or(0);
+    let width = facts.keys().map(|fact| fact.text(words).chars().count()).max().unwrap_or(0);
     let room = human::width().map_or(usize::MAX, |columns| columns.saturating_sub(width + 6));
     let mut text = if title.is_empty() { String::new() } else { format!("{}\n", human::sentence(title, 0)) };
-    for (key, value) in &facts {
-        let lines = lines(key, value, language);
+    for (fact, value) in facts {
+        let lines = lines(*fact, value, language);
         let lines = lines.iter().flat_map(|line| human::wrapped(&printable(line), room.max(20)));
         for (index, line) in lines.enumerate() {
-            let name = if index == 0 { name(key) } else { String::new() };
+            let name = if index == 0 { fact.text(words) } else { "" };
             text += &format!("   {name:<width$}   {line}\n");
         }
     }
@@ -117,22 +114,22 @@ fn section(title: &str, facts: &Map<String, Value>, language: Language) -> Strin
     text
 }
 
-fn lines(key: &str, value: &Value, language: Language) -> Vec<String> {
+fn lines(fact: Fact, value: &Value, language: Language) -> Vec<String> {
     let words = language.words();
     match value {
-        Value::Number(bytes) if key.ends_with("on_disk") || matches!(key, "memory" | "memory_limit" | "shm_size") => {
+        Value::Number(bytes) if fact.is_size() => {
             vec![human::size(bytes.as_u64().unwrap_or(0))]
         }
         Value::String(text) => vec![text.clone()],
         Value::Bool(true) => vec![words.yes.into()],
         // The words of a command stand in one line, of a list one below the other.
-        Value::Array(list) if matches!(key, "command" | "entrypoint" | "cmd") => {
+        Value::Array(list) if matches!(fact, Fact::Command | Fact::Entrypoint | Fact::Cmd) => {
             vec![Value::Array(list.clone()).to_string()]
         }
         Value::Array(list) => {
             list.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect()
         }
-        Value::Object(map) if key == "namespaces" => {
+        Value::Object(map) if fact == Fact::Namespaces => {
             let line = |(kind, numbers): (&String, &Value)| match numbers["is_its_own"].as_bool() {
                 Some(true) => {
                     format!("{kind:<7}{}   {}", numbers["container"], fill(words.host_has, &[&numbers["host"]]))

@@ -4,7 +4,8 @@ use super::super::{Context, human, json};
 use super::Telling;
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
-use crate::explain::probe::{self, Answer, Outcome, Row, Wall};
+use crate::explain::live::attempt::{Answer, AttemptResult, Outcome, Wall, text};
+use crate::explain::live::probe::probe;
 use crate::explain::why;
 use crate::explain::words::{Language, Words, fill};
 use crate::userns;
@@ -44,7 +45,7 @@ impl ProbeArgs {
             None => newest().ok_or(NoneRuns)?,
         };
         userns::enter_at(&context.store, container.place())?;
-        let rows = probe::look(&context.store, &container)?;
+        let rows = probe(&context.store, &container)?;
         if self.telling.json {
             json::print(&Probed { container: &container.record.name, rows: &rows })?;
         } else {
@@ -57,13 +58,12 @@ impl ProbeArgs {
 #[derive(Serialize)]
 struct Probed<'a> {
     container: &'a str,
-    rows: &'a [Row],
+    rows: &'a [AttemptResult],
 }
 
-fn told(rows: &[Row], language: Language) -> String {
+fn told(rows: &[AttemptResult], language: Language) -> String {
     let words = language.words();
-    let line = |row: &Row| {
-        let name = words.get(row.name).unwrap_or(row.name);
+    let line = |row: &AttemptResult| {
         let outcome = match row.outcome {
             Outcome::GoesThrough => words.allowed,
             Outcome::Stopped => words.stopped,
@@ -76,7 +76,7 @@ fn told(rows: &[Row], language: Language) -> String {
             Some(Answer::Errno { number }) => format!("{:?}", nix::errno::Errno::from_raw(number)),
             Some(Answer::Signal { number }) => why::signal_name(number),
         };
-        vec![name.into(), row.call.into(), outcome.into(), walls.join(words.and_also), answer]
+        vec![text(row.operation, words).into(), row.call.into(), outcome.into(), walls.join(words.and_also), answer]
     };
     let rows: Vec<Vec<String>> = rows.iter().map(line).collect();
     human::fitted_table(&[words.head_attempt, words.head_call, "", words.head_wall, words.head_answer], &rows)

@@ -10,7 +10,7 @@ use crate::container::rootfs::layering::Layering;
 use crate::container::rootfs::shift;
 use crate::diag::Failure;
 use crate::explain::by_hand::{self, Part, Surroundings};
-use crate::explain::subject::{self, Subject};
+use crate::explain::layers::subject::{self, Subject};
 use crate::userns::IdMap;
 use clap::Args;
 use serde::Serialize;

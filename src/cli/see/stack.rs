@@ -3,9 +3,10 @@
 use super::super::{Context, human, json};
 use super::Telling;
 use crate::diag::{Diagnose, Failure};
-use crate::explain::anatomy::{self, Anatomy, ContainerFacts, LayerFacts, WastedFile};
-use crate::explain::files::{self, Files, What};
-use crate::explain::subject::{self, Subject};
+use crate::explain::layers::anatomy::{self, Anatomy, ContainerFacts, LayerFacts, WastedFile};
+use crate::explain::layers::files::{self, FileChange, LayerChanges};
+use crate::explain::layers::stack;
+use crate::explain::layers::subject::{self, Subject};
 use crate::explain::words::{CHANGES, ENTRIES, FILES, IMAGES, LAYERS, Language, Words, fill};
 use crate::store::Store;
 use crate::userns;
@@ -63,7 +64,7 @@ impl ExplainArgs {
             }
             return Ok(0);
         }
-        let anatomy = anatomy::look(&context.store, &subject)?;
+        let anatomy = anatomy::examine(&context.store, &subject)?;
         if self.telling.json {
             json::print(&anatomy)?;
         } else {
@@ -75,8 +76,8 @@ impl ExplainArgs {
     }
 }
 
-fn files_of(store: &Store, subject: &Subject, name: &str, layer: Option<String>) -> Result<Files, Failure> {
-    let layers = subject::layers(store, &subject.image(store)?)?;
+fn files_of(store: &Store, subject: &Subject, name: &str, layer: Option<String>) -> Result<LayerChanges, Failure> {
+    let layers = stack::layers(store, &subject.image(store)?)?;
     let number = layer.as_ref().map(|layer| layer.parse::<usize>().ok());
     match (subject.container(), number, layer.as_deref()) {
         (Some(container), None, _) | (Some(container), _, Some("writable")) => files::of_container(container, &layers),
@@ -94,7 +95,7 @@ fn files_of(store: &Store, subject: &Subject, name: &str, layer: Option<String>)
     }
 }
 
-fn listed(files: &Files, name: &str, language: Language) -> String {
+fn listed(files: &LayerChanges, name: &str, language: Language) -> String {
     let words = language.words();
     let place = match files.layer {
         Some(number) => fill(words.layer, &[&number]),
@@ -107,9 +108,9 @@ fn listed(files: &Files, name: &str, language: Language) -> String {
     }
     let rows = files.files.iter().map(|file| {
         let what = match file.what {
-            What::Added => words.added,
-            What::Changed => words.changed,
-            What::Removed => words.removed,
+            FileChange::Added => words.added,
+            FileChange::Changed => words.changed,
+            FileChange::Removed => words.removed,
         };
         let size = |size: Option<u64>| size.map(human::size).unwrap_or_default();
         vec![what.into(), size(file.size), size(file.size_below), file.path.to_string_lossy().into_owned()]

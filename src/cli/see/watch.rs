@@ -4,7 +4,7 @@ use super::super::{Context, human, json};
 use super::Telling;
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure, printable};
-use crate::explain::watch::{Event, Place, PlaceKind, Watch, What};
+use crate::explain::live::watch::{Event, EventKind, Place, PlaceKind, Watch};
 use crate::explain::words::{Language, Words, fill};
 use crate::sys::process;
 use crate::userns;
@@ -71,8 +71,8 @@ impl WatchArgs {
             let is_due = watch.wait();
             let runs = watch.is_running();
             let events = match (runs, is_due) {
-                (false, _) => watch.look_everywhere(),
-                (true, true) => watch.look(),
+                (false, _) => watch.poll_everything(),
+                (true, true) => watch.poll(),
                 (true, false) => Vec::new(),
             };
             let told = telling.tell(&events, &watch);
@@ -133,20 +133,20 @@ fn place_in(place: &Place, words: &Words) -> String {
 
 fn told(event: &Event, words: &Words) -> String {
     let what = match event.what {
-        What::Create => "CREATE",
-        What::CopyUp => "COPY-UP",
-        What::Write => "WRITE",
-        What::Delete => "DELETE",
-        What::Remove => "REMOVE",
-        What::CameAndWent => "CAME, WENT",
+        EventKind::Create => "CREATE",
+        EventKind::CopyUp => "COPY-UP",
+        EventKind::Write => "WRITE",
+        EventKind::Delete => "DELETE",
+        EventKind::Remove => "REMOVE",
+        EventKind::CameAndWent => "CAME, WENT",
     };
     let size = event.size.map(human::size);
     let about = match (event.place, event.what, event.layer) {
-        (PlaceKind::WritableLayer, What::CopyUp, Some(layer)) => {
+        (PlaceKind::WritableLayer, EventKind::CopyUp, Some(layer)) => {
             size.map(|size| fill(words.size_from_layer, &[&size, &layer]))
         }
-        (PlaceKind::WritableLayer, What::Delete, _) => Some(words.whiteout_in_layer.into()),
-        (PlaceKind::WritableLayer, What::Remove | What::CameAndWent, _) => Some(words.nothing_is_left.into()),
+        (PlaceKind::WritableLayer, EventKind::Delete, _) => Some(words.whiteout_in_layer.into()),
+        (PlaceKind::WritableLayer, EventKind::Remove | EventKind::CameAndWent, _) => Some(words.nothing_is_left.into()),
         (PlaceKind::WritableLayer, ..) => size,
         (PlaceKind::Volume, ..) => Some(words.in_a_volume.into()).map(|place| with_size(size, place)),
         (PlaceKind::Tmpfs, ..) => Some(words.in_memory.into()).map(|place| with_size(size, place)),

@@ -4,8 +4,9 @@ use super::super::{Context, human, json};
 use super::Telling;
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
-use crate::explain::sight::{self, Place, Sight, Sighting, Through, What};
-use crate::explain::subject::{self, Subject};
+use crate::explain::layers::lookup::{Lookup, Occurrence, OccurrenceKind, Place, Through, lookup};
+use crate::explain::layers::stack;
+use crate::explain::layers::subject::{self, Subject};
 use crate::explain::words::{Language, Words, fill};
 use crate::image;
 use crate::image::Image;
@@ -66,8 +67,8 @@ impl WhereArgs {
                 (name, newest, PathBuf::from(&self.first))
             }
         };
-        let layers = subject::layers(store, &subject.image(store)?)?;
-        let sight = sight::look(&path, &layers, subject.container())?;
+        let layers = stack::layers(store, &subject.image(store)?)?;
+        let sight = lookup(&path, &layers, subject.container())?;
         if self.telling.json {
             json::print(&sight)?;
         } else if !sight.sightings.is_empty() {
@@ -76,11 +77,11 @@ impl WhereArgs {
         if sight.sightings.is_empty() {
             return Err(WhereError::Nowhere { path: sight.resolved, name }.into());
         }
-        Ok(u8::from(sight.seen().is_none()))
+        Ok(u8::from(sight.visible().is_none()))
     }
 }
 
-fn told(sight: &Sight, name: &str, language: Language) -> String {
+fn told(sight: &Lookup, name: &str, language: Language) -> String {
     let words = language.words();
     let mut text = String::new();
     for Through { link, target } in &sight.through {
@@ -88,14 +89,14 @@ fn told(sight: &Sight, name: &str, language: Language) -> String {
         text.push('\n');
     }
     let path = sight.resolved.display();
-    let place = |sighting: &Sighting| place(&sighting.place, words);
-    let sentence = match (sight.seen(), sight.held()) {
+    let place = |sighting: &Occurrence| place(&sighting.place, words);
+    let sentence = match (sight.visible(), sight.topmost_hidden()) {
         (Some(seen), _) => fill(words.seen_in, &[&path, &name, &place(seen)]),
         (None, held) => {
             let held = held.map(place).unwrap_or_default();
             let text = match sight.sightings.first().map(|first| &first.what) {
-                Some(What::NotInMount) => words.covered_but_held,
-                Some(What::ReplacedBy { .. } | What::HiddenBy { .. }) => words.hidden_but_held,
+                Some(OccurrenceKind::NotInMount) => words.covered_but_held,
+                Some(OccurrenceKind::ReplacedBy { .. } | OccurrenceKind::HiddenBy { .. }) => words.hidden_but_held,
                 _ => words.deleted_but_held,
             };
             fill(text, &[&path, &name, &held])
@@ -115,22 +116,22 @@ fn place(place: &Place, words: &Words) -> String {
     }
 }
 
-fn row(sighting: &Sighting, path: &Path, words: &Words) -> Vec<String> {
+fn row(sighting: &Occurrence, path: &Path, words: &Words) -> Vec<String> {
     let what = match &sighting.what {
-        What::File => words.file.into(),
-        What::Directory => words.directory.into(),
-        What::OpaqueDirectory => words.made_anew.into(),
-        What::Link { target } => fill(words.link, &[&target.display()]),
-        What::Device => words.device.into(),
-        What::PipeOrSocket => words.pipe_or_socket.into(),
-        What::Deleted { path: deleted } if deleted == path => words.deleted_here.into(),
-        What::Deleted { path: parent } => fill(words.parent_deleted_here, &[&parent.display()]),
-        What::HiddenBy { path } => fill(words.hidden_by, &[&path.display()]),
-        What::ReplacedBy { path } => fill(words.replaced_by, &[&path.display()]),
-        What::NotInMount => words.not_in_mount.into(),
-        What::OnlyWhileItRuns => words.only_while_it_runs.into(),
-        What::CopiedUp { from } => fill(words.copied_up, &[from]),
-        What::WrittenAnew { over } => fill(words.written_anew, &[over]),
+        OccurrenceKind::File => words.file.into(),
+        OccurrenceKind::Directory => words.directory.into(),
+        OccurrenceKind::OpaqueDirectory => words.made_anew.into(),
+        OccurrenceKind::Link { target } => fill(words.link, &[&target.display()]),
+        OccurrenceKind::Device => words.device.into(),
+        OccurrenceKind::PipeOrSocket => words.pipe_or_socket.into(),
+        OccurrenceKind::Deleted { path: deleted } if deleted == path => words.deleted_here.into(),
+        OccurrenceKind::Deleted { path: parent } => fill(words.parent_deleted_here, &[&parent.display()]),
+        OccurrenceKind::HiddenBy { path } => fill(words.hidden_by, &[&path.display()]),
+        OccurrenceKind::ReplacedBy { path } => fill(words.replaced_by, &[&path.display()]),
+        OccurrenceKind::NotInMount => words.not_in_mount.into(),
+        OccurrenceKind::OnlyWhileItRuns => words.only_while_it_runs.into(),
+        OccurrenceKind::CopiedUp { from } => fill(words.copied_up, &[from]),
+        OccurrenceKind::WrittenAnew { over } => fill(words.written_anew, &[over]),
     };
     let what = match (&sighting.place, sighting.is_seen) {
         (Place::Mount { source: Some(_), .. }, true) => format!("{what}, {}", words.from_host),

@@ -7,7 +7,7 @@ use crate::container::request::{Request, STOP_TIMEOUT};
 use crate::container::stored::outcome::Asker;
 use crate::container::stored::record::Container;
 use crate::diag::{Failure, printable};
-use crate::explain::why::{self, Asked, Code, Reasons, Verdict, Word};
+use crate::explain::why::{Code, Reasons, SignalRequest, Verdict, Word, reasons};
 use crate::explain::words::{Language, Words, place};
 use crate::userns;
 use clap::Args;
@@ -24,7 +24,7 @@ impl WhyArgs {
         let place = Container::find(&context.store, &self.container)?.place();
         userns::enter_at(&context.store, place)?;
         let container = Container::find(&context.store, &self.container)?;
-        let reasons = why::look(&context.store, &container)?;
+        let reasons = reasons(&context.store, &container)?;
         if self.telling.json {
             json::print(&reasons)?;
         } else {
@@ -82,7 +82,7 @@ fn told(reasons: &Reasons, created: &Request, language: Language) -> String {
     let grace = grace(created.stop_timeout, words);
     for verdict in &reasons.verdicts {
         let (reason, mend) = verdict.texts(words);
-        let is_it = |asked: &&Asked| match verdict.code {
+        let is_it = |asked: &&SignalRequest| match verdict.code {
             Code::GraceRanOut => asked.by == Asker::Stop,
             _ => asked.signal == verdict.found,
         };
@@ -130,7 +130,7 @@ fn how_it_ended(reasons: &Reasons, words: &Words) -> Vec<String> {
     lines
 }
 
-fn asked_for(asked: &Asked, words: &Words) -> String {
+fn asked_for(asked: &SignalRequest, words: &Words) -> String {
     let sentence = match asked.by {
         Asker::Stop => words.asked_by_stop,
         Asker::Kill => words.asked_by_kill,

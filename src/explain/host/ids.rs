@@ -1,8 +1,9 @@
 //! The ids that this user can give to a container.
 
-use super::{Finding, status};
+use super::finding::{Finding, Subject};
 use crate::container::rootfs::shift;
 use crate::diag::Diagnose;
+use crate::explain::proc::status;
 use crate::explain::words::{Words, place};
 use crate::store::Store;
 use crate::userns::attempt::with_namespace;
@@ -16,8 +17,8 @@ use std::path::Path;
 const FIRST: u32 = 100_000;
 const COUNT: u32 = 65_536;
 
-pub(super) fn look(store: &Store, namespaces_usable: bool, words: &Words) -> Finding {
-    let subject = "ids";
+pub(super) fn examine(store: &Store, namespaces_usable: bool, words: &Words) -> Finding {
+    let subject = Subject::Ids;
     let map = IdMap::of_caller();
     let count: u64 = map.uids().iter().map(|range| u64::from(range.count)).sum();
     let counted = |text| place(text, &[("count", &count.to_string())]);
@@ -39,7 +40,7 @@ pub(super) fn look(store: &Store, namespaces_usable: bool, words: &Words) -> Fin
 }
 
 /// Tried anew, for a host that refused may give it now.
-fn of_root(subject: &'static str, store: &Store, words: &Words) -> Finding {
+fn of_root(subject: Subject, store: &Store, words: &Words) -> Finding {
     match shift::find_out(store) {
         Ok(shift::Finding::Shifted { uids, .. }) => {
             let last = uids.outside.saturating_add(uids.count - 1);
@@ -86,7 +87,7 @@ fn free_range() -> u32 {
 
 /// Why the helpers have no power, where that can be seen.
 fn mend_helper(words: &Words) -> Option<String> {
-    if status("NoNewPrivs").as_deref() == Some("1") {
+    if status("self", "NoNewPrivs").as_deref() == Some("1") {
         return Some(words.host_no_new_privs.into());
     }
     let powerless: Vec<String> = ["newuidmap", "newgidmap"]

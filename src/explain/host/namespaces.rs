@@ -1,7 +1,7 @@
 //! Namespaces, a new /proc and overlay: the ground a container stands on.
 
-use super::Finding;
-use super::refusal::{self, Signs};
+use super::finding::{Finding, Subject};
+use super::refusal::{self, HostSigns};
 use crate::container::rootfs::layering::Layering;
 use crate::explain::words::{Words, place};
 use crate::store::Store;
@@ -19,17 +19,17 @@ const KINDS: [(&str, i32); 6] = [
     ("cgroup", libc::CLONE_NEWCGROUP),
 ];
 
-pub(super) fn look(words: &Words) -> Vec<Finding> {
-    let subject = "user namespace";
+pub(super) fn examine(words: &Words) -> Vec<Finding> {
+    let subject = Subject::UserNamespace;
     // Some hosts let it be made and then give it no power: only using it shows.
     if let Err(refusal) = attempt(|| enter_namespaces(libc::CLONE_NEWNS)) {
-        let (found, mend) = refusal::explain(&refusal, &Signs::of_this_host(), words);
+        let (found, mend) = refusal::explain(&refusal, &HostSigns::of_this_host(), words);
         return vec![Finding::lacks(subject, found, mend)];
     }
     let user = Finding::ok(subject, words.host_namespace_used);
     let refused: Vec<(&str, Refusal)> =
         KINDS.iter().filter_map(|(name, kind)| Some((*name, attempt(|| enter_namespaces(*kind)).err()?))).collect();
-    let subject = "namespaces";
+    let subject = Subject::Namespaces;
     let others = if refused.is_empty() {
         Finding::ok(subject, KINDS.map(|(name, _)| name).join(" "))
     } else {
@@ -56,18 +56,18 @@ pub(super) fn proc(words: &Words) -> Finding {
         }
     });
     match tried {
-        Ok(()) => Finding::ok("/proc", words.host_proc),
+        Ok(()) => Finding::ok(Subject::Proc, words.host_proc),
         Err(refusal) if refusal.errno == libc::EPERM => Finding::lacks(
-            "/proc",
+            Subject::Proc,
             words.host_no_proc,
             place(words.host_start_with, &[("option", "systempaths=unconfined")]),
         ),
-        Err(refusal) => Finding::lacks("/proc", refusal.what, None),
+        Err(refusal) => Finding::lacks(Subject::Proc, refusal.what, None),
     }
 }
 
 pub(super) fn overlay(store: &Store, words: &Words) -> Finding {
-    let subject = "overlay";
+    let subject = Subject::Overlay;
     let remembered = Layering::remembered(store);
     match (Layering::probe(store), remembered) {
         (None, _) => Finding::lacks(subject, words.host_no_room, None),

@@ -1,12 +1,12 @@
 //! Why user namespaces are refused: the ways in which hosts do that look alike to the caller, and each is mended otherwise.
 
-use super::{read, status};
+use crate::explain::proc::{read, status};
 use crate::explain::words::{Words, place};
 use crate::userns::attempt::Refusal;
 
 /// What tells them apart.
 #[derive(Debug, Default)]
-pub(super) struct Signs {
+pub(super) struct HostSigns {
     /// `user.max_user_namespaces`
     pub limit: Option<u64>,
     /// `kernel.unprivileged_userns_clone`, Debian's own
@@ -20,14 +20,14 @@ pub(super) struct Signs {
     pub binary: String,
 }
 
-impl Signs {
+impl HostSigns {
     pub(super) fn of_this_host() -> Self {
         let sysctl = |name: &str| read(&format!("/proc/sys/{name}")).and_then(|text| text.parse().ok());
         Self {
             limit: sysctl("user/max_user_namespaces"),
             unprivileged: sysctl("kernel/unprivileged_userns_clone"),
             apparmor: sysctl("kernel/apparmor_restrict_unprivileged_userns"),
-            filtered: status("Seccomp").as_deref() == Some("2"),
+            filtered: status("self", "Seccomp").as_deref() == Some("2"),
             root: rustix::process::geteuid().is_root(),
             binary: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
         }
@@ -35,7 +35,7 @@ impl Signs {
 }
 
 /// The reason in a few words, and what mends it.
-pub(super) fn explain(refusal: &Refusal, signs: &Signs, words: &Words) -> (String, Option<String>) {
+pub(super) fn explain(refusal: &Refusal, signs: &HostSigns, words: &Words) -> (String, Option<String>) {
     let permanent = |setting: &str| {
         format!(
             "echo {setting} | sudo tee /etc/sysctl.d/90-minirun.conf && sudo sysctl -p /etc/sysctl.d/90-minirun.conf"
@@ -86,14 +86,14 @@ mod tests {
     use super::*;
     use crate::explain::words::Language;
 
-    fn found(errno: i32, signs: Signs) -> String {
+    fn found(errno: i32, signs: HostSigns) -> String {
         explain(&Refusal { errno, what: "unshare".into() }, &signs, Language::English.words()).0
     }
 
     #[test]
     fn refusals_that_look_alike_are_told_apart() {
-        let on = |change: fn(&mut Signs)| {
-            let mut signs = Signs { limit: Some(15000), ..Signs::default() };
+        let on = |change: fn(&mut HostSigns)| {
+            let mut signs = HostSigns { limit: Some(15000), ..HostSigns::default() };
             change(&mut signs);
             signs
         };
@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn what_restricts_others_is_not_held_against_root() {
-        let signs = Signs { unprivileged: Some(0), apparmor: Some(1), filtered: true, root: true, ..Signs::default() };
+        let signs =
+            HostSigns { unprivileged: Some(0), apparmor: Some(1), filtered: true, root: true, ..HostSigns::default() };
         assert!(found(libc::EPERM, signs).contains("seccomp"));
     }
 }

@@ -1,6 +1,7 @@
 //! Kernel, seccomp, the way out, ports, and the disk under the store.
 
-use super::{Finding, read};
+use super::finding::{Finding, Subject};
+use crate::explain::proc::read;
 use crate::explain::words::{Words, place};
 use crate::network::egress::{EgressError, Way};
 use crate::store::Store;
@@ -18,25 +19,25 @@ pub(super) fn kernel(words: &Words) -> Finding {
     let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version >= OLDEST {
-        return Finding::ok("kernel", format!("{release} {}", name.machine().to_string_lossy()));
+        return Finding::ok(Subject::Kernel, format!("{release} {}", name.machine().to_string_lossy()));
     }
     let oldest = format!("{}.{}", OLDEST.0, OLDEST.1);
     let found = place(words.host_kernel_too_old, &[("release", &release)]);
-    Finding::lacks("kernel", found, place(words.host_kernel_from, &[("oldest", &oldest)]))
+    Finding::lacks(Subject::Kernel, found, place(words.host_kernel_from, &[("oldest", &oldest)]))
 }
 
 pub(super) fn seccomp(words: &Words) -> Finding {
     let Some(actions) = read("/proc/sys/kernel/seccomp/actions_avail") else {
-        return Finding::note("seccomp", words.host_no_seccomp, words.host_kernel_with_seccomp.to_owned());
+        return Finding::note(Subject::Seccomp, words.host_no_seccomp, words.host_kernel_with_seccomp.to_owned());
     };
     if actions.split_whitespace().any(|action| action == "user_notif") {
-        return Finding::ok("seccomp", words.host_seccomp);
+        return Finding::ok(Subject::Seccomp, words.host_seccomp);
     }
-    Finding::note("seccomp", words.host_seccomp_without_notifications, None)
+    Finding::note(Subject::Seccomp, words.host_seccomp_without_notifications, None)
 }
 
-pub(super) fn way_out(words: &Words) -> Finding {
-    let subject = "way out";
+pub(super) fn outgoing_network(words: &Words) -> Finding {
+    let subject = Subject::OutgoingNetwork;
     match Way::find() {
         Ok(Way::Slirp(program) | Way::Pasta(program)) => {
             let program = program.display().to_string();
@@ -59,17 +60,17 @@ pub(super) fn way_out(words: &Words) -> Finding {
 pub(super) fn ports(words: &Words) -> Finding {
     let first: u32 = read("/proc/sys/net/ipv4/ip_unprivileged_port_start").and_then(|n| n.parse().ok()).unwrap_or(1024);
     if first <= 80 || rustix::process::geteuid().is_root() {
-        return Finding::ok("ports", words.host_low_ports);
+        return Finding::ok(Subject::Ports, words.host_low_ports);
     }
     let found = place(words.host_ports_from, &[("first", &first.to_string())]);
-    Finding::note("ports", found, "sudo sysctl net.ipv4.ip_unprivileged_port_start=80".to_owned())
+    Finding::note(Subject::Ports, found, "sudo sysctl net.ipv4.ip_unprivileged_port_start=80".to_owned())
 }
 
 pub(super) fn store(store: &Store, words: &Words) -> Finding {
     let root = store.root.display().to_string();
     let found = match rustix::fs::statfs(&store.root) {
         Ok(found) => found,
-        Err(error) => return Finding::lacks("store", format!("{root}: {error}"), None),
+        Err(error) => return Finding::lacks(Subject::Store, format!("{root}: {error}"), None),
     };
     let free = found.f_bavail.saturating_mul(found.f_bsize as u64);
     let free_gb = format!("{:.1}", free as f64 / 1e9);
@@ -77,13 +78,13 @@ pub(super) fn store(store: &Store, words: &Words) -> Finding {
     // statfs(2); the numbers are 32 bits wide.
     match (file_system(found.f_type as u32), found.f_type as u32) {
         (Some((name, false)), _) => {
-            Finding::lacks("store", said(words.host_store_without_ids, name), words.host_choose_store.to_owned())
+            Finding::lacks(Subject::Store, said(words.host_store_without_ids, name), words.host_choose_store.to_owned())
         }
         _ if free < LITTLE_DISK => {
-            Finding::note("store", said(words.host_little_room, ""), words.host_see_usage.to_owned())
+            Finding::note(Subject::Store, said(words.host_little_room, ""), words.host_see_usage.to_owned())
         }
-        (Some((name, true)), _) => Finding::ok("store", said(words.host_store, name)),
-        (None, number) => Finding::ok("store", said(words.host_store_of_type, &format!("{number:#x}"))),
+        (Some((name, true)), _) => Finding::ok(Subject::Store, said(words.host_store, name)),
+        (None, number) => Finding::ok(Subject::Store, said(words.host_store_of_type, &format!("{number:#x}"))),
     }
 }
 

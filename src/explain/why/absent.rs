@@ -1,10 +1,10 @@
 //! What somebody meant by a command that the container does not have.
 
-use super::refusal::Files;
+use super::files::Files;
 use super::{Code, Verdict};
 use crate::container::decide::spec::Origin;
 use crate::diag::Failure;
-use crate::explain::sight::{self, Place};
+use crate::explain::layers::lookup::{Place, lookup};
 use std::path::Path;
 
 /// Commands of a shell itself, which no file has (POSIX, "Special Built-In Utilities", and a few more).
@@ -54,7 +54,7 @@ pub(super) fn verdict(files: &Files, argv: &[(String, Origin)]) -> Result<Option
 /// A file that a layer has under the word's name, and the mount over it that does not.
 fn hidden(files: &Files, program: &str) -> Result<Option<(String, String)>, Failure> {
     for candidate in files.candidates(program)? {
-        let sight = sight::look(&candidate, files.layers, Some(files.container))?;
+        let sight = lookup(&candidate, files.layers, Some(files.container))?;
         let mount = sight.sightings.iter().find_map(|sighting| match &sighting.place {
             Place::Mount { target, .. } if !sighting.what.is_there() => Some(target),
             _ => None,

@@ -1,8 +1,9 @@
 //! Servers that leave the first process and go on in the background, where the container's end takes them along.
 
-use super::refusal::Files;
+use super::files::Files;
+use super::naming::file_name;
 use super::shell::{self, Told};
-use super::{Code, Verdict, file_name};
+use super::{Code, Verdict};
 use crate::container::decide::spec::Origin;
 use crate::diag::Failure;
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! Why the first process ended: as its monitor has recorded it, then by the last lines that it wrote.
 
-use super::refusal::Files;
-use super::{Code, Verdict, background, file_name, last_words, shell, signal_name};
+use super::files::Files;
+use super::naming::{file_name, signal_name};
+use super::{Code, Verdict, background, last_words, shell};
 use crate::container::decide::spec::{Origin, SHM_SIZE};
 use crate::container::live::session::Ending;
 use crate::container::stored::outcome::{Asked, Asker, Outcome};

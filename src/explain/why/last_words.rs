@@ -1,9 +1,11 @@
 //! What a program's last words tell of its end. The last line decides, and nothing before it: a program logs many things
 //! that did it no harm. What is told from words alone is told as a guess.
 
-use super::refusal::{DIRECTORY, Files};
+use super::files::Files;
+use super::naming::signal_name;
 use super::shell::{self, Told};
-use super::{Code, Verdict, signal_name};
+use super::verdict::{DIRECTORY, Verdict};
+use super::{Code, refusal};
 use crate::container::live::logs;
 use crate::container::request::{Network, Request};
 use crate::container::stored::record::Container;
@@ -273,7 +275,7 @@ fn not_executed(files: &Files, program: &str, code: i32, line: &str) -> Result<O
     let named = line.split([':', ' ', '\'', '"', '‘', '’', '`']).filter(|word| word.len() > 1);
     let words = named.rev().chain(own).chain(of_shell);
     for word in words.filter(|word| word.chars().any(char::is_alphanumeric)) {
-        match files.refusal_of_word(word)? {
+        match refusal::of_word(files, word)? {
             Some(verdict) if verdict.code == Code::NotExecutable && verdict.found != DIRECTORY => {
                 let path = verdict.subject;
                 return Ok(Some(Verdict::new(Code::ShellCouldNotExecute, program, line).advise(path)));

@@ -1,6 +1,6 @@
 //! What a process that is a shell was told to run.
 
-use super::file_name;
+use super::naming::{file_name, signal_name};
 
 const SHELLS: [&str; 5] = ["sh", "bash", "ash", "dash", "zsh"];
 
@@ -79,7 +79,7 @@ pub(super) fn trap_action(text: &str, signal: i32) -> Option<String> {
             words.remove(0);
         }
         let Some((first, signals)) = words.split_first() else { continue };
-        let name = super::signal_name(signal);
+        let name = signal_name(signal);
         let is_it = |word: &String| {
             let word = word.trim_end_matches([')', '}']);
             word.eq_ignore_ascii_case(&name)

@@ -1,12 +1,14 @@
 //! Why `stop` will take long, foretold from what the kernel knows of the processes that would have to act.
 
-use super::refusal::Files;
+use super::files::Files;
+use super::naming::{file_name, signal_name};
 use super::shell::{self, Told};
-use super::{Code, Verdict, signal_name, status};
+use super::{Code, Verdict};
 use crate::container::processes;
 use crate::container::request::signal::Signal;
 use crate::container::stored::record::{Container, State};
 use crate::diag::Failure;
+use crate::explain::proc::status;
 use crate::sys::process;
 use std::fs;
 use std::thread;
@@ -56,7 +58,7 @@ impl Process {
     /// The program that it runs: of a script, its interpreter.
     fn program(&self) -> String {
         let program = fs::read_link(format!("/proc/{}/exe", self.pid)).unwrap_or_default();
-        super::file_name(&program.to_string_lossy())
+        file_name(&program.to_string_lossy())
     }
 
     fn argv(&self) -> Vec<String> {

@@ -1,33 +1,19 @@
-//! Reasons instead of states: why a container ended or did not start, why a port does not answer, why `stop` will take long.
-//!
-//! Every verdict has a code that does not change, and is drawn from the container's files, from what its monitor recorded,
-//! and from the kernel as it is now. A container that does what it should gets none.
+//! Everything that is known of a container's state, gathered.
 
-mod absent;
-mod background;
-mod code;
-mod end;
-mod last_words;
-mod ports;
-mod refusal;
-mod shell;
-mod stop;
-
-pub use code::Code;
-
-use super::subject;
+use super::files::Files;
+use super::naming::signal_name;
+use super::verdict::Verdict;
+use super::{Code, end, last_words, ports, refusal, stop};
 use crate::container::decide::spec;
 use crate::container::decide::spec::Origin;
 use crate::container::stored::outcome;
 use crate::container::stored::outcome::Asker;
 use crate::container::stored::record::{Container, Phase, State};
 use crate::diag::{self, Failure};
+use crate::explain::layers::stack;
 use crate::image::{self, Image};
 use crate::store::Store;
-use refusal::Files;
 use serde::Serialize;
-use std::fs;
-use std::path::Path;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Reasons {
@@ -41,7 +27,7 @@ pub(crate) struct Reasons {
     pub started: Option<String>,
     pub finished: Option<String>,
     /// Signals that were sent to it through minirun, the newest last.
-    pub asked: Vec<Asked>,
+    pub asked: Vec<SignalRequest>,
     /// It outlived the grace of a `stop`, so its monitor sent SIGKILL.
     pub grace_ran_out: bool,
     pub out_of_memory: bool,
@@ -56,7 +42,7 @@ pub(crate) struct Reasons {
 
 /// A signal that was asked for.
 #[derive(Debug, Serialize)]
-pub(crate) struct Asked {
+pub(crate) struct SignalRequest {
     pub by: Asker,
     pub signal: String,
     pub at: String,
@@ -64,7 +50,7 @@ pub(crate) struct Asked {
     pub grace_ms: Option<u32>,
 }
 
-impl From<outcome::Asked> for Asked {
+impl From<outcome::Asked> for SignalRequest {
     fn from(asked: outcome::Asked) -> Self {
         Self { by: asked.by, signal: signal_name(asked.signal), at: asked.at, grace_ms: asked.grace_ms }
     }
@@ -76,32 +62,11 @@ pub(crate) struct Word {
     pub origin: Origin,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Verdict {
-    pub code: Code,
-    /// What it is about: a program, a file, a port, a signal.
-    pub subject: String,
-    /// What was found.
-    pub found: String,
-    /// A word of the advice that comes from this container.
-    pub advice: Option<String>,
-}
-
-impl Verdict {
-    fn new(code: Code, subject: impl ToString, found: impl ToString) -> Self {
-        Self { code, subject: subject.to_string(), found: found.to_string(), advice: None }
-    }
-
-    fn advise(self, advice: impl ToString) -> Self {
-        Self { advice: Some(advice.to_string()), ..self }
-    }
-}
-
 /// # Errors
 /// When its files or records cannot be read. Must run inside the user namespace.
-pub(crate) fn look(store: &Store, container: &Container) -> Result<Reasons, Failure> {
+pub(crate) fn reasons(store: &Store, container: &Container) -> Result<Reasons, Failure> {
     let image = image::find(store, &container.record.image_id.to_string())?;
-    let layers = subject::layers(store, &image)?;
+    let layers = stack::layers(store, &image)?;
     let state = container.state();
     let argv = spec::argv(&container.record.request, image.config());
     let files = Files { layers: &layers, container };
@@ -117,7 +82,7 @@ pub(crate) fn look(store: &Store, container: &Container) -> Result<Reasons, Fail
         }
         _ if failed_to_start => {
             let is_engine = state.exit_code == i32::from(diag::ENGINE);
-            let reason = if is_engine { ports::refused(container) } else { files.refusal(&argv)? };
+            let reason = if is_engine { ports::refused(container) } else { refusal::of_argv(&files, &argv)? };
             verdicts.push(reason.unwrap_or_else(|| could_not_start(container, &state)));
         }
         Phase::Exited => verdicts.extend(end::ended(&files, &state, &argv, &lines)?),
@@ -134,7 +99,7 @@ pub(crate) fn look(store: &Store, container: &Container) -> Result<Reasons, Fail
         signal: outcome.signal.map(signal_name),
         started: known(state.started),
         finished: known(state.finished),
-        asked: outcome.asked.into_iter().map(Asked::from).collect(),
+        asked: outcome.asked.into_iter().map(SignalRequest::from).collect(),
         grace_ran_out: outcome.grace_ran_out,
         out_of_memory: state.oom_killed,
         last_line: if failed_to_start { None } else { lines.last().map(|line| line.text.clone()) },
@@ -159,19 +124,4 @@ fn health_check(image: &Image) -> Option<String> {
         ["CMD" | "CMD-SHELL", ref command @ ..] => Some(command.join(" ")),
         _ => None,
     }
-}
-
-/// `SIGKILL`.
-pub(crate) fn signal_name(number: i32) -> String {
-    nix::sys::signal::Signal::try_from(number).map_or_else(|_| number.to_string(), |signal| signal.as_str().to_owned())
-}
-
-fn file_name(word: &str) -> String {
-    Path::new(word).file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// A field of `/proc/PID/status` (proc_pid_status(5)).
-fn status(pid: i32, field: &str) -> Option<String> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
 }

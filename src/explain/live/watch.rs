@@ -3,12 +3,12 @@
 //! The kernel names what was touched, and only that is looked at; now and then everything is, for what the kernel does not
 //! tell, as writes through a mapping. Nothing is asked of it while nobody watches.
 
-use super::mounts;
-use super::notice::{self, Heard, Notice};
-use super::subject::{self, Layer, beneath};
+use super::notice::{self, Notifications, Notifier};
 use crate::container::processes;
 use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
+use crate::explain::layers::mounts;
+use crate::explain::layers::stack::{self, Layer, beneath};
 use crate::image;
 use crate::image::overlay::mark::{self, Mark};
 use crate::store::Store;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) struct Event {
     /// When it was noticed.
     pub noticed: String,
-    pub what: What,
+    pub what: EventKind,
     pub place: PlaceKind,
     /// As the container names it.
     pub path: PathBuf,
@@ -44,7 +44,7 @@ pub(crate) struct Writer {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum What {
+pub(crate) enum EventKind {
     Create,
     CopyUp,
     Write,
@@ -78,7 +78,7 @@ pub(crate) struct Place {
     #[serde(skip)]
     device: u64,
     #[serde(skip)]
-    seen: BTreeMap<PathBuf, Seen>,
+    seen: BTreeMap<PathBuf, Snapshot>,
 }
 
 pub(crate) struct Watch<'a> {
@@ -87,11 +87,11 @@ pub(crate) struct Watch<'a> {
     /// The writable layer first.
     places: Vec<Place>,
     /// `None`: only looking at everything tells.
-    notice: Option<Notice>,
-    heard: Heard,
+    notice: Option<Notifier>,
+    heard: Notifications,
     /// What was there before the first look is nothing that happened.
     has_begun: bool,
-    looked_at_all: Instant,
+    polled_all: Instant,
     /// How long that takes.
     cost: Duration,
 }
@@ -102,7 +102,7 @@ const UNTOLD: Duration = Duration::from_millis(800);
 const UNHEARD: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct Snapshot {
     inode: u64,
     /// When it was made, where the file system knows: the number of a file that has gone is soon another's.
     born: Option<SystemTime>,
@@ -116,7 +116,7 @@ struct Seen {
     is_whiteout: bool,
 }
 
-impl Seen {
+impl Snapshot {
     fn of(metadata: &Metadata) -> Self {
         let kind = metadata.file_type();
         Self {
@@ -163,19 +163,19 @@ impl<'a> Watch<'a> {
         let targets: BTreeSet<PathBuf> = tmpfs.map(|mount| mount.target).collect();
         places.extend(targets.into_iter().map(|target| place(PlaceKind::Tmpfs, &target, beneath(&root, &target))));
         let mut watch = Self {
-            layers: subject::layers(store, &image)?,
+            layers: stack::layers(store, &image)?,
             places,
             container,
-            notice: Notice::new(),
-            heard: Heard::default(),
+            notice: Notifier::new(),
+            heard: Notifications::default(),
             has_begun: false,
-            looked_at_all: Instant::now(),
+            polled_all: Instant::now(),
             cost: Duration::ZERO,
         };
         for place in 0..watch.places.len() {
-            watch.look_at(place, Path::new("/"), &mut Vec::new());
+            watch.poll_path(place, Path::new("/"), &mut Vec::new());
         }
-        (watch.has_begun, watch.cost) = (true, watch.looked_at_all.elapsed());
+        (watch.has_begun, watch.cost) = (true, watch.polled_all.elapsed());
         Ok(watch)
     }
 
@@ -187,7 +187,7 @@ impl<'a> Watch<'a> {
     /// to look.
     pub(crate) fn wait(&mut self) -> bool {
         // Looking takes a small part of the time, however much there is to look at.
-        let is_time = |pause: Duration| self.looked_at_all.elapsed() >= pause.max(self.cost * 10);
+        let is_time = |pause: Duration| self.polled_all.elapsed() >= pause.max(self.cost * 10);
         let Some(notice) = &mut self.notice else {
             std::thread::sleep(UNHEARD);
             self.heard.overflowed = is_time(UNHEARD);
@@ -213,23 +213,23 @@ impl<'a> Watch<'a> {
     }
 
     /// What has happened since the last look.
-    pub(crate) fn look(&mut self) -> Vec<Event> {
-        let Heard { touched, came, overflowed } = std::mem::take(&mut self.heard);
+    pub(crate) fn poll(&mut self) -> Vec<Event> {
+        let Notifications { touched, came, overflowed } = std::mem::take(&mut self.heard);
         let mut events = Vec::new();
         for (place, path) in came {
             let is_there = beneath(&self.places[place].source, &path).symlink_metadata().is_ok();
             if !is_there && !self.places[place].seen.contains_key(&path) {
-                events.push(self.event(What::CameAndWent, place, &path, None));
+                events.push(self.event(EventKind::CameAndWent, place, &path, None));
             }
         }
         if overflowed {
-            events.extend(self.look_at_all());
+            events.extend(self.poll_all());
         } else {
             // The room of a directory on disk grows with the names in it.
             let parents = touched.iter().filter_map(|(place, path)| Some((*place, path.parent()?.to_owned())));
             let all: BTreeSet<_> = parents.chain(touched.iter().cloned()).collect();
             for (place, path) in all {
-                self.look_at(place, &path, &mut events);
+                self.poll_path(place, &path, &mut events);
             }
         }
         if !events.is_empty() {
@@ -239,12 +239,12 @@ impl<'a> Watch<'a> {
     }
 
     /// Whatever the kernel said.
-    pub(crate) fn look_everywhere(&mut self) -> Vec<Event> {
+    pub(crate) fn poll_everything(&mut self) -> Vec<Event> {
         self.heard.overflowed = true;
-        self.look()
+        self.poll()
     }
 
-    fn look_at_all(&mut self) -> Vec<Event> {
+    fn poll_all(&mut self) -> Vec<Event> {
         let begun = Instant::now();
         let mut events = Vec::new();
         for place in 0..self.places.len() {
@@ -262,21 +262,21 @@ impl<'a> Watch<'a> {
             }
             found.extend(self.places[place].seen.keys().cloned());
             for path in &found {
-                self.look_at(place, path, &mut events);
+                self.poll_path(place, path, &mut events);
                 if self.places[place].seen.get(path).is_some_and(|seen| seen.is_directory) {
                     self.listen(place, path);
                 }
             }
         }
-        (self.looked_at_all, self.cost) = (Instant::now(), begun.elapsed());
+        (self.polled_all, self.cost) = (Instant::now(), begun.elapsed());
         events
     }
 
     /// One path: what has become of it, and of all below it if it is a directory that came or went.
-    fn look_at(&mut self, place: usize, path: &Path, events: &mut Vec<Event>) {
+    fn poll_path(&mut self, place: usize, path: &Path, events: &mut Vec<Event>) {
         let full = beneath(&self.places[place].source, path);
         let found = full.symlink_metadata().ok().filter(|metadata| metadata.dev() == self.places[place].device);
-        let now = found.map(|metadata| Seen::of(&metadata));
+        let now = found.map(|metadata| Snapshot::of(&metadata));
         let before = self.places[place].seen.get(path).copied();
         let Some(now) = now else {
             // A directory comes before what was in it.
@@ -286,7 +286,7 @@ impl<'a> Watch<'a> {
             for name in gone {
                 let was = self.places[place].seen.remove(&name);
                 if was.is_some_and(|was| !was.is_whiteout) {
-                    events.push(self.event(What::Remove, place, &name, None));
+                    events.push(self.event(EventKind::Remove, place, &name, None));
                 }
             }
             return;
@@ -298,10 +298,10 @@ impl<'a> Watch<'a> {
             self.changed_in_layer(path, before.as_ref(), &now, events);
         } else {
             let what = match before {
-                None => Some(What::Create),
+                None => Some(EventKind::Create),
                 Some(before) if before.is_unchanged(&now) || now.is_directory => None,
-                Some(before) if before.is_same_file(&now) => Some(What::Write),
-                Some(_) => Some(What::Create),
+                Some(before) if before.is_same_file(&now) => Some(EventKind::Write),
+                Some(_) => Some(EventKind::Create),
             };
             events.extend(what.map(|what| self.event(what, place, path, Some(&now))));
         }
@@ -318,7 +318,7 @@ impl<'a> Watch<'a> {
         let entries = fs::read_dir(beneath(&self.places[place].source, path)).into_iter().flatten().flatten();
         let mut names: Vec<PathBuf> = entries.map(|entry| path.join(entry.file_name())).collect();
         names.sort();
-        names.iter().for_each(|name| self.look_at(place, name, events));
+        names.iter().for_each(|name| self.poll_path(place, name, events));
     }
 
     fn listen(&mut self, place: usize, path: &Path) {
@@ -337,16 +337,16 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn changed_in_layer(&self, path: &Path, before: Option<&Seen>, now: &Seen, events: &mut Vec<Event>) {
+    fn changed_in_layer(&self, path: &Path, before: Option<&Snapshot>, now: &Snapshot, events: &mut Vec<Event>) {
         let mut tell = |what| events.push(self.event(what, 0, path, Some(now)));
         match before {
             _ if now.is_whiteout => {
                 if before.is_none_or(|before| !before.is_whiteout) {
-                    tell(What::Delete);
+                    tell(EventKind::Delete);
                 }
             }
             Some(before) if before.is_unchanged(now) || now.is_directory && before.is_directory => {}
-            Some(before) if before.is_same_file(now) => tell(What::Write),
+            Some(before) if before.is_same_file(now) => tell(EventKind::Write),
             _ => {
                 let was_deleted = before.is_some_and(|before| before.is_whiteout);
                 self.appeared(path, now, was_deleted, events);
@@ -356,46 +356,46 @@ impl<'a> Watch<'a> {
 
     /// A name that is new in the writable layer. A directory that overlayfs copies up for what is in it says nothing of its
     /// own. `was_deleted`: the name that a layer has was told to be deleted already.
-    fn appeared(&self, path: &Path, now: &Seen, was_deleted: bool, events: &mut Vec<Event>) {
+    fn appeared(&self, path: &Path, now: &Snapshot, was_deleted: bool, events: &mut Vec<Event>) {
         let below = self.layers.iter().rev().find_map(|layer| {
             let found = beneath(&layer.directory, path).symlink_metadata().ok()?;
-            Some((layer.number, Seen::of(&found)))
+            Some((layer.number, Snapshot::of(&found)))
         });
         match below.filter(|(_, below)| !below.is_whiteout) {
             Some((_, below)) if (now.is_directory || below.is_directory) && self.hides(path, now, &below) => {
                 // It was deleted and made anew between two looks.
                 if !was_deleted {
-                    events.push(self.event(What::Delete, 0, path, None));
+                    events.push(self.event(EventKind::Delete, 0, path, None));
                 }
-                events.push(self.event(What::Create, 0, path, Some(now)));
+                events.push(self.event(EventKind::Create, 0, path, Some(now)));
             }
             Some(_) if now.is_directory => {}
             Some((number, below)) if mark::is_copied_up(&beneath(&self.places[0].source, path)) => {
-                let copied = self.event(What::CopyUp, 0, path, Some(&below));
+                let copied = self.event(EventKind::CopyUp, 0, path, Some(&below));
                 events.push(Event { layer: Some(number), ..copied });
                 // The copy has the time of what it was copied from.
                 if (now.modified, now.size) != (below.modified, below.size) {
-                    events.push(self.event(What::Write, 0, path, Some(now)));
+                    events.push(self.event(EventKind::Write, 0, path, Some(now)));
                 }
             }
-            _ => events.push(self.event(What::Create, 0, path, Some(now))),
+            _ => events.push(self.event(EventKind::Create, 0, path, Some(now))),
         }
     }
 
     /// Whether what is in the writable layer hides a directory of a layer, or stands where a layer has no directory.
-    fn hides(&self, path: &Path, now: &Seen, below: &Seen) -> bool {
+    fn hides(&self, path: &Path, now: &Snapshot, below: &Snapshot) -> bool {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
         let mark = mark::mark(&beneath(&self.places[0].source, parent), name);
         now.is_directory != below.is_directory || matches!(mark, Ok(Mark::Directory { opaque: true }))
     }
 
-    fn event(&self, what: What, place: usize, path: &Path, found: Option<&Seen>) -> Event {
+    fn event(&self, what: EventKind, place: usize, path: &Path, found: Option<&Snapshot>) -> Event {
         let place = &self.places[place];
         let path = match path.strip_prefix("/") {
             Ok(name) if name.as_os_str().is_empty() => place.target.clone(),
             _ => beneath(&place.target, path),
         };
-        let size = found.filter(|found| found.is_file && what != What::Delete).map(|found| found.size);
+        let size = found.filter(|found| found.is_file && what != EventKind::Delete).map(|found| found.size);
         Event { noticed: String::new(), what, place: place.kind, path, size, layer: None, by: None }
     }
 
@@ -410,7 +410,7 @@ impl<'a> Watch<'a> {
         let noticed = format!("{:.3}", jiff::Timestamp::now());
         for event in events {
             event.noticed.clone_from(&noticed);
-            if matches!(event.what, What::Create | What::CopyUp | What::Write) {
+            if matches!(event.what, EventKind::Create | EventKind::CopyUp | EventKind::Write) {
                 event.by = open.get(&event.path).cloned();
             }
         }

@@ -1,6 +1,6 @@
 //! What one layer of a stack, or the writable one, adds, changes and removes.
 
-use super::subject::{Layer, beneath};
+use super::stack::{Layer, beneath};
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use crate::image::overlay::diff;
@@ -12,15 +12,15 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Files {
+pub(crate) struct LayerChanges {
     /// `None`: the writable layer.
     pub layer: Option<usize>,
-    pub files: Vec<Changed>,
+    pub files: Vec<ChangedFile>,
 }
 
 #[derive(Debug, Serialize)]
-pub(crate) struct Changed {
-    pub what: What,
+pub(crate) struct ChangedFile {
+    pub what: FileChange,
     pub path: PathBuf,
     /// The bytes of its contents here; of a directory and what is removed: none.
     pub size: Option<u64>,
@@ -30,7 +30,7 @@ pub(crate) struct Changed {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum What {
+pub(crate) enum FileChange {
     Added,
     Changed,
     Removed,
@@ -40,25 +40,25 @@ pub(crate) enum What {
 ///
 /// # Errors
 /// When a layer cannot be read.
-pub(crate) fn of_layer(layers: &[Layer], number: usize) -> Result<Files, Failure> {
+pub(crate) fn of_layer(layers: &[Layer], number: usize) -> Result<LayerChanges, Failure> {
     let directories: Vec<PathBuf> = layers.iter().map(|layer| layer.directory.clone()).collect();
     let (below, own) = directories.split_at(number.saturating_sub(1).min(directories.len()));
     let files = match own.first() {
         Some(own) => changes(own, below, &[])?,
         None => Vec::new(),
     };
-    Ok(Files { layer: Some(number), files })
+    Ok(LayerChanges { layer: Some(number), files })
 }
 
 /// # Errors
 /// When a layer cannot be read.
-pub(crate) fn of_container(container: &Container, layers: &[Layer]) -> Result<Files, Failure> {
+pub(crate) fn of_container(container: &Container, layers: &[Layer]) -> Result<LayerChanges, Failure> {
     let below: Vec<PathBuf> = layers.iter().map(|layer| layer.directory.clone()).collect();
     let files = changes(&container.directory.join("upper"), &below, &container.mount_targets()?)?;
-    Ok(Files { layer: None, files })
+    Ok(LayerChanges { layer: None, files })
 }
 
-fn changes(own: &Path, below: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<Changed>, Failure> {
+fn changes(own: &Path, below: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<ChangedFile>, Failure> {
     let all = diff::changes(own, below, leave_out)?;
     // A directory that holds a change has changed by that; it is told where nothing else says why.
     let parents: BTreeSet<PathBuf> = all.iter().filter_map(|change| Some(change.path.parent()?.to_owned())).collect();
@@ -66,13 +66,13 @@ fn changes(own: &Path, below: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<C
     let tell = |change: diff::Change| {
         let here = beneath(own, &change.path).symlink_metadata().ok().filter(|_| change.kind != ChangeKind::Deleted);
         let what = match change.kind {
-            ChangeKind::Added => What::Added,
-            ChangeKind::Changed => What::Changed,
-            ChangeKind::Deleted => What::Removed,
+            ChangeKind::Added => FileChange::Added,
+            ChangeKind::Changed => FileChange::Changed,
+            ChangeKind::Deleted => FileChange::Removed,
         };
         let size = here.filter(fs::Metadata::is_file).map(|metadata| metadata.len());
-        let size_below = if what == What::Added { None } else { size_in(below, &change.path) };
-        Changed { what, path: change.path, size, size_below }
+        let size_below = if what == FileChange::Added { None } else { size_in(below, &change.path) };
+        ChangedFile { what, path: change.path, size, size_below }
     };
     Ok(all.into_iter().filter(is_news).map(tell).collect())
 }

@@ -1,7 +1,8 @@
 //! The stack that a container's files are: read-only layers, the writable one, and what is mounted over them.
 
 use super::ghosts;
-use super::subject::{self, Layer, Subject};
+use super::stack::{self, Instruction, Layer};
+use super::subject::Subject;
 use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
 use crate::image;
@@ -29,14 +30,6 @@ pub(crate) struct Anatomy {
     /// The ids of all containers that stand on this image.
     pub containers: Vec<String>,
     pub container: Option<ContainerFacts>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Instruction {
-    /// `None`: the image does not say.
-    pub text: Option<String>,
-    /// The number of the layer that it made.
-    pub layer: Option<usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -106,9 +99,9 @@ pub(crate) fn shown_name(anatomy: &Anatomy, typed: &str) -> String {
 
 /// # Errors
 /// When a layer cannot be read. Must run inside the user namespace.
-pub(crate) fn look(store: &Store, subject: &Subject) -> Result<Anatomy, Failure> {
+pub(crate) fn examine(store: &Store, subject: &Subject) -> Result<Anatomy, Failure> {
     let image = subject.image(store)?;
-    let layers = subject::layers(store, &image)?;
+    let layers = stack::layers(store, &image)?;
     let container = subject.container().map(|container| container_facts(container, &layers)).transpose()?;
     let facts = |layer: Layer| -> Result<LayerFacts, Failure> {
         Ok(LayerFacts {
@@ -130,7 +123,7 @@ pub(crate) fn look(store: &Store, subject: &Subject) -> Result<Anatomy, Failure>
     };
     Ok(Anatomy {
         image: image.id,
-        instructions: subject::instructions(store, &image)?,
+        instructions: stack::instructions(store, &image)?,
         wasted: Wasted {
             size: ghosts.iter().map(|ghost| ghost.size).sum(),
             files: ghosts.iter().map(wasted).collect(),

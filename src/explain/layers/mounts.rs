@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 #[derive(Debug)]
-pub(super) struct Mount {
+pub(crate) struct Mount {
     /// What of the file system is shown: `/` is all of it.
     pub root: PathBuf,
     pub target: PathBuf,
@@ -16,7 +16,7 @@ pub(super) struct Mount {
 }
 
 /// In the order in which they were mounted; a later one covers an earlier one at the same place.
-pub(super) fn of_process(pid: i32) -> Vec<Mount> {
+pub(crate) fn of_process(pid: i32) -> Vec<Mount> {
     let table = fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
     table.split(|byte| *byte == b'\n').filter_map(parse).collect()
 }

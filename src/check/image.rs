@@ -1,7 +1,7 @@
 //! Images and their names.
 
 use super::layer::fetch;
-use super::{Check, entries, name_of};
+use super::report::{Check, entries, name_of};
 use crate::container::request::id::ContainerId;
 use crate::diag::Failure;
 use crate::image;

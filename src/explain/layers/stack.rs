@@ -1,74 +1,18 @@
-//! What a command is asked about: a container, else an image; and the layers that it is made of.
+//! The read-only layers of an image, and the instructions that made them.
 
-use super::anatomy::Instruction;
-use crate::container::stored::record::{Container, RecordError};
-use crate::diag::{Diagnose, Failure};
-use crate::image;
 use crate::image::name::digest::Digest;
 use crate::image::stored::layer;
 use crate::image::{Image, ImageError, history};
 use crate::store::Store;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-pub(crate) enum Subject {
-    Container(Box<Container>),
-    Image(Box<Image>),
-}
-
-impl Subject {
-    /// The image itself, or that of the container.
-    pub(crate) fn image(&self, store: &Store) -> Result<Image, ImageError> {
-        match self {
-            Self::Container(container) => image::find(store, &container.record.image_id.to_string()),
-            Self::Image(image) => Ok(image.as_ref().clone()),
-        }
-    }
-
-    pub(crate) fn container(&self) -> Option<&Container> {
-        match self {
-            Self::Container(container) => Some(container),
-            Self::Image(_) => None,
-        }
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("no such container or image: {name}")]
-struct NotFound {
-    name: String,
-    meant: Option<String>,
-}
-
-impl Diagnose for NotFound {
-    fn hint(&self) -> Option<String> {
-        let meant = self.meant.as_ref().map(|meant| format!("{meant}; ")).unwrap_or_default();
-        Some(format!("{meant}see which there are: minirun ps -a, minirun images"))
-    }
-
-    fn exit_code(&self) -> u8 {
-        1
-    }
-}
-
-/// A container first, then an image, as Docker looks.
-///
-/// # Errors
-/// When there is neither, when the beginning of an id is that of several, or when its records are damaged.
-pub(crate) fn find(store: &Store, name: &str) -> Result<Subject, Failure> {
-    let meant = match Container::find(store, name) {
-        Ok(container) => return Ok(Subject::Container(Box::new(container))),
-        Err(RecordError::NotFound { meant, .. }) => meant,
-        Err(error) => return Err(error.into()),
-    };
-    match image::find(store, name) {
-        // An empty name is none, whatever it would have named.
-        Err(_) if name.is_empty() => Err(NotFound { name: "\"\"".into(), meant }.into()),
-        Ok(image) => Ok(Subject::Image(Box::new(image))),
-        Err(ImageError::NotFound { .. }) => {
-            Err(NotFound { name: name.to_owned(), meant: meant.or_else(|| image::meant(store, name)) }.into())
-        }
-        Err(error) => Err(error.into()),
-    }
+#[derive(Debug, Serialize)]
+pub(crate) struct Instruction {
+    /// `None`: the image does not say.
+    pub text: Option<String>,
+    /// The number of the layer that it made.
+    pub layer: Option<usize>,
 }
 
 /// A path of the container, as it lies in a directory that holds its files.

@@ -4,7 +4,7 @@
 //! are merged, a whiteout hides what is below it, and so does a directory marked opaque.
 
 use super::mounts;
-use super::subject::{Layer, beneath};
+use super::stack::{Layer, beneath};
 use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
 use crate::image::overlay::mark::{self, Mark};
@@ -17,9 +17,9 @@ use std::path::{Component, Path, PathBuf};
 
 /// One place that has something to say about a path.
 #[derive(Debug, Serialize)]
-pub(crate) struct Sighting {
+pub(crate) struct Occurrence {
     pub place: Place,
-    pub what: What,
+    pub what: OccurrenceKind,
     /// The bytes of a file's contents.
     pub size: Option<u64>,
     /// This is what programs see under the path.
@@ -46,7 +46,7 @@ pub(crate) enum Place {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub(crate) enum What {
+pub(crate) enum OccurrenceKind {
     File,
     Directory,
     /// A directory that hides those of the same name below.
@@ -82,7 +82,7 @@ pub(crate) enum What {
     },
 }
 
-impl What {
+impl OccurrenceKind {
     /// Something that is there, not a note that it is not.
     pub(crate) fn is_there(&self) -> bool {
         !matches!(self, Self::Deleted { .. } | Self::HiddenBy { .. } | Self::ReplacedBy { .. } | Self::NotInMount)
@@ -91,7 +91,7 @@ impl What {
 
 /// All that is known of a path.
 #[derive(Debug, Serialize)]
-pub(crate) struct Sight {
+pub(crate) struct Lookup {
     /// As it was asked for.
     pub path: PathBuf,
     /// Symbolic links on the way.
@@ -99,7 +99,7 @@ pub(crate) struct Sight {
     /// Where these lead in the end.
     pub resolved: PathBuf,
     /// The topmost first.
-    pub sightings: Vec<Sighting>,
+    pub sightings: Vec<Occurrence>,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,13 +108,13 @@ pub(crate) struct Through {
     pub target: PathBuf,
 }
 
-impl Sight {
-    pub(crate) fn seen(&self) -> Option<&Sighting> {
+impl Lookup {
+    pub(crate) fn visible(&self) -> Option<&Occurrence> {
         self.sightings.iter().find(|sighting| sighting.is_seen)
     }
 
     /// The topmost that has it, though nobody sees it there.
-    pub(crate) fn held(&self) -> Option<&Sighting> {
+    pub(crate) fn topmost_hidden(&self) -> Option<&Occurrence> {
         self.sightings.iter().find(|sighting| sighting.what.is_there())
     }
 }
@@ -126,7 +126,7 @@ const MOST_LINKS: usize = 40;
 ///
 /// # Errors
 /// When a layer cannot be read.
-pub(crate) fn look(path: &Path, layers: &[Layer], container: Option<&Container>) -> Result<Sight, Failure> {
+pub(crate) fn lookup(path: &Path, layers: &[Layer], container: Option<&Container>) -> Result<Lookup, Failure> {
     let stack = Stack { layers, container, mounts: container.map_or(Ok(Vec::new()), mounted)? };
     let mut resolved = PathBuf::from("/");
     let mut through = Vec::new();
@@ -138,12 +138,12 @@ pub(crate) fn look(path: &Path, layers: &[Layer], container: Option<&Container>)
             continue;
         }
         let next = resolved.join(&name);
-        let is_link = |sighting: Sighting| match sighting.what {
-            What::Link { target } if sighting.is_seen => Some(target),
+        let is_link = |sighting: Occurrence| match sighting.what {
+            OccurrenceKind::Link { target } if sighting.is_seen => Some(target),
             _ => None,
         };
         let is_last = waiting.is_empty() || through.len() >= MOST_LINKS;
-        let target = if is_last { None } else { stack.look(&next)?.into_iter().find_map(is_link) };
+        let target = if is_last { None } else { stack.occurrences(&next)?.into_iter().find_map(is_link) };
         match target {
             Some(target) => {
                 waiting.extend(names(&target));
@@ -155,8 +155,8 @@ pub(crate) fn look(path: &Path, layers: &[Layer], container: Option<&Container>)
             None => resolved = next,
         }
     }
-    let sightings = stack.look(&resolved)?;
-    Ok(Sight { path: path.to_owned(), through, resolved, sightings })
+    let sightings = stack.occurrences(&resolved)?;
+    Ok(Lookup { path: path.to_owned(), through, resolved, sightings })
 }
 
 /// The names in a path, the last first.
@@ -209,7 +209,7 @@ struct Stack<'a> {
 }
 
 impl Stack<'_> {
-    fn look(&self, path: &Path) -> Result<Vec<Sighting>, Failure> {
+    fn occurrences(&self, path: &Path) -> Result<Vec<Occurrence>, Failure> {
         let mut found = Vec::new();
         let mut hidden = false;
         if let Some(container) = self.container {
@@ -218,13 +218,13 @@ impl Stack<'_> {
                 hidden = true;
             }
             if let Some(what) = in_directory(&container.directory.join("upper"), path, &mut hidden)? {
-                found.push(Sighting { place: Place::WritableLayer, ..what });
+                found.push(Occurrence { place: Place::WritableLayer, ..what });
             }
         }
         for layer in self.layers.iter().rev() {
             if let Some(what) = in_directory(&layer.directory, path, &mut hidden)? {
                 let place = Place::Layer { number: layer.number, instruction: layer.instruction.clone() };
-                found.push(Sighting { place, ..what });
+                found.push(Occurrence { place, ..what });
             }
         }
         self.tell_origin(path, &mut found);
@@ -233,7 +233,7 @@ impl Stack<'_> {
     }
 
     /// The innermost mount that the path is in or under.
-    fn in_mount(&self, container: &Container, path: &Path) -> Result<Option<Sighting>, Failure> {
+    fn in_mount(&self, container: &Container, path: &Path) -> Result<Option<Occurrence>, Failure> {
         let covering = self.mounts.iter().filter(|over| path.starts_with(&over.target));
         // Of several at one place the last was mounted over the others.
         let Some(over) = covering.max_by_key(|over| over.target.components().count()) else { return Ok(None) };
@@ -248,32 +248,32 @@ impl Stack<'_> {
             (on_host, _) => on_host.clone(),
         };
         let (what, size) = match &shown {
-            None => (What::OnlyWhileItRuns, None),
+            None => (OccurrenceKind::OnlyWhileItRuns, None),
             Some(file) => match file.symlink_metadata() {
                 Ok(metadata) => (kind(file, &metadata)?, metadata.is_file().then_some(metadata.len())),
-                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => (What::File, None),
-                Err(_) => (What::NotInMount, None),
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => (OccurrenceKind::File, None),
+                Err(_) => (OccurrenceKind::NotInMount, None),
             },
         };
         let is_seen = what.is_there();
         let place =
             Place::Mount { file_system: over.file_system.clone(), source: on_host, target: over.target.clone() };
-        Ok(Some(Sighting { place, what, size, is_seen }))
+        Ok(Some(Occurrence { place, what, size, is_seen }))
     }
 
     /// A file in the writable layer that a layer has too was copied up, or written anew: the kernel marks the former.
-    fn tell_origin(&self, path: &Path, found: &mut [Sighting]) {
+    fn tell_origin(&self, path: &Path, found: &mut [Occurrence]) {
         let below = found.iter().find_map(|sighting| match (&sighting.place, &sighting.what) {
-            (Place::Layer { number, .. }, What::File) => Some(*number),
+            (Place::Layer { number, .. }, OccurrenceKind::File) => Some(*number),
             _ => None,
         });
-        let upper = found.iter_mut().find(|s| s.place == Place::WritableLayer && s.what == What::File);
+        let upper = found.iter_mut().find(|s| s.place == Place::WritableLayer && s.what == OccurrenceKind::File);
         if let (Some(upper), Some(number), Some(container)) = (upper, below, self.container) {
             let file = beneath(&container.directory.join("upper"), path);
             upper.what = if mark::is_copied_up(&file) {
-                What::CopiedUp { from: number }
+                OccurrenceKind::CopiedUp { from: number }
             } else {
-                What::WrittenAnew { over: number }
+                OccurrenceKind::WrittenAnew { over: number }
             };
         }
     }
@@ -281,14 +281,14 @@ impl Stack<'_> {
 
 /// What one directory of the overlay has under the path. `hidden`: something above has hidden it; set if this hides what is
 /// below.
-fn in_directory(directory: &Path, path: &Path, hidden: &mut bool) -> Result<Option<Sighting>, SysError> {
+fn in_directory(directory: &Path, path: &Path, hidden: &mut bool) -> Result<Option<Occurrence>, SysError> {
     let names: Vec<&OsStr> = path.iter().skip(1).collect();
     let was_hidden = *hidden;
     let mut at = directory.to_owned();
     let mut made_anew = None;
-    let sighting = |what: What, size| {
+    let sighting = |what: OccurrenceKind, size| {
         let is_seen = !was_hidden && what.is_there();
-        Some(Sighting { place: Place::WritableLayer, what, size, is_seen })
+        Some(Occurrence { place: Place::WritableLayer, what, size, is_seen })
     };
     for (index, name) in names.iter().enumerate() {
         let parent = std::mem::replace(&mut at, directory.to_owned());
@@ -297,11 +297,11 @@ fn in_directory(directory: &Path, path: &Path, hidden: &mut bool) -> Result<Opti
         let is_last = index + 1 == names.len();
         match mark::mark(&parent, name)? {
             Mark::Nothing => {
-                return Ok(made_anew.and_then(|path| sighting(What::HiddenBy { path }, None)));
+                return Ok(made_anew.and_then(|path| sighting(OccurrenceKind::HiddenBy { path }, None)));
             }
             Mark::Whiteout => {
                 *hidden = true;
-                return Ok(sighting(What::Deleted { path: prefix() }, None));
+                return Ok(sighting(OccurrenceKind::Deleted { path: prefix() }, None));
             }
             Mark::Directory { opaque } => {
                 if opaque {
@@ -309,32 +309,39 @@ fn in_directory(directory: &Path, path: &Path, hidden: &mut bool) -> Result<Opti
                     made_anew = Some(prefix());
                 }
                 if is_last {
-                    return Ok(sighting(if opaque { What::OpaqueDirectory } else { What::Directory }, None));
+                    return Ok(sighting(
+                        if opaque { OccurrenceKind::OpaqueDirectory } else { OccurrenceKind::Directory },
+                        None,
+                    ));
                 }
             }
             Mark::Other(metadata) => {
                 *hidden = true;
                 if !is_last {
-                    return Ok(if was_hidden { None } else { sighting(What::ReplacedBy { path: prefix() }, None) });
+                    return Ok(if was_hidden {
+                        None
+                    } else {
+                        sighting(OccurrenceKind::ReplacedBy { path: prefix() }, None)
+                    });
                 }
                 return Ok(sighting(kind(&at, &metadata)?, metadata.is_file().then_some(metadata.len())));
             }
         }
     }
-    Ok(sighting(What::Directory, None))
+    Ok(sighting(OccurrenceKind::Directory, None))
 }
 
-fn kind(path: &Path, metadata: &Metadata) -> Result<What, SysError> {
+fn kind(path: &Path, metadata: &Metadata) -> Result<OccurrenceKind, SysError> {
     let kind = metadata.file_type();
     Ok(if kind.is_symlink() {
-        What::Link { target: fs::read_link(path).on("readlink", path)? }
+        OccurrenceKind::Link { target: fs::read_link(path).on("readlink", path)? }
     } else if kind.is_dir() {
-        What::Directory
+        OccurrenceKind::Directory
     } else if kind.is_file() {
-        What::File
+        OccurrenceKind::File
     } else if kind.is_char_device() || kind.is_block_device() {
-        What::Device
+        OccurrenceKind::Device
     } else {
-        What::PipeOrSocket
+        OccurrenceKind::PipeOrSocket
     })
 }

@@ -1,9 +1,9 @@
 //! A container's limits, gone beyond on purpose: whether there is one, whether it can be tried without harm to anybody else,
 //! and what has happened then to its control group.
 
-use super::probe::{Answer, Outcome, Row, Wall};
+use super::attempt::{Answer, AttemptResult, Outcome, Wall};
 use crate::container::live::cgroup;
-use crate::container::probe::{TOO_MANY_PROCESSES, TOO_MUCH_MEMORY, Targets};
+use crate::container::probe::{Operation, TOO_MANY_PROCESSES_CALL, TOO_MUCH_MEMORY_CALL, Targets};
 use crate::container::stored::record::Container;
 use std::fs;
 use std::path::PathBuf;
@@ -20,6 +20,11 @@ pub(super) struct Excess {
 }
 
 struct Limit {
+    operation: Operation,
+    /// The system call that goes beyond it.
+    call: &'static str,
+    /// The flag of `run` that sets it.
+    flag: &'static str,
     file: &'static str,
     /// `None`: it has none.
     value: Option<u64>,
@@ -46,6 +51,9 @@ impl Excess {
         let (met_processes, met_memory) = met(group.as_ref());
         Self {
             processes: Limit {
+                operation: Operation::TooManyProcesses,
+                call: TOO_MANY_PROCESSES_CALL,
+                flag: "--pids-limit",
                 file: "pids.max",
                 value: read("pids.max"),
                 is_wanted: wanted.pids.is_some_and(|most| most > 0),
@@ -53,6 +61,9 @@ impl Excess {
                 met: met_processes,
             },
             memory: Limit {
+                operation: Operation::TooMuchMemory,
+                call: TOO_MUCH_MEMORY_CALL,
+                flag: "--memory",
                 file: "memory.max",
                 value: read("memory.max"),
                 is_wanted: wanted.memory.is_some(),
@@ -72,29 +83,22 @@ impl Excess {
         Targets { births: self.processes.to_try, bytes: self.memory.to_try, ..others.clone() }
     }
 
-    /// What has come of it; `answer` gives the number that was printed under a name.
-    pub(super) fn rows(&self, answer: impl Fn(&str) -> Option<i32>) -> [Row; 2] {
+    /// Returns what came of it. `answer` gives the printed number of an operation.
+    pub(super) fn results(&self, answer: impl Fn(Operation) -> Option<i32>) -> [AttemptResult; 2] {
+        let (births, bytes) = (answer(Operation::TooManyProcesses), answer(Operation::TooMuchMemory));
         let (processes, memory) = met(self.group.as_ref());
-        let killed = answer(TOO_MUCH_MEMORY.0) == Some(-libc::SIGKILL) && memory > self.memory.met;
+        let killed = bytes == Some(-libc::SIGKILL) && memory > self.memory.met;
         if let Some(group) = self.group.as_ref().filter(|_| killed) {
             cgroup::provoked_a_kill(group);
         }
-        let refused = answer(TOO_MANY_PROCESSES.0) == Some(libc::EAGAIN) && processes > self.processes.met;
-        [
-            self.processes.row(TOO_MANY_PROCESSES, "--pids-limit", answer(TOO_MANY_PROCESSES.0), refused),
-            self.memory.row(TOO_MUCH_MEMORY, "--memory", answer(TOO_MUCH_MEMORY.0), killed),
-        ]
+        let refused = births == Some(libc::EAGAIN) && processes > self.processes.met;
+        [self.processes.result(births, refused), self.memory.result(bytes, killed)]
     }
 }
 
 impl Limit {
-    fn row(
-        &self,
-        (name, call): (&'static str, &'static str),
-        flag: &'static str,
-        answer: Option<i32>,
-        was_met: bool,
-    ) -> Row {
+    fn result(&self, answer: Option<i32>, was_met: bool) -> AttemptResult {
+        let (operation, call, flag) = (self.operation, self.call, self.flag);
         let walls = match (self.value, answer) {
             (None, _) if self.is_wanted => vec![Wall::NoController { flag }],
             (None, _) => vec![Wall::NoLimit { flag }],
@@ -107,7 +111,7 @@ impl Limit {
             Some(0) => Outcome::GoesThrough,
             Some(_) => Outcome::Stopped,
         };
-        Row { name, call, outcome, walls, answer: answer.map(Answer::of) }
+        AttemptResult { operation, call, outcome, walls, answer: answer.map(Answer::of) }
     }
 }
 

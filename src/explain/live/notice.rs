@@ -14,21 +14,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A path of one of the places that are watched, by the place's number.
-pub(super) type Name = (usize, PathBuf);
+pub(super) type WatchedPath = (usize, PathBuf);
 
-pub(super) struct Notice {
+pub(super) struct Notifier {
     inotify: OwnedFd,
     /// What is watched, by the number of the watch.
-    watched: HashMap<i32, Name>,
+    watched: HashMap<i32, WatchedPath>,
 }
 
 /// What the kernel told.
 #[derive(Default)]
-pub(super) struct Heard {
+pub(super) struct Notifications {
     /// Paths that something happened to.
-    pub touched: BTreeSet<Name>,
+    pub touched: BTreeSet<WatchedPath>,
     /// Those among them that were made anew, and are no directories.
-    pub came: BTreeSet<Name>,
+    pub came: BTreeSet<WatchedPath>,
     /// There was more than the kernel keeps: look at everything.
     pub overflowed: bool,
 }
@@ -37,7 +37,7 @@ pub(super) const NAMES: WatchFlags =
     WatchFlags::CREATE.union(WatchFlags::DELETE).union(WatchFlags::MOVE).union(WatchFlags::ATTRIB);
 pub(super) const CONTENTS: WatchFlags = WatchFlags::MODIFY.union(WatchFlags::ATTRIB);
 
-impl Notice {
+impl Notifier {
     /// `None`: the kernel gives no more of these.
     pub(super) fn new() -> Option<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
@@ -46,7 +46,7 @@ impl Notice {
 
     /// Listens to a directory or file, which has this name. Returns whether there was room for it; one that a mount covers,
     /// or that has gone again, is seen by nobody and needs none.
-    pub(super) fn add(&mut self, directory: &Path, what: WatchFlags, name: Name) -> bool {
+    pub(super) fn add(&mut self, directory: &Path, what: WatchFlags, name: WatchedPath) -> bool {
         match inotify::add_watch(&self.inotify, directory, what | WatchFlags::DONT_FOLLOW) {
             Ok(watch) => {
                 self.watched.insert(watch, name);
@@ -57,7 +57,7 @@ impl Notice {
     }
 
     /// Waits so long for a word, and for the end of what comes at once. `None`: there was none.
-    pub(super) fn wait(&mut self, limit: Duration) -> Option<Heard> {
+    pub(super) fn wait(&mut self, limit: Duration) -> Option<Notifications> {
         let mut heard = None;
         let mut patience = limit;
         // One change makes several events; what it is shows after the last.
@@ -78,7 +78,7 @@ impl Notice {
         heard
     }
 
-    fn read(&mut self, heard: &mut Heard) {
+    fn read(&mut self, heard: &mut Notifications) {
         let mut buffer = [MaybeUninit::uninit(); 1 << 16];
         let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
         while let Ok(event) = events.next() {

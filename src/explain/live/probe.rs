@@ -2,109 +2,27 @@
 //! would try it, and again without the seccomp filter, without the limits on capabilities, and without both. What has to be
 //! taken away before it goes through is what stopped it; what is stopped all the same is told by the kernel's answer.
 
+use super::attempt::{Answer, AttemptResult, Outcome, Wall};
 use super::excess::Excess;
-use super::subject;
 use crate::container::live::exec;
 use crate::container::live::exec::Wanted;
 use crate::container::live::pause::Paused;
-use crate::container::probe::{ATTEMPTS, Attempt, REBOOT, Targets, Without};
+use crate::container::probe::{ATTEMPTS, Attempt, Operation, Targets, Without};
 use crate::container::protocol::Message;
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
+use crate::explain::layers::stack;
 use crate::image;
 use crate::store::Store;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    pub name: &'static str,
-    /// The system call.
-    pub call: &'static str,
-    pub outcome: Outcome,
-    /// What stopped it; each of several would have done so alone. What is not tried: what stands in its way, or that
-    /// nothing does.
-    pub walls: Vec<Wall>,
-    /// `None`: it was not tried.
-    pub answer: Option<Answer>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Outcome {
-    GoesThrough,
-    Stopped,
-    /// It would harm others than the container.
-    NotTried,
-}
-
-/// What the kernel answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub(crate) enum Answer {
-    Done,
-    Errno {
-        number: i32,
-    },
-    /// It ended who tried it.
-    Signal {
-        number: i32,
-    },
-}
-
-impl Answer {
-    /// As it is printed from inside.
-    pub(crate) fn of(number: i32) -> Self {
-        match number {
-            0 => Self::Done,
-            number @ 1.. => Self::Errno { number },
-            signal => Self::Signal { number: -signal },
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub(crate) enum Wall {
-    Seccomp,
-    /// One that the container does not have.
-    Capability {
-        name: &'static str,
-    },
-    /// It has the capability, but over its own user namespace only.
-    UserNamespace,
-    /// It cannot name what it does not see.
-    PidNamespace,
-    MountNamespace,
-    ReadOnly,
-    Masked,
-    /// It would end the processes of this PID namespace, and no more.
-    OwnPidNamespace,
-    /// Of the container's control group: the file and what is in it.
-    Limit {
-        file: &'static str,
-        value: u64,
-    },
-    /// None was asked for, with this flag.
-    NoLimit {
-        flag: &'static str,
-    },
-    /// One was asked for, and this host does not give the controller.
-    NoController {
-        flag: &'static str,
-    },
-    /// The kernel cannot do it at all.
-    NotInThisKernel,
-    Other,
-}
-
 /// # Errors
 /// When the container does not run, or cannot be entered.
-pub(crate) fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Failure> {
+pub(crate) fn probe(store: &Store, container: &Container) -> Result<Vec<AttemptResult>, Failure> {
     let image = image::find(store, &container.record.image_id.to_string())?;
-    let layer = subject::layers(store, &image)?.pop().map(|layer| layer.directory).unwrap_or_default();
+    let layer = stack::layers(store, &image)?.pop().map(|layer| layer.directory).unwrap_or_default();
     let excess = Excess::of(container);
     let targets = Targets {
         process: container.state().monitor.0,
@@ -117,12 +35,12 @@ pub(crate) fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Fai
     let held = if excess.is_tried() { Paused::by_signals(container)? } else { None };
     let as_it_is = attempt(store, container, &excess.targets(&targets), as_it_is)?;
     drop(held);
-    let excess = excess.rows(|name| as_it_is.get(name).copied());
+    let excess = excess.results(|operation| as_it_is.get(&(operation as u8)).copied());
     let answers = |seccomp, capabilities| attempt(store, container, &targets, Without { seccomp, capabilities });
     let (no_filter, no_bounds, neither) = (answers(true, false)?, answers(false, true)?, answers(true, true)?);
     let has_own_pids = has_own_pids(container.state().pid);
     let row = |attempt: &'static Attempt| {
-        let errno = |answers: &BTreeMap<String, i32>| answers.get(attempt.name).copied().unwrap_or(libc::EIO);
+        let errno = |answers: &BTreeMap<u8, i32>| answers.get(&(attempt.operation as u8)).copied().unwrap_or(libc::EIO);
         let goes = |answers| errno(answers) == 0 || attempt.through.contains(&errno(answers));
         let capability = || Wall::Capability { name: attempt.capability };
         let mut walls = if goes(&as_it_is) {
@@ -136,12 +54,12 @@ pub(crate) fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Fai
         } else {
             vec![last_wall(errno(&neither))]
         };
-        if attempt.name == REBOOT && has_own_pids {
+        if attempt.operation == Operation::Reboot && has_own_pids {
             walls.push(Wall::OwnPidNamespace);
         }
         let outcome = if walls.is_empty() { Outcome::GoesThrough } else { Outcome::Stopped };
         let answer = Some(Answer::of(errno(&as_it_is)));
-        Row { name: attempt.name, call: attempt.call, outcome, walls, answer }
+        AttemptResult { operation: attempt.operation, call: attempt.call, outcome, walls, answer }
     };
     Ok(ATTEMPTS.iter().map(row).chain(excess).collect())
 }
@@ -167,13 +85,13 @@ fn last_wall(errno: i32) -> Wall {
     }
 }
 
-/// The answers of one round, by the names of the attempts.
+/// Tries all operations once and returns the answers by the numbers of the operations.
 fn attempt(
     store: &Store,
     container: &Container,
     targets: &Targets,
     without: Without,
-) -> Result<BTreeMap<String, i32>, Failure> {
+) -> Result<BTreeMap<u8, i32>, Failure> {
     let wanted = Wanted {
         command: vec!["probe".into()],
         env: Vec::new(),
@@ -196,7 +114,7 @@ fn attempt(
     }
     let text = String::from_utf8_lossy(&text);
     let pairs = text.lines().filter_map(|line| line.split_once(' '));
-    Ok(pairs.filter_map(|(name, errno)| Some((name.to_owned(), errno.parse().ok()?))).collect())
+    Ok(pairs.filter_map(|(number, errno)| Some((number.parse().ok()?, errno.parse().ok()?))).collect())
 }
 
 fn first_file(directory: &std::path::Path) -> Option<PathBuf> {
