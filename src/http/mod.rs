@@ -3,7 +3,7 @@
 mod dns;
 mod proxy;
 
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, inner_of};
 use crate::sys::{On, SysError};
 use dns::Dns;
 pub(crate) use proxy::is_within;
@@ -35,12 +35,15 @@ pub enum HttpError {
 }
 
 impl Diagnose for HttpError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Sys)
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Reach { url, source } => reach_hint(url, source),
             Self::Status { status: 404, .. } => Some("there is nothing at this address".into()),
-            Self::Sys(error) => error.hint(),
-            _ => None,
+            _ => self.inner().and_then(Diagnose::hint),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What a registry answers, in words.
 
-use super::RegistryError;
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::io::{self, Read};
@@ -112,10 +111,6 @@ impl Refusal {
             (true, false) => self.message.clone(),
             (true, true) => format!("status {}", self.status),
         }
-    }
-
-    pub fn into_error(self, subject: &str) -> RegistryError {
-        RegistryError::Refused { subject: subject.to_owned(), refusal: self }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Manifests and indexes: fetched by tag or digest, checked, and the one chosen that is for a platform.
 
-use super::RegistryError;
-use super::answer::header;
-use super::session::{Scope, Session};
+use crate::registry::RegistryError;
+use crate::registry::answer::header;
+use crate::registry::session::{Scope, Session};
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::Reference;
 use crate::image::nature;
