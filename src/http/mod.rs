@@ -82,7 +82,8 @@ impl HttpError {
                 ) || is_untrusted(source)
                     || is_refused(source)
             }
-            Self::Broken { .. } => false,
+            // An encoding that was not asked for.
+            Self::Broken { source, .. } => source.kind() == io::ErrorKind::Unsupported,
             _ => true,
         }
     }

@@ -8,6 +8,7 @@ use crate::registry::host::credential::Credential;
 use crate::registry::{RegistryError, answer};
 use crate::http::{Client, HttpError, redirect};
 use std::collections::HashMap;
+use std::io;
 use std::sync::Mutex;
 use std::time::Duration;
 use ureq::http::request::Builder;
@@ -170,7 +171,7 @@ impl Session {
             match answer::text(response, longest) {
                 Ok(Some(bytes)) => return Ok(bytes),
                 Ok(None) => return Err(RegistryError::Long { subject: subject.to_owned(), longest }),
-                Err(_) if attempt < ATTEMPTS => std::thread::sleep(pause(attempt)),
+                Err(error) if attempt < ATTEMPTS && error.kind() != io::ErrorKind::Unsupported => std::thread::sleep(pause(attempt)),
                 Err(source) => return Err(HttpError::Broken { url: url.to_owned(), source }.into()),
             }
             attempt += 1;

@@ -72,6 +72,14 @@ impl Stream<'_> {
             206 => return Err(HttpError::Broken { url, source: io::ErrorKind::InvalidData.into() }.into()),
             _ => return Err(RegistryError::refused(&format!("layer {digest}"), answer::refusal(response))),
         };
+        // Some servers call a layer's own compression an encoding; its length tells them from those that compress it again.
+        if let Some(encoding) = answer::encoding(&response)
+            && response.status() == 200
+            && whole != Some(*size)
+        {
+            let source = io::Error::new(io::ErrorKind::Unsupported, answer::unasked(encoding));
+            return Err(HttpError::Broken { url, source }.into());
+        }
         if let Some(found) = whole.filter(|found: &u64| found != size) {
             return Err(RegistryError::Size { digest: *digest, expected: *size, found });
         }
