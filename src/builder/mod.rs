@@ -265,6 +265,8 @@ pub(crate) struct Options {
     pub pull: bool,
     /// Hears of layers that are pulled or pushed.
     pub transfers: Box<dyn registry::Progress>,
+    /// How registries are spoken to.
+    pub registries: registry::Settings,
     pub network: run::RunNetwork,
     /// A RUN may ask for the host's network.
     pub allows_host_network: bool,

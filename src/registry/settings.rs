@@ -7,6 +7,8 @@ use super::host::credential::Credential;
 pub(crate) struct Settings {
     pub verify_tls: bool,
     pub login: Login,
+    /// Is told what the user may want to know meanwhile.
+    pub note: fn(&str),
 }
 
 /// Who asks.
@@ -20,6 +22,6 @@ pub(crate) enum Login {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { verify_tls: true, login: Login::Kept }
+        Self { verify_tls: true, login: Login::Kept, note: |_| () }
     }
 }

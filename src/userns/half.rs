@@ -2,7 +2,7 @@
 //! what it asks.
 
 use super::error::UsernsError;
-use super::here::{has_ids, is_inside};
+use super::here::has_ids;
 use super::map::IdMap;
 use super::spawn::{Inside, OUTSIDE, OUTSIDE_VARIABLE, Place, begin};
 use crate::diag::ENGINE;

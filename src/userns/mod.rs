@@ -18,7 +18,7 @@ pub(crate) mod shift;
 mod spawn;
 
 pub(crate) use capability::{inherit_nothing, keep_capabilities};
-pub use error::UsernsError;
+pub(crate) use error::UsernsError;
 pub(crate) use half::{ask, enter, enter_and_answer, enter_at, run_inside};
 pub(crate) use here::{has_ids, is_inside, of_host, uid_outside};
 pub(crate) use host::{program, user_name};

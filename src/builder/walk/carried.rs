@@ -110,13 +110,12 @@ pub(crate) enum Source {
 
 impl Source {
     /// A cache in a registry, or else an image of this name.
-    fn in_registry(reference: &Reference) -> Result<Self, RegistryError> {
-        let settings = Settings::default();
-        let none = match Artifact::open(reference, &ARTIFACT, &settings) {
+    fn in_registry(reference: &Reference, settings: &Settings) -> Result<Self, RegistryError> {
+        let none = match Artifact::open(reference, &ARTIFACT, settings) {
             Err(error @ RegistryError::NoArtifact { .. }) => error,
             opened => return opened.map(Self::Registry),
         };
-        let Ok((artifact, config)) = Artifact::of_image(reference, layer_name, &settings) else { return Err(none) };
+        let Ok((artifact, config)) = Artifact::of_image(reference, layer_name, settings) else { return Err(none) };
         let config: Value = serde_json::from_slice(&config).unwrap_or_default();
         let Ok(steps) = serde_json::from_value::<Vec<Step>>(config[INLINE].clone()) else { return Err(none) };
         Ok(Self::Image(artifact, steps.into_iter().map(|step| (step.inputs.key(), step)).collect()))
@@ -185,7 +184,7 @@ impl Builder<'_> {
                     Place::Directory(path) => Ok(Source::Directory(path)),
                     Place::Registry(reference) => {
                         self.must_be_inside()?;
-                        Source::in_registry(&reference)
+                        Source::in_registry(&reference, &self.options.registries)
                     }
                 };
                 match opened {
@@ -267,7 +266,7 @@ impl Builder<'_> {
                         self.store,
                         reference,
                         &ARTIFACT,
-                        &Settings::default(),
+                        &self.options.registries,
                         self.options.transfers.as_ref(),
                     );
                     sent.map_err(|source| BuildError::Carry {

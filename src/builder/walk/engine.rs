@@ -31,7 +31,7 @@ use crate::image::name::platform::{InvalidPlatform, Platform};
 use crate::image::name::reference::Reference;
 use crate::image::stored::layer;
 use crate::registry;
-use crate::registry::{Policy, Settings};
+use crate::registry::Policy;
 use crate::store::Store;
 use crate::sys::process::LetThrough;
 use crate::sys::{On, process};
@@ -550,9 +550,9 @@ impl Builder<'_> {
         }
         self.must_be_inside()?;
         let policy = if self.options.pull { Policy::Always } else { Policy::Missing };
-        let (settings, progress) = (Settings::default(), self.options.transfers.as_ref());
+        let (settings, progress) = (&self.options.registries, self.options.transfers.as_ref());
         let ends_at_once = LetThrough::new(&SIGNALS);
-        let found = registry::ensure(self.store, &wanted, Some(platform), policy, &settings, progress);
+        let found = registry::ensure(self.store, &wanted, Some(platform), policy, settings, progress);
         let image =
             found.map_err(|source| BuildError::NoBase { name: reference.to_owned(), source: Box::new(source) })?;
         drop(ends_at_once);

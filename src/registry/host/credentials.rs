@@ -3,7 +3,7 @@
 
 use super::credential::Credential;
 use super::helper::{self, HelperError};
-use crate::diag::{self, Diagnose, inner_of};
+use crate::diag::{Diagnose, inner_of};
 use crate::sys::{On, SysError};
 use crate::userns;
 use base64::Engine;
@@ -195,14 +195,14 @@ fn ask(helper: &str, registry: &str) -> Result<Option<Credential>, CredentialErr
     }
 }
 
-/// Tells the half of this command that is inside the user namespace what is kept for the registry that it asks for.
-pub(crate) fn answer(registry: &[u8]) -> Vec<u8> {
-    let credential = find(&String::from_utf8_lossy(registry), "").unwrap_or_else(|error| {
-        diag::report(&error);
-        eprintln!("note: going on without a login");
-        None
-    });
-    serde_json::to_vec(&credential).unwrap_or_default()
+/// Answers the half of this command that is inside the user namespace: with the credential that is kept for the registry that
+/// it asks for, or with none and the reason.
+pub(crate) fn answer(registry: &[u8]) -> (Vec<u8>, Option<CredentialError>) {
+    let (credential, error) = match find(&String::from_utf8_lossy(registry), "") {
+        Ok(credential) => (credential, None),
+        Err(error) => (None, Some(error)),
+    };
+    (serde_json::to_vec(&credential).unwrap_or_default(), error)
 }
 
 fn of_entry(entry: &Value) -> Option<Credential> {

@@ -32,7 +32,7 @@ pub(crate) fn open_place(place: &Place, settings: &Settings) -> Result<Session, 
     };
     let session = |scheme: &str| {
         let base = format!("{scheme}://{host}");
-        Session::new(registry, base, http.clone(), outside.clone(), credential.clone())
+        Session::new(registry, base, http.clone(), outside.clone(), credential.clone(), settings.note)
     };
     let secured = session("https");
     if !anybody && !is_loopback(host) {

@@ -26,6 +26,8 @@ pub(crate) struct Session {
     /// For other hosts, that the registry sends us on to.
     outside: Client,
     credential: Option<Credential>,
+    /// Is told of long waits.
+    note: fn(&str),
     known: Mutex<Known>,
 }
 
@@ -76,8 +78,9 @@ impl Session {
         http: Client,
         outside: Client,
         credential: Option<Credential>,
+        note: fn(&str),
     ) -> Self {
-        Self { registry: registry.to_owned(), base, http, outside, credential, known: Mutex::default() }
+        Self { registry: registry.to_owned(), base, http, outside, credential, note, known: Mutex::default() }
     }
 
     /// Who is logged in, if anybody is.
@@ -107,7 +110,7 @@ impl Session {
                 None => self.once(builder, url, (), scope),
             };
             match retry_after(&result, attempt) {
-                Some(pause) => wait(&self.registry, pause),
+                Some(pause) => wait(&self.registry, pause, self.note),
                 None => return result,
             }
             attempt += 1;
@@ -230,7 +233,7 @@ impl Session {
                 if realm.starts_with("https://") || url.starts_with("http://") =>
             {
                 let scopes: Vec<String> = scope.into_iter().collect();
-                token::get(&self.outside, &self.registry, &realm, service.as_deref(), &scopes, None).map(Some)
+                token::get(&self.outside, self.server(), &realm, service.as_deref(), &scopes, None).map(Some)
             }
             _ => Ok(None),
         }
@@ -298,16 +301,20 @@ impl Session {
         let exposed = self.base.starts_with("https://") && !realm.starts_with("https://");
         let credential = self.credential.as_ref().filter(|_| !known.anonymous && !exposed);
         let http = self.client(realm);
-        match token::get(http, &self.registry, realm, service, scopes, credential) {
+        match token::get(http, self.server(), realm, service, scopes, credential) {
             // What is public can be had without.
             Err(RegistryError::Login { .. } | RegistryError::Identity { .. })
                 if credential.is_some() && !scopes.is_empty() && scopes.iter().all(|s| s.ends_with(":pull")) =>
             {
                 known.anonymous = true;
-                token::get(http, &self.registry, realm, service, scopes, None)
+                token::get(http, self.server(), realm, service, scopes, None)
             }
             other => other,
         }
+    }
+
+    fn server(&self) -> token::Registry<'_> {
+        token::Registry { name: &self.registry, note: self.note }
     }
 
     pub(crate) fn way(&self) -> Way {

@@ -32,10 +32,10 @@ pub(crate) fn pause_of(response: &Response<Body>, attempt: u32) -> Option<Durati
     }
 }
 
-/// Waits, and says so if the wait is long.
-pub(crate) fn wait(host: &str, pause: Duration) {
+/// Waits, and tells `note` of it if the wait is long.
+pub(crate) fn wait(host: &str, pause: Duration, note: fn(&str)) {
     if pause >= LONG_PAUSE {
-        eprintln!("note: {host} asks us to wait {} s", pause.as_secs());
+        note(&format!("{host} asks us to wait {} s", pause.as_secs()));
     }
     std::thread::sleep(pause);
 }

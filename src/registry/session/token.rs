@@ -19,6 +19,13 @@ const MARGIN: u64 = 15;
 /// A token server's answer; nobody writes a longer one.
 const LONGEST: u64 = 1 << 20;
 
+/// The registry that wants a token.
+#[derive(Clone, Copy)]
+pub(crate) struct Registry<'a> {
+    pub name: &'a str,
+    pub note: fn(&str),
+}
+
 pub struct Token {
     pub value: String,
     expires: Instant,
@@ -41,7 +48,7 @@ struct Answer {
 /// tried often enough, each time with the password.
 pub(crate) fn get(
     http: &Client,
-    registry: &str,
+    registry: Registry,
     realm: &str,
     service: Option<&str>,
     scopes: &[String],
@@ -50,7 +57,7 @@ pub(crate) fn get(
     let mut attempt = 1;
     loop {
         match once(http, registry, realm, service, scopes, credential, attempt) {
-            Err(Failed::Passing(_, pause)) if attempt < ATTEMPTS => retry::wait(realm, pause),
+            Err(Failed::Passing(_, pause)) if attempt < ATTEMPTS => retry::wait(realm, pause, registry.note),
             Ok(token) => return Ok(token),
             Err(Failed::Passing(error, _) | Failed::Final(error)) => return Err(error),
         }
@@ -72,7 +79,7 @@ impl From<RegistryError> for Failed {
 
 fn once(
     http: &Client,
-    registry: &str,
+    registry: Registry,
     realm: &str,
     service: Option<&str>,
     scopes: &[String],
@@ -113,7 +120,7 @@ fn once(
     let answer = sent.map_err(failed)?;
     let status = answer.status().as_u16();
     if matches!(status, 400 | 401 | 403) {
-        let (registry, realm) = (registry.to_owned(), realm.to_owned());
+        let (registry, realm) = (registry.name.to_owned(), realm.to_owned());
         return Err(match credential {
             Some(Credential::Identity(_)) => RegistryError::Identity { registry, realm },
             _ => RegistryError::Login { registry, realm, user: credential.and_then(Credential::user) },
