@@ -56,7 +56,7 @@ pub mod exposed {
     pub use crate::image::stored::image::Image;
     pub use crate::image::stored::usage::disk_usage;
     pub use crate::image::tar::tape::Tape;
-    pub use crate::registry::challenge::{Challenge, choose};
+    pub use crate::registry::session::challenge::{Challenge, choose};
     pub use crate::store::layout::Store;
     pub use crate::userns::{IdMap, IdRange};
 
@@ -73,10 +73,10 @@ pub mod exposed {
         pub use crate::registry::answer::{retry_after, words};
     }
     pub mod token {
-        pub use crate::registry::token::parse;
+        pub use crate::registry::session::token::parse;
     }
     pub mod manifest {
-        pub use crate::registry::manifest::{Kind, blob, digest, media_type, parse};
+        pub use crate::registry::transfer::manifest::{Kind, blob, digest, media_type, parse};
     }
     pub mod process {
         pub use crate::sys::process::start_time;

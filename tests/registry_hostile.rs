@@ -102,6 +102,51 @@ fn configs_and_layers_that_do_not_fit() {
     }
 }
 
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn answers_with_an_encoding_that_was_not_asked_for() {
+    let layer = vec![0; 1024];
+    let config = config(&[sha256(&layer)]);
+    let document = manifest(&config, &[(&layer, 1024)]);
+    let blobs = [layer.clone(), config];
+    // `documents` and `layers` name the encoding that an answer gets; `packed` says whether it is true.
+    let server = |documents: &'static str, layers: &'static str, packed: bool| {
+        let (document, blobs) = (document.clone(), blobs.clone());
+        WebServer::start(move |request: &Request| {
+            let wanted = request.path.rsplit('/').next().unwrap();
+            let pack = |bytes: &[u8]| if packed { gzipped(bytes) } else { bytes.to_vec() };
+            if request.path == "/v2/" {
+                return Answer::new(200, "{}");
+            }
+            if request.path.contains("/manifests/") {
+                return Answer::new(200, gzipped(&document)).header("Content-Encoding", documents);
+            }
+            match blobs.iter().find(|blob| sha256(blob) == wanted) {
+                Some(blob) if blob.len() == 1024 => Answer::new(200, pack(blob)).header("Content-Encoding", layers),
+                Some(config) => Answer::new(200, gzipped(config)).header("Content-Encoding", documents),
+                None => Answer::new(404, ""),
+            }
+        })
+    };
+    // A document is read; a layer that is only called compressed is one.
+    for layers in ["gzip", "identity"] {
+        let sandbox = Sandbox::new();
+        sandbox.ok(&["pull", &format!("{}/x/y", server("gzip", layers, false).host())]);
+        assert_eq!(sandbox.stored("images").len(), 1);
+    }
+    let said = pull_fails(&server("gzip", "gzip", true));
+    assert!(said.contains("Content-Encoding gzip, which was not asked for"), "{said}");
+    let server = server("br", "br", false);
+    let said = pull_fails(&server);
+    assert!(said.contains("Content-Encoding br, which was not asked for"), "{said}");
+    assert!(server.asked().len() < 5, "{:?}", server.asked());
+}
+
 #[test]
 fn a_layer_that_grows_without_end_is_stopped() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

@@ -10,7 +10,7 @@ use crate::image::name::digest::Digest;
 use crate::image::name::platform::Platform;
 use crate::image::name::reference::Reference;
 use crate::network::resolv::HostEntry;
-use crate::registry::Progress;
+use crate::registry::{Progress, Settings};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -47,6 +47,8 @@ pub(crate) struct Options {
     pub shm_size: Option<u64>,
     /// Whether to ask the registry for newer base images.
     pub pull: bool,
+    /// How registries are spoken to.
+    pub registries: Settings,
     /// Receives the progress of layers that are pulled or pushed.
     pub transfers: Box<dyn Progress>,
     pub network: RunNetwork,

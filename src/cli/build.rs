@@ -27,7 +27,7 @@ use crate::image::name::digest::Digest;
 use crate::image::name::platform::Platform;
 use crate::image::name::reference::Reference;
 use crate::image::stored::index::Index;
-use crate::registry::{Form, Settings, credentials};
+use crate::registry::Form;
 use crate::store::Store;
 use crate::sys::process::LetThrough;
 use crate::userns;
@@ -184,7 +184,7 @@ pub(super) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failu
     let outputs: Vec<Output> = arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
     let pushes = arguments.push || outputs.iter().any(|output| output.pushes);
     if arguments.explain || attestations.sbom || pushes || !is_plain || !Contexts::are_plain(&arguments.build_context) {
-        userns::enter_and_answer(store, credentials::answer)?;
+        userns::enter_and_answer(store, super::registry::answer_login)?;
     }
     let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
     let mut source = parse::Source::parse(&opened.file, &opened.text).map_err(BuildError::from)?;
@@ -249,7 +249,7 @@ pub(super) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failu
     let begun = std::time::Instant::now();
     let built = match builder::build(store, options, &mut progress) {
         Err(BuildError::NeedsNamespace) => {
-            userns::enter_and_answer(store, credentials::answer)?;
+            userns::enter_and_answer(store, super::registry::answer_login)?;
             return Err(BuildError::NeedsNamespace.into());
         }
         Err(error @ BuildError::Failed { .. }) => {
@@ -271,7 +271,7 @@ pub(super) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failu
     if pushes {
         let printer = Printer::new(arguments.quiet, arguments.quiet);
         let _ends_at_once = LetThrough::new(&builder::SIGNALS);
-        pushed = super::registry::push_all(store, &names, Form::default(), &Settings::default(), &printer)?;
+        pushed = super::registry::push_all(store, &names, Form::default(), &super::registry::settings(true), &printer)?;
     }
     if let Some(file) = &metadata_file {
         let mut told = built.image.map_or(Ok(json!({})), |image| metadata(store, &image, &names, pushed))?;
@@ -341,6 +341,7 @@ fn options(
         shm_size: arguments.container.shm_size,
         pull: arguments.pull,
         transfers: Box::new(Printer::new(arguments.quiet, true)),
+        registries: super::registry::settings(true),
         allows_host_network: arguments.container.network == Some(Network::Host) || arguments.idle.allows_host_network(),
         network: match arguments.container.network {
             None | Some(Network::Private) => RunNetwork::Own,

@@ -2,7 +2,8 @@
 
 use super::registry::RegistryFlags;
 use crate::diag::{Diagnose, Failure};
-use crate::registry::credentials::{self, Credential, Kept};
+use crate::registry::credentials::{self, Kept};
+use crate::registry::host::credential::Credential;
 use crate::registry::login;
 use crate::sys::{On, SysError};
 use clap::Args;

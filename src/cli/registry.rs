@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::transfer::Printer;
-use crate::diag::{Diagnose, Failure};
+use crate::diag::{self, Diagnose, Failure};
 use crate::image::Image;
 use crate::image::name::platform;
 use crate::image::name::platform::Platform;
@@ -56,7 +56,7 @@ pub(super) struct RegistryFlags {
 
 impl RegistryFlags {
     pub(super) fn settings(&self) -> Settings {
-        Settings { verify_tls: self.tls_verify, ..Settings::default() }
+        settings(self.tls_verify)
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) struct PullArguments {
 }
 
 fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
-    userns::enter_and_answer(&context.store, credentials::answer)?;
+    userns::enter_and_answer(&context.store, answer_login)?;
     let settings = arguments.registry.settings();
     let printer = Printer::new(arguments.quiet, arguments.aside);
     let (store, platform) = (&context.store, arguments.platform.as_ref());
@@ -196,7 +196,7 @@ impl Diagnose for NoZstd {
 }
 
 fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
-    userns::enter_and_answer(&context.store, credentials::answer)?;
+    userns::enter_and_answer(&context.store, answer_login)?;
     let settings = arguments.registry.settings();
     let printer = Printer::new(arguments.quiet, false);
     let is_whole = arguments.image.tag.is_some() || arguments.image.digest.is_some();
@@ -301,6 +301,21 @@ pub(super) fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<
     Ok(image)
 }
 
+/// Settings whose notes are printed.
+pub(super) fn settings(verify_tls: bool) -> Settings {
+    Settings { verify_tls, note: |text| eprintln!("note: {text}"), ..Settings::default() }
+}
+
+/// Answers the half of this command that is inside the user namespace with a login of this host.
+pub(super) fn answer_login(question: &[u8]) -> Vec<u8> {
+    let (answer, error) = credentials::answer(question);
+    if let Some(error) = error {
+        diag::report(&error);
+        eprintln!("note: going on without a login");
+    }
+    answer
+}
+
 fn found_or_pulled(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
     let store = &context.store;
     let platform = flags.platform.as_ref();
@@ -323,7 +338,7 @@ fn found_or_pulled(context: &Context, name: &str, flags: &PullFlags) -> Result<I
     arguments.extend(platform.map(|platform| format!("--platform={platform}").into()));
     arguments.push(format!("--tls-verify={}", flags.registry.tls_verify).into());
     arguments.push(reference.to_string().into());
-    match userns::run_inside(store, arguments, credentials::answer)? {
+    match userns::run_inside(store, arguments, answer_login)? {
         0 => Ok(registry::local(store, &reference.to_string(), platform)?.ok_or(RegistryError::Vanished { reference })?),
         // It has said why; but what was meant may be here.
         _ => {

@@ -8,7 +8,6 @@ use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::disk::{self, Share, StorePart};
 use crate::image;
-use crate::registry::credentials;
 use crate::store::{self, Store, StoreError};
 use crate::sys::{On, SysError};
 use crate::userns::{self, IdMap};
@@ -137,7 +136,7 @@ fn df(arguments: &DfArgs, store: &Store) -> Result<u8, Failure> {
 }
 
 fn check(arguments: &CheckArgs, store: &Store) -> Result<u8, Failure> {
-    userns::enter_and_answer(store, credentials::answer)?;
+    userns::enter_and_answer(store, super::registry::answer_login)?;
     let findings = check::check(store, arguments.repair, &arguments.registry.settings())?;
     let mended = findings.iter().filter(|finding| finding.outcome == Outcome::Mended).count();
     if arguments.json {

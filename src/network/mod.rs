@@ -4,6 +4,7 @@
 //! host's, and stay there whoever holds them. So one process without privileges on the host joins the two ([`proxy`]).
 //! The way out is a program of the host ([`egress`]), reached through the container's device ([`uplink`]).
 
+mod address;
 pub(crate) mod egress;
 pub(crate) mod inside;
 pub(crate) mod ports;
@@ -11,29 +12,4 @@ pub(crate) mod proxy;
 pub(crate) mod resolv;
 pub(crate) mod uplink;
 
-use serde::{Deserialize, Serialize};
-use std::net::{Ipv4Addr, Ipv6Addr};
-
-/// The addresses that a container sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContainerNetwork {
-    pub v4: Ipv4Addr,
-    pub v6: Ipv6Addr,
-    /// The host, as the container sees it.
-    pub gateway_v4: Ipv4Addr,
-    pub gateway_v6: Ipv6Addr,
-    /// Where the way out answers names.
-    pub dns: Ipv4Addr,
-    /// The container's addresses belong to its loopback device: no way out will bring a device that has them.
-    pub on_loopback: bool,
-}
-
-/// Every container has the same addresses, in a network of its own: those of slirp4netns.
-pub(crate) const CONTAINER: ContainerNetwork = ContainerNetwork {
-    v4: Ipv4Addr::new(10, 0, 2, 100),
-    v6: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x100),
-    gateway_v4: Ipv4Addr::new(10, 0, 2, 2),
-    gateway_v6: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 2),
-    dns: Ipv4Addr::new(10, 0, 2, 3),
-    on_loopback: true,
-};
+pub(crate) use address::{CONTAINER, ContainerNetwork};

@@ -1,6 +1,5 @@
 //! What a registry answers, in words.
 
-use super::RegistryError;
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::io::{self, Read};
@@ -48,11 +47,32 @@ pub(crate) fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a
     response.headers().get(name)?.to_str().ok()
 }
 
-/// The body. `None`: it is longer than it may be.
+/// Returns the `Content-Encoding` of an answer, unless it leaves the content as it is. No request asks for one, but a cache
+/// in front of a registry may use one all the same.
+pub(crate) fn encoding(response: &Response<Body>) -> Option<&str> {
+    header(response, "content-encoding").map(str::trim).filter(|encoding| !["", "identity"].contains(encoding))
+}
+
+/// Reads the body of a document, compressed by gzip or not. Returns `None` if it is longer than it may be.
 pub(crate) fn text(response: Response<Body>, longest: u64) -> io::Result<Option<Vec<u8>>> {
+    let is_gzip = match encoding(&response) {
+        None => false,
+        Some("gzip" | "x-gzip") => true,
+        Some(other) => return Err(io::Error::new(io::ErrorKind::Unsupported, unasked(other))),
+    };
+    let body = response.into_body().into_reader();
     let mut bytes = Vec::new();
-    response.into_body().into_reader().take(longest + 1).read_to_end(&mut bytes)?;
+    if is_gzip {
+        flate2::read::MultiGzDecoder::new(body).take(longest + 1).read_to_end(&mut bytes)?;
+    } else {
+        body.take(longest + 1).read_to_end(&mut bytes)?;
+    }
     Ok((bytes.len() as u64 <= longest).then_some(bytes))
+}
+
+/// Says of an answer why it cannot be read.
+pub(crate) fn unasked(encoding: &str) -> String {
+    format!("the answer has the Content-Encoding {}, which was not asked for", plain(encoding.to_owned()))
 }
 
 pub(crate) fn refusal(response: Response<Body>) -> Refusal {
@@ -112,10 +132,6 @@ impl Refusal {
             (true, false) => self.message.clone(),
             (true, true) => format!("status {}", self.status),
         }
-    }
-
-    pub fn into_error(self, subject: &str) -> RegistryError {
-        RegistryError::Refused { subject: subject.to_owned(), refusal: self }
     }
 }
 

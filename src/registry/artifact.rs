@@ -1,12 +1,14 @@
 //! What is no image and lies in a registry as one does: documents and layers, each with a name, under one manifest.
 
-use super::blob::Download;
-use super::manifest::{self, Kind as Manifest};
-use super::push::{self, put_manifest};
+use super::explain::{self, Verb};
+use super::push;
 use super::session::Session;
-use super::upload::{Bytes, Target};
-use super::verdict::{self, Verb};
-use super::{Progress, RegistryError, Settings, State, endpoint};
+use super::session::endpoint;
+use super::transfer::download::Download;
+use super::transfer::manifest::{self, Kind as Manifest};
+use super::transfer::publish::put_manifest;
+use super::transfer::upload::{Bytes, Target};
+use super::{Progress, RegistryError, Settings, State};
 use crate::image::Image;
 use crate::image::media_type::OCI_MANIFEST;
 use crate::image::name::digest::Digest;
@@ -45,7 +47,7 @@ impl Artifact {
         let session = endpoint::open(reference, settings)?;
         match parts(&session, reference, kind) {
             Ok(parts) => Ok(Self { session, repository: reference.repository.clone(), parts }),
-            Err(error) => Err(verdict::explain(error, &session, reference, Verb::Pull)),
+            Err(error) => Err(explain::explain(error, &session, reference, Verb::Pull)),
         }
     }
 
@@ -70,7 +72,7 @@ impl Artifact {
         };
         match read() {
             Ok((parts, config)) => Ok((Self { session, repository, parts }, config)),
-            Err(error) => Err(verdict::explain(error, &session, reference, Verb::Pull)),
+            Err(error) => Err(explain::explain(error, &session, reference, Verb::Pull)),
         }
     }
 
@@ -127,7 +129,7 @@ impl Outgoing {
     ) -> Result<(), RegistryError> {
         let session = endpoint::open(reference, settings)?;
         self.push_to(store, &session, reference, kind, settings, progress)
-            .map_err(|error| verdict::explain(error, &session, reference, Verb::Push))
+            .map_err(|error| explain::explain(error, &session, reference, Verb::Push))
     }
 
     fn push_to(

@@ -1,12 +1,15 @@
 //! Images for several platforms under one name: an index that is put together here of manifests that lie in a registry.
 
-use super::manifest::{self, Document, Kind};
-use super::push::put_manifest;
+use super::error::ListError;
+use super::explain::{self, Verb};
+use super::progress::Silent;
 use super::session::Session;
-use super::upload::Target;
-use super::verdict::{self, Verb};
-use super::{RegistryError, Settings, Silent, endpoint};
-use crate::diag::Diagnose;
+use super::session::endpoint;
+use super::tags::all_tags;
+use super::transfer::manifest::{self, Document, Kind};
+use super::transfer::publish::put_manifest;
+use super::transfer::upload::Target;
+use super::{RegistryError, Settings};
 use crate::image::Image;
 use crate::image::media_type::OCI_INDEX;
 use crate::image::name::digest::Digest;
@@ -15,49 +18,11 @@ use crate::image::name::platform::Platform;
 use crate::image::name::reference::Reference;
 use crate::image::nature;
 use crate::store::{self, Store};
-use crate::sys::{On, SysError};
+use crate::sys::On;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
-
-#[derive(Debug, thiserror::Error)]
-pub enum ListError {
-    #[error("no such manifest: {}", reference.familiar())]
-    NotFound { reference: Reference },
-    #[error("the manifest list {} is there already", reference.familiar())]
-    Exists { reference: Reference },
-    #[error("{member} is not in the manifest list {list}")]
-    NoMember { list: String, member: String },
-    #[error("{member} lies in another registry than {list}")]
-    Elsewhere { list: String, member: String, own: String },
-    #[error("blob {digest} of {member} cannot be had in {list}")]
-    NotMounted { list: String, member: String, digest: Digest },
-    #[error("{} cannot be read as JSON", path.display())]
-    Json { path: PathBuf, source: serde_json::Error },
-    #[error(transparent)]
-    Sys(#[from] SysError),
-}
-
-impl Diagnose for ListError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotFound { reference } => {
-                Some(format!("make it: minirun manifest create {} IMAGE…", reference.familiar()))
-            }
-            Self::Exists { reference } => {
-                let name = reference.familiar();
-                Some(format!(
-                    "change it: minirun manifest create --amend {name} IMAGE…\nor remove it: minirun manifest rm {name}"
-                ))
-            }
-            Self::Elsewhere { member, own, .. } => {
-                Some(format!("push it there first: minirun tag {member} {own} && minirun push {own}"))
-            }
-            _ => None,
-        }
-    }
-}
 
 /// A list that is being put together; nobody else sees it before it is pushed.
 #[derive(Serialize, Deserialize)]
@@ -121,7 +86,7 @@ impl List {
     pub(crate) fn add(&mut self, member: &Reference, settings: &Settings) -> Result<(), RegistryError> {
         let member = member.clone().or_latest();
         let session = endpoint::open(&member, settings)?;
-        let added = members(&session, &member).map_err(|e| verdict::explain(e, &session, &member, Verb::Pull))?;
+        let added = members(&session, &member).map_err(|e| explain::explain(e, &session, &member, Verb::Pull))?;
         for one in added {
             self.members.retain(|other| other.digest != one.digest);
             self.members.push(one);
@@ -156,7 +121,7 @@ impl List {
     /// Brings all members into the list's repository, and then the list.
     pub(crate) fn push(&self, settings: &Settings) -> Result<Digest, RegistryError> {
         let session = endpoint::open(&self.reference, settings)?;
-        self.push_to(&session).map_err(|error| verdict::explain(error, &session, &self.reference, Verb::Push))
+        self.push_to(&session).map_err(|error| explain::explain(error, &session, &self.reference, Verb::Push))
     }
 
     fn push_to(&self, session: &Session) -> Result<Digest, RegistryError> {
@@ -245,12 +210,11 @@ pub(crate) fn fetch(reference: &Reference, settings: &Settings) -> Result<Vec<u8
     let reference = reference.clone().or_latest();
     let session = endpoint::open(&reference, settings)?;
     let document = manifest::get(&session, &reference.repository, &manifest::which(&reference));
-    Ok(document.map_err(|error| verdict::explain(error, &session, &reference, Verb::Pull))?.bytes)
+    Ok(document.map_err(|error| explain::explain(error, &session, &reference, Verb::Pull))?.bytes)
 }
 
 /// Every tag of a repository.
 pub(crate) fn tags(reference: &Reference, settings: &Settings) -> Result<Vec<String>, RegistryError> {
     let session = endpoint::open(reference, settings)?;
-    verdict::all_tags(&session, &reference.repository)
-        .map_err(|error| verdict::explain(error, &session, reference, Verb::Pull))
+    all_tags(&session, &reference.repository).map_err(|error| explain::explain(error, &session, reference, Verb::Pull))
 }

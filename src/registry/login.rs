@@ -1,8 +1,11 @@
 //! `login`: whether a registry takes a name and password.
 
-use super::credentials::Credential;
+use super::answer;
+use super::host::credential::Credential;
 use super::session::Scope;
-use super::{Login, RegistryError, Settings, answer, endpoint};
+use super::session::endpoint;
+use super::settings::Login;
+use super::{RegistryError, Settings};
 use crate::image::ImageError;
 use crate::image::name::reference::Reference;
 use ureq::http::Method;
@@ -15,7 +18,11 @@ pub(crate) fn check(registry: &str, credential: &Credential, settings: &Settings
     let response = session.send(Method::GET, &session.url(""), &[], None, &Scope::none())?;
     match response.status().as_u16() {
         200 => Ok(()),
-        401 | 403 => Err(RegistryError::Login { realm: registry.to_owned(), user: credential.user() }),
-        _ => Err(answer::refusal(response).into_error(registry)),
+        401 | 403 => Err(RegistryError::Login {
+            registry: registry.to_owned(),
+            realm: registry.to_owned(),
+            user: credential.user(),
+        }),
+        _ => Err(RegistryError::refused(registry, answer::refusal(response))),
     }
 }

@@ -1,10 +1,12 @@
 //! `pull`: an image from a registry. What of it is here is not fetched, and nothing of it is visible until all is here.
 
-use super::blob::Download;
-use super::manifest::{self, Kind};
+use super::explain::{self, Verb};
+use super::host::config;
 use super::session::Session;
-use super::verdict::{self, Verb};
-use super::{Progress, RegistryError, Settings, State, config, endpoint};
+use super::session::endpoint;
+use super::transfer::download::Download;
+use super::transfer::manifest::{self, Kind};
+use super::{Progress, RegistryError, Settings, State};
 use crate::diag;
 use crate::image;
 use crate::image::install::{Candidate, Source, install};
@@ -112,7 +114,7 @@ pub(crate) fn pull(
     let session = endpoint::open_place(&own, settings)?;
     let from = Origin { session: &session, repository: &own.repository, which: &which };
     pull_from(store, &from, &reference, platform, progress)
-        .map_err(|error| verdict::explain(error, &session, &reference, Verb::Pull))
+        .map_err(|error| explain::explain(error, &session, &reference, Verb::Pull))
 }
 
 /// What to ask a registry or a mirror for.

@@ -1,11 +1,13 @@
 //! `push`: an image to a registry. What the registry has is not sent, and what came from a registry goes back as it came.
 
-use super::blob::Download;
-use super::manifest::{self, Kind};
-use super::session::{Scope, Session};
-use super::upload::{Bytes, Content, Target};
-use super::verdict::{self, Verb};
-use super::{Progress, RegistryError, Settings, Silent, State, answer, endpoint, referrers};
+use super::explain::{self, Verb};
+use super::progress::Silent;
+use super::session::{Scope, Session, endpoint};
+use super::transfer::download::Download;
+use super::transfer::manifest::{self, Kind};
+use super::transfer::publish::put_manifest;
+use super::transfer::upload::{Bytes, Content, Target};
+use super::{Progress, RegistryError, Settings, State};
 use crate::image;
 use crate::image::name::digest::{Digest, Hasher};
 use crate::image::name::reference::Reference;
@@ -23,7 +25,6 @@ use crate::image::tar::compress::compress;
 use crate::image::tar::stream::Compression;
 use crate::image::{Image, ImageError};
 use crate::store::Store;
-use crate::sys::SysError;
 use oci_spec::image::Descriptor;
 use serde_json::{Map, Value};
 use std::io::{self, Read};
@@ -69,7 +70,7 @@ pub(crate) fn push(
             push.work(&image)?.push(&name, &image)
         }
     };
-    pushed.map_err(|error| verdict::explain(error, &session, reference, Verb::Push))
+    pushed.map_err(|error| explain::explain(error, &session, reference, Verb::Push))
 }
 
 /// What is pushed where, and how.
@@ -137,28 +138,6 @@ pub(crate) fn layers(
 ) -> Result<Vec<Blob>, RegistryError> {
     let infos = infos(store, layers)?;
     Work { store, infos, target, reference, form: Form::default(), settings }.place_any()
-}
-
-/// Makes a tag stand for a manifest or an index whose parts are all there.
-pub(super) fn put_manifest(session: &Session, reference: &Reference, document: &[u8]) -> Result<Digest, RegistryError> {
-    let digest = Digest::of(document);
-    let which = reference.tag.clone().unwrap_or_else(|| digest.to_string());
-    let url = session.url(&format!("{}/manifests/{which}", reference.repository));
-    let media_type = manifest::media_type(document);
-    let scope = Scope::push(&reference.repository);
-    let response = session.send(Method::PUT, &url, &[("content-type", &media_type)], Some(document), &scope)?;
-    if !response.status().is_success() {
-        return Err(answer::refusal(response).into_error(&reference.familiar()));
-    }
-    if let Some(found) = answer::header(&response, "docker-content-digest").and_then(|text| text.parse().ok())
-        && found != digest
-    {
-        return Err(RegistryError::Digest { what: "manifest".into(), expected: digest, found });
-    }
-    if answer::header(&response, "oci-subject").is_none() {
-        referrers::note(session, reference, document, &digest)?;
-    }
-    Ok(digest)
 }
 
 struct Work<'a> {
@@ -576,11 +555,5 @@ impl<R: Read> Read for Checked<R> {
             }
             _ => Ok(0),
         }
-    }
-}
-
-impl From<SysError> for RegistryError {
-    fn from(error: SysError) -> Self {
-        Self::Image(error.into())
     }
 }

@@ -1,8 +1,12 @@
 //! What the store has lost, once more from where it came.
 
-use super::blob::Download;
+use super::host::config;
+use super::progress::Silent;
 use super::session::Session;
-use super::{RegistryError, Settings, Silent, config, endpoint, manifest};
+use super::session::endpoint;
+use super::transfer::download::Download;
+use super::transfer::manifest;
+use super::{RegistryError, Settings};
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::Reference;
 use std::io::Read;

@@ -1,7 +1,8 @@
 //! `search`: repositories by a word, as the Hub finds them; of a registry that cannot search, those whose names hold it.
 
 use super::session::Scope;
-use super::{RegistryError, Settings, endpoint};
+use super::session::endpoint;
+use super::{RegistryError, Settings};
 use crate::image::ImageError;
 use crate::image::name::reference::Reference;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

@@ -1,18 +1,8 @@
 //! What a refusal means for who asked: who may do what, what is not there, what is used up, and what to type next.
 
-use super::answer::{Limit, Refusal};
-use super::session::{Scope, Session};
-use super::{RegistryError, answer};
+use super::answer::Limit;
 use crate::diag::Diagnose;
-use crate::http::HttpError;
 use crate::image::name::reference::Reference;
-use serde::Deserialize;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    Pull,
-    Push,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum Verdict {
@@ -32,21 +22,20 @@ pub enum Verdict {
 
 impl Diagnose for Verdict {
     fn hint(&self) -> Option<String> {
-        let server = |registry: &str| if registry == "docker.io" { String::new() } else { format!(" {registry}") };
         match self {
             Self::PullDenied { reference, refused: true, .. } => Some(format!(
-                "the login that is kept for {0} was refused: log in again with minirun login{1}",
+                "the login that is kept for {} was refused; log in again: {}",
                 reference.registry,
-                server(&reference.registry)
+                login_command(&reference.registry, None)
             )),
             Self::PullDenied { reference, user: None, .. } => {
-                Some(format!("if it is there, log in: minirun login{}", server(&reference.registry)))
+                Some(format!("if it is there, log in: {}", login_command(&reference.registry, None)))
             }
             Self::PullDenied { user: Some(user), .. } => {
                 Some(format!("you are logged in as {user}: is the name spelt as in the registry?"))
             }
             Self::PushDenied { reference, user: None, .. } => {
-                Some(format!("log in first: minirun login{}", server(&reference.registry)))
+                Some(format!("log in first: {}", login_command(&reference.registry, None)))
             }
             Self::PushDenied { reference, user: Some(user), .. } => {
                 let owner = reference.repository.split('/').next().unwrap_or_default();
@@ -73,13 +62,20 @@ impl Diagnose for Verdict {
                     lines.push(format!("again in {}", span(seconds)));
                 }
                 if user.is_none() {
-                    lines.push(format!("who is logged in may do more: minirun login{}", server(registry)));
+                    lines.push(format!("a login raises the limit: {}", login_command(registry, None)));
                 }
                 lines.push("or have a mirror asked first: see docs/registry.md".into());
                 Some(lines.join("\n"))
             }
         }
     }
+}
+
+/// Returns the command that logs in to a registry.
+pub(super) fn login_command(registry: &str, user: Option<&str>) -> String {
+    let user = user.map(|user| format!(" -u {user}")).unwrap_or_default();
+    let server = if registry == "docker.io" { String::new() } else { format!(" {registry}") };
+    format!("minirun login{user}{server}")
 }
 
 /// `tag` and `push` under a name of one's own.
@@ -110,102 +106,6 @@ fn span(seconds: u64) -> String {
     }
 }
 
-/// The error, with what it means if the registry refused something.
-pub(super) fn explain(error: RegistryError, session: &Session, reference: &Reference, verb: Verb) -> RegistryError {
-    let refusal = match error {
-        RegistryError::Refused { refusal, subject } => match refusal.status {
-            401 | 403 | 429 => refusal,
-            // Of a blob it says that the registry is broken, not that the name is wrong.
-            404 if subject == reference.familiar() => refusal,
-            _ => return RegistryError::Refused { refusal, subject },
-        },
-        // Nobody is let in without a login, or the one that is kept is no longer good.
-        RegistryError::Login { user: None, .. } => Refusal { status: 401, ..Refusal::default() },
-        other => return other,
-    };
-    let (reference, user, said) = (reference.clone(), session.user(), refusal.words());
-    let hub = reference.registry == "docker.io";
-    let library = hub && reference.repository.starts_with("library/");
-    let verdict = match (refusal.status, verb) {
-        (429, _) => {
-            let limit = refusal.limit.unwrap_or_default();
-            Verdict::Limited { registry: reference.registry, user, limit }
-        }
-        (401 | 403, Verb::Push) if library => Verdict::Library { reference, user },
-        (401 | 403, Verb::Push) => Verdict::PushDenied { reference, user, said },
-        (401 | 403, Verb::Pull) => Verdict::PullDenied { reference, user, refused: session.is_login_refused(), said },
-        (_, _) if refusal.code == "NAME_UNKNOWN" => Verdict::NoRepository { reference },
-        (_, Verb::Pull) => Verdict::NoManifest { tags: some_tags(session, &reference), reference, said },
-        (_, Verb::Push) => {
-            return RegistryError::Refused {
-                subject: reference.familiar(),
-                refusal: Refusal { limit: None, ..refusal },
-            };
-        }
-    };
-    verdict.into()
-}
-
-#[derive(Deserialize)]
-struct Tags {
-    #[serde(default)]
-    tags: Option<Vec<String>>,
-}
-
-const MOST_TAGS: usize = 10;
-/// With a hundred tags on each, more than anybody has.
-const MOST_PAGES: usize = 1000;
-const LONGEST: u64 = 4 << 20;
-
-/// Of the first page, those that come nearest to what was asked for.
-fn some_tags(session: &Session, reference: &Reference) -> Vec<String> {
-    let url = session.url(&format!("{}/tags/list", reference.repository));
-    let (mut tags, _) = page(session, &reference.repository, &url).unwrap_or_default();
-    let asked = reference.tag.clone().unwrap_or_default();
-    tags.sort_by_key(|tag| (tag != "latest", strsim::levenshtein(&asked, tag)));
-    tags.truncate(MOST_TAGS);
-    tags
-}
-
-/// Every tag of a repository, page after page.
-pub(super) fn all_tags(session: &Session, repository: &str) -> Result<Vec<String>, RegistryError> {
-    let mut url = session.url(&format!("{repository}/tags/list"));
-    let mut found = Vec::new();
-    for _ in 0..MOST_PAGES {
-        let (tags, next) = page(session, repository, &url)?;
-        let ended = tags.is_empty();
-        found.extend(tags);
-        match next {
-            Some(next) if !ended => url = next,
-            _ => return Ok(found),
-        }
-    }
-    Err(RegistryError::Endless { subject: format!("the list of tags of {repository}") })
-}
-
-/// Tags, and where more of them are.
-fn page(session: &Session, repository: &str, url: &str) -> Result<(Vec<String>, Option<String>), RegistryError> {
-    let response = session.get(url, &[], &Scope::pull(repository))?;
-    if response.status() != 200 {
-        return Err(answer::refusal(response).into_error(repository));
-    }
-    let broken = |source| HttpError::Broken { url: url.to_owned(), source };
-    let long = || RegistryError::Long { subject: format!("the list of tags of {repository}"), longest: LONGEST };
-    let next = answer::header(&response, "link").and_then(next_page).and_then(|next| crate::http::resolve(url, next));
-    let bytes = answer::text(response, LONGEST).map_err(broken)?.ok_or_else(long)?;
-    let tags: Tags = serde_json::from_slice(&bytes)
-        .map_err(|source| RegistryError::Document { subject: format!("the tags of {repository}"), source })?;
-    let mut tags = tags.tags.unwrap_or_default();
-    tags.retain(|tag| format!("a:{tag}").parse::<Reference>().is_ok());
-    Ok((tags, next))
-}
-
-/// `Link: </v2/a/tags/list?last=b>; rel="next"` (RFC 8288)
-fn next_page(link: &str) -> Option<&str> {
-    let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-    parameters.contains("next").then_some(address)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,13 +124,5 @@ mod tests {
         let denied = Verdict::PushDenied { reference: of_another, user: Some("ann".into()), said: "denied".into() };
         let hint = denied.hint().unwrap();
         assert!(hint.contains("as ann, not as bob") && hint.contains("minirun push ann/mynginx:v1"), "{hint}");
-    }
-
-    #[test]
-    fn the_next_page_of_a_list() {
-        assert_eq!(next_page(r#"</v2/a/tags/list?last=b>; rel="next""#), Some("/v2/a/tags/list?last=b"));
-        for other in ["", "<", r#"</v2/a>; rel="prev""#, "v2"] {
-            assert_eq!(next_page(other), None);
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! The ids that root's containers have instead of the host's own: which, and that this host can give them, as the store
 //! has it written down.
 
-use super::{IdMap, IdRange, subordinate, user_name};
+use super::host::user_name;
+use super::map::{IdMap, IdRange, subordinate};
 use crate::store::{self, Store};
 use crate::sys::SysError;
 use serde::{Deserialize, Serialize};

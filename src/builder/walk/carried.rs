@@ -81,13 +81,12 @@ pub(crate) enum Source {
 
 impl Source {
     /// Opens a cache in a registry, or else an image of this name.
-    pub(crate) fn in_registry(reference: &Reference) -> Result<Self, RegistryError> {
-        let settings = Settings::default();
-        let none = match Artifact::open(reference, &ARTIFACT, &settings) {
+    pub(crate) fn in_registry(reference: &Reference, settings: &Settings) -> Result<Self, RegistryError> {
+        let none = match Artifact::open(reference, &ARTIFACT, settings) {
             Err(error @ RegistryError::NoArtifact { .. }) => error,
             opened => return opened.map(Self::Registry),
         };
-        let Ok((artifact, config)) = Artifact::of_image(reference, layer_name, &settings) else { return Err(none) };
+        let Ok((artifact, config)) = Artifact::of_image(reference, layer_name, settings) else { return Err(none) };
         let config: Value = serde_json::from_slice(&config).unwrap_or_default();
         let Ok(steps) = serde_json::from_value::<Vec<Step>>(config[INLINE_CACHE].clone()) else { return Err(none) };
         Ok(Self::Image(artifact, steps.into_iter().map(|step| (step.inputs.key(), step)).collect()))

@@ -10,7 +10,6 @@ use crate::builder::options::CachePlace;
 use crate::diag;
 use crate::image::name::digest::Digest;
 use crate::image::stored::layer;
-use crate::registry::Settings;
 use crate::sys::process::LetThrough;
 use serde_json::{Value, json};
 
@@ -23,7 +22,7 @@ impl Shared<'_> {
                     CachePlace::Directory(path) => Ok(Source::Directory(path)),
                     CachePlace::Registry(reference) => {
                         self.must_be_inside()?;
-                        Source::in_registry(&reference)
+                        Source::in_registry(&reference, &self.options.registries)
                     }
                 };
                 match opened {
@@ -105,7 +104,7 @@ impl Shared<'_> {
                         self.store,
                         reference,
                         &ARTIFACT,
-                        &Settings::default(),
+                        &self.options.registries,
                         self.options.transfers.as_ref(),
                     );
                     sent.map_err(|source| BuildError::ExportCache {

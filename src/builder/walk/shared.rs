@@ -18,7 +18,7 @@ use crate::image::name::digest::Digest;
 use crate::image::name::platform::{InvalidPlatform, Platform};
 use crate::image::name::reference::Reference;
 use crate::registry;
-use crate::registry::{Policy, Settings};
+use crate::registry::Policy;
 use crate::store::Store;
 use crate::sys::process::LetThrough;
 use crate::userns;
@@ -186,9 +186,9 @@ impl Shared<'_> {
         }
         self.must_be_inside()?;
         let policy = if self.options.pull { Policy::Always } else { Policy::Missing };
-        let (settings, progress) = (Settings::default(), self.options.transfers.as_ref());
+        let (settings, progress) = (&self.options.registries, self.options.transfers.as_ref());
         let ends_at_once = LetThrough::new(&SIGNALS);
-        let image = registry::ensure(self.store, &wanted, Some(platform), policy, &settings, progress);
+        let image = registry::ensure(self.store, &wanted, Some(platform), policy, settings, progress);
         let image =
             image.map_err(|source| BuildError::NoBase { name: reference.to_owned(), source: Box::new(source) })?;
         drop(ends_at_once);

@@ -1,6 +1,7 @@
 //! UDP: each client of each port has a flow, a socket inside that is connected to the service, until it falls silent.
 
-use super::{Slots, Subject};
+use super::slots::Slots;
+use super::subject::Subject;
 use crate::network::ContainerNetwork;
 use crate::network::ports::Listener;
 use crate::sys::inet;

@@ -1,6 +1,6 @@
 //! One forwarded connection: two ways, each with its own end (half-close) and its own back-pressure.
 
-use super::Subject;
+use super::subject::Subject;
 use crate::network::ContainerNetwork;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventFlags};

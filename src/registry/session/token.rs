@@ -1,9 +1,10 @@
 //! Tokens: what a token server gives for a name and password, or to anybody, and for which repositories.
 
-use super::credentials::Credential;
-use super::session::{self, ATTEMPTS, pause};
-use super::{RegistryError, text};
+use super::retry::{self, ATTEMPTS, pause};
 use crate::http::{Client, HttpError, is_url};
+use crate::registry::RegistryError;
+use crate::registry::answer::text;
+use crate::registry::host::credential::Credential;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,6 +18,13 @@ const SHORTEST: u64 = 60;
 const MARGIN: u64 = 15;
 /// A token server's answer; nobody writes a longer one.
 const LONGEST: u64 = 1 << 20;
+
+/// The registry that wants a token.
+#[derive(Clone, Copy)]
+pub(crate) struct Registry<'a> {
+    pub name: &'a str,
+    pub note: fn(&str),
+}
 
 pub struct Token {
     pub value: String,
@@ -36,10 +44,11 @@ struct Answer {
     expires_in: Option<u64>,
 }
 
-/// Asks at `realm` for a token that is good for `scopes`. What fails here is final for who needs the token: it has been
+/// Asks at `realm`, the token server of `registry`, for a token that is good for `scopes`. What fails here is final for who needs the token: it has been
 /// tried often enough, each time with the password.
 pub(crate) fn get(
     http: &Client,
+    registry: Registry,
     realm: &str,
     service: Option<&str>,
     scopes: &[String],
@@ -47,8 +56,8 @@ pub(crate) fn get(
 ) -> Result<Token, RegistryError> {
     let mut attempt = 1;
     loop {
-        match once(http, realm, service, scopes, credential, attempt) {
-            Err(Failed::Passing(_, pause)) if attempt < ATTEMPTS => session::wait(realm, pause),
+        match once(http, registry, realm, service, scopes, credential, attempt) {
+            Err(Failed::Passing(_, pause)) if attempt < ATTEMPTS => retry::wait(realm, pause, registry.note),
             Ok(token) => return Ok(token),
             Err(Failed::Passing(error, _) | Failed::Final(error)) => return Err(error),
         }
@@ -70,6 +79,7 @@ impl From<RegistryError> for Failed {
 
 fn once(
     http: &Client,
+    registry: Registry,
     realm: &str,
     service: Option<&str>,
     scopes: &[String],
@@ -110,16 +120,17 @@ fn once(
     let answer = sent.map_err(failed)?;
     let status = answer.status().as_u16();
     if matches!(status, 400 | 401 | 403) {
+        let (registry, realm) = (registry.name.to_owned(), realm.to_owned());
         return Err(match credential {
-            Some(Credential::Identity(_)) => RegistryError::Identity { realm: realm.to_owned() },
-            _ => RegistryError::Login { realm: realm.to_owned(), user: credential.and_then(Credential::user) },
+            Some(Credential::Identity(_)) => RegistryError::Identity { registry, realm },
+            _ => RegistryError::Login { registry, realm, user: credential.and_then(Credential::user) },
         }
         .into());
     }
     if status != 200 {
         let source = HttpError::Status { url: realm.to_owned(), status };
         let error = RegistryError::Token { realm: realm.to_owned(), source };
-        return Err(match session::pause_of(&answer, attempt) {
+        return Err(match retry::pause_of(&answer, attempt) {
             Some(pause) => Failed::Passing(error, pause),
             None => Failed::Final(error),
         });

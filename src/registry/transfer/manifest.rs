@@ -1,14 +1,14 @@
 //! Manifests and indexes: fetched by tag or digest, checked, and the one chosen that is for a platform.
 
-use super::RegistryError;
-use super::answer::header;
-use super::session::{Scope, Session};
 use crate::image::media_type::OCI_INDEX;
 use crate::image::media_type::OCI_MANIFEST;
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::Reference;
 use crate::image::nature;
 use crate::image::stored::layer::Blob;
+use crate::registry::RegistryError;
+use crate::registry::answer::header;
+use crate::registry::session::{Scope, Session};
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde_json::Value;
 use ureq::http::Method;

@@ -1,28 +1,20 @@
 //! Requests to one registry: who asks is said as the registry wants it, and what fails by chance is tried again.
 
 use super::challenge::{self, Challenge};
-use super::credentials::Credential;
+use super::retry::{ATTEMPTS, pause, pause_of, wait};
 use super::token::{self, Token};
-use super::upload::Way;
-use super::{RegistryError, answer};
+use super::way::Way;
 use crate::http::{Client, HttpError, redirect};
-use jiff::Timestamp;
+use crate::registry::host::credential::Credential;
+use crate::registry::{RegistryError, answer};
 use std::collections::HashMap;
+use std::io;
 use std::sync::Mutex;
 use std::time::Duration;
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response};
 use ureq::{AsSendBody, Body, SendBody};
 
-/// How often a request is made that fails by chance.
-pub(super) const ATTEMPTS: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The first pause after a 429 without `Retry-After`.
-const FIRST_LIMITED_PAUSE: Duration = Duration::from_secs(1);
-/// Nobody waits longer for a registry that says when to come back.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A wait of this length is announced.
-const LONG_PAUSE: Duration = Duration::from_secs(5);
 const MOST_REDIRECTS: usize = 10;
 
 pub(crate) struct Session {
@@ -34,6 +26,8 @@ pub(crate) struct Session {
     /// For other hosts, that the registry sends us on to.
     outside: Client,
     credential: Option<Credential>,
+    /// Is told of long waits.
+    note: fn(&str),
     known: Mutex<Known>,
 }
 
@@ -84,8 +78,9 @@ impl Session {
         http: Client,
         outside: Client,
         credential: Option<Credential>,
+        note: fn(&str),
     ) -> Self {
-        Self { registry: registry.to_owned(), base, http, outside, credential, known: Mutex::default() }
+        Self { registry: registry.to_owned(), base, http, outside, credential, note, known: Mutex::default() }
     }
 
     /// Who is logged in, if anybody is.
@@ -115,7 +110,7 @@ impl Session {
                 None => self.once(builder, url, (), scope),
             };
             match retry_after(&result, attempt) {
-                Some(pause) => wait(&self.registry, pause),
+                Some(pause) => wait(&self.registry, pause, self.note),
                 None => return result,
             }
             attempt += 1;
@@ -174,12 +169,14 @@ impl Session {
         loop {
             let response = self.get(url, headers, scope)?;
             if response.status() != 200 {
-                return Err(answer::refusal(response).into_error(subject));
+                return Err(RegistryError::refused(subject, answer::refusal(response)));
             }
             match answer::text(response, longest) {
                 Ok(Some(bytes)) => return Ok(bytes),
                 Ok(None) => return Err(RegistryError::Long { subject: subject.to_owned(), longest }),
-                Err(_) if attempt < ATTEMPTS => std::thread::sleep(pause(attempt)),
+                Err(error) if attempt < ATTEMPTS && error.kind() != io::ErrorKind::Unsupported => {
+                    std::thread::sleep(pause(attempt))
+                }
                 Err(source) => return Err(HttpError::Broken { url: url.to_owned(), source }.into()),
             }
             attempt += 1;
@@ -238,7 +235,7 @@ impl Session {
                 if realm.starts_with("https://") || url.starts_with("http://") =>
             {
                 let scopes: Vec<String> = scope.into_iter().collect();
-                token::get(&self.outside, &realm, service.as_deref(), &scopes, None).map(Some)
+                token::get(&self.outside, self.server(), &realm, service.as_deref(), &scopes, None).map(Some)
             }
             _ => Ok(None),
         }
@@ -306,16 +303,20 @@ impl Session {
         let exposed = self.base.starts_with("https://") && !realm.starts_with("https://");
         let credential = self.credential.as_ref().filter(|_| !known.anonymous && !exposed);
         let http = self.client(realm);
-        match token::get(http, realm, service, scopes, credential) {
+        match token::get(http, self.server(), realm, service, scopes, credential) {
             // What is public can be had without.
             Err(RegistryError::Login { .. } | RegistryError::Identity { .. })
                 if credential.is_some() && !scopes.is_empty() && scopes.iter().all(|s| s.ends_with(":pull")) =>
             {
                 known.anonymous = true;
-                token::get(http, realm, service, scopes, None)
+                token::get(http, self.server(), realm, service, scopes, None)
             }
             other => other,
         }
+    }
+
+    fn server(&self) -> token::Registry<'_> {
+        token::Registry { name: &self.registry, note: self.note }
     }
 
     pub(crate) fn way(&self) -> Way {
@@ -361,36 +362,4 @@ fn retry_after(result: &Result<Response<Body>, RegistryError>, attempt: u32) -> 
         Err(_) => None,
         Ok(response) => pause_of(response, attempt),
     }
-}
-
-/// How long to wait before the next attempt. `None`: the answer is final, or the wait would be too long.
-pub(super) fn pause_of(response: &Response<Body>, attempt: u32) -> Option<Duration> {
-    let status = response.status().as_u16();
-    if !matches!(status, 408 | 429 | 500 | 502 | 503 | 504) {
-        return None;
-    }
-    let told = answer::header(response, "retry-after").and_then(|text| answer::retry_after(text, Timestamp::now()));
-    match told {
-        Some(told) => (told <= LONGEST_PAUSE).then(|| told.max(pause(attempt))),
-        // The Hub's limit on pulls, which lasts for hours.
-        None if status == 429 && answer::header(response, "ratelimit-limit").is_some() => None,
-        None if status == 429 => Some(FIRST_LIMITED_PAUSE * 2u32.saturating_pow(attempt.saturating_sub(1))),
-        None => Some(pause(attempt)),
-    }
-}
-
-/// Waits, and says so if the wait is long.
-pub(super) fn wait(host: &str, pause: Duration) {
-    if pause >= LONG_PAUSE {
-        eprintln!("note: {host} asks us to wait {} s", pause.as_secs());
-    }
-    std::thread::sleep(pause);
-}
-
-/// Twice as long each time, and never for two clients at the same moment.
-pub(super) fn pause(attempt: u32) -> Duration {
-    let longest = FIRST_PAUSE * 2u32.saturating_pow(attempt.saturating_sub(1)).min(64);
-    let mut random = [0];
-    let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
-    longest / 2 + longest / 2 * u32::from(random[0]) / 255
 }

@@ -1,13 +1,14 @@
 //! Names and passwords as Docker keeps them: in `config.json` under `$DOCKER_CONFIG` or `~/.docker`, or in the helper that it
 //! names. Where there is none, those that Podman keeps are read too.
 
+use super::credential::Credential;
 use super::helper::{self, HelperError};
-use crate::diag::{self, Diagnose};
+use crate::diag::{Diagnose, inner_of};
 use crate::sys::{On, SysError};
 use crate::userns;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::io::Write;
@@ -29,41 +30,21 @@ pub enum CredentialError {
 }
 
 impl Diagnose for CredentialError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Helper, Sys)
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Json { path, .. } | Self::Shape { path } => {
                 Some(format!("mend it, or move it away: {}", path.display()))
             }
-            Self::Helper(error) => error.hint(),
-            Self::Sys(error) => error.hint(),
-            Self::NoHome => None,
+            _ => self.inner().and_then(Diagnose::hint),
         }
     }
 
     fn exit_code(&self) -> u8 {
         1
-    }
-}
-
-/// What says who one is.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Credential {
-    Password {
-        user: String,
-        password: String,
-    },
-    /// A token that stands for a password.
-    Identity(String),
-    /// A token that registries take as it is (`registrytoken`).
-    Token(String),
-}
-
-impl Credential {
-    pub(crate) fn user(&self) -> Option<String> {
-        match self {
-            Self::Password { user, .. } => Some(user.clone()),
-            Self::Identity(_) | Self::Token(_) => None,
-        }
     }
 }
 
@@ -214,14 +195,14 @@ fn ask(helper: &str, registry: &str) -> Result<Option<Credential>, CredentialErr
     }
 }
 
-/// Tells the half of this command that is inside the user namespace what is kept for the registry that it asks for.
-pub(crate) fn answer(registry: &[u8]) -> Vec<u8> {
-    let credential = find(&String::from_utf8_lossy(registry), "").unwrap_or_else(|error| {
-        diag::report(&error);
-        eprintln!("note: going on without a login");
-        None
-    });
-    serde_json::to_vec(&credential).unwrap_or_default()
+/// Answers the half of this command that is inside the user namespace: with the credential that is kept for the registry that
+/// it asks for, or with none and the reason.
+pub(crate) fn answer(registry: &[u8]) -> (Vec<u8>, Option<CredentialError>) {
+    let (credential, error) = match find(&String::from_utf8_lossy(registry), "") {
+        Ok(credential) => (credential, None),
+        Err(error) => (None, Some(error)),
+    };
+    (serde_json::to_vec(&credential).unwrap_or_default(), error)
 }
 
 fn of_entry(entry: &Value) -> Option<Credential> {

@@ -1,17 +1,41 @@
-//! Lists of referrers (signatures, attestations) for registries without the referrers API: the client keeps such a list
-//! itself, as an index under a tag made of the digest (OCI distribution specification, "Referrers Tag Schema").
+//! A manifest on its way into a repository, and into the list of its subject's referrers (signatures, attestations): where a
+//! registry has no referrers API, the client keeps that list itself, as an index under a tag made of the digest (OCI
+//! distribution specification, "Referrers Tag Schema").
 
-use super::RegistryError;
 use super::manifest;
-use super::push::put_manifest;
-use super::session::Session;
 use crate::image::media_type::OCI_INDEX;
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::Reference;
+use crate::registry::RegistryError;
+use crate::registry::answer;
+use crate::registry::session::{Scope, Session};
 use serde_json::{Value, json};
+use ureq::http::Method;
+
+/// Makes a tag stand for a manifest or an index whose parts are all there.
+pub(crate) fn put_manifest(session: &Session, reference: &Reference, document: &[u8]) -> Result<Digest, RegistryError> {
+    let digest = Digest::of(document);
+    let which = reference.tag.clone().unwrap_or_else(|| digest.to_string());
+    let url = session.url(&format!("{}/manifests/{which}", reference.repository));
+    let media_type = manifest::media_type(document);
+    let scope = Scope::push(&reference.repository);
+    let response = session.send(Method::PUT, &url, &[("content-type", &media_type)], Some(document), &scope)?;
+    if !response.status().is_success() {
+        return Err(RegistryError::refused(&reference.familiar(), answer::refusal(response)));
+    }
+    if let Some(found) = answer::header(&response, "docker-content-digest").and_then(|text| text.parse().ok())
+        && found != digest
+    {
+        return Err(RegistryError::Digest { what: "manifest".into(), expected: digest, found });
+    }
+    if answer::header(&response, "oci-subject").is_none() {
+        note_referrer(session, reference, document, &digest)?;
+    }
+    Ok(digest)
+}
 
 /// Adds a manifest to the list of its subject, if it has one. Called if the registry has not said that it does so itself.
-pub(super) fn note(
+fn note_referrer(
     session: &Session,
     reference: &Reference,
     document: &[u8],

@@ -1,19 +1,20 @@
 //! A blob as a stream that outlives its connections: where one is cut, the next goes on behind the last byte.
 
-use super::answer;
-use super::session::{ATTEMPTS, Scope, Session, pause};
-use super::{Progress, RegistryError, State};
 use crate::http::{HttpError, is_url};
 use crate::image::name::digest::Digest;
+use crate::registry::answer;
+use crate::registry::session::retry::{ATTEMPTS, pause};
+use crate::registry::session::{Scope, Session};
+use crate::registry::{Progress, RegistryError, State};
 use std::io::{self, Read};
 use std::sync::Mutex;
 
 /// Having got so far since the last cut, it is as if there had been none.
-pub(super) const HEADWAY: u64 = 8 << 10;
+pub(crate) const HEADWAY: u64 = 8 << 10;
 /// A line for every byte would cost more than the byte.
 const REPORT: u64 = 256 << 10;
 
-pub(super) struct Download<'a> {
+pub(crate) struct Download<'a> {
     pub session: &'a Session,
     pub repository: &'a str,
     pub digest: Digest,
@@ -28,12 +29,12 @@ pub(super) struct Download<'a> {
 }
 
 impl<'a> Download<'a> {
-    pub(super) fn reader(self) -> Stream<'a> {
+    pub(crate) fn reader(self) -> Stream<'a> {
         Stream { download: self, body: None, at: 0, ranges: true, cuts: 0, cut_at: 0, reported: 0 }
     }
 }
 
-pub(super) struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     download: Download<'a>,
     body: Option<Box<dyn Read + Send>>,
     at: u64,
@@ -69,8 +70,16 @@ impl Stream<'_> {
                 return Ok(());
             }
             206 => return Err(HttpError::Broken { url, source: io::ErrorKind::InvalidData.into() }.into()),
-            _ => return Err(answer::refusal(response).into_error(&format!("layer {digest}"))),
+            _ => return Err(RegistryError::refused(&format!("layer {digest}"), answer::refusal(response))),
         };
+        // Some servers call a layer's own compression an encoding; its length tells them from those that compress it again.
+        if let Some(encoding) = answer::encoding(&response)
+            && response.status() == 200
+            && whole != Some(*size)
+        {
+            let source = io::Error::new(io::ErrorKind::Unsupported, answer::unasked(encoding));
+            return Err(HttpError::Broken { url, source }.into());
+        }
         if let Some(found) = whole.filter(|found: &u64| found != size) {
             return Err(RegistryError::Size { digest: *digest, expected: *size, found });
         }

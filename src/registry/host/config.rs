@@ -1,6 +1,7 @@
 //! What this host says of registries: mirrors, those spoken to in the open, certificates. Nothing of ours: Docker's
 //! `daemon.json`, `registries.conf` of Podman and its kin, and `certs.d` of both.
 
+use crate::diag::{Diagnose, inner_of};
 use crate::http::Trust;
 use crate::image::name::reference::Reference;
 use crate::sys::{On, SysError};
@@ -21,9 +22,15 @@ pub enum ConfigError {
     Sys(#[from] SysError),
 }
 
+impl Diagnose for ConfigError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Sys)
+    }
+}
+
 /// A place to pull from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// `mirror.example.org:5000`
     pub host: String,
     pub repository: String,
@@ -71,7 +78,7 @@ struct Mirror {
 }
 
 /// Where an image may be pulled from: mirrors in this order, and then the registry itself.
-pub(super) fn places(reference: &Reference) -> Result<(Vec<Place>, Place), ConfigError> {
+pub(crate) fn places(reference: &Reference) -> Result<(Vec<Place>, Place), ConfigError> {
     let daemon = daemon()?;
     let mut mirrors = Vec::new();
     let mut own = own(&daemon, reference);
@@ -99,7 +106,7 @@ pub(super) fn places(reference: &Reference) -> Result<(Vec<Place>, Place), Confi
 }
 
 /// The registry itself, for all that is not pulling.
-pub(super) fn place(reference: &Reference) -> Result<Place, ConfigError> {
+pub(crate) fn place(reference: &Reference) -> Result<Place, ConfigError> {
     let mut own = own(&daemon()?, reference);
     own.insecure |= rule(reference)?.is_some_and(|(rule, _)| rule.insecure);
     Ok(own)
@@ -209,7 +216,7 @@ fn is_listed(list: &[String], host: &str) -> bool {
 }
 
 /// Whose certificates to believe for a host, and which one to show it.
-pub(super) fn trust(host: &str) -> Trust {
+pub(crate) fn trust(host: &str) -> Trust {
     let mut trust = Trust::default();
     let mut bases: Vec<PathBuf> = ["/etc/docker/certs.d", "/etc/containers/certs.d"].map(PathBuf::from).into();
     let of_user = user_config().map(|config| ["containers/certs.d", "minirun/certs.d"].map(|d| config.join(d)));

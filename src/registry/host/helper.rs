@@ -1,6 +1,6 @@
 //! Programs that keep passwords, `docker-credential-NAME`: JSON or an address on their standard input, JSON on their output.
 
-use super::credentials::Credential;
+use super::credential::Credential;
 use crate::diag::Diagnose;
 use serde::Deserialize;
 use serde_json::json;

@@ -1,18 +1,17 @@
-//! From published ports to the container: one epoll set, no thread, nothing that blocks, and nothing kept while idle.
+//! The loop over all published ports and connections of a container.
 
-mod datagram;
-mod stream;
-
-use super::ContainerNetwork;
-use super::ports::{Listener, Protocol};
-use datagram::Flows;
-use rustix::event::epoll::{self, EventData, EventFlags};
+use super::datagram::Flows;
+use super::slots::Slots;
+use super::stream::{self, Carrier, Stream};
+use super::subject::Subject;
+use crate::network::ContainerNetwork;
+use crate::network::ports::{Listener, Protocol};
+use rustix::event::epoll::{self, EventFlags};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use stream::{Carrier, Stream};
 
 /// Forwards what comes to listeners.
 pub(crate) struct Proxy {
@@ -27,40 +26,6 @@ pub(crate) struct Proxy {
     /// At the limit: further connections wait in the listeners' queues.
     is_full: bool,
     events: Vec<epoll::Event>,
-}
-
-/// What an event is about: the kind in the upper half, which one in the lower.
-#[derive(Clone, Copy)]
-enum Subject {
-    Listener(usize),
-    Client(usize),
-    Inside(usize),
-    Flow(usize),
-    FlowTimer,
-}
-
-impl Subject {
-    fn data(self) -> EventData {
-        let (kind, index) = match self {
-            Self::Listener(index) => (0, index),
-            Self::Client(index) => (1, index),
-            Self::Inside(index) => (2, index),
-            Self::Flow(index) => (3, index),
-            Self::FlowTimer => (4, 0),
-        };
-        EventData::new_u64(kind << 32 | index as u64)
-    }
-
-    fn of(data: EventData) -> Self {
-        let index = data.u64() as u32 as usize;
-        match data.u64() >> 32 {
-            0 => Self::Listener(index),
-            1 => Self::Client(index),
-            2 => Self::Inside(index),
-            3 => Self::Flow(index),
-            _ => Self::FlowTimer,
-        }
-    }
 }
 
 /// Rounds of one turn, and events of one round: the caller has other things to look after.
@@ -196,58 +161,4 @@ fn most() -> usize {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let descriptors = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
     (descriptors.unwrap_or(usize::MAX).saturating_sub(RESERVED) / 3).clamp(16, MOST)
-}
-
-/// Numbered places. A place that becomes free is taken again only after the round: events for who was there are still
-/// to come.
-struct Slots<T> {
-    places: Vec<Option<Box<T>>>,
-    free: Vec<usize>,
-    freed: Vec<usize>,
-    count: usize,
-}
-
-impl<T> Default for Slots<T> {
-    fn default() -> Self {
-        Self { places: Vec::new(), free: Vec::new(), freed: Vec::new(), count: 0 }
-    }
-}
-
-impl<T> Slots<T> {
-    fn put(&mut self, value: T) -> usize {
-        self.count += 1;
-        match self.free.pop() {
-            Some(index) => {
-                self.places[index] = Some(Box::new(value));
-                index
-            }
-            None => {
-                self.places.push(Some(Box::new(value)));
-                self.places.len() - 1
-            }
-        }
-    }
-
-    fn get(&mut self, index: usize) -> Option<&mut T> {
-        self.places.get_mut(index)?.as_deref_mut()
-    }
-
-    fn remove(&mut self, index: usize) -> Option<Box<T>> {
-        let removed = self.places.get_mut(index)?.take()?;
-        self.count -= 1;
-        self.freed.push(index);
-        Some(removed)
-    }
-
-    /// The round is over.
-    fn settle(&mut self) {
-        self.free.append(&mut self.freed);
-    }
-
-    /// Keeps nothing.
-    fn rest(&mut self) {
-        if self.count == 0 {
-            *self = Self::default();
-        }
-    }
 }

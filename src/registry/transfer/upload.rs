@@ -2,35 +2,33 @@
 //! that the registry takes: in one stream, in chunks, or as a whole. Where the connection is cut, it is sent on from where
 //! the registry says that it is.
 
-use super::answer::{self, header};
-use super::blob::HEADWAY;
-use super::session::{ATTEMPTS, LONGEST_PAUSE, Scope, Session, pause};
-use super::{Progress, RegistryError, State};
+use super::download::HEADWAY;
 use crate::http::{HttpError, resolve};
 use crate::image::name::digest::{Digest, Hasher};
 use crate::image::stored::layer::Blob;
+use crate::registry::answer::{self, header};
+use crate::registry::session::retry::{ATTEMPTS, LONGEST_PAUSE, pause};
+use crate::registry::session::way::Way;
+use crate::registry::session::{Scope, Session};
+use crate::registry::{Progress, RegistryError, State};
 use std::io::{self, Read};
 use std::time::Duration;
 use ureq::http::{Method, Response};
 use ureq::{Body, SendBody};
 
 const REPORT: u64 = 256 << 10;
-/// A chunk is in memory while it is sent.
-const CHUNK: u64 = 8 << 20;
 /// If a registry wants longer chunks than this, blobs are sent as a whole.
 const LONGEST_CHUNK: u64 = 64 << 20;
-/// The same if it wants shorter chunks than this.
-const SHORTEST_CHUNK: u64 = 16 << 10;
 
 /// A repository that is written to.
-pub(super) struct Target<'a> {
+pub(crate) struct Target<'a> {
     pub session: &'a Session,
     pub repository: &'a str,
     pub progress: &'a dyn Progress,
 }
 
 /// What is sent: made anew for each attempt, the same bytes each time.
-pub(super) trait Content: Sync {
+pub(crate) trait Content: Sync {
     /// What it is called in messages.
     fn subject(&self) -> String;
 
@@ -45,32 +43,6 @@ pub(super) trait Content: Sync {
 
     /// Hands a stream of it to `use_it`.
     fn with(&self, use_it: &mut dyn FnMut(&mut dyn Read)) -> Result<(), RegistryError>;
-}
-
-/// How a registry accepts blobs. The specification wants every registry to accept the first way, but some do not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Way {
-    /// One PATCH of unknown length.
-    #[default]
-    Streamed,
-    /// A PATCH for each chunk, no longer than this, with its range.
-    Chunked { longest: u64 },
-    /// One PUT of known length and digest.
-    Whole,
-}
-
-impl Way {
-    /// The way to try after this one was refused.
-    fn next(self, too_long: bool) -> Option<Self> {
-        match self {
-            Self::Streamed => Some(Self::Chunked { longest: CHUNK }),
-            Self::Chunked { longest } if too_long && longest / 2 >= SHORTEST_CHUNK => {
-                Some(Self::Chunked { longest: longest / 2 })
-            }
-            Self::Chunked { .. } => Some(Self::Whole),
-            Self::Whole => None,
-        }
-    }
 }
 
 /// An upload that the registry has begun.
@@ -100,7 +72,7 @@ impl Target<'_> {
     }
 
     /// The blob is in the repository.
-    pub(super) fn has(&self, digest: &Digest) -> Result<bool, RegistryError> {
+    pub(crate) fn has(&self, digest: &Digest) -> Result<bool, RegistryError> {
         let url = self.session.url(&format!("{}/blobs/{digest}", self.repository));
         let response = self.session.send(Method::HEAD, &url, &[], None, &self.scope())?;
         // Some registries send even this on to where the blob lies, and then it is there.
@@ -108,7 +80,7 @@ impl Target<'_> {
     }
 
     /// Makes the registry use a blob of another repository of its own. `false`: it does not.
-    pub(super) fn mount(&self, digest: &Digest, from: &str) -> Result<bool, RegistryError> {
+    pub(crate) fn mount(&self, digest: &Digest, from: &str) -> Result<bool, RegistryError> {
         let url = self.session.url(&format!("{}/blobs/uploads/?mount={digest}&from={from}", self.repository));
         let scope = self.scope().and_pull(from);
         let response = match self.session.send(Method::POST, &url, &[], Some(&[]), &scope) {
@@ -127,7 +99,7 @@ impl Target<'_> {
     }
 
     /// Sends a blob, and gives what it was.
-    pub(super) fn send(&self, content: &dyn Content, media_type: &str) -> Result<Blob, RegistryError> {
+    pub(crate) fn send(&self, content: &dyn Content, media_type: &str) -> Result<Blob, RegistryError> {
         let mut upload = self.start(content)?;
         let (mut cuts, mut cut_at) = (0, 0);
         loop {
@@ -172,7 +144,7 @@ impl Target<'_> {
         match (response.status().as_u16(), self.location(&url, &response)) {
             (202, Some(url)) => Ok(Upload { url, at: 0, shortest }),
             (202, None) => Err(RegistryError::NoLocation { url }),
-            _ => Err(answer::refusal(response).into_error(&content.subject())),
+            _ => Err(RegistryError::refused(&content.subject(), answer::refusal(response))),
         }
     }
 
@@ -277,7 +249,7 @@ impl Target<'_> {
     fn accepted(&self, url: &str, response: Response<Body>, content: &dyn Content) -> Result<String, RegistryError> {
         match response.status().as_u16() {
             200..=299 => Ok(self.location(url, &response).unwrap_or_else(|| url.to_owned())),
-            _ => Err(answer::refusal(response).into_error(&content.subject())),
+            _ => Err(RegistryError::refused(&content.subject(), answer::refusal(response))),
         }
     }
 
@@ -301,7 +273,7 @@ impl Target<'_> {
         if response.status().is_success() || response.status() == 404 && self.has(digest)? {
             return Ok(());
         }
-        Err(answer::refusal(response).into_error(&format!("blob {digest}")))
+        Err(RegistryError::refused(&format!("blob {digest}"), answer::refusal(response)))
     }
 
     /// The address in an answer. A registry behind a proxy may not know that it is spoken to over TLS.
@@ -395,7 +367,7 @@ impl Read for Source<'_> {
 }
 
 /// A document, such as a config.
-pub(super) struct Bytes<'a> {
+pub(crate) struct Bytes<'a> {
     pub what: &'a str,
     pub bytes: &'a [u8],
 }

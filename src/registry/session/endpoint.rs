@@ -1,11 +1,12 @@
 //! How a registry is spoken to: over TLS, or in the open where it is on this machine or somebody said so.
 
-use super::config::{self, Place};
-use super::credentials;
-use super::session::Session;
-use super::{Login, RegistryError, Settings};
+use super::Session;
 use crate::http::{Client, HttpError, Trust};
 use crate::image::name::reference::Reference;
+use crate::registry::RegistryError;
+use crate::registry::host::config::{self, Place};
+use crate::registry::host::credentials;
+use crate::registry::settings::{Login, Settings};
 use std::net::IpAddr;
 use ureq::http::Request;
 
@@ -14,12 +15,12 @@ const HUB: &str = "docker.io";
 const HUB_HOST: &str = "registry-1.docker.io";
 
 /// A session with the registry of an image.
-pub(super) fn open(reference: &Reference, settings: &Settings) -> Result<Session, RegistryError> {
+pub(crate) fn open(reference: &Reference, settings: &Settings) -> Result<Session, RegistryError> {
     open_place(&config::place(reference)?, settings)
 }
 
 /// A session with a registry or a mirror of one.
-pub(super) fn open_place(place: &Place, settings: &Settings) -> Result<Session, RegistryError> {
+pub(crate) fn open_place(place: &Place, settings: &Settings) -> Result<Session, RegistryError> {
     let registry = &place.host;
     let host = if registry == HUB { HUB_HOST } else { registry };
     let anybody = !settings.verify_tls || place.insecure;
@@ -31,7 +32,7 @@ pub(super) fn open_place(place: &Place, settings: &Settings) -> Result<Session, 
     };
     let session = |scheme: &str| {
         let base = format!("{scheme}://{host}");
-        Session::new(registry, base, http.clone(), outside.clone(), credential.clone())
+        Session::new(registry, base, http.clone(), outside.clone(), credential.clone(), settings.note)
     };
     let secured = session("https");
     if !anybody && !is_loopback(host) {

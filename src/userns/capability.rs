@@ -1,0 +1,22 @@
+//! Capabilities on the way into a user namespace whose ids are still being mapped.
+
+use crate::sys::SysError;
+use caps::CapSet;
+use caps::errors::CapsError;
+
+/// Lets a program start that is not root here, as while its ids are still being mapped: it would lose all capabilities as
+/// it is executed (capabilities(7), "Ambient capability set").
+pub(crate) fn keep_capabilities() -> Result<(), SysError> {
+    let kept = (|| {
+        let all = caps::read(None, CapSet::Permitted)?;
+        caps::set(None, CapSet::Inheritable, &all)?;
+        caps::set(None, CapSet::Ambient, &all)
+    })();
+    kept.map_err(|_: CapsError| SysError { call: "prctl", subject: "PR_CAP_AMBIENT".into(), errno: libc::EPERM })
+}
+
+/// Takes that back once the ids are mapped, and it is root.
+pub(crate) fn inherit_nothing() -> Result<(), SysError> {
+    let none = caps::clear(None, CapSet::Inheritable);
+    none.map_err(|_| SysError { call: "capset", subject: "inheritable".into(), errno: libc::EPERM })
+}

@@ -1,0 +1,28 @@
+//! The one user namespace of a store: joined through a live monitor, else made; and going on inside it.
+//!
+//! The containers of a store share one user namespace, since a network namespace of another one could not be joined. The
+//! exception are containers that could change what the namespace as a whole has, such as its binary formats
+//! ([`Place::Own`]). Nothing keeps the namespace alive but the monitors in it: each leaves a name in `userns/`,
+//! `PID-STARTTIME`, and the next command joins through the first one that still lives, or makes a new namespace with the same
+//! map of ids.
+
+pub(crate) mod attempt;
+mod capability;
+mod error;
+mod half;
+mod here;
+mod host;
+mod map;
+mod register;
+pub(crate) mod shift;
+mod spawn;
+
+pub(crate) use capability::{inherit_nothing, keep_capabilities};
+pub(crate) use error::UsernsError;
+pub(crate) use half::{ask, enter, enter_and_answer, enter_at, run_inside};
+pub(crate) use here::{has_ids, is_inside, of_host, uid_outside};
+pub(crate) use host::{program, user_name};
+pub use map::{IdMap, IdRange};
+pub(crate) use map::{parse_map, subordinate};
+pub(crate) use register::{leave, register_again};
+pub(crate) use spawn::{Inside, Origin, Place, Spawning, begin};

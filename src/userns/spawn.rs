@@ -1,0 +1,286 @@
+//! This program, started again inside the user namespace.
+
+use super::capability::keep_capabilities;
+use super::error::UsernsError;
+use super::here::{INSIDE_VARIABLE, is_inside, is_of_own_namespace};
+use super::map::{IdMap, KINDS, Mapping};
+use super::register::{live_monitor, register, registry};
+use crate::store::{Lock, Store};
+use crate::sys::process::{self, Fork};
+use crate::sys::{On, SysError, descriptor, mount, socket};
+use rustix::mount::{MountPropagationFlags, OpenTreeFlags, mount_change, open_tree};
+use serde::{Deserialize, Serialize};
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The variable that says which socket leads to the outer half.
+pub(super) const OUTSIDE_VARIABLE: &str = "MINIRUN_OUTSIDE";
+
+/// What goes on inside the namespace.
+pub(crate) struct Inside<'a> {
+    pub arguments: Vec<CString>,
+    /// Becomes descriptor 3.
+    pub socket: Option<&'a OwnedFd>,
+    /// It will enter containers: it gets a mount namespace, and runs from a copy of the binary that nobody can write to
+    /// (a container's root is the caller on the host, and could reach the binary through `/proc/PID/exe`).
+    pub enters_containers: bool,
+    /// It outlives this command, and others may join its namespace through it. It starts while its ids are being mapped:
+    /// what needs them must wait until it is told something.
+    pub is_monitor: bool,
+    /// The ids that the namespace has if it is made.
+    pub ids: IdMap,
+    pub place: Place,
+}
+
+/// The user namespace that a process goes into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// That of any monitor of the store that lives, else a new one that others will join.
+    Shared,
+    /// That of this process.
+    Beside(i32),
+    /// A new one that nobody joins but by [`Place::Beside`].
+    Own,
+}
+
+/// How a process came into its user namespace; what `run --explain` tells of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Origin {
+    Joined { monitor: i32 },
+    Made(IdMap),
+}
+
+/// This program on its way into the user's namespace. Killed if it is dropped before [`Spawning::finish`].
+pub(crate) struct Spawning {
+    pid: i32,
+    socket: OwnedFd,
+    map: IdMap,
+    joined: Option<(i32, File)>,
+    /// It was born in the namespace already.
+    here: bool,
+    mapping: Mapping,
+    is_monitor: bool,
+    /// Where a monitor leaves its name, so that others join it.
+    registry: Option<PathBuf>,
+    lock: Option<Lock>,
+}
+
+/// Starts this program inside the user's namespace, or once more there. The programs that map subordinate ids work on
+/// while the caller does.
+pub(crate) fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
+    let map = inside.ids.clone();
+    let here = is_inside();
+    if !here {
+        check_map(store, &map)?;
+    }
+    let registry = registry(store, map.is_shifted());
+    let executable = fs::read_link("/proc/self/exe").on("readlink", "/proc/self/exe")?;
+    let program = File::open(&executable).on("open", &executable)?;
+    let environment = environment(store, inside.socket);
+
+    // Two that find no namespace must not make one each.
+    let take = || {
+        fs::create_dir_all(&registry).on("mkdir", &registry)?;
+        Lock::from_reserve(store, &registry.with_extension("lock"))
+    };
+    let lock = match inside.place {
+        Place::Shared => match take() {
+            // Whoever removes something must be able to on a full disk, too; and look, where it is read-only.
+            Err(full) if full.is_full() && !inside.is_monitor => None,
+            Err(refused) if refused.errno == libc::EROFS && !inside.is_monitor => None,
+            other => Some(other?),
+        },
+        Place::Beside(_) | Place::Own => None,
+    };
+    let joined = match inside.place {
+        Place::Beside(pid) if !is_of_own_namespace(pid) => Some((pid, process::namespace(pid, "user")?)),
+        Place::Shared if !here => live_monitor(&registry),
+        _ => None,
+    };
+    let (ours, theirs) = socket::pair()?;
+    let pid = match process::fork()? {
+        Fork::Parent(pid) => pid,
+        Fork::Child => {
+            drop(ours);
+            let namespace = joined.as_ref().map(|(_, namespace)| namespace);
+            let Err((socket, error)) =
+                become_inside(inside, here, namespace, theirs, &executable, &program, &environment);
+            let _ = socket::send(socket.as_fd(), &error.errno.to_ne_bytes(), &[]);
+            // Nothing of the parent's is dropped here: the lock would be let go.
+            process::exit_now(125);
+        }
+    };
+    drop(theirs);
+    let mut spawning = Spawning {
+        pid,
+        socket: ours,
+        map,
+        mapping: Mapping::Done,
+        is_monitor: inside.is_monitor,
+        registry: (inside.is_monitor && inside.place == Place::Shared).then_some(registry),
+        lock,
+        joined,
+        here,
+    };
+    if spawning.joined.is_none() && !here {
+        spawning.hear_unshared()?;
+        spawning.mapping = spawning.map.begin(pid)?;
+    }
+    Ok(spawning)
+}
+
+impl Spawning {
+    fn hear_unshared(&self) -> Result<(), UsernsError> {
+        let mut buffer = [0u8; 4];
+        match socket::receive(self.socket.as_fd(), &mut buffer)? {
+            Some((1, _)) => Ok(()),
+            _ => {
+                let errno = i32::from_ne_bytes(buffer);
+                Err(UsernsError::Create(SysError { call: "unshare", subject: "CLONE_NEWUSER".into(), errno }))
+            }
+        }
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Waits until it runs inside, with its ids. Returns its pid.
+    pub(crate) fn finish(mut self) -> Result<(i32, Origin), UsernsError> {
+        std::mem::replace(&mut self.mapping, Mapping::Done).finish()?;
+        // A monitor has not waited for its ids, and waits for its job.
+        if self.joined.is_none() && !self.is_monitor && !self.here {
+            socket::send(self.socket.as_fd(), b"m", &[])?;
+        }
+        // The end of the conversation is the exec that succeeded.
+        let mut buffer = [0u8; 4];
+        if socket::receive(self.socket.as_fd(), &mut buffer)?.is_some() {
+            let errno = i32::from_ne_bytes(buffer);
+            return Err(UsernsError::Inside(SysError { call: "execveat", subject: "/proc/self/exe".into(), errno }));
+        }
+        let pid = std::mem::take(&mut self.pid);
+        if let Some(registry) = &self.registry {
+            register(registry, pid, process::start_time(pid).unwrap_or_default())?;
+        }
+        self.lock = None;
+        Ok((
+            pid,
+            self.joined
+                .take()
+                .map_or_else(|| Origin::Made(self.map.clone()), |(monitor, _)| Origin::Joined { monitor }),
+        ))
+    }
+}
+
+impl Drop for Spawning {
+    fn drop(&mut self) {
+        if self.pid != 0 {
+            let _ = process::kill(self.pid, libc::SIGKILL);
+            let _ = process::wait(self.pid);
+        }
+    }
+}
+
+/// The child's side: enters or makes the namespace, and becomes the program again. Only system calls here.
+fn become_inside(
+    inside: &Inside,
+    here: bool,
+    joined: Option<&File>,
+    socket: OwnedFd,
+    executable: &Path,
+    program: &File,
+    environment: &[CString],
+) -> Result<std::convert::Infallible, (OwnedFd, SysError)> {
+    let result = (|| {
+        if !inside.enters_containers {
+            process::die_with_parent(libc::SIGKILL);
+        }
+        // While it may still look everywhere.
+        let is_shifted = inside.ids.is_shifted();
+        let reached = if is_shifted { Some(unwritable_copy(executable)?) } else { None };
+        match joined {
+            Some(namespace) => {
+                process::setns(namespace, libc::CLONE_NEWUSER, "the user namespace of a monitor")?;
+                if is_shifted {
+                    keep_capabilities()?;
+                }
+            }
+            None if here => {}
+            None => {
+                process::unshare(libc::CLONE_NEWUSER, "CLONE_NEWUSER")?;
+                socket::send(socket.as_fd(), b"u", &[])?;
+                if inside.is_monitor {
+                    keep_capabilities()?;
+                } else {
+                    let mut answer = [0u8; 1];
+                    if socket::receive(socket.as_fd(), &mut answer)?.is_none() {
+                        process::exit_now(125);
+                    }
+                }
+            }
+        }
+        let unwritable = if inside.enters_containers {
+            process::unshare(libc::CLONE_NEWNS, "CLONE_NEWNS")?;
+            // Mounts and unmounts of the host still reach us, ours never reach the host.
+            let propagation = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+            mount_change("/", propagation).on("mount", "/")?;
+            Some(reached.map_or_else(|| unwritable_copy(executable), Ok)?)
+        } else {
+            None
+        };
+        let program = unwritable.as_ref().map_or(program.as_fd(), |mount| mount.as_fd());
+        Err(descriptor::fexecve(program, &inside.arguments, environment, inside.socket.as_ref().map(AsFd::as_fd)))
+    })();
+    result.map_err(|error| (socket, error))
+}
+
+/// The binary on a read-only mount of its own, which belongs to no mount namespace once the descriptor is closed, and so
+/// can never be made writable again (CVE-2019-5736).
+fn unwritable_copy(executable: &Path) -> Result<OwnedFd, SysError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let copy = open_tree(rustix::fs::CWD, executable, flags).on("open_tree", executable)?;
+    mount::mount_setattr(copy.as_fd(), libc::MOUNT_ATTR_RDONLY, 0, false)?;
+    Ok(copy)
+}
+
+fn environment(store: &Store, socket: Option<&OwnedFd>) -> Vec<CString> {
+    let own = ["MINIRUN_ROOT", INSIDE_VARIABLE, OUTSIDE_VARIABLE];
+    let socket = socket.and_then(|socket| fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).ok());
+    let kept = std::env::vars_os().filter(|(name, _)| !own.iter().any(|o| name == o));
+    let added = [
+        (own[0].into(), store.root.clone().into_os_string()),
+        (own[1].into(), fs::read_link("/proc/self/ns/user").unwrap_or_default().into_os_string()),
+        (own[2].into(), socket.unwrap_or_default().into_os_string()),
+    ];
+    kept.chain(added)
+        .filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok())
+        .collect()
+}
+
+/// Layers hold files of the ids they were unpacked with: a store keeps to one kind of map.
+fn check_map(store: &Store, map: &IdMap) -> Result<(), UsernsError> {
+    let path = store.path("ids");
+    let text = format!("{}\n", map.kind());
+    match fs::read_to_string(&path) {
+        Ok(found) if found == text => Ok(()),
+        Ok(found) if KINDS.contains(&found.trim_end()) => {
+            Err(UsernsError::OtherMap { path: store.root.clone(), store: found.trim().into(), now: map.kind() })
+        }
+        found => {
+            // What is on disk says nothing of the map; who makes a store hardly ever changes.
+            if found.is_ok() || path.exists() {
+                crate::store::tell_damage(&path, &format!("it says now: {}", map.kind()));
+            } else if map.is_single() {
+                eprintln!(
+                    "note: you have no subordinate ids, so files in containers all belong to you; their owners are kept on record \
+                     (minirun doctor tells how to get a range)"
+                );
+            }
+            crate::store::write_durably(&path, text.as_bytes())?;
+            Ok(())
+        }
+    }
+}
