@@ -2,7 +2,7 @@
 
 use super::container::{Command as OfContainers, PsArgs};
 use super::image::{Command as OfImages, ImagesArguments, RmiArguments};
-use super::inspect::{InspectArgs, Kind};
+use super::inspect::{InspectArgs, ObjectType};
 use super::registry::{Command as OfRegistries, PullArguments, PushArguments};
 use super::{Context, build, inspect};
 use crate::diag::Failure;
@@ -33,7 +33,7 @@ impl ImageGroup {
         match self {
             Self::Ls(arguments) => OfImages::Images(arguments).run(context),
             Self::Rm(arguments) => OfImages::Rmi(arguments).run(context),
-            Self::Inspect(arguments) => inspect::inspect(&arguments.of(Kind::Image), context),
+            Self::Inspect(arguments) => inspect::inspect(&arguments.of(ObjectType::Image), context),
             Self::Build(arguments) => build::build(*arguments, context),
             Self::Pull(arguments) => OfRegistries::Pull(arguments).run(context),
             Self::Push(arguments) => OfRegistries::Push(arguments).run(context),
@@ -55,7 +55,9 @@ impl ContainerGroup {
     pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Ls(arguments) => OfContainers::Ps(arguments).run(context),
-            Self::Other(OfContainers::Inspect(arguments)) => inspect::inspect(&arguments.of(Kind::Container), context),
+            Self::Other(OfContainers::Inspect(arguments)) => {
+                inspect::inspect(&arguments.of(ObjectType::Container), context)
+            }
             Self::Other(command) => command.run(context),
         }
     }

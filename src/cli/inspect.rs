@@ -15,20 +15,20 @@ pub(super) struct InspectArgs {
     format: Option<String>,
     /// Look for one kind only
     #[arg(long)]
-    r#type: Option<Kind>,
+    r#type: Option<ObjectType>,
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub(super) enum Kind {
+pub(super) enum ObjectType {
     Container,
     Image,
 }
 
 impl InspectArgs {
     /// Of this kind only.
-    pub(super) fn of(self, kind: Kind) -> Self {
+    pub(super) fn of(self, kind: ObjectType) -> Self {
         Self { r#type: Some(kind), ..self }
     }
 }
@@ -56,11 +56,11 @@ pub(super) fn inspect(arguments: &InspectArgs, context: &Context) -> Result<u8, 
     Ok(code)
 }
 
-fn look(name: &str, kind: Option<Kind>, context: &Context) -> Result<Value, Failure> {
+fn look(name: &str, kind: Option<ObjectType>, context: &Context) -> Result<Value, Failure> {
     let store = &context.store;
     let subject = match kind {
-        Some(Kind::Container) => return Ok(container::inspect::json(store, &Container::find(store, name)?)?),
-        Some(Kind::Image) => Subject::Image(Box::new(image::find(store, name)?)),
+        Some(ObjectType::Container) => return Ok(container::inspect::json(store, &Container::find(store, name)?)?),
+        Some(ObjectType::Image) => Subject::Image(Box::new(image::find(store, name)?)),
         None => subject::find(store, name)?,
     };
     Ok(match subject {

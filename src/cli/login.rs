@@ -1,6 +1,6 @@
 //! Logins: login, logout.
 
-use super::registry::RegistryFlags;
+use super::flags::RegistryFlags;
 use crate::diag::{Diagnose, Failure};
 use crate::registry::credentials::{self, Credential, Kept};
 use crate::registry::login;

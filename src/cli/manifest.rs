@@ -1,7 +1,7 @@
 //! Images for several platforms: manifest create, add, annotate, inspect, push, rm.
 
 use super::Context;
-use super::registry::RegistryFlags;
+use super::flags::RegistryFlags;
 use crate::diag::Failure;
 use crate::image::ImageError;
 use crate::image::name::reference::Reference;

@@ -4,6 +4,7 @@ mod attach;
 mod build;
 mod commit;
 mod container;
+mod context;
 mod doctor;
 mod flags;
 mod format;
@@ -22,10 +23,12 @@ mod registry;
 mod run;
 mod search;
 mod see;
+mod step_printer;
 mod system;
-mod told;
 mod top;
 mod transfer;
+
+pub(crate) use context::Context;
 
 use crate::container::decide::request::RequestError;
 use crate::container::decide::signal::InvalidSignal;
@@ -33,7 +36,7 @@ use crate::container::live::monitor;
 use crate::diag::{self, Failure};
 use crate::store::Store;
 use crate::sys::process;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -86,22 +89,6 @@ enum Command {
     Manual(manual::Manual),
 }
 
-/// A failure that another process of ours has told the user of already.
-#[derive(Debug, thiserror::Error)]
-#[error("told already")]
-struct Told;
-
-impl diag::Diagnose for Told {
-    fn is_told(&self) -> bool {
-        true
-    }
-}
-
-/// What every command is given.
-pub(crate) struct Context {
-    pub store: Store,
-}
-
 pub fn main() -> ExitCode {
     // The monitor is this program under another name.
     if std::env::args_os().next().is_some_and(|name| name == monitor::NAME) {
@@ -141,8 +128,8 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
     let context = || Ok::<_, Failure>(Context { store: Store::open(root)? });
     match arguments.command {
         // These need no store, and make none.
-        Command::Completion(command) => Ok(command.run()),
-        Command::Manual(command) => command.run(),
+        Command::Completion(command) => Ok(command.run(Arguments::command())),
+        Command::Manual(command) => command.run(Arguments::command()),
         Command::Container(command) => command.run(&context()?),
         Command::Image(command) => command.run(&context()?),
         Command::Build(arguments) => build::build(arguments, &context()?),

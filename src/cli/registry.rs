@@ -1,6 +1,7 @@
 //! Images from and to registries: pull, push, and what `run` and `create` pull.
 
 use super::Context;
+use super::flags::{PullFlags, PullPolicy, RegistryFlags};
 use super::transfer::Printer;
 use crate::diag::{Diagnose, Failure};
 use crate::image::Image;
@@ -46,20 +47,6 @@ impl Command {
     }
 }
 
-/// How to speak to the registry; the same for all commands that do.
-#[derive(Args, Clone)]
-pub(super) struct RegistryFlags {
-    /// Check the registry's certificate; =false takes any, and plain HTTP
-    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    tls_verify: bool,
-}
-
-impl RegistryFlags {
-    pub(super) fn settings(&self) -> Settings {
-        Settings { verify_tls: self.tls_verify, ..Settings::default() }
-    }
-}
-
 #[derive(Args)]
 pub(super) struct PullArguments {
     /// NAME[:TAG] or NAME@DIGEST
@@ -72,7 +59,7 @@ pub(super) struct PullArguments {
     all_tags: bool,
     /// missing: nothing is asked if the image is here [default: always]
     #[arg(long, value_name = "WHEN", default_value = "always", hide_default_value = true)]
-    policy: When,
+    policy: PullPolicy,
     /// Print the name alone
     #[arg(short, long)]
     quiet: bool,
@@ -253,36 +240,14 @@ pub(super) fn push_all(
     Ok(last)
 }
 
-/// When `run` and `create` pull, and how.
-#[derive(Args, Clone)]
-pub(super) struct PullFlags {
-    /// Pull the image first: missing, always or never
-    #[arg(long, value_name = "WHEN", default_value = "missing", hide_default_value = true)]
-    pull: When,
-    /// Run the image for this platform, such as linux/arm64
-    #[arg(long)]
-    platform: Option<Platform>,
-    /// Print nothing about the pull
-    #[arg(short, long)]
-    quiet: bool,
-    #[command(flatten)]
-    registry: RegistryFlags,
-}
+/// An error that the pull, in another process of minirun, has printed.
+#[derive(Debug, thiserror::Error)]
+#[error("reported by the process that pulled")]
+struct Reported;
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum When {
-    Missing,
-    Always,
-    Never,
-}
-
-impl From<When> for Policy {
-    fn from(when: When) -> Self {
-        match when {
-            When::Missing => Self::Missing,
-            When::Always => Self::Always,
-            When::Never => Self::Never,
-        }
+impl Diagnose for Reported {
+    fn is_told(&self) -> bool {
+        true
     }
 }
 
@@ -330,7 +295,7 @@ fn found_or_pulled(context: &Context, name: &str, flags: &PullFlags) -> Result<I
             if let Some(meant) = crate::image::meant(store, name) {
                 eprintln!("       {meant}");
             }
-            Err(super::Told.into())
+            Err(Reported.into())
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use super::Context;
 use super::attach::{self, Attachment, Parting};
-use super::flags::{ContainerFlags, ProcessFlags};
-use super::registry::{self, PullFlags};
-use super::see::Speech;
-use super::told::{Explain, Told};
+use super::flags::{ContainerFlags, LanguageFlags, ProcessFlags, PullFlags};
+use super::registry;
+use super::step_printer::{ExplainFormat, StepPrinter};
 use crate::container::decide::capability::Selected;
 use crate::container::decide::create;
 use crate::container::decide::name;
@@ -129,9 +128,9 @@ pub(super) struct RunArgs {
     sig_proxy: bool,
     /// Tell each step as it is carried out
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "brief")]
-    explain: Option<Explain>,
+    explain: Option<ExplainFormat>,
     #[command(flatten)]
-    speech: Speech,
+    language: LanguageFlags,
     #[command(flatten)]
     create: CreateArgs,
 }
@@ -253,11 +252,11 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
     let name = request.name.get_or_insert_with(|| name::random(&context.store)).clone();
     let prepared = launch::prepare_requested(&context.store, &name, &request)?;
     let container = make(context, &image, request, cidfile)?;
-    let mut told = arguments.explain.map(|how| {
-        Told::new(how, arguments.speech.language(), context.store.root.clone(), container.directory.clone())
+    let mut printer = arguments.explain.map(|how| {
+        StepPrinter::new(how, arguments.language.language(), context.store.root.clone(), container.directory.clone())
     });
-    let listener: &mut dyn Listener = match &mut told {
-        Some(told) => told,
+    let listener: &mut dyn Listener = match &mut printer {
+        Some(printer) => printer,
         None => &mut Silent,
     };
     let end = match launch::start(&context.store, &container, prepared, listener) {

@@ -1,7 +1,7 @@
 //! search.
 
+use super::flags::RegistryFlags;
 use super::human;
-use super::registry::RegistryFlags;
 use crate::diag::{Diagnose, Failure, without_escapes};
 use crate::registry::search::{Found, search};
 use clap::Args;

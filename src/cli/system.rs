@@ -1,6 +1,6 @@
 //! All of minirun at once: system df, system reset, info, version.
 
-use super::registry::RegistryFlags;
+use super::flags::RegistryFlags;
 use super::{Context, human, json};
 use crate::check::{self, Outcome};
 use crate::container::live::stop_all::{running, stop_all};

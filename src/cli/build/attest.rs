@@ -49,14 +49,14 @@ impl AttestArgs {
     pub(super) fn wanted(&self) -> Result<Attestations, InvalidAttestation> {
         let mut found = Found::default();
         for text in &self.attest {
-            found.read("attest", text, super::csv(text))?;
+            found.read("attest", text, super::output::csv(text))?;
         }
         for (flag, value) in [("provenance", &self.provenance), ("sbom", &self.sbom)] {
             let Some(text) = value else { continue };
             let mut fields = vec![("type".to_owned(), flag.to_owned())];
             match boolean(text) {
                 Some(is_on) => fields.push(("disabled".into(), (!is_on).to_string())),
-                None => fields.extend(super::csv(text)),
+                None => fields.extend(super::output::csv(text)),
             }
             found.read(flag, text, fields)?;
         }

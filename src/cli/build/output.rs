@@ -1,6 +1,6 @@
 //! `-o` and `--annotation`, as they are typed.
 
-use super::BuildArgsError;
+use super::error::BuildArgsError;
 use crate::builder::read::annotation::Annotation;
 use crate::builder::{Output, OutputKind};
 use crate::image::name::reference::Reference;

@@ -1,7 +1,7 @@
 //! `compare`: an image and a container told apart, or two of a kind.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, human, json};
 use crate::diag::{Failure, printable};
 use crate::explain::compare::{self, Alike, Comparison, Gist, Kinds};
 use crate::explain::subject;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 #[derive(Args)]
 pub(crate) struct CompareArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     #[arg(value_name = "IMAGE|CONTAINER")]
     one: String,
     #[arg(value_name = "CONTAINER|IMAGE")]
@@ -26,10 +26,10 @@ impl CompareArgs {
         let store = &context.store;
         let (one, other) = (subject::find(store, &self.one)?, subject::find(store, &self.other)?);
         let comparison = compare::compare(store, [&self.one, &self.other], [&one, &other])?;
-        if self.telling.json {
+        if self.report.json {
             json::print(&comparison)?;
         } else {
-            print!("{}", told(&comparison, self.telling.speech.language()));
+            print!("{}", told(&comparison, self.report.language()));
         }
         Ok(0)
     }

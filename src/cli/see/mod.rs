@@ -10,8 +10,7 @@ mod why;
 
 use super::Context;
 use crate::diag::Failure;
-use crate::explain::words::Language;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -41,39 +40,6 @@ impl Command {
             Self::Probe(arguments) => arguments.run(context),
             Self::Watch(arguments) => arguments.run(context),
             Self::Where(arguments) => arguments.run(context),
-        }
-    }
-}
-
-/// How it is told.
-#[derive(Args)]
-struct Telling {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    speech: Speech,
-}
-
-#[derive(Args)]
-pub(super) struct Speech {
-    /// Speak this language [default: as the locale says]
-    #[arg(long, value_name = "LANG")]
-    lang: Option<Lang>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Lang {
-    En,
-    Ru,
-}
-
-impl Speech {
-    pub(super) fn language(&self) -> Language {
-        match self.lang {
-            Some(Lang::En) => Language::English,
-            Some(Lang::Ru) => Language::Russian,
-            None => Language::of_locale(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `probe`: what a container cannot do, and which wall stops it.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, human, json};
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::probe::{self, Answer, Outcome, Row, Wall};
@@ -14,7 +14,7 @@ use serde::Serialize;
 #[derive(Args)]
 pub(crate) struct ProbeArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     /// A running container [default: the newest]
     container: Option<String>,
 }
@@ -45,10 +45,10 @@ impl ProbeArgs {
         };
         userns::enter_at(&context.store, container.place())?;
         let rows = probe::look(&context.store, &container)?;
-        if self.telling.json {
+        if self.report.json {
             json::print(&Probed { container: &container.record.name, rows: &rows })?;
         } else {
-            print!("{}", told(&rows, self.telling.speech.language()));
+            print!("{}", told(&rows, self.report.language()));
         }
         Ok(0)
     }

@@ -1,7 +1,7 @@
 //! `script`: a container as commands to type.
 
-use super::super::{Context, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, json};
 use crate::container::decide::create;
 use crate::container::decide::create::Decided;
 use crate::container::decide::request::Request;
@@ -18,7 +18,7 @@ use serde::Serialize;
 #[derive(Args)]
 pub(crate) struct ScriptArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     #[arg(value_name = "IMAGE|CONTAINER")]
     name: String,
 }
@@ -53,9 +53,9 @@ impl ScriptArgs {
             ids: &IdMap::of_caller(),
             is_shifted: shift::ids(store, decided.record.request.host_ids)?.is_shifted(),
         };
-        let language = self.telling.speech.language();
+        let language = self.report.language();
         let parts = by_hand::parts(&plan, &around, language);
-        if self.telling.json {
+        if self.report.json {
             json::print(&Parts { name: &self.name, parts: &parts })?;
         } else {
             print!("{}", by_hand::script(&parts, &self.name, language));

@@ -1,7 +1,7 @@
 //! `explain`: the stack of layers, drawn; and what is in one of them.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, human, json};
 use crate::diag::{Diagnose, Failure};
 use crate::explain::anatomy::{self, Anatomy, ContainerFacts, LayerFacts, WastedFile};
 use crate::explain::files::{self, Files, What};
@@ -14,7 +14,7 @@ use clap::Args;
 #[derive(Args)]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     /// List what a layer adds, changes and removes: a number, or `writable` [default: the topmost]
     #[arg(long, value_name = "LAYER", num_args = 0..=1)]
     files: Option<Option<String>>,
@@ -53,10 +53,10 @@ impl ExplainArgs {
             (None, _) => return Err(ExplainError::NoName.into()),
         };
         let subject = subject::find(&context.store, &name)?;
-        let language = self.telling.speech.language();
+        let language = self.report.language();
         if let Some(layer) = files {
             let files = files_of(&context.store, &subject, &name, layer)?;
-            if self.telling.json {
+            if self.report.json {
                 json::print(&files)?;
             } else {
                 print!("{}", listed(&files, &name, language));
@@ -64,7 +64,7 @@ impl ExplainArgs {
             return Ok(0);
         }
         let anatomy = anatomy::look(&context.store, &subject)?;
-        if self.telling.json {
+        if self.report.json {
             json::print(&anatomy)?;
         } else {
             let typed = subject.container().map_or(&name, |container| &container.record.image);

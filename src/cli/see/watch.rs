@@ -1,7 +1,7 @@
 //! `watch`: copy-on-write, live.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, human, json};
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure, printable};
 use crate::explain::watch::{Event, Place, PlaceKind, Watch, What};
@@ -15,7 +15,7 @@ use std::io::{BufWriter, Stdout, Write};
 #[derive(Args)]
 pub(crate) struct WatchArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     container: String,
 }
 
@@ -63,8 +63,8 @@ impl WatchArgs {
         }
         let mut telling = Teller {
             output: BufWriter::new(std::io::stdout()),
-            json: self.telling.json,
-            language: self.telling.speech.language(),
+            json: self.report.json,
+            language: self.report.language(),
         };
         let mut goes_on = telling.begin(&container.record.name, &watch);
         while goes_on? {

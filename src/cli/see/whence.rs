@@ -1,7 +1,7 @@
 //! `where`: which layer a file comes from.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, human, json};
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::sight::{self, Place, Sight, Sighting, Through, What};
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 #[command(override_usage = "minirun where [OPTIONS] [IMAGE|CONTAINER] <PATH>")]
 pub(crate) struct WhereArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     /// An image or a container [default: the newest container, or the newest image where there is none]
     #[arg(value_name = "IMAGE|CONTAINER")]
     first: String,
@@ -68,10 +68,10 @@ impl WhereArgs {
         };
         let layers = subject::layers(store, &subject.image(store)?)?;
         let sight = sight::look(&path, &layers, subject.container())?;
-        if self.telling.json {
+        if self.report.json {
             json::print(&sight)?;
         } else if !sight.sightings.is_empty() {
-            print!("{}", told(&sight, &name, self.telling.speech.language()));
+            print!("{}", told(&sight, &name, self.report.language()));
         }
         if sight.sightings.is_empty() {
             return Err(WhereError::Nowhere { path: sight.resolved, name }.into());

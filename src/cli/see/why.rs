@@ -1,7 +1,7 @@
 //! `why`: reasons instead of states.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, human, json};
 use crate::container::decide::request::{Request, STOP_TIMEOUT};
 use crate::container::decide::spec::Origin;
 use crate::container::live::outcome::Asker;
@@ -15,7 +15,7 @@ use clap::Args;
 #[derive(Args)]
 pub(crate) struct WhyArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     container: String,
 }
 
@@ -25,10 +25,10 @@ impl WhyArgs {
         userns::enter_at(&context.store, place)?;
         let container = Container::find(&context.store, &self.container)?;
         let reasons = why::look(&context.store, &container)?;
-        if self.telling.json {
+        if self.report.json {
             json::print(&reasons)?;
         } else {
-            print!("{}", told(&reasons, &container.record.request, self.telling.speech.language()));
+            print!("{}", told(&reasons, &container.record.request, self.report.language()));
         }
         Ok(0)
     }

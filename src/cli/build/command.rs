@@ -1,45 +1,41 @@
 //! `build`: a Dockerfile becomes an image.
 
-mod attest;
-mod call;
-mod idle;
-mod limits;
-mod output;
-
-use super::flags::ContainerFlags;
-use super::progress::{Kind, Progress};
-use super::transfer::Printer;
-use super::{Context, human};
+use super::cache::{cache_from, cache_to, is_inline};
+use super::call::{self, Call, Method};
+use super::error::BuildArgsError;
+use super::lint::lint;
+use super::metadata::metadata;
+use super::output::{annotation, output};
+use super::secret::{agent, secret};
+use super::{attest, idle, limits};
 use crate::builder;
 use crate::builder::files::context;
 use crate::builder::files::named::Contexts;
+use crate::builder::read::parse;
 use crate::builder::read::stage::Plan;
-use crate::builder::read::{check, parse};
-use crate::builder::walk::cache;
-use crate::builder::{Attestations, BuildError, Export, Listener, Options, Output, Place, RunNetwork, Secret};
+use crate::builder::{Attestations, BuildError, Listener, Options, Output, RunNetwork};
+use crate::cli::flags::ContainerFlags;
+use crate::cli::progress::{Progress, ProgressMode};
+use crate::cli::transfer::Printer;
+use crate::cli::{Context, registry};
 use crate::container::decide::request::{Limits, Network};
 use crate::container::plan::shift;
-use crate::diag::{Diagnose, Failure};
-use crate::image;
+use crate::diag::Failure;
 use crate::image::name::digest::Digest;
 use crate::image::name::platform::Platform;
 use crate::image::name::reference::Reference;
-use crate::image::stored::index::Index;
 use crate::registry::{Form, Settings, credentials};
-use crate::store::Store;
 use crate::sys::process::LetThrough;
 use crate::userns;
-use call::{Call, Method};
-use clap::{Args, Subcommand};
-use output::{annotation, csv, output};
-use serde_json::{Value, json};
+use clap::Args;
+use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[derive(Args)]
-pub(super) struct BuildArgs {
+pub(crate) struct BuildArgs {
     /// Name the image; may be given several times
     #[arg(short, long, value_name = "NAME[:TAG]")]
     tag: Vec<Reference>,
@@ -96,7 +92,7 @@ pub(super) struct BuildArgs {
     container: ContainerFlags,
     /// auto, tty, plain, quiet or rawjson
     #[arg(long, value_name = "HOW", default_value = "auto")]
-    progress: Kind,
+    progress: ProgressMode,
     /// Print nothing but the image's id
     #[arg(short, long)]
     quiet: bool,
@@ -130,48 +126,7 @@ pub(super) struct BuildArgs {
     context: String,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum BuildArgsError {
-    #[error("--secret {0}: {1}")]
-    Secret(String, &'static str),
-    #[error("--ssh {0}: no agent's socket is known")]
-    Ssh(String),
-    #[error("--output {0}: {1}")]
-    Output(String, String),
-    #[error("--{flag} {text}: {why}")]
-    Cache { flag: &'static str, text: String, why: String },
-    #[error("--annotation {0}: {1}")]
-    Annotation(String, String),
-    #[error("an image without a name cannot be pushed")]
-    NoName,
-    #[error("{} cannot be read", .0.display())]
-    Read(PathBuf, #[source] std::io::Error),
-    #[error("{} cannot be written", .0.display())]
-    Write(PathBuf, #[source] std::io::Error),
-}
-
-impl Diagnose for BuildArgsError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Secret(..) => Some("as in: --secret id=token,src=token.txt or --secret id=token,env=TOKEN".into()),
-            Self::NoName => Some("give it one: --tag NAME, or -o type=registry,name=NAME".into()),
-            Self::Ssh(_) => Some("start an agent first: eval $(ssh-agent) && ssh-add".into()),
-            Self::Cache { flag: "cache-to", .. } => {
-                Some("as in: --cache-to type=registry,ref=NAME, or --cache-to type=local,dest=DIR".into())
-            }
-            Self::Cache { .. } => {
-                Some("as in: --cache-from type=registry,ref=NAME, or --cache-from type=local,src=DIR".into())
-            }
-            Self::Output(..) => {
-                let types = "local, tar, oci, docker, image, registry, cacheonly";
-                Some(format!("as in: -o DIR, -o - for an archive, -o type=tar,dest=FILE; types: {types}"))
-            }
-            _ => None,
-        }
-    }
-}
-
-pub(super) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
+pub(crate) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
     let attestations = arguments.attest.wanted()?;
     let (limits, notes) = (arguments.limits.limits()?, arguments.idle.notes()?);
@@ -190,13 +145,13 @@ pub(super) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failu
     if let Some(checks) = checks.next() {
         source.directives.check = Some(checks.to_owned());
     }
-    let kind = match arguments.progress {
-        _ if arguments.quiet => Kind::Quiet,
-        Kind::Auto if std::io::stderr().is_terminal() => Kind::Tty,
-        Kind::Auto => Kind::Plain,
+    let mode = match arguments.progress {
+        _ if arguments.quiet => ProgressMode::Quiet,
+        ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Tty,
+        ProgressMode::Auto => ProgressMode::Plain,
         other => other,
     };
-    let mut progress = Progress::new(kind, arguments.explain, userns::has_ids(store));
+    let mut progress = Progress::new(mode, arguments.explain, userns::has_ids(store));
     notes.iter().for_each(|note| progress.note(note));
     let Call { method, is_json } = arguments.call;
     match method {
@@ -269,7 +224,7 @@ pub(super) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failu
     if pushes {
         let printer = Printer::new(arguments.quiet, arguments.quiet);
         let _ends_at_once = LetThrough::new(&builder::SIGNALS);
-        pushed = super::registry::push_all(store, &names, Form::default(), &Settings::default(), &printer)?;
+        pushed = registry::push_all(store, &names, Form::default(), &Settings::default(), &printer)?;
     }
     if let Some(file) = &metadata_file {
         let mut told = built.image.map_or(Ok(json!({})), |image| metadata(store, &image, &names, pushed))?;
@@ -362,186 +317,6 @@ fn options(
         epoch: epoch.and_then(|text| text.trim().parse().ok()),
     };
     Ok(options)
-}
-
-fn secret(text: &str) -> Result<Secret, BuildArgsError> {
-    let field = |names: &[&str]| {
-        let fields = text.split(',').filter_map(|field| field.split_once('='));
-        fields.filter(|(name, _)| names.contains(name)).map(|(_, value)| value).next()
-    };
-    let wrong = |why| BuildArgsError::Secret(text.to_owned(), why);
-    let id = field(&["id"]).ok_or_else(|| wrong("it has no id=…"))?;
-    let file = field(&["src", "source"]);
-    let variable = field(&["env"]).or_else(|| file.is_none().then_some(id).filter(|id| std::env::var_os(id).is_some()));
-    let contents = match (file, variable) {
-        (Some(file), _) => std::fs::read(file).map_err(|e| BuildArgsError::Read(file.into(), e))?,
-        (None, Some(name)) => std::env::var(name).map_err(|_| wrong("that variable is not set"))?.into_bytes(),
-        (None, None) => std::fs::read(id).map_err(|_| wrong("it has neither src=FILE nor env=NAME"))?,
-    };
-    Ok(Secret { id: id.to_owned(), contents })
-}
-
-/// The value of a field in `a=1,b=2`.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.split(',').filter_map(|field| field.split_once('=')).find(|(found, _)| *found == name).map(|(_, value)| value)
-}
-
-/// Where a cache is carried to or from: a name alone is one in a registry.
-fn place(flag: &'static str, key: &str, text: &str) -> Result<Place, BuildArgsError> {
-    let wrong = |why: &str| BuildArgsError::Cache { flag, text: text.to_owned(), why: why.to_owned() };
-    let registry = |name: &str| match name.parse::<Reference>() {
-        Ok(reference) => Ok(Place::Registry(reference.or_latest())),
-        Err(error) => Err(wrong(&error.to_string())),
-    };
-    match field(text, "type") {
-        None if !text.contains('=') => registry(text),
-        None => Err(wrong("it has no type=…")),
-        Some("registry") => registry(field(text, "ref").ok_or_else(|| wrong("it has no ref=NAME"))?),
-        Some("local") => {
-            let path = field(text, key).ok_or_else(|| wrong(&format!("it has no {key}=DIR")))?;
-            Ok(Place::Directory(std::path::absolute(path).unwrap_or_else(|_| path.into())))
-        }
-        Some(_) => Err(wrong("that type is not known; there are registry and local, and inline for --cache-to")),
-    }
-}
-
-fn cache_from(text: &str) -> Result<Place, BuildArgsError> {
-    place("cache-from", "src", text)
-}
-
-/// The image itself carries what was done.
-fn is_inline(text: &str) -> bool {
-    field(text, "type") == Some("inline")
-}
-
-fn cache_to(text: &str) -> Result<Export, BuildArgsError> {
-    let place = place("cache-to", "dest", text)?;
-    match field(text, "mode") {
-        None | Some("min") => Ok(Export { place, all_stages: false }),
-        Some("max") => Ok(Export { place, all_stages: true }),
-        Some(_) => {
-            let why = "the modes are min and max".to_owned();
-            Err(BuildArgsError::Cache { flag: "cache-to", text: text.to_owned(), why })
-        }
-    }
-}
-
-/// What `--metadata-file` tells of an image or an index, in buildx's words.
-fn metadata(store: &Store, built: &Digest, names: &[Reference], pushed: Option<Digest>) -> Result<Value, Failure> {
-    let found = image::lookup(store, &built.to_string())?;
-    let known =
-        names.first().and_then(|name| image::stored::names::resolve(store, name).ok()?).map(|name| name.manifest);
-    let known = known.or(found.manifest).or(image::manifests(store, &found.image)?.first().copied());
-    let digest = known.unwrap_or(*built);
-    let index = Index::open(store, &digest)?;
-    let mut all = json!({ "containerimage.digest": pushed.unwrap_or(digest) });
-    let bytes = match index {
-        Some(index) => index.bytes,
-        None => {
-            all["containerimage.config.digest"] = json!(found.image);
-            image::manifest_bytes(store, &found.image, &digest)?
-        }
-    };
-    // What a registry has is another manifest, of compressed layers.
-    if pushed.is_none_or(|pushed| pushed == digest) {
-        let fields: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        all["containerimage.descriptor"] =
-            json!({ "mediaType": fields["mediaType"], "digest": digest, "size": bytes.len() });
-    }
-    if !names.is_empty() {
-        all["image.name"] = json!(names.iter().map(Reference::to_string).collect::<Vec<_>>().join(","));
-    }
-    Ok(all)
-}
-
-fn agent(text: &str) -> Result<(String, PathBuf), BuildArgsError> {
-    let (id, socket) = match text.split_once('=') {
-        Some((id, socket)) => (id, PathBuf::from(socket)),
-        None => (text, std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).unwrap_or_default()),
-    };
-    if !socket.exists() {
-        return Err(BuildArgsError::Ssh(text.to_owned()));
-    }
-    Ok((id.to_owned(), std::path::absolute(&socket).unwrap_or(socket)))
-}
-
-#[derive(Subcommand)]
-pub(super) enum BuilderCommand {
-    /// Forget what builds remember, and give its room back
-    Prune {
-        /// Everything; there is nothing that is kept otherwise
-        #[arg(short, long)]
-        all: bool,
-        /// Do not ask
-        #[arg(short, long)]
-        force: bool,
-    },
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("builder prune would ask first, and nobody is there to be asked")]
-struct NobodyToAsk;
-
-impl Diagnose for NobodyToAsk {
-    fn hint(&self) -> Option<String> {
-        Some("if it is meant: minirun builder prune --force".into())
-    }
-}
-
-pub(super) fn builder(command: &BuilderCommand, context: &Context) -> Result<u8, Failure> {
-    let BuilderCommand::Prune { force, .. } = command;
-    let store = &context.store;
-    userns::enter(store)?;
-    let before = cache::usage(store)?;
-    if !force {
-        if !std::io::stdin().is_terminal() {
-            return Err(NobodyToAsk.into());
-        }
-        print!("Every build begins anew afterwards; this frees {}. Go on? [y/N] ", human::size(before.size));
-        let _ = std::io::stdout().flush();
-        let mut answer = String::new();
-        let _ = std::io::stdin().read_line(&mut answer);
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(1);
-        }
-    }
-    cache::prune(store, None).map_err(BuildError::from)?;
-    let after = cache::usage(store)?;
-    println!("Total reclaimed space: {}", human::size(before.size.saturating_sub(after.size)));
-    Ok(0)
-}
-
-/// `--check`: what Docker's linter says too.
-fn lint(
-    source: parse::Source,
-    opened: &context::Context,
-    context: &Context,
-    progress: &mut Progress,
-    is_json: bool,
-) -> Result<u8, Failure> {
-    let mut plan = Plan::new(source, &BTreeMap::new(), None, &Platform::here(), Contexts::default())?;
-    let known = |name: &str| {
-        let image = image::find(&context.store, name).ok()?;
-        let env = image.config().config().as_ref()?.env().clone().unwrap_or_default();
-        let variables = env.iter().filter_map(|entry| Some(entry.split_once('=')?.0.to_owned())).collect();
-        Some(check::Known { variables, platform: image::name::platform::of_config(image.config()) })
-    };
-    let mut warnings = check::check(&plan, &opened.ignore, &known);
-    warnings.append(&mut plan.source.warnings);
-    let (warnings, _) = check::selected(&plan.source, warnings);
-    if is_json {
-        progress.flush();
-        call::warnings(&warnings);
-        return Ok(u8::from(!warnings.is_empty()));
-    }
-    warnings.iter().for_each(|warning| progress.warning(warning));
-    progress.flush();
-    match warnings.len() {
-        0 => println!("Check complete, no warnings found."),
-        1 => println!("Check complete, 1 warning has been found!"),
-        many => println!("Check complete, {many} warnings have been found!"),
-    }
-    Ok(u8::from(!warnings.is_empty()))
 }
 
 /// A RUN that failed: its last lines, and with `--debug` a shell where it stood.

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 /// How much of a start is told.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub(super) enum Explain {
+pub(super) enum ExplainFormat {
     /// The system call and why it is made; like steps in one breath
     Brief,
     /// Each step alone, and the commands that do the same by hand
@@ -27,8 +27,8 @@ pub(super) enum Explain {
 
 /// Prints to standard error, which is not the container's output. Neighbours that do the same to several things, such as
 /// the links in /dev, are told in one breath.
-pub(super) struct Told {
-    how: Explain,
+pub(super) struct StepPrinter {
+    how: ExplainFormat,
     language: Language,
     store: PathBuf,
     /// The container's own.
@@ -94,8 +94,8 @@ impl Skipped {
 /// Where standard error is no terminal.
 const WIDTH: usize = 105;
 
-impl Told {
-    pub(super) fn new(how: Explain, language: Language, store: PathBuf, directory: PathBuf) -> Self {
+impl StepPrinter {
+    pub(super) fn new(how: ExplainFormat, language: Language, store: PathBuf, directory: PathBuf) -> Self {
         Self { how, language, store, directory, number: 0, open: Vec::new() }
     }
 
@@ -124,7 +124,7 @@ impl Told {
     }
 
     fn print(&self, Paragraph { kind, objects, told }: Paragraph) {
-        if self.how == Explain::Json {
+        if self.how == ExplainFormat::Json {
             eprintln!("{}", json::line(&told).unwrap_or_default());
             return;
         }
@@ -144,7 +144,7 @@ impl Told {
     }
 }
 
-impl Listener for Told {
+impl Listener for StepPrinter {
     fn namespace(&mut self, origin: &Origin) {
         let words = self.language.words();
         match origin {
@@ -168,7 +168,7 @@ impl Listener for Told {
     fn step(&mut self, plan: &Plan, step: u32, micros: u32, skipped: u32) {
         let Some(step) = plan.steps().nth(step as usize) else { return };
         let (kind, object) = match step {
-            _ if self.how != Explain::Brief => ("", String::new()),
+            _ if self.how != ExplainFormat::Brief => ("", String::new()),
             Step::Link { path, .. } => ("symlink ", path.clone()),
             Step::Mask { path } => ("move_mount of nothing over ", path.clone()),
             Step::ReadOnly { path } => ("mount_setattr MOUNT_ATTR_RDONLY ", path.clone()),
@@ -183,7 +183,7 @@ impl Listener for Told {
             micros: Some(micros),
             commands: Vec::new(),
         };
-        if self.how != Explain::Brief && line.skipped.is_none() {
+        if self.how != ExplainFormat::Brief && line.skipped.is_none() {
             let ids = IdMap::of_caller();
             let around = Surroundings {
                 store: &self.store,

@@ -1,10 +1,9 @@
-//! What is seen of a build as it goes on.
+//! The lines that a build prints as it goes on.
 
-mod raw;
-
-use super::human;
+use super::raw;
 use crate::builder::read::parse::Warning;
 use crate::builder::{Built, Done, Listener, StepName};
+use crate::cli::human;
 use crate::diag::{Failure, without_escapes};
 use crate::explain::ghosts;
 use crate::image::name::digest::Digest;
@@ -15,7 +14,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Kind {
+pub(crate) enum ProgressMode {
     /// In a terminal as tty, else as plain
     Auto,
     /// A line for each step, redrawn while it runs
@@ -35,8 +34,8 @@ const LONGEST_LINE: usize = 64 << 10;
 /// Characters of a step in a line.
 const WIDTH: usize = 72;
 
-pub(super) struct Progress {
-    kind: Kind,
+pub(crate) struct Progress {
+    mode: ProgressMode,
     explained: bool,
     /// What is said goes out at once; else only when it is known that this process goes on.
     speaks: bool,
@@ -58,10 +57,10 @@ struct Shown {
 }
 
 impl Progress {
-    pub(super) fn new(kind: Kind, explained: bool, speaks: bool) -> Self {
+    pub(crate) fn new(mode: ProgressMode, explained: bool, speaks: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         Self {
-            kind,
+            mode,
             explained,
             speaks,
             held: String::new(),
@@ -81,7 +80,7 @@ impl Progress {
     }
 
     fn say(&mut self, text: &str) {
-        if matches!(self.kind, Kind::Quiet | Kind::RawJson) {
+        if matches!(self.mode, ProgressMode::Quiet | ProgressMode::RawJson) {
             return;
         }
         self.erase();
@@ -100,7 +99,7 @@ impl Progress {
     }
 
     /// What was held back is said after all.
-    pub(super) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         self.erase();
         self.running.clear();
         self.flush_held();
@@ -115,7 +114,7 @@ impl Progress {
 
     /// The steps that run, and the last line of each.
     fn draw(&mut self) {
-        if self.kind != Kind::Tty || !self.speaks {
+        if self.mode != ProgressMode::Tty || !self.speaks {
             return;
         }
         let mut steps: Vec<&Shown> = self.running.values().collect();
@@ -138,15 +137,15 @@ impl Progress {
     }
 
     /// The last lines of the step that failed; in plain, all of them were shown.
-    pub(super) fn tail(&self) {
-        if !matches!(self.kind, Kind::Plain | Kind::RawJson) {
+    pub(crate) fn tail(&self) {
+        if !matches!(self.mode, ProgressMode::Plain | ProgressMode::RawJson) {
             for line in &self.tail {
                 eprintln!("      {line}");
             }
         }
     }
 
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &mut self,
         store: &Store,
         built: &Built,
@@ -154,7 +153,7 @@ impl Progress {
         took: Duration,
     ) -> Result<(), Failure> {
         self.flush();
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return Ok(());
         }
         if self.explained {
@@ -166,12 +165,12 @@ impl Progress {
             (number, bytes) => format!(" from {number} files of the context, {}", human::size(bytes)),
         };
         let Some(image) = built.image else {
-            if self.kind != Kind::Quiet {
+            if self.mode != ProgressMode::Quiet {
                 eprintln!("built in {}{context}", seconds(took));
             }
             return Ok(());
         };
-        if self.kind == Kind::Quiet {
+        if self.mode == ProgressMode::Quiet {
             println!("{image}");
             return Ok(());
         }
@@ -227,7 +226,7 @@ impl Progress {
                 shown.tail.pop_front();
             }
         }
-        if self.kind == Kind::Plain {
+        if self.mode == ProgressMode::Plain {
             self.say(&format!("{} {:>6} {line}", head(step), seconds(since)));
         }
     }
@@ -268,7 +267,7 @@ fn files(entries: u64) -> String {
 
 impl Listener for Progress {
     fn warning(&mut self, warning: &Warning) {
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return self.event(&raw::warning(warning));
         }
         let place = if warning.line == 0 { String::new() } else { format!(" (line {})", warning.line) };
@@ -280,10 +279,10 @@ impl Listener for Progress {
     }
 
     fn begins(&mut self, step: &StepName) {
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return self.event(&raw::begins(step, &head(step)));
         }
-        if self.kind == Kind::Plain {
+        if self.mode == ProgressMode::Plain {
             self.say(&format!("{} {}", head(step), step.text));
         }
         self.erase();
@@ -299,7 +298,7 @@ impl Listener for Progress {
     }
 
     fn output(&mut self, step: &StepName, bytes: &[u8]) {
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return self.event(&raw::output(step, bytes));
         }
         let Some(shown) = self.running.get_mut(&step.stage) else { return };
@@ -320,7 +319,7 @@ impl Listener for Progress {
     }
 
     fn done(&mut self, step: &StepName, done: &Done) {
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return self.event(&raw::done(step, &head(step), done));
         }
         self.last_line(step);
@@ -338,8 +337,8 @@ impl Listener for Progress {
                 (seconds(*took), format!("layer of {}, {}; it ran: {reason}", human::size(*size), files(*entries)))
             }
         };
-        match (self.kind, done) {
-            (Kind::Plain, Done::Ran { .. }) => self.say(&format!("{} done {end}", head(step))),
+        match (self.mode, done) {
+            (ProgressMode::Plain, Done::Ran { .. }) => self.say(&format!("{} done {end}", head(step))),
             _ => self.say(line(step, &end).trim_end()),
         }
         if self.explained {
@@ -348,7 +347,7 @@ impl Listener for Progress {
     }
 
     fn failed(&mut self, step: &StepName) {
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return self.event(&raw::failed(step, &head(step)));
         }
         self.last_line(step);

@@ -1,0 +1,50 @@
+//! `--cache-from` and `--cache-to`, as they are typed.
+
+use super::error::BuildArgsError;
+use crate::builder::{Export, Place};
+use crate::image::name::reference::Reference;
+
+/// The value of a field in `a=1,b=2`.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.split(',').filter_map(|field| field.split_once('=')).find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// Where a cache is carried to or from: a name alone is one in a registry.
+fn place(flag: &'static str, key: &str, text: &str) -> Result<Place, BuildArgsError> {
+    let wrong = |why: &str| BuildArgsError::Cache { flag, text: text.to_owned(), why: why.to_owned() };
+    let registry = |name: &str| match name.parse::<Reference>() {
+        Ok(reference) => Ok(Place::Registry(reference.or_latest())),
+        Err(error) => Err(wrong(&error.to_string())),
+    };
+    match field(text, "type") {
+        None if !text.contains('=') => registry(text),
+        None => Err(wrong("it has no type=…")),
+        Some("registry") => registry(field(text, "ref").ok_or_else(|| wrong("it has no ref=NAME"))?),
+        Some("local") => {
+            let path = field(text, key).ok_or_else(|| wrong(&format!("it has no {key}=DIR")))?;
+            Ok(Place::Directory(std::path::absolute(path).unwrap_or_else(|_| path.into())))
+        }
+        Some(_) => Err(wrong("that type is not known; there are registry and local, and inline for --cache-to")),
+    }
+}
+
+pub(super) fn cache_from(text: &str) -> Result<Place, BuildArgsError> {
+    place("cache-from", "src", text)
+}
+
+/// The image itself carries what was done.
+pub(super) fn is_inline(text: &str) -> bool {
+    field(text, "type") == Some("inline")
+}
+
+pub(super) fn cache_to(text: &str) -> Result<Export, BuildArgsError> {
+    let place = place("cache-to", "dest", text)?;
+    match field(text, "mode") {
+        None | Some("min") => Ok(Export { place, all_stages: false }),
+        Some("max") => Ok(Export { place, all_stages: true }),
+        Some(_) => {
+            let why = "the modes are min and max".to_owned();
+            Err(BuildArgsError::Cache { flag: "cache-to", text: text.to_owned(), why })
+        }
+    }
+}
