@@ -1,4 +1,4 @@
-//! What this host gives and lacks: doctor.
+//! `doctor`: what this host offers and lacks.
 
 use super::flags::ReportFlags;
 use super::{Context, human, json};
@@ -22,7 +22,7 @@ struct Report {
 
 impl Doctor {
     pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
-        // What programs read is the same everywhere.
+        // JSON is always in English.
         let words = if self.report.json { Language::English.words() } else { self.report.language().words() };
         let findings = host::look(&context.store, words);
         let able = host::can_run(&findings);
@@ -54,7 +54,7 @@ fn print(findings: &[Finding], words: &Words) {
     }
 }
 
-/// As the table names it.
+/// Returns the name of a subject in the table.
 fn subject<'a>(subject: &'a str, words: &Words) -> &'a str {
     match subject {
         "kernel" => words.host_kernel,

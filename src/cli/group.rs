@@ -1,4 +1,4 @@
-//! Docker's longer spelling of the commands of one kind: `image ls` for `images`, `container ls` for `ps`.
+//! Docker's longer spelling of commands: `image ls` for `images`, `container ls` for `ps`.
 
 use super::container::{Command as OfContainers, PsArgs};
 use super::image::{Command as OfImages, ImagesArguments, RmiArguments};
@@ -13,12 +13,12 @@ pub(super) enum ImageGroup {
     /// List images
     #[command(visible_alias = "list")]
     Ls(ImagesArguments),
-    /// Remove names, and images with their last name
+    /// Remove names, and each image with its last name
     #[command(visible_alias = "remove")]
     Rm(RmiArguments),
     /// Show images as JSON
     Inspect(InspectArgs),
-    /// Make an image from a Dockerfile
+    /// Build an image from a Dockerfile
     Build(Box<build::BuildArgs>),
     /// Pull an image from a registry
     Pull(PullArguments),

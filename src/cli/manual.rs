@@ -1,4 +1,4 @@
-//! Completions and the manual's pages, from the flags themselves.
+//! Shell completions and manual pages, generated from the flags.
 
 use crate::diag::{Diagnose, Failure};
 use clap::{Args, Command};
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub(super) struct Completion {
-    /// The shell whose script is printed
+    /// The shell
     shell: Shell,
 }
 
@@ -20,7 +20,7 @@ impl Completion {
 
 #[derive(Args)]
 pub(super) struct Manual {
-    /// Where the pages are written
+    /// The directory for the pages
     directory: PathBuf,
 }
 

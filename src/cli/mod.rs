@@ -1,8 +1,9 @@
-//! What was typed, and what is printed: one file per family of commands.
+//! The command line: one file per family of commands.
 
 mod attach;
 mod build;
 mod commit;
+mod confirm;
 mod container;
 mod context;
 mod doctor;
@@ -17,6 +18,7 @@ mod login;
 mod logs;
 mod manifest;
 mod manual;
+mod not_running;
 mod progress;
 mod published;
 mod registry;
@@ -40,12 +42,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Run containers, build them, and see how they work: rootless, with no daemon.
+/// Run and build containers without root or a daemon, and see how they work
 #[derive(Parser)]
 // An option given twice counts as it was given last.
 #[command(name = "minirun", version, disable_help_subcommand = true, args_override_self = true)]
 struct Arguments {
-    /// Where images and containers are kept [default: ~/.local/share/minirun]
+    /// Keep images and containers here [default: ~/.local/share/minirun]
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
     #[command(subcommand)]
@@ -58,33 +60,33 @@ enum Command {
     Container(container::Command),
     #[command(flatten)]
     Image(image::Command),
-    /// Make an image from a Dockerfile
+    /// Build an image from a Dockerfile
     Build(build::BuildArgs),
-    /// What builds remember: prune
+    /// Manage the build cache
     #[command(subcommand)]
     Builder(build::BuilderCommand),
     #[command(flatten)]
     Registry(registry::Command),
     #[command(flatten)]
     See(see::Command),
-    /// The commands of images: ls, inspect, rm, …
+    /// Manage images
     #[command(subcommand, name = "image")]
     Images(group::ImageGroup),
-    /// The commands of containers: ls, inspect, rm, …
+    /// Manage containers
     #[command(subcommand, name = "container")]
     Containers(group::ContainerGroup),
-    /// Say what this host gives and lacks, and what mends it
+    /// Check the host: what minirun can use, what is missing, how to fix it
     Doctor(doctor::Doctor),
-    /// All of minirun: df, reset, info
+    /// Manage the store: disk usage, check, reset
     #[command(subcommand)]
     System(system::Command),
-    /// Show what minirun is and where it keeps things
+    /// Show minirun's version, its directories and the host
     Info,
     /// Show the version
     Version,
-    /// Print a script that completes commands and flags in a shell
+    /// Print a completion script for a shell
     Completion(manual::Completion),
-    /// Write the manual's pages
+    /// Write the manual pages
     #[command(hide = true)]
     Manual(manual::Manual),
 }
@@ -94,7 +96,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().next().is_some_and(|name| name == monitor::NAME) {
         monitor::main();
     }
-    // A command whose reader has seen enough (`… | head`) ends as any other program does, and not by a panic.
+    // A command whose reader closes the pipe (`… | head`) ends as any other program does, and not by a panic.
     process::default_signal(libc::SIGPIPE);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -116,7 +118,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Why a type of ours refused a value, which knows more to tell than the parser of command lines.
+/// Returns the error of the type that refused a value: it has a hint, which clap's error lacks.
 fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
     let source = std::error::Error::source(error)?;
     let request = source.downcast_ref::<RequestError>().map(|error| error as &dyn diag::Diagnose);
@@ -127,7 +129,7 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
     let root = arguments.root.as_deref();
     let context = || Ok::<_, Failure>(Context { store: Store::open(root)? });
     match arguments.command {
-        // These need no store, and make none.
+        // These two need no store and create none.
         Command::Completion(command) => Ok(command.run(Arguments::command())),
         Command::Manual(command) => command.run(Arguments::command()),
         Command::Container(command) => command.run(&context()?),

@@ -1,4 +1,4 @@
-//! Images from and to registries: pull, push, and what `run` and `create` pull.
+//! Images from and to registries: pull, push, and the image of `run` and `create`.
 
 use super::Context;
 use super::flags::{PullFlags, PullPolicy, RegistryFlags};
@@ -25,11 +25,11 @@ pub(super) enum Command {
     Push(PushArguments),
     /// Log in to a registry
     Login(super::login::LoginArguments),
-    /// Forget the login to a registry
+    /// Log out from a registry
     Logout(super::login::LogoutArguments),
-    /// Search for images on the Hub
+    /// Search a registry for images
     Search(super::search::SearchArguments),
-    /// Put images for several platforms under one name: create, add, annotate, inspect, push, rm
+    /// Manage manifest lists (images for several platforms)
     #[command(subcommand)]
     Manifest(super::manifest::Command),
 }
@@ -49,21 +49,22 @@ impl Command {
 
 #[derive(Args)]
 pub(super) struct PullArguments {
-    /// NAME[:TAG] or NAME@DIGEST
+    /// The image to pull
+    #[arg(value_name = "NAME[:TAG|@DIGEST]")]
     image: Reference,
-    /// Pull the image for this platform, such as linux/arm64 [default: this machine]
+    /// Pull the image for this platform [default: this machine's]
     #[arg(long)]
     platform: Option<Platform>,
     /// Pull every tag of the repository
     #[arg(short, long)]
     all_tags: bool,
-    /// missing: nothing is asked if the image is here [default: always]
+    /// Set when to ask the registry [default: always]
     #[arg(long, value_name = "WHEN", default_value = "always", hide_default_value = true)]
     policy: PullPolicy,
-    /// Print the name alone
+    /// Print only the image's name
     #[arg(short, long)]
     quiet: bool,
-    /// For another command, whose output this is not
+    /// Print progress to standard error
     #[arg(long, hide = true)]
     aside: bool,
     #[command(flatten)]
@@ -78,7 +79,7 @@ fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
     let is_whole = arguments.image.tag.is_some() || arguments.image.digest.is_some();
     if arguments.all_tags {
         if is_whole {
-            return Err(OneTag.into());
+            return Err(TagWithAllTags { command: "pull", repository: arguments.image.familiar_repository() }.into());
         }
         for tag in list::tags(&arguments.image, &settings)? {
             let reference = Reference { tag: Some(tag), ..arguments.image.clone() };
@@ -112,12 +113,15 @@ fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("a tag cannot be named together with --all-tags")]
-struct OneTag;
+#[error("--all-tags and a tag exclude each other")]
+struct TagWithAllTags {
+    command: &'static str,
+    repository: String,
+}
 
-impl Diagnose for OneTag {
+impl Diagnose for TagWithAllTags {
     fn hint(&self) -> Option<String> {
-        Some("name the repository alone".into())
+        Some(format!("for all tags: minirun {} -a {}", self.command, self.repository))
     }
 
     fn exit_code(&self) -> u8 {
@@ -133,18 +137,19 @@ fn report(printer: &Printer, pulled: &Pulled) {
 
 #[derive(Args)]
 pub(super) struct PushArguments {
-    /// NAME[:TAG]
+    /// The image to push
+    #[arg(value_name = "NAME[:TAG]")]
     image: Reference,
-    /// Push every tag of the repository that is here
+    /// Push every local tag of the repository
     #[arg(short, long)]
     all_tags: bool,
-    /// Print the name alone
+    /// Print only the image's name
     #[arg(short, long)]
     quiet: bool,
-    /// Compress the layers so: gzip or zstd [default: as they came, else gzip]
+    /// Compress layers [default: as pulled, else gzip]
     #[arg(long, visible_alias = "compression-format", value_name = "HOW")]
     compression: Option<LayerCompression>,
-    /// Write the manifest so: oci or v2s2 (Docker's) [default: as it came, else oci]
+    /// Set the manifest's format [default: as pulled, else oci]
     #[arg(long, value_name = "FORMAT")]
     format: Option<ManifestFormat>,
     #[command(flatten)]
@@ -173,12 +178,12 @@ enum ManifestFormat {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("a manifest in the format v2s2 has no words for zstd")]
+#[error("--compression zstd and --format v2s2 exclude each other")]
 struct NoZstd;
 
 impl Diagnose for NoZstd {
     fn hint(&self) -> Option<String> {
-        Some("leave one of them out: --compression zstd or --format v2s2".into())
+        Some("only OCI manifests can name layers compressed with zstd".into())
     }
 }
 
@@ -197,7 +202,7 @@ fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
     });
     let references = if arguments.all_tags {
         if is_whole {
-            return Err(OneTag.into());
+            return Err(TagWithAllTags { command: "push", repository: arguments.image.familiar_repository() }.into());
         }
         let same = |one: &Reference| one.name() == arguments.image.name() && one.tag.is_some();
         names::all(&context.store)?.into_iter().map(|name| name.reference).filter(same).collect()
@@ -217,7 +222,7 @@ fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Pushes images one after another, and says so as Docker does.
+/// Pushes images one after another and prints Docker's lines. Returns the digest of the last one.
 pub(super) fn push_all(
     store: &Store,
     references: &[Reference],
@@ -251,9 +256,9 @@ impl Diagnose for Reported {
     }
 }
 
-/// The image to make a container of, pulled if need be: by this program itself, inside the user namespace.
+/// Returns the image of a new container. Pulls it where needed, in another process inside the user namespace.
 pub(super) fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
-    let image = found_or_pulled(context, name, flags)?;
+    let image = find_or_pull(context, name, flags)?;
     let here = Platform::here();
     if flags.platform.is_none() && !here.takes_config(image.config()) {
         // Docker's own words, which people look for.
@@ -266,7 +271,7 @@ pub(super) fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<
     Ok(image)
 }
 
-fn found_or_pulled(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
+fn find_or_pull(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
     let store = &context.store;
     let platform = flags.platform.as_ref();
     let policy = Policy::from(flags.pull);
@@ -290,7 +295,7 @@ fn found_or_pulled(context: &Context, name: &str, flags: &PullFlags) -> Result<I
     arguments.push(reference.to_string().into());
     match userns::run_inside(store, arguments, credentials::answer)? {
         0 => Ok(registry::local(store, &reference.to_string(), platform)?.ok_or(RegistryError::Vanished { reference })?),
-        // It has said why; but what was meant may be here.
+        // It has printed the reason; a similar name may be in the store.
         _ => {
             if let Some(meant) = crate::image::meant(store, name) {
                 eprintln!("       {meant}");

@@ -4,12 +4,12 @@ use super::error::BuildArgsError;
 use crate::builder::{Export, Place};
 use crate::image::name::reference::Reference;
 
-/// The value of a field in `a=1,b=2`.
+/// Returns the value of a field in `a=1,b=2`.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.split(',').filter_map(|field| field.split_once('=')).find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
-/// Where a cache is carried to or from: a name alone is one in a registry.
+/// Parses the place of a cache; a name alone is one in a registry.
 fn place(flag: &'static str, key: &str, text: &str) -> Result<Place, BuildArgsError> {
     let wrong = |why: &str| BuildArgsError::Cache { flag, text: text.to_owned(), why: why.to_owned() };
     let registry = |name: &str| match name.parse::<Reference>() {
@@ -18,13 +18,13 @@ fn place(flag: &'static str, key: &str, text: &str) -> Result<Place, BuildArgsEr
     };
     match field(text, "type") {
         None if !text.contains('=') => registry(text),
-        None => Err(wrong("it has no type=…")),
-        Some("registry") => registry(field(text, "ref").ok_or_else(|| wrong("it has no ref=NAME"))?),
+        None => Err(wrong("type=… is missing")),
+        Some("registry") => registry(field(text, "ref").ok_or_else(|| wrong("ref=NAME is missing"))?),
         Some("local") => {
-            let path = field(text, key).ok_or_else(|| wrong(&format!("it has no {key}=DIR")))?;
+            let path = field(text, key).ok_or_else(|| wrong(&format!("{key}=DIR is missing")))?;
             Ok(Place::Directory(std::path::absolute(path).unwrap_or_else(|_| path.into())))
         }
-        Some(_) => Err(wrong("that type is not known; there are registry and local, and inline for --cache-to")),
+        Some(_) => Err(wrong("no such type; types: registry, local, and inline for --cache-to")),
     }
 }
 
@@ -32,7 +32,7 @@ pub(super) fn cache_from(text: &str) -> Result<Place, BuildArgsError> {
     place("cache-from", "src", text)
 }
 
-/// The image itself carries what was done.
+/// Whether the cache is kept in the image's config.
 pub(super) fn is_inline(text: &str) -> bool {
     field(text, "type") == Some("inline")
 }
@@ -43,7 +43,7 @@ pub(super) fn cache_to(text: &str) -> Result<Export, BuildArgsError> {
         None | Some("min") => Ok(Export { place, all_stages: false }),
         Some("max") => Ok(Export { place, all_stages: true }),
         Some(_) => {
-            let why = "the modes are min and max".to_owned();
+            let why = "modes: min, max".to_owned();
             Err(BuildArgsError::Cache { flag: "cache-to", text: text.to_owned(), why })
         }
     }

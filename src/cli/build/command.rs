@@ -1,4 +1,4 @@
-//! `build`: a Dockerfile becomes an image.
+//! `build`: builds an image from a Dockerfile.
 
 use super::cache::{cache_from, cache_to, is_inline};
 use super::call::{self, Call, Method};
@@ -36,80 +36,79 @@ use std::process::Command;
 
 #[derive(Args)]
 pub(crate) struct BuildArgs {
-    /// Name the image; may be given several times
+    /// Name the image; can be repeated
     #[arg(short, long, value_name = "NAME[:TAG]")]
     tag: Vec<Reference>,
-    /// The Dockerfile; - is standard input
+    /// Read this Dockerfile; - is standard input
     #[arg(short, long, value_name = "FILE")]
     file: Option<String>,
-    /// Set an ARG, or pass on your own variable
+    /// Set an ARG, or pass a variable of the caller
     #[arg(long, value_name = "NAME[=VALUE]")]
     build_arg: Vec<String>,
-    /// Files or an image that the Dockerfile finds under this name
+    /// Add a named context: files or an image
     #[arg(long, value_name = "NAME=DIR|docker-image://IMAGE|ADDRESS")]
     build_context: Vec<String>,
     /// Build up to this stage
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
-    /// Do every step again
+    /// Do every step again, ignoring the cache
     #[arg(long, value_name = "BOOL", default_value = "false", hide_default_value = true, hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     no_cache: bool,
-    /// Do every step of this stage again; may be given several times
+    /// Do every step of this stage again; can be repeated
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     no_cache_filter: Vec<String>,
-    /// Fetch newer base images
+    /// Pull newer base images
     #[arg(long, value_name = "BOOL", default_value = "false", hide_default_value = true, hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pull: bool,
-    /// Push the image under its names once it is built
+    /// Push the image under its names after the build
     #[arg(long, requires = "tag")]
     push: bool,
-    /// Note something in the image's manifest
+    /// Add an annotation to the image's manifest
     #[arg(long, value_name = "NAME=VALUE")]
     annotation: Vec<String>,
     /// Build for this platform
     #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
     platform: Vec<Platform>,
-    /// A secret for RUN --mount=type=secret
+    /// Offer a secret to RUN --mount=type=secret
     #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
     secret: Vec<String>,
-    /// An agent for RUN --mount=type=ssh
+    /// Offer an SSH agent to RUN --mount=type=ssh
     #[arg(long, value_name = "default|ID[=SOCKET]")]
     ssh: Vec<String>,
-    /// Use what a build elsewhere has done
+    /// Import a build cache
     #[arg(long, value_name = "NAME|type=registry,ref=NAME|type=local,src=DIR")]
     cache_from: Vec<String>,
-    /// Carry what this build has done to a registry or a directory; with mode=max, helper stages too
+    /// Export the build cache; mode=max includes all stages
     #[arg(long, value_name = "NAME|type=registry,ref=NAME[,mode=max]|type=local,dest=DIR[,mode=max]|type=inline")]
     cache_to: Vec<String>,
-    /// Write the image's id to a file
+    /// Write the image's ID to a file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
-    /// Write what was built to a file, as JSON: digests and names
+    /// Write digests and names to a file as JSON
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
-    /// Of every RUN; the labels are the image's.
+    /// They apply to every RUN; the labels are the image's.
     #[command(flatten)]
     container: ContainerFlags,
-    /// auto, tty, plain, quiet or rawjson
+    /// Set how progress is printed
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: ProgressMode,
-    /// Print nothing but the image's id
+    /// Print only the image's ID
     #[arg(short, long)]
     quiet: bool,
-    /// Make one layer of all that is new
+    /// Merge all new layers into one
     #[arg(long)]
     squash: bool,
-    /// Write the result: a directory, - for an archive, type=local|tar|oci|docker,dest=PATH, type=image|registry,name=NAME, or
-    /// type=cacheonly
+    /// Write the result to a directory, an archive or a registry
     #[arg(short, long, value_name = "PATH|type=…[,dest=…][,name=…]")]
     output: Vec<String>,
-    /// Say of each step what it adds, and why it ran again
+    /// Explain what each step adds and why it ran again
     #[arg(long)]
     explain: bool,
-    /// Only read the Dockerfile and say what could be better
+    /// Check the Dockerfile without building
     #[arg(long)]
     check: bool,
-    /// check: the same as --check; outline: what the target asks for; targets: the stages
+    /// Do this instead of a build: check, outline or targets
     #[arg(long, value_name = "METHOD[,format=json]", default_value = "build", hide_default_value = true)]
     call: Call,
     #[command(flatten)]
@@ -117,11 +116,11 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     limits: limits::LimitArgs,
     #[command(flatten)]
-    idle: idle::Idle,
-    /// Open a shell in the state before a step that fails
+    idle: idle::IdleFlags,
+    /// Open a shell in the state before a failed step
     #[arg(long)]
     debug: bool,
-    /// A directory, an archive, a git repository, an address, or - for standard input
+    /// A directory, an archive, a git repository, a URL, or -
     #[arg(value_name = "CONTEXT")]
     context: String,
 }
@@ -186,11 +185,11 @@ pub(crate) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failu
     if pushes && names.is_empty() {
         return Err(BuildArgsError::NoName.into());
     }
-    // The build works elsewhere.
+    // The build changes the working directory.
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
     let (iidfile, metadata_file) =
         (arguments.iidfile.as_ref().map(absolute), arguments.metadata_file.as_ref().map(absolute));
-    // What an earlier build said is no longer true.
+    // A file of an earlier build must not outlive a failed one.
     for file in [&iidfile, &metadata_file].into_iter().flatten() {
         match std::fs::remove_file(file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -227,12 +226,12 @@ pub(crate) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failu
         pushed = registry::push_all(store, &names, Form::default(), &Settings::default(), &printer)?;
     }
     if let Some(file) = &metadata_file {
-        let mut told = built.image.map_or(Ok(json!({})), |image| metadata(store, &image, &names, pushed))?;
+        let mut document = built.image.map_or(Ok(json!({})), |image| metadata(store, &image, &names, pushed))?;
         for (platform, provenance) in built.attestations.into_iter().filter(|(_, one)| one.is_provenance()) {
             let key = if is_for_one { String::new() } else { format!("/{platform}") };
-            told[format!("buildx.build.provenance{key}")] = provenance.predicate;
+            document[format!("buildx.build.provenance{key}")] = provenance.predicate;
         }
-        let text = serde_json::to_string_pretty(&told).unwrap_or_default();
+        let text = serde_json::to_string_pretty(&document).unwrap_or_default();
         std::fs::write(file, text + "\n").map_err(|e| BuildArgsError::Write(file.clone(), e))?;
     }
     Ok(0)
@@ -319,7 +318,7 @@ fn options(
     Ok(options)
 }
 
-/// A RUN that failed: its last lines, and with `--debug` a shell where it stood.
+/// Prints the last lines of a failed RUN; with `--debug`, opens a shell in the state before it.
 fn failed(error: BuildError, progress: &Progress, debugs: bool) -> Result<u8, Failure> {
     progress.tail();
     let BuildError::Failed { state, .. } = &error else { return Err(error.into()) };
@@ -330,7 +329,7 @@ fn failed(error: BuildError, progress: &Progress, debugs: bool) -> Result<u8, Fa
     if debugs && std::io::stdin().is_terminal() {
         let this = std::env::current_exe().unwrap_or_else(|_| Path::new("minirun").to_owned());
         let arguments = ["run", "-it", "--network", "host", "--entrypoint", "/bin/sh", &image];
-        eprintln!("note: a shell in a container of it; leave it with exit");
+        eprintln!("note: opening a shell in a container of it; leave it with exit");
         let _ = Command::new(this).args(arguments).status();
     } else {
         eprintln!("      look inside: minirun run -it --entrypoint /bin/sh {image}");

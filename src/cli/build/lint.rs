@@ -13,7 +13,7 @@ use crate::image;
 use crate::image::name::platform::Platform;
 use std::collections::BTreeMap;
 
-/// `--check`: what Docker's linter says too.
+/// Prints the warnings of a Dockerfile in Docker's words.
 pub(super) fn lint(
     source: parse::Source,
     opened: &context::Context,

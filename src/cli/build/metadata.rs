@@ -1,4 +1,4 @@
-//! `--metadata-file`.
+//! `--metadata-file`, in buildx's format.
 
 use crate::diag::Failure;
 use crate::image;
@@ -8,25 +8,25 @@ use crate::image::stored::index::Index;
 use crate::store::Store;
 use serde_json::{Value, json};
 
-/// What `--metadata-file` tells of an image or an index, in buildx's words.
+/// Returns the metadata of an image or an index in buildx's format.
 pub(super) fn metadata(
     store: &Store,
     built: &Digest,
     names: &[Reference],
     pushed: Option<Digest>,
 ) -> Result<Value, Failure> {
-    let found = image::lookup(store, &built.to_string())?;
+    let target = image::lookup(store, &built.to_string())?;
     let known =
         names.first().and_then(|name| image::stored::names::resolve(store, name).ok()?).map(|name| name.manifest);
-    let known = known.or(found.manifest).or(image::manifests(store, &found.image)?.first().copied());
+    let known = known.or(target.manifest).or(image::manifests(store, &target.image)?.first().copied());
     let digest = known.unwrap_or(*built);
     let index = Index::open(store, &digest)?;
     let mut all = json!({ "containerimage.digest": pushed.unwrap_or(digest) });
     let bytes = match index {
         Some(index) => index.bytes,
         None => {
-            all["containerimage.config.digest"] = json!(found.image);
-            image::manifest_bytes(store, &found.image, &digest)?
+            all["containerimage.config.digest"] = json!(target.image);
+            image::manifest_bytes(store, &target.image, &digest)?
         }
     };
     // What a registry has is another manifest, of compressed layers.

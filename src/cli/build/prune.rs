@@ -1,34 +1,24 @@
-//! `builder prune`: forget what builds remember.
+//! `builder prune`: removes the build cache.
 
 use crate::builder::BuildError;
 use crate::builder::walk::cache;
+use crate::cli::confirm::confirm;
 use crate::cli::{Context, human};
-use crate::diag::{Diagnose, Failure};
+use crate::diag::Failure;
 use crate::userns;
 use clap::Subcommand;
-use std::io::{IsTerminal, Write};
 
 #[derive(Subcommand)]
 pub(crate) enum BuilderCommand {
-    /// Forget what builds remember, and give its room back
+    /// Remove the build cache and free its space
     Prune {
-        /// Everything; there is nothing that is kept otherwise
+        /// Remove all of it; this is the default
         #[arg(short, long)]
         all: bool,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         force: bool,
     },
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("builder prune would ask first, and nobody is there to be asked")]
-struct NobodyToAsk;
-
-impl Diagnose for NobodyToAsk {
-    fn hint(&self) -> Option<String> {
-        Some("if it is meant: minirun builder prune --force".into())
-    }
 }
 
 pub(crate) fn builder(command: &BuilderCommand, context: &Context) -> Result<u8, Failure> {
@@ -37,14 +27,9 @@ pub(crate) fn builder(command: &BuilderCommand, context: &Context) -> Result<u8,
     userns::enter(store)?;
     let before = cache::usage(store)?;
     if !force {
-        if !std::io::stdin().is_terminal() {
-            return Err(NobodyToAsk.into());
-        }
-        print!("Every build begins anew afterwards; this frees {}. Go on? [y/N] ", human::size(before.size));
-        let _ = std::io::stdout().flush();
-        let mut answer = String::new();
-        let _ = std::io::stdin().read_line(&mut answer);
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+        let question =
+            format!("This frees {}; the next builds do every step again. Continue?", human::size(before.size));
+        if !confirm(&question, "minirun builder prune --force")? {
             return Ok(1);
         }
     }

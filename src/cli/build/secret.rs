@@ -10,13 +10,13 @@ pub(super) fn secret(text: &str) -> Result<Secret, BuildArgsError> {
         fields.filter(|(name, _)| names.contains(name)).map(|(_, value)| value).next()
     };
     let wrong = |why| BuildArgsError::Secret(text.to_owned(), why);
-    let id = field(&["id"]).ok_or_else(|| wrong("it has no id=…"))?;
+    let id = field(&["id"]).ok_or_else(|| wrong("id=… is missing"))?;
     let file = field(&["src", "source"]);
     let variable = field(&["env"]).or_else(|| file.is_none().then_some(id).filter(|id| std::env::var_os(id).is_some()));
     let contents = match (file, variable) {
         (Some(file), _) => std::fs::read(file).map_err(|e| BuildArgsError::Read(file.into(), e))?,
-        (None, Some(name)) => std::env::var(name).map_err(|_| wrong("that variable is not set"))?.into_bytes(),
-        (None, None) => std::fs::read(id).map_err(|_| wrong("it has neither src=FILE nor env=NAME"))?,
+        (None, Some(name)) => std::env::var(name).map_err(|_| wrong("the variable is not set"))?.into_bytes(),
+        (None, None) => std::fs::read(id).map_err(|_| wrong("src=FILE or env=NAME is missing"))?,
     };
     Ok(Secret { id: id.to_owned(), contents })
 }

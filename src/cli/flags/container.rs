@@ -8,19 +8,19 @@ use clap::Args;
 /// The flags that `run`, `create` and `build` share.
 #[derive(Args)]
 pub(crate) struct ContainerFlags {
-    /// bridge (the default: its own, with a way out), none or host
+    /// Set the network: bridge (the default), none or host
     #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = request::network)]
     pub network: Option<Network>,
     /// Add a line to /etc/hosts
     #[arg(long, value_name = "NAME:IP", value_parser = request::host)]
     pub add_host: Vec<HostEntry>,
-    /// Size of /dev/shm
+    /// Set the size of /dev/shm
     #[arg(long, value_name = "BYTES", value_parser = request::size)]
     pub shm_size: Option<u64>,
-    /// Limit a resource, as setrlimit(2)
+    /// Limit a resource as setrlimit(2) does
     #[arg(long, value_name = "NAME=SOFT[:HARD]", value_parser = request::ulimit)]
     pub ulimit: Vec<Ulimit>,
-    /// Attach a label
+    /// Set a label
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = request::label)]
     pub label: Vec<(String, String)>,
 }

@@ -15,7 +15,7 @@ pub(crate) struct ReportFlags {
 
 #[derive(Args)]
 pub(crate) struct LanguageFlags {
-    /// Speak this language [default: as the locale says]
+    /// Set the language [default: the locale's]
     #[arg(long, value_name = "LANG")]
     lang: Option<Lang>,
 }

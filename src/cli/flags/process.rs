@@ -9,25 +9,25 @@ use std::path::PathBuf;
 /// The flags that `run`, `create` and `exec` share.
 #[derive(Args)]
 pub(crate) struct ProcessFlags {
-    /// Set a variable, or pass on your own
+    /// Set a variable, or pass one of the caller
     #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = request::variable)]
     env: Vec<Variable>,
     /// Read variables from a file
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
-    /// Start in this directory
+    /// Set the working directory
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
-    /// Run as this user
+    /// Set the user
     #[arg(short, long, value_name = "USER[:GROUP]")]
     pub user: Option<String>,
-    /// All capabilities; of a container also: no system call filter, nothing hidden
+    /// Grant all capabilities; switch off seccomp and masks
     #[arg(long)]
     pub privileged: bool,
     /// Keep standard input open
     #[arg(short, long)]
     pub interactive: bool,
-    /// Give it a terminal
+    /// Allocate a terminal
     #[arg(short, long)]
     pub tty: bool,
 }

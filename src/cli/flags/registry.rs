@@ -7,7 +7,7 @@ use clap::Args;
 /// The flags of every command that connects to a registry.
 #[derive(Args, Clone)]
 pub(crate) struct RegistryFlags {
-    /// Check the registry's certificate; =false takes any, and plain HTTP
+    /// Check certificates; =false allows any, and plain HTTP
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub tls_verify: bool,
 }
@@ -21,13 +21,13 @@ impl RegistryFlags {
 /// How `run` and `create` pull an image.
 #[derive(Args, Clone)]
 pub(crate) struct PullFlags {
-    /// Pull the image first: missing, always or never
+    /// Set when to pull the image
     #[arg(long, value_name = "WHEN", default_value = "missing", hide_default_value = true)]
     pub pull: PullPolicy,
-    /// Run the image for this platform, such as linux/arm64
+    /// Use the image for this platform, such as linux/arm64
     #[arg(long)]
     pub platform: Option<Platform>,
-    /// Print nothing about the pull
+    /// Do not print the progress of a pull
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! The lines that a build prints as it goes on.
+//! The lines that a build prints.
 
 use super::raw;
 use crate::builder::read::parse::Warning;
@@ -15,40 +15,41 @@ use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressMode {
-    /// In a terminal as tty, else as plain
+    /// tty in a terminal, else plain
     Auto,
     /// A line for each step, redrawn while it runs
     Tty,
-    /// Everything as it comes
+    /// All output as it comes
     Plain,
+    /// Nothing but the image's ID
     Quiet,
-    /// Each event as a line of JSON
+    /// One JSON object per line
     #[value(name = "rawjson")]
     RawJson,
 }
 
-/// Lines that a failed step shows again.
+/// How many lines a failed step shows again.
 const TAIL: usize = 12;
-/// Bytes after which a line counts as one, although it goes on.
+/// How many bytes without a newline count as a line.
 const LONGEST_LINE: usize = 64 << 10;
-/// Characters of a step in a line.
+/// The width of a step's name.
 const WIDTH: usize = 72;
 
 pub(crate) struct Progress {
     mode: ProgressMode,
     explained: bool,
-    /// What is said goes out at once; else only when it is known that this process goes on.
+    /// Text is printed at once; else it is held until it is known that this process does the build.
     speaks: bool,
     held: String,
     is_terminal: bool,
-    /// Steps that run: when they began, what they said last.
-    running: HashMap<usize, Shown>,
+    /// The steps that run, by stage.
+    running: HashMap<usize, RunningStep>,
     tail: VecDeque<String>,
-    /// Lines below the last finished one, which are drawn again.
+    /// How many lines below the last finished step are redrawn.
     drawn: usize,
 }
 
-struct Shown {
+struct RunningStep {
     step: StepName,
     begun: Instant,
     partial: Vec<u8>,
@@ -71,7 +72,7 @@ impl Progress {
         }
     }
 
-    /// An event for a program.
+    /// Prints an event for a program.
     fn event(&mut self, event: &serde_json::Value) {
         self.held += &format!("{event}\n");
         if self.speaks {
@@ -84,7 +85,7 @@ impl Progress {
             return;
         }
         self.erase();
-        // A Dockerfile and what its commands print may be a stranger's.
+        // A stranger may have written the Dockerfile and the output of its commands.
         self.held += &if self.is_terminal { without_escapes(text) } else { text.into() };
         self.held.push('\n');
         if self.speaks {
@@ -98,7 +99,7 @@ impl Progress {
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 
-    /// What was held back is said after all.
+    /// Prints what was held back.
     pub(crate) fn flush(&mut self) {
         self.erase();
         self.running.clear();
@@ -112,12 +113,12 @@ impl Progress {
         }
     }
 
-    /// The steps that run, and the last line of each.
+    /// Draws the steps that run, with the last line of each.
     fn draw(&mut self) {
         if self.mode != ProgressMode::Tty || !self.speaks {
             return;
         }
-        let mut steps: Vec<&Shown> = self.running.values().collect();
+        let mut steps: Vec<&RunningStep> = self.running.values().collect();
         steps.sort_by_key(|shown| shown.step.stage);
         let width =
             rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(80, |size| usize::from(size.ws_col)).max(20);
@@ -136,7 +137,7 @@ impl Progress {
         self.drawn = lines;
     }
 
-    /// The last lines of the step that failed; in plain, all of them were shown.
+    /// Prints the last lines of the failed step, unless all lines were printed.
     pub(crate) fn tail(&self) {
         if !matches!(self.mode, ProgressMode::Plain | ProgressMode::RawJson) {
             for line in &self.tail {
@@ -183,7 +184,7 @@ impl Progress {
 }
 
 impl Progress {
-    /// What the image carries for nothing.
+    /// Prints the files of the image that a later layer hides.
     fn ghosts(&self, store: &Store, built: &Built) -> Result<(), Failure> {
         let layers: Vec<Digest> = built.layers.iter().map(|layer| layer.diff_id).collect();
         let all = ghosts::ghosts(store, &layers)?;
@@ -212,7 +213,7 @@ impl Progress {
 }
 
 impl Progress {
-    /// A line that a step has said.
+    /// Keeps and prints a line of a step.
     fn line(&mut self, step: &StepName, bytes: &[u8], since: Duration) {
         let line = String::from_utf8_lossy(bytes);
         if line.is_empty() {
@@ -231,7 +232,7 @@ impl Progress {
         }
     }
 
-    /// What a step has said last, without a newline.
+    /// Prints the last line of a step that does not end with a newline.
     fn last_line(&mut self, step: &StepName) {
         if let Some(shown) = self.running.get_mut(&step.stage) {
             let (rest, since) = (std::mem::take(&mut shown.partial), shown.begun.elapsed());
@@ -286,7 +287,7 @@ impl Listener for Progress {
             self.say(&format!("{} {}", head(step), step.text));
         }
         self.erase();
-        let shown = Shown {
+        let shown = RunningStep {
             step: step.clone(),
             begun: Instant::now(),
             partial: Vec::new(),

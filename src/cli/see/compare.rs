@@ -1,4 +1,4 @@
-//! `compare`: an image and a container told apart, or two of a kind.
+//! `compare`: the differences of an image and a container, or of two of the same kind.
 
 use crate::cli::flags::ReportFlags;
 use crate::cli::{Context, human, json};
@@ -29,20 +29,20 @@ impl CompareArgs {
         if self.report.json {
             json::print(&comparison)?;
         } else {
-            print!("{}", told(&comparison, self.report.language()));
+            print!("{}", text(&comparison, self.report.language()));
         }
         Ok(0)
     }
 }
 
-fn told(comparison: &Comparison, language: Language) -> String {
+fn text(comparison: &Comparison, language: Language) -> String {
     match comparison {
-        Comparison::ImageAndContainer(kinds) => told_kinds(kinds, language),
-        Comparison::Alike(alike) => told_alike(alike, language),
+        Comparison::ImageAndContainer(kinds) => kinds_text(kinds, language),
+        Comparison::Alike(alike) => alike_text(alike, language),
     }
 }
 
-fn told_kinds(kinds: &Kinds, language: Language) -> String {
+fn kinds_text(kinds: &Kinds, language: Language) -> String {
     let words = language.words();
     let mut text = human::sentence(&in_a_sentence(&kinds.gist, language), 0) + "\n\n";
     if !kinds.is_made_from {
@@ -76,7 +76,7 @@ fn in_a_sentence(gist: &Gist, language: Language) -> String {
     }
 }
 
-fn told_alike(alike: &Alike, language: Language) -> String {
+fn alike_text(alike: &Alike, language: Language) -> String {
     let words = language.words();
     let layers = |count: usize| language.count(count as u64, LAYERS);
     let shared = fill(words.shared_by_both, &[&layers(alike.shared.len()), &human::size(alike.shared_on_disk)]);

@@ -1,4 +1,4 @@
-//! `explain`: the stack of layers, drawn; and what is in one of them.
+//! `explain`: draws the stack of layers, and lists one of them.
 
 use crate::cli::flags::ReportFlags;
 use crate::cli::{Context, human, json};
@@ -15,7 +15,7 @@ use clap::Args;
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     report: ReportFlags,
-    /// List what a layer adds, changes and removes: a number, or `writable` [default: the topmost]
+    /// List the changes of a layer: a number, or `writable` [default: the top]
     #[arg(long, value_name = "LAYER", num_args = 0..=1)]
     files: Option<Option<String>>,
     #[arg(value_name = "IMAGE|CONTAINER", required_unless_present = "files")]
@@ -24,7 +24,7 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Debug, thiserror::Error)]
 enum ExplainError {
-    #[error("no image or container is named")]
+    #[error("explain --files needs an image or a container")]
     NoName,
     #[error("{name} has no layer {layer:?}: {has}")]
     NoLayer { name: String, layer: String, has: String },
@@ -33,7 +33,7 @@ enum ExplainError {
 impl Diagnose for ExplainError {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoName => "minirun explain IMAGE|CONTAINER --files LAYER".into(),
+            Self::NoName => "see their names: minirun ps -a, minirun images".into(),
             Self::NoLayer { name, .. } => format!("see them all: minirun explain {name}"),
         })
     }
