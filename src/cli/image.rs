@@ -281,7 +281,7 @@ fn load(store: &Store, arguments: &LoadArguments) -> Result<u8, Failure> {
         }
         for name in &loaded.nameless {
             eprintln!(
-                "note: invalid name {name:?} in the archive: image {} is loaded without it; to name it: minirun tag {} NAME",
+                "note: invalid name \"{name}\" in the archive: image {} is loaded without it; to name it: minirun tag {} NAME",
                 loaded.id.short(),
                 loaded.id.short()
             );

@@ -45,7 +45,7 @@ use std::process::ExitCode;
 /// Run and build containers without root or a daemon, and see how they work
 #[derive(Parser)]
 // An option given twice counts as it was given last.
-#[command(name = "minirun", version, disable_help_subcommand = true, args_override_self = true)]
+#[command(name = "minirun", version, disable_help_subcommand = true, args_override_self = true, max_term_width = 80)]
 struct Arguments {
     /// Keep images and containers here [default: ~/.local/share/minirun]
     #[arg(long, global = true, value_name = "DIR")]

@@ -76,10 +76,10 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "default|ID[=SOCKET]")]
     ssh: Vec<String>,
     /// Import a build cache
-    #[arg(long, value_name = "NAME|type=registry,ref=NAME|type=local,src=DIR")]
+    #[arg(long, value_name = "NAME|type=…[,ref=NAME][,src=DIR]")]
     cache_from: Vec<String>,
     /// Export the build cache; mode=max includes all stages
-    #[arg(long, value_name = "NAME|type=registry,ref=NAME[,mode=max]|type=local,dest=DIR[,mode=max]|type=inline")]
+    #[arg(long, value_name = "NAME|type=…[,ref=NAME][,dest=DIR][,mode=max]")]
     cache_to: Vec<String>,
     /// Write the image's ID to a file
     #[arg(long, value_name = "FILE")]
