@@ -91,7 +91,7 @@ pub(super) fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysE
     let was_raw = raw.is_some();
     drop(raw);
     if was_raw && !matches!(result, Ok(Parting::Exited(_))) {
-        // The prompt begins on a line of its own.
+        // The shell's prompt then begins on a new line.
         eprintln!();
     }
     if matches!(result, Ok(Parting::Detached)) {
@@ -114,7 +114,7 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
                 if pending.is_some() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN },
             ),
         ];
-        // One message at a time: what the container does not take yet stays in our own input.
+        // One message at a time: input that the container does not accept yet stays in standard input.
         if reading && pending.is_none() {
             polled.push(PollFd::new(&stdin, PollFlags::IN));
         }

@@ -21,7 +21,7 @@ pub(super) enum Command {
     /// Create a container without starting it
     #[command(override_usage = "minirun create [OPTIONS] IMAGE [COMMAND] [ARG]...")]
     Create(CreateArgs),
-    /// Start containers that were created or have ended
+    /// Start containers that are not running
     Start(StartArgs),
     /// Stop containers: send SIGTERM, and SIGKILL after a grace period
     Stop(StopArgs),

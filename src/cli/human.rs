@@ -14,7 +14,7 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{}{}", three_digits(value), UNITS[unit])
 }
 
-/// As Go's `%.3g` for numbers below 1000.
+/// Formats a number below 1000 as Go's `%.3g` does.
 fn three_digits(value: f64) -> String {
     let decimals = if value >= 100.0 {
         0
@@ -127,7 +127,7 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
             lines.push(String::new());
             length = 0;
         }
-        // The blanks at which a line is broken are not the next one's.
+        // Blanks at which a line is broken do not begin the next one.
         begins = length == 0 && word.is_empty() && lines.len() > 1;
         while length + word.len() > width {
             let rest = word.split_off(width - length);

@@ -111,7 +111,7 @@ fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
     }
     let mut listed = Vec::new();
     for row in rows {
-        // One that was removed since is not there.
+        // It may have been removed since.
         let image = Image::open(store, &row.id).unwrap_or_else(|error| {
             let path = image::directory(store, &row.id).join("config.json");
             store::tell_damage(&path, &diag::why(&error));
@@ -122,7 +122,7 @@ fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
             listed.push((created.unwrap_or_default(), image.size(store)?, row));
         }
     }
-    // Newest first, as Docker does; RFC 3339 times of one zone sort as text.
+    // Newest first, as in Docker; RFC 3339 times of one zone sort as text.
     listed.sort_by(|(a, _, x), (b, _, y)| b.cmp(a).then_with(|| (&x.repository, &x.tag).cmp(&(&y.repository, &y.tag))));
     let shown = |id: &Digest| if arguments.no_trunc { id.to_string() } else { id.short() };
     if arguments.quiet {
@@ -399,7 +399,7 @@ fn rmi(store: &Store, arguments: &RmiArguments) -> Result<u8, Failure> {
                     }
                 }
             }
-            // The others are removed all the same.
+            // The other images are removed nevertheless.
             Err(ImageError::NotFound { .. }) if arguments.force => {}
             Err(error) => {
                 crate::diag::report(&error);

@@ -126,7 +126,7 @@ pub(super) fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failur
     }
     let watch =
         inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).on("inotify_init1", "")?;
-    // The directory, since the file may become another.
+    // The directory is watched, since a rotation replaces the file.
     inotify::add_watch(&watch, &container.directory, inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE_SELF)
         .on("inotify_add_watch", &container.directory)?;
     loop {

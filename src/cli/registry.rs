@@ -84,7 +84,7 @@ fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
         for tag in list::tags(&arguments.image, &settings)? {
             let reference = Reference { tag: Some(tag), ..arguments.image.clone() };
             match registry::pull(store, &reference, platform, &settings, &printer) {
-                // Signatures lie under tags of their own beside what they are for.
+                // The tags of a repository include those of signatures, which are not images.
                 Err(error @ RegistryError::Other { .. }) => printer.say(&format!("note: passed over: {error}")),
                 pulled => report(&printer, &pulled?),
             }
@@ -261,7 +261,7 @@ pub(super) fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<
     let image = find_or_pull(context, name, flags)?;
     let here = Platform::here();
     if flags.platform.is_none() && !here.takes_config(image.config()) {
-        // Docker's own words, which people look for.
+        // Docker's words, which people search for.
         eprintln!(
             "WARNING: The requested image's platform ({}) does not match the detected host platform ({here}) and no specific \
              platform was requested",

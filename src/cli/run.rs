@@ -110,7 +110,7 @@ pub(super) struct CreateArgs {
     cidfile: Option<PathBuf>,
     #[command(flatten)]
     pull: PullFlags,
-    // One list, so that from the image on nothing is an option of ours, whatever it looks like.
+    // One list, so that nothing after the image's name is read as an option of minirun.
     /// The image, and the command to run instead of its CMD
     #[arg(trailing_var_arg = true, required = true, value_name = "IMAGE")]
     image_and_command: Vec<String>,

@@ -149,7 +149,7 @@ fn check(arguments: &CheckArgs, store: &Store) -> Result<u8, Failure> {
 }
 
 fn reset(arguments: &ResetArgs, store: &Store) -> Result<u8, Failure> {
-    // Files of an image belong to its own users: only inside the namespace may we remove them.
+    // Files of an image belong to users of the namespace, and can only be removed inside it.
     userns::enter(store)?;
     if !arguments.force && !confirm(&question(store), "minirun system reset --force")? {
         return Ok(1);

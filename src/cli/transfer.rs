@@ -111,11 +111,11 @@ fn still() -> ProgressStyle {
     style("{prefix}: {msg}")
 }
 
-/// As Docker draws it.
+/// The style of a moving bar, as Docker draws it.
 fn moving() -> ProgressStyle {
     let sizes = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
         let total = state.len().unwrap_or_default();
-        // A bar is drawn again and again: what cannot be written now will be.
+        // A bar that cannot be drawn is drawn the next time.
         let _ = write!(text, "{}/{}", human::size(state.pos()), human::size(total));
     };
     style("{prefix}: {msg} [{bar:40}] {sizes}").with_key("sizes", sizes).progress_chars("=> ")

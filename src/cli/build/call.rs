@@ -89,7 +89,7 @@ pub(super) fn targets(plan: &Plan, is_json: bool) {
             (Some(name), true) => format!("{name} (default)"),
             (Some(name), false) => name.clone(),
             (None, true) => "(default)".into(),
-            // --target takes its number.
+            // Its number is a value of --target.
             (None, false) => number.to_string(),
         };
         vec![name, target.description.clone().unwrap_or_default()]

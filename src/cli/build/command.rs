@@ -87,7 +87,7 @@ pub(crate) struct BuildArgs {
     /// Write digests and names to a file as JSON
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
-    /// They apply to every RUN; the labels are the image's.
+    /// They apply to every RUN, but the labels to the image.
     #[command(flatten)]
     container: ContainerFlags,
     /// Set how progress is printed
@@ -129,9 +129,9 @@ pub(crate) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failu
     let store = &context.store;
     let attestations = arguments.attest.wanted()?;
     let (limits, notes) = (arguments.limits.limits()?, arguments.idle.notes()?);
-    // Root's containers, and so the RUNs, may have ids of their own; then root stays where it is.
+    // Root's RUNs may have shifted IDs; then the build of root stays outside the namespace.
     shift::ids(store, false)?;
-    // What is read from a stream can be read once only; and layers are looked into by who may read all of them.
+    // A stream can be read only once, and layers can only be read completely inside the namespace: enter it first.
     let is_plain = context::is_plain(&arguments.context, arguments.file.as_deref());
     let outputs: Vec<Output> = arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
     let pushes = arguments.push || outputs.iter().any(|output| output.pushes);

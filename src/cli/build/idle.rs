@@ -69,7 +69,7 @@ impl IdleFlags {
             if !RIGHTS.iter().any(|known| known == right || *known == name) {
                 return Err(UnknownRight(right.clone()));
             }
-            // Files, agents and images are what the command line names anyway.
+            // The command line names files, agents and images anyway.
             if matches!(name, "security" | "device") {
                 notes.push(format!("--allow {right} has no effect: no RUN gets more rights than others"));
             }

@@ -38,7 +38,7 @@ impl Diagnose for InvalidLimit {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Size(error) => error.hint(),
+            Self::Size(_) => self.inner().and_then(Diagnose::hint),
             Self::Swap(_) => Some("for example: --memory 512m --memory-swap 1g; without it no swap is used".into()),
             Self::Quota { .. } => Some("half a processor: --cpu-quota 50000".into()),
         }

@@ -29,7 +29,7 @@ pub(super) fn metadata(
             image::manifest_bytes(store, &target.image, &digest)?
         }
     };
-    // What a registry has is another manifest, of compressed layers.
+    // The registry's manifest is another one, of compressed layers.
     if pushed.is_none_or(|pushed| pushed == digest) {
         let fields: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         all["containerimage.descriptor"] =

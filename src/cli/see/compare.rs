@@ -94,7 +94,7 @@ fn alike_text(alike: &Alike, language: Language) -> String {
     text
 }
 
-/// A title, and below it each fact with its name in front.
+/// Returns a title and one line for each fact.
 fn section(title: &str, facts: &Map<String, Value>, language: Language) -> String {
     let words = language.words();
     let name = |key: &str| words.get(key).map_or_else(|| key.replace('_', " "), str::to_owned);
@@ -125,7 +125,7 @@ fn lines(key: &str, value: &Value, language: Language) -> Vec<String> {
         }
         Value::String(text) => vec![text.clone()],
         Value::Bool(true) => vec![words.yes.into()],
-        // The words of a command stand in one line, of a list one below the other.
+        // The words of a command are in one line, the items of a list in one line each.
         Value::Array(list) if matches!(key, "command" | "entrypoint" | "cmd") => {
             vec![Value::Array(list.clone()).to_string()]
         }
@@ -145,7 +145,7 @@ fn lines(key: &str, value: &Value, language: Language) -> Vec<String> {
             .iter()
             .map(|(name, value)| match value {
                 Value::String(text) => format!("{name}={text}"),
-                // As in EXPOSE and VOLUME, where nothing more is said.
+                // EXPOSE and VOLUME have names without values.
                 Value::Object(_) | Value::Null => name.clone(),
                 other => format!("{name}={other}"),
             })

@@ -46,7 +46,7 @@ impl Diagnose for ExplainError {
 impl ExplainArgs {
     pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         userns::enter(&context.store)?;
-        // In `explain --files web` the name stands where a layer could.
+        // In `explain --files web`, clap takes the name for the layer.
         let (name, files) = match (self.name, self.files) {
             (Some(name), files) => (name, files),
             (None, Some(Some(name))) => (name, Some(None)),

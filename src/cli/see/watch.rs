@@ -41,7 +41,7 @@ impl WatchArgs {
     pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         let place = Container::find(&context.store, &self.container)?.place();
         userns::enter_at(&context.store, place)?;
-        // A shell's background job ignores it, and would be left behind.
+        // A shell's background job ignores SIGINT, and would never end.
         process::default_signal(libc::SIGINT);
         let container = Container::find(&context.store, &self.container)?;
         let mut watch = Watch::new(&context.store, &container)?;
@@ -140,7 +140,7 @@ fn event_line(event: &Event, words: &Words) -> String {
         (PlaceKind::Tmpfs, ..) => Some(words.in_memory.into()).map(|place| with_size(size, place)),
     };
     let by = event.by.as_ref().map(|by| format!("{} ({})", by.command, by.pid)).unwrap_or_default();
-    // RFC 3339, of which the time of day.
+    // The time of day of an RFC 3339 time.
     let time = event.noticed.get(11..23).unwrap_or_default();
     columns(time, what, &event.path.to_string_lossy(), &about.unwrap_or_default(), &by)
 }
