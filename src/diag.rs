@@ -1,4 +1,4 @@
-//! What an error owes its reader: the subject (its `Display`), the cause (its `source` chain), a hint, an exit code.
+//! What an error tells its reader: what failed (its `Display`), the cause (its `source` chain), a hint, an exit code.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -55,7 +55,7 @@ impl<E: Diagnose + Send + Sync + 'static> From<E> for Failure {
     }
 }
 
-/// An error with its causes, for one that does not end anything.
+/// Returns an error and its causes in one line, for a note.
 pub(crate) fn in_one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -66,13 +66,13 @@ pub(crate) fn in_one_line(error: &dyn Error) -> String {
     text
 }
 
-/// Unicode's bidirectional controls.
+/// Whether a character is one of Unicode's bidirectional controls.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Text that a stranger wrote (an image's config, a file name), safe to show on a terminal: control characters and those
-/// that reorder the line (Unicode's bidirectional controls) become escapes, as `\x1b`.
+/// Makes text that a stranger wrote (an image's config, a file name) safe for a terminal: control characters and those that
+/// reorder the line (Unicode's bidirectional controls) become escapes such as `\x1b`.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let is_unsafe = |c: char| c.is_control() || reorders(c);
     if !text.contains(is_unsafe) {
@@ -92,8 +92,8 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// What a program has printed, without what would change a terminal: escape sequences (ECMA-48), other control characters
-/// but tabs and newlines, and those that reorder the line.
+/// Removes from a program's output what would change a terminal: escape sequences (ECMA-48), control characters other than
+/// tabs and newlines, and characters that reorder the line.
 pub(crate) fn without_escapes(text: &str) -> Cow<'_, str> {
     let is_unsafe = |c: char| c != '\t' && c != '\n' && (c.is_control() || reorders(c));
     if !text.contains(is_unsafe) {
@@ -121,12 +121,12 @@ pub(crate) fn without_escapes(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// [`printable`], but for the breaks between lines that are our own.
+/// Applies [`printable`] to each line; the line breaks are minirun's own.
 fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
-/// Why it came to an error, for who has named its subject already.
+/// Returns the causes of an error without the error itself, or the error if it has none.
 pub(crate) fn why(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), in_one_line)
 }

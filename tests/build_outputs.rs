@@ -28,8 +28,8 @@ fn where_the_image_goes() {
     for (wrong, reason) in [
         ("type=image,dest=x", "has no dest"),
         ("type=local,dest=x,push=true", "settings of type=image"),
-        ("type=registry", "cannot be pushed"),
-        ("type=image,compression=zstd", "no setting `compression`"),
+        ("type=registry", "cannot push an image"),
+        ("type=image,compression=zstd", "no such setting \"compression\""),
     ] {
         sandbox.put("Dockerfile", TEXT);
         let output = sandbox.run(&["build", "-o", wrong, "context"]);

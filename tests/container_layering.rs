@@ -29,7 +29,7 @@ fn without_any_overlay_the_image_is_copied_and_that_is_said_once() {
     assert!(output.stdout.starts_with("3."), "{}", output.streams());
     assert!(output.stdout.contains("once\nonce\nonce\nkept"), "{}", output.streams());
     assert_eq!(output.stderr.matches("copies its image").count(), 1, "{}", output.streams());
-    assert!(output.stderr.contains("cannot be told"), "{}", output.streams());
+    assert!(output.stderr.contains("cannot compare container"), "{}", output.streams());
 }
 
 #[test]

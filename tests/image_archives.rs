@@ -568,7 +568,7 @@ fn a_bad_name_in_an_archive_is_told() {
     let layer = Tape::new().file("a", "b").end();
     let (archive, id) = docker_archive(&[layer], "Bad/Name:\u{1b}x");
     let output = sandbox.run_with_input(&["load"], &archive.end());
-    assert!(output.stderr.contains("invalid name `Bad/Name:\\u{1b}x` in the archive"), "{}", output.streams());
+    assert!(output.stderr.contains("invalid name \"Bad/Name:\\u{1b}x\" in the archive"), "{}", output.streams());
     assert_eq!(output.ok(), format!("Loaded image ID: {id}\n"));
     let layout = Layout::new(sandbox.file("layout"));
     layout.index(&[named(layout.image(here(), "text"), "A:B:C")]);

@@ -141,6 +141,6 @@ fn it_is_told_in_words() {
     }
     assert_eq!(sandbox.ok(&["probe"]), text, "the newest that runs");
     sandbox.ok(&["stop", "-t", "0", "told"]);
-    assert!(sandbox.fails(1, &["probe"]).contains("no container runs"));
+    assert!(sandbox.fails(1, &["probe"]).contains("no container is running"));
     assert!(sandbox.fails(1, &["probe", "told"]).contains("is not running"));
 }

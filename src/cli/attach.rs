@@ -1,4 +1,4 @@
-//! This terminal, attached to a container: its streams, its signals, its size, and the keys that let go.
+//! Attaches the terminal to a container: streams, signals, window size, and the detach keys.
 
 use crate::container::live::launch::terminal_size;
 use crate::container::protocol::{End, Message, Modes, Stream};
@@ -8,15 +8,15 @@ use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// What was asked for.
+/// What is connected to the container.
 pub(super) struct Attachment {
     /// The container has a terminal.
     pub terminal: bool,
-    /// Our standard input goes to it.
+    /// Standard input is forwarded.
     pub stdin: bool,
-    /// Our signals go to it.
+    /// Signals are forwarded.
     pub signals: bool,
-    /// Bytes that let go of it.
+    /// The bytes that detach.
     pub detach_keys: Vec<u8>,
 }
 
@@ -27,33 +27,33 @@ pub(super) enum Parting {
     Lost,
 }
 
-/// Docker's own: Ctrl-P, Ctrl-Q.
+/// Docker's default: Ctrl-P, Ctrl-Q.
 pub(super) const DETACH_KEYS: [u8; 2] = [16, 17];
 
-/// `ctrl-p,ctrl-q` as bytes.
-pub(super) fn detach_keys(text: &str) -> Result<Vec<u8>, BadKeys> {
+/// Parses `ctrl-p,ctrl-q` into bytes.
+pub(super) fn detach_keys(text: &str) -> Result<Vec<u8>, InvalidKeys> {
     text.split(',')
         .map(|key| match key.strip_prefix("ctrl-").map_or(key.as_bytes(), str::as_bytes) {
             [letter] if key.starts_with("ctrl-") && (b'@'..=b'_').contains(&letter.to_ascii_uppercase()) => {
                 Ok(letter.to_ascii_uppercase() - b'@')
             }
             [letter] if !key.starts_with("ctrl-") => Ok(*letter),
-            _ => Err(BadKeys(text.to_owned())),
+            _ => Err(InvalidKeys(text.to_owned())),
         })
         .collect()
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} are no keys")]
-pub(super) struct BadKeys(String);
+#[error("invalid --detach-keys {0:?}")]
+pub(super) struct InvalidKeys(String);
 
-impl crate::diag::Diagnose for BadKeys {
+impl crate::diag::Diagnose for InvalidKeys {
     fn hint(&self) -> Option<String> {
-        Some("a comma between keys, each a letter or ctrl- and one: --detach-keys ctrl-p,ctrl-q".into())
+        Some("separate keys by commas; each is a letter, or ctrl- and a letter: --detach-keys ctrl-p,ctrl-q".into())
     }
 }
 
-/// Our terminal, raw as long as this lives.
+/// The terminal in raw mode; restored on drop.
 struct Raw(Termios);
 
 impl Raw {
@@ -73,7 +73,7 @@ impl Drop for Raw {
     }
 }
 
-/// Passes everything on in both directions until one side is done.
+/// Forwards input, output and signals until one side ends.
 pub(super) fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysError> {
     let stdin = rustix::stdio::stdin();
     let our_terminal = wanted.terminal && wanted.stdin && isatty(stdin);
@@ -91,7 +91,7 @@ pub(super) fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysE
     let was_raw = raw.is_some();
     drop(raw);
     if was_raw && !matches!(result, Ok(Parting::Exited(_))) {
-        // The prompt begins on a line of its own.
+        // The shell's prompt then begins on a new line.
         eprintln!();
     }
     if matches!(result, Ok(Parting::Detached)) {
@@ -114,7 +114,7 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
                 if pending.is_some() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN },
             ),
         ];
-        // One message at a time: what the container does not take yet stays in our own input.
+        // One message at a time: input that the container does not accept yet stays in standard input.
         if reading && pending.is_none() {
             polled.push(PollFd::new(&stdin, PollFlags::IN));
         }
@@ -126,7 +126,7 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
         while let Some(signal) = process::read_signal(signals.as_fd()) {
             match signal {
                 libc::SIGWINCH => send_size(monitor, wanted)?,
-                // The terminal is gone: the container stays, we do not.
+                // The terminal is gone; the container goes on.
                 libc::SIGHUP => return Ok(Parting::Detached),
                 signal if wanted.signals => unless_gone(monitor.send(&Message::Signal(signal.unsigned_abs())))?,
                 _ => return Ok(Parting::Detached),
@@ -172,15 +172,15 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
     }
 }
 
-/// Looks for the keys that let go in what is typed, however it is cut into reads.
+/// Finds the detach keys in the input, also where a read splits them.
 struct Keys<'a> {
     keys: &'a [u8],
-    /// So many of them were typed last, and are held back: they may be meant for the container.
+    /// How many of them were typed last. They are held back, since they may be meant for the container.
     held: usize,
 }
 
 impl Keys<'_> {
-    /// What the container gets; `None`: let go.
+    /// Returns the bytes for the container; `None` when the detach keys are complete.
     fn sift(&mut self, typed: &[u8]) -> Option<Vec<u8>> {
         let mut through = Vec::with_capacity(typed.len());
         for byte in typed {
@@ -213,10 +213,10 @@ fn send_size(monitor: &End, wanted: &Attachment) -> Result<(), SysError> {
     }
 }
 
-/// A monitor that is done listens no more; its last word can still be read.
+/// Ignores the error of a monitor that has ended: its last message can still be read.
 fn unless_gone(sent: Result<(), SysError>) -> Result<(), SysError> {
     match sent {
-        // ECONNRESET: it has gone and left something of ours unread.
+        // ECONNRESET: it ended before it read all messages.
         Err(error) if matches!(error.errno, libc::EPIPE | libc::ECONNRESET) => Ok(()),
         other => other,
     }

@@ -1,4 +1,4 @@
-//! `diff` and `commit`: what a container changed, and an image made of it.
+//! `diff` and `commit`: a container's changes, and an image made from them.
 
 use super::Context;
 use crate::builder;
@@ -16,23 +16,24 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub(super) struct CommitArgs {
-    /// Who made it
+    /// Set the author
     #[arg(short, long)]
     author: Option<String>,
-    /// What was changed
+    /// Set the message in the image's history
     #[arg(short, long)]
     message: Option<String>,
-    /// Apply a Dockerfile instruction: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD USER VOLUME WORKDIR
+    /// Apply a Dockerfile instruction, such as 'CMD ["/bin/sh"]'
     #[arg(short, long, value_name = "INSTRUCTION")]
     change: Vec<String>,
-    /// Pause the container meanwhile
+    /// Pause the container during the commit
     #[arg(short, long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pause: bool,
-    /// Go on while the container runs
+    /// Do not pause the container
     #[arg(long, conflicts_with = "pause")]
     no_pause: bool,
     container: String,
-    /// NAME[:TAG]
+    /// The new image's name
+    #[arg(value_name = "NAME[:TAG]")]
     image: Option<String>,
 }
 
@@ -57,29 +58,29 @@ pub(super) fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Fai
     drop(paused);
     println!("{id}");
     for volume in &container.record.volumes {
-        eprintln!("note: {} is a volume: what is in it is not in the image", volume.target);
+        eprintln!("note: volume {} is not part of the image", volume.target);
     }
     Ok(0)
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("what container {0} changed cannot be told: on this host its image's files were copied, not laid under it")]
-struct Copied(String);
+#[error("cannot compare container {0} with its image: this host copies images instead of using an overlay")]
+struct NoOverlay(String);
 
-impl crate::diag::Diagnose for Copied {
+impl crate::diag::Diagnose for NoOverlay {
     fn hint(&self) -> Option<String> {
-        Some("see what an overlay would take here: minirun doctor".into())
+        Some("see what an overlay needs on this host: minirun doctor".into())
     }
 }
 
-fn with_overlay(container: &Container, context: &Context) -> Result<(), Copied> {
+fn with_overlay(container: &Container, context: &Context) -> Result<(), NoOverlay> {
     match Layering::of_container(&context.store, &container.directory) {
-        Layering::Copy => Err(Copied(container.record.name.clone())),
+        Layering::Copy => Err(NoOverlay(container.record.name.clone())),
         Layering::Kernel | Layering::Fuse => Ok(()),
     }
 }
 
-/// The image's settings with what `run` was told instead.
+/// Returns the image's settings, overridden by those of the container.
 fn settings(base: &image::Image, request: &Request) -> Value {
     let mut settings = base.raw_config().get("config").cloned().unwrap_or_else(|| json!({}));
     if let Some(entrypoint) = &request.entrypoint {

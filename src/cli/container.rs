@@ -1,6 +1,7 @@
-//! Containers: what stops, removes, lists and tells of them.
+//! Containers: stop, restart, kill, wait, rm, ps, port; and the dispatch of all commands about containers.
 
 use super::Context;
+use super::not_running::NotRunning;
 use super::run::{self, AttachArgs, CreateArgs, ExecArgs, RunArgs, StartArgs};
 use super::{human, published};
 use crate::container::live::launch;
@@ -21,26 +22,26 @@ pub(super) enum Command {
     /// Create a container without starting it
     #[command(override_usage = "minirun create [OPTIONS] IMAGE [COMMAND] [ARG]...")]
     Create(CreateArgs),
-    /// Start containers that were created or have ended
+    /// Start containers that are not running
     Start(StartArgs),
-    /// Stop containers: SIGTERM, and after a grace period SIGKILL
+    /// Stop containers: send SIGTERM, and SIGKILL after a grace period
     Stop(StopArgs),
     /// Stop containers and start them again
     Restart(StopArgs),
     /// Send a signal to containers
     Kill(KillArgs),
-    /// Wait until containers end, and print their exit codes
+    /// Wait until containers end and print their exit codes
     Wait(Names),
     /// Remove containers
     Rm(RmArgs),
     /// List containers
     Ps(PsArgs),
-    /// Run another command in a running container
+    /// Run a command in a running container
     #[command(override_usage = "minirun exec [OPTIONS] CONTAINER COMMAND [ARG]...")]
     Exec(ExecArgs),
     /// Attach this terminal to a running container
     Attach(AttachArgs),
-    /// Show what a container printed
+    /// Show the output of a container
     Logs(super::logs::LogsArgs),
     /// List the processes of a container
     Top(super::top::TopArgs),
@@ -48,9 +49,9 @@ pub(super) enum Command {
     Inspect(super::inspect::InspectArgs),
     /// List published ports
     Port(Name),
-    /// Show what a container changed in its writable layer
+    /// List the files that a container added, changed or deleted
     Diff(Name),
-    /// Make an image of a container's changes
+    /// Create an image from a container's changes
     Commit(super::commit::CommitArgs),
 }
 
@@ -67,10 +68,10 @@ pub(super) struct Name {
 
 #[derive(Args)]
 pub(super) struct StopArgs {
-    /// Seconds to wait before SIGKILL; -1 waits for ever
+    /// Wait this many seconds before SIGKILL; -1 waits forever
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true)]
     time: Option<i64>,
-    /// Signal to send first
+    /// Send this signal first
     #[arg(short, long)]
     signal: Option<Signal>,
     #[arg(required = true)]
@@ -79,7 +80,7 @@ pub(super) struct StopArgs {
 
 #[derive(Args)]
 pub(super) struct KillArgs {
-    /// Signal to send
+    /// Send this signal
     #[arg(short, long, default_value = "KILL")]
     signal: Signal,
     #[arg(required = true)]
@@ -88,10 +89,10 @@ pub(super) struct KillArgs {
 
 #[derive(Args)]
 pub(super) struct RmArgs {
-    /// Remove running ones too
+    /// Kill and remove running containers too
     #[arg(short, long)]
     force: bool,
-    /// Remove the volumes that were made for them alone
+    /// Remove their anonymous volumes too
     #[arg(short, long)]
     volumes: bool,
     #[arg(required = true)]
@@ -100,34 +101,28 @@ pub(super) struct RmArgs {
 
 #[derive(Args)]
 pub(super) struct PsArgs {
-    /// All, not only the running ones
+    /// List stopped containers too
     #[arg(short, long)]
     all: bool,
-    /// Ids only
+    /// Print only container IDs
     #[arg(short, long)]
     quiet: bool,
-    /// The newest only
+    /// List only the newest container
     #[arg(short, long)]
     latest: bool,
-    /// Whole ids and commands
+    /// Do not shorten IDs and commands
     #[arg(long)]
     no_trunc: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum ContainerError {
-    #[error("container {0} is running")]
-    Running(String),
-    #[error("container {0} is not running")]
-    NotRunning(String),
-}
+#[error("cannot remove container {0}: it is running")]
+struct Running(String);
 
-impl Diagnose for ContainerError {
+impl Diagnose for Running {
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::Running(name) => Some(format!("stop it first: minirun stop {name}; or force: minirun rm -f {name}")),
-            Self::NotRunning(_) => Some("see: minirun ps -a".into()),
-        }
+        let name = &self.0;
+        Some(format!("stop it first: minirun stop {name}; or force: minirun rm -f {name}"))
     }
 
     fn exit_code(&self) -> u8 {
@@ -161,7 +156,9 @@ impl Command {
                 let signal = arguments.signal;
                 each(&arguments.containers, |name| {
                     let container = Container::find(&context.store, name)?;
-                    let end = container.reach()?.ok_or_else(|| ContainerError::NotRunning(name.to_owned()))?;
+                    let end = container.reach()?.ok_or_else(|| {
+                        NotRunning::with_hint(name.to_owned(), format!("see how it ended: minirun why {name}"))
+                    })?;
                     end.tell(&Message::Signal(signal.number().unsigned_abs()))?;
                     if signal == Signal::KILL {
                         wait_for_end(&end)?;
@@ -176,7 +173,7 @@ impl Command {
                 Ok(0)
             }),
             Self::Rm(arguments) => {
-                // What a killed monitor left running can be ended from outside the user namespace only.
+                // Processes that a killed monitor left running can only be killed from outside the user namespace.
                 arguments.containers.iter().filter_map(|name| Container::find(&context.store, name).ok()).for_each(
                     |c| {
                         c.state();
@@ -207,7 +204,7 @@ impl Command {
     }
 }
 
-/// Does it for each, tells each failure, and ends with 1 if there was one.
+/// Calls `act` for each name and reports each failure. Returns 1 if there was one.
 fn each(names: &[String], mut act: impl FnMut(&str) -> Result<u8, Failure>) -> Result<u8, Failure> {
     let mut code = 0;
     for name in names {
@@ -219,7 +216,7 @@ fn each(names: &[String], mut act: impl FnMut(&str) -> Result<u8, Failure>) -> R
     Ok(code)
 }
 
-/// Inside the user namespace. `false`: with -f Docker, too, is content when there is nothing to remove.
+/// Removes one container; runs inside the user namespace. Returns `false` where -f finds nothing to remove, as in Docker.
 fn remove(context: &Context, name: &str, arguments: &RmArgs) -> Result<bool, Failure> {
     let container = match Container::find(&context.store, name) {
         Err(RecordError::NotFound { .. }) if arguments.force => return Ok(false),
@@ -239,14 +236,15 @@ fn remove(context: &Context, name: &str, arguments: &RmArgs) -> Result<bool, Fai
             return Ok(true);
         }
         if !arguments.force {
-            return Err(ContainerError::Running(container.record.name).into());
+            return Err(Running(container.record.name).into());
         }
         drop(lock);
         stop(&container, Some(Signal::KILL), None)?;
     }
 }
 
-/// What `stop` does: the container's own signal, then patience, then SIGKILL. One that does not run is content.
+/// Sends the stop signal, waits for the grace period, then lets the monitor send SIGKILL. Does nothing to a container
+/// that is not running.
 fn stop(container: &Container, signal: Option<Signal>, seconds: Option<i64>) -> Result<(), Failure> {
     let request = &container.record.request;
     let signal = signal.or(request.stop_signal).unwrap_or(Signal::TERM);
@@ -259,7 +257,7 @@ fn stop(container: &Container, signal: Option<Signal>, seconds: Option<i64>) -> 
     wait_for_end(&end)
 }
 
-/// Waits until the monitor has said its last word, or has gone.
+/// Waits until the monitor reports the end of the container, or ends itself.
 fn wait_for_end(end: &End) -> Result<(), Failure> {
     loop {
         match end.receive()? {
@@ -317,7 +315,7 @@ fn ps(arguments: &PsArgs, context: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Docker's words.
+/// The column STATUS in Docker's words.
 pub(super) fn status(state: &State) -> String {
     match state.phase {
         Phase::Created => "Created".into(),

@@ -1,6 +1,6 @@
-//! What this host gives and lacks: doctor.
+//! `doctor`: what this host offers and lacks.
 
-use super::see::Speech;
+use super::flags::ReportFlags;
 use super::{Context, human, json};
 use crate::diag::Failure;
 use crate::explain::host::{self, Finding, Verdict};
@@ -10,27 +10,24 @@ use serde::Serialize;
 
 #[derive(Args)]
 pub(super) struct Doctor {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    speech: Speech,
+    report: ReportFlags,
 }
 
 #[derive(Serialize)]
-struct Found {
+struct Report {
     can_run: bool,
     findings: Vec<Finding>,
 }
 
 impl Doctor {
     pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
-        // What programs read is the same everywhere.
-        let words = if self.json { Language::English.words() } else { self.speech.language().words() };
+        // JSON is always in English.
+        let words = if self.report.json { Language::English.words() } else { self.report.language().words() };
         let findings = host::examine(&context.store, words);
         let able = host::can_run(&findings);
-        if self.json {
-            json::print(&Found { can_run: able, findings })?;
+        if self.report.json {
+            json::print(&Report { can_run: able, findings })?;
         } else {
             print(&findings, words);
             println!("\n{}", if able { words.host_can_run } else { words.host_cannot_run });

@@ -3,21 +3,21 @@
 use gtmpl_ng::{Context, FuncError, Template, Value};
 
 #[derive(Debug, thiserror::Error)]
-#[error("the template {template:?} cannot be used: {said}")]
+#[error("invalid template {template:?}: {reason}")]
 pub(super) struct FormatError {
     template: String,
-    said: String,
+    reason: String,
 }
 
 impl crate::diag::Diagnose for FormatError {
     fn hint(&self) -> Option<String> {
-        Some("as in: --format '{{.State.Status}}', --format '{{json .Mounts}}'".into())
+        Some("for example: --format '{{.State.Status}}', --format '{{json .Mounts}}'".into())
     }
 }
 
-/// One object through a template.
+/// Renders one object by a template.
 pub(super) fn render(template: &str, object: &serde_json::Value) -> Result<String, FormatError> {
-    let wrong = |said: String| FormatError { template: template.into(), said };
+    let wrong = |reason: String| FormatError { template: template.into(), reason };
     if template == "json" {
         return Ok(object.to_string());
     }
@@ -79,7 +79,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn recipes_that_students_use() {
+    fn common_templates() {
         let object = json!({
             "State": {"Status": "running", "ExitCode": 0},
             "Mounts": [{"Source": "/a"}],

@@ -1,8 +1,8 @@
-//! Docker's longer spelling of the commands of one kind: `image ls` for `images`, `container ls` for `ps`.
+//! Docker's longer spelling of commands: `image ls` for `images`, `container ls` for `ps`.
 
 use super::container::{Command as OfContainers, PsArgs};
 use super::image::{Command as OfImages, ImagesArguments, RmiArguments};
-use super::inspect::{InspectArgs, Kind};
+use super::inspect::{InspectArgs, ObjectType};
 use super::registry::{Command as OfRegistries, PullArguments, PushArguments};
 use super::{Context, build, inspect};
 use crate::diag::Failure;
@@ -13,12 +13,12 @@ pub(super) enum ImageGroup {
     /// List images
     #[command(visible_alias = "list")]
     Ls(ImagesArguments),
-    /// Remove names, and images with their last name
+    /// Remove names, and each image with its last name
     #[command(visible_alias = "remove")]
     Rm(RmiArguments),
     /// Show images as JSON
     Inspect(InspectArgs),
-    /// Make an image from a Dockerfile
+    /// Build an image from a Dockerfile
     Build(Box<build::BuildArgs>),
     /// Pull an image from a registry
     Pull(PullArguments),
@@ -33,7 +33,7 @@ impl ImageGroup {
         match self {
             Self::Ls(arguments) => OfImages::Images(arguments).run(context),
             Self::Rm(arguments) => OfImages::Rmi(arguments).run(context),
-            Self::Inspect(arguments) => inspect::inspect(&arguments.of(Kind::Image), context),
+            Self::Inspect(arguments) => inspect::inspect(&arguments.of(ObjectType::Image), context),
             Self::Build(arguments) => build::build(*arguments, context),
             Self::Pull(arguments) => OfRegistries::Pull(arguments).run(context),
             Self::Push(arguments) => OfRegistries::Push(arguments).run(context),
@@ -55,7 +55,9 @@ impl ContainerGroup {
     pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Ls(arguments) => OfContainers::Ps(arguments).run(context),
-            Self::Other(OfContainers::Inspect(arguments)) => inspect::inspect(&arguments.of(Kind::Container), context),
+            Self::Other(OfContainers::Inspect(arguments)) => {
+                inspect::inspect(&arguments.of(ObjectType::Container), context)
+            }
             Self::Other(command) => command.run(context),
         }
     }

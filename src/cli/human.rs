@@ -14,7 +14,7 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{}{}", three_digits(value), UNITS[unit])
 }
 
-/// As Go's `%.3g` for numbers below 1000.
+/// Formats a number below 1000 as Go's `%.3g` does.
 fn three_digits(value: f64) -> String {
     let decimals = if value >= 100.0 {
         0
@@ -27,7 +27,7 @@ fn three_digits(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// `3 weeks ago`; `N/A` for what carries no time.
+/// `3 weeks ago`; `N/A` without a time.
 pub(super) fn ago(time: Option<&str>) -> String {
     let Some(time) = time.and_then(|t| t.parse::<Timestamp>().ok()).filter(|t| t.as_second() > 0) else {
         return "N/A".into();
@@ -35,7 +35,7 @@ pub(super) fn ago(time: Option<&str>) -> String {
     format!("{} ago", duration(Timestamp::now().as_second() - time.as_second()))
 }
 
-/// `3 minutes`: how long since then.
+/// `3 minutes`: the time since then.
 pub(super) fn since(time: &str) -> String {
     let then = time.parse::<Timestamp>().map_or(0, Timestamp::as_second);
     duration(Timestamp::now().as_second() - then)
@@ -61,17 +61,17 @@ pub(super) fn duration(seconds: i64) -> String {
 
 const GAP: &str = "   ";
 
-/// Columns as wide as their widest cell, three blanks between them. What cells hold may be a stranger's text.
+/// A table whose columns are as wide as their widest cell. Cells may hold a stranger's text.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     lay_out(header, rows, None)
 }
 
-/// A table that is not wider than the terminal: cells that are too long go on below. For tables with sentences in them.
+/// A table that fits into the terminal: long cells are wrapped. For tables with sentences.
 pub(super) fn fitted_table(header: &[&str], rows: &[Vec<String>]) -> String {
     lay_out(header, rows, width())
 }
 
-/// The columns of the terminal that standard output is, or of whoever reads it; `None`: it is no terminal.
+/// Returns `COLUMNS`, or the width of the terminal; `None` where standard output is not a terminal.
 pub(super) fn width() -> Option<usize> {
     let wanted = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let of_terminal =
@@ -102,7 +102,7 @@ fn lay_out(header: &[&str], rows: &[Vec<String>], limit: Option<usize>) -> Strin
     text
 }
 
-/// Narrows the widest columns until all fit: those that need less than an equal share keep what they need.
+/// Narrows the widest columns until all fit; columns below an equal share keep their width.
 fn share(widths: &mut [usize], mut room: usize) {
     const LEAST: usize = 6;
     let mut order: Vec<usize> = (0..widths.len()).collect();
@@ -114,7 +114,7 @@ fn share(widths: &mut [usize], mut room: usize) {
     }
 }
 
-/// Lines of at most so many characters, broken at blanks; a longer word is broken where it must be.
+/// Wraps text at blanks; a word longer than a line is split.
 pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = vec![String::new()];
@@ -127,7 +127,7 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
             lines.push(String::new());
             length = 0;
         }
-        // The blanks at which a line is broken are not the next one's.
+        // Blanks at which a line is broken do not begin the next one.
         begins = length == 0 && word.is_empty() && lines.len() > 1;
         while length + word.len() > width {
             let rest = word.split_off(width - length);
@@ -141,7 +141,7 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A sentence, broken into the lines of the terminal; those after the first begin with `indent` blanks.
+/// Wraps a sentence to the terminal; lines after the first are indented.
 pub(super) fn sentence(text: &str, indent: usize) -> String {
     let width = width().map_or(usize::MAX, |width| width.saturating_sub(indent));
     let lines = text.lines().flat_map(|line| wrapped(line, width));

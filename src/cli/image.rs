@@ -1,4 +1,4 @@
-//! Images: import, load, save, images, history, tag, rmi.
+//! Images: images, history, import, load, save, tag, rmi.
 
 use super::{Context, human};
 use crate::builder;
@@ -26,22 +26,23 @@ use std::path::{Path, PathBuf};
 pub(super) enum Command {
     /// List images
     Images(ImagesArguments),
-    /// Show how an image came to be
+    /// Show the history of an image
     History(HistoryArguments),
-    /// Make an image from an archive of a root file system
+    /// Create an image from an archive of a root file system
     Import(ImportArguments),
     /// Load images from an archive or a directory
     Load(LoadArguments),
     /// Save images to an archive or a directory
     Save(SaveArguments),
-    /// Give an image one more name
+    /// Add a name to an image
     Tag {
-        /// A name, an id, or the beginning of an id
+        /// A name, an ID, or the beginning of an ID
         source: String,
-        /// NAME[:TAG]
+        /// The new name
+        #[arg(value_name = "NAME[:TAG]")]
         target: Reference,
     },
-    /// Remove names, and images with their last name
+    /// Remove names, and each image with its last name
     Rmi(RmiArguments),
 }
 
@@ -61,19 +62,19 @@ impl Command {
 
 #[derive(Args)]
 pub(super) struct ImagesArguments {
-    /// Only the images of this repository, or of this name; `*`, `?` and `[a-z]` as in a shell
+    /// A repository or name; *, ? and [a-z] match as in a shell
     #[arg(value_parser = pattern)]
     repository: Option<Glob>,
-    /// All images; there are no hidden ones here, so this changes nothing
+    /// Accepted for Docker's sake; all images are always listed
     #[arg(short, long)]
     all: bool,
-    /// Only ids
+    /// Print only IDs
     #[arg(short, long)]
     quiet: bool,
-    /// Ids in full
+    /// Do not shorten IDs
     #[arg(long)]
     no_trunc: bool,
-    /// Also the digests of the manifests
+    /// Print the digests of the manifests too
     #[arg(long)]
     digests: bool,
 }
@@ -110,7 +111,7 @@ fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
     }
     let mut listed = Vec::new();
     for row in rows {
-        // One that was removed since is not there.
+        // It may have been removed since.
         let image = Image::open(store, &row.id).unwrap_or_else(|error| {
             let path = image::directory(store, &row.id).join("config.json");
             store::tell_damage(&path, &diag::why(&error));
@@ -121,7 +122,7 @@ fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
             listed.push((created.unwrap_or_default(), image.size(store)?, row));
         }
     }
-    // Newest first, as Docker does; RFC 3339 times of one zone sort as text.
+    // Newest first, as in Docker; RFC 3339 times of one zone sort as text.
     listed.sort_by(|(a, _, x), (b, _, y)| b.cmp(a).then_with(|| (&x.repository, &x.tag).cmp(&(&y.repository, &y.tag))));
     let shown = |id: &Digest| if arguments.no_trunc { id.to_string() } else { id.short() };
     if arguments.quiet {
@@ -149,7 +150,7 @@ fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// An index lists it that another image stands for.
+/// Whether an index lists the image that another image stands for.
 fn is_behind_another(store: &Store, id: &Digest) -> bool {
     let index = |digest: Digest| image::stored::index::Index::open(store, &digest).ok().flatten();
     let mut holding = image::stored::index::holding(store, id).into_iter().filter_map(index);
@@ -157,10 +158,10 @@ fn is_behind_another(store: &Store, id: &Digest) -> bool {
 }
 
 fn pattern(text: &str) -> Result<Glob, String> {
-    Glob::new(text).ok_or_else(|| "a `[` is not closed".into())
+    Glob::new(text).ok_or_else(|| "unclosed [".into())
 }
 
-/// `alpine` is every tag of it, `alpine:3.20` that one.
+/// Whether a name matches: `alpine` stands for each of its tags, `alpine:3.20` for that one.
 fn is_wanted(reference: &Reference, wanted: &Glob) -> bool {
     let candidates = [reference.familiar_repository(), reference.familiar(), reference.name(), reference.to_string()];
     candidates.iter().any(|name| wanted.matches(name))
@@ -168,20 +169,20 @@ fn is_wanted(reference: &Reference, wanted: &Glob) -> bool {
 
 #[derive(Args)]
 pub(super) struct HistoryArguments {
-    /// A name, an id, or the beginning of an id
+    /// A name, an ID, or the beginning of an ID
     image: String,
-    /// Only ids
+    /// Print only IDs
     #[arg(short, long)]
     quiet: bool,
-    /// Ids and commands in full
+    /// Do not shorten IDs and commands
     #[arg(long)]
     no_trunc: bool,
-    /// Sizes and times for people; =false for programs
+    /// Print readable sizes and times; =false prints exact ones
     #[arg(short = 'H', long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     human: bool,
 }
 
-/// What Docker says of the steps whose images are not here.
+/// Docker's word for the steps whose images are not stored.
 const MISSING: &str = "<missing>";
 const COMMAND_WIDTH: usize = 45;
 
@@ -215,15 +216,16 @@ fn history(store: &Store, arguments: &HistoryArguments) -> Result<u8, Failure> {
 pub(super) struct ImportArguments {
     /// A file, a URL, or - for standard input
     archive: String,
-    /// NAME[:TAG]
+    /// The image's name
+    #[arg(value_name = "NAME[:TAG]")]
     name: Option<Reference>,
-    /// Apply a Dockerfile instruction, for example 'CMD ["/bin/sh"]'
+    /// Apply a Dockerfile instruction, such as 'CMD ["/bin/sh"]'
     #[arg(short, long = "change", value_name = "INSTRUCTION")]
     changes: Vec<String>,
-    /// A comment for the image's history
+    /// Set the comment in the image's history
     #[arg(short, long)]
     message: Option<String>,
-    /// What the root file system is for, such as linux/arm64 [default: this machine]
+    /// Set the platform [default: this machine's]
     #[arg(long)]
     platform: Option<Platform>,
 }
@@ -248,13 +250,13 @@ fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failu
 
 #[derive(Args)]
 pub(super) struct LoadArguments {
-    /// An archive or a directory, of Docker's or OCI's [default: standard input]
+    /// Read this archive or directory [default: standard input]
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Nothing is shown meanwhile anyway
+    /// Accepted for Docker's sake; no progress is printed
     #[arg(short, long)]
     quiet: bool,
-    /// Load the images for this platform, such as linux/arm64
+    /// Load only the images for this platform
     #[arg(long)]
     platform: Option<Platform>,
 }
@@ -262,7 +264,12 @@ pub(super) struct LoadArguments {
 fn load(store: &Store, arguments: &LoadArguments) -> Result<u8, Failure> {
     let input = arguments.input.as_deref().filter(|path| *path != Path::new("-"));
     if input.is_none() && io::stdin().is_terminal() {
-        return Err(TerminalError { what: "read an archive from", hint: "name a file: minirun load -i FILE" }.into());
+        return Err(TerminalError {
+            operation: "read an archive",
+            stream: "input",
+            hint: "name a file: minirun load -i FILE".into(),
+        }
+        .into());
     }
     crate::userns::enter(store)?;
     for loaded in image::load::load(store, input, arguments.platform.as_ref())? {
@@ -274,7 +281,7 @@ fn load(store: &Store, arguments: &LoadArguments) -> Result<u8, Failure> {
         }
         for name in &loaded.invalid_names {
             eprintln!(
-                "note: invalid name `{name}` in the archive: image {} is loaded without it; give it one: minirun tag {} NAME",
+                "note: invalid name \"{name}\" in the archive: image {} is loaded without it; to name it: minirun tag {} NAME",
                 loaded.id.short(),
                 loaded.id.short()
             );
@@ -285,13 +292,13 @@ fn load(store: &Store, arguments: &LoadArguments) -> Result<u8, Failure> {
 
 #[derive(Args)]
 pub(super) struct SaveArguments {
-    /// Names, ids, or beginnings of ids
+    /// Names, IDs, or beginnings of IDs
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
-    /// Where to [default: standard output]
+    /// Write to this file or directory [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// docker-archive (which is an OCI archive too), oci-archive or oci-dir
+    /// Set the format; docker-archive is an OCI archive too
     #[arg(long, default_value = "docker-archive", hide_default_value = true)]
     format: SaveFormat,
 }
@@ -312,16 +319,15 @@ fn save(store: &Store, arguments: &SaveArguments) -> Result<u8, Failure> {
             return Ok(0);
         }
         (SaveFormat::OciDir, None) => {
-            let hint = "name a directory: minirun save --format oci-dir -o DIR IMAGE";
-            return Err(TerminalError { what: "write a directory to", hint }.into());
+            let images = arguments.images.clone();
+            return Err(NoDirectory { images }.into());
         }
         (SaveFormat::DockerArchive, _) => Format::Docker,
         (SaveFormat::OciArchive, _) => Format::Oci,
     };
     if output.is_none() && io::stdout().is_terminal() {
-        return Err(
-            TerminalError { what: "write an archive to", hint: "name a file: minirun save -o FILE IMAGE" }.into()
-        );
+        let hint = format!("name a file: minirun save -o FILE {}", arguments.images.join(" "));
+        return Err(TerminalError { operation: "write an archive", stream: "output", hint }.into());
     }
     crate::userns::enter(store)?;
     match output {
@@ -333,17 +339,29 @@ fn save(store: &Store, arguments: &SaveArguments) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Archives are not for human eyes and hands.
 #[derive(Debug, thiserror::Error)]
-#[error("will not {what} a terminal")]
+#[error("--format oci-dir needs --output")]
+struct NoDirectory {
+    images: Vec<String>,
+}
+
+impl Diagnose for NoDirectory {
+    fn hint(&self) -> Option<String> {
+        Some(format!("name a directory: minirun save --format oci-dir -o DIR {}", self.images.join(" ")))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation}: standard {stream} is a terminal")]
 struct TerminalError {
-    what: &'static str,
-    hint: &'static str,
+    operation: &'static str,
+    stream: &'static str,
+    hint: String,
 }
 
 impl Diagnose for TerminalError {
     fn hint(&self) -> Option<String> {
-        Some(self.hint.into())
+        Some(self.hint.clone())
     }
 }
 
@@ -360,10 +378,10 @@ fn tag(store: &Store, source: &str, target: Reference) -> Result<u8, Failure> {
 
 #[derive(Args)]
 pub(super) struct RmiArguments {
-    /// Names, ids, or beginnings of ids
+    /// Names, IDs, or beginnings of IDs
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
-    /// Take all names from an image; take its last name though containers use it
+    /// Remove all names, even if containers use the image
     #[arg(short, long)]
     force: bool,
 }
@@ -381,7 +399,7 @@ fn rmi(store: &Store, arguments: &RmiArguments) -> Result<u8, Failure> {
                     }
                 }
             }
-            // The others are removed all the same.
+            // The other images are removed nevertheless.
             Err(ImageError::NotFound { .. }) if arguments.force => {}
             Err(error) => {
                 crate::diag::report(&error);

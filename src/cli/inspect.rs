@@ -10,35 +10,35 @@ use serde_json::Value;
 
 #[derive(Args)]
 pub(super) struct InspectArgs {
-    /// Print by a Go template
+    /// Print through a Go template
     #[arg(short, long, value_name = "TEMPLATE")]
     format: Option<String>,
-    /// Look for one kind only
+    /// Look only for containers, or only for images
     #[arg(long)]
-    r#type: Option<Kind>,
+    r#type: Option<ObjectType>,
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub(super) enum Kind {
+pub(super) enum ObjectType {
     Container,
     Image,
 }
 
 impl InspectArgs {
-    /// Of this kind only.
-    pub(super) fn of(self, kind: Kind) -> Self {
+    /// Returns the arguments for one type of object.
+    pub(super) fn of(self, kind: ObjectType) -> Self {
         Self { r#type: Some(kind), ..self }
     }
 }
 
 pub(super) fn inspect(arguments: &InspectArgs, context: &Context) -> Result<u8, Failure> {
-    let mut found = Vec::new();
+    let mut objects = Vec::new();
     let mut code = 0;
     for name in &arguments.names {
-        match look(name, arguments.r#type, context) {
-            Ok(object) => found.push(object),
+        match inspect_one(name, arguments.r#type, context) {
+            Ok(object) => objects.push(object),
             Err(failure) => {
                 crate::diag::report(failure.as_ref());
                 code = 1;
@@ -47,20 +47,20 @@ pub(super) fn inspect(arguments: &InspectArgs, context: &Context) -> Result<u8, 
     }
     match &arguments.format {
         Some(template) => {
-            for object in &found {
+            for object in &objects {
                 println!("{}", format::render(template, object)?);
             }
         }
-        None => println!("{}", serde_json::to_string_pretty(&Value::Array(found)).unwrap_or_default()),
+        None => println!("{}", serde_json::to_string_pretty(&Value::Array(objects)).unwrap_or_default()),
     }
     Ok(code)
 }
 
-fn look(name: &str, kind: Option<Kind>, context: &Context) -> Result<Value, Failure> {
+fn inspect_one(name: &str, wanted: Option<ObjectType>, context: &Context) -> Result<Value, Failure> {
     let store = &context.store;
-    let subject = match kind {
-        Some(Kind::Container) => return Ok(container::inspect::json(store, &Container::find(store, name)?)?),
-        Some(Kind::Image) => Subject::Image(Box::new(image::find(store, name)?)),
+    let subject = match wanted {
+        Some(ObjectType::Container) => return Ok(container::inspect::json(store, &Container::find(store, name)?)?),
+        Some(ObjectType::Image) => Subject::Image(Box::new(image::find(store, name)?)),
         None => subject::find(store, name)?,
     };
     Ok(match subject {

@@ -1,17 +1,17 @@
-//! The one form of JSON that minirun's own commands print; docs/json.md describes it. Docker's formats stay Docker's.
+//! The JSON of minirun's own commands, as docs/json.md describes it. Commands of Docker print Docker's.
 
 use crate::diag::{Diagnose, Failure};
 use serde::Serialize;
 
-/// Rises when a field changes its meaning or goes. A new field does not count: readers pass over what they do not know.
+/// Rises when a field changes its meaning or is removed. New fields do not count: readers ignore unknown ones.
 const FORMAT: u32 = 1;
 
-/// An object, never a bare list: a list could not say which format it has.
+/// A result with its format. It is never a bare list, which could not name its format.
 #[derive(Serialize)]
 struct Formatted<'a, T> {
     format: u32,
     #[serde(flatten)]
-    found: &'a T,
+    result: &'a T,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -20,19 +20,19 @@ struct Unwritable(#[from] serde_json::Error);
 
 impl Diagnose for Unwritable {}
 
-/// Prints one object, for a reader and for programs.
+/// Prints one object over several lines.
 ///
 /// # Errors
-/// When `found` is not an object.
-pub(super) fn print(found: &impl Serialize) -> Result<(), Failure> {
-    println!("{}", serde_json::to_string_pretty(&Formatted { format: FORMAT, found }).map_err(Unwritable)?);
+/// When `result` is not an object.
+pub(super) fn print(result: &impl Serialize) -> Result<(), Failure> {
+    println!("{}", serde_json::to_string_pretty(&Formatted { format: FORMAT, result }).map_err(Unwritable)?);
     Ok(())
 }
 
-/// One object in one line, for commands that print one after another.
+/// Returns one object as one line, for commands that print a stream of objects.
 ///
 /// # Errors
-/// When `found` is not an object.
-pub(super) fn line(found: &impl Serialize) -> Result<String, Failure> {
-    Ok(serde_json::to_string(&Formatted { format: FORMAT, found }).map_err(Unwritable)?)
+/// When `result` is not an object.
+pub(super) fn line(result: &impl Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string(&Formatted { format: FORMAT, result }).map_err(Unwritable)?)
 }

@@ -1,7 +1,7 @@
-//! Logins: login, logout.
+//! `login` and `logout`.
 
-use super::registry::RegistryFlags;
-use crate::diag::{Diagnose, Failure};
+use super::flags::RegistryFlags;
+use crate::diag::{Diagnose, Failure, inner_of};
 use crate::registry::credentials::{self, Kept};
 use crate::registry::host::credential::Credential;
 use crate::registry::login;
@@ -16,13 +16,13 @@ const HUB: &str = "docker.io";
 pub(super) struct LoginArguments {
     /// The registry [default: docker.io]
     server: Option<String>,
-    /// User name
+    /// Set the user name
     #[arg(short, long)]
     username: Option<String>,
-    /// Password; others on this machine can see it there
+    /// Set the password; other users can see it in `ps`
     #[arg(short, long, conflicts_with = "password_stdin")]
     password: Option<String>,
-    /// Take the password from standard input
+    /// Read the password from standard input
     #[arg(long)]
     password_stdin: bool,
     #[command(flatten)]
@@ -37,11 +37,11 @@ pub(super) struct LogoutArguments {
 
 #[derive(Debug, thiserror::Error)]
 enum LoginError {
-    #[error("--password-stdin wants --username too")]
-    NoUser,
-    #[error("cannot ask for a {0}: standard input is no terminal")]
+    #[error("--password-stdin needs --username")]
+    NoUser { registry: String },
+    #[error("cannot ask for a {0}: standard input is not a terminal")]
     NoTerminal(&'static str),
-    #[error("the {0} is empty")]
+    #[error("empty {0}")]
     Empty(&'static str),
     #[error("interrupted")]
     Interrupted,
@@ -50,12 +50,17 @@ enum LoginError {
 }
 
 impl Diagnose for LoginError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Sys)
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoUser => Some("minirun login -u NAME --password-stdin".into()),
+            Self::NoUser { registry } => {
+                Some(format!("add your user name: minirun login -u NAME --password-stdin {registry}"))
+            }
             Self::NoTerminal(_) => Some("give both: minirun login -u NAME --password-stdin <FILE".into()),
-            Self::Sys(error) => error.hint(),
-            Self::Empty(_) | Self::Interrupted => None,
+            _ => self.inner().and_then(Diagnose::hint),
         }
     }
 
@@ -64,7 +69,7 @@ impl Diagnose for LoginError {
     }
 }
 
-/// As references name it: without scheme and path, and the Hub by its short name.
+/// Returns the registry as references name it: without scheme and path, and Docker Hub by its short name.
 fn registry_of(server: Option<&str>) -> String {
     let server = server.unwrap_or(HUB);
     let host = server.split_once("://").map_or(server, |(_, rest)| rest).split('/').next().unwrap_or_default();
@@ -77,14 +82,14 @@ fn registry_of(server: Option<&str>) -> String {
 pub(super) fn login(arguments: LoginArguments) -> Result<u8, Failure> {
     let registry = registry_of(arguments.server.as_deref());
     if arguments.password_stdin && arguments.username.is_none() {
-        return Err(LoginError::NoUser.into());
+        return Err(LoginError::NoUser { registry }.into());
     }
     if arguments.password.is_some() {
         eprintln!("WARNING! Using --password via the CLI is insecure. Use --password-stdin.");
     }
     let kept = credentials::find(&registry, "")?;
     let settings = arguments.registry.settings();
-    // As with Docker, who is logged in already need not say it again.
+    // As in Docker, kept credentials are tried first.
     if arguments.username.is_none()
         && arguments.password.is_none()
         && let Some(kept) = &kept
@@ -154,7 +159,8 @@ fn ask_user(known: Option<String>) -> Result<String, LoginError> {
     Ok(if typed.is_empty() { known.unwrap_or_default() } else { typed })
 }
 
-/// Typed without being shown. The interrupt key arrives as a character, so that no signal leaves the terminal silent.
+/// Reads a password without echo. The interrupt key arrives as a character, so that no signal leaves the terminal
+/// without echo.
 fn ask_password() -> Result<String, LoginError> {
     let terminal = Silent::new()?;
     print!("Password: ");
@@ -172,7 +178,7 @@ fn ask_password() -> Result<String, LoginError> {
             b'\r' | b'\n' | 4 => break Ok(()),
             3 => break Err(LoginError::Interrupted),
             8 | 127 => {
-                // A whole character, not its last byte.
+                // Removes a whole character, not its last byte.
                 while typed.pop().is_some_and(|last: u8| last & 0xc0 == 0x80) {}
             }
             21 => typed.clear(),
@@ -185,7 +191,7 @@ fn ask_password() -> Result<String, LoginError> {
     Ok(String::from_utf8_lossy(&typed).into_owned())
 }
 
-/// A terminal that shows nothing of what is typed, and gives it key by key; put back as it was.
+/// The terminal without echo, read key by key; restored on drop.
 struct Silent(Termios);
 
 impl Silent {

@@ -1,4 +1,4 @@
-//! `logs`: what a container printed, and what it goes on to print.
+//! `logs`: prints the output of a container, and follows it.
 
 use super::Context;
 use crate::container::live::logs::{Entry, Reader};
@@ -13,19 +13,19 @@ use std::time::Duration;
 
 #[derive(Args)]
 pub(super) struct LogsArgs {
-    /// Go on until the container ends
+    /// Follow the output until the container ends
     #[arg(short, long)]
     follow: bool,
-    /// The last lines only, or all
+    /// Print only the last lines; 'all' prints all
     #[arg(short = 'n', long, default_value = "all")]
     tail: String,
-    /// Begin each line with its time
+    /// Print the time before each line
     #[arg(short, long)]
     timestamps: bool,
-    /// What was printed since: a time, or as long ago as 10m
+    /// Print output since this time, or since 10m ago
     #[arg(long)]
     since: Option<String>,
-    /// What was printed until then
+    /// Print output until this time
     #[arg(long)]
     until: Option<String>,
     container: String,
@@ -33,30 +33,29 @@ pub(super) struct LogsArgs {
 
 #[derive(Debug, thiserror::Error)]
 enum LogsError {
-    #[error("{0:?} is no time")]
+    #[error("invalid time {0:?}")]
     Time(String),
-    #[error("{0:?} is no number of lines")]
-    Count(String),
-    #[error("nothing of what {0} printed was kept")]
-    NothingKept(String),
+    #[error("invalid number of lines {text:?}")]
+    Count { text: String, container: String },
+    #[error("no log of container {0}: it was created with --log-driver none")]
+    NoLog(String),
 }
 
 impl Diagnose for LogsError {
     fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Time(_) => "a time as 2026-01-31T12:00:00Z, seconds since 1970, or how long ago: 90s, 10m, 2h",
-            Self::Count(_) => "a number, or all: minirun logs --tail 20 NAME",
-            Self::NothingKept(_) => "it was made with --log-driver none; see it as it comes: minirun attach",
-        };
-        Some(hint.into())
+        Some(match self {
+            Self::Time(_) => "a time is 2026-01-31T12:00:00Z, seconds since 1970, or how long ago: 90s, 10m, 2h".into(),
+            Self::Count { container, .. } => format!("a number, or all: minirun logs --tail 20 {container}"),
+            Self::NoLog(name) => format!("see its output as it comes: minirun attach {name}"),
+        })
     }
 
     fn exit_code(&self) -> u8 {
-        if matches!(self, Self::NothingKept(_)) { 1 } else { crate::diag::ENGINE }
+        if matches!(self, Self::NoLog(_)) { 1 } else { crate::diag::ENGINE }
     }
 }
 
-/// A moment: RFC 3339, seconds since 1970, or how long ago.
+/// Parses a time: RFC 3339, seconds since 1970, or how long ago.
 fn moment(text: &str) -> Result<jiff::Timestamp, LogsError> {
     let wrong = || LogsError::Time(text.to_owned());
     if let Ok(time) = text.parse() {
@@ -83,7 +82,7 @@ pub(super) fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failur
     let since = arguments.since.as_deref().map(moment).transpose()?;
     let until = arguments.until.as_deref().map(moment).transpose()?;
     if container.record.request.log.is_off {
-        return Err(LogsError::NothingKept(container.record.name).into());
+        return Err(LogsError::NoLog(container.record.name).into());
     }
     let path = container.log();
     let mut reader = Reader::new(&path);
@@ -99,13 +98,17 @@ pub(super) fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failur
             let mut out = std::io::stdout().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.flush())
         };
-        // A reader that has seen enough.
+        // The reader may have closed the pipe.
         written.is_ok()
     };
 
     let keep = match arguments.tail.as_str() {
         "all" => None,
-        number => Some(number.parse::<usize>().map_err(|_| LogsError::Count(number.to_owned()))?),
+        number => Some(
+            number
+                .parse::<usize>()
+                .map_err(|_| LogsError::Count { text: number.to_owned(), container: arguments.container.clone() })?,
+        ),
     };
     let mut last = VecDeque::new();
     while let Some(entry) = reader.entry().on("read", &path)? {
@@ -123,12 +126,12 @@ pub(super) fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failur
     }
     let watch =
         inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).on("inotify_init1", "")?;
-    // The directory, since the file may become another.
+    // The directory is watched, since a rotation replaces the file.
     inotify::add_watch(&watch, &container.directory, inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE_SELF)
         .on("inotify_add_watch", &container.directory)?;
     loop {
-        // Asked before reading: what is written until then is read yet. The container has ended before its monitor has
-        // written down all that it printed.
+        // Checked before reading, so that lines written in between are still read: the container ends before its monitor
+        // has written all of its output.
         let goes_on = container.written_state().monitor_lives();
         while let Some(entry) = reader.entry().on("read", &path)? {
             if !print(&entry) {
@@ -142,7 +145,7 @@ pub(super) fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failur
     }
 }
 
-/// Until the file grows, or it is time to look whether the monitor still lives.
+/// Waits until the log grows, but no longer than it takes to notice that the monitor has ended.
 fn wait_for_more(watch: &impl std::os::fd::AsFd) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let limit = Duration::from_millis(100);

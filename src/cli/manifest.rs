@@ -1,7 +1,7 @@
-//! Images for several platforms: manifest create, add, annotate, inspect, push, rm.
+//! Manifest lists: manifest create, add, annotate, inspect, push, rm.
 
 use super::Context;
-use super::registry::RegistryFlags;
+use super::flags::RegistryFlags;
 use crate::diag::Failure;
 use crate::image::ImageError;
 use crate::image::name::reference::Reference;
@@ -15,17 +15,17 @@ use serde_json::Value;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Make a list of images that lie in a registry
+    /// Create a list of images that a registry has
     Create(CreateArguments),
     /// Add an image to a list
     Add(AddArguments),
-    /// Say what platform an image of a list is for
+    /// Set the platform of an image in a list
     Annotate(AnnotateArguments),
-    /// Show a list, an index that was built here, or a manifest in a registry
+    /// Show a list, a built index, or a manifest in a registry
     Inspect(InspectArguments),
     /// Push a list to its registry
     Push(PushArguments),
-    /// Remove lists; what was pushed stays
+    /// Remove lists from the store, not from registries
     Rm {
         #[arg(required = true, value_name = "LIST")]
         lists: Vec<Reference>,
@@ -34,14 +34,14 @@ pub(super) enum Command {
 
 #[derive(Args)]
 pub(super) struct CreateArguments {
-    /// The list may be there, and is then added to
+    /// Add to the list if it exists
     #[arg(short, long)]
     amend: bool,
     #[command(flatten)]
     registry: RegistryFlags,
-    /// What the list is called
+    /// The list's name
     list: Reference,
-    /// Images in the same registry
+    /// Images of the same registry
     #[arg(value_name = "IMAGE")]
     images: Vec<Reference>,
 }
@@ -57,10 +57,13 @@ pub(super) struct AddArguments {
 
 #[derive(Args)]
 pub(super) struct AnnotateArguments {
+    /// Set the operating system
     #[arg(long)]
     os: Option<String>,
+    /// Set the architecture
     #[arg(long)]
     arch: Option<String>,
+    /// Set the architecture's variant
     #[arg(long)]
     variant: Option<String>,
     list: Reference,
@@ -76,7 +79,7 @@ pub(super) struct InspectArguments {
 
 #[derive(Args)]
 pub(super) struct PushArguments {
-    /// Remove the list here once it is pushed
+    /// Remove the list from the store after the push
     #[arg(short, long)]
     purge: bool,
     #[command(flatten)]
@@ -137,7 +140,7 @@ impl Command {
     }
 }
 
-/// The index that a name stands for in the store.
+/// Returns the index that a name stands for in the store.
 fn built(store: &Store, name: &Reference) -> Result<Option<Index>, ImageError> {
     let name = names::resolve(store, name)?;
     name.map_or(Ok(None), |name| Index::open(store, &name.manifest))

@@ -1,27 +1,26 @@
-//! Completions and the manual's pages, from the flags themselves.
+//! Shell completions and manual pages, generated from the flags.
 
-use super::Arguments;
 use crate::diag::{Diagnose, Failure};
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
 #[derive(Args)]
 pub(super) struct Completion {
-    /// The shell whose script is printed
+    /// The shell
     shell: Shell,
 }
 
 impl Completion {
-    pub(super) fn run(self) -> u8 {
-        clap_complete::generate(self.shell, &mut Arguments::command(), "minirun", &mut std::io::stdout());
+    pub(super) fn run(self, mut program: Command) -> u8 {
+        clap_complete::generate(self.shell, &mut program, "minirun", &mut std::io::stdout());
         0
     }
 }
 
 #[derive(Args)]
 pub(super) struct Manual {
-    /// Where the pages are written
+    /// The directory for the pages
     directory: PathBuf,
 }
 
@@ -35,8 +34,8 @@ struct Unwritten {
 impl Diagnose for Unwritten {}
 
 impl Manual {
-    pub(super) fn run(self) -> Result<u8, Failure> {
-        let written = clap_mangen::generate_to(Arguments::command(), &self.directory);
+    pub(super) fn run(self, program: Command) -> Result<u8, Failure> {
+        let written = clap_mangen::generate_to(program, &self.directory);
         written.map_err(|source| Unwritten { directory: self.directory, source })?;
         Ok(0)
     }

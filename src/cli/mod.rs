@@ -1,9 +1,11 @@
-//! What was typed, and what is printed: one file per family of commands.
+//! The command line: one file per family of commands.
 
 mod attach;
 mod build;
 mod commit;
+mod confirm;
 mod container;
+mod context;
 mod doctor;
 mod flags;
 mod format;
@@ -16,16 +18,19 @@ mod login;
 mod logs;
 mod manifest;
 mod manual;
+mod not_running;
 mod progress;
 mod published;
 mod registry;
 mod run;
 mod search;
 mod see;
+mod step_printer;
 mod system;
-mod told;
 mod top;
 mod transfer;
+
+pub(crate) use context::Context;
 
 use crate::container::live::monitor;
 use crate::container::request::RequestError;
@@ -33,16 +38,16 @@ use crate::container::request::signal::InvalidSignal;
 use crate::diag::{self, Failure};
 use crate::store::Store;
 use crate::sys::process;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Run containers, build them, and see how they work: rootless, with no daemon.
+/// Run and build containers without root or a daemon, and see how they work
 #[derive(Parser)]
 // An option given twice counts as it was given last.
-#[command(name = "minirun", version, disable_help_subcommand = true, args_override_self = true)]
+#[command(name = "minirun", version, disable_help_subcommand = true, args_override_self = true, max_term_width = 80)]
 struct Arguments {
-    /// Where images and containers are kept [default: ~/.local/share/minirun]
+    /// Keep images and containers here [default: ~/.local/share/minirun]
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
     #[command(subcommand)]
@@ -55,51 +60,35 @@ enum Command {
     Container(container::Command),
     #[command(flatten)]
     Image(image::Command),
-    /// Make an image from a Dockerfile
+    /// Build an image from a Dockerfile
     Build(build::BuildArgs),
-    /// What builds remember: prune
+    /// Manage the build cache
     #[command(subcommand)]
     Builder(build::BuilderCommand),
     #[command(flatten)]
     Registry(registry::Command),
     #[command(flatten)]
     See(see::Command),
-    /// The commands of images: ls, inspect, rm, …
+    /// Manage images
     #[command(subcommand, name = "image")]
     Images(group::ImageGroup),
-    /// The commands of containers: ls, inspect, rm, …
+    /// Manage containers
     #[command(subcommand, name = "container")]
     Containers(group::ContainerGroup),
-    /// Say what this host gives and lacks, and what mends it
+    /// Check the host: what minirun can use, what is missing, how to fix it
     Doctor(doctor::Doctor),
-    /// All of minirun: df, reset, info
+    /// Manage the store: disk usage, check, reset
     #[command(subcommand)]
     System(system::Command),
-    /// Show what minirun is and where it keeps things
+    /// Show minirun's version, its directories and the host
     Info,
     /// Show the version
     Version,
-    /// Print a script that completes commands and flags in a shell
+    /// Print a completion script for a shell
     Completion(manual::Completion),
-    /// Write the manual's pages
+    /// Write the manual pages
     #[command(hide = true)]
     Manual(manual::Manual),
-}
-
-/// A failure that another process of ours has told the user of already.
-#[derive(Debug, thiserror::Error)]
-#[error("told already")]
-struct Told;
-
-impl diag::Diagnose for Told {
-    fn is_told(&self) -> bool {
-        true
-    }
-}
-
-/// What every command is given.
-pub(crate) struct Context {
-    pub store: Store,
 }
 
 pub fn main() -> ExitCode {
@@ -107,7 +96,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().next().is_some_and(|name| name == monitor::NAME) {
         monitor::main();
     }
-    // A command whose reader has seen enough (`… | head`) ends as any other program does, and not by a panic.
+    // A command whose reader closes the pipe (`… | head`) ends as any other program does, and not by a panic.
     process::default_signal(libc::SIGPIPE);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -129,7 +118,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Why a type of ours refused a value, which knows more to tell than the parser of command lines.
+/// Returns the error of the type that refused a value: it has a hint, which clap's error lacks.
 fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
     let source = std::error::Error::source(error)?;
     let request = source.downcast_ref::<RequestError>().map(|error| error as &dyn diag::Diagnose);
@@ -140,9 +129,9 @@ fn run(arguments: Arguments) -> Result<u8, Failure> {
     let root = arguments.root.as_deref();
     let context = || Ok::<_, Failure>(Context { store: Store::open(root)? });
     match arguments.command {
-        // These need no store, and make none.
-        Command::Completion(command) => Ok(command.run()),
-        Command::Manual(command) => command.run(),
+        // These two need no store and create none.
+        Command::Completion(command) => Ok(command.run(Arguments::command())),
+        Command::Manual(command) => command.run(Arguments::command()),
         Command::Container(command) => command.run(&context()?),
         Command::Image(command) => command.run(&context()?),
         Command::Build(arguments) => build::build(arguments, &context()?),

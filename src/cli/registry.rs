@@ -1,6 +1,7 @@
-//! Images from and to registries: pull, push, and what `run` and `create` pull.
+//! Images from and to registries: pull, push, and the image of `run` and `create`.
 
 use super::Context;
+use super::flags::{PullFlags, PullPolicy, RegistryFlags};
 use super::transfer::Printer;
 use crate::diag::{self, Diagnose, Failure};
 use crate::image::Image;
@@ -24,11 +25,11 @@ pub(super) enum Command {
     Push(PushArguments),
     /// Log in to a registry
     Login(super::login::LoginArguments),
-    /// Forget the login to a registry
+    /// Log out from a registry
     Logout(super::login::LogoutArguments),
-    /// Search for images on the Hub
+    /// Search a registry for images
     Search(super::search::SearchArguments),
-    /// Put images for several platforms under one name: create, add, annotate, inspect, push, rm
+    /// Manage manifest lists (images for several platforms)
     #[command(subcommand)]
     Manifest(super::manifest::Command),
 }
@@ -46,37 +47,24 @@ impl Command {
     }
 }
 
-/// How to speak to the registry; the same for all commands that do.
-#[derive(Args, Clone)]
-pub(super) struct RegistryFlags {
-    /// Check the registry's certificate; =false takes any, and plain HTTP
-    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    tls_verify: bool,
-}
-
-impl RegistryFlags {
-    pub(super) fn settings(&self) -> Settings {
-        settings(self.tls_verify)
-    }
-}
-
 #[derive(Args)]
 pub(super) struct PullArguments {
-    /// NAME[:TAG] or NAME@DIGEST
+    /// The image to pull
+    #[arg(value_name = "NAME[:TAG|@DIGEST]")]
     image: Reference,
-    /// Pull the image for this platform, such as linux/arm64 [default: this machine]
+    /// Pull the image for this platform [default: this machine's]
     #[arg(long)]
     platform: Option<Platform>,
     /// Pull every tag of the repository
     #[arg(short, long)]
     all_tags: bool,
-    /// missing: nothing is asked if the image is here [default: always]
+    /// Set when to ask the registry [default: always]
     #[arg(long, value_name = "WHEN", default_value = "always", hide_default_value = true)]
-    policy: When,
-    /// Print the name alone
+    policy: PullPolicy,
+    /// Print only the image's name
     #[arg(short, long)]
     quiet: bool,
-    /// For another command, whose output this is not
+    /// Print progress to standard error
     #[arg(long, hide = true)]
     aside: bool,
     #[command(flatten)]
@@ -91,12 +79,12 @@ fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
     let is_whole = arguments.image.tag.is_some() || arguments.image.digest.is_some();
     if arguments.all_tags {
         if is_whole {
-            return Err(OneTag.into());
+            return Err(TagWithAllTags { command: "pull", repository: arguments.image.familiar_repository() }.into());
         }
         for tag in list::tags(&arguments.image, &settings)? {
             let reference = Reference { tag: Some(tag), ..arguments.image.clone() };
             match registry::pull(store, &reference, platform, &settings, &printer) {
-                // Signatures lie under tags of their own beside what they are for.
+                // The tags of a repository include those of signatures, which are not images.
                 Err(error @ RegistryError::Other { .. }) => printer.say(&format!("note: passed over: {error}")),
                 pulled => report(&printer, &pulled?),
             }
@@ -125,12 +113,15 @@ fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("a tag cannot be named together with --all-tags")]
-struct OneTag;
+#[error("--all-tags and a tag exclude each other")]
+struct TagWithAllTags {
+    command: &'static str,
+    repository: String,
+}
 
-impl Diagnose for OneTag {
+impl Diagnose for TagWithAllTags {
     fn hint(&self) -> Option<String> {
-        Some("name the repository alone".into())
+        Some(format!("for all tags: minirun {} -a {}", self.command, self.repository))
     }
 
     fn exit_code(&self) -> u8 {
@@ -146,18 +137,19 @@ fn report(printer: &Printer, pulled: &Pulled) {
 
 #[derive(Args)]
 pub(super) struct PushArguments {
-    /// NAME[:TAG]
+    /// The image to push
+    #[arg(value_name = "NAME[:TAG]")]
     image: Reference,
-    /// Push every tag of the repository that is here
+    /// Push every local tag of the repository
     #[arg(short, long)]
     all_tags: bool,
-    /// Print the name alone
+    /// Print only the image's name
     #[arg(short, long)]
     quiet: bool,
-    /// Compress the layers so: gzip or zstd [default: as they came, else gzip]
+    /// Compress layers [default: as pulled, else gzip]
     #[arg(long, visible_alias = "compression-format", value_name = "HOW")]
     compression: Option<LayerCompression>,
-    /// Write the manifest so: oci or v2s2 (Docker's) [default: as it came, else oci]
+    /// Set the manifest's format [default: as pulled, else oci]
     #[arg(long, value_name = "FORMAT")]
     format: Option<ManifestFormat>,
     #[command(flatten)]
@@ -186,12 +178,12 @@ enum ManifestFormat {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("a manifest in the format v2s2 has no words for zstd")]
+#[error("--compression zstd and --format v2s2 exclude each other")]
 struct NoZstd;
 
 impl Diagnose for NoZstd {
     fn hint(&self) -> Option<String> {
-        Some("leave one of them out: --compression zstd or --format v2s2".into())
+        Some("only OCI manifests can name layers compressed with zstd".into())
     }
 }
 
@@ -210,7 +202,7 @@ fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
     });
     let references = if arguments.all_tags {
         if is_whole {
-            return Err(OneTag.into());
+            return Err(TagWithAllTags { command: "push", repository: arguments.image.familiar_repository() }.into());
         }
         let same = |one: &Reference| one.name() == arguments.image.name() && one.tag.is_some();
         names::all(&context.store)?.into_iter().map(|name| name.reference).filter(same).collect()
@@ -230,7 +222,7 @@ fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Pushes images one after another, and says so as Docker does.
+/// Pushes images one after another and prints Docker's lines. Returns the digest of the last one.
 pub(super) fn push_all(
     store: &Store,
     references: &[Reference],
@@ -253,45 +245,23 @@ pub(super) fn push_all(
     Ok(last)
 }
 
-/// When `run` and `create` pull, and how.
-#[derive(Args, Clone)]
-pub(super) struct PullFlags {
-    /// Pull the image first: missing, always or never
-    #[arg(long, value_name = "WHEN", default_value = "missing", hide_default_value = true)]
-    pull: When,
-    /// Run the image for this platform, such as linux/arm64
-    #[arg(long)]
-    platform: Option<Platform>,
-    /// Print nothing about the pull
-    #[arg(short, long)]
-    quiet: bool,
-    #[command(flatten)]
-    registry: RegistryFlags,
-}
+/// An error that the pull, in another process of minirun, has printed.
+#[derive(Debug, thiserror::Error)]
+#[error("reported by the process that pulled")]
+struct Reported;
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum When {
-    Missing,
-    Always,
-    Never,
-}
-
-impl From<When> for Policy {
-    fn from(when: When) -> Self {
-        match when {
-            When::Missing => Self::Missing,
-            When::Always => Self::Always,
-            When::Never => Self::Never,
-        }
+impl Diagnose for Reported {
+    fn is_told(&self) -> bool {
+        true
     }
 }
 
-/// The image to make a container of, pulled if need be: by this program itself, inside the user namespace.
+/// Returns the image of a new container. Pulls it where needed, in another process inside the user namespace.
 pub(super) fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
-    let image = found_or_pulled(context, name, flags)?;
+    let image = find_or_pull(context, name, flags)?;
     let here = Platform::here();
     if flags.platform.is_none() && !here.takes_config(image.config()) {
-        // Docker's own words, which people look for.
+        // Docker's words, which people search for.
         eprintln!(
             "WARNING: The requested image's platform ({}) does not match the detected host platform ({here}) and no specific \
              platform was requested",
@@ -299,11 +269,6 @@ pub(super) fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<
         );
     }
     Ok(image)
-}
-
-/// Settings whose notes are printed.
-pub(super) fn settings(verify_tls: bool) -> Settings {
-    Settings { verify_tls, note: |text| eprintln!("note: {text}"), ..Settings::default() }
 }
 
 /// Answers the half of this command that is inside the user namespace with a login of this host.
@@ -316,7 +281,7 @@ pub(super) fn answer_login(question: &[u8]) -> Vec<u8> {
     answer
 }
 
-fn found_or_pulled(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
+fn find_or_pull(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
     let store = &context.store;
     let platform = flags.platform.as_ref();
     let policy = Policy::from(flags.pull);
@@ -340,12 +305,12 @@ fn found_or_pulled(context: &Context, name: &str, flags: &PullFlags) -> Result<I
     arguments.push(reference.to_string().into());
     match userns::run_inside(store, arguments, answer_login)? {
         0 => Ok(registry::local(store, &reference.to_string(), platform)?.ok_or(RegistryError::Vanished { reference })?),
-        // It has said why; but what was meant may be here.
+        // It has printed the reason; a similar name may be in the store.
         _ => {
             if let Some(meant) = crate::image::meant(store, name) {
                 eprintln!("       {meant}");
             }
-            Err(super::Told.into())
+            Err(Reported.into())
         }
     }
 }

@@ -1,11 +1,11 @@
-//! `run`, `create`, `start`, `exec`, `attach`: what brings a process to a terminal.
+//! `run`, `create`, `start`, `exec`, `attach`: the commands that start a process or attach to one.
 
 use super::Context;
 use super::attach::{self, Attachment, Parting};
-use super::flags::{ContainerFlags, ProcessFlags};
-use super::registry::{self, PullFlags};
-use super::see::Speech;
-use super::told::{Explain, Told};
+use super::flags::{ContainerFlags, LanguageFlags, ProcessFlags, PullFlags};
+use super::not_running::NotRunning;
+use super::registry;
+use super::step_printer::{ExplainFormat, StepPrinter};
 use crate::container::decide::create;
 use crate::container::decide::name;
 use crate::container::live::exec;
@@ -45,93 +45,93 @@ pub(super) struct CreateArgs {
     /// Add a supplementary group
     #[arg(long, value_name = "GROUP")]
     group_add: Vec<String>,
-    /// Name the container's host
+    /// Set the host name
     #[arg(short = 'h', long)]
     hostname: Option<String>,
-    /// Mount a host directory, a named volume or a new one
+    /// Mount a host directory, a named volume or a new volume
     #[arg(short, long, value_name = "[SOURCE:]TARGET[:ro]", value_parser = request::volume)]
     volume: Vec<Volume>,
-    /// Give root's container the host's own ids instead of ids that nobody else has
+    /// As root: use the host's IDs instead of shifted ones
     #[arg(long, value_name = "host", value_parser = ["host"])]
     userns: Option<String>,
-    /// Mount memory that is gone when the container stops
+    /// Mount a tmpfs, which is lost when the container stops
     #[arg(long, value_name = "TARGET[:OPTIONS]", value_parser = request::tmpfs)]
     tmpfs: Vec<Tmpfs>,
-    /// Publish a port of the container on the host
+    /// Publish a container's port on the host
     #[arg(short, long, value_name = "[IP:][HOST:]PORT[/udp]", value_parser = request::publish)]
     publish: Vec<Published>,
-    /// Ask this DNS server
+    /// Use this DNS server
     #[arg(long, value_name = "IP", value_parser = request::dns)]
     dns: Vec<IpAddr>,
-    /// Run this instead of the image's entry point
+    /// Replace the image's entry point
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
-    /// Make the container's root read-only
+    /// Mount the root file system read-only
     #[arg(long)]
     read_only: bool,
     /// Add a capability
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::capability)]
     cap_add: Vec<Selected>,
-    /// Take a capability away
+    /// Drop a capability
     #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::capability)]
     cap_drop: Vec<Selected>,
-    /// no-new-privileges, seccomp=unconfined
+    /// Set a security option: no-new-privileges, seccomp=unconfined
     #[arg(long, value_name = "OPTION", value_parser = request::security_option)]
     security_opt: Vec<SecurityOption>,
-    /// Put a small init in front that reaps and passes signals on
+    /// Run an init that forwards signals and reaps processes
     #[arg(long)]
     init: bool,
     /// Remove the container when it ends
     #[arg(long)]
     rm: bool,
-    /// Memory at most
+    /// Limit memory
     #[arg(short, long, value_name = "BYTES", value_parser = request::size)]
     memory: Option<u64>,
-    /// Processors at most
+    /// Limit processor time, in processors
     #[arg(long, value_name = "NUMBER", value_parser = request::cpus)]
     cpus: Option<f64>,
-    /// Processes at most
+    /// Limit the number of processes
     #[arg(long, value_name = "NUMBER")]
     pids_limit: Option<i64>,
-    /// Signal that `stop` sends
+    /// Set the signal that `stop` sends
     #[arg(long, value_name = "SIGNAL", value_parser = request::stop_signal)]
     stop_signal: Option<Signal>,
-    /// Seconds that `stop` waits
+    /// Set how many seconds `stop` waits
     #[arg(long, value_name = "SECONDS")]
     stop_timeout: Option<u32>,
-    /// json-file (the default), local or none
+    /// Set the log driver: json-file, local or none
     #[arg(long, value_name = "DRIVER")]
     log_driver: Option<String>,
-    /// max-size=20m, max-file=5: how much of the log is kept
+    /// Limit the log: max-size=20m, max-file=5
     #[arg(long, value_name = "NAME=VALUE")]
     log_opt: Vec<String>,
-    /// Write the id to a file
+    /// Write the container's ID to a file
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
     #[command(flatten)]
     pull: PullFlags,
-    // One list, so that from the image on nothing is an option of ours, whatever it looks like.
-    /// The image, and what to run in place of its CMD
+    // One list, so that nothing after the image's name is read as an option of minirun.
+    /// The image, and the command to run instead of its CMD
     #[arg(trailing_var_arg = true, required = true, value_name = "IMAGE")]
     image_and_command: Vec<String>,
 }
 
 #[derive(Args)]
 pub(super) struct RunArgs {
-    /// Run in the background and print the id
+    /// Run in the background and print the container's ID
     #[arg(short, long)]
     detach: bool,
-    /// Keys that let go of the container
+    /// Set the keys that detach from the container
     #[arg(long, value_name = "KEYS")]
     detach_keys: Option<String>,
-    /// Pass signals on to the container
+    /// Forward signals to the container
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     sig_proxy: bool,
-    /// Tell each step as it is carried out
+    /// Explain each step as it is carried out
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "brief")]
-    explain: Option<Explain>,
+    explain: Option<ExplainFormat>,
     #[command(flatten)]
-    speech: Speech,
+    language: LanguageFlags,
     #[command(flatten)]
     create: CreateArgs,
 }
@@ -140,40 +140,33 @@ pub(super) struct RunArgs {
 enum RunError {
     #[error("cannot write {}", .0.display())]
     WriteCidFile(PathBuf, #[source] std::io::Error),
-    #[error("{} is there already", .0.display())]
+    #[error("cannot create {}: file exists", .0.display())]
     CidFile(PathBuf),
-    #[error("-i and -t want a terminal, and standard input is none")]
+    #[error("cannot attach a terminal: standard input is not a terminal")]
     NoTerminal,
-    #[error("{0} cannot be reached any more: its monitor was killed, and the container with it")]
+    #[error("container {0} has ended: its monitor was killed")]
     Lost(String),
-    #[error("container {0} is not running")]
-    NotRunning(String),
 }
 
 impl Diagnose for RunError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoTerminal => Some("leave out -t".into()),
-            Self::CidFile(_) => Some("remove it first, or name another file".into()),
-            Self::NotRunning(name) => Some(format!("start it: minirun start {name}")),
+            Self::CidFile(_) => Some("name another file with --cidfile, or remove this one".into()),
             Self::WriteCidFile(..) | Self::Lost(_) => None,
         }
     }
-
-    fn exit_code(&self) -> u8 {
-        if matches!(self, Self::NotRunning(_)) { 1 } else { crate::diag::ENGINE }
-    }
 }
 
-/// All that was typed, before anything is done for it.
-struct Asked {
+/// The parsed command line of `run` or `create`.
+struct Creation {
     request: Request,
     pull: PullFlags,
     cidfile: Option<PathBuf>,
 }
 
 impl CreateArgs {
-    fn resolve(self) -> Result<Asked, Failure> {
+    fn resolve(self) -> Result<Creation, Failure> {
         if let Some(file) = self.cidfile.as_ref().filter(|file| file.exists()) {
             return Err(RunError::CidFile(file.clone()).into());
         }
@@ -216,12 +209,17 @@ impl CreateArgs {
             log: request::log(self.log_driver.as_deref(), &self.log_opt)?,
             host_ids: self.userns.is_some(),
         };
-        Ok(Asked { request, pull: self.pull, cidfile: self.cidfile })
+        Ok(Creation { request, pull: self.pull, cidfile: self.cidfile })
     }
 }
 
-/// Makes the container, and writes its id where that is wanted.
-fn make(context: &Context, image: &Image, request: Request, cidfile: Option<PathBuf>) -> Result<Container, Failure> {
+/// Creates the container and writes its ID to `--cidfile`.
+fn create_container(
+    context: &Context,
+    image: &Image,
+    request: Request,
+    cidfile: Option<PathBuf>,
+) -> Result<Container, Failure> {
     let container = create::create(&context.store, image, request)?;
     if let Some(file) = cidfile {
         std::fs::write(&file, container.record.id.as_str()).map_err(|e| RunError::WriteCidFile(file, e))?;
@@ -230,41 +228,41 @@ fn make(context: &Context, image: &Image, request: Request, cidfile: Option<Path
 }
 
 pub(super) fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Failure> {
-    let Asked { request, pull, cidfile } = arguments.resolve()?;
+    let Creation { request, pull, cidfile } = arguments.resolve()?;
     let image = registry::image(context, &request.image, &pull)?;
-    let container = make(context, &image, request, cidfile)?;
+    let container = create_container(context, &image, request, cidfile)?;
     println!("{}", container.record.id);
     Ok(0)
 }
 
 pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
-    let Asked { mut request, pull, cidfile } = arguments.create.resolve()?;
+    let Creation { mut request, pull, cidfile } = arguments.create.resolve()?;
     let attachment = Attachment {
         terminal: request.terminal,
         stdin: request.stdin,
         signals: arguments.sig_proxy,
-        detach_keys: keys(arguments.detach_keys.as_deref())?,
+        detach_keys: detach_keys(arguments.detach_keys.as_deref())?,
     };
     if !arguments.detach && attachment.terminal && attachment.stdin && !std::io::stdin().is_terminal() {
         return Err(RunError::NoTerminal.into());
     }
     let image = registry::image(context, &request.image, &pull)?;
-    // Its monitor sets out while the container is being made.
+    // The monitor starts while the container is being created.
     let name = request.name.get_or_insert_with(|| name::random(&context.store)).clone();
     let prepared = launch::prepare_requested(&context.store, &name, &request)?;
-    let container = make(context, &image, request, cidfile)?;
-    let mut told = arguments.explain.map(|how| {
-        Told::new(how, arguments.speech.language(), context.store.root.clone(), container.directory.clone())
+    let container = create_container(context, &image, request, cidfile)?;
+    let mut printer = arguments.explain.map(|how| {
+        StepPrinter::new(how, arguments.language.language(), context.store.root.clone(), container.directory.clone())
     });
-    let listener: &mut dyn Listener = match &mut told {
-        Some(told) => told,
+    let listener: &mut dyn Listener = match &mut printer {
+        Some(printer) => printer,
         None => &mut Silent,
     };
     let end = match launch::start(&context.store, &container, prepared, listener) {
         Ok(end) => end,
         Err(error) => {
-            // With --rm nothing is left of a container that could not be started. A monitor has seen to that itself; where
-            // none was started, there is nothing yet that is not the caller's own.
+            // With --rm nothing is left of a container that could not be started. The monitor removes it; where none was
+            // started, all files are still the caller's own.
             if container.record.request.auto_remove {
                 let _ = record::remove(&context.store, &container, true);
             }
@@ -273,13 +271,13 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
     };
     if arguments.detach {
         println!("{}", container.record.id);
-        tell_ending(&container);
+        note_ending(&container);
         return Ok(0);
     }
     stay(&end, &attachment, &container.record.name)
 }
 
-fn keys(text: Option<&str>) -> Result<Vec<u8>, attach::BadKeys> {
+fn detach_keys(text: Option<&str>) -> Result<Vec<u8>, attach::InvalidKeys> {
     text.map_or(Ok(attach::DETACH_KEYS.to_vec()), attach::detach_keys)
 }
 
@@ -293,10 +291,10 @@ fn stay(end: &End, attachment: &Attachment, name: &str) -> Result<u8, Failure> {
 
 #[derive(Args)]
 pub(super) struct StartArgs {
-    /// Show its output, and end as it ends
+    /// Attach to its output and exit with its code
     #[arg(short, long)]
     attach: bool,
-    /// Send it standard input
+    /// Forward standard input
     #[arg(short, long)]
     interactive: bool,
     #[arg(required = true)]
@@ -334,7 +332,7 @@ fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8,
     };
     if !arguments.attach && !arguments.interactive {
         println!("{name}");
-        tell_ending(&container);
+        note_ending(&container);
         return Ok(0);
     }
     let request = &container.record.request;
@@ -347,8 +345,8 @@ fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8,
     stay(&end, &attachment, name)
 }
 
-/// Whether a container that was left behind will be there after the next log-in.
-fn tell_ending(container: &Container) {
+/// Prints a note where a detached container will end with the user's session.
+fn note_ending(container: &Container) {
     if let Some(ending) = Ending::of(container.state().monitor.0) {
         eprintln!("note: {}; to keep it: {}", ending.note(), ending.mend());
     }
@@ -356,22 +354,22 @@ fn tell_ending(container: &Container) {
 
 #[derive(Args)]
 pub(super) struct AttachArgs {
-    /// Do not send it standard input
+    /// Do not forward standard input
     #[arg(long)]
     no_stdin: bool,
-    /// Keys that let go of the container
+    /// Set the keys that detach from the container
     #[arg(long, value_name = "KEYS")]
     detach_keys: Option<String>,
-    /// Pass signals on to the container
+    /// Forward signals to the container
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     sig_proxy: bool,
     container: String,
 }
 
 pub(super) fn attach(arguments: AttachArgs, context: &Context) -> Result<u8, Failure> {
-    let detach_keys = keys(arguments.detach_keys.as_deref())?;
+    let detach_keys = detach_keys(arguments.detach_keys.as_deref())?;
     let container = Container::find(&context.store, &arguments.container)?;
-    let end = container.reach()?.ok_or_else(|| RunError::NotRunning(container.record.name.clone()))?;
+    let end = container.reach()?.ok_or_else(|| NotRunning::new(container.record.name.clone()))?;
     let request = &container.record.request;
     let attachment = Attachment {
         terminal: request.terminal,
@@ -389,10 +387,10 @@ pub(super) struct ExecArgs {
     detach: bool,
     #[command(flatten)]
     process: ProcessFlags,
-    /// Keys that let go of the process
+    /// Set the keys that detach from the process
     #[arg(long, value_name = "KEYS")]
     detach_keys: Option<String>,
-    /// The container, and what to run in it
+    /// The container, and the command to run in it
     #[arg(trailing_var_arg = true, required = true, num_args = 2.., value_name = "CONTAINER")]
     container_and_command: Vec<String>,
 }
@@ -404,7 +402,7 @@ pub(super) fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure
         terminal: tty,
         stdin: interactive,
         signals: true,
-        detach_keys: keys(arguments.detach_keys.as_deref())?,
+        detach_keys: detach_keys(arguments.detach_keys.as_deref())?,
     };
     if !arguments.detach && attachment.terminal && attachment.stdin && !std::io::stdin().is_terminal() {
         return Err(RunError::NoTerminal.into());

@@ -1,7 +1,7 @@
-//! search.
+//! `search`.
 
+use super::flags::RegistryFlags;
 use super::human;
-use super::registry::RegistryFlags;
 use crate::diag::{Diagnose, Failure, without_escapes};
 use crate::registry::search::{Found, search};
 use clap::Args;
@@ -10,15 +10,15 @@ const DESCRIPTION_WIDTH: usize = 45;
 
 #[derive(Args)]
 pub(super) struct SearchArguments {
-    /// A word; REGISTRY/WORD to search elsewhere than on the Hub
+    /// The term; REGISTRY/TERM searches another registry
     term: String,
-    /// At most so many
+    /// Limit the number of results
     #[arg(long, default_value_t = 25)]
     limit: usize,
-    /// is-official=true, stars=NUMBER
+    /// Filter results: is-official=true, stars=NUMBER
     #[arg(short, long = "filter", value_name = "FILTER")]
     filters: Vec<String>,
-    /// Descriptions in full
+    /// Do not shorten descriptions
     #[arg(long)]
     no_trunc: bool,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(super) struct SearchArguments {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no filter")]
+#[error("invalid filter {0:?}")]
 struct InvalidFilter(String);
 
 impl Diagnose for InvalidFilter {
@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &SearchArguments) -> Result<u8, Failure> {
     let fits =
         |found: &Found| found.star_count >= least && official.is_none_or(|official| official == found.is_official);
     let row = |found: Found| {
-        // It comes from anybody, and goes to a terminal.
+        // Anybody can have written it, and it goes to a terminal.
         let text: String = found.description.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
         let text = without_escapes(&text).into_owned();
         let long = !arguments.no_trunc && text.chars().count() > DESCRIPTION_WIDTH;

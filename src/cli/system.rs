@@ -1,6 +1,7 @@
-//! All of minirun at once: system df, system reset, info, version.
+//! The whole store: system df, check and reset; info, version.
 
-use super::registry::RegistryFlags;
+use super::confirm::confirm;
+use super::flags::RegistryFlags;
 use super::{Context, human, json};
 use crate::check::{self, Outcome};
 use crate::container::live::stop_all::{running, stop_all};
@@ -9,36 +10,35 @@ use crate::diag::{Diagnose, Failure};
 use crate::explain::disk::{self, Share, StorePart};
 use crate::image;
 use crate::store::{self, Store, StoreError};
-use crate::sys::{On, SysError};
+use crate::sys::SysError;
 use crate::userns::{self, IdMap};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::fs;
-use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Show what images, containers and volumes take on disk
+    /// Show disk usage of images, containers, volumes and the build cache
     Df(DfArgs),
-    /// Find what is damaged in the store, or left by processes that were killed, and mend it
+    /// Find damaged files and leftovers of killed processes in the store
     Check(CheckArgs),
-    /// Remove every container, image and volume, damaged ones too
+    /// Remove every container, image and volume, including damaged ones
     Reset(ResetArgs),
-    /// Show what minirun is and where it keeps things
+    /// Show minirun's version, its directories and the host
     Info,
 }
 
 #[derive(Args)]
 pub(super) struct DfArgs {
-    /// Print JSON, sizes in bytes
+    /// Print JSON with sizes in bytes
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
-    /// Mend it: fetch again what came from a registry, make anew what can be derived, drop what nobody can use
+    /// Repair them: fetch again, derive again, or remove what cannot be used
     #[arg(long)]
     repair: bool,
     /// Print JSON
@@ -50,32 +50,21 @@ pub(super) struct CheckArgs {
 
 #[derive(Args)]
 pub(super) struct ResetArgs {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     force: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum SystemError {
-    #[error("system reset removes everything, and nobody is there to be asked")]
-    NobodyToAsk,
-    #[error("{} could not be removed", path)]
-    NotRemoved {
-        path: String,
-        #[source]
-        source: SysError,
-    },
-    #[error(transparent)]
-    Sys(#[from] SysError),
+#[error("cannot remove the store {path}")]
+struct NotRemoved {
+    path: String,
+    source: SysError,
 }
 
-impl Diagnose for SystemError {
+impl Diagnose for NotRemoved {
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::NobodyToAsk => Some("if it is meant: minirun system reset --force".into()),
-            Self::NotRemoved { source, .. } => StoreError::Sys(source.clone()).hint(),
-            Self::Sys(_) => None,
-        }
+        StoreError::Sys(self.source.clone()).hint()
     }
 }
 
@@ -143,12 +132,12 @@ fn check(arguments: &CheckArgs, store: &Store) -> Result<u8, Failure> {
         json::print(&serde_json::json!({ "findings": findings }))?;
     } else {
         for finding in &findings {
-            let said = match finding.outcome {
+            let outcome = match finding.outcome {
                 Outcome::Mended => "mended",
                 Outcome::Mendable => "--repair would",
                 Outcome::Left => "not mended",
             };
-            println!("{}: {}\n    {said}: {}", finding.path.display(), finding.damage, finding.repair);
+            println!("{}: {}\n    {outcome}: {}", finding.path.display(), finding.damage, finding.repair);
         }
         match findings.len() {
             0 => println!("Nothing is damaged."),
@@ -160,31 +149,28 @@ fn check(arguments: &CheckArgs, store: &Store) -> Result<u8, Failure> {
 }
 
 fn reset(arguments: &ResetArgs, store: &Store) -> Result<u8, Failure> {
-    // Files of an image belong to its own users: only inside the namespace may we remove them.
+    // Files of an image belong to users of the namespace, and can only be removed inside it.
     userns::enter(store)?;
-    if !arguments.force && !agreed(store)? {
+    if !arguments.force && !confirm(&question(store), "minirun system reset --force")? {
         return Ok(1);
     }
     stop_all(store);
-    store.remove().map_err(|source| SystemError::NotRemoved { path: store.root.display().to_string(), source })?;
+    store.remove().map_err(|source| NotRemoved { path: store.root.display().to_string(), source })?;
     Ok(0)
 }
 
-/// Says what is there and asks. Counts entries and reads none, so that damaged ones are counted too.
-fn agreed(store: &Store) -> Result<bool, SystemError> {
-    if !std::io::stdin().is_terminal() {
-        return Err(SystemError::NobodyToAsk);
-    }
+/// Returns the question of `system reset`. Counts entries and reads none, so that damaged ones are counted too.
+fn question(store: &Store) -> String {
     let count = |part: &str| fs::read_dir(store.path(part)).map_or(0, Iterator::count);
-    println!("This removes everything that minirun keeps in {}:", store.root.display());
-    println!("  {:>5} containers, {} of them running", count("containers"), running(store).len());
-    println!("  {:>5} images", count("images"));
-    println!("  {:>5} volumes", count("volumes"));
-    print!("Remove all of it? [y/N] ");
-    std::io::stdout().flush().on("write", "standard output")?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).on("read", "standard input")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    format!(
+        "This removes everything that minirun keeps in {}:\n  {:>5} containers, {} of them running\n  {:>5} images\n  \
+         {:>5} volumes\nRemove all of it?",
+        store.root.display(),
+        count("containers"),
+        running(store).len(),
+        count("images"),
+        count("volumes")
+    )
 }
 
 pub(super) fn info(store: &Store) -> Result<u8, Failure> {

@@ -1,4 +1,4 @@
-//! How far a pull or push has got: Docker's lines, and in a terminal a bar for each layer.
+//! The progress of a pull or push: Docker's lines, and in a terminal a bar for each layer.
 
 use super::human;
 use crate::registry::{Progress, State};
@@ -6,14 +6,14 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-/// Prints to standard output, or aside of it for a command whose output this is not.
+/// Prints to standard output, or to standard error where `aside` is set.
 pub(super) struct Printer {
     quiet: bool,
     aside: bool,
     bars: Option<Bars>,
 }
 
-/// One for each layer that anything has been heard of, by its id.
+/// One bar for each layer, by its ID.
 struct Bars {
     all: MultiProgress,
     layers: Mutex<HashMap<String, ProgressBar>>,
@@ -23,7 +23,7 @@ impl Printer {
     pub(super) fn new(quiet: bool, aside: bool) -> Self {
         let target = if aside { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::stdout() };
         let all = MultiProgress::with_draw_target(target);
-        // Neither a pipe nor a terminal that cannot move its cursor shows bars.
+        // Pipes, and terminals that cannot move the cursor, show no bars.
         let bars = (!quiet && !all.is_hidden()).then(|| Bars { all, layers: Mutex::default() });
         Self { quiet, aside, bars }
     }
@@ -40,7 +40,7 @@ impl Printer {
 impl Progress for Printer {
     fn line(&self, text: &str) {
         match &self.bars {
-            // Above the bars that there are.
+            // Printed above the bars.
             Some(bars) => bars.all.suspend(|| self.say(text)),
             None => self.say(text),
         }
@@ -55,7 +55,7 @@ impl Progress for Printer {
     }
 }
 
-/// What is said of it where there are no bars.
+/// Returns the line of a state where there are no bars.
 fn words(state: &State) -> Option<String> {
     let words = match state {
         State::AlreadyExists => "Already exists",
@@ -75,7 +75,7 @@ impl Bars {
     fn show(&self, id: &str, state: &State) {
         let mut layers = self.layers.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let bar = layers.entry(id.to_owned()).or_insert_with(|| {
-            // Nothing is drawn of it before it has its words.
+            // It is drawn when it has a message.
             let bar = ProgressBar::hidden().with_prefix(id.to_owned()).with_style(still());
             self.all.add(bar)
         });
@@ -111,11 +111,11 @@ fn still() -> ProgressStyle {
     style("{prefix}: {msg}")
 }
 
-/// As Docker draws it.
+/// The style of a moving bar, as Docker draws it.
 fn moving() -> ProgressStyle {
     let sizes = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
         let total = state.len().unwrap_or_default();
-        // A bar is drawn again and again: what cannot be written now will be.
+        // A bar that cannot be drawn is drawn the next time.
         let _ = write!(text, "{}/{}", human::size(state.pos()), human::size(total));
     };
     style("{prefix}: {msg} [{bar:40}] {sizes}").with_key("sizes", sizes).progress_chars("=> ")

@@ -1,4 +1,4 @@
-//! `build --attest`, `--provenance`, `--sbom`: what is to be told beside the image.
+//! `build --attest`, `--provenance`, `--sbom`: the attestations of an image.
 
 use crate::builder::Attestations;
 use crate::builder::options::{Provenance, ProvenanceMode, SlsaVersion};
@@ -7,13 +7,13 @@ use clap::Args;
 
 #[derive(Args)]
 pub(super) struct AttestArgs {
-    /// Tell how the image was made, or which packages it has
+    /// Attach provenance, or a bill of materials
     #[arg(long, value_name = "type=provenance[,mode=min|max]|type=sbom")]
     attest: Vec<String>,
-    /// The same as --attest type=provenance
+    /// Attach provenance: how the image was built
     #[arg(long, value_name = "BOOL|mode=min|max", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     provenance: Option<String>,
-    /// The same as --attest type=sbom
+    /// Attach a bill of materials: the image's packages
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     sbom: Option<String>,
 }
@@ -36,7 +36,7 @@ impl Diagnose for InvalidAttestation {
     }
 }
 
-/// As Go reads them.
+/// Parses a boolean as Go does.
 fn boolean(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
@@ -47,32 +47,32 @@ fn boolean(text: &str) -> Option<bool> {
 
 impl AttestArgs {
     pub(super) fn wanted(&self) -> Result<Attestations, InvalidAttestation> {
-        let mut found = Found::default();
+        let mut requested = RequestedAttestations::default();
         for text in &self.attest {
-            found.read("attest", text, super::csv(text))?;
+            requested.read("attest", text, super::output::csv(text))?;
         }
         for (flag, value) in [("provenance", &self.provenance), ("sbom", &self.sbom)] {
             let Some(text) = value else { continue };
             let mut fields = vec![("type".to_owned(), flag.to_owned())];
             match boolean(text) {
                 Some(is_on) => fields.push(("disabled".into(), (!is_on).to_string())),
-                None => fields.extend(super::csv(text)),
+                None => fields.extend(super::output::csv(text)),
             }
-            found.read(flag, text, fields)?;
+            requested.read(flag, text, fields)?;
         }
-        let provenance = found.provenance.flatten();
-        Ok(Attestations { provenance, sbom: found.sbom == Some(true) })
+        let provenance = requested.provenance.flatten();
+        Ok(Attestations { provenance, sbom: requested.sbom == Some(true) })
     }
 }
 
-/// What was said of each; Some(None) and Some(false): it is not wanted.
+/// What the flags say about each attestation; `Some(None)` and `Some(false)` switch it off.
 #[derive(Default)]
-struct Found {
+struct RequestedAttestations {
     provenance: Option<Option<Provenance>>,
     sbom: Option<bool>,
 }
 
-impl Found {
+impl RequestedAttestations {
     fn read(
         &mut self,
         flag: &'static str,
@@ -85,9 +85,9 @@ impl Found {
             Some("provenance") => true,
             Some("sbom") => false,
             Some(other) => {
-                return Err(wrong(format!("no attestation is called {other:?}; there are provenance and sbom")));
+                return Err(wrong(format!("no such attestation {other:?}; there are provenance and sbom")));
             }
-            None => return Err(wrong("it has no type=…".into())),
+            None => return Err(wrong("no type=… is given".into())),
         };
         let (mut wanted, mut is_off) = (Provenance::default(), false);
         for (key, value) in &fields {
@@ -115,7 +115,7 @@ impl Found {
                 ("generator", false) => {
                     return Err(wrong("no scanner's image is run: the engine reads the packages itself".into()));
                 }
-                _ => return Err(wrong(format!("it has no setting {key:?}"))),
+                _ => return Err(wrong(format!("no setting {key:?}"))),
             }
         }
         let is_again = if is_provenance {

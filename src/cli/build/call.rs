@@ -1,4 +1,4 @@
-//! `build --call`: what a Dockerfile says of itself, without a build.
+//! `build --call`: the targets, arguments and secrets of a Dockerfile, without a build.
 
 use crate::builder::read::outline;
 use crate::builder::read::outline::{Need, Outline, Target};
@@ -26,7 +26,7 @@ pub(super) struct Call {
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}; methods: build, check, outline, targets, each with ,format=json if wanted")]
+#[error("{0}; methods: build, check, outline, targets; each with or without ,format=json")]
 pub(super) struct InvalidCall(String);
 
 impl Diagnose for InvalidCall {}
@@ -41,14 +41,14 @@ impl FromStr for Call {
             "check" | "lint" => Method::Check,
             "outline" => Method::Outline,
             "targets" => Method::Targets,
-            other => return Err(InvalidCall(format!("there is no method {other:?}"))),
+            other => return Err(InvalidCall(format!("no such method {other:?}"))),
         };
         let mut call = Self { method, is_json: false };
         for field in fields {
             call.is_json = match field {
                 "format=json" => true,
                 "format=text" => false,
-                other => return Err(InvalidCall(format!("there is no setting {other:?}"))),
+                other => return Err(InvalidCall(format!("no such setting {other:?}"))),
             };
         }
         Ok(call)
@@ -59,7 +59,7 @@ fn location((first, last): (usize, usize)) -> Value {
     json!({ "ranges": [{ "start": { "line": first }, "end": { "line": last } }] })
 }
 
-/// What is not there is left out, as BuildKit does.
+/// Returns an object without its empty fields, as BuildKit prints it.
 fn object(fields: Vec<(&str, Value)>) -> Value {
     let is_there = |(_, value): &(&str, Value)| !matches!(value, Value::Null | Value::Bool(false));
     Value::Object(fields.into_iter().filter(is_there).map(|(name, value)| (name.into(), value)).collect::<Map<_, _>>())
@@ -89,7 +89,7 @@ pub(super) fn targets(plan: &Plan, is_json: bool) {
             (Some(name), true) => format!("{name} (default)"),
             (Some(name), false) => name.clone(),
             (None, true) => "(default)".into(),
-            // --target takes its number.
+            // Its number is a value of --target.
             (None, false) => number.to_string(),
         };
         vec![name, target.description.clone().unwrap_or_default()]
@@ -101,7 +101,7 @@ pub(super) fn targets(plan: &Plan, is_json: bool) {
 pub(super) fn outline(plan: &Plan, build_args: &BTreeMap<String, String>, is_json: bool) {
     let outline = outline::outline(plan, build_args);
     if is_json {
-        return print(&told(&outline));
+        return print(&outline_json(&outline));
     }
     let mut parts = Vec::new();
     if outline.name.is_some() || outline.description.is_some() {
@@ -125,7 +125,7 @@ pub(super) fn outline(plan: &Plan, build_args: &BTreeMap<String, String>, is_jso
     print!("{}", parts.join("\n"));
 }
 
-fn told(outline: &Outline) -> Value {
+fn outline_json(outline: &Outline) -> Value {
     let argument = |one: &outline::Argument| {
         object(vec![
             ("name", json!(one.name)),
@@ -148,7 +148,7 @@ fn told(outline: &Outline) -> Value {
     ])
 }
 
-/// The warnings of `--call=check,format=json`.
+/// Prints the warnings of `--call=check,format=json`.
 pub(super) fn warnings(all: &[Warning]) {
     let one = |warning: &Warning| json!({ "ruleName": warning.rule, "detail": warning.message, "location": location((warning.line, warning.line)) });
     print(&json!({ "warnings": all.iter().map(one).collect::<Value>() }));

@@ -1,10 +1,10 @@
-//! Flags of other builders that change nothing here, or not what they change there: their users need not leave them out.
+//! Flags of other builders that have no effect here, accepted so that their users need not leave them out.
 
 use crate::diag::Diagnose;
 use clap::Args;
 
 #[derive(Args)]
-pub(super) struct Idle {
+pub(super) struct IdleFlags {
     /// The image is in the store anyway
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     load: Option<bool>,
@@ -36,19 +36,19 @@ pub(super) struct UnknownRight(String);
 
 impl Diagnose for UnknownRight {
     fn hint(&self) -> Option<String> {
-        Some("rights that a build can have: network.host; security.insecure and device are told and not given".into())
+        Some("a build can have network.host; security.insecure and device are accepted without effect".into())
     }
 }
 
-/// What buildx lets a build do, beside a network of the host's.
+/// The other rights that buildx knows.
 const RIGHTS: [&str; 5] = ["security.insecure", "device", "ssh", "fs", "image"];
 
-impl Idle {
+impl IdleFlags {
     pub(super) fn allows_host_network(&self) -> bool {
         self.allow.iter().any(|right| right == "network.host")
     }
 
-    /// What somebody may count on in vain.
+    /// Returns a note for each flag whose effect the user may expect.
     pub(super) fn notes(&self) -> Result<Vec<String>, UnknownRight> {
         let mut notes = Vec::new();
         if let Some(builder) = self.builder.as_ref().filter(|builder| *builder != "default") {
@@ -69,7 +69,7 @@ impl Idle {
             if !RIGHTS.iter().any(|known| known == right || *known == name) {
                 return Err(UnknownRight(right.clone()));
             }
-            // Files, agents and images are what the command line names anyway.
+            // The command line names files, agents and images anyway.
             if matches!(name, "security" | "device") {
                 notes.push(format!("--allow {right} has no effect: no RUN gets more rights than others"));
             }

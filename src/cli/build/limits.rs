@@ -1,18 +1,18 @@
-//! What every RUN may use of the host, in `docker build`'s flags.
+//! The limits of every RUN, in `docker build`'s flags.
 
 use crate::container::request::{Limits, RequestError, size};
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, inner_of};
 use clap::Args;
 
 #[derive(Args)]
 pub(super) struct LimitArgs {
-    /// Memory of RUN at most
+    /// Limit the memory of every RUN
     #[arg(short, long, value_name = "BYTES")]
     memory: Option<String>,
-    /// Memory and swap of RUN together, -1 for all swap there is
+    /// Limit memory and swap together; -1 allows all swap
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
     memory_swap: Option<String>,
-    /// Processor time of RUN in each period, in microseconds
+    /// Limit the processor time of every RUN per 100 ms
     #[arg(long, value_name = "MICROSECONDS")]
     cpu_quota: Option<u64>,
     #[arg(long, hide = true, value_name = "MICROSECONDS", requires = "cpu_quota")]
@@ -32,10 +32,14 @@ pub(super) enum InvalidLimit {
 }
 
 impl Diagnose for InvalidLimit {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Size)
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Size(error) => error.hint(),
-            Self::Swap(_) => Some("as in: --memory 512m --memory-swap 1g; without it no swap is used".into()),
+            Self::Size(_) => self.inner().and_then(Diagnose::hint),
+            Self::Swap(_) => Some("for example: --memory 512m --memory-swap 1g; without it no swap is used".into()),
             Self::Quota { .. } => Some("half a processor: --cpu-quota 50000".into()),
         }
     }

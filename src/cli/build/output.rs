@@ -1,12 +1,12 @@
 //! `-o` and `--annotation`, as they are typed.
 
-use super::BuildArgsError;
+use super::error::BuildArgsError;
 use crate::builder::read::annotation::Annotation;
 use crate::builder::{Output, OutputKind};
 use crate::image::name::reference::Reference;
 use std::io::IsTerminal;
 
-/// `-o`, a path alone or its fields.
+/// Parses `-o`: a path alone, or fields.
 pub(super) fn output(text: &str) -> Result<Output, BuildArgsError> {
     let wrong = |why: String| BuildArgsError::Output(text.to_owned(), why);
     let path = |text: &str| match text {
@@ -32,18 +32,18 @@ pub(super) fn output(text: &str) -> Result<Output, BuildArgsError> {
                 }
             }
             _ if key.starts_with("annotation.") || key.starts_with("annotation-") => {
-                let (place, name) = annotated(&key).ok_or_else(|| wrong(format!("`{key}` has no name")))?;
+                let (place, name) = annotated(&key).ok_or_else(|| wrong(format!("{key:?} has no name")))?;
                 output.annotations.extend(Annotation::parse(place, name, &value).map_err(wrong)?);
             }
             "push" => output.pushes = value != "false",
             other => {
                 return Err(wrong(format!(
-                    "there is no setting `{other}`; there are type, dest, name, push and annotation.NAME"
+                    "no such setting {other:?}; settings: type, dest, name, push, annotation.NAME"
                 )));
             }
         }
     }
-    output.kind = match kind.as_deref().ok_or_else(|| wrong("it has no type=…".into()))? {
+    output.kind = match kind.as_deref().ok_or_else(|| wrong("type=… is missing".into()))? {
         "local" => OutputKind::Local,
         "tar" => OutputKind::Tar,
         "oci" => OutputKind::Oci,
@@ -56,7 +56,7 @@ pub(super) fn output(text: &str) -> Result<Output, BuildArgsError> {
             OutputKind::Image
         }
         "cacheonly" => OutputKind::Nothing,
-        _ => return Err(wrong("that type is not known".into())),
+        _ => return Err(wrong("no such type".into())),
     };
     let is_elsewhere = matches!(output.kind, OutputKind::Image | OutputKind::Nothing);
     if is_elsewhere && dest.is_some() {
@@ -67,32 +67,35 @@ pub(super) fn output(text: &str) -> Result<Output, BuildArgsError> {
     }
     output.target = dest.as_deref().and_then(path);
     match (output.kind, &output.target) {
-        (OutputKind::Local, None) => Err(wrong("it has no dest=DIR".into())),
+        (OutputKind::Local, None) => Err(wrong("dest=DIR is missing".into())),
         (_, None) if !is_elsewhere && std::io::stdout().is_terminal() => {
-            Err(wrong("an archive is nothing for a terminal; add dest=FILE".into()))
+            Err(wrong("standard output is a terminal; add dest=FILE".into()))
         }
         _ => Ok(output),
     }
 }
 
-/// The place and the name in `annotation.NAME` and `annotation-PLACE.NAME`.
+/// Returns the place and the name in `annotation.NAME` and `annotation-PLACE.NAME`.
 fn annotated(key: &str) -> Option<(&str, &str)> {
     let rest = key.strip_prefix("annotation")?;
-    let end = rest.find(']').unwrap_or_default();
-    let dot = end + rest[end..].find('.')?;
-    let place = rest[..dot].strip_prefix('-').unwrap_or("manifest");
-    Some((place, &rest[dot + 1..]))
+    // The place may have a platform in brackets, and that may have dots.
+    let dot = match rest.find(']') {
+        Some(bracket) => bracket + rest.get(bracket..)?.find('.')?,
+        None => rest.find('.')?,
+    };
+    let (place, name) = (rest.get(..dot)?, rest.get(dot + 1..)?);
+    Some((place.strip_prefix('-').unwrap_or("manifest"), name))
 }
 
-/// `[TYPE:]NAME=VALUE`
+/// Parses `[TYPE:]NAME=VALUE`.
 pub(super) fn annotation(text: &str) -> Result<Vec<Annotation>, BuildArgsError> {
     let wrong = |why: String| BuildArgsError::Annotation(text.to_owned(), why);
-    let (name, value) = text.split_once('=').ok_or_else(|| wrong("it has no NAME=VALUE".into()))?;
+    let (name, value) = text.split_once('=').ok_or_else(|| wrong("NAME=VALUE is missing".into()))?;
     let (places, name) = name.split_once(':').unwrap_or(("manifest", name));
     Annotation::parse(places, name, value).map_err(wrong)
 }
 
-/// `a=1,b=2`, where a field in quotes may have commas of its own.
+/// Parses `a=1,b=2`; a field in quotes may contain commas.
 pub(super) fn csv(text: &str) -> Vec<(String, String)> {
     let mut fields = vec![String::new()];
     let mut is_quoted = false;

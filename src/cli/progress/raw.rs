@@ -1,4 +1,4 @@
-//! `--progress=rawjson`: each event of a build as a line of JSON, in BuildKit's words.
+//! `--progress=rawjson`: each event of a build as a line of JSON, in BuildKit's format.
 
 use crate::builder::read::parse::Warning;
 use crate::builder::{Done, StepName};
@@ -6,10 +6,10 @@ use crate::image::name::digest::Digest;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Value, json};
 
-/// What BuildKit calls standard output.
+/// BuildKit's number for standard output.
 const STDOUT: u8 = 1;
 
-/// A step under the digest and the name that its events carry.
+/// Returns a step with its digest and name, as its events have them.
 fn vertex(step: &StepName, head: &str) -> Value {
     json!({ "digest": digest(step), "name": format!("{head} {}", step.text) })
 }

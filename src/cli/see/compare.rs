@@ -1,7 +1,7 @@
-//! `compare`: an image and a container told apart, or two of a kind.
+//! `compare`: the differences of an image and a container, or of two of the same kind.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, human, json};
 use crate::diag::{Failure, printable};
 use crate::explain::compare::{Comparison, Fact, Facts, ImageAndContainer, Pair, Summary, compare};
 use crate::explain::layers::subject;
@@ -13,7 +13,7 @@ use serde_json::Value;
 #[derive(Args)]
 pub(crate) struct CompareArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     #[arg(value_name = "IMAGE|CONTAINER")]
     one: String,
     #[arg(value_name = "CONTAINER|IMAGE")]
@@ -26,23 +26,23 @@ impl CompareArgs {
         let store = &context.store;
         let (one, other) = (subject::find(store, &self.one)?, subject::find(store, &self.other)?);
         let comparison = compare(store, [&self.one, &self.other], [&one, &other])?;
-        if self.telling.json {
+        if self.report.json {
             json::print(&comparison)?;
         } else {
-            print!("{}", told(&comparison, self.telling.speech.language()));
+            print!("{}", text(&comparison, self.report.language()));
         }
         Ok(0)
     }
 }
 
-fn told(comparison: &Comparison, language: Language) -> String {
+fn text(comparison: &Comparison, language: Language) -> String {
     match comparison {
-        Comparison::ImageAndContainer(facts) => told_image_and_container(facts, language),
-        Comparison::Alike(pair) => told_pair(pair, language),
+        Comparison::ImageAndContainer(facts) => facts_text(facts, language),
+        Comparison::Alike(pair) => pair_text(pair, language),
     }
 }
 
-fn told_image_and_container(facts: &ImageAndContainer, language: Language) -> String {
+fn facts_text(facts: &ImageAndContainer, language: Language) -> String {
     let words = language.words();
     let mut text = human::sentence(&in_a_sentence(&facts.gist, language), 0) + "\n\n";
     if !facts.is_made_from {
@@ -76,7 +76,7 @@ fn in_a_sentence(summary: &Summary, language: Language) -> String {
     }
 }
 
-fn told_pair(pair: &Pair, language: Language) -> String {
+fn pair_text(pair: &Pair, language: Language) -> String {
     let words = language.words();
     let layers = |count: usize| language.count(count as u64, LAYERS);
     let shared = fill(words.shared_by_both, &[&layers(pair.shared.len()), &human::size(pair.shared_on_disk)]);
@@ -94,7 +94,7 @@ fn told_pair(pair: &Pair, language: Language) -> String {
     text
 }
 
-/// A title, and below it each fact with its name in front.
+/// Returns a title and one line for each fact.
 fn section(title: &str, facts: &Facts, language: Language) -> String {
     let words = language.words();
     let width = facts.keys().map(|fact| fact.text(words).chars().count()).max().unwrap_or(0);
@@ -122,7 +122,7 @@ fn lines(fact: Fact, value: &Value, language: Language) -> Vec<String> {
         }
         Value::String(text) => vec![text.clone()],
         Value::Bool(true) => vec![words.yes.into()],
-        // The words of a command stand in one line, of a list one below the other.
+        // The words of a command are in one line, the items of a list in one line each.
         Value::Array(list) if matches!(fact, Fact::Command | Fact::Entrypoint | Fact::Cmd) => {
             vec![Value::Array(list.clone()).to_string()]
         }
@@ -142,7 +142,7 @@ fn lines(fact: Fact, value: &Value, language: Language) -> Vec<String> {
             .iter()
             .map(|(name, value)| match value {
                 Value::String(text) => format!("{name}={text}"),
-                // As in EXPOSE and VOLUME, where nothing more is said.
+                // EXPOSE and VOLUME have names without values.
                 Value::Object(_) | Value::Null => name.clone(),
                 other => format!("{name}={other}"),
             })

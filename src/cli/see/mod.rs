@@ -1,4 +1,4 @@
-//! What shows how an image and a container are made, from what is there now.
+//! Commands that show how an image and a container are made.
 
 mod compare;
 mod probe;
@@ -10,24 +10,23 @@ mod why;
 
 use super::Context;
 use crate::diag::Failure;
-use crate::explain::words::Language;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Draw the layers of an image or a container, and say what would be lost and kept
+    /// Show the layers, and what rm would lose and commit would keep
     Explain(stack::ExplainArgs),
-    /// Tell an image and a container apart: what is frozen, what was decided, what only runs
+    /// Compare an image with a container, or two of the same kind
     Compare(compare::CompareArgs),
-    /// Say why a container ended, does not start, does not answer, or will be slow to stop
+    /// Explain why a container ended, fails to start or does not answer
     Why(why::WhyArgs),
-    /// Print a shell script that makes the same container by hand
+    /// Print a shell script that starts the same container by hand
     Script(script::ScriptArgs),
-    /// Try what a container should not be able to do, and say which wall stops it
+    /// Try forbidden operations in a container and show what stops each
     Probe(probe::ProbeArgs),
-    /// Show copy-on-write as it happens: what a container creates, copies up, changes and deletes
+    /// Show a container's copy-on-write as it happens
     Watch(watch::WatchArgs),
-    /// Say which layer a file comes from, and what lies beneath it
+    /// Show which layer a file comes from, and its older versions
     Where(whence::WhereArgs),
 }
 
@@ -41,39 +40,6 @@ impl Command {
             Self::Probe(arguments) => arguments.run(context),
             Self::Watch(arguments) => arguments.run(context),
             Self::Where(arguments) => arguments.run(context),
-        }
-    }
-}
-
-/// How it is told.
-#[derive(Args)]
-struct Telling {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    speech: Speech,
-}
-
-#[derive(Args)]
-pub(super) struct Speech {
-    /// Speak this language [default: as the locale says]
-    #[arg(long, value_name = "LANG")]
-    lang: Option<Lang>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Lang {
-    En,
-    Ru,
-}
-
-impl Speech {
-    pub(super) fn language(&self) -> Language {
-        match self.lang {
-            Some(Lang::En) => Language::English,
-            Some(Lang::Ru) => Language::Russian,
-            None => Language::of_locale(),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! `probe`: what a container cannot do, and which wall stops it.
+//! `probe`: tries forbidden operations in a container.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, human, json};
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::live::attempt::{Answer, AttemptResult, Outcome, Wall, text};
@@ -15,18 +15,20 @@ use serde::Serialize;
 #[derive(Args)]
 pub(crate) struct ProbeArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     /// A running container [default: the newest]
     container: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("no container runs that could be probed")]
-struct NoneRuns;
+#[error("no container is running")]
+struct NoneRuns {
+    hint: String,
+}
 
 impl Diagnose for NoneRuns {
     fn hint(&self) -> Option<String> {
-        Some("start one: minirun run -d IMAGE".into())
+        Some(self.hint.clone())
     }
 
     fn exit_code(&self) -> u8 {
@@ -42,16 +44,25 @@ impl ProbeArgs {
         };
         let container = match &self.container {
             Some(name) => Container::find(&context.store, name)?,
-            None => newest().ok_or(NoneRuns)?,
+            None => newest().ok_or_else(|| NoneRuns { hint: start_one(context) })?,
         };
         userns::enter_at(&context.store, container.place())?;
         let rows = probe(&context.store, &container)?;
-        if self.telling.json {
+        if self.report.json {
             json::print(&Probed { container: &container.record.name, rows: &rows })?;
         } else {
-            print!("{}", told(&rows, self.telling.speech.language()));
+            print!("{}", table(&rows, self.report.language()));
         }
         Ok(0)
+    }
+}
+
+/// The hint that starts a container: the newest one there is, else a new one.
+fn start_one(context: &Context) -> String {
+    let newest = Container::all(&context.store).into_iter().max_by(|a, b| a.record.created.cmp(&b.record.created));
+    match newest {
+        Some(container) => format!("start one: minirun start {}", container.record.name),
+        None => "start one: minirun run -d alpine sleep 600".into(),
     }
 }
 
@@ -61,7 +72,7 @@ struct Probed<'a> {
     rows: &'a [AttemptResult],
 }
 
-fn told(rows: &[AttemptResult], language: Language) -> String {
+fn table(rows: &[AttemptResult], language: Language) -> String {
     let words = language.words();
     let line = |row: &AttemptResult| {
         let outcome = match row.outcome {

@@ -1,7 +1,7 @@
-//! `script`: a container as commands to type.
+//! `script`: a shell script that starts a container by hand.
 
-use super::super::{Context, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, json};
 use crate::container::decide::create;
 use crate::container::decide::create::Decided;
 use crate::container::live::launch;
@@ -18,7 +18,7 @@ use serde::Serialize;
 #[derive(Args)]
 pub(crate) struct ScriptArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     #[arg(value_name = "IMAGE|CONTAINER")]
     name: String,
 }
@@ -38,14 +38,14 @@ impl ScriptArgs {
             Subject::Container(container) => {
                 Decided { spec: container.spec()?.clone(), record: container.record.clone() }
             }
-            // As `run` with no option would decide.
+            // Decided as `run` without options would.
             Subject::Image(image) => {
                 create::decide(store, &image, Request { image: self.name.clone(), ..Request::default() })?
             }
         };
         let directory = store.path("containers").join(&decided.record.id);
         let plan = launch::plan(store, &decided.record, &decided.spec, &IdMap::of_caller(), None, Layering::of(store))?;
-        let around = Surroundings {
+        let surroundings = Surroundings {
             store: &store.root,
             upper: upper.as_deref(),
             directory: &directory,
@@ -53,9 +53,9 @@ impl ScriptArgs {
             ids: &IdMap::of_caller(),
             is_shifted: shift::ids(store, decided.record.request.host_ids)?.is_shifted(),
         };
-        let language = self.telling.speech.language();
-        let parts = by_hand::parts(&plan, &around, language);
-        if self.telling.json {
+        let language = self.report.language();
+        let parts = by_hand::parts(&plan, &surroundings, language);
+        if self.report.json {
             json::print(&Parts { name: &self.name, parts: &parts })?;
         } else {
             print!("{}", by_hand::script(&parts, &self.name, language));

@@ -1,7 +1,7 @@
-//! `explain`: the stack of layers, drawn; and what is in one of them.
+//! `explain`: draws the stack of layers, and lists one of them.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, human, json};
 use crate::diag::{Diagnose, Failure};
 use crate::explain::layers::anatomy::{self, Anatomy, ContainerFacts, LayerFacts, WastedFile};
 use crate::explain::layers::files::{self, FileChange, LayerChanges};
@@ -15,8 +15,8 @@ use clap::Args;
 #[derive(Args)]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
-    telling: Telling,
-    /// List what a layer adds, changes and removes: a number, or `writable` [default: the topmost]
+    report: ReportFlags,
+    /// List the changes of a layer: a number, or `writable` [default: the top]
     #[arg(long, value_name = "LAYER", num_args = 0..=1)]
     files: Option<Option<String>>,
     #[arg(value_name = "IMAGE|CONTAINER", required_unless_present = "files")]
@@ -25,7 +25,7 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Debug, thiserror::Error)]
 enum ExplainError {
-    #[error("no image or container is named")]
+    #[error("explain --files needs an image or a container")]
     NoName,
     #[error("{name} has no layer {layer:?}: {has}")]
     NoLayer { name: String, layer: String, has: String },
@@ -34,7 +34,7 @@ enum ExplainError {
 impl Diagnose for ExplainError {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoName => "minirun explain IMAGE|CONTAINER --files LAYER".into(),
+            Self::NoName => "see their names: minirun ps -a, minirun images".into(),
             Self::NoLayer { name, .. } => format!("see them all: minirun explain {name}"),
         })
     }
@@ -47,17 +47,17 @@ impl Diagnose for ExplainError {
 impl ExplainArgs {
     pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         userns::enter(&context.store)?;
-        // In `explain --files web` the name stands where a layer could.
+        // In `explain --files web`, clap takes the name for the layer.
         let (name, files) = match (self.name, self.files) {
             (Some(name), files) => (name, files),
             (None, Some(Some(name))) => (name, Some(None)),
             (None, _) => return Err(ExplainError::NoName.into()),
         };
         let subject = subject::find(&context.store, &name)?;
-        let language = self.telling.speech.language();
+        let language = self.report.language();
         if let Some(layer) = files {
             let files = files_of(&context.store, &subject, &name, layer)?;
-            if self.telling.json {
+            if self.report.json {
                 json::print(&files)?;
             } else {
                 print!("{}", listed(&files, &name, language));
@@ -65,7 +65,7 @@ impl ExplainArgs {
             return Ok(0);
         }
         let anatomy = anatomy::examine(&context.store, &subject)?;
-        if self.telling.json {
+        if self.report.json {
             json::print(&anatomy)?;
         } else {
             let typed = subject.container().map_or(&name, |container| &container.record.image);

@@ -1,9 +1,10 @@
-//! `watch`: copy-on-write, live.
+//! `watch`: shows copy-on-write as it happens.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::not_running::NotRunning;
+use crate::cli::{Context, human, json};
 use crate::container::stored::record::Container;
-use crate::diag::{Diagnose, Failure, printable};
+use crate::diag::{Failure, printable};
 use crate::explain::live::watch::{Event, EventKind, Place, PlaceKind, Watch};
 use crate::explain::words::{Language, Words, fill};
 use crate::sys::process;
@@ -15,22 +16,8 @@ use std::io::{BufWriter, Stdout, Write};
 #[derive(Args)]
 pub(crate) struct WatchArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     container: String,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("container {0} is not running")]
-struct NotRunning(String);
-
-impl Diagnose for NotRunning {
-    fn hint(&self) -> Option<String> {
-        Some(format!("see what it has changed so far: minirun diff {}", self.0))
-    }
-
-    fn exit_code(&self) -> u8 {
-        1
-    }
 }
 
 /// A line of `--json`.
@@ -50,23 +37,24 @@ enum Line<'a> {
 }
 
 impl WatchArgs {
-    /// Until the container ends, or somebody has seen enough.
+    /// Runs until the container ends or standard output is closed.
     pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         let place = Container::find(&context.store, &self.container)?.place();
         userns::enter_at(&context.store, place)?;
-        // A shell's background job ignores it, and would be left behind.
+        // A shell's background job ignores SIGINT, and would never end.
         process::default_signal(libc::SIGINT);
         let container = Container::find(&context.store, &self.container)?;
         let mut watch = Watch::new(&context.store, &container)?;
         if !watch.is_running() {
-            return Err(NotRunning(container.record.name).into());
+            let hint = format!("see what it changed before it ended: minirun diff {}", container.record.name);
+            return Err(NotRunning::with_hint(container.record.name, hint).into());
         }
-        let mut telling = Teller {
+        let mut printer = EventPrinter {
             output: BufWriter::new(std::io::stdout()),
-            json: self.telling.json,
-            language: self.telling.speech.language(),
+            json: self.report.json,
+            language: self.report.language(),
         };
-        let mut goes_on = telling.begin(&container.record.name, &watch);
+        let mut goes_on = printer.begin(&container.record.name, &watch);
         while goes_on? {
             let is_due = watch.wait();
             let runs = watch.is_running();
@@ -75,21 +63,21 @@ impl WatchArgs {
                 (true, true) => watch.poll(),
                 (true, false) => Vec::new(),
             };
-            let told = telling.tell(&events, &watch);
-            goes_on = told.map(|told| told && runs);
+            let is_open = printer.events(&events, &watch);
+            goes_on = is_open.map(|is_open| is_open && runs);
         }
         Ok(0)
     }
 }
 
-struct Teller {
+struct EventPrinter {
     output: BufWriter<Stdout>,
     json: bool,
     language: Language,
 }
 
-impl Teller {
-    /// Says what is watched. Like [`Teller::tell`], returns whether somebody still listens.
+impl EventPrinter {
+    /// Prints what is watched. Like [`EventPrinter::events`], returns whether standard output is still open.
     fn begin(&mut self, name: &str, watch: &Watch) -> Result<bool, Failure> {
         let words = self.language.words();
         let text = match self.json {
@@ -103,14 +91,14 @@ impl Teller {
         Ok(writeln!(self.output, "{text}").and_then(|()| self.output.flush()).is_ok())
     }
 
-    fn tell(&mut self, events: &[Event], watch: &Watch) -> Result<bool, Failure> {
+    fn events(&mut self, events: &[Event], watch: &Watch) -> Result<bool, Failure> {
         let words = self.language.words();
         let writable_on_disk = if events.is_empty() { 0 } else { watch.size() };
         let mut lines = Vec::with_capacity(events.len());
         for event in events {
             lines.push(match self.json {
                 true => json::line(&Line::Event { event, writable_on_disk })?,
-                false => told(event, words),
+                false => event_line(event, words),
             });
         }
         if !self.json && events.iter().any(|event| event.place == PlaceKind::WritableLayer) {
@@ -131,7 +119,7 @@ fn place_in(place: &Place, words: &Words) -> String {
     }
 }
 
-fn told(event: &Event, words: &Words) -> String {
+fn event_line(event: &Event, words: &Words) -> String {
     let what = match event.what {
         EventKind::Create => "CREATE",
         EventKind::CopyUp => "COPY-UP",
@@ -152,7 +140,7 @@ fn told(event: &Event, words: &Words) -> String {
         (PlaceKind::Tmpfs, ..) => Some(words.in_memory.into()).map(|place| with_size(size, place)),
     };
     let by = event.by.as_ref().map(|by| format!("{} ({})", by.command, by.pid)).unwrap_or_default();
-    // RFC 3339, of which the time of day.
+    // The time of day of an RFC 3339 time.
     let time = event.noticed.get(11..23).unwrap_or_default();
     columns(time, what, &event.path.to_string_lossy(), &about.unwrap_or_default(), &by)
 }
@@ -161,7 +149,7 @@ fn with_size(size: Option<String>, place: String) -> String {
     size.map_or(place.clone(), |size| format!("{size}, {place}"))
 }
 
-/// One line. Where the terminal is too narrow for it, what is said of the path stands below it.
+/// Lays out one line; where the terminal is too narrow for it, the part behind the path goes below.
 fn columns(time: &str, what: &str, path: &str, about: &str, by: &str) -> String {
     let head = format!("{time:<12}  {what:<10}  ");
     let path = printable(path);

@@ -1,7 +1,7 @@
-//! `where`: which layer a file comes from.
+//! `where`: shows which layer a file comes from.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, human, json};
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::layers::lookup::{Lookup, Occurrence, OccurrenceKind, Place, Through, lookup};
@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 #[command(override_usage = "minirun where [OPTIONS] [IMAGE|CONTAINER] <PATH>")]
 pub(crate) struct WhereArgs {
     #[command(flatten)]
-    telling: Telling,
-    /// An image or a container [default: the newest container, or the newest image where there is none]
+    report: ReportFlags,
+    /// An image or a container [default: the newest container, else the newest image]
     #[arg(value_name = "IMAGE|CONTAINER")]
     first: String,
     /// A path in it
@@ -31,7 +31,7 @@ pub(crate) struct WhereArgs {
 
 #[derive(Debug, thiserror::Error)]
 enum WhereError {
-    #[error("there is no container and no image to look into")]
+    #[error("no container and no image in the store")]
     Nothing,
     #[error("{} is not in {name}, nor in any layer beneath it", path.display())]
     Nowhere { path: PathBuf, name: String },
@@ -40,10 +40,10 @@ enum WhereError {
 impl Diagnose for WhereError {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Nothing => "get an image first: minirun pull IMAGE".into(),
+            Self::Nothing => "pull an image: minirun pull alpine".into(),
             Self::Nowhere { path, name } => {
                 let parent = path.parent().unwrap_or(path).display().to_string();
-                format!("look what is beside it: minirun where {name} {parent}")
+                format!("see what is beside it: minirun where {name} {parent}")
             }
         })
     }
@@ -55,7 +55,7 @@ impl Diagnose for WhereError {
 
 impl WhereArgs {
     pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
-        // Files of a container's other users can be seen there only.
+        // Files of a container's other users can only be read there.
         let place =
             Container::find(&context.store, &self.first).map_or(userns::Place::Shared, |container| container.place());
         userns::enter_at(&context.store, place)?;
@@ -69,10 +69,10 @@ impl WhereArgs {
         };
         let layers = stack::layers(store, &subject.image(store)?)?;
         let sight = lookup(&path, &layers, subject.container())?;
-        if self.telling.json {
+        if self.report.json {
             json::print(&sight)?;
         } else if !sight.sightings.is_empty() {
-            print!("{}", told(&sight, &name, self.telling.speech.language()));
+            print!("{}", text(&sight, &name, self.report.language()));
         }
         if sight.sightings.is_empty() {
             return Err(WhereError::Nowhere { path: sight.resolved, name }.into());
@@ -81,7 +81,7 @@ impl WhereArgs {
     }
 }
 
-fn told(sight: &Lookup, name: &str, language: Language) -> String {
+fn text(sight: &Lookup, name: &str, language: Language) -> String {
     let words = language.words();
     let mut text = String::new();
     for Through { link, target } in &sight.through {
@@ -150,7 +150,7 @@ fn row(sighting: &Occurrence, path: &Path, words: &Words) -> Vec<String> {
     vec![if sighting.is_seen { "▸" } else { "" }.into(), place(&sighting.place, words), what, size, made_by]
 }
 
-/// The newest container, else the newest image, with its name.
+/// Returns the newest container, else the newest image, with its name.
 fn newest(store: &Store) -> Result<(String, Subject), Failure> {
     let containers = Container::all(store).into_iter();
     if let Some(newest) = containers.max_by(|a, b| a.record.created.cmp(&b.record.created)) {

@@ -1,7 +1,7 @@
-//! `why`: reasons instead of states.
+//! `why`: the reasons of a container's state.
 
-use super::super::{Context, human, json};
-use super::Telling;
+use crate::cli::flags::ReportFlags;
+use crate::cli::{Context, human, json};
 use crate::container::decide::spec::Origin;
 use crate::container::request::{Request, STOP_TIMEOUT};
 use crate::container::stored::outcome::Asker;
@@ -15,7 +15,7 @@ use clap::Args;
 #[derive(Args)]
 pub(crate) struct WhyArgs {
     #[command(flatten)]
-    telling: Telling,
+    report: ReportFlags,
     container: String,
 }
 
@@ -25,16 +25,16 @@ impl WhyArgs {
         userns::enter_at(&context.store, place)?;
         let container = Container::find(&context.store, &self.container)?;
         let reasons = reasons(&context.store, &container)?;
-        if self.telling.json {
+        if self.report.json {
             json::print(&reasons)?;
         } else {
-            print!("{}", told(&reasons, &container.record.request, self.telling.speech.language()));
+            print!("{}", text(&reasons, &container.record.request, self.report.language()));
         }
         Ok(0)
     }
 }
 
-fn told(reasons: &Reasons, created: &Request, language: Language) -> String {
+fn text(reasons: &Reasons, created: &Request, language: Language) -> String {
     let words = language.words();
     let (code, name) = (reasons.exit_code.to_string(), reasons.container.as_str());
     let mut text = String::new();
@@ -53,7 +53,7 @@ fn told(reasons: &Reasons, created: &Request, language: Language) -> String {
     let width = shown.iter().map(|word| word.chars().count()).max().unwrap_or(0).min(40).min(room);
     for (index, (Word { origin, .. }, word)) in reasons.argv.iter().zip(shown).enumerate() {
         let title = if index == 0 { words.what_ran } else { "" };
-        // A long word goes on below itself.
+        // A long word is wrapped.
         let mut lines = human::wrapped(&word, room).into_iter();
         text += &format!("{title:<indent$}   {:<width$}   {}\n", lines.next().unwrap_or_default(), from(origin));
         lines.for_each(|line| text += &format!("{:indent$}   {line}\n", ""));
@@ -107,14 +107,14 @@ fn told(reasons: &Reasons, created: &Request, language: Language) -> String {
     text
 }
 
-/// Whether the last signal was one to end by; others only make a program read its settings again.
+/// Whether the last signal is one that ends programs; others, such as SIGHUP, often only make them read their settings.
 fn is_asked(reasons: &Reasons) -> bool {
     const TO_END: [&str; 4] = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGKILL"];
     let last = reasons.asked.last();
     last.is_some_and(|asked| asked.by == Asker::Stop || TO_END.contains(&asked.signal.as_str()))
 }
 
-/// What the monitor has recorded.
+/// Returns the lines about the end that the monitor recorded.
 fn how_it_ended(reasons: &Reasons, words: &Words) -> Vec<String> {
     let code = reasons.exit_code.to_string();
     let mut lines: Vec<String> = reasons.asked.iter().map(|asked| asked_for(asked, words)).collect();
@@ -140,12 +140,12 @@ fn asked_for(asked: &SignalRequest, words: &Words) -> String {
     place(sentence, &[("signal", &asked.signal), ("at", time(&asked.at))])
 }
 
-/// Without the fractions of a second.
+/// Returns a time without the fractions of a second.
 fn time(text: &str) -> &str {
     text.split('.').next().unwrap_or(text)
 }
 
-/// How long `stop` waits for a container.
+/// Returns how long `stop` waits for a container, in words.
 fn grace(timeout: Option<u32>, words: &Words) -> String {
     seconds(timeout.unwrap_or(STOP_TIMEOUT).saturating_mul(1000), words)
 }

@@ -1,11 +1,10 @@
-//! What is seen of a build as it goes on.
+//! The lines that a build prints.
 
-mod raw;
-
-use super::human;
+use super::raw;
 use crate::builder::read::parse::Warning;
 use crate::builder::read::stage::StageId;
 use crate::builder::{Built, Done, Listener, StepName};
+use crate::cli::human;
 use crate::diag::{Failure, without_escapes};
 use crate::explain::layers::ghosts;
 use crate::image::name::digest::Digest;
@@ -16,41 +15,42 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Kind {
-    /// In a terminal as tty, else as plain
+pub(crate) enum ProgressMode {
+    /// tty in a terminal, else plain
     Auto,
     /// A line for each step, redrawn while it runs
     Tty,
-    /// Everything as it comes
+    /// All output as it comes
     Plain,
+    /// Nothing but the image's ID
     Quiet,
-    /// Each event as a line of JSON
+    /// One JSON object per line
     #[value(name = "rawjson")]
     RawJson,
 }
 
-/// Lines that a failed step shows again.
+/// How many lines a failed step shows again.
 const TAIL: usize = 12;
-/// Bytes after which a line counts as one, although it goes on.
+/// How many bytes without a newline count as a line.
 const LONGEST_LINE: usize = 64 << 10;
-/// Characters of a step in a line.
+/// The width of a step's name.
 const WIDTH: usize = 72;
 
-pub(super) struct Progress {
-    kind: Kind,
+pub(crate) struct Progress {
+    mode: ProgressMode,
     explained: bool,
-    /// What is said goes out at once; else only when it is known that this process goes on.
+    /// Text is printed at once; else it is held until it is known that this process does the build.
     speaks: bool,
     held: String,
     is_terminal: bool,
-    /// Steps that run: when they began, what they said last.
-    running: HashMap<StageId, Shown>,
+    /// The steps that run, by stage.
+    running: HashMap<StageId, RunningStep>,
     tail: VecDeque<String>,
-    /// Lines below the last finished one, which are drawn again.
+    /// How many lines below the last finished step are redrawn.
     drawn: usize,
 }
 
-struct Shown {
+struct RunningStep {
     step: StepName,
     begun: Instant,
     partial: Vec<u8>,
@@ -59,10 +59,10 @@ struct Shown {
 }
 
 impl Progress {
-    pub(super) fn new(kind: Kind, explained: bool, speaks: bool) -> Self {
+    pub(crate) fn new(mode: ProgressMode, explained: bool, speaks: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         Self {
-            kind,
+            mode,
             explained,
             speaks,
             held: String::new(),
@@ -73,7 +73,7 @@ impl Progress {
         }
     }
 
-    /// An event for a program.
+    /// Prints an event for a program.
     fn event(&mut self, event: &serde_json::Value) {
         self.held += &format!("{event}\n");
         if self.speaks {
@@ -82,11 +82,11 @@ impl Progress {
     }
 
     fn say(&mut self, text: &str) {
-        if matches!(self.kind, Kind::Quiet | Kind::RawJson) {
+        if matches!(self.mode, ProgressMode::Quiet | ProgressMode::RawJson) {
             return;
         }
         self.erase();
-        // A Dockerfile and what its commands print may be a stranger's.
+        // A stranger may have written the Dockerfile and the output of its commands.
         self.held += &if self.is_terminal { without_escapes(text) } else { text.into() };
         self.held.push('\n');
         if self.speaks {
@@ -100,8 +100,8 @@ impl Progress {
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 
-    /// What was held back is said after all.
-    pub(super) fn flush(&mut self) {
+    /// Prints what was held back.
+    pub(crate) fn flush(&mut self) {
         self.erase();
         self.running.clear();
         self.flush_held();
@@ -114,12 +114,12 @@ impl Progress {
         }
     }
 
-    /// The steps that run, and the last line of each.
+    /// Draws the steps that run, with the last line of each.
     fn draw(&mut self) {
-        if self.kind != Kind::Tty || !self.speaks {
+        if self.mode != ProgressMode::Tty || !self.speaks {
             return;
         }
-        let mut steps: Vec<&Shown> = self.running.values().collect();
+        let mut steps: Vec<&RunningStep> = self.running.values().collect();
         steps.sort_by_key(|shown| shown.step.stage);
         let width =
             rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(80, |size| usize::from(size.ws_col)).max(20);
@@ -138,16 +138,16 @@ impl Progress {
         self.drawn = lines;
     }
 
-    /// The last lines of the step that failed; in plain, all of them were shown.
-    pub(super) fn tail(&self) {
-        if !matches!(self.kind, Kind::Plain | Kind::RawJson) {
+    /// Prints the last lines of the failed step, unless all lines were printed.
+    pub(crate) fn tail(&self) {
+        if !matches!(self.mode, ProgressMode::Plain | ProgressMode::RawJson) {
             for line in &self.tail {
                 eprintln!("      {line}");
             }
         }
     }
 
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &mut self,
         store: &Store,
         built: &Built,
@@ -155,7 +155,7 @@ impl Progress {
         took: Duration,
     ) -> Result<(), Failure> {
         self.flush();
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return Ok(());
         }
         if self.explained {
@@ -167,12 +167,12 @@ impl Progress {
             (number, bytes) => format!(" from {number} files of the context, {}", human::size(bytes)),
         };
         let Some(image) = built.image else {
-            if self.kind != Kind::Quiet {
+            if self.mode != ProgressMode::Quiet {
                 eprintln!("built in {}{context}", seconds(took));
             }
             return Ok(());
         };
-        if self.kind == Kind::Quiet {
+        if self.mode == ProgressMode::Quiet {
             println!("{image}");
             return Ok(());
         }
@@ -185,7 +185,7 @@ impl Progress {
 }
 
 impl Progress {
-    /// What the image carries for nothing.
+    /// Prints the files of the image that a later layer hides.
     fn ghosts(&self, store: &Store, built: &Built) -> Result<(), Failure> {
         let layers: Vec<Digest> = built.layers.iter().map(|layer| layer.diff_id).collect();
         let all = ghosts::ghosts(store, &layers)?;
@@ -214,7 +214,7 @@ impl Progress {
 }
 
 impl Progress {
-    /// A line that a step has said.
+    /// Keeps and prints a line of a step.
     fn line(&mut self, step: &StepName, bytes: &[u8], since: Duration) {
         let line = String::from_utf8_lossy(bytes);
         if line.is_empty() {
@@ -228,12 +228,12 @@ impl Progress {
                 shown.tail.pop_front();
             }
         }
-        if self.kind == Kind::Plain {
+        if self.mode == ProgressMode::Plain {
             self.say(&format!("{} {:>6} {line}", head(step), seconds(since)));
         }
     }
 
-    /// What a step has said last, without a newline.
+    /// Prints the last line of a step that does not end with a newline.
     fn last_line(&mut self, step: &StepName) {
         if let Some(shown) = self.running.get_mut(&step.stage) {
             let (rest, since) = (std::mem::take(&mut shown.partial), shown.begun.elapsed());
@@ -269,7 +269,7 @@ fn files(entries: u64) -> String {
 
 impl Listener for Progress {
     fn warning(&mut self, warning: &Warning) {
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return self.event(&raw::warning(warning));
         }
         let place = if warning.line == 0 { String::new() } else { format!(" (line {})", warning.line) };
@@ -281,14 +281,14 @@ impl Listener for Progress {
     }
 
     fn begins(&mut self, step: &StepName) {
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return self.event(&raw::begins(step, &head(step)));
         }
-        if self.kind == Kind::Plain {
+        if self.mode == ProgressMode::Plain {
             self.say(&format!("{} {}", head(step), step.text));
         }
         self.erase();
-        let shown = Shown {
+        let shown = RunningStep {
             step: step.clone(),
             begun: Instant::now(),
             partial: Vec::new(),
@@ -300,7 +300,7 @@ impl Listener for Progress {
     }
 
     fn output(&mut self, step: &StepName, bytes: &[u8]) {
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return self.event(&raw::output(step, bytes));
         }
         let Some(shown) = self.running.get_mut(&step.stage) else { return };
@@ -321,7 +321,7 @@ impl Listener for Progress {
     }
 
     fn done(&mut self, step: &StepName, done: &Done) {
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return self.event(&raw::done(step, &head(step), done));
         }
         self.last_line(step);
@@ -339,8 +339,8 @@ impl Listener for Progress {
                 (seconds(*took), format!("layer of {}, {}; it ran: {reason}", human::size(*size), files(*entries)))
             }
         };
-        match (self.kind, done) {
-            (Kind::Plain, Done::Ran { .. }) => self.say(&format!("{} done {end}", head(step))),
+        match (self.mode, done) {
+            (ProgressMode::Plain, Done::Ran { .. }) => self.say(&format!("{} done {end}", head(step))),
             _ => self.say(line(step, &end).trim_end()),
         }
         if self.explained {
@@ -349,7 +349,7 @@ impl Listener for Progress {
     }
 
     fn failed(&mut self, step: &StepName) {
-        if self.kind == Kind::RawJson {
+        if self.mode == ProgressMode::RawJson {
             return self.event(&raw::failed(step, &head(step)));
         }
         self.last_line(step);

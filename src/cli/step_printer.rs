@@ -1,4 +1,4 @@
-//! `run --explain`: each step as it is carried out, from the plan itself.
+//! `run --explain`: prints each step of the plan as it is carried out.
 
 use super::{human, json};
 use crate::container::live::launch::Listener;
@@ -14,27 +14,27 @@ use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// How much of a start is told.
+/// How a start is explained.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub(super) enum Explain {
-    /// The system call and why it is made; like steps in one breath
+pub(super) enum ExplainFormat {
+    /// Each system call and its reason; similar steps together
     Brief,
-    /// Each step alone, and the commands that do the same by hand
+    /// Each step alone, with the commands that do the same
     Full,
-    /// The same as an object of JSON a line
+    /// One JSON object per line
     Json,
 }
 
-/// Prints to standard error, which is not the container's output. Neighbours that do the same to several things, such as
-/// the links in /dev, are told in one breath.
-pub(super) struct Told {
-    how: Explain,
+/// Prints to standard error, which is not the container's output. Neighbouring steps of one kind, such as the links in
+/// /dev, share a paragraph.
+pub(super) struct StepPrinter {
+    format: ExplainFormat,
     language: Language,
     store: PathBuf,
-    /// The container's own.
+    /// The container's directory.
     directory: PathBuf,
     number: u32,
-    /// Of one kind: those that were done, and those that were skipped for one reason or another.
+    /// The paragraphs of the current kind: the steps that were done, and those that were skipped, by reason.
     open: Vec<Paragraph>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Told {
 struct Paragraph {
     kind: &'static str,
     objects: Vec<String>,
-    told: Line,
+    line: Line,
 }
 
 #[derive(Serialize)]
@@ -50,9 +50,9 @@ struct Line {
     step: u32,
     call: String,
     why: String,
-    /// `None`: it was done.
+    /// `None` when the step was done.
     skipped: Option<Skipped>,
-    /// `None`: it was not measured, since another process did it meanwhile.
+    /// `None` when another process did the step, which is not measured.
     micros: Option<u32>,
     commands: Vec<String>,
 }
@@ -80,7 +80,7 @@ impl Skipped {
         })
     }
 
-    fn told(self, words: &Words) -> &'static str {
+    fn in_words(self, words: &Words) -> &'static str {
         match self {
             Self::Missing => words.skipped_missing,
             Self::Unreachable => words.skipped_unreachable,
@@ -91,29 +91,29 @@ impl Skipped {
     }
 }
 
-/// Where standard error is no terminal.
+/// The width where standard error is not a terminal.
 const WIDTH: usize = 105;
 
-impl Told {
-    pub(super) fn new(how: Explain, language: Language, store: PathBuf, directory: PathBuf) -> Self {
-        Self { how, language, store, directory, number: 0, open: Vec::new() }
+impl StepPrinter {
+    pub(super) fn new(format: ExplainFormat, language: Language, store: PathBuf, directory: PathBuf) -> Self {
+        Self { format, language, store, directory, number: 0, open: Vec::new() }
     }
 
     fn add(&mut self, kind: &'static str, object: String, line: Line) {
         if kind.is_empty() || self.open.iter().any(|open| open.kind != kind) {
             self.flush();
         }
-        let same = |open: &&mut Paragraph| open.told.why == line.why && open.told.skipped == line.skipped;
+        let same = |open: &&mut Paragraph| open.line.why == line.why && open.line.skipped == line.skipped;
         if let Some(open) = self.open.iter_mut().find(same) {
             open.objects.push(object);
-            open.told.micros = open.told.micros.zip(line.micros).map(|(a, b)| a + b);
+            open.line.micros = open.line.micros.zip(line.micros).map(|(a, b)| a + b);
             return;
         }
         self.number += 1;
-        self.open.push(Paragraph { kind, objects: vec![object], told: Line { step: self.number, ..line } });
+        self.open.push(Paragraph { kind, objects: vec![object], line: Line { step: self.number, ..line } });
     }
 
-    /// What no step of the plan does.
+    /// Adds a call that no step of the plan makes.
     fn add_call(&mut self, call: String, why: String) {
         let line = Line { step: 0, call, why, skipped: None, micros: None, commands: Vec::new() };
         self.add("", String::new(), line);
@@ -123,28 +123,28 @@ impl Told {
         std::mem::take(&mut self.open).into_iter().for_each(|paragraph| self.print(paragraph));
     }
 
-    fn print(&self, Paragraph { kind, objects, told }: Paragraph) {
-        if self.how == Explain::Json {
-            eprintln!("{}", json::line(&told).unwrap_or_default());
+    fn print(&self, Paragraph { kind, objects, line }: Paragraph) {
+        if self.format == ExplainFormat::Json {
+            eprintln!("{}", json::line(&line).unwrap_or_default());
             return;
         }
-        let call = if objects.len() == 1 { told.call } else { format!("{kind}({})", objects.join(", ")) };
+        let call = if objects.len() == 1 { line.call } else { format!("{kind}({})", objects.join(", ")) };
         let width = tcgetwinsize(rustix::stdio::stderr()).map_or(WIDTH, |size| usize::from(size.ws_col));
-        // What stands to the left of a line, at most.
+        // The indent of a wrapped line.
         let wrap = |text: &str| human::wrapped(&printable(text), width.saturating_sub(9).max(20));
-        eprintln!("{:>3}  {}", told.step, wrap(&call).join("\n         "));
-        let why = match told.skipped {
-            Some(skipped) => fill(self.language.words().step_skipped, &[&skipped.told(self.language.words())]),
-            None => told.why + &told.micros.map(|micros| format!(" ({micros} µs)")).unwrap_or_default(),
+        eprintln!("{:>3}  {}", line.step, wrap(&call).join("\n         "));
+        let why = match line.skipped {
+            Some(skipped) => fill(self.language.words().step_skipped, &[&skipped.in_words(self.language.words())]),
+            None => line.why + &line.micros.map(|micros| format!(" ({micros} µs)")).unwrap_or_default(),
         };
         eprintln!("     ↳ {}", wrap(&why).join("\n       "));
-        for command in &told.commands {
+        for command in &line.commands {
             eprintln!("     $ {}", printable(command));
         }
     }
 }
 
-impl Listener for Told {
+impl Listener for StepPrinter {
     fn namespace(&mut self, origin: &Origin) {
         let words = self.language.words();
         match origin {
@@ -168,7 +168,7 @@ impl Listener for Told {
     fn step(&mut self, plan: &Plan, step: u32, micros: u32, skipped: u32) {
         let Some(step) = plan.steps().nth(step as usize) else { return };
         let (kind, object) = match step {
-            _ if self.how != Explain::Brief => ("", String::new()),
+            _ if self.format != ExplainFormat::Brief => ("", String::new()),
             Step::Link { path, .. } => ("symlink ", path.clone()),
             Step::Mask { path } => ("move_mount of nothing over ", path.clone()),
             Step::ReadOnly { path } => ("mount_setattr MOUNT_ATTR_RDONLY ", path.clone()),
@@ -183,9 +183,9 @@ impl Listener for Told {
             micros: Some(micros),
             commands: Vec::new(),
         };
-        if self.how != Explain::Brief && line.skipped.is_none() {
+        if self.format != ExplainFormat::Brief && line.skipped.is_none() {
             let ids = IdMap::of_caller();
-            let around = Surroundings {
+            let surroundings = Surroundings {
                 store: &self.store,
                 upper: None,
                 directory: &self.directory,
@@ -193,7 +193,7 @@ impl Listener for Told {
                 ids: &ids,
                 is_shifted: false,
             };
-            line.commands = by_hand::commands(step, &around);
+            line.commands = by_hand::commands(step, &surroundings);
         }
         self.add(kind, object, line);
         if matches!(step, Step::Exec { .. }) {
