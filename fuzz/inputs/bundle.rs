@@ -11,9 +11,8 @@ pub fn run(data: &[u8]) {
     let range = IdRange { inside: 0, outside: 100_000, count: 65_536 };
     for ids in [IdMap::Shifted { uids: range, gids: range }, IdMap::Single { uid: 1000, gid: 1000 }] {
         let Ok(plan) = Plan::of_exec(1, &spec, &process, &ids) else { continue };
-        for (number, step) in plan.steps().enumerate() {
+        for step in plan.steps() {
             let _ = (step.call(), step.subject());
-            let _ = plan.failure(number as u32, libc::EPERM).to_string();
         }
         let text = serde_json::to_vec(&plan).expect("a plan can be written");
         let again: Plan = serde_json::from_slice(&text).expect("what was written can be read");
