@@ -34,9 +34,9 @@ const RUNTIME: &str = "run";
 /// The two directories of a store.
 #[derive(Debug, Clone)]
 pub struct Store {
-    /// What lasts: images, layers, containers, volumes.
+    /// The directory for what lasts: images, layers, containers, volumes.
     pub root: PathBuf,
-    /// What lasts as long as a container runs: sockets, process ids. It lies in the store, not in `XDG_RUNTIME_DIR`, which
+    /// The directory for what lasts as long as a container runs: sockets, process ids. It lies in the store, not in `XDG_RUNTIME_DIR`, which
     /// goes with the log-in session while a container may stay, and need not be the same for the next command.
     pub runtime: PathBuf,
 }
@@ -54,7 +54,7 @@ impl Store {
             .ok_or(StoreError::NoHome)?;
         let root = std::path::absolute(&root).on("open", &root)?;
         let found = format::of(&root);
-        if let format::Found::Format(found) = found
+        if let format::StoreFormat::Number(found) = found
             && found > format::FORMAT
         {
             return Err(StoreError::Newer { path: root, found });
@@ -71,7 +71,7 @@ impl Store {
         }
         store.close()?;
         store.make_runtime()?;
-        if found == format::Found::Damaged {
+        if found == format::StoreFormat::Damaged {
             tell_damage(&store.path(format::FILE), &"it has no number");
         }
         Ok(store)
