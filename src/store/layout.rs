@@ -1,7 +1,6 @@
 use super::damage::tell_damage;
 use super::error::StoreError;
 use super::format;
-use super::lock::RESERVE;
 use super::removal::remove_tree;
 use super::write::write_durably;
 use crate::sys::{On, SysError};
@@ -30,6 +29,9 @@ const OTHERS: [&str; 6] = ["ids", "shift", "layering", "manifest-lists", "indexe
 
 /// The directory for what lasts as long as a container runs, with a directory in it for each boot.
 const RUNTIME: &str = "run";
+
+/// The directory of empty files that become locks where the disk has no inode left.
+pub(crate) const RESERVE: &str = "reserve";
 
 /// The two directories of a store.
 #[derive(Debug, Clone)]
