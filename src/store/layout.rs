@@ -74,7 +74,7 @@ impl Store {
         store.close()?;
         store.make_runtime()?;
         if found == format::StoreFormat::Damaged {
-            tell_damage(&store.path(format::FILE), &"it has no number");
+            tell_damage(&store.path(format::FILE), &"it says no format");
         }
         Ok(store)
     }
