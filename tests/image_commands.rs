@@ -146,7 +146,7 @@ fn images_are_found_by_name_and_by_what_their_ids_begin_with() {
     }
     let twin = ids.iter().find(|a| ids.iter().filter(|b| a[..1] == b[..1]).count() > 1).unwrap();
     let said = sandbox.fails(125, &["history", &twin[..1]]);
-    assert!(said.contains("more than one") && said.contains(&twin[..12]), "{said}");
+    assert!(said.contains("the beginning of several ids") && said.contains(&twin[..12]), "{said}");
 }
 
 #[test]
