@@ -302,7 +302,7 @@ fn containers_are_found_by_name_id_and_beginning() {
     assert_eq!(look(name), named);
 
     let said = sandbox.run(&["start", "1e6229dd21rd"]).stderr;
-    assert!(said.contains("`r` at place 11 is not a hexadecimal digit"), "{said}");
+    assert!(said.contains("`r` at position 11 is not a hexadecimal digit"), "{said}");
     let slip = format!("{}r{}", &ids[0][..10], &ids[0][11..12]);
     let said = sandbox.run(&["start", &slip]).stderr;
     assert!(said.contains(&format!("the nearest container is {}", &ids[0][..12])), "{said}");
@@ -679,7 +679,7 @@ fn commit_as_the_homework_types_it() {
     let pid = sandbox.look("web", "{{.State.Pid}}");
     wait_until("it goes on", || !fs::read_to_string(format!("/proc/{pid}/status")).unwrap().contains("State:\tT"));
     let said = sandbox.run(&["commit", "1e6229dd21rd", "x"]).stderr;
-    assert!(said.contains("`r` at place 11"), "{said}");
+    assert!(said.contains("`r` at position 11"), "{said}");
     // Without a tag it is the latest one.
     sandbox.ok(&["commit", "-m", "said", "-a", "me", "-c", "ENV B=2", "-c", "CMD [\"env\"]", "web", "plain"]);
     assert!(sandbox.ok(&["run", "--rm", "--network", "none", "plain"]).contains("B=2\n"));

@@ -146,7 +146,7 @@ fn images_are_found_by_name_and_by_what_their_ids_begin_with() {
     }
     let twin = ids.iter().find(|a| ids.iter().filter(|b| a[..1] == b[..1]).count() > 1).unwrap();
     let said = sandbox.fails(125, &["history", &twin[..1]]);
-    assert!(said.contains("more than one") && said.contains(&twin[..12]), "{said}");
+    assert!(said.contains("the beginning of several ids") && said.contains(&twin[..12]), "{said}");
 }
 
 #[test]
@@ -154,11 +154,11 @@ fn a_name_that_is_not_there_gets_a_helpful_word() {
     let sandbox = Sandbox::new();
     let id = import(&sandbox, "a", &["nginx:1.27"]);
     let said = sandbox.fails(125, &["history", "1e6229dd21rd"]);
-    assert!(said.contains("`r` at place 11 is not a hexadecimal digit"), "{said}");
+    assert!(said.contains("`r` at position 11 is not a hexadecimal digit"), "{said}");
     let slip = format!("{}x{}", &id[..9], &id[10..12]);
     let said = sandbox.fails(125, &["history", &slip]);
     assert!(
-        said.contains("`x` at place 10") && said.contains(&format!("the nearest image is {}", &id[..12])),
+        said.contains("`x` at position 10") && said.contains(&format!("the nearest image is {}", &id[..12])),
         "{said}"
     );
     let said = sandbox.fails(125, &["history", "ngimx"]);

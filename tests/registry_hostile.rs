@@ -89,7 +89,7 @@ fn configs_and_layers_that_do_not_fit() {
     let layer = vec![0; 1024];
     let cases = [
         (b"not JSON".to_vec(), vec![], "not valid"),
-        (config(&[]), vec![(layer.as_slice(), 1024)], "its config tells of 0"),
+        (config(&[]), vec![(layer.as_slice(), 1024)], "its config lists 0"),
         (config(&["sha256:../../etc".into()]), vec![(layer.as_slice(), 1024)], "not a digest"),
         (config(&[sha256(b"other")]), vec![(layer.as_slice(), 1024)], "has the digest"),
         (config(&[sha256(&layer)]), vec![(layer.as_slice(), u64::MAX)], "bytes"),

@@ -191,8 +191,8 @@ fn names_of_one_file_stay_one_file() {
 #[test]
 fn nothing_lies_below_a_file() {
     let target = Target::new();
-    target.refuses(&Tape::new().file("a", "").file("a/b", "").end(), "which is no directory");
-    target.refuses(&Tape::new().file("a", "").symlink("l", "a").file("l/b", "").end(), "which is no directory");
+    target.refuses(&Tape::new().file("a", "").file("a/b", "").end(), "which is not a directory");
+    target.refuses(&Tape::new().file("a", "").symlink("l", "a").file("l/b", "").end(), "which is not a directory");
     target.refuses(&Tape::new().symlink("a", "a").file("a/b", "").end(), "leads nowhere");
 }
 
@@ -264,7 +264,7 @@ fn whiteouts_are_what_overlayfs_takes_for_them() {
 #[test]
 fn a_whiteout_hides_a_name_and_nothing_else() {
     for name in [".wh.", ".wh..", ".wh...", "a/.wh.."] {
-        Target::new().refuses(&Tape::new().file(name, "").end(), "hides nothing that has a name");
+        Target::new().refuses(&Tape::new().file(name, "").end(), "names nothing that it could hide");
     }
 }
 
@@ -283,7 +283,7 @@ fn devices_are_left_out_and_yet_saved() {
 #[test]
 fn what_is_no_known_kind_of_file_is_refused() {
     Target::new().refuses(&Tape::new().entry(&Header::new("socket", b's'), b"").end(), "unknown type `s`");
-    Target::new().refuses(&Tape::new().file(".", "").end(), "the archive's root is no directory");
+    Target::new().refuses(&Tape::new().file(".", "").end(), "the root of the archive is not a directory");
 }
 
 #[test]
@@ -550,7 +550,7 @@ fn what_is_no_archive_is_refused() {
     let mut archive = Tape::new().file("a", "").end();
     archive[0] = b'b';
     target.refuses(&archive, "the checksum is wrong");
-    target.refuses(&[b'x'; 4096], "no tar header at byte 0");
+    target.refuses(&[b'x'; 4096], "invalid tar header at byte 0");
     target.refuses(b"\x5d\0\0\x80\0", "compressed by lzma");
     // The beginning of a bzip2 stream, and no more.
     target.refuses(b"BZh91AY&SY", "in the middle");

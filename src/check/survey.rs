@@ -58,7 +58,7 @@ impl Check<'_> {
     /// What the store remembers of its host.
     fn host(&mut self) {
         let (store, path) = (self.store, self.store.path(store::format::FILE));
-        if store::format::of(&store.root) == store::format::Found::Damaged {
+        if store::format::of(&store.root) == store::format::StoreFormat::Damaged {
             self.mend(&path, "says no format", "write it anew", || Ok(store.write_format()?));
         }
         // To come here, `ids` was put right already: whoever enters the user namespace reads it.

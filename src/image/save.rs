@@ -30,9 +30,9 @@ pub(crate) enum Format {
 struct Chosen {
     id: Digest,
     names: Vec<Reference>,
-    /// Of an index, all of them.
+    /// The image; of an index, all images.
     images: Vec<Saved>,
-    /// Which of them stands for all.
+    /// The number of the image that stands for all.
     main: usize,
     index: Option<NewIndex>,
 }

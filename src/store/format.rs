@@ -14,34 +14,34 @@ use std::path::Path;
 
 pub(crate) const FORMAT: u32 = 1;
 
-/// The format of stores and records that do not say it.
+/// The format of stores and records without a number.
 const FIRST: u32 = 1;
 
-/// The store's file that says it.
+/// The file of the store with the number.
 pub(crate) const FILE: &str = "format";
 
-/// What a store says of its format.
+/// The format of a store by its file.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    Format(u32),
+pub(crate) enum StoreFormat {
+    Number(u32),
     /// The file cannot be understood.
     Damaged,
 }
 
 /// Reads the format of the store at `root`, which need not be there.
-pub(crate) fn of(root: &Path) -> Found {
+pub(crate) fn of(root: &Path) -> StoreFormat {
     let Ok(bytes) = fs::read(root.join(FILE)) else {
-        return if root.join(FILE).is_dir() { Found::Damaged } else { Found::Format(FIRST) };
+        return if root.join(FILE).is_dir() { StoreFormat::Damaged } else { StoreFormat::Number(FIRST) };
     };
     match str::from_utf8(&bytes).map(str::trim) {
         Ok(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Found::Format(text.parse().unwrap_or(u32::MAX))
+            StoreFormat::Number(text.parse().unwrap_or(u32::MAX))
         }
-        _ => Found::Damaged,
+        _ => StoreFormat::Damaged,
     }
 }
 
-/// The text of the store's file.
+/// Returns the text of the file.
 pub(crate) fn text() -> String {
     format!("{FORMAT}\n")
 }
@@ -63,7 +63,7 @@ fn first() -> u32 {
     FIRST
 }
 
-/// A record, which must be a JSON object, with its format.
+/// Serializes a record, which must be a JSON object, with its format.
 pub(crate) fn to_record<T: Serialize>(record: &T) -> Vec<u8> {
     serde_json::to_vec(&Stamped { format: FORMAT, record }).unwrap_or_default()
 }

@@ -1,7 +1,6 @@
 use super::damage::tell_damage;
 use super::error::StoreError;
 use super::format;
-use super::lock::RESERVE;
 use super::removal::remove_tree;
 use super::write::write_durably;
 use crate::sys::{On, SysError};
@@ -31,12 +30,15 @@ const OTHERS: [&str; 6] = ["ids", "shift", "layering", "manifest-lists", "indexe
 /// The directory for what lasts as long as a container runs, with a directory in it for each boot.
 const RUNTIME: &str = "run";
 
+/// The directory of empty files that become locks where the disk has no inode left.
+pub(crate) const RESERVE: &str = "reserve";
+
 /// The two directories of a store.
 #[derive(Debug, Clone)]
 pub struct Store {
-    /// What lasts: images, layers, containers, volumes.
+    /// The directory for what lasts: images, layers, containers, volumes.
     pub root: PathBuf,
-    /// What lasts as long as a container runs: sockets, process ids. It lies in the store, not in `XDG_RUNTIME_DIR`, which
+    /// The directory for what lasts as long as a container runs: sockets, process ids. It lies in the store, not in `XDG_RUNTIME_DIR`, which
     /// goes with the log-in session while a container may stay, and need not be the same for the next command.
     pub runtime: PathBuf,
 }
@@ -54,7 +56,7 @@ impl Store {
             .ok_or(StoreError::NoHome)?;
         let root = std::path::absolute(&root).on("open", &root)?;
         let found = format::of(&root);
-        if let format::Found::Format(found) = found
+        if let format::StoreFormat::Number(found) = found
             && found > format::FORMAT
         {
             return Err(StoreError::Newer { path: root, found });
@@ -71,8 +73,8 @@ impl Store {
         }
         store.close()?;
         store.make_runtime()?;
-        if found == format::Found::Damaged {
-            tell_damage(&store.path(format::FILE), &"it has no number");
+        if found == format::StoreFormat::Damaged {
+            tell_damage(&store.path(format::FILE), &"it says no format");
         }
         Ok(store)
     }

@@ -1,7 +1,7 @@
 //! Locks: on one thing for as long as its file is open. A reserve of empty files becomes locks where the disk has no inode left:
 //! whoever frees something must need nothing.
 
-use super::layout::Store;
+use super::layout::{RESERVE, Store};
 use super::removal::remove_tree;
 use crate::sys::{On, SysError};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -10,8 +10,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The directory of the reserve.
-pub(crate) const RESERVE: &str = "reserve";
 /// The number of files in the reserve: some more than one command holds at once.
 const RESERVED: usize = 12;
 

@@ -81,7 +81,7 @@ pub(crate) fn close_on_exec_from(first: RawFd) -> Result<(), SysError> {
     }
 }
 
-/// Whether [`HANDED`] was taken: it can be owned once only.
+/// [`HANDED`] was taken, which is possible once.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The first act of a program that was started with a descriptor: takes that, and closes all others but the standard streams.

@@ -1,5 +1,5 @@
-//! System calls that a container should not be able to make, each made so that it does no harm where it succeeds. The answer
-//! is an errno; 0: it succeeded.
+//! System calls that a container should not be able to make, each made so that it does no harm where it succeeds. Each
+//! function returns the errno, or 0 if the call succeeded.
 
 use super::netlink;
 use super::process::{self, Fork};
@@ -16,20 +16,20 @@ fn text(path: &Path) -> CString {
     CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default()
 }
 
-/// An empty module, which is none.
+/// Loads a kernel module, which is empty and so refused.
 pub(crate) fn load_module() -> i32 {
     // SAFETY: the kernel is given a length of 0 and an empty string.
     answer(unsafe { libc::syscall(libc::SYS_init_module, c"".as_ptr(), 0, c"".as_ptr()) })
 }
 
-/// A kernel of no segments, for no processor there is.
+/// Loads a kernel to boot, without segments and for an unknown processor.
 pub(crate) fn load_kernel() -> i32 {
     // SAFETY: there is no segment that could be read.
     answer(unsafe { libc::syscall(libc::SYS_kexec_load, 0, 0, std::ptr::null::<u8>(), 0xffff_0000_u64) })
 }
 
-/// A file without a name in its own root: it is gone when it is closed. Where the file system has none of these, it was
-/// refused only after the mount had allowed it.
+/// Makes a file without a name, which is gone when it is closed. A file system that has no such files refuses after the mount
+/// has allowed it.
 pub(crate) fn make_a_file(directory: &Path) -> i32 {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     match rustix::fs::open(directory, flags, Mode::from_raw_mode(0o600)) {
@@ -38,8 +38,8 @@ pub(crate) fn make_a_file(directory: &Path) -> i32 {
     }
 }
 
-/// Of a file without a name in a directory. EPERM too if nothing came of it: a user with one id has a filter that answers
-/// success.
+/// Changes the owner of a file without a name. Returns EPERM also if the owner stays the same: the filter of a user with one id
+/// reports success.
 pub(crate) fn change_owner(directory: &Path) -> i32 {
     const OTHER: u32 = 1;
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -54,7 +54,7 @@ pub(crate) fn change_owner(directory: &Path) -> i32 {
     }
 }
 
-/// In a child. EPERM too if nothing came of it, as above.
+/// Changes the user of a child process. Returns EPERM also if the user stays the same, as above.
 pub(crate) fn become_another_user() -> i32 {
     const OTHER: u32 = 1;
     match process::fork() {
@@ -68,7 +68,7 @@ pub(crate) fn become_another_user() -> i32 {
     }
 }
 
-/// A socket that could send any packet; closed at once.
+/// Opens a socket that could send any packet, and closes it.
 pub(crate) fn open_raw_socket() -> i32 {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
     match socket_with(AddressFamily::INET, SocketType::RAW, SocketFlags::CLOEXEC, Some(ipproto::ICMP)) {
@@ -77,7 +77,7 @@ pub(crate) fn open_raw_socket() -> i32 {
     }
 }
 
-/// To what it says already.
+/// Sets the clock to the time that it has.
 pub(crate) fn set_clock() -> i32 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the time is a live one.
@@ -86,7 +86,7 @@ pub(crate) fn set_clock() -> i32 {
     answer(unsafe { libc::clock_settime(libc::CLOCK_REALTIME, &raw const now) }.into())
 }
 
-/// An empty file system, taken away at once.
+/// Mounts an empty file system, and unmounts it.
 pub(crate) fn mount(target: &Path) -> i32 {
     let target = text(target);
     // SAFETY: both strings are live; there is no data.
@@ -99,8 +99,8 @@ pub(crate) fn mount(target: &Path) -> i32 {
     answer
 }
 
-/// A name for the first disk, taken away at once. EPERM too if nothing was made: a user with one id has a filter that answers
-/// success.
+/// Makes a device node for the first disk, and removes it. Returns EPERM also if none was made: the filter of a user with one
+/// id reports success.
 pub(crate) fn make_device(path: &Path) -> i32 {
     let path = text(path);
     // SAFETY: the string is live.
@@ -112,19 +112,19 @@ pub(crate) fn make_device(path: &Path) -> i32 {
     if unsafe { libc::unlink(path.as_ptr()) } == 0 { 0 } else { libc::EPERM }
 }
 
-/// Without the numbers that must be given with it.
+/// Calls reboot(2) without the numbers that it requires.
 pub(crate) fn reboot() -> i32 {
     // SAFETY: a command that the kernel refuses for its numbers.
     answer(unsafe { libc::syscall(libc::SYS_reboot, 0, 0, 0, 0) })
 }
 
-/// Signal 0: only whether it might be sent.
+/// Sends signal 0, which only asks whether a signal might be sent.
 pub(crate) fn signal(pid: i32) -> i32 {
     // SAFETY: no signal is sent.
     answer(unsafe { libc::kill(pid, 0) }.into())
 }
 
-/// A program of no instructions.
+/// Loads a BPF program without instructions.
 pub(crate) fn load_bpf() -> i32 {
     const BPF_PROG_LOAD: i32 = 5;
     let attributes = [0u64; 16];
@@ -132,18 +132,18 @@ pub(crate) fn load_bpf() -> i32 {
     answer(unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, attributes.as_ptr(), size_of_val(&attributes)) })
 }
 
-/// A user namespace of its own, where it would be root; this process stays in it.
+/// Makes a user namespace, where this process would be root, and stays in it.
 pub(crate) fn new_user_namespace() -> i32 {
     // SAFETY: changes this process only.
     answer(unsafe { libc::unshare(libc::CLONE_NEWUSER) }.into())
 }
 
-/// The loopback device, which is up already, set up.
+/// Sets the loopback device up, which is up already.
 pub(crate) fn change_network() -> i32 {
     netlink::link_up(netlink::LOOPBACK, None).map_or_else(|error| error.errno, |()| 0)
 }
 
-/// More open files than it may ever have.
+/// Raises the limit of open files above its maximum.
 pub(crate) fn raise_limit() -> i32 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the limit is a live one.
@@ -153,8 +153,7 @@ pub(crate) fn raise_limit() -> i32 {
     answer(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }.into())
 }
 
-/// Children that do nothing, until one is refused or so many are there. All are gone when this returns; that a birth was
-/// refused is noticed by nobody else unless it is tried in that moment.
+/// Starts children that do nothing, until one is refused or there are `most`. All are gone when this returns.
 pub(crate) fn bear(most: u64) -> i32 {
     let mut born = Vec::new();
     let mut answer = 0;
@@ -181,7 +180,8 @@ pub(crate) fn bear(most: u64) -> i32 {
     answer
 }
 
-/// So much memory, in a child that is the first to be killed where that is too much. A signal that ended it: below zero.
+/// Uses memory in a child, which is the first to be killed where there is too little. Returns a signal that ended the child as a
+/// negative number.
 pub(crate) fn take_memory(bytes: u64) -> i32 {
     match process::fork() {
         Ok(Fork::Child) => {
@@ -210,11 +210,12 @@ pub(crate) fn take_memory(bytes: u64) -> i32 {
     }
 }
 
+/// Opens a file for writing, and closes it.
 pub(crate) fn open_for_writing(path: &Path) -> i32 {
     std::fs::OpenOptions::new().write(true).open(path).map_or_else(|e| e.raw_os_error().unwrap_or(libc::EIO), |_| 0)
 }
 
-/// ENODATA: it can be opened, and there is nothing in it.
+/// Reads the first byte of a file. ENODATA: the file is empty.
 pub(crate) fn read_a_byte(path: &Path) -> i32 {
     let mut byte = [0];
     match std::fs::File::open(path).and_then(|mut file| io::Read::read(&mut file, &mut byte)) {

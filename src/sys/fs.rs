@@ -1,4 +1,4 @@
-//! Files: what std lacks.
+//! Calls on files that std lacks.
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, XattrFlags};
 use rustix::io::Errno;
@@ -28,7 +28,7 @@ pub(crate) fn openat2(
     Err(Errno::AGAIN)
 }
 
-/// What this process makes has modes as under this mask, whatever the caller's is, as long as this lives.
+/// Sets the umask of this process as long as this lives.
 pub(crate) struct Umask(rustix::fs::Mode);
 
 impl Umask {
@@ -43,7 +43,7 @@ impl Drop for Umask {
     }
 }
 
-/// The names of a file's extended attributes; none where the file system has none.
+/// Returns the names of the extended attributes of a file; none where the file system has none.
 pub(crate) fn flistxattr(file: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
     let list = grown(|buffer| rustix::fs::flistxattr(&file, buffer));
     match list {
@@ -52,7 +52,7 @@ pub(crate) fn flistxattr(file: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
     }
 }
 
-/// `None`: the file has no such attribute.
+/// Returns an extended attribute. `None`: the file does not have it.
 pub(crate) fn fgetxattr(file: impl AsFd, name: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
     match grown(|buffer| rustix::fs::fgetxattr(&file, name, buffer)) {
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
@@ -60,11 +60,12 @@ pub(crate) fn fgetxattr(file: impl AsFd, name: &[u8]) -> Result<Option<Vec<u8>>,
     }
 }
 
+/// fsetxattr(2).
 pub(crate) fn fsetxattr(file: impl AsFd, name: &[u8], value: &[u8]) -> Result<(), Errno> {
     rustix::fs::fsetxattr(file, name, value, XattrFlags::empty())
 }
 
-/// Most attributes are short; the kernel knows none above 64 KiB.
+/// Calls again with a larger buffer for a long result. The kernel has no attribute above 64 KiB.
 fn grown(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
     let mut buffer = vec![0; 256];
     loop {
@@ -78,7 +79,7 @@ fn grown(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Er
     }
 }
 
-/// The bytes of a file that are in the page cache (cachestat(2), from Linux 6.5 on). `None`: the kernel does not tell.
+/// Returns the bytes of a file that are in the page cache (cachestat(2), from Linux 6.5 on). `None`: the kernel does not tell.
 pub(crate) fn in_page_cache(file: impl AsFd) -> Option<u64> {
     const CACHESTAT: i64 = 451;
     // struct cachestat_range: offset and length, 0 for all; struct cachestat: cached pages first of five counts

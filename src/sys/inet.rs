@@ -1,4 +1,4 @@
-//! Options of internet sockets that no crate types, and datagrams with the local address that they came to.
+//! Options of internet sockets that no crate has, and datagrams with their local addresses.
 
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -24,7 +24,7 @@ pub(crate) fn set_bind_address_no_port(socket: impl AsFd) -> io::Result<()> {
     set_option(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
 }
 
-/// Every datagram tells which local address it came to.
+/// Makes every datagram carry the local address that it came to.
 pub(crate) fn set_packet_info(socket: impl AsFd, is_v4: bool) -> io::Result<()> {
     if is_v4 {
         set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
@@ -40,7 +40,7 @@ fn set_option(socket: impl AsFd, level: i32, name: i32, value: i32) -> io::Resul
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// One datagram: its length, its sender, the local address that it came to.
+/// Receives one datagram: its length, its sender, the local address that it came to.
 pub(crate) fn receive_datagram(
     socket: impl AsFd,
     buffer: &mut [u8],

@@ -1,6 +1,6 @@
-//! The allocator's memory.
+//! Memory of the allocator.
 
-/// Gives pages that the allocator keeps back to the kernel: for a process that did much at its start and little after.
+/// Returns free pages of the allocator to the kernel: for a process that does much at its start and little afterwards.
 pub(crate) fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: glibc's own function; it frees only what is not in use.

@@ -8,14 +8,14 @@ pub(crate) fn mount_setattr(mount: BorrowedFd, set: u64, clear: u64, recursive: 
     change(mount, &libc::mount_attr { attr_set: set, attr_clr: clear, propagation: 0, userns_fd: 0 }, recursive)
 }
 
-/// The same with MOUNT_ATTR_IDMAP: a file's owner on disk is seen as that id of the user namespace.
+/// Maps the ids of a mount (MOUNT_ATTR_IDMAP): the owner of a file on disk is seen as that id of the user namespace.
 pub(crate) fn set_idmap(mount: BorrowedFd, namespace: BorrowedFd, recursive: bool) -> Result<(), SysError> {
     let userns_fd = namespace.as_raw_fd() as u64;
     let attributes = libc::mount_attr { attr_set: libc::MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd };
     change(mount, &attributes, recursive)
 }
 
-/// The same: neither this mount nor, with `recursive`, those below it pass mounts on to their peers, or get any of theirs.
+/// Makes a mount private, and with `recursive` all below it: they neither pass mounts on to peers nor get theirs.
 pub(crate) fn make_private(mount: BorrowedFd, recursive: bool) -> Result<(), SysError> {
     let propagation = libc::MS_PRIVATE;
     change(mount, &libc::mount_attr { attr_set: 0, attr_clr: 0, propagation, userns_fd: 0 }, recursive)

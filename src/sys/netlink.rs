@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 /// `lo` has this index in every network namespace.
 pub(crate) const LOOPBACK: u32 = 1;
 
-/// Of a device in the network namespace that this process is in.
+/// Returns the index of a device in the network namespace of this process.
 pub(crate) fn index(name: &str) -> Result<u32, SysError> {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None).on("socket", "AF_INET")?;
     rustix::net::netdevice::name_to_index(&socket, name).on("SIOCGIFINDEX", name)
@@ -36,7 +36,7 @@ pub(crate) fn add_address(device: u32, address: IpAddr, bits: u8) -> Result<(), 
     message.ask("RTM_NEWADDR", &address.to_string())
 }
 
-/// What no other route leads to goes to `gateway`, which a device's own addresses reach.
+/// Adds the default route, through `gateway`, which the addresses of a device must reach.
 pub(crate) fn add_default_route(gateway: IpAddr) -> Result<(), SysError> {
     let (table, scope) = (libc::RT_TABLE_MAIN, libc::RT_SCOPE_UNIVERSE);
     let body = [&[family(gateway), 0, 0, 0, table, libc::RTPROT_STATIC, scope, libc::RTN_UNICAST][..], &[0; 4]];
@@ -60,14 +60,14 @@ pub(crate) fn add_local_route(table: u32, any: IpAddr, source: Option<IpAddr>) -
     message.ask("RTM_NEWROUTE", "local default")
 }
 
-/// Packets that bear `mark` look up `table` before the main one.
+/// Makes packets with `mark` use `table` before the main one.
 pub(crate) fn add_rule_for_mark(table: u32, any: IpAddr, mark: u32) -> Result<(), SysError> {
     let mut message = rule(table, any);
     message.attribute(FRA_FWMARK, &mark.to_ne_bytes());
     message.ask("RTM_NEWRULE", "fwmark")
 }
 
-/// Datagrams that this namespace sends from `port` look up `table` before the main one.
+/// Makes datagrams that this namespace sends from `port` use `table` before the main one.
 pub(crate) fn add_rule_for_udp_source(table: u32, any: IpAddr, port: u16) -> Result<(), SysError> {
     let mut message = rule(table, any);
     let range = [port.to_ne_bytes(), port.to_ne_bytes()].concat();
@@ -129,7 +129,7 @@ impl Message {
         self
     }
 
-    /// Sends it, and waits for the kernel's word.
+    /// Sends the message, and waits for the kernel's answer.
     fn ask(mut self, call: &'static str, subject: &str) -> Result<(), SysError> {
         let length = (self.0.len() as u32).to_ne_bytes();
         self.0[..4].copy_from_slice(&length);

@@ -126,7 +126,7 @@ pub(crate) fn wait(pid: i32) -> Result<i32, SysError> {
     wait_for_exit(pid).map(Exit::shell_status)
 }
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Code(i32),

@@ -48,7 +48,7 @@ pub enum LoadError {
     Other { archive: String, nature: Nature },
     #[error("cannot unpack `{name}` in {archive}")]
     Unpack { archive: String, name: String, source: UnpackError },
-    #[error("the layers of {id} in {archive} are each other's parents")]
+    #[error("the parents of layer {id} in {archive} form a circle")]
     Endless { archive: String, id: String },
     #[error("the indexes in {archive} are nested too deeply")]
     Nested { archive: String },

@@ -1,19 +1,19 @@
-//! Package URLs, by which provenance and bills of materials name what they tell of.
+//! Package URLs, by which provenance and bills of materials name their subjects.
 
 use super::platform::Platform;
 use super::reference::Reference;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::Display;
 
-/// What a package URL leaves as it is.
+/// The characters that are escaped in a package URL.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~').remove(b':');
 
-/// One part of a package URL, escaped.
+/// Escapes one part of a package URL.
 pub(crate) fn part(text: &str) -> impl Display {
     utf8_percent_encode(text, PLAIN)
 }
 
-/// `pkg:docker/alpine@3.20?platform=linux%2Famd64`
+/// Returns the package URL of an image, such as `pkg:docker/alpine@3.20?platform=linux%2Famd64`
 pub(crate) fn of_image(reference: &Reference, platform: &Platform) -> String {
     let name = reference.familiar_repository();
     let name: Vec<String> = name.split('/').map(|text| part(text).to_string()).collect();

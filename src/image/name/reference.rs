@@ -10,7 +10,7 @@ const LIBRARY: &str = "library/";
 const LONGEST_NAME: usize = 255;
 const LONGEST_TAG: usize = 128;
 
-/// A name with nothing left open but the tag: `docker.io/library/alpine`, `:3.20`, `@sha256:…`.
+/// A name that is complete but for the tag: `docker.io/library/alpine`, `:3.20`, `@sha256:…`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Reference {
@@ -41,7 +41,7 @@ impl crate::diag::Diagnose for InvalidReference {
 }
 
 impl Reference {
-    /// The same with `:latest` where neither tag nor digest is given.
+    /// Adds `:latest` if there is neither tag nor digest.
     pub fn or_latest(mut self) -> Self {
         if self.tag.is_none() && self.digest.is_none() {
             self.tag = Some("latest".into());
@@ -49,12 +49,12 @@ impl Reference {
         self
     }
 
-    /// Of the registry that is meant where a name tells of none.
+    /// Returns whether the registry is Docker Hub, which names without a registry belong to.
     pub fn is_of_hub(&self) -> bool {
         self.registry == HUB
     }
 
-    /// As Docker prints it: without `docker.io/` and `library/`.
+    /// Returns the name as Docker prints it: without `docker.io/` and `library/`.
     pub fn familiar(&self) -> String {
         self.familiar_repository() + &self.suffix()
     }
@@ -69,7 +69,7 @@ impl Reference {
         found.map_or_else(|| self.name(), str::to_owned)
     }
 
-    /// `registry/repository`.
+    /// Returns `registry/repository`.
     pub fn name(&self) -> String {
         format!("{}/{}", self.registry, self.repository)
     }
@@ -106,14 +106,14 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
         parse(text).map_err(|reason| {
-            // Said here, since the parser of the command line shows no hints.
+            // A part of the message, since the parser of the command line prints no hints.
             let meant = pasted(text).map_or(String::new(), |meant| format!("; did you mean: {meant}"));
             InvalidReference { name: text.to_owned(), reason: reason + &meant }
         })
     }
 }
 
-/// The name of the image that a page is about, or that an address holds.
+/// Returns the name of the image that a web page describes, or that an address contains.
 fn pasted(text: &str) -> Option<String> {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (Some(scheme), rest),
@@ -138,7 +138,7 @@ fn pasted(text: &str) -> Option<String> {
 }
 
 fn parse(text: &str) -> Result<Reference, String> {
-    // As Podman and its kin say that it lies in a registry.
+    // Podman writes this before names in registries.
     let text = text.strip_prefix("docker://").unwrap_or(text);
     if text.is_empty() {
         return Err("it is empty".into());
@@ -147,7 +147,7 @@ fn parse(text: &str) -> Result<Reference, String> {
         return Err(format!("`{scheme}://` begins an address, not a name"));
     }
     if text.starts_with("hub.docker.com/") {
-        return Err("it is a page about images, and no registry".into());
+        return Err("it is a web site, not a registry".into());
     }
     let (rest, digest) = match text.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest.parse::<Digest>().map_err(|e| e.to_string())?)),
@@ -188,7 +188,7 @@ fn check_registry(registry: &str) -> Result<(), String> {
     let (host, port) = match registry.strip_prefix('[') {
         Some(rest) => {
             let (address, after) = rest.split_once(']').ok_or("the bracket around the address is not closed")?;
-            address.parse::<std::net::Ipv6Addr>().map_err(|_| format!("`{address}` is no IPv6 address"))?;
+            address.parse::<std::net::Ipv6Addr>().map_err(|_| format!("`{address}` is not an IPv6 address"))?;
             (None, after.strip_prefix(':').or(if after.is_empty() { None } else { Some(after) }))
         }
         None => match registry.split_once(':') {
@@ -199,18 +199,18 @@ fn check_registry(registry: &str) -> Result<(), String> {
     if let Some(port) = port
         && port.parse::<u16>().is_err()
     {
-        return Err(format!("`{port}` is no port number"));
+        return Err(format!("`{port}` is not a port number"));
     }
     for label in host.into_iter().flat_map(|h| h.split('.')) {
         let inner = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if label.is_empty() || !inner || label.starts_with('-') || label.ends_with('-') {
-            return Err(format!("`{registry}` is no host name"));
+            return Err(format!("`{registry}` is not a host name"));
         }
     }
     Ok(())
 }
 
-/// Lower-case letters and digits, joined by one `.`, one or two `_`, or any number of `-`.
+/// Checks one component: lower-case letters and digits, joined by one `.`, one or two `_`, or any number of `-`.
 fn check_component(component: &str) -> Result<(), String> {
     if component.is_empty() {
         return Err("a part between slashes is empty".into());
@@ -241,7 +241,9 @@ fn check_tag(tag: &str) -> Result<(), String> {
         return Err(format!("a tag has 1 to {LONGEST_TAG} characters"));
     }
     if !tag.starts_with(first) || !tag.chars().all(|c| first(c) || c == '.' || c == '-') {
-        return Err(format!("`{tag}` is no tag: letters, digits, `_`, `.` and `-`, not beginning with `.` or `-`"));
+        return Err(format!(
+            "`{tag}` is not a tag, which has letters, digits, `_`, `.` and `-`, and begins with none of the last two"
+        ));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a container has changed: its upper directory, held against the layers below.
+//! Compares the upper directory of a container with the layers below.
 
 use super::mark::{self, Mark, MarkName};
 use super::owner;
@@ -33,12 +33,12 @@ impl fmt::Display for ChangeKind {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// As seen in the container: absolute.
+    /// The absolute path in the container.
     pub path: PathBuf,
     pub kind: ChangeKind,
 }
 
-/// What was added, changed and deleted, in the order of the paths. `lowers` are the layers' directories, bottom first;
+/// Returns what was added, changed and deleted, in the order of the paths. `lowers` are the layers' directories, bottom first;
 /// `leave_out` are paths in the container that the engine itself has made, as places to mount something on.
 pub fn changes(upper: &Path, lowers: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<Change>, SysError> {
     let items = items(upper, lowers, leave_out)?.into_iter();
@@ -53,9 +53,9 @@ pub(crate) struct Item {
     pub kind: ChangeKind,
     /// A directory whose lower contents are hidden all at once.
     pub opaque: bool,
-    /// Deleted by way of the opaque directory above.
+    /// The opaque directory above has deleted it.
     pub implied: bool,
-    /// A regular file, when it was looked at.
+    /// It was a regular file.
     pub is_file: bool,
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn items(upper: &Path, lowers: &[PathBuf], leave_out: &[PathBuf]) -> 
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(upper, flags, Mode::empty()).on("open", upper)?;
     let mut walk = Walk { leave_out, items: Vec::new() };
-    // From the top down, which is the order in which they hide each other.
+    // The upper ones hide the lower ones.
     let lowers: Vec<PathBuf> = lowers.iter().rev().cloned().collect();
     walk.directory(&root, Path::new("/"), &lowers, false)?;
     Ok(walk.items)
@@ -75,9 +75,9 @@ struct Walk<'a> {
     items: Vec<Item>,
 }
 
-/// What a directory of the upper layer holds that concerns its parent.
-struct Found {
-    /// Something that the engine made, which changed the directory's time.
+/// A result for the parent of a directory.
+struct Visit {
+    /// Something was left out that the engine had made, which changed the time of the directory.
     left_out: bool,
 }
 
@@ -89,8 +89,8 @@ impl Walk<'_> {
         path: &Path,
         lowers: &[PathBuf],
         opaque: bool,
-    ) -> Result<Found, SysError> {
-        let mut found = Found { left_out: false };
+    ) -> Result<Visit, SysError> {
+        let mut found = Visit { left_out: false };
         let mut names = BTreeSet::new();
         for entry in Dir::read_from(directory).on("opendir", path)? {
             let name = entry.on("readdir", path)?.file_name().to_bytes().to_vec();
@@ -128,7 +128,7 @@ impl Walk<'_> {
     /// `true`: it was left out.
     fn entry(&mut self, directory: &OwnedFd, name: &[u8], path: PathBuf, lowers: &[PathBuf]) -> Result<bool, SysError> {
         let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            // The container goes on while we look.
+            // The container goes on meanwhile.
             Err(Errno::NOENT) => return Ok(false),
             other => other.on("fstatat", &path)?,
         };
@@ -178,7 +178,7 @@ impl Walk<'_> {
         {
             let (ours, theirs) = (Attributes::of(&child), Attributes::of_path(lower));
             let (ours, theirs) = (ours.on("fstat", &path)?, theirs?);
-            // Copied up for nothing, or for nothing but what the engine made in it.
+            // It was copied up without a change, or only because the engine made something in it.
             if ours.stat == theirs.stat && (ours.time == theirs.time || found.left_out) {
                 self.items.truncate(place);
             }
@@ -187,7 +187,7 @@ impl Walk<'_> {
     }
 }
 
-/// What makes a directory the same as the one it was copied from.
+/// The attributes in which a changed directory differs from the one that it was copied from.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Attributes {
     stat: Stat,
@@ -207,12 +207,12 @@ impl Attributes {
     }
 }
 
-/// What the layers below show under a name.
+/// The files that the layers below have under a name.
 pub(crate) struct Below {
     pub exists: bool,
-    /// Where it is a directory: what it is merged of, top first.
+    /// The directories that are merged, top first.
     pub directories: Vec<PathBuf>,
-    /// Where it is anything else.
+    /// The file of another type.
     pub other: Option<PathBuf>,
 }
 

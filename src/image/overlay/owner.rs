@@ -1,4 +1,4 @@
-//! Who may own files here: the ids that the user namespace maps, and what is noted where it maps but one.
+//! Owners of files: the ids that the user namespace maps, and the notes that replace them where it maps one id only.
 
 use crate::sys::{On, SysError, fs as sys};
 use rustix::fs::{AtFlags, Gid, Mode, Uid};
@@ -7,7 +7,7 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::str::FromStr;
 
-/// Where one-id mode keeps the owner and mode that a file has in its image: overlayfs copies it up with the file.
+/// The attribute that notes the owner and mode of a file in its image, in one-id mode. Overlayfs copies it up with the file.
 pub(crate) const STAT: &str = "user.minirun.stat";
 
 /// `uid:gid:mode`, the mode in octal.
@@ -19,12 +19,12 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
-    /// Mode bits without which whoever has but one id could not use a file.
+    /// Returns the mode bits that a user with one id needs to use a file.
     pub(crate) fn needed(is_directory: bool) -> u32 {
         if is_directory { 0o700 } else { 0o600 }
     }
 
-    /// Of a file with this owner and mode, and perhaps a note of what it has in its image.
+    /// Returns the owner and mode of a file in its image, by its note if it has one.
     pub(crate) fn of_file(uid: u32, gid: u32, raw_mode: u32, note: Option<&[u8]>) -> Self {
         let mode = raw_mode & 0o7777;
         let found = Self { uid: u64::from(uid), gid: u64::from(gid), mode };
@@ -32,7 +32,7 @@ impl Stat {
             return found;
         };
         let is_directory = raw_mode & libc::S_IFMT == libc::S_IFDIR;
-        // Another mode than the one made from the note was given since, by chmod.
+        // A mode that does not follow from the note was set later, by chmod.
         if noted.mode | Self::needed(is_directory) == mode { noted } else { Self { mode, ..noted } }
     }
 }
@@ -94,13 +94,13 @@ impl fmt::Display for Ids {
 pub(crate) struct Owners {
     pub uids: Ids,
     pub gids: Ids,
-    /// One-id mode: nothing can be given to anybody else, so the owner is noted instead.
+    /// One-id mode: owners are noted, since files cannot be given to others.
     pub only_one: bool,
-    /// Who gets everything, whoever it is said to belong to.
+    /// The owner of all files, whatever owners an archive gives.
     pub always: Option<(u64, u64)>,
 }
 
-/// Why a file could not be given an owner.
+/// The reason why a file could not be given an owner.
 #[derive(Debug)]
 pub(crate) enum NotGiven {
     Unmapped { kind: &'static str, id: u64, owned: String },
@@ -114,7 +114,7 @@ impl Owners {
         Ok(Self { uids, gids, only_one, always: None })
     }
 
-    /// Gives a file its owner and its mode, or notes them with it.
+    /// Gives a file its owner and mode, or notes them.
     pub(crate) fn give(&self, file: &impl AsFd, stat: Stat, is_directory: bool) -> Result<(), NotGiven> {
         let failed = |call| move |errno| NotGiven::Call { call, errno };
         let (uid, gid) = self.always.unwrap_or((stat.uid, stat.gid));
@@ -132,7 +132,7 @@ impl Owners {
         rustix::fs::fchmod(file, Mode::from_raw_mode(mode)).map_err(failed("fchmod"))
     }
 
-    /// [`Owners::give`] to what has no mode of its own: a symbolic link, by its name.
+    /// [`Owners::give`] for a symbolic link, which has no mode of its own.
     pub(crate) fn give_link(&self, parent: impl AsFd, name: &[u8], uid: u64, gid: u64) -> Result<(), NotGiven> {
         if self.only_one {
             return Ok(());

@@ -1,5 +1,5 @@
-//! A whole tree becomes an upper directory: what is as the layers below have it goes, what they have and it lacks is hidden.
-//! For hosts that lay nothing over anything, where a step works in a copy of all that lies below.
+//! Makes a whole tree an upper directory: removes what the layers below have too, and hides what they have alone.
+//! It is for hosts without overlays, where a step of a build works in a copy of all that lies below.
 
 use super::diff::{Attributes, Below, below, merged_names};
 use super::mark;
@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// `lowers` are the layers' directories, bottom first.
+/// Reduces `tree` to its differences. `lowers` are the layers' directories, bottom first.
 pub(crate) fn reduce(tree: &Path, lowers: &[PathBuf]) -> Result<(), SysError> {
     let lowers: Vec<PathBuf> = lowers.iter().rev().cloned().collect();
     directory(tree, &lowers)
@@ -46,7 +46,7 @@ fn directory(tree: &Path, lowers: &[PathBuf]) -> Result<(), SysError> {
     for name in merged_names(lowers)?.difference(&names) {
         mark::make_whiteout(opened.as_fd(), name).on("mknodat", tree.join(OsStr::from_bytes(name)))?;
     }
-    // As the step left it, whatever was just done in it.
+    // The changes here must not show in the time of the directory.
     let times = Timestamps {
         last_access: Timespec { tv_sec: before.st_atime, tv_nsec: before.st_atime_nsec as _ },
         last_modification: Timespec { tv_sec: before.st_mtime, tv_nsec: before.st_mtime_nsec as _ },
@@ -54,7 +54,7 @@ fn directory(tree: &Path, lowers: &[PathBuf]) -> Result<(), SysError> {
     rustix::fs::futimens(&opened, &times).on("futimens", tree)
 }
 
-/// Nothing in it differs, nor does it.
+/// Returns whether a directory has no differences in it, and is the same as the one below.
 fn is_same_directory(path: &Path, below: &Below) -> Result<bool, SysError> {
     let is_empty = store::is_empty(path)?;
     let Some(lower) = below.directories.first().filter(|_| is_empty) else { return Ok(false) };

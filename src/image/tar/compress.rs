@@ -1,5 +1,5 @@
-//! A layer compressed on its way out, piece by piece on several processors. The pieces are whole gzip members or zstd frames,
-//! cut at fixed places: the same archive gives the same bytes on every machine.
+//! Compresses layers piece by piece on several processors. The pieces are whole gzip members or zstd frames, cut at fixed
+//! places: the same archive gives the same bytes on every machine.
 
 use super::stream;
 use super::stream::{Compression, Feed, Intake};
@@ -12,8 +12,8 @@ const PIECE: usize = 512 << 10;
 const GZIP_LEVEL: i32 = 4;
 const ZSTD_LEVEL: i32 = 3;
 
-/// Reads `archive` to its end on threads of `scope`, and gives what it becomes, as a stream that the reader must drain or
-/// drop. What went wrong while reading is said by the stream.
+/// Reads `archive` to its end on threads of `scope`. Returns the compressed stream, which the reader must drain or drop, and
+/// which returns the errors of reading.
 pub(crate) fn compress<'scope>(
     scope: &'scope std::thread::Scope<'scope, '_>,
     archive: impl Read + Send + 'scope,
@@ -62,7 +62,7 @@ fn run(mut archive: impl Read, compression: Compression, threads: usize, feed: F
                 Err(error) => break Err(error),
             };
             piece.truncate(n);
-            // Of nothing at all there is still one piece.
+            // An empty archive has one piece, too.
             if n == 0 && number > 0 || pieces[number % threads].send(piece).is_err() {
                 break Ok(());
             }
@@ -86,7 +86,7 @@ fn work(input: &Receiver<Vec<u8>>, done: &SyncSender<io::Result<Vec<u8>>>, compr
     }
 }
 
-/// What one worker compresses with: whole pieces, since they are in memory anyway.
+/// The encoder of one worker, for whole pieces in memory.
 enum Encoder {
     None,
     Gzip(Box<libdeflater::Compressor>),

@@ -6,7 +6,7 @@ use tar::{EntryType, Header as Ustar};
 
 const BLOCK: u64 = 512;
 
-/// What a header says of its entry. The same values give the same bytes.
+/// The fields of a header. The same values give the same bytes.
 pub(crate) struct Header<'a> {
     pub kind: EntryType,
     pub name: &'a [u8],
@@ -25,7 +25,7 @@ pub(crate) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// Describes an entry of root's from 1970 with nothing more than these.
+    /// Describes an entry that belongs to root and is from 1970.
     pub(crate) fn plain(kind: EntryType, name: &'a [u8], mode: u32, size: u64) -> Self {
         Self { kind, name, link: b"", mode, uid: 0, gid: 0, size, mtime: 0, device: 0, xattrs: &[] }
     }

@@ -159,7 +159,7 @@ impl<W: Sink> Packer<'_, W> {
         }
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         self.header(name, b"", size, entry)?;
-        // As long as the header says, though the container may write on.
+        // The length must be that in the header, though the container may write on.
         self.contents(file, name, size).map_err(PackError::Write)?;
         Ok(true)
     }
@@ -174,7 +174,7 @@ impl<W: Sink> Packer<'_, W> {
             }
             self.output.write_all(&self.buffer[..n])?;
         }
-        // Shorter than it was a moment ago.
+        // The file may have become shorter.
         io::copy(&mut io::repeat(0).take(contents.left()), self.output)?;
         self.output.contents_end();
         header::write_padding(size, self.output)

@@ -11,12 +11,12 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 pub(crate) const FILE_NAME: &str = "record.zst";
-/// Files whose names were taken by later entries; `index` says from whom.
+/// The directory of files whose names later entries took. The file `index` in it lists the names and entries.
 pub(crate) const DISPLACED: &str = "displaced";
 const LITERAL: u8 = 0;
 const CONTENTS: u8 = 1;
 const END: u8 = 2;
-/// A reference to less is no shorter than the bytes.
+/// The fewest bytes that a reference is shorter than.
 const SMALLEST_REFERENCE: u64 = 128;
 const LONGEST_LITERAL: usize = 64 << 10;
 
@@ -31,7 +31,7 @@ impl Recorder {
         Ok(Self { output, literal: Vec::new() })
     }
 
-    /// From here on come the contents of a file of the tree. `false`: too short to be worth it, record them.
+    /// Records a reference to a file of the tree, whose contents follow. `false`: they are too short, and must be recorded.
     pub fn file(&mut self, path: &[u8], size: u64, entry: u64) -> io::Result<bool> {
         if size < SMALLEST_REFERENCE {
             return Ok(false);
@@ -73,7 +73,7 @@ fn write_bytes(output: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     output.write_all(bytes)
 }
 
-/// Which files had to make way, in which order, and for which entries.
+/// Writes the list of files that were put aside, in their order, with the entries that took their names.
 pub(crate) fn write_index(layer: &Path, moved: &[Moved]) -> io::Result<()> {
     let mut index = Vec::new();
     for one in moved {
@@ -83,7 +83,7 @@ pub(crate) fn write_index(layer: &Path, moved: &[Moved]) -> io::Result<()> {
     std::fs::write(layer.join(DISPLACED).join("index"), index)
 }
 
-/// The recorded stream again. What it gives must still be compared with the digest it should have.
+/// Reads the recorded stream. The caller must compare its digest.
 pub(crate) struct Replay {
     input: Decoder,
     layer: OwnedFd,
@@ -157,7 +157,7 @@ impl Read for Replay {
     }
 }
 
-/// Where the file is now that an entry made: in the tree, or put aside by the first later entry that took its name, or
+/// Returns the path of the file that an entry made: in the tree, or put aside by the first later entry that took its name or
 /// that of a directory above it.
 fn locate(displaced: &[Moved], path: &[u8], entry: u64) -> Vec<u8> {
     let above = |moved: &[u8]| path.strip_prefix(moved).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
@@ -187,7 +187,7 @@ fn read_number(input: &mut impl Read) -> io::Result<u64> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-/// A path, so never long.
+/// Reads a path or another short text.
 fn read_bytes(input: &mut impl Read) -> io::Result<Vec<u8>> {
     let length = read_number(input)?;
     let mut bytes = Vec::new();

@@ -26,7 +26,7 @@ impl Reader {
         Ok(Self { file, at: 0, size, until: if has_holes { 0 } else { size }, is_hole: false })
     }
 
-    /// How many bytes have not been read.
+    /// Returns the number of bytes that were not read yet.
     pub(crate) fn left(&self) -> u64 {
         self.size - self.at
     }

@@ -1,4 +1,4 @@
-//! Compression by content, and a stream handed from the thread that makes it to the thread that uses it.
+//! Recognizes and decodes compression, and passes a stream from one thread to another.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,12 +12,12 @@ pub(crate) enum Compression {
     Bzip2,
 }
 
-/// Enough to tell all of them apart.
+/// The number of bytes by which they are told apart.
 pub(crate) const MAGIC: usize = 6;
 const BUFFER: usize = 256 << 10;
 
 impl Compression {
-    /// `Err`: compressed in a way that is not understood here.
+    /// Recognizes the compression. `Err`: the name of one that is not supported.
     pub(crate) fn of(beginning: &[u8]) -> Result<Self, &'static str> {
         match beginning {
             [0x1f, 0x8b, ..] => Ok(Self::Gzip),
@@ -31,7 +31,7 @@ impl Compression {
         }
     }
 
-    /// What a registry calls a layer of it. The specification names the first three only; the others follow its pattern.
+    /// Returns the media type of a layer. The specification defines the first three; the others follow its pattern.
     pub(crate) fn media_type(self) -> &'static str {
         match self {
             Self::None => "application/vnd.oci.image.layer.v1.tar",
@@ -71,7 +71,7 @@ pub(crate) fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize
 const PIECE: usize = 512 << 10;
 const PIECES: usize = 4;
 
-/// The two ends of a stream of at most [`PIECES`] pieces in flight; used pieces go back to be filled again.
+/// Makes the two ends of a stream with at most [`PIECES`] pieces in it. Used pieces go back to be filled again.
 pub(crate) fn channel() -> (Feed, Intake) {
     let (full, filled) = sync_channel(PIECES);
     let (empty, emptied) = sync_channel(PIECES + 2);
@@ -88,20 +88,20 @@ pub(crate) struct Feed {
 pub(crate) struct Abandoned;
 
 impl Feed {
-    /// Room for the next piece.
+    /// Returns a buffer for the next piece.
     pub(crate) fn piece(&self) -> Vec<u8> {
         let mut piece = self.emptied.try_recv().unwrap_or_default();
         piece.resize(PIECE, 0);
         piece
     }
 
-    /// An empty piece says that the stream ends here; without it, it broke off.
+    /// Sends a piece. An empty one ends the stream, which has broken off without it.
     pub(crate) fn send(&self, piece: Vec<u8>) -> Result<(), Abandoned> {
         self.full.send(piece).map_err(|_| Abandoned)
     }
 }
 
-/// A [`Feed`] to write to.
+/// A writer to a [`Feed`].
 pub(crate) struct Outlet {
     feed: Feed,
     piece: Vec<u8>,
@@ -112,7 +112,7 @@ impl Outlet {
         Self { feed, piece: Vec::with_capacity(PIECE) }
     }
 
-    /// Without this, the stream breaks off.
+    /// Ends the stream, which breaks off without this.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         self.feed.send(Vec::new()).map_err(|Abandoned| io::ErrorKind::BrokenPipe.into())

@@ -1,6 +1,6 @@
-//! Reading a tar stream: POSIX, PAX and GNU, with sparse files, whatever their names, times and numbers.
+//! Reads a tar stream: POSIX, PAX and GNU, with sparse files, whatever their names, times and numbers.
 //!
-//! Nothing here trusts the archive: every number is checked before memory is set aside for it.
+//! The archive is not trusted: every number is checked before memory is allocated for it.
 
 use std::io::{self, BufRead};
 use tar::{EntryType, GnuSparseHeader, Header};
@@ -13,7 +13,7 @@ const LONGEST_EXTENSION: u64 = 1 << 20;
 pub enum TapeError {
     #[error("the archive ends in the middle, after {0} bytes")]
     Truncated(u64),
-    #[error("no tar header at byte {at}: {what}")]
+    #[error("invalid tar header at byte {at}: {what}")]
     Header { at: u64, what: &'static str },
     #[error("the extended header at byte {at} is malformed")]
     Extension { at: u64 },
@@ -46,7 +46,7 @@ pub struct Run {
 
 #[derive(Debug)]
 pub struct Entry {
-    /// As the archive has it: it may be absolute, contain `..`, and need not be UTF-8.
+    /// The path in the archive: it may be absolute, contain `..`, and need not be UTF-8.
     pub path: Vec<u8>,
     pub link: Vec<u8>,
     pub kind: Kind,
@@ -57,12 +57,12 @@ pub struct Entry {
     pub nanoseconds: u32,
     /// The length of the file, its holes included.
     pub size: u64,
-    /// Where the bytes that are in the archive belong; `None`: it has no holes.
+    /// The runs of the file that are in the archive; `None`: it has no holes.
     pub sparse: Option<Vec<Run>>,
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Takes down the stream itself, so that it can be written again byte for byte.
+/// A recording of the stream, from which it can be written again byte for byte.
 pub trait Record {
     fn literal(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
@@ -73,7 +73,7 @@ impl Record for () {
     }
 }
 
-/// What the extended headers before an entry say about it.
+/// The fields of the extended headers before an entry.
 #[derive(Default)]
 struct Extensions {
     path: Option<Vec<u8>>,
@@ -100,7 +100,7 @@ pub struct Tape<R, T> {
     input: R,
     pub record: T,
     position: u64,
-    /// Of the current entry: bytes of contents not read yet, and what fills up their last block.
+    /// The bytes of the current entry that were not read yet, and the padding of their last block.
     remaining: u64,
     padding: u64,
 }
@@ -118,7 +118,7 @@ impl<R: BufRead, T: Record> Tape<R, T> {
         (self.input, self.record)
     }
 
-    /// The next entry; what is left of the one before is passed over.
+    /// Reads the next entry, and passes over what is left of the one before.
     pub fn entry(&mut self) -> Result<Option<Entry>, TapeError> {
         let mut extensions = Extensions::default();
         loop {
@@ -261,7 +261,7 @@ impl<R: BufRead, T: Record> Tape<R, T> {
         }
     }
 
-    /// Some bytes of the current entry's contents, at most those in memory already; empty at their end.
+    /// Returns some bytes of the contents of the current entry, at most those in memory already; empty at their end.
     pub fn contents(&mut self) -> Result<&[u8], TapeError> {
         if self.remaining == 0 {
             return Ok(&[]);
@@ -274,14 +274,14 @@ impl<R: BufRead, T: Record> Tape<R, T> {
         Ok(&available[..available.len().min(usize::try_from(remaining).unwrap_or(usize::MAX))])
     }
 
-    /// Done with the first `n` bytes of [`Self::contents`], which whoever took them can give back: not recorded.
+    /// Passes over the first `n` bytes of [`Self::contents`], and does not record them: the caller keeps them.
     pub fn consume(&mut self, n: usize) {
         self.input.consume(n);
         self.position += n as u64;
         self.remaining -= n as u64;
     }
 
-    /// [`Self::consume`], recorded.
+    /// [`Self::consume`] for bytes that are recorded.
     pub fn consume_recorded(&mut self, n: usize) -> Result<(), TapeError> {
         let available = self.input.fill_buf().map_err(TapeError::Read)?;
         self.record.literal(&available[..n]).map_err(TapeError::Read)?;
@@ -289,7 +289,7 @@ impl<R: BufRead, T: Record> Tape<R, T> {
         Ok(())
     }
 
-    /// Done with the current entry without reading it. Not recorded; whether the stream is long enough, the caller knows.
+    /// Passes over the current entry without reading or recording it. The caller knows whether the stream is long enough.
     pub fn seek_past(&mut self) -> Result<(), TapeError>
     where
         R: SeekForward,
@@ -301,7 +301,7 @@ impl<R: BufRead, T: Record> Tape<R, T> {
         Ok(())
     }
 
-    /// Everything after the end of the archive, up to the end of the stream.
+    /// Reads everything after the end of the archive, up to the end of the stream.
     pub fn rest(&mut self) -> Result<(), TapeError> {
         loop {
             let available = self.input.fill_buf().map_err(TapeError::Read)?;
@@ -330,7 +330,7 @@ impl<R: BufRead, T: Record> Tape<R, T> {
         Ok(())
     }
 
-    /// `None`: the stream ends here.
+    /// Reads one block. `None`: the stream ends here.
     fn block(&mut self) -> Result<Option<[u8; BLOCK]>, TapeError> {
         if self.input.fill_buf().map_err(TapeError::Read)?.is_empty() {
             return Ok(None);
@@ -362,7 +362,7 @@ impl<R: BufRead, T: Record> Tape<R, T> {
     }
 }
 
-/// Passing over bytes without reading them.
+/// Passes over bytes without reading them.
 pub trait SeekForward {
     fn seek_forward(&mut self, bytes: u64) -> io::Result<()>;
 }
@@ -373,7 +373,7 @@ impl<R: io::Read + io::Seek> SeekForward for io::BufReader<R> {
     }
 }
 
-/// Names as they can be printed.
+/// Escapes a name for a terminal.
 pub(crate) fn printable(name: &[u8]) -> String {
     String::from_utf8_lossy(name).escape_debug().to_string()
 }
@@ -484,7 +484,7 @@ fn push_run(offset: &[u8], length: &[u8], runs: &mut Vec<Run>) -> Option<()> {
     Some(())
 }
 
-/// In order, within the file, and exactly as many bytes as the archive has.
+/// Checks that runs are in order, within the file, and have exactly as many bytes as the archive.
 fn check_runs(runs: &[Run], size: u64, stored: u64) -> Option<()> {
     let (mut end, mut total) = (0u64, 0u64);
     for run in runs {

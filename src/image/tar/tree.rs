@@ -120,7 +120,7 @@ impl Tree {
         self.keep
     }
 
-    /// Whether the parent found last was reached through a symbolic link.
+    /// Returns whether the last parent was reached through a symbolic link.
     pub(crate) fn through_link(&self) -> bool {
         self.levels.last().is_some_and(|l| l.through_link)
     }

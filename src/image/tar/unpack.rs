@@ -109,7 +109,7 @@ impl Limits {
         }
     }
 
-    /// For what was on this disk before.
+    /// Returns limits for an archive of files from this disk.
     pub(crate) fn unlimited() -> Self {
         Self { bytes: u64::MAX, free: u64::MAX, entries: u64::MAX, depth: usize::MAX, ratio: u64::MAX }
     }
@@ -123,7 +123,7 @@ impl Limits {
         Ok(Self { free: found.f_bavail.saturating_mul(found.f_frsize), ..self })
     }
 
-    /// To be asked while the archive is being read.
+    /// Checks the number of bytes while the archive is being read.
     pub(crate) fn check(&self, compressed: u64, uncompressed: u64) -> Result<(), UnpackError> {
         if uncompressed > self.bytes {
             return Err(UnpackError::Bytes(self.bytes));
@@ -139,7 +139,7 @@ impl Limits {
     }
 }
 
-/// What came of it.
+/// The totals of one unpacked archive.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub size: u64,
@@ -444,7 +444,7 @@ pub(crate) fn extract(
     Ok(Unpacker::new(tree, owners, limits).unpack(&mut tape)?.0)
 }
 
-/// Whether a file is a tar archive, compressed or not, with something in it.
+/// Returns whether a file is a tar archive, compressed or not, with an entry in it.
 pub(crate) fn is_archive(mut source: impl Read + Send) -> bool {
     let mut magic = [0; stream::MAGIC];
     let Ok(known) = stream::fill(&mut source, &mut magic) else { return false };
