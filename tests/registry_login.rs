@@ -123,7 +123,7 @@ fn a_password_on_the_command_line_is_warned_of() {
     let said = sandbox.fails(1, &["login", "--password-stdin"]);
     assert!(said.contains("--username"), "{said}");
     let said = sandbox.fails(1, &["login", "-u", USER]);
-    assert!(said.contains("no terminal"), "{said}");
+    assert!(said.contains("not a terminal"), "{said}");
 }
 
 #[test]

@@ -39,8 +39,8 @@ pub(super) struct LogoutArguments {
 enum LoginError {
     #[error("--password-stdin needs --username")]
     NoUser { registry: String },
-    #[error("cannot ask for a {0}: standard input is not a terminal")]
-    NoTerminal(&'static str),
+    #[error("cannot ask for a {what}: standard input is not a terminal")]
+    NoTerminal { what: &'static str, user: Option<String>, registry: String },
     #[error("empty {0}")]
     Empty(&'static str),
     #[error("interrupted")]
@@ -59,7 +59,10 @@ impl Diagnose for LoginError {
             Self::NoUser { registry } => {
                 Some(format!("add your user name: minirun login -u NAME --password-stdin {registry}"))
             }
-            Self::NoTerminal(_) => Some("give both: minirun login -u NAME --password-stdin <FILE".into()),
+            Self::NoTerminal { user, registry, .. } => {
+                let user = user.as_deref().unwrap_or("NAME");
+                Some(format!("give both: minirun login -u {user} --password-stdin {registry} <FILE"))
+            }
             _ => self.inner().and_then(Diagnose::hint),
         }
     }
@@ -105,7 +108,7 @@ pub(super) fn login(arguments: LoginArguments) -> Result<u8, Failure> {
     }
     let user = match arguments.username {
         Some(user) => user,
-        None => ask_user(kept.as_ref().and_then(Credential::user))?,
+        None => ask_user(kept.as_ref().and_then(Credential::user), &registry)?,
     };
     let password = match arguments.password {
         Some(password) => password,
@@ -114,7 +117,7 @@ pub(super) fn login(arguments: LoginArguments) -> Result<u8, Failure> {
             io::stdin().read_to_string(&mut text).on("read", "standard input").map_err(LoginError::from)?;
             text.trim_end_matches(['\r', '\n']).to_owned()
         }
-        None => ask_password()?,
+        None => ask_password(&user, &registry)?,
     };
     if user.is_empty() || password.is_empty() {
         return Err(LoginError::Empty(if user.is_empty() { "user name" } else { "password" }).into());
@@ -144,9 +147,9 @@ pub(super) fn logout(arguments: &LogoutArguments) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn ask_user(known: Option<String>) -> Result<String, LoginError> {
+fn ask_user(known: Option<String>, registry: &str) -> Result<String, LoginError> {
     if !isatty(rustix::stdio::stdin()) {
-        return Err(LoginError::NoTerminal("user name"));
+        return Err(LoginError::NoTerminal { what: "user name", user: known, registry: registry.to_owned() });
     }
     match &known {
         Some(known) => print!("Username ({known}): "),
@@ -161,8 +164,12 @@ fn ask_user(known: Option<String>) -> Result<String, LoginError> {
 
 /// Reads a password without echo. The interrupt key arrives as a character, so that no signal leaves the terminal
 /// without echo.
-fn ask_password() -> Result<String, LoginError> {
-    let terminal = Silent::new()?;
+fn ask_password(user: &str, registry: &str) -> Result<String, LoginError> {
+    let terminal = Silent::new()?.ok_or_else(|| LoginError::NoTerminal {
+        what: "password",
+        user: Some(user.to_owned()),
+        registry: registry.to_owned(),
+    })?;
     print!("Password: ");
     let _ = io::stdout().flush();
     let mut typed = Vec::new();
@@ -195,15 +202,16 @@ fn ask_password() -> Result<String, LoginError> {
 struct Silent(Termios);
 
 impl Silent {
-    fn new() -> Result<Self, LoginError> {
+    /// Returns `None` where standard input is not a terminal.
+    fn new() -> Result<Option<Self>, LoginError> {
         let stdin = rustix::stdio::stdin();
-        let before = tcgetattr(stdin).map_err(|_| LoginError::NoTerminal("password"))?;
+        let Ok(before) = tcgetattr(stdin) else { return Ok(None) };
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
         silent.special_codes[SpecialCodeIndex::VMIN] = 1;
         silent.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(stdin, OptionalActions::Flush, &silent).on("tcsetattr", "the terminal")?;
-        Ok(Self(before))
+        Ok(Some(Self(before)))
     }
 }
 
