@@ -207,7 +207,7 @@ fn mounts_of_a_run() {
     let error = sandbox.try_build("FROM alpine\nRUN --mount=type=secret,id=s,required=true true\n", &[]).fails(1);
     assert!(error.contains("no such secret: s"), "{error}");
     let error = sandbox.try_build("FROM alpine\nRUN --mount=type=catch,target=/x true\n", &[]).fails(1);
-    assert!(error.contains("no type `catch`"), "{error}");
+    assert!(error.contains("invalid type `catch`"), "{error}");
 }
 
 /// A program of the host in the context, with all that it is linked to.
