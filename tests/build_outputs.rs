@@ -141,7 +141,7 @@ fn limits_of_every_run() {
     }
     assert!(said.matches("limits have no effect").count() <= 1, "{said}");
     for (wrong, why) in [
-        (&["--memory", "lots"][..], "is no size"),
+        (&["--memory", "lots"][..], "invalid size"),
         (&["--memory-swap", "1g"], "needs a --memory"),
         (&["--memory", "2g", "--memory-swap", "1g"], "not above it"),
         (&["--cpu-quota", "10"], "the least quota is 1000"),
