@@ -226,7 +226,7 @@ impl Tree {
         Ok(selected)
     }
 
-    /// Collects everything below a directory, each directory before its content, names in order. Returns whether there is any.
+    /// Collects everything below a directory, in the order of names. Returns whether there is any.
     fn walk(
         &self,
         directory: &OwnedFd,
