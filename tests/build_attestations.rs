@@ -257,7 +257,7 @@ fn files_of_a_result_are_not_covered() {
     sandbox.put("provenance.json", "mine\n");
     let text = "FROM scratch\nCOPY provenance.json /\n";
     let error = sandbox.try_build(text, &["--provenance", "-o", "out"]).fails(1);
-    assert!(error.contains("the result has a file `provenance.json`"), "{error}");
+    assert!(error.contains("cannot add the attestation `provenance.json`"), "{error}");
     sandbox.build(text, &["-o", "out"]);
     assert_eq!(fs::read_to_string(sandbox.file("out/provenance.json")).unwrap(), "mine\n");
 }

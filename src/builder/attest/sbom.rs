@@ -246,7 +246,7 @@ fn document(name: &str, packages: &[Package], distribution: &Distribution, comme
         let digest = Digest::of(purl.as_bytes()).hex();
         let id = format!("SPDXRef-Package-{}-{}-{digest:.12}", package.kind, plain(&package.name));
         relations.push(relation(root, "CONTAINS", &id));
-        let mut told = json!({
+        let mut entry = json!({
             "SPDXID": id,
             "name": package.name,
             "versionInfo": package.version,
@@ -264,15 +264,15 @@ fn document(name: &str, packages: &[Package], distribution: &Distribution, comme
         if let Some(supplier) = &package.supplier {
             // `NAME <ADDRESS>` is `NAME (ADDRESS)` in SPDX.
             let who = supplier.replace('<', "(").replace('>', ")");
-            told["supplier"] = json!(format!("Person: {who}"));
+            entry["supplier"] = json!(format!("Person: {who}"));
         }
         if let Some(source) = &package.source {
-            told["sourceInfo"] = json!(format!("built from {source}"));
+            entry["sourceInfo"] = json!(format!("built from {source}"));
         }
         if let Some(homepage) = package.homepage.as_ref().filter(|page| page.contains("://")) {
-            told["homepage"] = json!(homepage);
+            entry["homepage"] = json!(homepage);
         }
-        all.push(told);
+        all.push(entry);
     }
     let licenses = extracted.iter().map(|(id, text)| json!({ "licenseId": id, "name": text, "extractedText": text }));
     let licenses: Vec<Value> = licenses.collect();

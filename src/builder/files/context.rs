@@ -253,14 +253,14 @@ fn unpack(store: &Store, archive: impl Read + Send) -> Result<(Scratch, PathBuf)
 }
 
 /// Reads `.dockerignore`, or the ignore file that belongs to the Dockerfile.
-fn ignore(directory: &Path, dockerfile: Option<&Found>) -> Result<Ignore, ContextError> {
+fn ignore(directory: &Path, dockerfile: Option<&DockerfilePath>) -> Result<Ignore, ContextError> {
     let (mut file, mut text) = match dockerfile {
-        Some(Found::Within(name)) => {
+        Some(DockerfilePath::Within(name)) => {
             let name = format!("{name}.dockerignore");
             let text = read_within(directory, &name)?;
             (name, text)
         }
-        Some(Found::Elsewhere(path)) => {
+        Some(DockerfilePath::Elsewhere(path)) => {
             let name = format!("{}.dockerignore", path.display());
             let text = read_anywhere(Path::new(&name))?;
             (name, text)
@@ -277,7 +277,7 @@ fn ignore(directory: &Path, dockerfile: Option<&Found>) -> Result<Ignore, Contex
 }
 
 /// The location of a Dockerfile.
-enum Found {
+enum DockerfilePath {
     /// A path in the context; links are resolved within it, because its author is not trusted.
     Within(String),
     /// A path outside of it that the command line names.
@@ -304,13 +304,13 @@ fn in_directory(
                 }
             }
             let (name, bytes) = found.ok_or_else(|| ContextError::NoDockerfile(directory.to_owned()))?;
-            (name.to_owned(), text(bytes, Path::new(name))?, Some(Found::Within(name.to_owned())))
+            (name.to_owned(), text(bytes, Path::new(name))?, Some(DockerfilePath::Within(name.to_owned())))
         }
     };
     let path = match &found {
         None => PathBuf::new(),
-        Some(Found::Within(name)) => directory.join(name),
-        Some(Found::Elsewhere(path)) => path.clone(),
+        Some(DockerfilePath::Within(name)) => directory.join(name),
+        Some(DockerfilePath::Elsewhere(path)) => path.clone(),
     };
     Ok(Context {
         ignore: ignore(directory, found.as_ref())?,
@@ -325,7 +325,7 @@ fn in_directory(
 
 /// Reads the Dockerfile that `-f` names: relative to the working directory, as in Docker, else to the context. A fetched
 /// context has only its own.
-fn named(directory: &Path, file: &str, is_fetched: bool) -> Result<(Found, Vec<u8>), ContextError> {
+fn named(directory: &Path, file: &str, is_fetched: bool) -> Result<(DockerfilePath, Vec<u8>), ContextError> {
     let missing = || ContextError::NoDockerfile(directory.join(file));
     if !is_fetched {
         let here = std::path::absolute(file).on("open", file)?;
@@ -336,14 +336,14 @@ fn named(directory: &Path, file: &str, is_fetched: bool) -> Result<(Found, Vec<u
         if let Some(below) = below {
             let below = if below.is_empty() { "." } else { below };
             if let Some(bytes) = read_within(directory, below)? {
-                return Ok((Found::Within(below.to_owned()), bytes));
+                return Ok((DockerfilePath::Within(below.to_owned()), bytes));
             }
         } else if let Some(bytes) = read_anywhere(&here)? {
-            return Ok((Found::Elsewhere(here), bytes));
+            return Ok((DockerfilePath::Elsewhere(here), bytes));
         }
     }
     let bytes = read_within(directory, file)?.ok_or_else(missing)?;
-    Ok((Found::Within(file.to_owned()), bytes))
+    Ok((DockerfilePath::Within(file.to_owned()), bytes))
 }
 
 /// Reads a file of the context; no link leads out of it. `None`: the file does not exist.

@@ -314,9 +314,9 @@ mod tests {
 
     #[test]
     fn patterns_that_mean_nothing_are_told() {
-        let told = |text: &str| Ignore::parse(text).unwrap_err().to_string();
-        assert!(told("ok\n# [\n a/[b ").starts_with("line 3: syntax error in pattern `a/[b`"));
-        assert!(told("a\n!\n").starts_with("line 2: illegal exclusion pattern `!`"));
+        let message = |text: &str| Ignore::parse(text).unwrap_err().to_string();
+        assert!(message("ok\n# [\n a/[b ").starts_with("line 3: syntax error in pattern `a/[b`"));
+        assert!(message("a\n!\n").starts_with("line 2: illegal exclusion pattern `!`"));
     }
 
     #[test]

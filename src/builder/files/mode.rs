@@ -12,7 +12,7 @@ pub(crate) struct Change {
     /// The bits of `u`, `g` and `o` that it changes.
     who: u32,
     how: How,
-    what: What,
+    permissions: Permissions,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ enum How {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
+enum Permissions {
     Bits {
         bits: u32,
         /// `X`: execution of directories, and of files that somebody may execute already.
@@ -74,7 +74,7 @@ impl Chmod {
                 };
                 let after = characters.as_str();
                 let (letters, next) = after.split_at(after.find(['+', '-', '=']).unwrap_or(after.len()));
-                changes.push(Change { who, how, what: what(letters)? });
+                changes.push(Change { who, how, permissions: permissions(letters)? });
                 characters = next.chars();
             }
         }
@@ -89,9 +89,9 @@ impl Chmod {
         };
         let may_execute = is_directory || mode & EXECUTE != 0;
         changes.iter().fold(mode, |mode, change| {
-            let bits = match change.what {
-                What::Bits { bits, execute_too } => bits | if execute_too && may_execute { EXECUTE } else { 0 },
-                What::Like(shift) => (mode >> shift & 7) * EXECUTE,
+            let bits = match change.permissions {
+                Permissions::Bits { bits, execute_too } => bits | if execute_too && may_execute { EXECUTE } else { 0 },
+                Permissions::Like(shift) => (mode >> shift & 7) * EXECUTE,
             };
             let bits = bits & change.who;
             match change.how {
@@ -104,11 +104,11 @@ impl Chmod {
     }
 }
 
-fn what(letters: &str) -> Option<What> {
+fn permissions(letters: &str) -> Option<Permissions> {
     match letters {
-        "u" => return Some(What::Like(6)),
-        "g" => return Some(What::Like(3)),
-        "o" => return Some(What::Like(0)),
+        "u" => return Some(Permissions::Like(6)),
+        "g" => return Some(Permissions::Like(3)),
+        "o" => return Some(Permissions::Like(0)),
         _ => {}
     }
     let (mut bits, mut execute_too) = (0, false);
@@ -123,7 +123,7 @@ fn what(letters: &str) -> Option<What> {
             _ => return None,
         }
     }
-    Some(What::Bits { bits, execute_too })
+    Some(Permissions::Bits { bits, execute_too })
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub enum InvalidArgument {
 }
 
 /// The settings that an instruction depends on.
-pub(crate) struct Around<'a> {
+pub(crate) struct Settings<'a> {
     pub lexer: Lexer<'a>,
     /// The shell of the shell form.
     pub shell: &'a [String],
@@ -37,21 +37,21 @@ pub(crate) struct Around<'a> {
 }
 
 /// Evaluates an instruction. `None`: it does more than change settings.
-pub(crate) fn change(instruction: &Instruction, around: &Around) -> Result<Option<Change>, InvalidArgument> {
-    let word = |text: &str| around.lexer.word(text);
+pub(crate) fn change(instruction: &Instruction, settings: &Settings) -> Result<Option<Change>, InvalidArgument> {
+    let word = |text: &str| settings.lexer.word(text);
     let argv = |command: &Command| match command {
         Command::Exec(argv) => Some(argv.clone()),
         Command::Shell(text) if text.is_empty() => None,
-        Command::Shell(text) => Some([around.shell, std::slice::from_ref(text)].concat()),
+        Command::Shell(text) => Some([settings.shell, std::slice::from_ref(text)].concat()),
     };
     Ok(Some(match instruction {
-        Instruction::Env(all) => Change::Env(pairs(all, &around.lexer)?),
-        Instruction::Label(all) => Change::Label(pairs(all, &around.lexer)?),
+        Instruction::Env(all) => Change::Env(pairs(all, &settings.lexer)?),
+        Instruction::Label(all) => Change::Label(pairs(all, &settings.lexer)?),
         Instruction::Maintainer(author) => Change::Author(author.clone()),
         Instruction::Expose(all) => {
             let mut found = Vec::new();
             for one in all {
-                for word in around.lexer.words(one)? {
+                for word in settings.lexer.words(one)? {
                     found.extend(ports(&word)?);
                 }
             }
@@ -62,7 +62,7 @@ pub(crate) fn change(instruction: &Instruction, around: &Around) -> Result<Optio
         Instruction::User(user) => Change::User(word(user)?),
         Instruction::Workdir(path) => Change::Workdir(word(path)?),
         Instruction::Cmd(command) => Change::Cmd(argv(command)),
-        Instruction::Entrypoint(command) => Change::Entrypoint { argv: argv(command), keeps_cmd: around.cmd_is_own },
+        Instruction::Entrypoint(command) => Change::Entrypoint { argv: argv(command), keeps_cmd: settings.cmd_is_own },
         Instruction::Shell(argv) => Change::Shell(argv.clone()),
         Instruction::Stopsignal(signal) => Change::StopSignal(stop_signal(not_empty("STOPSIGNAL", word(signal)?)?)?),
         Instruction::Onbuild(trigger) => Change::OnBuild(trigger.clone()),
@@ -161,8 +161,8 @@ pub(crate) fn changes(texts: &[String]) -> Result<Vec<Change>, InvalidChange> {
         for step in instruction::steps(&mut source).map_err(InvalidChange::Text)? {
             let cmd_is_own = all.iter().any(|change| matches!(change, Change::Cmd(_)));
             let lexer = Lexer::new('\\', &|_| None);
-            let around = Around { lexer, shell: &shell, cmd_is_own };
-            let found = change(&step.instruction, &around);
+            let settings = Settings { lexer, shell: &shell, cmd_is_own };
+            let found = change(&step.instruction, &settings);
             let found = found.map_err(|source| InvalidChange::Argument(text.trim().to_owned(), source))?;
             all.push(found.ok_or_else(|| InvalidChange::NoChange(step.node.word.clone()))?);
         }

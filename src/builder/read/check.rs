@@ -1,10 +1,10 @@
 //! Checks a Dockerfile for what is valid but likely to be a mistake. Warnings have the names of Docker's own checks.
 
-use super::instruction;
 use super::instruction::{Copy, From, Instruction, Step};
 use super::parse::{Node, Source, Warning};
 use super::stage::{Base, Plan, Stage};
 use super::variable::Lexer;
+use super::vocabulary;
 use crate::builder::files::glob::{Ignore, clean, is_pattern};
 use crate::image::name::platform::Platform;
 use crate::image::name::reference::Reference;
@@ -102,7 +102,7 @@ fn base_name(plan: &Plan, from: &From, node: &Node, found: &mut Vec<Warning>) {
     let mut warn = |rule, message| found.push(Warning { rule, line: node.first, message });
     for text in [Some(&from.image), from.platform.as_ref()].into_iter().flatten() {
         for name in variables(plan, text).difference(&plan.declared) {
-            let near = instruction::guess(name, plan.declared.iter().map(String::as_str));
+            let near = vocabulary::guess(name, plan.declared.iter().map(String::as_str));
             let near = near.map(|near| format!("; did you mean ${near}?")).unwrap_or_default();
             warn("UndefinedArgInFrom", format!("no ARG before the first FROM names ${name}{near}"));
         }
@@ -245,7 +245,7 @@ impl Walk<'_> {
         let is_short = known.len() + self.args.len() <= 500;
         let names: Vec<String> = if is_short { known.iter().chain(&self.args).cloned().collect() } else { Vec::new() };
         for name in missing {
-            let near = instruction::guess(&name, names.iter().map(String::as_str));
+            let near = vocabulary::guess(&name, names.iter().map(String::as_str));
             let near = near.map(|near| format!("; did you mean ${near}?")).unwrap_or_default();
             self.warn(step, "UndefinedVar", format!("nothing sets ${name}{near}"));
         }

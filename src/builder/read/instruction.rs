@@ -1,8 +1,10 @@
 //! Parses the arguments of instructions; variables are not expanded yet.
 
+use super::duration::duration;
 use super::parse;
 use super::parse::{Fault, Node, Source, Warning};
 use super::variable::{Lexer, is_blank};
+use super::vocabulary::{WORDS, example, guess};
 
 /// Returns the shell that the shell form runs in, unless SHELL names another.
 pub(crate) fn default_shell() -> Vec<String> {
@@ -82,40 +84,6 @@ pub enum Instruction {
 pub struct Step {
     pub instruction: Instruction,
     pub node: Node,
-}
-
-const WORDS: [&str; 18] = [
-    "ADD",
-    "ARG",
-    "CMD",
-    "COPY",
-    "ENTRYPOINT",
-    "ENV",
-    "EXPOSE",
-    "FROM",
-    "HEALTHCHECK",
-    "LABEL",
-    "MAINTAINER",
-    "ONBUILD",
-    "RUN",
-    "SHELL",
-    "STOPSIGNAL",
-    "USER",
-    "VOLUME",
-    "WORKDIR",
-];
-
-/// Returns the known word that a mistyped one probably means.
-pub(crate) fn guess<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let letters = |word: &str| {
-        let mut letters: Vec<char> = word.to_ascii_lowercase().chars().collect();
-        letters.sort_unstable();
-        letters
-    };
-    let near = known.into_iter().map(|k| (strsim::levenshtein(&word.to_ascii_lowercase(), &k.to_ascii_lowercase()), k));
-    // Two swapped letters count as one mistake.
-    let alike = |(distance, k): &(usize, &str)| *distance <= (k.len() / 3).max(1) || letters(word) == letters(k);
-    near.filter(alike).min_by_key(|(distance, _)| *distance).map(|(_, k)| k)
 }
 
 /// Parses all instructions of a file.
@@ -542,56 +510,8 @@ fn split(text: &str) -> Vec<String> {
     text.split(is_blank).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-fn example(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "FROM" => "as in: FROM alpine, FROM golang AS build",
-        "ARG" => "as in: ARG VERSION=1.0",
-        "ENV" => "as in: ENV NAME=value OTHER=\"two words\"",
-        "LABEL" => "as in: LABEL maintainer=\"me\"",
-        "RUN" => "as in: RUN apk add nginx",
-        "COPY" => "as in: COPY index.html /usr/share/nginx/html/",
-        "ADD" => "as in: ADD files.tar.gz /srv/",
-        "EXPOSE" => "as in: EXPOSE 80/tcp",
-        "VOLUME" => "as in: VOLUME /data",
-        "USER" => "as in: USER nginx",
-        "WORKDIR" => "as in: WORKDIR /app",
-        "SHELL" => "as in: SHELL [\"/bin/bash\", \"-c\"]",
-        "STOPSIGNAL" => "as in: STOPSIGNAL SIGQUIT",
-        "HEALTHCHECK" => "as in: HEALTHCHECK --interval=30s CMD wget -q localhost || exit 1",
-        "ONBUILD" => "as in: ONBUILD COPY . /app",
-        _ => return None,
-    })
-}
-
 /// The shortest interval of a health check in Docker, in nanoseconds.
 const SHORTEST_INTERVAL: i64 = 1_000_000;
-
-/// Parses a duration in Go's format, in nanoseconds.
-fn duration(text: &str) -> Option<i64> {
-    // Zero has no unit.
-    if text == "0" {
-        return Some(0);
-    }
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    let mut sum = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|at| *at > 0)?;
-        let (number, after) = rest.split_at(digits);
-        let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
-        let factor = match unit {
-            "ns" => 1.0,
-            "us" | "µs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            _ => return None,
-        };
-        sum += number.parse::<f64>().ok()? * factor;
-        rest = after;
-    }
-    (sum.is_finite() && sum <= i64::MAX as f64 && !text.is_empty()).then_some(sum as i64)
-}
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 pub(crate) mod annotation;
 pub(crate) mod change;
 pub(crate) mod check;
+pub(crate) mod duration;
 pub(crate) mod instruction;
 pub(crate) mod mount;
 pub(crate) mod outline;
@@ -10,3 +11,4 @@ pub(crate) mod parse;
 pub(crate) mod stage;
 pub(crate) mod state;
 pub(crate) mod variable;
+pub(crate) mod vocabulary;

@@ -4,6 +4,7 @@ use super::instruction;
 use super::instruction::{From, Instruction, Step};
 use super::parse::{Fault, Source};
 use super::variable::Lexer;
+use super::vocabulary;
 use crate::builder::files::named::{Contexts, Named};
 use crate::diag::{Diagnose, inner_of};
 use crate::image::name::platform::Platform;
@@ -198,7 +199,7 @@ impl Plan {
         if let Some(name) = target {
             plan.target = plan.before(plan.stages.len(), name).ok_or_else(|| {
                 let names: Vec<String> = plan.stages.iter().map(Stage::name).collect();
-                let near = instruction::guess(name, names.iter().map(String::as_str));
+                let near = vocabulary::guess(name, names.iter().map(String::as_str));
                 let hint = match near {
                     Some(near) => format!("did you mean --target {near}?"),
                     None => format!("the stages are {}", names.join(", ")),

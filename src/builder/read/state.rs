@@ -1,6 +1,6 @@
 //! The state of a stage after some of its steps, which becomes the config of an image.
 
-use super::change::{Around, InvalidArgument, change};
+use super::change::{InvalidArgument, Settings, change};
 use super::instruction::{Command, Instruction, default_shell};
 use super::variable::Lexer;
 use crate::image::config;
@@ -27,7 +27,7 @@ pub(crate) struct State {
     args: IndexMap<String, Argument>,
     history: Vec<Row>,
     /// The size of the base's config and of this history, in bytes.
-    told: usize,
+    text_size: usize,
     cmd_is_own: bool,
 }
 
@@ -70,8 +70,8 @@ impl State {
         let pairs = list.filter_map(|entry| entry.split_once('='));
         let mut env: IndexMap<String, String> = pairs.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
         env.entry("PATH".into()).or_insert_with(|| crate::container::decide::spec::DEFAULT_PATH.into());
-        let told = config.to_string().len();
-        Self { config, layers, env, args: IndexMap::new(), history: Vec::new(), told, cmd_is_own: false }
+        let text_size = config.to_string().len();
+        Self { config, layers, env, args: IndexMap::new(), history: Vec::new(), text_size, cmd_is_own: false }
     }
 
     /// Returns the first state of a stage based on this one: with its ARGs, and with its CMD as the base's.
@@ -157,7 +157,7 @@ impl State {
         let shell = self.shell();
         let lookup = |name: &str| self.lookup(name);
         let lexer = Lexer::new(escape, &lookup);
-        let Some(change) = change(instruction, &Around { lexer, shell: &shell, cmd_is_own: self.cmd_is_own })? else {
+        let Some(change) = change(instruction, &Settings { lexer, shell: &shell, cmd_is_own: self.cmd_is_own })? else {
             return Ok(false);
         };
         self.cmd_is_own |= matches!(change, Change::Cmd(_));
@@ -170,7 +170,7 @@ impl State {
             config::apply(&mut self.config, std::slice::from_ref(&change));
         }
         if !matches!(change, Change::Workdir(_)) {
-            self.note(told(&change), None);
+            self.note(describe(&change), None);
         }
         Ok(true)
     }
@@ -187,17 +187,17 @@ impl State {
     /// Adds a row to the history, with the layer if the step made one.
     pub(crate) fn note(&mut self, created_by: String, layer: Option<(Digest, String)>) {
         self.layers.extend(layer.as_ref().map(|(diff_id, _)| *diff_id));
-        self.told += created_by.len() + std::mem::size_of::<Row>();
+        self.text_size += created_by.len() + std::mem::size_of::<Row>();
         self.history.push(Row { created_by, layer });
     }
 
     /// Whether the history and the settings exceed their limit.
     pub(crate) fn is_too_long(&self) -> bool {
-        self.told > LONGEST_HISTORY
+        self.text_size > LONGEST_HISTORY
     }
 
     pub(crate) fn size(&self) -> usize {
-        self.told
+        self.text_size
     }
 
     /// Returns the layers that are not the base image's, and the steps that made them.
@@ -263,7 +263,7 @@ pub(crate) fn argv(command: &Command, shell: &[String]) -> Vec<String> {
 }
 
 /// Describes a change as Docker's history does.
-fn told(change: &Change) -> String {
+fn describe(change: &Change) -> String {
     let quoted = |list: &Option<Vec<String>>| {
         let words: Vec<String> = list.iter().flatten().map(|word| format!("{word:?}")).collect();
         format!("[{}]", words.join(" "))

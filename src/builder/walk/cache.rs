@@ -374,7 +374,7 @@ pub(crate) fn prune(store: &Store, older_than: Option<Duration>) -> Result<(), I
         }
         store::remove_tree(&path)?;
     }
-    // Killed builds leave such layers, and so do builds whose layers others used. A running build's layers have no image yet.
+    // Killed builds leave such layers. While another build runs, its layers have no image yet.
     if let Ok(Some(_alone)) = Lock::attempt(&lock_path(store)) {
         for (layer, user) in strays(store)? {
             layer::release(store, &layer, &user)?;

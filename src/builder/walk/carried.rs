@@ -56,7 +56,7 @@ fn layer_name(diff_id: &Digest) -> String {
 
 /// Why a place cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Useless {
+pub(crate) enum PlaceError {
     #[error("its layer {0} has the digest {1}")]
     Digest(Digest, Digest),
     #[error("cannot unpack its layer {0}: {1}")]
@@ -76,7 +76,8 @@ pub(crate) enum Source {
     Registry(Artifact),
     /// An image whose config describes its steps.
     Image(Artifact, HashMap<Digest, Step>),
-    Useless,
+    /// A place that had an error.
+    Failed,
 }
 
 impl Source {
@@ -93,19 +94,19 @@ impl Source {
     }
 
     /// Returns the step of a key, if the place has it.
-    pub(crate) fn step(&self, key: &Digest) -> Result<Option<Step>, Useless> {
+    pub(crate) fn step(&self, key: &Digest) -> Result<Option<Step>, PlaceError> {
         if let Self::Image(_, steps) = self {
             return Ok(steps.get(key).filter(|step| step.outcome.is_whole()).cloned());
         }
         let text = match self {
             Self::Directory(directory) => fs::read(directory.join(step_name(key))).ok(),
             Self::Registry(artifact) => artifact.document(&step_name(key))?,
-            Self::Unopened(_) | Self::Image(..) | Self::Useless => None,
+            Self::Unopened(_) | Self::Image(..) | Self::Failed => None,
         };
         let Some(text) = text else { return Ok(None) };
         match serde_json::from_slice::<Step>(&text) {
             Ok(step) if step.inputs.key() == *key && step.outcome.is_whole() => Ok(Some(step)),
-            _ => Err(Useless::Step(*key)),
+            _ => Err(PlaceError::Step(*key)),
         }
     }
 
@@ -117,7 +118,7 @@ impl Source {
         entry: PathBuf,
         owners: &Owners,
         progress: &dyn Progress,
-    ) -> Result<Option<Pending>, Useless> {
+    ) -> Result<Option<Pending>, PlaceError> {
         let Step { inputs, outcome } = step;
         let name = layer_name(&outcome.diff_id);
         let failure = Mutex::new(None);
@@ -130,17 +131,17 @@ impl Source {
                 Some(stream) => Box::new(stream),
                 None => return Ok(None),
             },
-            Self::Unopened(_) | Self::Useless => return Ok(None),
+            Self::Unopened(_) | Self::Failed => return Ok(None),
         };
         let ingested = ingest(entry, archive, owners, Limits::from_env(), &outcome.created, NamedByBlob::No);
         // An error of the registry is the cause of the unpacker's error.
         if let Some(failure) = failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
             return Err(failure.into());
         }
-        let ingested = ingested.map_err(|error| Useless::Unpack(outcome.diff_id, error))?;
+        let ingested = ingested.map_err(|error| PlaceError::Unpack(outcome.diff_id, error))?;
         let found = ingested.info.diff_id;
         if found != outcome.diff_id {
-            return Err(Useless::Digest(outcome.diff_id, found));
+            return Err(PlaceError::Digest(outcome.diff_id, found));
         }
         Ok(Some(Pending { ingested, key: *key, inputs }))
     }

@@ -1,7 +1,7 @@
 //! The import of cached steps from other machines, and their export (`--cache-from`, `--cache-to`).
 
 use super::cache::Outcome;
-use super::carried::{ARTIFACT, Source, Step, Useless, outgoing, put};
+use super::carried::{ARTIFACT, PlaceError, Source, Step, outgoing, put};
 use super::room::SIGNALS;
 use super::shared::Shared;
 use super::stage::Stage;
@@ -59,8 +59,8 @@ impl Shared<'_> {
         Ok(None)
     }
 
-    fn give_up(&mut self, number: usize, error: &Useless) {
-        self.sources[number] = Source::Useless;
+    fn give_up(&mut self, number: usize, error: &PlaceError) {
+        self.sources[number] = Source::Failed;
         let place = &self.options.cache_from[number];
         self.listener.note(&format!("going on without the cache from {place}: {}", diag::in_one_line(error)));
     }

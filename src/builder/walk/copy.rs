@@ -6,10 +6,11 @@ use super::shared::Shared;
 use super::stage::Stage;
 use crate::builder::error::{BuildError, CopyError, StepError};
 use crate::builder::files::context;
+use crate::builder::files::copier::Copier;
 use crate::builder::files::glob::{Ignore, clean};
 use crate::builder::files::material::Material;
 use crate::builder::files::mode::Chmod;
-use crate::builder::files::tree::{Laying, Selected, Tree, TreeError};
+use crate::builder::files::tree::{Selected, Tree, TreeError};
 use crate::builder::listener::StepName;
 use crate::builder::read::instruction::{Copy, Step};
 use crate::builder::read::parse::heredoc;
@@ -33,7 +34,7 @@ use std::time::{Instant, SystemTime};
 const VERSION: &str = "version";
 
 /// COPY or ADD with its variables replaced.
-struct Wanted {
+struct CopyArguments {
     sources: Vec<String>,
     /// The absolute path; it ends with a slash if it is a directory.
     target: String,
@@ -45,7 +46,7 @@ struct Wanted {
 }
 
 /// A source tree and the paths to copy from it.
-struct Taken {
+struct SourceTree {
     tree: Tree,
     paths: Vec<String>,
     /// Whether ADD unpacks its archives.
@@ -62,7 +63,7 @@ impl Shared<'_> {
         copy: &Copy,
         name: &StepName,
     ) -> Result<(), BuildError> {
-        let wanted = self.wanted(stage, copy).map_err(|error| self.at(stage, step, error))?;
+        let wanted = self.copy_arguments(stage, copy).map_err(|error| self.at(stage, step, error))?;
         let row = row(&step.node.word, copy, &wanted);
         let mut inputs = self.inputs(stage, row.clone());
         if copy.link {
@@ -117,7 +118,7 @@ impl Shared<'_> {
         let reason = self.begin(stage, name, &inputs)?;
         let begun = Instant::now();
         let directory = self.directory(stage)?;
-        let laid = self.lay(stage, copy, &wanted, &taken, &selected, &directory);
+        let laid = self.copy_files(stage, copy, &wanted, &taken, &selected, &directory);
         laid.map_err(|error| self.at(stage, step, error))?;
         let key = inputs.key();
         let made = NewLayer { directory, alone: copy.link, leave_out: Vec::new(), inputs, row, reason, begun };
@@ -130,7 +131,12 @@ impl Shared<'_> {
 
     /// Returns an input that identifies the files without reading them: the digest of another stage, a requested digest or
     /// commit, or a server's ETag or date.
-    fn origin(&mut self, stage: &Stage, copy: &Copy, wanted: &Wanted) -> Result<Option<(String, String)>, BuildError> {
+    fn origin(
+        &mut self,
+        stage: &Stage,
+        copy: &Copy,
+        wanted: &CopyArguments,
+    ) -> Result<Option<(String, String)>, BuildError> {
         let is_inline = wanted.sources.iter().any(|source| heredoc(source).is_some());
         if let Some(from) = wanted.from.as_ref().filter(|_| !is_inline) {
             let is_stage = self.plan.named.files(from).is_none();
@@ -173,7 +179,7 @@ impl Shared<'_> {
 
     /// Reports what is wrong with a COPY or ADD without any of its files.
     pub(crate) fn read_copy(&mut self, stage: &mut Stage, step: &Step, copy: &Copy) -> Result<(), StepError> {
-        let wanted = self.wanted(stage, copy)?;
+        let wanted = self.copy_arguments(stage, copy)?;
         wanted.chmod.as_deref().map(chmod).transpose()?;
         let escape = self.plan.source.directives.escape;
         for heredoc in step.node.heredocs.iter().filter(|heredoc| heredoc.expands) {
@@ -184,7 +190,7 @@ impl Shared<'_> {
         Ok(())
     }
 
-    fn wanted(&self, stage: &Stage, copy: &Copy) -> Result<Wanted, StepError> {
+    fn copy_arguments(&self, stage: &Stage, copy: &Copy) -> Result<CopyArguments, StepError> {
         let escape = self.plan.source.directives.escape;
         let state = &stage.state;
         let word = |text: &String| state.word(escape, text);
@@ -202,7 +208,7 @@ impl Shared<'_> {
         if is_directory && target != "/" {
             target.push('/');
         }
-        Ok(Wanted {
+        Ok(CopyArguments {
             sources,
             target,
             from: copy.from.as_ref().map(word).transpose()?,
@@ -214,7 +220,13 @@ impl Shared<'_> {
     }
 
     /// Opens the trees of all sources; fetches what is elsewhere.
-    fn take(&mut self, stage: &Stage, step: &Step, copy: &Copy, wanted: &Wanted) -> Result<Vec<Taken>, StepError> {
+    fn take(
+        &mut self,
+        stage: &Stage,
+        step: &Step,
+        copy: &Copy,
+        wanted: &CopyArguments,
+    ) -> Result<Vec<SourceTree>, StepError> {
         let mut all = Vec::new();
         let mut local = Vec::new();
         for source in &wanted.sources {
@@ -232,7 +244,7 @@ impl Shared<'_> {
                 self.record.material(Material::fetched(source, Some(("sha1", &commit))));
                 let mut tree = Tree::context(&directory, Ignore::default())?;
                 tree.name = source.clone();
-                all.push(Taken { tree, paths: vec![String::new()], unpacks: false, version: None });
+                all.push(SourceTree { tree, paths: vec![String::new()], unpacks: false, version: None });
             } else if copy.adds && is_url(source) {
                 all.push(self.download(source, copy.unpack == Some(true), wanted.checksum.as_deref())?);
             } else {
@@ -241,23 +253,28 @@ impl Shared<'_> {
         }
         if !local.is_empty() {
             let tree = self.tree(stage.id, wanted.from.as_deref())?;
-            all.push(Taken { tree, paths: local, unpacks: copy.adds && copy.unpack != Some(false), version: None });
+            all.push(SourceTree {
+                tree,
+                paths: local,
+                unpacks: copy.adds && copy.unpack != Some(false),
+                version: None,
+            });
         }
         Ok(all)
     }
 
     /// Writes a heredoc to a file.
-    fn inline(&mut self, name: &str, contents: &[u8]) -> Result<Taken, StepError> {
+    fn inline(&mut self, name: &str, contents: &[u8]) -> Result<SourceTree, StepError> {
         let directory = self.scratch_directory()?;
         let path = directory.join(name);
         std::fs::write(&path, contents).on("write", &path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).on("chmod", &path)?;
         let mut tree = Tree::context(&directory, Ignore::default())?;
         tree.name = "the Dockerfile".into();
-        Ok(Taken { tree, paths: vec![name.to_owned()], unpacks: false, version: None })
+        Ok(SourceTree { tree, paths: vec![name.to_owned()], unpacks: false, version: None })
     }
 
-    fn download(&mut self, url: &str, unpacks: bool, checksum: Option<&str>) -> Result<Taken, StepError> {
+    fn download(&mut self, url: &str, unpacks: bool, checksum: Option<&str>) -> Result<SourceTree, StepError> {
         let directory = self.scratch_directory()?;
         let name = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
         let name = if name.is_empty() { "index.html" } else { name }.to_owned();
@@ -280,7 +297,7 @@ impl Shared<'_> {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).on("chmod", &path)?;
         let mut tree = Tree::context(&directory, Ignore::default())?;
         tree.name = url.to_owned();
-        Ok(Taken { tree, paths: vec![name], unpacks, version: fetched.validator().map(str::to_owned) })
+        Ok(SourceTree { tree, paths: vec![name], unpacks, version: fetched.validator().map(str::to_owned) })
     }
 
     /// Makes an empty directory for files that are not part of any layer.
@@ -290,12 +307,12 @@ impl Shared<'_> {
         Ok(self.store.path(directory).join("upper"))
     }
 
-    fn lay(
+    fn copy_files(
         &mut self,
         stage: &Stage,
         copy: &Copy,
-        wanted: &Wanted,
-        taken: &[Taken],
+        wanted: &CopyArguments,
+        taken: &[SourceTree],
         selected: &[(usize, Selected)],
         directory: &Path,
     ) -> Result<(), StepError> {
@@ -305,7 +322,7 @@ impl Shared<'_> {
         let now = self.now();
         let owners = self.room()?.owners.clone();
         let upper = if copy.link { None } else { self.upper(directory)? };
-        let mut laying = Laying { upper, owners: &owners, owner, chmod: chmod.as_ref(), mode: 0o755, now };
+        let mut copier = Copier { upper, owners: &owners, owner, chmod: chmod.as_ref(), mode: 0o755, now };
         // Docker gives --chmod to missing directories too, but not if an archive is unpacked there.
         let mode_of_parents = |unpacks: bool| match &chmod {
             Some(Chmod::Octal(mode)) if !unpacks && !copy.parents => mode & 0o755,
@@ -315,14 +332,14 @@ impl Shared<'_> {
             Ok(taken[*index].unpacks && !one.is_directory && unpack::is_archive(one.file()?))
         };
         if let Some(first) = selected.first().filter(|_| wanted.target.ends_with('/')) {
-            laying.mode = mode_of_parents(is_unpacked(first)?);
-            laying.directory(&root, &wanted.target)?;
+            copier.mode = mode_of_parents(is_unpacked(first)?);
+            copier.directory(&root, &wanted.target)?;
         }
         for chosen @ (index, one) in selected {
             let unpacks = is_unpacked(chosen)?;
-            laying.mode = mode_of_parents(unpacks);
+            copier.mode = mode_of_parents(unpacks);
             if unpacks {
-                let into = laying.directory(&root, &wanted.target)?;
+                let into = copier.directory(&root, &wanted.target)?;
                 let path = PathBuf::from(format!("/proc/self/fd/{}/.", into.as_raw_fd()));
                 let owners = Owners { always: owner, ..owners.clone() };
                 let unpacked = unpack::extract(&path, one.file()?, &owners, Limits::from_env());
@@ -342,14 +359,14 @@ impl Shared<'_> {
                 let ends = below.match_indices('/').map(|(at, _)| at).chain([below.len()]).filter(|end| *end > 0);
                 for part in ends.filter_map(|end| below.get(..end)) {
                     let parent = taken[*index].tree.directory(&format!("{kept}{part}"))?;
-                    laying.parent(&root, &parent, &format!("{top}/{part}"))?;
+                    copier.parent(&root, &parent, &format!("{top}/{part}"))?;
                 }
                 target = format!("{top}/{below}/");
             }
             if selected.len() > 1 && !one.is_directory && !target.ends_with('/') && !root.is_directory(&target) {
                 return Err(CopyError::NoDirectory(target).into());
             }
-            laying.lay(&root, one, &target)?;
+            copier.copy(&root, one, &target)?;
         }
         Ok(())
     }
@@ -385,7 +402,7 @@ pub(crate) fn make_directory(
     let owners = shared.room()?.owners.clone();
     let user = stage.state.user().to_owned();
     let owner = if user.is_empty() { None } else { Some(shared.owner(stage, &user)?) };
-    Laying { upper: None, owners: &owners, owner, chmod: None, mode: 0o755, now }.directory(&root, path)?;
+    Copier { upper: None, owners: &owners, owner, chmod: None, mode: 0o755, now }.directory(&root, path)?;
     Ok(())
 }
 
@@ -397,7 +414,7 @@ fn modified(text: &str) -> Option<SystemTime> {
 }
 
 /// Returns the instruction for the image's history and for the cache.
-fn row(word: &str, copy: &Copy, wanted: &Wanted) -> String {
+fn row(word: &str, copy: &Copy, wanted: &CopyArguments) -> String {
     let mut text = word.to_owned();
     for (name, value) in
         [("from", &wanted.from), ("chown", &wanted.chown), ("chmod", &wanted.chmod), ("checksum", &wanted.checksum)]

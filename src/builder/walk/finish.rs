@@ -4,8 +4,9 @@ use super::cache;
 use super::shared::Shared;
 use super::stage::Stage;
 use crate::builder::error::BuildError;
+use crate::builder::files::copier::Copier;
 use crate::builder::files::glob::Ignore;
-use crate::builder::files::tree::{Laying, Tree, TreeError};
+use crate::builder::files::tree::{Tree, TreeError};
 use crate::builder::options::{Output, OutputKind};
 use crate::builder::read::state::State;
 use crate::container::rootfs::root::Root;
@@ -126,11 +127,11 @@ pub(crate) fn export(
     let now = shared.now();
     // As with Docker, exported files belong to the caller.
     let owners = Owners { only_one: false, ..shared.room()?.owners.clone() };
-    let laying = Laying { upper: None, owners: &owners, owner: Some((0, 0)), chmod: None, mode: 0o755, now };
+    let copier = Copier { upper: None, owners: &owners, owner: Some((0, 0)), chmod: None, mode: 0o755, now };
     let tree = Tree::of(view, "the result".into());
     let export = || -> Result<(), TreeError> {
         for one in tree.select("", &Ignore::default(), false)? {
-            laying.lay(&root, &one, "/")?;
+            copier.copy(&root, &one, "/")?;
         }
         Ok(())
     };

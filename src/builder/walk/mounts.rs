@@ -4,8 +4,9 @@ use super::cache;
 use super::shared::Shared;
 use super::stage::Stage;
 use crate::builder::error::StepError;
+use crate::builder::files::copier::{Copier, not_given};
 use crate::builder::files::glob::{Ignore, clean};
-use crate::builder::files::tree::{Laying, not_given};
+
 use crate::builder::read::mount::{InvalidMount, Mount, MountKind, Sharing};
 use crate::container::decide::spec::Bind;
 use crate::container::request::Tmpfs;
@@ -73,7 +74,7 @@ pub(crate) fn add(shared: &mut Shared, stage: &Stage, mount: &Mount, beside: &mu
             let file = shared.store.path(directory).join("upper").join("secret");
             fs::write(&file, contents).on("write", &file)?;
             let stat = Stat { uid: mount.owner.0, gid: mount.owner.1, mode: mount.mode.unwrap_or(0o400) };
-            give(shared, &file, stat, false)?;
+            set_owner(shared, &file, stat, false)?;
             let target = target(format!("/run/secrets/{id}"));
             let target = absolute(stage, &target);
             let source = file.to_string_lossy().into_owned();
@@ -94,11 +95,11 @@ pub(crate) fn add(shared: &mut Shared, stage: &Stage, mount: &Mount, beside: &mu
             let target = absolute(stage, &target(String::new()));
             let source = match &mount.from {
                 // Changes go to a copy and are discarded.
-                _ if mount.writable => copied(shared, stage, mount)?,
+                _ if mount.writable => copy_files(shared, stage, mount)?,
                 Some(from) if shared.plan.named.files(from).is_none() => {
                     stage_files(shared, stage, from, &mount.source, beside)?
                 }
-                _ => context(shared, stage, mount)?,
+                _ => context_files(shared, stage, mount)?,
             };
             beside.binds.push(Bind { source, target, read_only: !mount.writable });
         }
@@ -111,14 +112,14 @@ fn absolute(stage: &Stage, target: &str) -> String {
     format!("/{}", clean(&whole.to_string_lossy()))
 }
 
-fn give(shared: &mut Shared, path: &Path, stat: Stat, is_directory: bool) -> Result<(), StepError> {
+fn set_owner(shared: &mut Shared, path: &Path, stat: Stat, is_directory: bool) -> Result<(), StepError> {
     let owners = shared.room()?.owners.clone();
     let file = File::open(path).on("open", path)?;
     owners.give(&file, stat, is_directory).map_err(|error| not_given(error, path).into())
 }
 
 /// Returns the directory of a cache mount.
-fn place(shared: &mut Shared, stage: &Stage, mount: &Mount, target: &str) -> Result<PathBuf, StepError> {
+fn cache_path(shared: &mut Shared, stage: &Stage, mount: &Mount, target: &str) -> Result<PathBuf, StepError> {
     let mounts = shared.store.path(cache::DIRECTORY).join("mounts");
     fs::create_dir_all(&mounts).on("mkdir", &mounts)?;
     let id = mount.id.as_deref().unwrap_or(target);
@@ -132,11 +133,11 @@ fn place(shared: &mut Shared, stage: &Stage, mount: &Mount, target: &str) -> Res
     };
     // So is one with another owner, who must be able to write there.
     let Mount { owner: (uid, gid), mode, .. } = mount;
-    let made = match (uid, gid, mode) {
+    let attributes = match (uid, gid, mode) {
         (0, 0, None) => String::new(),
         (uid, gid, mode) => format!("\n{uid}:{gid}:{:o}", mode.unwrap_or(0o755)),
     };
-    Ok(mounts.join(Digest::of(format!("{id}{origin}{made}").as_bytes()).hex()))
+    Ok(mounts.join(Digest::of(format!("{id}{origin}{attributes}").as_bytes()).hex()))
 }
 
 /// Returns the directory of a cache mount for this RUN, made at its first use.
@@ -147,17 +148,17 @@ fn cache_directory(
     target: &str,
     beside: &mut Beside,
 ) -> Result<String, StepError> {
-    let directory = place(shared, stage, mount, target)?;
+    let directory = cache_path(shared, stage, mount, target)?;
     if mount.sharing == Sharing::Private {
         match Lock::attempt(&directory.with_extension("lock"))? {
             Some(lock) => beside.locks.push(lock),
             // A private cache in use is not shared: this RUN gets a new one.
-            None => return begun(shared, stage, mount),
+            None => return new_cache(shared, stage, mount),
         }
     }
     if !directory.exists() {
-        let made = begun(shared, stage, mount)?;
-        match fs::rename(&made, &directory) {
+        let new = new_cache(shared, stage, mount)?;
+        match fs::rename(&new, &directory) {
             // Another build has made it in the meantime.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => {}
             other => other.on("rename", &directory)?,
@@ -167,13 +168,13 @@ fn cache_directory(
 }
 
 /// Makes a new cache directory.
-fn begun(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, StepError> {
+fn new_cache(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, StepError> {
     let directory = match &mount.from {
-        Some(_) => copied(shared, stage, mount)?,
+        Some(_) => copy_files(shared, stage, mount)?,
         None => shared.store.path(shared.new_directory()?).join("upper").to_string_lossy().into_owned(),
     };
     let stat = Stat { uid: mount.owner.0, gid: mount.owner.1, mode: mount.mode.unwrap_or(0o755) };
-    give(shared, Path::new(&directory), stat, true)?;
+    set_owner(shared, Path::new(&directory), stat, true)?;
     Ok(directory)
 }
 
@@ -210,32 +211,32 @@ fn inside(tree: OwnedFd, path: &str) -> Result<String, StepError> {
 }
 
 /// Returns the path of a context's files, or of a copy if .dockerignore excludes some.
-fn context(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, StepError> {
+fn context_files(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, StepError> {
     shared.note_context(mount.from.as_deref());
     match shared.context(mount.from.as_deref())? {
         Some((path, ignore)) if ignore.is_empty() => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             inside(rustix::fs::open(path, flags, rustix::fs::Mode::empty()).on("open", path)?, &mount.source)
         }
-        _ => copied(shared, stage, mount),
+        _ => copy_files(shared, stage, mount),
     }
 }
 
 /// Copies the files of a mount, and returns the path of the copy.
-fn copied(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, StepError> {
+fn copy_files(shared: &mut Shared, stage: &Stage, mount: &Mount) -> Result<String, StepError> {
     let tree = shared.tree(stage.id, mount.from.as_deref())?;
     let directory = shared.new_directory()?;
     let upper = shared.store.path(directory).join("upper");
     let root = Root::open(&upper.to_string_lossy())?;
     let now = shared.now();
     let owners = shared.room()?.owners.clone();
-    let laying = Laying { upper: None, owners: &owners, owner: None, chmod: None, mode: 0o755, now };
+    let copier = Copier { upper: None, owners: &owners, owner: None, chmod: None, mode: 0o755, now };
     let mut result = upper.clone();
     for one in tree.select(&mount.source, &Ignore::default(), false)? {
         if !one.is_directory {
             result = upper.join(&one.name);
         }
-        laying.lay(&root, &one, "/")?;
+        copier.copy(&root, &one, "/")?;
     }
     Ok(result.to_string_lossy().into_owned())
 }
@@ -245,7 +246,7 @@ pub(crate) fn lock(shared: &mut Shared, stage: &Stage, mounts: &[Mount]) -> Resu
     let mut locks = Vec::new();
     for mount in mounts.iter().filter(|mount| mount.kind == MountKind::Cache && mount.sharing == Sharing::Locked) {
         let target = absolute(stage, mount.target.as_deref().unwrap_or_default());
-        match Lock::attempt(&place(shared, stage, mount, &target)?.with_extension("lock"))? {
+        match Lock::attempt(&cache_path(shared, stage, mount, &target)?.with_extension("lock"))? {
             Some(lock) => locks.push(lock),
             None => return Ok(None),
         }

@@ -1,5 +1,5 @@
-//! The rehearsal of a build: finds the base images and the stages that the target needs, and reads every instruction with its
-//! variables, so that a mistake is reported before the first step runs.
+//! The rehearsal of a build: finds the base images and the stages that the target needs, and reads every instruction with
+//! its variables, so that a mistake is reported before the first step runs.
 
 use super::engine::Builder;
 use super::run;
