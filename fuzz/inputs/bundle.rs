@@ -1,8 +1,6 @@
 //! The configuration of anybody's bundle, its seccomp policy among it: a plan or an error, and every step has its words.
 
-use minirun::exposed::IdMap;
-use minirun::exposed::IdRange;
-use minirun::exposed::Plan;
+use minirun::exposed::{Call, Failure, IdMap, IdRange, Plan, Stage};
 use oci_spec::runtime::Spec;
 
 pub fn run(data: &[u8]) {
@@ -13,7 +11,8 @@ pub fn run(data: &[u8]) {
         let Ok(plan) = Plan::of_exec(1, &spec, &process, &ids) else { continue };
         for (number, step) in plan.steps().enumerate() {
             let _ = (step.call(), step.subject());
-            let _ = plan.failure(number as u32, libc::EPERM).to_string();
+            let failure = Failure { stage: Stage::Step(number as u32), call: Call::Prctl, errno: libc::EPERM };
+            let _ = plan.failure(failure).to_string();
         }
         let text = serde_json::to_vec(&plan).expect("a plan can be written");
         let again: Plan = serde_json::from_slice(&text).expect("what was written can be read");

@@ -118,15 +118,12 @@ pub(super) struct PsArgs {
 enum ContainerError {
     #[error("container {0} is running")]
     Running(String),
-    #[error("container {0} is not running")]
-    NotRunning(String),
 }
 
 impl Diagnose for ContainerError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Running(name) => Some(format!("stop it first: minirun stop {name}; or force: minirun rm -f {name}")),
-            Self::NotRunning(_) => Some("see: minirun ps -a".into()),
         }
     }
 
@@ -161,7 +158,7 @@ impl Command {
                 let signal = arguments.signal;
                 each(&arguments.containers, |name| {
                     let container = Container::find(&context.store, name)?;
-                    let end = container.reach()?.ok_or_else(|| ContainerError::NotRunning(name.to_owned()))?;
+                    let end = container.reach()?.ok_or_else(|| container.not_running())?;
                     end.tell(&Message::Signal(signal.number().unsigned_abs()))?;
                     if signal == Signal::KILL {
                         wait_for_end(&end)?;

@@ -146,8 +146,6 @@ enum RunError {
     NoTerminal,
     #[error("{0} cannot be reached any more: its monitor was killed, and the container with it")]
     Lost(String),
-    #[error("container {0} is not running")]
-    NotRunning(String),
 }
 
 impl Diagnose for RunError {
@@ -155,13 +153,8 @@ impl Diagnose for RunError {
         match self {
             Self::NoTerminal => Some("leave out -t".into()),
             Self::CidFile(_) => Some("remove it first, or name another file".into()),
-            Self::NotRunning(name) => Some(format!("start it: minirun start {name}")),
             Self::WriteCidFile(..) | Self::Lost(_) => None,
         }
-    }
-
-    fn exit_code(&self) -> u8 {
-        if matches!(self, Self::NotRunning(_)) { 1 } else { crate::diag::ENGINE }
     }
 }
 
@@ -371,7 +364,7 @@ pub(super) struct AttachArgs {
 pub(super) fn attach(arguments: AttachArgs, context: &Context) -> Result<u8, Failure> {
     let detach_keys = keys(arguments.detach_keys.as_deref())?;
     let container = Container::find(&context.store, &arguments.container)?;
-    let end = container.reach()?.ok_or_else(|| RunError::NotRunning(container.record.name.clone()))?;
+    let end = container.reach()?.ok_or_else(|| container.not_running())?;
     let request = &container.record.request;
     let attachment = Attachment {
         terminal: request.terminal,

@@ -12,25 +12,11 @@ pub(super) struct TopArgs {
     container: String,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("container {0} is not running")]
-struct NotRunning(String);
-
-impl crate::diag::Diagnose for NotRunning {
-    fn hint(&self) -> Option<String> {
-        Some(format!("start it: minirun start {}", self.0))
-    }
-
-    fn exit_code(&self) -> u8 {
-        1
-    }
-}
-
 pub(super) fn top(arguments: &TopArgs, context: &Context) -> Result<u8, Failure> {
     let container = Container::find(&context.store, &arguments.container)?;
     let state = container.state();
     if state.phase != Phase::Running {
-        return Err(NotRunning(container.record.name).into());
+        return Err(container.not_running().into());
     }
     let mut rows = Vec::new();
     for process in processes::pids(state.pid).into_iter().filter_map(processes::read) {

@@ -71,7 +71,7 @@ pub(crate) enum Wall {
     Seccomp,
     /// One that the container does not have.
     Capability {
-        name: &'static str,
+        name: caps::Capability,
     },
     /// It has the capability, but over its own user namespace only.
     UserNamespace,
@@ -124,7 +124,7 @@ pub(crate) fn look(store: &Store, container: &Container) -> Result<Vec<Row>, Fai
     let row = |attempt: &'static Attempt| {
         let errno = |answers: &BTreeMap<String, i32>| answers.get(attempt.name).copied().unwrap_or(libc::EIO);
         let goes = |answers| errno(answers) == 0 || attempt.through.contains(&errno(answers));
-        let capability = || Wall::Capability { name: attempt.capability };
+        let capability = || attempt.capability.map_or(Wall::Other, |name| Wall::Capability { name });
         let mut walls = if goes(&as_it_is) {
             Vec::new()
         } else if goes(&no_filter) {

@@ -3,7 +3,7 @@
 use super::super::{Context, human, json};
 use super::Telling;
 use crate::container::stored::record::Container;
-use crate::diag::{Diagnose, Failure, printable};
+use crate::diag::{Failure, printable};
 use crate::explain::watch::{Event, Place, PlaceKind, Watch, What};
 use crate::explain::words::{Language, Words, fill};
 use crate::sys::process;
@@ -17,20 +17,6 @@ pub(crate) struct WatchArgs {
     #[command(flatten)]
     telling: Telling,
     container: String,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("container {0} is not running")]
-struct NotRunning(String);
-
-impl Diagnose for NotRunning {
-    fn hint(&self) -> Option<String> {
-        Some(format!("see what it has changed so far: minirun diff {}", self.0))
-    }
-
-    fn exit_code(&self) -> u8 {
-        1
-    }
 }
 
 /// A line of `--json`.
@@ -59,7 +45,7 @@ impl WatchArgs {
         let container = Container::find(&context.store, &self.container)?;
         let mut watch = Watch::new(&context.store, &container)?;
         if !watch.is_running() {
-            return Err(NotRunning(container.record.name).into());
+            return Err(container.not_running().into());
         }
         let mut telling = Teller {
             output: BufWriter::new(std::io::stdout()),

@@ -62,7 +62,7 @@ impl Plan {
     }
 }
 
-/// The argument of the call that failed, as far as the step knows it.
+/// Returns the argument of the call that failed, as far as the step knows it.
 fn object(step: Option<&Step>, call: Call) -> String {
     match (step, call) {
         (Some(Step::Exec { argv, .. }), _) => argv[0].clone(),
