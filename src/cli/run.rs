@@ -70,10 +70,10 @@ pub(super) struct CreateArgs {
     #[arg(long)]
     read_only: bool,
     /// Add a capability
-    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::capability)]
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::selected_capability)]
     cap_add: Vec<Selected>,
     /// Take a capability away
-    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::capability)]
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::selected_capability)]
     cap_drop: Vec<Selected>,
     /// no-new-privileges, seccomp=unconfined
     #[arg(long, value_name = "OPTION", value_parser = request::security_option)]

@@ -22,7 +22,7 @@ use crate::container::rootfs::root::Root;
 use crate::container::rootfs::shift;
 use crate::container::stored::outcome::Outcome;
 use crate::container::stored::record;
-use crate::container::stored::record::{Container, Phase, State};
+use crate::container::stored::record::{Container, Phase, RecordError, State};
 use crate::network::egress::{StandIn, Way};
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
@@ -59,6 +59,8 @@ pub(crate) fn main() -> ! {
 struct Received {
     job: Job,
     store: Store,
+    /// The container whose state it writes; none for `exec`.
+    container: Option<Container>,
     /// The store as the root of shifted ids owns it, who alone can remove the container's files.
     mapped: Option<OwnedFd>,
     streams: Option<Streams>,
@@ -88,7 +90,7 @@ fn receive(client: &End) -> Result<Option<Received>, Failure> {
         let Some((Message::More, more)) = client.receive().map_err(job_failed)? else { return Ok(None) };
         descriptors.extend(more);
     }
-    let store = Store::open(None).map_err(store_failed)?;
+    let mut store = Store::open(None).map_err(store_failed)?;
     let entered = std::env::set_current_dir(&store.root).on("chdir", &store.root);
     entered.map_err(|error| Task::OpenStore.failed(&error))?;
     let streams = match job.terminal {
@@ -98,7 +100,12 @@ fn receive(client: &End) -> Result<Option<Received>, Failure> {
     let trees = VecDeque::from(descriptors.split_off(descriptors.len().saturating_sub(job.plan.brought())));
     let mapped = trees.front().filter(|_| job.plan.is_shifted()).map(|tree| tree.try_clone().on("dup", "the store"));
     let mapped = mapped.transpose().map_err(|error| Task::OpenStore.failed(&error))?;
-    Ok(Some(Received { job, store, mapped, streams, trees, descriptors }))
+    if mapped.is_some() {
+        store.root = ".".into();
+    }
+    let container = job.container.as_ref().map(|id| Container::load(&store, id));
+    let container = container.transpose().map_err(record_failed)?;
+    Ok(Some(Received { job, store, container, mapped, streams, trees, descriptors }))
 }
 
 fn store_failed(error: StoreError) -> Failure {
@@ -111,8 +118,23 @@ fn store_failed(error: StoreError) -> Failure {
     }
 }
 
+fn record_failed(error: RecordError) -> Failure {
+    let failed = |errno| Failure { stage: Stage::Task(Task::ReadRecord), call: Call::Read, errno };
+    match error {
+        RecordError::Sys(source) => Task::ReadRecord.failed(&source),
+        RecordError::Store(error) => store_failed(error),
+        RecordError::Damaged { .. } => failed(libc::EBADMSG),
+        // The client has locked the container.
+        RecordError::NotFound { .. }
+        | RecordError::Ambiguous { .. }
+        | RecordError::NotRunning(_)
+        | RecordError::NameTaken { .. }
+        | RecordError::NewerMonitor { .. } => failed(libc::ENOENT),
+    }
+}
+
 fn serve(client: End) -> Result<i32, SysError> {
-    let Received { job, mut store, mapped, streams, trees, mut descriptors } = match receive(&client) {
+    let Received { job, store, container, mapped, streams, trees, mut descriptors } = match receive(&client) {
         Ok(Some(received)) => received,
         Ok(None) => return Ok(125),
         Err(failure) => {
@@ -120,11 +142,6 @@ fn serve(client: End) -> Result<i32, SysError> {
             return Ok(125);
         }
     };
-    if mapped.is_some() {
-        store.root = ".".into();
-    }
-    let container = job.container.as_ref().and_then(|id| Container::load(&store, id).ok());
-
     // The client's lock on the container: it may die before us.
     let lock = container.is_some().then(|| descriptors.pop()).flatten();
     let listeners: Vec<Listener> =

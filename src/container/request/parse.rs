@@ -156,7 +156,7 @@ pub(crate) fn publish(text: &str) -> Result<Published, RequestError> {
 }
 
 /// The argument of `--cap-add` and `--cap-drop`.
-pub(crate) fn capability(text: &str) -> Result<Selected, RequestError> {
+pub(crate) fn selected_capability(text: &str) -> Result<Selected, RequestError> {
     Ok(text.parse()?)
 }
 
