@@ -48,7 +48,7 @@ pub mod exposed {
     pub use crate::container::decide::seccomp::bpf::compile;
     pub use crate::container::live::logs::{Reader, last};
     pub use crate::container::plan::Plan;
-    pub use crate::container::protocol::End;
+    pub use crate::container::protocol::{Call, End, Failure, Stage};
     pub use crate::explain::why::Code;
     pub use crate::http::resolve;
     pub use crate::image::name::digest::Digest;

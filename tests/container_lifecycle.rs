@@ -573,10 +573,15 @@ fn exec_needs_a_container_that_runs() {
     let id = sandbox.detached(&["--name", "gone"], "exit 5");
     sandbox.ok(&["wait", &id]);
     let said = sandbox.fails(1, &["exec", "gone", "true"]);
-    assert!(said.contains("not running") && said.contains("code 5") && said.contains("minirun start gone"), "{said}");
+    assert!(said.contains("container gone is not running") && said.contains("minirun start gone"), "{said}");
+    for command in
+        [&["attach", "gone"][..], &["kill", "gone"], &["top", "gone"], &["watch", "gone"], &["probe", "gone"]]
+    {
+        assert_eq!(sandbox.fails(1, command), said, "{command:?}");
+    }
     sandbox.ok(&["create", "--name", "new", "alpine", "true"]);
     let said = sandbox.fails(1, &["exec", "new", "true"]);
-    assert!(said.contains("never started") && said.contains("minirun start new"), "{said}");
+    assert!(said.contains("container new is not running") && said.contains("minirun start new"), "{said}");
     let said = sandbox.run(&["exec", "nobody", "true"]);
     assert!(said.code == 1 && said.stderr.contains("hint:"), "{}", said.streams());
 }

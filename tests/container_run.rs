@@ -668,7 +668,7 @@ fn a_name_is_taken_once() {
     sandbox.ok(&["run", "--name", "web", "--network", "none", "alpine", "true"]);
     let said = sandbox.sh(&["--name", "web"], "true").fails(125);
     assert!(said.contains("\"web\"") && said.contains("exited"), "{said}");
-    for word in ["minirun start web", "minirun rm -f web", "--name"] {
+    for word in ["minirun start web", "minirun rm web", "--name"] {
         assert!(said.contains(word), "{word}: {said}");
     }
     assert_eq!(sandbox.stored("containers").len(), 1);
@@ -862,4 +862,58 @@ fn a_limit_that_cannot_be_given_is_told_and_the_container_runs() {
         let told = output.stderr.contains(flag) || output.stderr.contains("limits have no effect");
         assert_eq!(told, !Need::Controller(controller).given(), "{flag}: {}", output.stderr);
     }
+}
+
+#[test]
+fn a_failure_names_the_call_that_failed() {
+    if single() {
+        return;
+    }
+    let sandbox = Sandbox::with_alpine();
+    let fails =
+        |user: &str| sandbox.fails(125, &["run", "--rm", "--network", "none", "--user", user, "alpine", "true"]);
+    let said = fails("4000000000:4000000000");
+    assert!(
+        said.contains("cause: cannot become user 4000000000:4000000000\ncause: setresgid 4000000000: invalid"),
+        "{said}"
+    );
+    assert!(said.contains("minirun doctor") && !said.contains("setgroups"), "{said}");
+    let said = fails("4000000000:0");
+    assert!(said.contains("cause: setresuid 4000000000: invalid"), "{said}");
+}
+
+#[test]
+fn a_name_that_is_taken_is_told_with_what_helps() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.sleeper("box");
+    let create = ["create", "--name", "box", "--network", "none", "alpine", "true"];
+    let said = sandbox.fails(125, &create);
+    assert!(said.contains(", running") && said.contains("minirun rm -f box"), "{said}");
+    assert!(!said.contains("minirun start"), "{said}");
+    sandbox.ok(&["kill", "box"]);
+    let said = sandbox.fails(125, &create);
+    assert!(said.contains(", exited") && said.contains("start it: minirun start box"), "{said}");
+}
+
+/// The monitor of a container with ids of its own is nobody to the host: what root alone may enter keeps it out.
+#[test]
+fn a_monitor_that_cannot_reach_the_store_says_so() {
+    require!(Need::As(User::Root));
+    let sandbox = Sandbox::new();
+    let closed = sandbox.file("closed");
+    fs::create_dir_all(&closed).unwrap();
+    let on_closed = |words: &[&str]| finish(sandbox.command(words).env("MINIRUN_ROOT", closed.join("store")));
+    on_closed(&["import", common::alpine_tar().to_str().unwrap(), "alpine"]).ok();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(&closed, Some(1_234_567), Some(1_234_567)).unwrap();
+    let output = on_closed(&["run", "--name", "box", "--network", "none", "alpine", "true"]);
+    // Root's own ids may enter it.
+    if output.code != 0 {
+        let said = output.fails(125);
+        let cause = "cause: cannot open the store from the container's user namespace\ncause: ";
+        assert!(said.contains(cause) && said.contains("permission denied"), "{said}");
+        assert!(said.contains("minirun --root DIR") && !said.contains("killed"), "{said}");
+    }
+    std::os::unix::fs::chown(&closed, Some(0), Some(0)).unwrap();
+    on_closed(&["system", "reset", "--force"]).ok();
 }

@@ -331,3 +331,29 @@ fn script_of_util_linux_records_a_session() {
     assert_eq!(output.code, 4, "{}", output.streams());
     assert!(fs::read_to_string(&record).unwrap().contains("/dev/pts/0"));
 }
+
+#[test]
+fn a_terminal_that_nobody_holds_leaves_its_monitor_asleep() {
+    let sandbox = Sandbox::with_alpine();
+    let script = "echo begun; exec </dev/null >/dev/null 2>&1; while [ ! -e /tmp/go ]; do sleep 1; done
+        echo back > /dev/pts/0; exec sleep 600";
+    let words = ["run", "-dt", "--network", "none", "--name", "box", "alpine", "sh", "-c", script];
+    let id = sandbox.ok(&words);
+    sandbox.wait_for_log("box", "begun");
+    let state = fs::read_to_string(sandbox.root().join("containers").join(id.trim()).join("state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    let status = format!("/proc/{}/status", state["monitor"][0]);
+    let wake_ups = || -> u64 {
+        let text = fs::read_to_string(&status).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        line.trim().parse().unwrap()
+    };
+    std::thread::sleep(Duration::from_millis(500));
+    let before = wake_ups();
+    std::thread::sleep(Duration::from_secs(2));
+    let during = wake_ups() - before;
+    assert!(during < 10, "the monitor woke up {during} times in two seconds");
+    sandbox.ok(&["exec", "box", "touch", "/tmp/go"]);
+    sandbox.wait_for_log("box", "back");
+    sandbox.ok(&["rm", "-f", "box"]);
+}

@@ -1,8 +1,6 @@
 //! The configuration of anybody's bundle, its seccomp policy among it: a plan or an error, and every step has its words.
 
-use minirun::exposed::IdMap;
-use minirun::exposed::IdRange;
-use minirun::exposed::Plan;
+use minirun::exposed::{Call, Failure, IdMap, IdRange, Plan, Stage};
 use oci_spec::runtime::Spec;
 
 pub fn run(data: &[u8]) {
@@ -11,8 +9,10 @@ pub fn run(data: &[u8]) {
     let range = IdRange { inside: 0, outside: 100_000, count: 65_536 };
     for ids in [IdMap::Shifted { uids: range, gids: range }, IdMap::Single { uid: 1000, gid: 1000 }] {
         let Ok(plan) = Plan::of_exec(1, &spec, &process, &ids) else { continue };
-        for step in plan.steps() {
+        for (number, step) in plan.steps().enumerate() {
             let _ = (step.call(), step.subject());
+            let failure = Failure { stage: Stage::Step(number as u32), call: Call::Prctl, errno: libc::EPERM };
+            let _ = plan.failure(failure).to_string();
         }
         let text = serde_json::to_vec(&plan).expect("a plan can be written");
         let again: Plan = serde_json::from_slice(&text).expect("what was written can be read");

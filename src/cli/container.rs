@@ -1,7 +1,6 @@
 //! Containers: stop, restart, kill, wait, rm, ps, port; and the dispatch of all commands about containers.
 
 use super::Context;
-use super::not_running::NotRunning;
 use super::run::{self, AttachArgs, CreateArgs, ExecArgs, RunArgs, StartArgs};
 use super::{human, published};
 use crate::container::live::launch;
@@ -156,9 +155,7 @@ impl Command {
                 let signal = arguments.signal;
                 each(&arguments.containers, |name| {
                     let container = Container::find(&context.store, name)?;
-                    let end = container.reach()?.ok_or_else(|| {
-                        NotRunning::with_hint(name.to_owned(), format!("see how it ended: minirun why {name}"))
-                    })?;
+                    let end = container.reach()?.ok_or_else(|| container.not_running())?;
                     end.tell(&Message::Signal(signal.number().unsigned_abs()))?;
                     if signal == Signal::KILL {
                         wait_for_end(&end)?;

@@ -18,7 +18,6 @@ mod login;
 mod logs;
 mod manifest;
 mod manual;
-mod not_running;
 mod progress;
 mod published;
 mod registry;

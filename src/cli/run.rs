@@ -3,7 +3,6 @@
 use super::Context;
 use super::attach::{self, Attachment, Parting};
 use super::flags::{ContainerFlags, LanguageFlags, ProcessFlags, PullFlags};
-use super::not_running::NotRunning;
 use super::registry;
 use super::step_printer::{ExplainFormat, StepPrinter};
 use crate::container::decide::create;
@@ -70,10 +69,10 @@ pub(super) struct CreateArgs {
     #[arg(long)]
     read_only: bool,
     /// Add a capability
-    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::capability)]
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::selected_capability)]
     cap_add: Vec<Selected>,
     /// Drop a capability
-    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::capability)]
+    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::selected_capability)]
     cap_drop: Vec<Selected>,
     /// Set a security option: no-new-privileges, seccomp=unconfined
     #[arg(long, value_name = "OPTION", value_parser = request::security_option)]
@@ -369,7 +368,7 @@ pub(super) struct AttachArgs {
 pub(super) fn attach(arguments: AttachArgs, context: &Context) -> Result<u8, Failure> {
     let detach_keys = detach_keys(arguments.detach_keys.as_deref())?;
     let container = Container::find(&context.store, &arguments.container)?;
-    let end = container.reach()?.ok_or_else(|| NotRunning::new(container.record.name.clone()))?;
+    let end = container.reach()?.ok_or_else(|| container.not_running())?;
     let request = &container.record.request;
     let attachment = Attachment {
         terminal: request.terminal,

@@ -2,7 +2,6 @@
 
 use super::Context;
 use super::human;
-use super::not_running::NotRunning;
 use crate::container::processes;
 use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
@@ -17,7 +16,7 @@ pub(super) fn top(arguments: &TopArgs, context: &Context) -> Result<u8, Failure>
     let container = Container::find(&context.store, &arguments.container)?;
     let state = container.state();
     if state.phase != Phase::Running {
-        return Err(NotRunning::new(container.record.name).into());
+        return Err(container.not_running().into());
     }
     let mut rows = Vec::new();
     for process in processes::pids(state.pid).into_iter().filter_map(processes::read) {

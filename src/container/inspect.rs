@@ -1,4 +1,4 @@
-//! A container as Docker's `inspect` shows it: recipes and programs read these names.
+//! A container as Docker's `inspect` shows it: programs read these names.
 
 use super::request::{LogOptions, Network, Source};
 use super::stored::record::{Container, Phase, RecordError};

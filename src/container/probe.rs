@@ -1,19 +1,20 @@
-//! Forbidden operations, really tried from inside a container: what `probe` does in the place of a program.
+//! Forbidden operations that `probe` tries inside a container.
 
 use crate::sys::forbidden;
+use caps::Capability;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// What of the host is reached for.
+/// The things of the host that are tried.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Targets {
-    /// A process of the host, as the host numbers it.
+    /// The pid of a process on the host.
     pub process: i32,
-    /// A file of the image, where it lies on the host.
+    /// The path of an image's file on the host.
     pub layer: PathBuf,
     /// A disk of the host.
     pub disk: PathBuf,
-    /// More births than the container's limit allows, if that is to be tried.
+    /// More processes than the container's limit allows, if that is to be tried.
     pub births: Option<u64>,
     /// More bytes than the container's limit allows, if that is to be tried.
     pub bytes: Option<u64>,
@@ -51,9 +52,9 @@ pub(crate) struct Attempt {
     pub operation: Operation,
     /// The system call.
     pub call: &'static str,
-    /// The capability that it takes, if one can allow it.
-    pub capability: &'static str,
-    /// Answers of a kernel that would have done it: what was asked for makes no sense, so that it does no harm.
+    /// The capability that allows it, if one does.
+    pub capability: Option<Capability>,
+    /// Errnos of a kernel that would have done it: the arguments are invalid, so that it does no harm.
     pub through: &'static [i32],
     act: fn(&Targets) -> i32,
 }
@@ -63,98 +64,98 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     Attempt {
         operation: Operation::LoadAModule,
         call: "init_module",
-        capability: "CAP_SYS_MODULE",
+        capability: Some(Capability::CAP_SYS_MODULE),
         through: &[libc::ENOEXEC, libc::EFAULT, libc::EINVAL],
         act: |_| forbidden::load_module(),
     },
     Attempt {
         operation: Operation::BootAnotherKernel,
         call: "kexec_load",
-        capability: "CAP_SYS_BOOT",
+        capability: Some(Capability::CAP_SYS_BOOT),
         through: &[libc::EINVAL],
         act: |_| forbidden::load_kernel(),
     },
     Attempt {
         operation: Operation::Reboot,
         call: "reboot",
-        capability: "CAP_SYS_BOOT",
+        capability: Some(Capability::CAP_SYS_BOOT),
         through: &[libc::EINVAL],
         act: |_| forbidden::reboot(),
     },
     Attempt {
         operation: Operation::SetTheClock,
         call: "clock_settime",
-        capability: "CAP_SYS_TIME",
+        capability: Some(Capability::CAP_SYS_TIME),
         through: &[],
         act: |_| forbidden::set_clock(),
     },
     Attempt {
         operation: Operation::Mount,
         call: "mount",
-        capability: "CAP_SYS_ADMIN",
+        capability: Some(Capability::CAP_SYS_ADMIN),
         through: &[],
         act: |_| forbidden::mount(Path::new("/dev/shm")),
     },
     Attempt {
         operation: Operation::MakeADevice,
         call: "mknod",
-        capability: "CAP_MKNOD",
+        capability: Some(Capability::CAP_MKNOD),
         through: &[],
         act: |_| forbidden::make_device(Path::new("/dev/shm/minirun-probe")),
     },
     Attempt {
         operation: Operation::OpenADisk,
         call: "open",
-        capability: "",
+        capability: None,
         through: &[],
         act: |targets| forbidden::read_a_byte(&targets.disk),
     },
     Attempt {
         operation: Operation::SignalAHostProcess,
         call: "kill",
-        capability: "",
+        capability: None,
         through: &[],
         act: |targets| forbidden::signal(targets.process),
     },
     Attempt {
         operation: Operation::WriteIntoALayer,
         call: "open",
-        capability: "",
+        capability: None,
         through: &[],
         act: |targets| forbidden::open_for_writing(&targets.layer),
     },
     Attempt {
         operation: Operation::SetAKernelParameter,
         call: "open",
-        capability: "",
+        capability: None,
         through: &[],
         act: |_| forbidden::open_for_writing(Path::new("/proc/sys/kernel/core_pattern")),
     },
     Attempt {
         operation: Operation::SeeTheInterrupts,
         call: "read",
-        capability: "",
+        capability: None,
         through: &[],
         act: |_| forbidden::read_a_byte(Path::new("/proc/interrupts")),
     },
     Attempt {
         operation: Operation::ChangeItsNetwork,
         call: "sendto",
-        capability: "CAP_NET_ADMIN",
+        capability: Some(Capability::CAP_NET_ADMIN),
         through: &[],
         act: |_| forbidden::change_network(),
     },
     Attempt {
         operation: Operation::RaiseALimit,
         call: "setrlimit",
-        capability: "CAP_SYS_RESOURCE",
+        capability: Some(Capability::CAP_SYS_RESOURCE),
         through: &[],
         act: |_| forbidden::raise_limit(),
     },
     Attempt {
         operation: Operation::LoadABpfProgram,
         call: "bpf",
-        capability: "CAP_BPF",
+        capability: Some(Capability::CAP_BPF),
         through: &[libc::EINVAL, libc::E2BIG],
         act: |_| forbidden::load_bpf(),
     },
@@ -162,7 +163,7 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     Attempt {
         operation: Operation::WriteIntoItsRoot,
         call: "open",
-        capability: "",
+        capability: None,
         // File systems without files that have no name.
         through: &[libc::EOPNOTSUPP, libc::EISDIR],
         act: |_| forbidden::make_a_file(Path::new("/")),
@@ -170,21 +171,21 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     Attempt {
         operation: Operation::GiveAFileAway,
         call: "fchown",
-        capability: "CAP_CHOWN",
+        capability: Some(Capability::CAP_CHOWN),
         through: &[],
         act: |_| forbidden::change_owner(Path::new("/dev/shm")),
     },
     Attempt {
         operation: Operation::BecomeAnotherUser,
         call: "setresuid",
-        capability: "CAP_SETUID",
+        capability: Some(Capability::CAP_SETUID),
         through: &[],
         act: |_| forbidden::become_another_user(),
     },
     Attempt {
         operation: Operation::OpenARawSocket,
         call: "socket",
-        capability: "CAP_NET_RAW",
+        capability: Some(Capability::CAP_NET_RAW),
         through: &[],
         act: |_| forbidden::open_raw_socket(),
     },
@@ -192,13 +193,13 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     Attempt {
         operation: Operation::BeRootOfANamespace,
         call: "unshare",
-        capability: "CAP_SYS_ADMIN",
+        capability: Some(Capability::CAP_SYS_ADMIN),
         through: &[],
         act: |_| forbidden::new_user_namespace(),
     },
 ];
 
-/// What is taken away from a container's confinement, to see what it was that stopped an attempt.
+/// The parts of a container's confinement that are left out, to see which one stopped an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Without {
     pub seccomp: bool,

@@ -1,4 +1,4 @@
-//! The processes of a container, found by their PID namespace: there is not always a control group.
+//! The processes of a container, found by their PID namespace, because there is not always a control group.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +13,7 @@ pub(crate) struct Process {
     pub command: String,
 }
 
-/// Numbers of all processes in the PID namespace of `first`, as the host numbers them.
+/// Returns the host's pids of all processes in the PID namespace of `first`.
 pub(crate) fn pids(first: i32) -> Vec<i32> {
     let namespace = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/pid")).map(|m| m.ino()).ok();
     let own = namespace(first);
@@ -24,7 +24,7 @@ pub(crate) fn pids(first: i32) -> Vec<i32> {
     found
 }
 
-/// The first process of the container that a monitor has begun: its child in another PID namespace.
+/// Returns the first process of a monitor's container: its child in another PID namespace.
 pub(crate) fn first_of(monitor: i32) -> Option<i32> {
     let namespace = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/pid")).map(|m| m.ino()).ok();
     let children = fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).ok()?;
@@ -32,7 +32,7 @@ pub(crate) fn first_of(monitor: i32) -> Option<i32> {
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(|pid| namespace(*pid) != Some(own))
 }
 
-/// proc_pid_stat(5).
+/// Reads a process from /proc (proc_pid_stat(5)). `None`: it is gone.
 pub(crate) fn read(pid: i32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (head, tail) = stat.rsplit_once(") ")?;

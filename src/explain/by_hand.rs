@@ -10,6 +10,7 @@ use super::words::{Language, fill};
 use crate::container::plan::Plan;
 use crate::container::plan::filter;
 use crate::container::plan::step::{Mount, Step};
+use crate::container::request::capability::short_name;
 use crate::diag::printable;
 use crate::userns::{IdMap, IdRange};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -220,10 +221,6 @@ fn place(step: &Step) -> Place {
         | Step::ReapingInit
         | Step::Probe { .. } => Place::Middle,
     }
-}
-
-fn short(capability: &str) -> String {
-    capability.trim_start_matches("CAP_").to_lowercase()
 }
 
 /// The variable that names a filter's file in the script.
@@ -568,7 +565,7 @@ fn payload(plan: &Plan, around: &Surroundings, language: Language) -> Part {
         part.add_step(step, language);
         match step {
             Step::BoundCapabilities { keep } => {
-                let kept: String = keep.iter().map(|name| format!(",+{}", short(name))).collect();
+                let kept: String = keep.iter().map(|name| format!(",+{}", short_name(*name))).collect();
                 setpriv.push(format!("--bounding-set=-all{kept}"));
             }
             Step::User { uid, gid, groups } if !around.ids.is_single() => {

@@ -17,7 +17,7 @@ pub(crate) use claim::Claim;
 pub(crate) use damage::{CHECK, tell_damage};
 pub(crate) use error::StoreError;
 pub(crate) use layout::PARTS;
-pub use layout::Store;
+pub(crate) use layout::Store;
 pub(crate) use lock::Lock;
 pub(crate) use random::random_hex;
 pub(crate) use removal::{is_empty, remove_tree};

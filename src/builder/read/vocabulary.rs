@@ -1,6 +1,5 @@
 //! The words of Dockerfiles, for examples and for hints at mistyped ones.
 
-
 /// All instructions.
 pub(super) const WORDS: [&str; 18] = [
     "ADD",

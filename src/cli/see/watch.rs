@@ -1,7 +1,6 @@
 //! `watch`: shows copy-on-write as it happens.
 
 use crate::cli::flags::ReportFlags;
-use crate::cli::not_running::NotRunning;
 use crate::cli::{Context, human, json};
 use crate::container::stored::record::Container;
 use crate::diag::{Failure, printable};
@@ -46,8 +45,7 @@ impl WatchArgs {
         let container = Container::find(&context.store, &self.container)?;
         let mut watch = Watch::new(&context.store, &container)?;
         if !watch.is_running() {
-            let hint = format!("see what it changed before it ended: minirun diff {}", container.record.name);
-            return Err(NotRunning::with_hint(container.record.name, hint).into());
+            return Err(container.not_running().into());
         }
         let mut printer = EventPrinter {
             output: BufWriter::new(std::io::stdout()),

@@ -11,7 +11,7 @@ use crate::container::request::{Network, Request, Source, Volume};
 use crate::container::rootfs::shift;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, MountedVolume, Record, RecordError};
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, inner_of};
 use crate::image::{Image, ImageError};
 use crate::network::resolv;
 use crate::store;
@@ -41,19 +41,12 @@ pub enum CreateError {
 }
 
 impl Diagnose for CreateError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Record(e) => e.hint(),
-            Self::Image(e) => e.hint(),
-            Self::User(e) => e.hint(),
-            Self::Store(e) => e.hint(),
-            Self::Sys(e) => e.hint(),
-            Self::Spec(_) | Self::Volume(_) => None,
-        }
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Record, Image, User, Store, Sys)
     }
 }
 
-/// All that is decided of a container, before anything of it is made.
+/// The settings of a container that is not made yet.
 pub(crate) struct Decided {
     pub record: Record,
     pub spec: Spec,
@@ -65,7 +58,7 @@ impl Decided {
     }
 }
 
-/// The files of its own that every container gets: their names in its directory, and what is in them.
+/// Returns the names and contents of the files that every container gets in its directory.
 pub(crate) fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, String)> {
     let hostname = spec.hostname().clone().unwrap_or_default();
     let host_network = request.network == Network::Host;
@@ -80,7 +73,7 @@ pub(crate) fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, St
     files
 }
 
-/// Decides what a container of this image will be.
+/// Decides the settings of a new container.
 pub(crate) fn decide(store: &Store, image: &Image, mut request: Request) -> Result<Decided, CreateError> {
     let id = ContainerId::random();
     let name = request.name.clone().unwrap_or_else(|| name::random(store));
@@ -107,7 +100,7 @@ pub(crate) fn decide(store: &Store, image: &Image, mut request: Request) -> Resu
     Ok(Decided { record, spec })
 }
 
-/// The specification that follows from what was decided.
+/// Returns the specification of a container.
 pub(crate) fn spec_of(store: &Store, image: &Image, record: &Record) -> Result<Spec, CreateError> {
     let (request, config) = (&record.request, image.config());
     let user = user(store, request, config, &record.layers)?;
@@ -153,7 +146,7 @@ pub(crate) fn create(store: &Store, image: &Image, request: Request) -> Result<C
     Ok(record::publish(store, &scratch, decided.record, decided.spec)?)
 }
 
-/// The overlay's root has the mode of the upper directory's, which should be the image's.
+/// Gives the upper directory the mode of the image's root, because the overlay's root has the mode of the upper directory.
 pub(crate) fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode =
@@ -161,12 +154,12 @@ pub(crate) fn like_lowest_root(store: &Store, layers: &[String], upper: &Path) {
     let _ = fs::set_permissions(upper, fs::Permissions::from_mode(mode));
 }
 
-/// Whether apt must be told that there is one id only: where there is, and a layer has the place of apt's settings.
+/// Whether apt needs settings for a container with one id: a layer has the directory of apt's settings.
 pub(crate) fn sets_apt(store: &Store, layers: &[String]) -> bool {
     IdMap::of_caller().is_single() && layers.iter().any(|layer| store.path(layer).join("etc/apt/apt.conf.d").is_dir())
 }
 
-/// The user that its process runs as.
+/// Returns the user that its process runs as.
 pub(crate) fn user(
     store: &Store,
     request: &Request,
@@ -188,7 +181,7 @@ pub(crate) fn user(
     Ok(user)
 }
 
-/// What `-v` and the image's VOLUME name, to be made as far as it is missing.
+/// Returns the volumes of `-v` and of the image's VOLUME.
 fn volumes(store: &Store, request: &Request, config: &oci_spec::image::ImageConfiguration) -> Vec<MountedVolume> {
     let of_image = config.config().as_ref().and_then(|c| c.volumes().clone()).unwrap_or_default();
     let covered = |target: &str| {

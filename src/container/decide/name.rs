@@ -1,10 +1,10 @@
-//! Names of containers that nobody has to think of.
+//! Random names of containers.
 
 use crate::store;
 use crate::store::Store;
 
-/// A name nobody has to think of, and that no container has. Those who ask at once get different ones by chance alone, so
-/// there are many.
+/// Returns a random name that no container has. There are many names, because only chance makes those of containers that
+/// are created at once different.
 pub(crate) fn random(store: &Store) -> String {
     const MOODS: [&str; 32] = [
         "brave", "calm", "clever", "curious", "deft", "eager", "fair", "fleet", "gentle", "glad", "happy", "honest",

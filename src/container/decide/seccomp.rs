@@ -1,7 +1,7 @@
-//! Which system calls a container may make: the default policy, after a survey of Docker's.
+//! The system calls that a container may make: the default policy, after a survey of Docker's.
 //!
-//! - What needs no privilege is allowed; what a capability guards is allowed to who holds the capability.
-//! - What is known and not listed fails with EPERM. What is newer than the list fails with ENOSYS, so that a C library
+//! - A call that needs no privilege is allowed; one that a capability guards is allowed to a container that has it.
+//! - A known call that is not listed fails with EPERM. A call newer than the list fails with ENOSYS, so that a C library
 //!   falls back to the older call (runc does the same).
 //! - `clone3` hides its flags behind a pointer that a filter cannot follow: ENOSYS sends the C library to `clone`.
 //!
@@ -13,9 +13,9 @@ mod table;
 
 pub(crate) use bpf::{SeccompError, compile};
 
-use oci_spec::runtime::{Arch, Capability, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator};
+use caps::Capability;
+use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator};
 use oci_spec::runtime::{LinuxSeccompArgBuilder, LinuxSyscall};
-use std::collections::HashSet;
 
 /// Calls that need no privilege, or that check it themselves, by subject.
 const ALWAYS: &[&str] = &[
@@ -77,25 +77,25 @@ const ALWAYS: &[&str] = &[
 
 /// Calls that a capability guards, allowed to a container that holds it.
 const WITH_CAPABILITY: &[(Capability, &str)] = &[
-    (Capability::DacReadSearch, "open_by_handle_at"),
+    (Capability::CAP_DAC_READ_SEARCH, "open_by_handle_at"),
     (
-        Capability::SysAdmin,
+        Capability::CAP_SYS_ADMIN,
         "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie lsm_get_self_attr \
          lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount open_tree perf_event_open quotactl \
          quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare",
     ),
-    (Capability::SysBoot, "reboot"),
-    (Capability::SysChroot, "chroot"),
-    (Capability::SysModule, "delete_module finit_module init_module"),
-    (Capability::SysPacct, "acct"),
-    (Capability::SysPtrace, "kcmp pidfd_getfd process_madvise"),
-    (Capability::SysRawio, "ioperm iopl"),
-    (Capability::SysTime, "clock_settime clock_settime64 settimeofday stime"),
-    (Capability::SysTtyConfig, "vhangup"),
-    (Capability::SysNice, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
-    (Capability::Syslog, "syslog"),
-    (Capability::Bpf, "bpf"),
-    (Capability::Perfmon, "perf_event_open"),
+    (Capability::CAP_SYS_BOOT, "reboot"),
+    (Capability::CAP_SYS_CHROOT, "chroot"),
+    (Capability::CAP_SYS_MODULE, "delete_module finit_module init_module"),
+    (Capability::CAP_SYS_PACCT, "acct"),
+    (Capability::CAP_SYS_PTRACE, "kcmp pidfd_getfd process_madvise"),
+    (Capability::CAP_SYS_RAWIO, "ioperm iopl"),
+    (Capability::CAP_SYS_TIME, "clock_settime clock_settime64 settimeofday stime"),
+    (Capability::CAP_SYS_TTY_CONFIG, "vhangup"),
+    (Capability::CAP_SYS_NICE, "get_mempolicy mbind set_mempolicy set_mempolicy_home_node"),
+    (Capability::CAP_SYSLOG, "syslog"),
+    (Capability::CAP_BPF, "bpf"),
+    (Capability::CAP_PERFMON, "perf_event_open"),
 ];
 
 /// Every flag of `clone` that makes a namespace.
@@ -117,8 +117,8 @@ const AF_SMC: u64 = 43;
 const AF_XDP: u64 = 44;
 const AF_MCTP: u64 = 45;
 
-/// The default policy of a container whose bounding set is `capabilities`.
-pub(crate) fn policy(capabilities: &HashSet<Capability>) -> LinuxSeccomp {
+/// Returns the default policy of a container whose bounding set is `capabilities`.
+pub(crate) fn policy(capabilities: &[Capability]) -> LinuxSeccomp {
     use LinuxSeccompOperator::{ScmpCmpEq as Is, ScmpCmpLt as Below, ScmpCmpMaskedEq as Masked};
 
     let mut allowed: Vec<&str> = ALWAYS.iter().flat_map(|names| names.split_ascii_whitespace()).collect();
@@ -144,7 +144,7 @@ pub(crate) fn policy(capabilities: &HashSet<Capability>) -> LinuxSeccomp {
     for family in [AF_NFC, AF_KCM, AF_QIPCRTR, AF_SMC, AF_XDP, AF_MCTP] {
         allow_if("socket", Is, family, 0);
     }
-    if !capabilities.contains(&Capability::SysAdmin) {
+    if !capabilities.contains(&Capability::CAP_SYS_ADMIN) {
         allow_if("clone", Masked, NAMESPACE_FLAGS, 0);
         syscalls.push(rule(&["clone3"], LinuxSeccompAction::ScmpActErrno, Some(libc::ENOSYS), None));
     }
@@ -158,7 +158,7 @@ pub(crate) fn policy(capabilities: &HashSet<Capability>) -> LinuxSeccomp {
     policy
 }
 
-/// A second filter for a container with a single mapped id: changing owner or user succeeds and changes nothing, and
+/// Returns the second filter of a container with a single mapped id: changing owner or user succeeds and changes nothing, and
 /// so does making a device node. Ordinary packages and daemons (`chown`, nginx's worker user) then work unchanged.
 pub(crate) fn one_id_answers() -> LinuxSeccomp {
     const OWNERS: &str = "chown chown32 fchown fchown32 fchownat lchown lchown32 setfsgid setfsgid32 setfsuid setfsuid32 \
@@ -182,13 +182,9 @@ pub(crate) fn one_id_answers() -> LinuxSeccomp {
     answers
 }
 
-/// The machine's own, and the 32-bit programs that it may run.
+/// Returns the machine's own architecture, and those of other programs that it may run.
 fn architectures() -> Vec<Arch> {
-    if cfg!(target_arch = "aarch64") {
-        vec![Arch::ScmpArchAarch64, Arch::ScmpArchArm]
-    } else {
-        vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86, Arch::ScmpArchX32]
-    }
+    bpf::ABIS.iter().flat_map(|abi| abi.columns).map(|(arch, _)| *arch).collect()
 }
 
 fn rule(

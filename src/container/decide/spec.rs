@@ -6,14 +6,15 @@
 use super::users::User;
 use crate::container::request::id::ContainerId;
 use crate::container::request::{Network, Request, Tmpfs};
+use caps::Capability;
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
 
-/// Where programs are looked for when neither the image nor the user says.
+/// The `PATH` of a container if neither the image nor the user sets one.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What tells of the whole host: hidden.
+/// Files that show the whole host, and are hidden.
 const MASKED: [&str; 13] = [
     "/proc/acpi",
     "/proc/asound",
@@ -30,10 +31,10 @@ const MASKED: [&str; 13] = [
     "/sys/firmware",
 ];
 
-/// What sets the whole host: read-only.
+/// Files that change the whole host, and are read-only.
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// A part of the host's tree, in the container.
+/// A directory or file of the host, mounted in the container.
 #[derive(Debug, Clone)]
 pub(crate) struct Bind {
     pub source: String,
@@ -41,24 +42,24 @@ pub(crate) struct Bind {
     pub read_only: bool,
 }
 
-/// What is known of the container by now, beside what was asked for.
+/// The facts of a container beside its request.
 pub(crate) struct Facts<'a> {
     pub id: &'a ContainerId,
     /// The container's own directory, absolute.
     pub directory: &'a str,
     pub user: &'a User,
-    pub capabilities: &'a [String],
-    /// Volumes as they were found or made.
+    pub capabilities: &'a [Capability],
+    /// Its volumes.
     pub binds: &'a [Bind],
     pub ids: &'a crate::userns::IdMap,
     pub sets_apt: bool,
 }
 
-/// Where a container with one id has its settings for apt, which would else become another user to fetch something, and
-/// look whether it has. In /dev, so that no layer gets it.
+/// The settings for apt of a container with one id, because apt changes its user to fetch packages and checks that it has.
+/// They lie in /dev, so that no layer gets them.
 pub(crate) const APT_CONFIG: &str = "/dev/apt.conf";
 
-/// Where a word of the command comes from.
+/// The source of a word of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Origin {
@@ -69,10 +70,10 @@ pub(crate) enum Origin {
     ImageCmd,
 }
 
-/// The words that will run, and where each comes from. `--entrypoint` sets the image's CMD aside.
 /// Bytes of /dev/shm, as with Docker.
 pub(crate) const SHM_SIZE: u64 = 64 << 20;
 
+/// Returns the words of the command and their sources. `--entrypoint` drops the image's CMD.
 pub(crate) fn argv(request: &Request, image: &ImageConfiguration) -> Vec<(String, Origin)> {
     let config = image.config().as_ref();
     let of_image = |list: Option<&Option<Vec<String>>>| list.cloned().flatten().unwrap_or_default();
@@ -174,7 +175,7 @@ fn resources(request: &Request) -> Value {
     resources
 }
 
-/// The whole specification.
+/// Builds the specification.
 pub(crate) fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Result<Spec, serde_json::Error> {
     let hostname = match (&request.hostname, &request.network) {
         (Some(name), _) => name.clone(),
@@ -228,9 +229,7 @@ pub(crate) fn build(request: &Request, image: &ImageConfiguration, facts: &Facts
         });
     }
     if !request.privileged && !request.seccomp_unconfined {
-        spec["linux"]["seccomp"] = serde_json::to_value(super::seccomp::policy(
-            &crate::container::request::capability::of_spec(capabilities),
-        ))?;
+        spec["linux"]["seccomp"] = serde_json::to_value(super::seccomp::policy(capabilities))?;
     }
     serde_json::from_value(spec)
 }

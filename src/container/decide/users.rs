@@ -1,4 +1,4 @@
-//! Users and groups of a container, by name or number, as its own `/etc/passwd` and `/etc/group` tell.
+//! Users and groups of a container, by name or number, from its own `/etc/passwd` and `/etc/group`.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -29,7 +29,7 @@ impl crate::diag::Diagnose for UserError {
     }
 }
 
-/// A field of a line; nothing, if it has not so many.
+/// Returns a field of a line, empty if it has fewer.
 fn at<'a>(fields: &[&'a str], number: usize) -> &'a str {
     fields.get(number).copied().unwrap_or_default()
 }
@@ -78,7 +78,7 @@ pub(crate) fn resolve(spec: &str, read: impl Fn(&str) -> Option<String>) -> Resu
     Ok(User { uid, gid, groups: supplementary, home })
 }
 
-/// The text of a file beneath a directory, whatever links lead there: none leads out.
+/// Reads a file below a directory; symbolic links never lead out of it.
 pub(crate) fn read_beneath(root: &Path, path: &str) -> Option<String> {
     use rustix::fs::{Mode, OFlags, ResolveFlags, open};
     let root = open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;

@@ -1,7 +1,8 @@
 //! Limits: a control group of its own for a container that has any (kernel: Documentation/admin-guide/cgroup-v2.rst).
 //!
-//! It is asked for only when a limit needs it, since systemd takes milliseconds to give one. From systemd, over D-Bus, as
-//! a scope that is delegated to the user; without systemd, in the nearest group above our own that is ours to divide.
+//! A group is made only when a limit needs it, because systemd takes milliseconds to make one. systemd makes it as a scope
+//! that is delegated to the user, asked over D-Bus; without systemd, it is made in the nearest group above our own that may
+//! be divided.
 
 use crate::container::request::Limits;
 use crate::container::request::id::ContainerId;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A group for one container, and what this host does not give it.
+/// The group of a container, and notes on limits that have no effect on this host.
 pub(crate) struct Placed {
     pub group: Option<PathBuf>,
     pub notes: Vec<String>,
@@ -74,7 +75,7 @@ fn remedy(controller: &str) -> String {
         .into()
 }
 
-/// Where cgroup v2 is mounted: alone, or beside the older controllers.
+/// Returns the mount point of cgroup v2, alone or beside the older controllers.
 pub(crate) fn mount_point() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     mounts.lines().find_map(|line| {
@@ -83,7 +84,7 @@ pub(crate) fn mount_point() -> Option<PathBuf> {
     })
 }
 
-/// The group that a process is in.
+/// Returns the group of a process.
 pub(crate) fn group_of(pid: i32) -> Option<String> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     groups.lines().find_map(|l| l.strip_prefix("0::")).map(str::to_owned)
@@ -126,8 +127,8 @@ fn scope(mount: &Path, id: &ContainerId, monitor: i32) -> Option<PathBuf> {
     None
 }
 
-/// Lets process `monitor` start others in `group`, which another monitor's limits are set in: from outside a scope nobody
-/// but systemd may move a process into it. Whether it may.
+/// Lets process `monitor` start others in `group`, the group of another monitor's container: from outside a scope, nobody
+/// but systemd may move a process into it. Returns whether that succeeded.
 pub(crate) fn admit(group: &str, monitor: i32) -> bool {
     let Some((unit, _)) =
         Path::new(group).parent().and_then(Path::file_name).and_then(|u| u.to_str()?.rsplit_once(".scope"))
@@ -139,7 +140,7 @@ pub(crate) fn admit(group: &str, monitor: i32) -> bool {
     call_systemd(&arguments) && group_of(monitor).is_some_and(|g| g.contains(&unit))
 }
 
-/// A call of systemd's manager, the user's own or root's.
+/// Calls systemd's manager, the user's own or root's. Returns whether that succeeded.
 fn call_systemd(arguments: &[&str]) -> bool {
     let Some(busctl) = crate::userns::program("busctl") else { return false };
     let manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"];
@@ -155,7 +156,7 @@ fn call_systemd(arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// The bus that the user's own systemd is on: where the session says, else where logind puts it.
+/// Returns the bus of the user's own systemd: the one of the session, or else logind's.
 pub(crate) fn user_bus() -> Option<PathBuf> {
     let logind = PathBuf::from(format!("/run/user/{}", crate::userns::uid_outside()));
     let session = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
@@ -163,7 +164,7 @@ pub(crate) fn user_bus() -> Option<PathBuf> {
     buses.find(|bus| UnixStream::connect(bus).is_ok())
 }
 
-/// The nearest group above our own, or for root any, that may be divided by the controllers wanted.
+/// Returns the nearest group above our own that may be divided by the controllers wanted.
 fn own_ground(mount: &Path, wanted: &[(&str, &str)]) -> Option<PathBuf> {
     let own = mount.join(group_of(own_pid())?.trim_start_matches('/'));
     let above = own.ancestors().take_while(|g| g.starts_with(mount)).map(Path::to_owned);
@@ -194,26 +195,26 @@ fn divide(parent: &Path, id: &ContainerId, enable: &[String]) -> Result<PathBuf,
     Ok(group)
 }
 
-/// A limit of a group; `None`: it has none.
+/// Returns a limit of a group, if it has one.
 pub(crate) fn limit(group: &Path, file: &str) -> Option<u64> {
     fs::read_to_string(group.join(file)).ok()?.trim_end().parse().ok()
 }
 
-/// How often something has happened in a group.
+/// Returns how often an event has happened in a group.
 pub(crate) fn events(group: &Path, file: &str, name: &str) -> u64 {
     let text = fs::read_to_string(group.join(file)).unwrap_or_default();
     let count = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
     count.unwrap_or(0)
 }
 
-/// How many of its processes the kernel has killed for want of memory.
+/// Returns how many processes of a group the kernel has killed for lack of memory.
 pub(crate) fn killed_for_memory(group: &Path) -> u64 {
     events(group, "memory.events", "oom_kill")
 }
 
 const PROVOKED: &str = "user.minirun.provoked";
 
-/// Whether the kernel killed a process of the group for want of memory, other than those that were meant to be.
+/// Whether the kernel killed a process of the group for lack of memory, other than those killed on purpose.
 pub(crate) fn was_out_of_memory(group: &Path) -> bool {
     killed_for_memory(group) > provoked(group)
 }

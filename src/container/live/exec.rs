@@ -1,4 +1,4 @@
-//! Another process in a container that runs.
+//! Another process in a running container.
 
 use super::cgroup;
 use super::job::Job;
@@ -14,7 +14,7 @@ use crate::diag::Diagnose;
 use crate::store::Store;
 use std::path::Path;
 
-/// What was asked for.
+/// The options of `exec`.
 pub(crate) struct Wanted {
     pub command: Vec<String>,
     pub env: Vec<String>,
@@ -23,14 +23,12 @@ pub(crate) struct Wanted {
     pub privileged: bool,
     pub terminal: bool,
     pub stdin: bool,
-    /// Forbidden operations are tried in the place of the command.
+    /// Forbidden operations to try in place of the command.
     pub probe: Option<(Targets, Without)>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExecError {
-    #[error("container {name} is not running: it {state}")]
-    NotRunning { name: String, state: String },
     #[error(transparent)]
     User(#[from] users::UserError),
     #[error(transparent)]
@@ -38,34 +36,20 @@ pub(crate) enum ExecError {
 }
 
 impl Diagnose for ExecError {
-    fn hint(&self) -> Option<String> {
+    fn inner(&self) -> Option<&dyn Diagnose> {
         match self {
-            Self::NotRunning { name, .. } => Some(format!("start it first: minirun start {name}")),
-            Self::User(error) => error.hint(),
-            Self::Launch(error) => error.hint(),
-        }
-    }
-
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Launch(error) => error.exit_code(),
-            // Docker's own for a container that does not run.
-            Self::NotRunning { .. } => 1,
-            _ => crate::diag::ENGINE,
+            Self::User(error) => Some(error),
+            Self::Launch(error) => Some(error),
         }
     }
 }
 
-/// Starts it; the end is the conversation with its own monitor.
+/// Starts the process. Returns the client's end of the conversation with its monitor.
 pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Result<End, ExecError> {
     let name = &container.record.name;
     let state = container.state();
     if state.phase != Phase::Running {
-        let state = match state.phase {
-            Phase::Created => "was never started".into(),
-            _ => format!("ended with code {}", state.exit_code),
-        };
-        return Err(ExecError::NotRunning { name: name.clone(), state });
+        return Err(LaunchError::from(container.not_running()).into());
     }
     if !container.control().exists() {
         // Its monitor has its name there too, by which the user namespace is found.
@@ -99,7 +83,7 @@ pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Res
     }
     if wanted.privileged {
         let all = capability::choose(&[], &[], true);
-        capabilities.set_bounding(Some(capability::of_spec(&all)));
+        capabilities.set_bounding(Some(capability::to_spec(&all)));
     }
     // Root has them all at once, whoever the container's own process runs as.
     let bounding = capabilities.bounding().clone();

@@ -1,5 +1,5 @@
-//! The container's first process, from its birth until it becomes the payload. It never returns, and it runs no
-//! destructor of what it inherited from the monitor.
+//! The container's first process until it becomes the payload. It never returns, and runs no destructor of anything that it
+//! inherited from the monitor.
 
 use crate::container::plan::Walk;
 use crate::container::plan::step::Step;
@@ -9,7 +9,8 @@ use crate::sys::process;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
-/// Walks `steps`; `first` is the number of the first one in the whole plan. `waits`: something outside is not ready yet.
+/// Carries out `steps`; `first` is the number of the first one in the whole plan. `waits`: the last one waits for the
+/// monitor's `Go`.
 pub(crate) fn walk(steps: &[Step], first: u32, mut walk: Walk, monitor: &End, told: bool, waits: bool) -> ! {
     process::set_name(c"minirun: init");
     // Until its last step it is this program: nobody else may trace it or open its /proc entries.

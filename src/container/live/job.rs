@@ -8,31 +8,31 @@ use crate::network::ports::PortSpec;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// What a monitor is told, once. The descriptors of published ports ride along in the order of `ports`.
+/// All that a monitor has to know. The sockets of published ports come with it, in the order of `ports`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub plan: Plan,
     /// The container whose state it writes; none for `exec`.
     pub container: Option<ContainerId>,
     pub terminal: bool,
-    /// Rows and columns that its terminal has from the first moment.
+    /// The terminal's rows and columns at its start.
     pub size: Option<(u16, u16)>,
     pub stdin: bool,
     pub ports: Vec<PortSpec>,
     pub egress: Option<egress::Way>,
-    /// Where the way out leaves its files, and its complaint if it cannot be had.
+    /// The directory for the files and the error message of the way out.
     pub runtime: PathBuf,
-    /// The control group that the container is born into.
+    /// The control group that the container is created in.
     pub cgroup: Option<String>,
-    /// Every step is told as it is carried out.
+    /// Report every step as it is carried out.
     pub told: bool,
-    /// It is killed when the client goes.
+    /// Kill the process when the client goes.
     #[serde(default)]
     pub leashed: bool,
 }
 
 impl Job {
-    /// How many descriptors come after the memory file that holds it.
+    /// Returns how many descriptors follow the memory file that holds it.
     pub(crate) fn descriptors(&self) -> usize {
         let streams = if self.terminal { 0 } else { Streams::count(self.stdin) };
         streams + self.ports.len() + usize::from(self.container.is_some()) + self.plan.brought()

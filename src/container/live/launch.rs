@@ -1,4 +1,4 @@
-//! The client's side of a start: plan, monitor, conversation.
+//! The client's side of a start: it makes the plan, starts the monitor and follows it.
 
 use super::job::Job;
 use super::streams::Streams;
@@ -10,11 +10,12 @@ use crate::container::request::{Network, Request};
 use crate::container::rootfs::layering::{Layering, Overlay};
 use crate::container::rootfs::shift;
 use crate::container::stored::record::{Container, Record, RecordError, State};
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, inner_of};
 use crate::network::egress;
 use crate::network::ports;
 use crate::network::ports::PortError;
 use crate::store::{Lock, Store};
+use crate::sys::process::Exit;
 use crate::sys::{On, SysError, process, socket};
 use crate::userns;
 use crate::userns::{IdMap, IdRange, Inside, Origin, Place, Spawning, UsernsError};
@@ -35,8 +36,8 @@ pub enum LaunchError {
         #[source]
         source: StepFailed,
     },
-    #[error("the monitor of container {0} was killed while it started")]
-    Lost(String),
+    #[error("the monitor of container {name} {end} while it started")]
+    Lost { name: String, end: String },
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error(transparent)]
@@ -50,42 +51,27 @@ pub enum LaunchError {
 }
 
 impl Diagnose for LaunchError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Step { source, .. } => source.hint(),
-            Self::Plan(error) => error.hint(),
-            Self::Port(error) => error.hint(),
-            Self::Userns(error) => error.hint(),
-            Self::Record(error) => error.hint(),
-            Self::Sys(error) => error.hint(),
-            Self::Running(_) | Self::Lost(_) => None,
-        }
-    }
-
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Step { source, .. } => source.exit_code(),
-            _ => crate::diag::ENGINE,
-        }
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Plan, Port, Userns, Record, Sys; Step)
     }
 }
 
-/// Hears what happens as it happens.
+/// An observer of a start.
 pub(crate) trait Listener {
     fn namespace(&mut self, _origin: &Origin) {}
-    /// A step was carried out; or was not, where `skipped` is no 0 but an errno that says why there was nothing to do.
+    /// Called after a step. `skipped` is 0, or the errno that says why the step had nothing to do.
     fn step(&mut self, _plan: &Plan, _step: u32, _micros: u32, _skipped: u32) {}
     fn wants_steps(&self) -> bool {
         false
     }
 }
 
-/// Listens to nothing.
+/// Observes nothing.
 pub(crate) struct Silent;
 
 impl Listener for Silent {}
 
-/// The plan that starts what was decided, with these ids.
+/// Returns the plan that starts a container with these ids.
 pub(crate) fn plan(
     store: &Store,
     record: &Record,
@@ -114,19 +100,19 @@ pub(crate) fn plan(
     Ok(Plan::of_container(spec, &around)?)
 }
 
-/// What a plan must know of ids that are not those on disk.
+/// Returns the store and the container's ids, where those differ from the ids on disk.
 pub(crate) fn shifted(store: &Store, ids: &IdMap) -> Option<(String, IdRange)> {
     let range = ids.uids().first().copied().filter(|_| ids.is_shifted())?;
     Some((store.root.to_string_lossy().into_owned(), range))
 }
 
-/// Rows and columns of the terminal that we are on.
+/// Returns rows and columns of the caller's terminal.
 pub(crate) fn terminal_size() -> Option<(u16, u16)> {
     let size = |terminal| tcgetwinsize(terminal).ok().map(|size| (size.ws_row, size.ws_col));
     size(rustix::stdio::stdin()).or_else(|| size(rustix::stdio::stdout()))
 }
 
-/// A monitor on its way, while the client still decides what it will be told.
+/// A monitor that is being started while the client still makes the container.
 pub(crate) struct Prepared {
     spawning: Spawning,
     end: End,
@@ -134,7 +120,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Of the monitor.
+    /// The monitor's pid.
     pub(crate) fn pid(&self) -> i32 {
         self.spawning.pid()
     }
@@ -144,7 +130,7 @@ impl Prepared {
     }
 }
 
-/// Starts a monitor for a container that is there already.
+/// Starts a monitor for an existing container.
 pub(crate) fn prepare_for(store: &Store, record: &Record) -> Result<Prepared, LaunchError> {
     prepare_requested(store, &record.name, &record.request)
 }
@@ -164,7 +150,7 @@ pub(crate) fn prepare_beside(store: &Store, name: &str, pid: i32) -> Result<Prep
     prepare(store, name, ids, Place::Beside(pid))
 }
 
-/// Starts a monitor with these ids; `name` is what `ps` shows it with.
+/// Starts a monitor with these ids; `name` is shown by `ps`.
 pub(crate) fn prepare(store: &Store, name: &str, ids: IdMap, place: Place) -> Result<Prepared, LaunchError> {
     let (ours, theirs) = End::pair()?;
     let arguments = [monitor::NAME, name].iter().filter_map(|a| CString::new(*a).ok()).collect();
@@ -173,7 +159,7 @@ pub(crate) fn prepare(store: &Store, name: &str, ids: IdMap, place: Place) -> Re
     Ok(Prepared { spawning: userns::begin(store, &inside)?, end: ours, ids: inside.ids })
 }
 
-/// Starts a container that was created or has ended. Returns the client's end of the conversation, which is attached.
+/// Starts a container that was created or has ended. Returns the client's end of the conversation, attached.
 pub(crate) fn start(
     store: &Store,
     container: &Container,
@@ -195,7 +181,7 @@ pub(crate) fn start(
     };
     // A monitor that was killed is seen by whoever asks.
     if let Err(error) = &started
-        && !matches!(error, LaunchError::Lost(_) | LaunchError::Running(_))
+        && !matches!(error, LaunchError::Lost { .. } | LaunchError::Running(_))
     {
         let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
         let mut causes: Vec<String> = causes.map(ToString::to_string).collect();
@@ -266,7 +252,7 @@ fn attempt(
     started
 }
 
-/// Tells the monitor its job, and follows it until the payload runs.
+/// Sends the monitor its job, and follows it until the payload runs.
 pub(crate) fn converse(
     prepared: Prepared,
     job: &Job,
@@ -285,7 +271,14 @@ pub(crate) fn converse(
         .chain(descriptors.iter().map(AsRawFd::as_raw_fd))
         .collect();
     let (monitor_pid, origin) = prepared.spawning.finish()?;
-    let lost = || LaunchError::Lost(name.to_owned());
+    let lost = || {
+        let end = match process::wait_for_exit(monitor_pid) {
+            Ok(Exit::Code(code)) => format!("ended with code {code}"),
+            Ok(Exit::Signal(signal)) => format!("was killed by signal {signal}"),
+            Err(_) => "was killed".into(),
+        };
+        LaunchError::Lost { name: name.to_owned(), end }
+    };
     let failed = |failure: Failure| {
         let what = match &job.container {
             Some(_) => format!("start container {name}"),

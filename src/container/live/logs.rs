@@ -1,5 +1,5 @@
-//! A container's log: one JSON object a line, as Docker's json-file driver writes it. It is `log.json`, and what came before
-//! is `log.json.1`, `log.json.2`, …: a bounded number of files of a bounded size.
+//! A container's log: one JSON object a line, as Docker's json-file driver writes it. `log.json` is the newest file, before
+//! it come `log.json.1`, `log.json.2`, …: a bounded number of files of a bounded size.
 
 mod read;
 
@@ -16,26 +16,26 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Entry {
-    /// With its newline, unless the line was longer than [`LONGEST`] or the last one.
+    /// The line with its newline, unless it was longer than [`LONGEST`] or the last one.
     pub log: String,
     pub stream: String,
     pub time: String,
 }
 
-/// A longer line is told in pieces.
+/// The longest entry in bytes; a longer line becomes several entries.
 const LONGEST: usize = 16 * 1024;
 
-/// The writing side.
+/// The writing side of a log.
 pub(crate) struct Log {
     path: PathBuf,
     file: File,
-    /// Of the file.
+    /// The size of the file in bytes.
     size: u64,
     options: LogOptions,
     partial: [Vec<u8>; 2],
     /// Lines that found no room on the disk.
     lost: u64,
-    /// Where in the file that is said.
+    /// The place of the notice that counts them, once it is written.
     notice: Option<u64>,
 }
 
@@ -53,7 +53,7 @@ impl Log {
         Ok(log)
     }
 
-    /// Whole entries, as many into each file as fit. A full disk must not stop the container.
+    /// Writes whole entries, as many into each file as fit. A full disk does not stop the container.
     fn write(&mut self, mut lines: &[u8]) {
         if self.lost > 0 && self.notice.is_none() {
             self.tell_loss();
@@ -82,8 +82,8 @@ impl Log {
         }
     }
 
-    /// Says how many lines are missing, in what is left of the file's last block, or in the place of the last entries; and
-    /// then again and again in the same place, which takes no room.
+    /// Writes how many lines are missing into what is left of the file's last block, or in place of the last entries. Later
+    /// notices overwrite the first, which takes no room.
     fn tell_loss(&mut self) {
         let Ok(file) = OpenOptions::new().read(true).write(true).open(&self.path) else { return };
         let text = notice(self.lost);
@@ -93,6 +93,8 @@ impl Log {
         }
         let mut fits = file.write_all_at(&text, self.size).is_ok();
         if !fits {
+            // No half notice stays where no entry can make room.
+            let _ = file.set_len(self.size);
             let Some((place, lines)) = last_entries(&file, self.size, text.len()) else { return };
             self.lost += lines;
             self.size = place;
@@ -106,7 +108,7 @@ impl Log {
         }
     }
 
-    /// Begins a new file. Between any two of its steps there is a log that can be read; where one fails, the old file goes on.
+    /// Begins a new file. After each of its steps the log can be read; if one fails, the old file continues.
     fn rotate(&mut self) -> bool {
         let oldest = self.options.max_files.saturating_sub(1);
         for number in (1..oldest).rev() {
@@ -162,19 +164,32 @@ impl Log {
     }
 }
 
-/// An entry that takes as much room whatever the number is.
+/// The beginning of a notice.
+const NOTICE: &str = "minirun: ";
+
+/// Returns an entry that tells how many lines are missing. It takes as much room whatever the number is.
 fn notice(lost: u64) -> Vec<u8> {
     const ROOM: usize = 160;
     let mut text = Vec::new();
     let lines = if lost == 1 { "line" } else { "lines" };
-    entry(&mut text, Stream::Stderr, format!("minirun: {lost} {lines} found no room on the disk\n").as_bytes());
+    entry(&mut text, Stream::Stderr, format!("{NOTICE}{lost} {lines} found no room on the disk\n").as_bytes());
     text.pop();
     text.resize(ROOM.max(text.len()), b' ');
     text.push(b'\n');
     text
 }
 
-/// Where the last entries begin that take so much room together, and how many they are.
+/// Returns how many lines a notice tells of. `None`: it is an entry of the container, which no spaces end.
+fn lost_before(line: &[u8]) -> Option<u64> {
+    if line.last() != Some(&b' ') {
+        return None;
+    }
+    let entry: Entry = serde_json::from_slice(line).ok()?;
+    entry.log.strip_prefix(NOTICE)?.split(' ').next()?.parse().ok()
+}
+
+/// Returns where the last entries begin that take so much room together, and how many lines they stand for: a notice
+/// among them stands for those that it tells of.
 fn last_entries(file: &File, size: u64, room: usize) -> Option<(u64, u64)> {
     let mut text = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(64 * 1024)];
     let first = size - text.len() as u64;
@@ -185,10 +200,11 @@ fn last_entries(file: &File, size: u64, room: usize) -> Option<(u64, u64)> {
         None if first == 0 => 0,
         None => return None,
     };
-    Some((first + begin as u64, text[begin..].iter().filter(|byte| **byte == b'\n').count() as u64))
+    let lines = text[begin..].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    Some((first + begin as u64, lines.map(|line| lost_before(line).unwrap_or(1)).sum()))
 }
 
-/// The name of the file that is so many files back.
+/// Returns the name of an older file, by how many files it is back.
 fn rotated(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     if number > 0 {
@@ -197,7 +213,7 @@ fn rotated(path: &Path, number: u32) -> PathBuf {
     name.into()
 }
 
-/// How much of a piece may be cut off without cutting a character of UTF-8 in two.
+/// Returns the length of a piece that ends with a whole character of UTF-8.
 fn whole_characters(piece: &[u8]) -> usize {
     let starts = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
     match piece.iter().rev().take(4).position(starts) {
@@ -215,5 +231,27 @@ fn entry(lines: &mut Vec<u8>, stream: Stream, bytes: &[u8]) {
     };
     if serde_json::to_writer(&mut *lines, &entry).is_ok() {
         lines.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Stream, entry, last_entries, lost_before, notice};
+    use std::fs::File;
+    use std::io::Write;
+
+    #[test]
+    fn a_notice_that_makes_room_hands_on_its_lines() {
+        let path = std::env::temp_dir().join(format!("minirun-log-{}", std::process::id()));
+        let mut text = Vec::new();
+        entry(&mut text, Stream::Stdout, b"kept\n");
+        let kept = text.len() as u64;
+        text.extend(notice(12));
+        entry(&mut text, Stream::Stdout, b"minirun: 7 lines found no room on the disk\n");
+        File::create(&path).unwrap().write_all(&text).unwrap();
+        let file = File::open(&path).unwrap();
+        assert_eq!(last_entries(&file, text.len() as u64, notice(1).len()), Some((kept, 13)));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(lost_before(notice(950).trim_ascii_end()), None);
     }
 }

@@ -1,8 +1,8 @@
 //! The monitor: one small process per running container, which outlives the command that started it.
 //!
 //! It is this binary, executed anew inside the user namespace, so single-threaded and clean. It carries out the plan's
-//! `outside`, gives birth to the first process, which walks `inside`, and then watches. It is the only writer of the state
-//! of a running container. `exec` starts another one of the same kind, which owns no container.
+//! `outside`, creates the first process, which carries out `inside`, and then supervises that process. Only the monitor writes
+//! the state of a running container. `exec` starts another monitor, which owns no container.
 
 use super::connection::Connection;
 use super::control::Control;
@@ -22,7 +22,7 @@ use crate::container::rootfs::root::Root;
 use crate::container::rootfs::shift;
 use crate::container::stored::outcome::Outcome;
 use crate::container::stored::record;
-use crate::container::stored::record::{Container, Phase, State};
+use crate::container::stored::record::{Container, Phase, RecordError, State};
 use crate::network::egress::{StandIn, Way};
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
@@ -39,7 +39,7 @@ use std::path::Path;
 /// The first word of its command line, so that `ps` shows which process this is.
 pub(crate) const NAME: &str = "minirun-monitor";
 
-/// The whole life of a monitor.
+/// Runs a monitor from its start to its end.
 pub(crate) fn main() -> ! {
     process::set_name(c"minirun-monitor");
     // Whoever typed the command may have had any file open without knowing; and no descriptor of ours goes further.
@@ -55,10 +55,14 @@ pub(crate) fn main() -> ! {
     process::exit_now(code)
 }
 
-/// What a monitor gets from its client.
+/// The job of a monitor and all that belongs to it.
 struct Received {
     job: Job,
     store: Store,
+    /// The container whose state it writes; none for `exec`.
+    container: Option<Container>,
+    /// The store as the root of shifted ids owns it, who alone can remove the container's files.
+    mapped: Option<OwnedFd>,
     streams: Option<Streams>,
     /// Trees that the host's root has mounted for steps of the plan.
     trees: VecDeque<OwnedFd>,
@@ -86,7 +90,7 @@ fn receive(client: &End) -> Result<Option<Received>, Failure> {
         let Some((Message::More, more)) = client.receive().map_err(job_failed)? else { return Ok(None) };
         descriptors.extend(more);
     }
-    let store = Store::open(None).map_err(store_failed)?;
+    let mut store = Store::open(None).map_err(store_failed)?;
     let entered = std::env::set_current_dir(&store.root).on("chdir", &store.root);
     entered.map_err(|error| Task::OpenStore.failed(&error))?;
     let streams = match job.terminal {
@@ -94,7 +98,14 @@ fn receive(client: &End) -> Result<Option<Received>, Failure> {
         false => Some(Streams::from_parts(&mut descriptors, job.stdin).map_err(streams_failed)?),
     };
     let trees = VecDeque::from(descriptors.split_off(descriptors.len().saturating_sub(job.plan.brought())));
-    Ok(Some(Received { job, store, streams, trees, descriptors }))
+    let mapped = trees.front().filter(|_| job.plan.is_shifted()).map(|tree| tree.try_clone().on("dup", "the store"));
+    let mapped = mapped.transpose().map_err(|error| Task::OpenStore.failed(&error))?;
+    if mapped.is_some() {
+        store.root = ".".into();
+    }
+    let container = job.container.as_ref().map(|id| Container::load(&store, id));
+    let container = container.transpose().map_err(record_failed)?;
+    Ok(Some(Received { job, store, container, mapped, streams, trees, descriptors }))
 }
 
 fn store_failed(error: StoreError) -> Failure {
@@ -107,8 +118,23 @@ fn store_failed(error: StoreError) -> Failure {
     }
 }
 
+fn record_failed(error: RecordError) -> Failure {
+    let failed = |errno| Failure { stage: Stage::Task(Task::ReadRecord), call: Call::Read, errno };
+    match error {
+        RecordError::Sys(source) => Task::ReadRecord.failed(&source),
+        RecordError::Store(error) => store_failed(error),
+        RecordError::Damaged { .. } => failed(libc::EBADMSG),
+        // The client has locked the container.
+        RecordError::NotFound { .. }
+        | RecordError::Ambiguous { .. }
+        | RecordError::NotRunning(_)
+        | RecordError::NameTaken { .. }
+        | RecordError::NewerMonitor { .. } => failed(libc::ENOENT),
+    }
+}
+
 fn serve(client: End) -> Result<i32, SysError> {
-    let Received { job, mut store, streams, trees, mut descriptors } = match receive(&client) {
+    let Received { job, store, container, mapped, streams, trees, mut descriptors } = match receive(&client) {
         Ok(Some(received)) => received,
         Ok(None) => return Ok(125),
         Err(failure) => {
@@ -116,14 +142,6 @@ fn serve(client: End) -> Result<i32, SysError> {
             return Ok(125);
         }
     };
-    // Whose files are not root's on disk, root alone without a user namespace could remove; or its own root, through this.
-    let mapped = trees.front().filter(|_| job.plan.is_shifted()).map(|tree| tree.try_clone().on("dup", "the store"));
-    let mapped = mapped.transpose()?;
-    if mapped.is_some() {
-        store.root = ".".into();
-    }
-    let container = job.container.as_ref().and_then(|id| Container::load(&store, id).ok());
-
     // The client's lock on the container: it may die before us.
     let lock = container.is_some().then(|| descriptors.pop()).flatten();
     let listeners: Vec<Listener> =
@@ -232,7 +250,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     Ok(0)
 }
 
-/// Goes on as the root to whom all files of the store's mapped tree belong.
+/// Becomes the root that owns all files of the store's mapped tree.
 fn enter(mapped: Option<&OwnedFd>) {
     if let Some(tree) = mapped {
         let _ = rustix::process::fchdir(tree);
@@ -251,7 +269,7 @@ fn read_job(mut file: File) -> Result<Job, SysError> {
     serde_json::from_slice(&text).map_err(|_| SysError { call: "read", subject: "job".into(), errno: libc::EPROTO })
 }
 
-/// Carries out the plan until its last step has become the payload.
+/// Carries out the plan until the first process has become the payload. Returns that process and its pid.
 fn begin(
     job: &Job,
     (streams, trees): (Option<Streams>, VecDeque<OwnedFd>),
@@ -345,7 +363,7 @@ fn begin(
     }
 }
 
-/// Listens to init until it has become the payload, which the end of the conversation tells.
+/// Follows the first process until it has become the payload, which closes its end of the conversation.
 fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Supervised) -> Result<(), Failure> {
     let last = plan.steps().count() as u32 - 1;
     let awaits_egress = matches!(job.egress, Some(Way::Pasta(_)));

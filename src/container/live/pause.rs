@@ -1,4 +1,4 @@
-//! A container that holds still while somebody looks at its files.
+//! A container that is paused while somebody reads its files.
 
 use crate::container::processes;
 use crate::container::protocol::{End, Message};
@@ -8,16 +8,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Held still as long as this lives: the monitor lets it go on when the connection ends, however that comes about.
+/// Keeps a container paused as long as it lives: the monitor resumes the container when the connection ends.
 pub(crate) struct Paused(#[allow(dead_code)] End);
 
 impl Paused {
-    /// `None`: it does not run.
+    /// Pauses a container. `None`: it does not run.
     pub(crate) fn new(container: &Container) -> Result<Option<Self>, RecordError> {
         Self::hold(container, false)
     }
 
-    /// Only what runs in it now, by SIGSTOP.
+    /// Pauses only the processes that run now, by SIGSTOP.
     pub(crate) fn by_signals(container: &Container) -> Result<Option<Self>, RecordError> {
         Self::hold(container, true)
     }

@@ -1,11 +1,11 @@
-//! What the end of a log-in session does to a container that goes on behind it (logind.conf(5), loginctl(1)).
+//! The end of a log-in session and the containers that outlive it (logind.conf(5), loginctl(1)).
 
 use super::cgroup::group_of;
 use crate::userns;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What ends a process when its user logs out.
+/// The manager that ends a process when its user logs out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// The user's systemd, which ends itself after the last session.
@@ -15,7 +15,7 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// Of this process; `None`: it stays.
+    /// Returns what ends this process. `None`: it stays.
     pub(crate) fn of(pid: i32) -> Option<Self> {
         let uid = userns::uid_outside();
         let group = group_of(pid)?;
@@ -33,7 +33,7 @@ impl Ending {
         }
     }
 
-    /// What to type so that it stays.
+    /// Returns the command that makes it stay.
     pub(crate) fn mend(self) -> String {
         let uid = userns::uid_outside();
         let name = userns::user_name(uid).unwrap_or_else(|| uid.to_string());
@@ -52,8 +52,8 @@ pub(crate) fn lingers(uid: u32) -> bool {
     Path::new("/var/lib/systemd/linger").join(name).exists()
 }
 
-/// Whether logind ends what a session of this user leaves behind. It does so only where it is told to: distributions build
-/// it that way, and root is excepted.
+/// Whether logind ends what a session of this user leaves behind. It does so only where it is configured to, and
+/// never for root.
 pub(crate) fn kills(uid: u32) -> bool {
     let mut files = vec![PathBuf::from("/etc/systemd/logind.conf")];
     let directories = ["/usr/lib", "/run", "/etc"].map(|above| Path::new(above).join("systemd/logind.conf.d"));

@@ -1,4 +1,4 @@
-//! Ending whatever runs in a store, also where its records cannot be read any more: only the monitors' sockets are asked.
+//! Ends the containers of a store, also those whose records are damaged, through their monitors' sockets.
 
 use crate::container::protocol::{End, Message};
 use crate::container::request::id::ContainerId;
@@ -12,10 +12,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// So long may a monitor take to bury its container.
+/// How long a monitor may take to end its container.
 const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
-/// The ids of the containers whose monitor answers, or lives as its state says.
+/// Returns the ids of the containers whose monitor answers or lives.
 pub(crate) fn running(store: &Store) -> Vec<String> {
     let places = [store.runtime.join("run"), store.path("containers")];
     let entries = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
@@ -29,7 +29,7 @@ pub(crate) fn stop_all(store: &Store) {
     monitors.iter().for_each(outlive);
 }
 
-/// The same for one.
+/// Kills one container, and its monitor if that does not end with it.
 pub(crate) fn stop(store: &Store, id: &str) {
     kill(store, id).iter().for_each(outlive);
 }
@@ -41,7 +41,7 @@ fn outlive(monitor: &OwnedFd) {
     }
 }
 
-/// Asks the monitor to kill its container; gives the monitor, if there is one.
+/// Asks the monitor to kill its container. Returns the monitor, if there is one.
 fn kill(store: &Store, id: &str) -> Option<OwnedFd> {
     let Some(socket) = connect(store, id) else {
         // Its socket was removed. Its container dies with it.
@@ -55,7 +55,7 @@ fn kill(store: &Store, id: &str) -> Option<OwnedFd> {
     Some(monitor)
 }
 
-/// The monitor that the container's state names, if it lives.
+/// Returns the monitor that the container's state names, if it lives.
 fn noted_monitor(store: &Store, id: &str) -> Option<OwnedFd> {
     let text = fs::read(store.path("containers").join(id).join("state.json")).ok()?;
     let state: State = store::format::from_record(&text).ok()?;
@@ -67,7 +67,7 @@ fn connect(store: &Store, id: &str) -> Option<OwnedFd> {
     socket::connect(&store.runtime.join("run").join(id).join("control")).ok()
 }
 
-/// Removes a container whose record nobody can read any more, whatever state it is in.
+/// Removes a container whose record is damaged, whether it runs or not.
 pub(crate) fn remove_damaged(store: &Store, id: &ContainerId) -> Result<(), StoreError> {
     let runtime = store.runtime.join("run").join(id);
     stop(store, id.as_str());

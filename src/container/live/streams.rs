@@ -1,4 +1,4 @@
-//! The standard streams of a process that has no terminal: its own ends, and the monitor's.
+//! The standard streams of a process without a terminal: its own ends, and the monitor's.
 
 use crate::container::protocol::Stream;
 use crate::sys::{On, SysError};
@@ -14,7 +14,7 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// Made by the client: of all that take part it alone may give a pipe to a container's root with shifted ids.
+    /// Makes the pipes. The client does it, because it alone may give a pipe to a container's root with shifted ids.
     pub(crate) fn new(wants_stdin: bool, ids: &IdMap) -> Result<Self, SysError> {
         let root = |ranges: Vec<crate::userns::IdRange>| ranges.first().map_or(0, |range| range.outside);
         let owner = (Uid::from_raw(root(ids.uids())), Gid::from_raw(root(ids.gids())));
@@ -40,18 +40,18 @@ impl Streams {
         })
     }
 
-    /// How many descriptors they are.
+    /// Returns the number of descriptors.
     pub(crate) fn count(wants_stdin: bool) -> usize {
         5 + usize::from(wants_stdin)
     }
 
-    /// On their way to the monitor, in the order of [`Streams::from_parts`].
+    /// Returns the descriptors in the order of [`Streams::from_parts`].
     pub(crate) fn descriptors(&self) -> Vec<RawFd> {
         let outputs = self.outputs.iter().map(|(fd, _)| fd);
         self.theirs.iter().chain(outputs).chain(&self.stdin).map(AsRawFd::as_raw_fd).collect()
     }
 
-    /// Takes its descriptors from the front of the list.
+    /// Takes the descriptors from the front of a list.
     pub(crate) fn from_parts(descriptors: &mut Vec<OwnedFd>, wants_stdin: bool) -> Result<Self, SysError> {
         let short = || SysError { call: "recvmsg", subject: "standard streams".into(), errno: libc::EPROTO };
         let count = Self::count(wants_stdin);

@@ -23,23 +23,23 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// What steps hand on to later ones.
+/// The state that steps hand on to later ones.
 #[derive(Default)]
 pub struct Walk {
     pub root: Option<Root>,
-    /// The payload's terminal, and the other side of it on its way to the monitor.
+    /// The payload's terminal, and its master until the monitor has it.
     pub terminal: Option<(OwnedFd, Option<OwnedFd>)>,
-    /// Rows and columns that the terminal has from the first moment.
+    /// The terminal's rows and columns at its start.
     pub size: Option<(u16, u16)>,
-    /// The other side of the device that leads out, the monitor's.
+    /// The monitor's side of the network device.
     pub device: Option<OwnedFd>,
     /// The process whose namespaces are joined.
     pub joined: Option<OwnedFd>,
-    /// The process that goes on in this one's place.
+    /// The process that continues in place of this one.
     pub successor: Option<i32>,
-    /// What the host's root has mounted for steps that cannot, in their order.
+    /// Mounts that the host's root has made for steps that cannot, in their order.
     pub trees: VecDeque<OwnedFd>,
-    /// Why the last step had nothing to do, as an errno: it must not be told as done.
+    /// The errno that says why the last step had nothing to do; such a step is not reported as done.
     pub skipped: Option<i32>,
 }
 
@@ -241,8 +241,8 @@ fn set_limit(name: &str, soft: u64, hard: u64) -> Result<(), SysError> {
     }
 }
 
-/// Through a descriptor that somebody left open a path could lead out of the container (CVE-2024-21626): then the kernel
-/// cannot say where in it this is.
+/// Changes the working directory. A path through a descriptor that was left open could lead out of the container
+/// (CVE-2024-21626): then getcwd(2) gives a path that does not begin with a slash.
 fn work_in(path: &str) -> Result<(), SysError> {
     on(std::env::set_current_dir(path), "chdir", path)?;
     let now = on(rustix::process::getcwd(Vec::new()), "getcwd", path)?;
@@ -258,7 +258,7 @@ fn write(path: &str, value: &str) -> Result<(), SysError> {
     rustix::io::write(file, value.as_bytes()).map(drop).on("write", path)
 }
 
-/// Becomes the payload, looking for it where its own `PATH` says. Returns only the reason why not.
+/// Becomes the payload, which is looked up in its own `PATH`. Returns only if that fails.
 fn exec(argv: &[String], env: &[String]) -> SysError {
     process::reset_signals();
     let strings = |list: &[String]| list.iter().filter_map(|s| CString::new(s.as_str()).ok()).collect::<Vec<_>>();
@@ -290,8 +290,8 @@ fn on<T, E: Into<std::io::Error>>(result: Result<T, E>, call: &'static str, subj
     result.on(call, subject)
 }
 
-/// Gives the standard streams to the user that the process becomes, who could else not open /dev/stdout. The null device is
-/// everybody's.
+/// Gives the standard streams to the user that the process becomes, who could not open /dev/stdout otherwise. The null
+/// device stays as it is.
 fn give_streams_to(user: u32) {
     let null = rustix::fs::stat("/dev/null").map(|found| found.st_rdev).ok();
     for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {

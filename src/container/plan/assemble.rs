@@ -5,12 +5,15 @@ use super::limits;
 use super::step::{Mount, Step};
 use crate::container::decide::{seccomp, spec};
 use crate::container::probe::{Targets, Without};
+use crate::container::request::capability;
 use crate::container::rootfs::layering::{Layering, Overlay};
 use crate::container::rootfs::shift;
 use crate::diag::Diagnose;
 use crate::network::egress;
 use crate::userns::{IdMap, IdRange};
-use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, LinuxSeccomp, Process, Spec};
+use oci_spec::runtime::{
+    Capabilities, Linux, LinuxCapabilities, LinuxNamespace, LinuxNamespaceType, LinuxSeccomp, Process, Spec,
+};
 use rustix::fs::StatVfsMountFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,7 +28,7 @@ pub struct Plan {
 
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    #[error("there is no command to run: neither the image nor you name one")]
+    #[error("no command to run: neither the image nor the command line has one")]
     NoCommand,
     #[error("the container's specification lacks {0}")]
     Lacks(&'static str),
@@ -42,16 +45,16 @@ impl Diagnose for PlanError {
     }
 }
 
-/// What the specification leaves to the engine.
+/// The facts beside the specification that a plan depends on.
 pub struct Surroundings {
     pub overlay: Overlay,
     pub layering: Layering,
-    /// Volumes that start with what the image has at their place: host directory, target.
+    /// Named volumes, which are filled from the image if they are empty: host directory, target.
     pub new_volumes: Vec<(String, String)>,
-    /// The cgroup that this container's limits are set in, if there is one.
+    /// The control group of the container, if it has limits.
     pub cgroup: Option<String>,
     pub single_id: bool,
-    /// The store, where the container's ids are not those on disk.
+    /// The store and the ids of a container whose ids differ from those on disk.
     pub shifted: Option<(String, IdRange)>,
     pub reaping_init: bool,
 }
@@ -65,7 +68,7 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 impl Plan {
-    /// There is a way out, whose device has the container's address: made here, or brought by the way out itself.
+    /// Adds the way out of the network namespace, whose device has the container's address.
     pub fn lead_out(&mut self, way: &egress::Way) {
         let Some(at) = self.outside.iter().position(|step| matches!(step, Step::Address { .. })) else { return };
         if let Step::Address { network } = &mut self.outside[at] {
@@ -76,7 +79,7 @@ impl Plan {
         }
     }
 
-    /// The plan of a container's first process.
+    /// Returns the plan of a container's first process.
     pub fn of_container(spec: &Spec, around: &Surroundings) -> Result<Self, PlanError> {
         let linux = spec.linux().as_ref().ok_or(PlanError::Lacks("its linux part"))?;
         let process = spec.process().as_ref().ok_or(PlanError::Lacks("its process"))?;
@@ -184,7 +187,7 @@ impl Plan {
         Ok(Self { outside, inside })
     }
 
-    /// The plan of another process in a container that runs.
+    /// Returns the plan of another process in a running container.
     pub fn of_exec(pid: i32, spec: &Spec, process: &Process, ids: &IdMap) -> Result<Self, PlanError> {
         let linux = spec.linux().as_ref().ok_or(PlanError::Lacks("its linux part"))?;
         // From inside the cgroup namespace nobody could be born into a group that it shows; and of the PID namespace only
@@ -208,7 +211,7 @@ impl Plan {
         Ok(Self { outside, inside })
     }
 
-    /// Ends in a probe in the place of the payload, and takes away a part of what confines it.
+    /// Replaces the payload by a probe, and leaves out a part of what confines it.
     pub fn probe(&mut self, targets: Targets, without: Without) {
         self.inside.retain(|step| match step {
             Step::Filter { .. } => !without.seccomp,
@@ -223,7 +226,7 @@ impl Plan {
         self.outside.iter().chain(&self.inside)
     }
 
-    /// How many trees the host's root must have mounted for it.
+    /// Returns how many mounts the host's root must make for it.
     pub fn brought(&self) -> usize {
         self.steps().filter(|step| step.wants_tree()).count()
     }
@@ -233,7 +236,7 @@ impl Plan {
     }
 }
 
-/// Settings of the kernel can be written here: in another engine's container they often cannot, and are left as they are.
+/// Whether /proc/sys can be written. In another engine's container it often cannot, and its settings are left alone.
 pub(crate) fn can_set() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     let is_read_only =
@@ -257,7 +260,7 @@ struct Filter<'a> {
     single_id: bool,
 }
 
-/// Takes away what the payload may not do, in the one order that the kernel allows.
+/// Adds the steps that confine the payload, in the one order that the kernel allows.
 fn confine(steps: &mut Vec<Step>, process: &Process, filter: &Filter) -> Result<(), PlanError> {
     for limit in process.rlimits().iter().flatten() {
         steps.push(Step::Limit { name: limit.typ().to_string(), soft: limit.soft(), hard: limit.hard() });
@@ -265,19 +268,13 @@ fn confine(steps: &mut Vec<Step>, process: &Process, filter: &Filter) -> Result<
     let user = process.user();
     // With one id every user is root to the kernel, which a program that is executed would make capable again.
     let is_powerless = filter.single_id && user.uid() != 0;
-    let names = |set: &Option<oci_spec::runtime::Capabilities>| -> Vec<String> {
-        let mut names: Vec<String> = set
-            .iter()
-            .flatten()
-            .filter(|_| !is_powerless)
-            .map(|c| format!("CAP_{}", c.to_string().trim_start_matches("CAP_")))
-            .collect();
-        names.sort();
-        names
+    let chosen = |set: Option<&Option<Capabilities>>| {
+        let set = set.and_then(Option::as_ref).filter(|_| !is_powerless);
+        set.map(capability::from_spec).unwrap_or_default()
     };
     let capabilities = process.capabilities().as_ref();
-    let bounding = capabilities.map(|c| names(c.bounding())).unwrap_or_default();
-    let effective = capabilities.map(|c| names(c.effective())).unwrap_or_default();
+    let bounding = chosen(capabilities.map(LinuxCapabilities::bounding));
+    let effective = chosen(capabilities.map(LinuxCapabilities::effective));
     steps.push(Step::BoundCapabilities { keep: bounding });
     // Loaded while this process still has CAP_SYS_ADMIN, so that no_new_privs is not needed for it.
     let answers = filter.single_id.then(seccomp::one_id_answers);
@@ -299,7 +296,7 @@ fn confine(steps: &mut Vec<Step>, process: &Process, filter: &Filter) -> Result<
     Ok(())
 }
 
-/// The last step: the payload.
+/// Returns the last step, the payload.
 fn exec(process: &Process) -> Result<Step, PlanError> {
     let argv = process.args().clone().unwrap_or_default();
     if argv.is_empty() {

@@ -3,12 +3,14 @@
 use super::namespaces::flag_names;
 use super::step::{Mount, Step};
 use crate::container::probe;
+use crate::container::request::capability::short_name;
+use caps::Capability;
 
-/// What an outer container must be given, so that a new /proc can be mounted in it.
+/// The option that lets a new /proc be mounted in an outer container.
 pub(crate) const WHOLE_PROC: &str = "start that container with: --security-opt systempaths=unconfined";
 
 impl Step {
-    /// Its system calls and their arguments.
+    /// Returns its system calls and their arguments.
     pub fn call(&self) -> String {
         match self {
             Self::NetworkNamespace => "unshare(CLONE_NEWNET)".into(),
@@ -64,7 +66,7 @@ impl Step {
         }
     }
 
-    /// What to do about its failure, where something helps.
+    /// Returns what to do about its failure, where something helps.
     pub fn hint(&self, errno: i32) -> Option<String> {
         let hint = match self {
             Self::Exec { argv, .. } => exec_hint(argv, errno)?,
@@ -145,7 +147,7 @@ impl Step {
         Some(hint.to_owned())
     }
 
-    /// What it does, for the sentence "cannot …".
+    /// Returns what it does, for the sentence "cannot …".
     pub fn subject(&self) -> String {
         let subject = match self {
             Self::NetworkNamespace => "make a network namespace",
@@ -229,8 +231,8 @@ impl Mount {
             ("bind" | "tmpfs", libc::EPERM) => {
                 Some("nothing may hide the container's own /proc; choose another target".into())
             }
-            ("bind", libc::ENOENT) => Some(format!("{} is not there", self.source)),
-            ("bind", libc::EACCES) => Some(format!("you may not reach {}", self.source)),
+            ("bind", libc::ENOENT) => Some(format!("no such file or directory on the host: {}", self.source)),
+            ("bind", libc::EACCES) => Some(format!("your user may not enter a directory above {}", self.source)),
             (_, libc::ENOTDIR | libc::EISDIR) => {
                 Some("one side is a file and the other a directory: give two files or two directories".into())
             }
@@ -243,6 +245,6 @@ impl Mount {
     }
 }
 
-fn short_capabilities(names: &[String]) -> String {
-    names.iter().map(|n| n.trim_start_matches("CAP_").to_lowercase()).collect::<Vec<_>>().join(" ")
+fn short_capabilities(set: &[Capability]) -> String {
+    set.iter().map(|capability| short_name(*capability)).collect::<Vec<_>>().join(" ")
 }

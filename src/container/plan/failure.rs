@@ -62,7 +62,7 @@ impl Plan {
     }
 }
 
-/// The argument of the call that failed, as far as the step knows it.
+/// Returns the argument of the call that failed, as far as the step knows it.
 fn object(step: Option<&Step>, call: Call) -> String {
     match (step, call) {
         (Some(Step::Exec { argv, .. }), _) => argv[0].clone(),
@@ -79,6 +79,7 @@ fn subject(task: Task) -> &'static str {
     match task {
         Task::ReadJob => "read the monitor's job",
         Task::OpenStore => "open the store from the container's user namespace",
+        Task::ReadRecord => "read the container's record",
         Task::OpenStreams => "open the standard streams",
         Task::OpenCgroup => "open the container's control group",
         Task::StartEgress => "start the way out of the network namespace",
@@ -100,6 +101,7 @@ fn hint(task: Task, errno: i32) -> Option<String> {
         (
             Task::ReadJob
             | Task::OpenStore
+            | Task::ReadRecord
             | Task::OpenStreams
             | Task::StartEgress
             | Task::OpenRoot

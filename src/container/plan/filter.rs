@@ -1,6 +1,6 @@
 //! The instructions of a system call filter as numbers of a plan.
 
-/// A BPF instruction as one number, on its way to the monitor.
+/// Returns a BPF instruction as one number, the form it has in a plan.
 pub(crate) fn pack(instruction: &libc::sock_filter) -> u64 {
     let libc::sock_filter { code, jt, jf, k } = *instruction;
     u64::from(code) << 48 | u64::from(jt) << 40 | u64::from(jf) << 32 | u64::from(k)
@@ -15,7 +15,7 @@ pub(crate) fn unpack(number: u64) -> libc::sock_filter {
     }
 }
 
-/// As the kernel has it in memory.
+/// Returns an instruction as the kernel has it in memory (struct sock_filter).
 pub(crate) fn bytes(number: u64) -> [u8; 8] {
     let libc::sock_filter { code, jt, jf, k } = unpack(number);
     let mut bytes = [0; 8];

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::LinuxResources;
 
-/// The files to write, and what, for the limits of a specification.
+/// Returns the files of a control group and their contents, for the limits of a specification.
 pub(crate) fn settings(resources: &LinuxResources) -> Vec<(&'static str, String)> {
     let mut settings = Vec::new();
     if let Some(memory) = resources.memory()

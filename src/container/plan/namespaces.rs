@@ -12,12 +12,12 @@ const NAMESPACES: [(LinuxNamespaceType, i32, &str); 7] = [
     (LinuxNamespaceType::Cgroup, libc::CLONE_NEWCGROUP, "CLONE_NEWCGROUP"),
 ];
 
-/// The `CLONE_NEW…` flags of namespaces.
+/// Returns the `CLONE_NEW…` flags of namespaces.
 pub(crate) fn namespace_flags(kinds: &[LinuxNamespaceType]) -> i32 {
     NAMESPACES.iter().filter(|(kind, ..)| kinds.contains(kind)).fold(0, |flags, (_, flag, _)| flags | flag)
 }
 
-/// The names of the same flags.
+/// Returns the names of the same flags.
 pub(crate) fn flag_names(kinds: &[LinuxNamespaceType]) -> String {
     let chosen = NAMESPACES.iter().filter(|(kind, ..)| kinds.contains(kind));
     chosen.map(|(_, _, flag)| *flag).collect::<Vec<_>>().join("|")

@@ -7,15 +7,15 @@ use std::ffi::CString;
 use std::fs;
 use std::os::fd::AsFd;
 
-/// The reaping init's name as it exits for a child that a signal ended: its own exit code could not tell that from an exit.
+/// The beginning of the reaping init's name after a signal has ended its child, which an exit code could not tell.
 const ENDED_BY: &str = "init: signal ";
 
-/// The signal that ended the child of a reaping init, which has exited and was not waited for yet.
+/// Returns the signal that ended the child of a reaping init that has exited and was not waited for yet.
 pub(crate) fn signal_of_child(init: i32) -> Option<i32> {
     fs::read_to_string(format!("/proc/{init}/comm")).ok()?.strip_prefix(ENDED_BY)?.trim_end().parse().ok()
 }
 
-/// `--init`: the payload goes on as our child; this process reaps whatever ends and passes signals on (as tini does).
+/// Forks: the child returns and becomes the payload, the parent reaps orphans and passes signals on (as tini does).
 pub(crate) fn reap_for_child() -> Result<(), SysError> {
     let all: Vec<i32> =
         (1..=64).filter(|s| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD, 32, 33].contains(s)).collect();

@@ -5,27 +5,28 @@
 use crate::container::probe::Targets;
 use crate::container::rootfs::layering::Overlay;
 use crate::userns::IdRange;
+use caps::Capability;
 use oci_spec::runtime::LinuxNamespaceType;
 use serde::{Deserialize, Serialize};
 
-/// One mount, as a line of fstab would say it.
+/// A mount, with the fields of fstab(5).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Mount {
-    /// `proc`, `tmpfs`, …; `bind` for a part of the host's tree.
+    /// The file system type: `proc`, `tmpfs`, …, or `bind` for a directory or file of the host.
     pub kind: String,
     pub source: String,
-    /// Beneath the container's root.
+    /// The path below the container's root.
     pub target: String,
     /// `ro`, `nosuid`, …, and the file system's own `size=64m`.
     pub options: Vec<String>,
-    /// It comes made by the host's root, for the container's could not make it.
+    /// The host's root mounts it, because the container's root may not.
     #[serde(default)]
     pub is_brought: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Step {
-    // Outside, by the monitor.
+    // Steps of the monitor.
     NetworkNamespace,
     LoopbackUp,
     Address {
@@ -51,23 +52,23 @@ pub enum Step {
         namespaces: Vec<LinuxNamespaceType>,
     },
 
-    // Inside, by the container's first process.
-    /// `required`: nothing else keeps the payload from the caller's keys.
+    // Steps of the container's first process.
+    /// Makes a new session keyring. `required`: nothing else keeps the payload from the caller's keys.
     SessionKeyring {
         required: bool,
     },
     CgroupNamespace,
     Detach,
-    /// From here on as the root of shifted ids, to whom the store's files belong through this mount.
+    /// Mounts the store with its files owned by the container's ids, and becomes the root of those ids.
     ShiftedStore {
         store: String,
         ids: IdRange,
     },
-    /// The same where nothing of the store is needed.
+    /// Becomes the root of the user namespace where nothing of the store is needed.
     ShiftedRoot,
     Overlay(Overlay),
     CopyLayers(Overlay),
-    /// What `FuseOverlay` has mounted outside.
+    /// Takes the root directory that `FuseOverlay` has mounted.
     Root {
         target: String,
     },
@@ -80,7 +81,7 @@ pub enum Step {
         path: String,
         to: String,
     },
-    /// `console`: also as /dev/console, for a container's first process.
+    /// Opens a terminal. `console`: it is mounted at /dev/console too, for a container's first process.
     Terminal {
         console: bool,
     },
@@ -107,10 +108,10 @@ pub enum Step {
         hard: u64,
     },
     BoundCapabilities {
-        keep: Vec<String>,
+        keep: Vec<Capability>,
     },
     Filter {
-        /// It answers for the kernel where there is one id only; else it forbids.
+        /// The filter of a container with one id, which lets changes of owner succeed; otherwise the policy.
         answers: bool,
         calls: usize,
         program: Vec<u64>,
@@ -122,28 +123,28 @@ pub enum Step {
         groups: Option<Vec<u32>>,
     },
     SetCapabilities {
-        keep: Vec<String>,
+        keep: Vec<Capability>,
     },
     NoNewPrivileges,
     Directory {
         path: String,
     },
-    /// Born into the container's PID namespace with nothing left to take away, for a process that is seen there can be traced
-    /// there.
+    /// Forks into the container's PID namespace. All rights are gone before, because a process in that namespace can be
+    /// traced there.
     Sibling,
     ReapingInit,
     Exec {
         argv: Vec<String>,
         env: Vec<String>,
     },
-    /// In the place of a program.
+    /// Tries forbidden operations in place of a program.
     Probe {
         targets: Targets,
     },
 }
 
 impl Step {
-    /// The host's root must have mounted something for it.
+    /// Whether the host's root must make a mount for it.
     pub fn wants_tree(&self) -> bool {
         matches!(self, Self::ShiftedStore { .. } | Self::Mount(Mount { is_brought: true, .. }))
     }

@@ -1,4 +1,4 @@
-//! The size of a terminal.
+//! The size of a terminal (ioctl_tty(2), TIOCSWINSZ).
 
 use std::os::fd::OwnedFd;
 

@@ -1,5 +1,5 @@
-//! What only the host's root can mount, for steps of a container with shifted ids: mounted before the user namespace is
-//! entered, and handed to the process that carries out the steps.
+//! The mounts that only the host's root can make, for a container with shifted ids. They are made before the user namespace
+//! is entered, and handed to the process that carries out the steps.
 
 use super::assemble::Plan;
 use super::step::{Mount, Step};
@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// The trees that the plan's steps will ask for, in their order. A failure names its step.
+/// Makes the mounts that the plan's steps take, in their order.
 pub(crate) fn mount_trees(plan: &Plan, monitor: i32) -> Result<Vec<OwnedFd>, Failure> {
     let mut trees = Vec::new();
     let mut namespace = None;
@@ -45,7 +45,7 @@ pub(crate) fn mount_trees(plan: &Plan, monitor: i32) -> Result<Vec<OwnedFd>, Fai
     Ok(trees)
 }
 
-/// A part of the host's tree as the container sees it. File systems whose ids cannot be mapped (overlay, proc and their kin)
+/// Clones a directory or file of the host with its ids mapped. File systems that cannot map ids (overlay, proc and others)
 /// stay as they are: there the container's root is nobody.
 fn bind(wanted: &Mount, namespace: &File) -> Result<OwnedFd, SysError> {
     let (flags, recursive, _) = split_options(&wanted.options);
@@ -71,7 +71,7 @@ fn bind(wanted: &Mount, namespace: &File) -> Result<OwnedFd, SysError> {
     Ok(tree)
 }
 
-/// Where the host has mounts below a directory, relative to it (proc_pid_mountinfo(5), field 5).
+/// Returns the host's mount points below a directory, relative to it (proc_pid_mountinfo(5), field 5).
 fn mounts_below(directory: &Path) -> Vec<String> {
     let Ok(directory) = fs::canonicalize(directory) else { return Vec::new() };
     let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();

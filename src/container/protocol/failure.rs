@@ -24,6 +24,7 @@ pub enum Stage {
 pub enum Task {
     ReadJob,
     OpenStore,
+    ReadRecord,
     OpenStreams,
     OpenCgroup,
     StartEgress,
@@ -36,9 +37,10 @@ pub enum Task {
 }
 
 impl Task {
-    const ALL: [Task; 10] = [
+    const ALL: [Task; 11] = [
         Self::ReadJob,
         Self::OpenStore,
+        Self::ReadRecord,
         Self::OpenStreams,
         Self::OpenCgroup,
         Self::StartEgress,

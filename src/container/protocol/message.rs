@@ -28,11 +28,11 @@ use rustix::termios::{
 };
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
-/// Raised with a change to what a client and a monitor that is there already say to each other, if the older one would
-/// misunderstand it.
+/// The version of the messages between a client and a running monitor. It is raised with a change that an older program
+/// would misunderstand.
 pub(crate) const VERSION: u32 = 1;
 
-/// What monitors speak that do not note it.
+/// The version of monitors that do not note one.
 pub(crate) const FIRST_VERSION: u32 = 1;
 
 /// The signal that asks a monitor to listen again at its path, from which its socket was removed.
@@ -46,8 +46,7 @@ pub enum Message {
     WantEgress,
     EgressUp,
     Terminal,
-    /// A step was carried out, and took so many microseconds; `skipped`: it had nothing to do, for the reason that this
-    /// errno says.
+    /// A step was carried out. `skipped` is 0, or the errno that says why it had nothing to do.
     Did {
         step: u32,
         micros: u32,
@@ -55,7 +54,7 @@ pub enum Message {
     },
     Ready,
     Go,
-    /// Another process goes on in the sender's place, which ends.
+    /// Another process continues in place of the sender, which ends.
     Born {
         pid: u32,
     },
@@ -66,7 +65,7 @@ pub enum Message {
     Attach {
         output: bool,
         stdin: bool,
-        /// How the terminal that rides along is put back, should the client be killed.
+        /// The modes to restore on the terminal that rides along, should the client be killed.
         modes: Option<Modes>,
     },
     Stdin(Vec<u8>),
@@ -76,7 +75,7 @@ pub enum Message {
         columns: u32,
     },
     Signal(u32),
-    /// A signal now, and SIGKILL after so many milliseconds (`u32::MAX`: never).
+    /// Send a signal now, and SIGKILL after a grace in milliseconds (`u32::MAX`: never).
     Stop {
         signal: u32,
         grace: u32,
@@ -88,10 +87,10 @@ pub enum Message {
     Exited {
         code: u32,
     },
-    /// The client goes in good order, its terminal as it was before.
+    /// The client goes, and has restored its terminal.
     Detach,
-    /// Hold the container still as long as this connection lasts; answered by `Paused`. `by_signals`: what is born later into
-    /// its control group runs.
+    /// Pause the container as long as this connection lasts; answered by `Paused`. `by_signals`: processes that start later
+    /// in its control group run.
     Pause {
         by_signals: bool,
     },
@@ -104,7 +103,7 @@ pub enum Stream {
     Stderr,
 }
 
-/// Of a terminal, what raw mode changes: input, output, control and local modes, VMIN, VTIME.
+/// The modes of a terminal that raw mode changes: input, output, control and local modes, VMIN, VTIME.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Modes([u32; 6]);
 
@@ -120,7 +119,7 @@ impl Modes {
         ])
     }
 
-    /// Puts them back.
+    /// Restores them on a terminal.
     pub fn restore(&self, terminal: impl AsFd) {
         let Ok(mut state) = tcgetattr(&terminal) else { return };
         let [input, output, control, local, min, time] = self.0;
@@ -209,7 +208,7 @@ impl Message {
     }
 }
 
-/// One end of an edge.
+/// An end of a conversation.
 pub struct End(OwnedFd);
 
 impl End {
@@ -217,7 +216,7 @@ impl End {
         Self(socket)
     }
 
-    /// Two ends that speak with each other.
+    /// Makes two ends that are connected.
     pub fn pair() -> Result<(Self, Self), SysError> {
         socket::pair().map(|(a, b)| (Self(a), Self(b)))
     }
@@ -226,7 +225,7 @@ impl End {
         socket::send(self.0.as_fd(), &message.encode(), &[])
     }
 
-    /// Sends to somebody who may have gone, and then needs no telling.
+    /// Sends, and ignores that the other side is gone.
     pub fn tell(&self, message: &Message) -> Result<(), SysError> {
         match self.send(message) {
             // ECONNRESET: it left something of ours unread.
@@ -245,14 +244,14 @@ impl End {
         socket::send(self.0.as_fd(), &message.encode(), descriptors)
     }
 
-    /// Returns when the other side is gone.
+    /// Waits until the other side is gone.
     pub fn wait_for_end(&self) {
         // A hang-up is told without being asked for.
         let mut waiting = [PollFd::new(&self.0, PollFlags::empty())];
         while poll(&mut waiting, None) == Err(Errno::INTR) {}
     }
 
-    /// The next message; `None` when the other side is gone (or speaks another language, which is as good as gone).
+    /// Receives the next message. `None`: the other side is gone, or has sent an unknown message.
     pub fn receive(&self) -> Result<Option<(Message, Vec<OwnedFd>)>, SysError> {
         let mut buffer = [0u8; socket::LONGEST];
         let received = socket::receive(self.0.as_fd(), &mut buffer)?;

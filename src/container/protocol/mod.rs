@@ -4,7 +4,8 @@ mod call;
 mod failure;
 mod message;
 
-pub(crate) use call::Call;
-pub(crate) use failure::{Failure, Stage, Task};
+pub use call::Call;
+pub(crate) use failure::Task;
+pub use failure::{Failure, Stage};
 pub use message::End;
 pub(crate) use message::{FIRST_VERSION, LISTEN_AGAIN, Message, Modes, Stream, VERSION};

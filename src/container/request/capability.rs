@@ -1,4 +1,4 @@
-//! Capabilities: Docker's default set, what `--cap-add` and `--cap-drop` make of it, and how a process keeps to it.
+//! Capabilities: Docker's default set, the changes by `--cap-add` and `--cap-drop`, and the set of a process.
 
 use crate::sys::{SysError, process};
 use caps::{CapSet, Capability, CapsHashSet};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What `--cap-add` or `--cap-drop` names.
+/// The argument of `--cap-add` and `--cap-drop`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Selected {
@@ -14,7 +14,7 @@ pub enum Selected {
     One(Capability),
 }
 
-/// What Docker leaves to a container's root (capabilities(7)).
+/// Docker's default set for a container's root (capabilities(7)).
 const DEFAULT: [Capability; 14] = [
     Capability::CAP_CHOWN,
     Capability::CAP_DAC_OVERRIDE,
@@ -80,8 +80,8 @@ impl From<Selected> for String {
     }
 }
 
-/// The set a container gets, as `CAP_…` names in a fixed order.
-pub(crate) fn choose(add: &[Selected], drop: &[Selected], privileged: bool) -> Vec<String> {
+/// Returns the set that a container gets, in the kernel's order.
+pub(crate) fn choose(add: &[Selected], drop: &[Selected], privileged: bool) -> Vec<Capability> {
     let known = all();
     let mut chosen: CapsHashSet =
         if privileged { known.iter().copied().collect() } else { DEFAULT.into_iter().collect() };
@@ -89,7 +89,9 @@ pub(crate) fn choose(add: &[Selected], drop: &[Selected], privileged: bool) -> V
     for selected in drop {
         match selected {
             Selected::All => chosen.clear(),
-            Selected::One(capability) => drop_one(&mut chosen, *capability),
+            Selected::One(capability) => {
+                chosen.remove(capability);
+            }
         }
     }
     for selected in add {
@@ -100,39 +102,43 @@ pub(crate) fn choose(add: &[Selected], drop: &[Selected], privileged: bool) -> V
             }
         }
     }
-    known.iter().filter(|c| chosen.contains(c)).map(ToString::to_string).collect()
+    known.into_iter().filter(|c| chosen.contains(c)).collect()
 }
 
-/// As the OCI specification's own type, which knows the names without `CAP_`.
-pub(crate) fn of_spec(names: &[String]) -> oci_spec::runtime::Capabilities {
-    names.iter().filter_map(|name| name.trim_start_matches("CAP_").parse().ok()).collect()
+/// Returns a set as the specification's own type, whose names lack `CAP_`.
+pub(crate) fn to_spec(set: &[Capability]) -> oci_spec::runtime::Capabilities {
+    set.iter().filter_map(|capability| capability.to_string().strip_prefix("CAP_")?.parse().ok()).collect()
 }
 
-fn drop_one(chosen: &mut CapsHashSet, capability: Capability) {
-    chosen.remove(&capability);
+/// Returns a set of a specification, in the kernel's order. The specification's names come with or without `CAP_`.
+pub(crate) fn from_spec(set: &oci_spec::runtime::Capabilities) -> Vec<Capability> {
+    let full = |name: String| if name.starts_with("CAP_") { name } else { format!("CAP_{name}") };
+    let mut set: Vec<Capability> = set.iter().filter_map(|one| full(one.to_string()).parse().ok()).collect();
+    set.sort_by_key(Capability::index);
+    set
 }
 
-/// Every capability that this program knows, in the kernel's order.
+/// Returns a capability's name as Docker's options have it: `net_admin`.
+pub(crate) fn short_name(capability: Capability) -> String {
+    capability.to_string().trim_start_matches("CAP_").to_lowercase()
+}
+
+/// Returns every capability that this program knows, in the kernel's order.
 fn all() -> Vec<Capability> {
     let mut all: Vec<_> = caps::all().into_iter().collect();
     all.sort_by_key(Capability::index);
     all
 }
 
-fn parse(names: &[String]) -> CapsHashSet {
-    names.iter().filter_map(|n| n.parse().ok()).collect()
-}
-
 /// Takes all but `keep` out of the bounding set.
-pub(crate) fn bound(keep: &[String]) -> Result<(), SysError> {
-    let keep = parse(keep);
+pub(crate) fn bound(keep: &[Capability]) -> Result<(), SysError> {
     let mut dropped = all().into_iter().filter(|c| !keep.contains(c));
     dropped.try_for_each(|c| process::drop_from_bounding_set(c.index()))
 }
 
-/// Sets effective and permitted to `keep`, and leaves nothing to inherit.
-pub(crate) fn set(keep: &[String]) -> Result<(), SysError> {
-    let keep = parse(keep);
+/// Sets the effective and the permitted set to `keep`, and clears the inheritable set.
+pub(crate) fn set(keep: &[Capability]) -> Result<(), SysError> {
+    let keep = keep.iter().copied().collect();
     let answer = |result: Result<(), caps::errors::CapsError>| result.map_err(|_| refused("capset", &"capabilities"));
     answer(caps::set(None, CapSet::Inheritable, &CapsHashSet::new()))?;
     answer(caps::set(None, CapSet::Effective, &keep))?;
@@ -145,7 +151,7 @@ fn refused(call: &'static str, subject: &dyn std::fmt::Display) -> SysError {
 
 #[cfg(test)]
 mod tests {
-    use super::{Selected, choose};
+    use super::{Capability, Selected, choose, from_spec, to_spec};
 
     fn words(list: &[&str]) -> Vec<Selected> {
         list.iter().map(|word| word.parse().unwrap()).collect()
@@ -154,10 +160,12 @@ mod tests {
     #[test]
     fn defaults_and_changes() {
         assert_eq!(choose(&[], &[], false).len(), 14);
-        assert_eq!(choose(&words(&["net_admin"]), &words(&["all"]), false), ["CAP_NET_ADMIN"]);
+        assert_eq!(choose(&words(&["net_admin"]), &words(&["all"]), false), [Capability::CAP_NET_ADMIN]);
         assert_eq!(choose(&[], &words(&["CAP_CHOWN"]), false).len(), 13);
         let all_but_one = choose(&words(&["ALL"]), &words(&["MKNOD"]), false);
-        assert!(all_but_one.len() > 35 && !all_but_one.contains(&"CAP_MKNOD".to_owned()));
+        assert!(all_but_one.len() > 35 && !all_but_one.contains(&Capability::CAP_MKNOD));
+        let all = choose(&[], &[], true);
+        assert_eq!(from_spec(&to_spec(&all)), all);
         assert!("FLY".parse::<Selected>().is_err());
         assert_eq!(words(&["net_admin"])[0].to_string(), "CAP_NET_ADMIN");
     }

@@ -4,18 +4,19 @@ use super::capability::Selected;
 use super::signal::Signal;
 use crate::network::ports::PortSpec;
 use crate::network::resolv::HostEntry;
+use caps::Capability;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::net::IpAddr;
 
-/// Everything `create` decides. Kept with the container, so that `inspect` can say what was asked for.
+/// The options of `run` and `create`. It is kept with the container for `inspect`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Request {
     pub image: String,
     pub name: Option<String>,
     pub command: Vec<String>,
-    /// `--entrypoint`; empty resets the image's.
+    /// `--entrypoint`; an empty one resets the image's.
     pub entrypoint: Option<String>,
     pub env: Vec<String>,
     pub workdir: Option<String>,
@@ -52,16 +53,16 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// It could change what a user namespace has as a whole, as its binary formats (binfmt_misc), its limits and its users'
-    /// keyrings, and so shares none with other containers.
+    /// Whether it gets a user namespace of its own: it could change what a user namespace has as a whole, such as its binary
+    /// formats (binfmt_misc), its limits and its users' keyrings.
     pub(crate) fn is_apart(&self) -> bool {
         let capabilities = super::capability::choose(&self.cap_add, &self.cap_drop, self.privileged);
-        capabilities.iter().any(|name| name == "CAP_SYS_ADMIN") || self.privileged || self.seccomp_unconfined
+        capabilities.contains(&Capability::CAP_SYS_ADMIN) || self.privileged || self.seccomp_unconfined
     }
 }
 
-/// Leaves out what an earlier version took without looking at it, and nobody can make sense of. The files that were made
-/// from it stay as they are.
+/// Reads a list without its invalid values, which an earlier version accepted. The files that were made from them stay as
+/// they are.
 fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
     let all = Vec::<serde_json::Value>::deserialize(deserializer)?;
     Ok(all.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
@@ -72,7 +73,7 @@ fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Res
 #[serde(from = "(String, String)", into = "(String, String)")]
 pub struct Tmpfs {
     pub target: String,
-    /// As mount(8) takes them, with commas between.
+    /// The options of mount(8), separated by commas.
     pub options: String,
 }
 
@@ -115,23 +116,23 @@ impl From<Ulimit> for (String, u64, u64) {
 pub(crate) enum SecurityOption {
     NoNewPrivileges,
     SeccompUnconfined,
-    /// What minirun does anyhow.
+    /// minirun does so without the option.
     NoEffect,
 }
 
-/// `--log-driver`, `--log-opt`: what is kept of what it prints.
+/// `--log-driver`, `--log-opt`: how much of the output is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct LogOptions {
     /// `--log-driver none`.
     pub is_off: bool,
-    /// Bytes of a file; `None`: as many as there are.
+    /// The most bytes of a file; `None`: no limit.
     pub max_size: Option<u64>,
     pub max_files: u32,
 }
 
 impl Default for LogOptions {
-    /// As Docker's driver `local`: its `json-file` fills the disk.
+    /// The limits of Docker's driver `local`, because its `json-file` fills the disk.
     fn default() -> Self {
         Self { is_off: false, max_size: Some(20 << 20), max_files: 5 }
     }
@@ -147,34 +148,34 @@ pub(crate) struct Volume {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Source {
-    /// A part of the host's tree, made as a directory if missing.
+    /// A directory or file of the host; a directory is made if it is missing.
     Host(String),
-    /// A volume with a name, made if missing.
+    /// A volume with a name, made if it is missing.
     Named(String),
-    /// A volume of this container's own, gone with it.
+    /// A volume of this container alone, removed with it.
     Anonymous,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Network {
-    /// Its own namespace, with a way out.
+    /// A namespace of its own, with a way out.
     #[default]
     Private,
-    /// Its own namespace, with nothing but its loopback.
+    /// A namespace of its own, with a loopback device only.
     None,
     Host,
 }
 
-/// Seconds that `stop` waits before SIGKILL, unless somebody says otherwise; Docker's too.
+/// Seconds that `stop` waits before SIGKILL by default, as with Docker.
 pub(crate) const STOP_TIMEOUT: u32 = 10;
 
-/// What it may use of the host (cgroup v2).
+/// The limits of a container (cgroup v2).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Limits {
     /// Bytes.
     pub memory: Option<u64>,
-    /// Memory and swap together, -1 for all swap there is; without it none is used.
+    /// Bytes of memory and swap together, -1 for no limit; without it no swap is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swap: Option<i64>,
     pub cpus: Option<f64>,

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
 
-/// 64 hexadecimal digits.
+/// An id of 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContainerId(String);
 
 const LENGTH: usize = 64;
 
-/// As many digits as tables show.
+/// The number of digits that tables show.
 const SHORT: usize = 12;
 
 impl ContainerId {
@@ -21,7 +21,7 @@ impl ContainerId {
         Self(crate::store::random_hex(LENGTH / 2))
     }
 
-    /// A whole id, as a directory or a file of the store says it.
+    /// Parses a whole id, the name of a directory or the content of a file of the store.
     pub fn parse(text: &str) -> Option<Self> {
         let is_id = text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_id.then(|| Self(text.to_owned()))

@@ -1,6 +1,6 @@
 //! The limits of a process that `--ulimit` sets.
 
-/// Names and numbers of getrlimit(2).
+/// The names and numbers of getrlimit(2).
 pub(crate) const LIMITS: [(&str, u32); 16] = [
     ("RLIMIT_CPU", 0),
     ("RLIMIT_FSIZE", 1),

@@ -11,6 +11,6 @@ pub(crate) use fields::{
     Limits, LogOptions, Network, Request, STOP_TIMEOUT, SecurityOption, Source, Tmpfs, Ulimit, Volume,
 };
 pub(crate) use parse::{
-    RequestError, capability, cpus, dns, host, is_name, label, log, name, network, publish, security_option, size,
-    stop_signal, tmpfs, ulimit, variable, volume,
+    RequestError, cpus, dns, host, is_name, label, log, name, network, publish, security_option, selected_capability,
+    size, stop_signal, tmpfs, ulimit, variable, volume,
 };

@@ -107,7 +107,7 @@ pub(crate) fn volume(text: &str) -> Result<Volume, RequestError> {
         None => Source::Anonymous,
         Some("") => return Err(wrong("its source is empty")),
         Some(path) if path.starts_with(['/', '.', '~']) => {
-            let path = std::path::absolute(path).map_err(|_| wrong("its source is no path"))?;
+            let path = std::path::absolute(path).map_err(|_| wrong("its source is not a path"))?;
             Source::Host(path.to_string_lossy().into_owned())
         }
         Some(name) if is_name(name) => Source::Named(name.into()),
@@ -156,7 +156,7 @@ pub(crate) fn publish(text: &str) -> Result<Published, RequestError> {
 }
 
 /// The argument of `--cap-add` and `--cap-drop`.
-pub(crate) fn capability(text: &str) -> Result<Selected, RequestError> {
+pub(crate) fn selected_capability(text: &str) -> Result<Selected, RequestError> {
     Ok(text.parse()?)
 }
 
@@ -197,7 +197,7 @@ pub(crate) fn cpus(text: &str) -> Result<f64, RequestError> {
     number.ok_or_else(|| RequestError::Cpus(text.to_owned()))
 }
 
-/// What Docker allows as a name of a container or a volume.
+/// Whether Docker allows it as the name of a container or a volume.
 pub(crate) fn is_name(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphanumeric())
@@ -205,7 +205,7 @@ pub(crate) fn is_name(name: &str) -> bool {
         && chars.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
 }
 
-/// `64m`, `1.5g`, `1024`: bytes, by powers of 1024.
+/// Parses a size in bytes: `64m`, `1.5g`, `1024`; units are powers of 1024.
 pub(crate) fn size(text: &str) -> Result<u64, RequestError> {
     let wrong = || RequestError::Size(text.into());
     let lower = text.to_lowercase();
@@ -242,7 +242,7 @@ pub(crate) fn log(driver: Option<&str>, options: &[String]) -> Result<LogOptions
     Ok(log)
 }
 
-/// `nofile=1024:2048`.
+/// `--ulimit`'s argument: `nofile=1024:2048`.
 pub(crate) fn ulimit(text: &str) -> Result<Ulimit, RequestError> {
     let wrong = || RequestError::Ulimit(text.into());
     let (name, values) = text.split_once('=').ok_or_else(wrong)?;

@@ -1,4 +1,4 @@
-//! One tree laid over another by copying: for a volume that starts with what the image has, and for hosts without overlay.
+//! Copies a tree over another: for new volumes, which start with the files of the image, and for hosts without overlay.
 
 use crate::image::overlay::mark::{self, MarkName};
 use crate::store;
@@ -11,8 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, lchown, symlink};
 use std::path::Path;
 
-/// Copies what is in `from` into `to`; what is there already gives way. Owners, modes, times and links are kept, whiteouts
-/// remove what they name. Nothing is running yet that could move things meanwhile.
+/// Copies the content of `from` into `to` and replaces what is there. Owners, modes, times and links are kept, whiteouts
+/// remove what they name. Nothing runs yet that could change the trees meanwhile.
 pub(crate) fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
     let entries: Vec<_> = fs::read_dir(from).on("opendir", from)?.flatten().map(|e| e.file_name()).collect();
     // First what is hidden, by either kind of whiteout: the same layer may have something new under the name.
@@ -54,7 +54,7 @@ pub(crate) fn lay_over(from: &Path, to: &Path) -> Result<(), SysError> {
     like(from, &fs::metadata(from).on("stat", from)?, to)
 }
 
-/// Owner, attributes, mode and times of what was copied; of those attributes that say what an overlay has done, none.
+/// Copies owner, attributes, mode and times, without the attributes of overlayfs.
 pub(crate) fn like(source: &Path, meta: &fs::Metadata, target: &Path) -> Result<(), SysError> {
     match lchown(target, Some(meta.uid()), Some(meta.gid())) {
         // An id that is not mapped here stands for nobody, and nothing can be given to nobody.

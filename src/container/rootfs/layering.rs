@@ -1,4 +1,4 @@
-//! Layers laid over each other: by the kernel, by a program where the kernel does not, or by copying.
+//! The layers of a root: an overlay of the kernel, one of fuse-overlayfs where the kernel refuses, or a copy.
 
 use super::copy;
 use crate::store;
@@ -17,17 +17,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::Command;
 
-/// What is laid over what to be a container's root.
+/// The layers of a container's root.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Overlay {
-    /// Layers, the lowest first, relative to the store. An image may have none: then the target is one, as it is empty.
+    /// The lower directories, the lowest first, relative to the store. An image may have none: then the empty target is one.
     pub lower: Vec<String>,
-    /// Empty: they are only looked at, and then there are two of them at least.
+    /// The upper directory. Empty: the layers are only read, and there are two of them at least.
     pub upper: String,
     pub work: String,
     pub target: String,
-    /// What is written need not reach the disk (overlayfs, "Volatile mount"): neither as the payload asks for it, nor at the
-    /// end, where the kernel would wait for all that the whole file system still holds back.
+    /// What is written need not reach the disk (overlayfs, "Volatile mount"): the kernel ignores the payload's fsync, and
+    /// does not flush the whole file system at the end.
     pub volatile: bool,
 }
 
@@ -49,7 +49,7 @@ impl Overlay {
         attach(&self.tree_by_parts()?, &self.target)
     }
 
-    /// Laid over each other and mounted nowhere; gone when the last descriptor of it is closed.
+    /// Returns the overlay as a tree that is mounted nowhere, and that goes with its last descriptor.
     pub fn tree(&self) -> Result<OwnedFd, SysError> {
         match self.tree_by_parts() {
             Err(error) if error.errno == libc::EINVAL => {
@@ -60,13 +60,13 @@ impl Overlay {
         }
     }
 
-    /// [`Overlay::tree`] by a program, which ends with it.
+    /// [`Overlay::tree`] by fuse-overlayfs, which ends with it.
     pub fn tree_by_fuse(&self) -> Result<OwnedFd, SysError> {
         self.mount_by_fuse()?;
         self.taken_down()
     }
 
-    /// What is mounted at the target, and there no more: nobody comes upon it by its path.
+    /// Takes the mount at the target off its path.
     fn taken_down(&self) -> Result<OwnedFd, SysError> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         let tree = on(open_tree(rustix::fs::CWD, self.target.as_str(), flags), "open_tree", &self.target);
@@ -92,7 +92,7 @@ impl Overlay {
         on(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()), "fsmount", "overlay")
     }
 
-    /// The highest first, and always one: the kernel lays nothing over nothing.
+    /// Returns the lower directories, the highest first, and at least one, which the kernel needs.
     fn lowers(&self) -> impl Iterator<Item = &str> {
         let none = self.lower.is_empty().then_some(self.target.as_str());
         self.lower.iter().rev().map(String::as_str).chain(none)
@@ -134,7 +134,7 @@ impl Overlay {
         if self.upper.is_empty() { lower } else { format!("{lower},upperdir={},workdir={}", self.upper, self.work) }
     }
 
-    /// fuse-overlayfs, which stays behind to answer for the files, and ends when nobody has the mount any more.
+    /// Mounts by fuse-overlayfs, whose process serves the files and ends with the mount.
     pub fn mount_by_fuse(&self) -> Result<(), SysError> {
         let program = crate::userns::program(FUSE).unwrap_or_else(|| FUSE.into());
         let status =
@@ -142,7 +142,7 @@ impl Overlay {
         if status.success() { Ok(()) } else { Err(SysError { call: "mount", subject: FUSE.into(), errno: libc::EIO }) }
     }
 
-    /// [`Overlay::tree`] as a copy of what is laid over each other; what is written to it stays in the target alone.
+    /// [`Overlay::tree`] as a copy of the layers in the target.
     pub fn tree_by_copy(&self) -> Result<OwnedFd, SysError> {
         let root = Path::new(&self.target);
         self.fill(root)?;
@@ -161,7 +161,7 @@ impl Overlay {
         format!("execve({FUSE} -o {} {})", self.options(), self.target)
     }
 
-    /// Fills the root with the image's files, the first time, and makes it a mount that can become `/`.
+    /// Fills the root with the image's files, if it is empty, and makes it a mount that can become `/`.
     pub fn copy(&self) -> Result<(), SysError> {
         let root = Path::new(&self.target);
         self.fill(root)?;
@@ -172,23 +172,23 @@ impl Overlay {
 
 const FUSE: &str = "fuse-overlayfs";
 
-/// How a container's root is laid over the image's layers on this host.
+/// The way in which this host puts the layers of a root together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layering {
     /// The kernel's overlay.
     Kernel,
-    /// A program's.
+    /// The overlay of fuse-overlayfs.
     Fuse,
-    /// None: every container has a copy of its image.
+    /// No overlay: every container has a copy of its image.
     Copy,
 }
 
-/// What is remembered of a host whose kernel gives no overlay: a word and the boot that it was found out in, since the next
-/// kernel may give one.
+/// The file that notes how layers are put together where the kernel refuses overlays, and in which boot that was found:
+/// the next kernel may allow them.
 const REMEMBERED: &str = "layering";
 
 impl Layering {
-    /// Of what is to be started in this store.
+    /// Returns the layering of new containers in this store.
     pub fn of(store: &Store) -> Self {
         let Some((remembered, boot)) = Self::read(&store.path(REMEMBERED)) else { return Self::Kernel };
         if boot == this_boot(store) {
@@ -202,7 +202,7 @@ impl Layering {
         Self::read(&store.path(REMEMBERED)).map_or(Self::Kernel, |(remembered, _)| remembered)
     }
 
-    /// Of a container: it stays with what its files were written by.
+    /// Returns the layering of a container, which stays with the one that its files were written by.
     pub fn of_container(store: &Store, directory: &Path) -> Self {
         match Self::read(&directory.join(REMEMBERED)) {
             Some((own, _)) => own,
@@ -210,7 +210,7 @@ impl Layering {
         }
     }
 
-    /// What the store remembers; `None`: nothing, so the kernel's overlay is used.
+    /// Returns the layering that the store has noted. `None`: the kernel's overlay is used.
     pub fn remembered(store: &Store) -> Option<Self> {
         Self::read(&store.path(REMEMBERED)).map(|(remembered, _)| remembered)
     }
@@ -239,7 +239,7 @@ impl Layering {
         store::write_durably(&store.path(REMEMBERED), text.as_bytes())
     }
 
-    /// Mounts an overlay in the store, in a user namespace of a child's own. `None`: it could not be tried.
+    /// Tries an overlay in the store, in the user namespace of a child. `None`: it could not be tried.
     pub fn probe(store: &Store) -> Option<Result<(), Refusal>> {
         let scratch = store.scratch().ok()?;
         Some(attempt(|| {
@@ -255,8 +255,8 @@ impl Layering {
         }))
     }
 
-    /// What to do instead of an overlay that the kernel refused; said and remembered. `None`: the kernel gives overlays here,
-    /// so there is another reason why it refused that one.
+    /// Chooses, prints and notes what to use instead of an overlay that the kernel has refused. `None`: the kernel does mount
+    /// overlays here, so there is another reason why it refused that one.
     pub fn instead(store: &Store) -> Result<Option<Self>, SysError> {
         let Some(Err(_)) = Self::probe(store) else { return Ok(None) };
         let can_fuse = crate::userns::program(FUSE).is_some()
@@ -274,7 +274,7 @@ impl Layering {
         Ok(Some(layering))
     }
 
-    /// Forgets it, as the kernel gives overlays now. Containers that there are stay with what wrote their files.
+    /// Removes the note once the kernel mounts overlays. Existing containers keep their layering.
     pub fn take_back(store: &Store) {
         let path = store.path(REMEMBERED);
         let Some((layering, _)) = Self::read(&path) else { return drop(store::remove_tree(&path)) };
@@ -290,7 +290,7 @@ impl Layering {
     }
 }
 
-/// A name for the time since the kernel started.
+/// Returns a name of the current boot.
 fn this_boot(store: &Store) -> String {
     store.runtime.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -1,5 +1,5 @@
-//! A container's root while it is being built: every path in it is resolved as if it were `/` already, so that a
-//! symbolic link in an image leads nowhere else.
+//! A container's root while it is set up: every path is resolved as if the root were `/` already, so that no symbolic link
+//! in an image leads out of it.
 
 use super::copy;
 use crate::store::Lock;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub struct Root(OwnedFd);
 
-/// Hears of a new directory or file: the one it is in, and its name.
+/// A callback for each new directory or file, with its parent and its name.
 pub(crate) type Made<'a> = dyn FnMut(BorrowedFd, &Path) -> Result<(), SysError> + 'a;
 
 const HANDLE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
@@ -24,7 +24,7 @@ impl Root {
         rustix::fs::open(path, HANDLE | OFlags::DIRECTORY, Mode::empty()).map(Self).on("open", path)
     }
 
-    /// A tree that is mounted nowhere yet.
+    /// Wraps a tree that is mounted nowhere yet.
     pub fn of(tree: OwnedFd) -> Self {
         Self(tree)
     }
@@ -41,12 +41,12 @@ impl Root {
         self.resolve(path, HANDLE | OFlags::DIRECTORY).is_ok()
     }
 
-    /// The directory or file to mount on, made if missing.
+    /// Opens the directory or file to mount on, and makes it if it is missing.
     fn mount_point(&self, path: &str, is_directory: bool) -> Result<OwnedFd, SysError> {
         self.make(path, is_directory, &mut |_, _| Ok(()))
     }
 
-    /// A directory, made if missing with all above it; `made` is told each new one with its name.
+    /// Opens a directory, and makes it if it is missing with all above it; `made` is called for each new one.
     pub fn directory(&self, path: &str, made: &mut Made) -> Result<OwnedFd, SysError> {
         self.make(path, true, made)
     }
@@ -78,7 +78,7 @@ impl Root {
         }
     }
 
-    /// The directory that holds `path`, made with all above it if missing, and the last name.
+    /// Opens the directory that holds `path`, made with all above it if it is missing. Returns it and the last name.
     fn parent(&self, path: &str, told: &mut Made) -> Result<(OwnedFd, PathBuf), SysError> {
         let path = Path::new(path);
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
@@ -88,7 +88,7 @@ impl Root {
         }
     }
 
-    /// Puts a mount that is nowhere yet at `path`.
+    /// Mounts a tree at `path`.
     pub fn attach(&self, tree: &OwnedFd, path: &str, is_directory: bool) -> Result<(), SysError> {
         let target = self.mount_point(path, is_directory)?;
         // What hides the container's own /proc would take its masks away, by whatever links it got there.
@@ -105,7 +105,7 @@ impl Root {
         attach_at(tree.as_fd(), target.as_fd(), path)
     }
 
-    /// Like all below that return an errno: `Some` says why there was nothing to do.
+    /// Makes a symbolic link. An errno says why there was nothing to do, as with the methods below.
     pub fn link(&self, path: &str, to: &str) -> Result<Option<i32>, SysError> {
         let (parent, name) = self.parent(path, &mut |_, _| Ok(()))?;
         match rustix::fs::symlinkat(to, &parent, &name) {
@@ -114,7 +114,7 @@ impl Root {
         }
     }
 
-    /// Opens a new terminal of the container's own devpts: the payload's side, and the other one.
+    /// Opens a new terminal of the container's own devpts. Returns the payload's side and the master.
     pub fn open_terminal(&self, console: bool) -> Result<(OwnedFd, Option<OwnedFd>), SysError> {
         let flags = OFlags::RDWR | OFlags::NOCTTY;
         let ours = self.resolve("dev/pts/ptmx", flags)?;
@@ -137,7 +137,7 @@ impl Root {
         rustix::mount::open_tree(&found, "", flags).on("open_tree", path)
     }
 
-    /// Hides a file behind /dev/null, a directory behind an empty one. What is not there needs no hiding.
+    /// Hides a file behind /dev/null, a directory behind an empty one.
     pub fn mask(&self, path: &str) -> Result<Option<i32>, SysError> {
         let found = match self.resolve(path, HANDLE) {
             Err(error) if is_absent(&error) => return Ok(Some(error.errno)),
@@ -168,7 +168,7 @@ impl Root {
         attach_at(tree.as_fd(), target.as_fd(), path).map(|()| None)
     }
 
-    /// Makes it `/`, and lets go of the tree that was.
+    /// Makes it `/`, and detaches the host's tree.
     pub fn pivot(&self) -> Result<(), SysError> {
         rustix::process::fchdir(&self.0).on("fchdir", "the container's root")?;
         rustix::process::pivot_root(".", ".").on("pivot_root", ".")?;
@@ -176,8 +176,8 @@ impl Root {
         std::env::set_current_dir("/").on("chdir", "/")
     }
 
-    /// Copies the image's directory at `path` into the new volume `volume`, if there is something and the volume is empty;
-    /// or goes on where one who was killed left it.
+    /// Copies the image's directory at `path` into the volume `volume`, if that is empty or a killed process has left it half
+    /// filled.
     pub fn copy_out(&self, path: &str, volume: &str) -> Result<Option<i32>, SysError> {
         // Relative to the store, where this process is: shifted ids know no other way there.
         let here = std::env::current_dir().unwrap_or_default();
@@ -205,11 +205,11 @@ impl Root {
     }
 }
 
-/// What is not there, or cannot be reached by anybody in the container, needs neither a mask nor protection.
-/// What shows a container its limits in the place of the host's resources, as LXCFS does.
+/// Files of /proc that show a container its limits instead of the host's resources, as LXCFS mounts them.
 const HARMLESS_IN_PROC: [&str; 7] =
     ["/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime"];
 
+/// Whether a path is missing, or out of reach for everybody in the container: it needs no mask then.
 fn is_absent(error: &SysError) -> bool {
     matches!(error.errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES)
 }

@@ -1,6 +1,6 @@
-//! Root's containers with ids of their own. What only the host's root can mount is mounted before that user namespace is
-//! entered, and handed to whoever does the plan's steps in it: the store and the host's directories through idmapped mounts
-//! (mount_setattr(2), MOUNT_ATTR_IDMAP), so that owners on disk stay what they are; and device nodes of the container's own.
+//! Shifted ids: root's containers with ids of their own. The store is mounted with its ids mapped (mount_setattr(2),
+//! MOUNT_ATTR_IDMAP), so that owners on disk stay what they are, and /dev has device nodes of the container's own. Only the
+//! host's root can make these mounts.
 
 use super::layering::{Layering, Overlay};
 use super::options::split_options;
@@ -21,7 +21,7 @@ use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-/// The ids of a container that starts now. `wants_host`: `--userns=host`.
+/// Returns the ids of a new container. `wants_host`: `--userns=host`.
 pub(crate) fn ids(store: &Store, wants_host: bool) -> Result<IdMap, SysError> {
     let of_caller = IdMap::of_caller();
     let may_shift = matches!(of_caller, IdMap::Identity { .. }) && !wants_host && !userns::is_inside();
@@ -35,7 +35,7 @@ pub(crate) fn ids(store: &Store, wants_host: bool) -> Result<IdMap, SysError> {
     Ok(finding.map().unwrap_or(of_caller))
 }
 
-/// Tries it, as a container's start would do it, and writes down what came of it.
+/// Tries shifted ids as a container's start would use them, and writes down the result.
 pub(crate) fn find_out(store: &Store) -> Result<Finding, SysError> {
     let chosen = shift::choose();
     let finding = match (attempt(store, &chosen), chosen) {
@@ -90,7 +90,7 @@ fn attempt(store: &Store, ids: &IdMap) -> Result<(), SysError> {
     }
 }
 
-/// The child's side of an attempt.
+/// Does the child's side of an attempt.
 fn try_inside(socket: &OwnedFd, store: &Store, place: &Path) -> Result<(), SysError> {
     process::unshare(libc::CLONE_NEWUSER, "CLONE_NEWUSER")?;
     socket::send(socket.as_fd(), b"u", &[])?;
@@ -119,8 +119,8 @@ fn refused(call: &'static str, subject: &str, errno: i32) -> SysError {
     SysError { call, subject: subject.into(), errno }
 }
 
-/// Puts the store's mapped tree over the store itself, in this mount namespace, and goes on there as the user namespace's
-/// root, who without it could not even reach it.
+/// Mounts the store's mapped tree over the store, in this mount namespace, and becomes the user namespace's root, who
+/// could not reach the store otherwise.
 pub(crate) fn settle(tree: &OwnedFd, store: &Path) -> Result<(), SysError> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     move_mount(tree.as_fd(), "", CWD, store, flags).on("move_mount", store)?;
@@ -128,7 +128,7 @@ pub(crate) fn settle(tree: &OwnedFd, store: &Path) -> Result<(), SysError> {
     become_root()
 }
 
-/// Becomes the root of the user namespace that this process is in; it still was the host's.
+/// Becomes the root of the user namespace that this process is in, instead of the host's root.
 pub(crate) fn become_root() -> Result<(), SysError> {
     process::setgroups(&[])?;
     process::setresgid(0)?;
@@ -138,7 +138,7 @@ pub(crate) fn become_root() -> Result<(), SysError> {
     Ok(())
 }
 
-/// The map of the user namespace that a process lives in, as the caller sees it. `None`: its ids are the caller's own.
+/// Returns the id map of a process's user namespace, as the caller sees it. `None`: its ids are the caller's own.
 pub(crate) fn of_process(pid: i32) -> Option<IdMap> {
     let first = |file: &str| {
         let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
@@ -158,11 +158,11 @@ pub(crate) fn mapped(path: &Path, namespace: &File) -> Result<OwnedFd, SysError>
     Ok(tree)
 }
 
-/// Devices that every container has, as the OCI specification demands: their major and minor numbers.
+/// The devices of every container (OCI runtime specification, "Default Devices"), with major and minor numbers.
 pub(crate) const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
-/// A /dev whose nodes are the container's own: changing their owner or mode changes nothing on the host.
+/// Makes a /dev with nodes of the container's own: a change of owner or mode changes nothing on the host.
 pub(crate) fn devices(ids: &IdMap, options: &[String]) -> Result<OwnedFd, SysError> {
     let (flags, _, settings) = split_options(options);
     let root = |ranges: Vec<IdRange>| ranges.first().map_or(0, |range| range.outside);

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Outcome {
-    /// The signal that ended it; `None`: it exited by itself. With `--init`, that of the program which the init started.
+    /// The signal that ended it; `None`: it exited. With `--init`, the signal that ended the init's child.
     pub signal: Option<i32>,
     /// The last signals that were sent through the monitor, the newest last.
     pub asked: Vec<Asked>,
-    /// It outlived the grace of a `stop`, so the monitor sent SIGKILL.
+    /// The grace of a `stop` ran out, so the monitor sent SIGKILL.
     pub grace_ran_out: bool,
 }
 
@@ -21,9 +21,9 @@ pub(crate) struct Outcome {
 pub(crate) struct Asked {
     pub by: Asker,
     pub signal: i32,
-    /// RFC 3339.
+    /// The time (RFC 3339).
     pub at: String,
-    /// Of a `stop`: how long it waits before SIGKILL; `None`: for ever.
+    /// The grace of a `stop` in milliseconds; `None`: no SIGKILL follows.
     pub grace_ms: Option<u32>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Asker {
     Monitor,
 }
 
-/// A program may be reloaded by a signal any number of times.
+/// The most signals that are kept, because a program may be reloaded by a signal any number of times.
 const MOST_ASKED: usize = 8;
 
 impl Outcome {

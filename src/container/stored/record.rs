@@ -1,4 +1,4 @@
-//! What is kept of a container on disk, and how it is found again.
+//! A container on disk: its record, its state, and how it is found.
 //!
 //! ```text
 //! containers/<id>/container.json   what was decided at create; never changes
@@ -45,8 +45,10 @@ pub enum RecordError {
     NotFound { name: String, meant: Option<String> },
     #[error("{prefix} is the beginning of several containers' ids")]
     Ambiguous { prefix: String, found: Vec<ContainerId> },
-    #[error("the name {name:?} is in use by container {}, {state}", id.short())]
-    NameTaken { name: String, id: ContainerId, state: String },
+    #[error("container {0} is not running")]
+    NotRunning(String),
+    #[error("the name {name:?} is in use by container {}, {}", id.short(), phase.map_or("damaged", Phase::name))]
+    NameTaken { name: String, id: ContainerId, phase: Option<Phase> },
     #[error("the record of container {} is damaged", id.short())]
     Damaged {
         id: ContainerId,
@@ -73,9 +75,16 @@ impl Diagnose for RecordError {
                 let list: Vec<&str> = found.iter().take(8).map(ContainerId::short).collect();
                 Some(format!("give more of one of these: {}", list.join(" ")))
             }
-            Self::NameTaken { name, .. } => Some(format!(
-                "start it: minirun start {name}; or remove it: minirun rm -f {name}; or choose another --name"
+            Self::NotRunning(name) => Some(format!("start it: minirun start {name}")),
+            Self::NameTaken { name, phase: Some(Phase::Created | Phase::Exited), .. } => Some(format!(
+                "start it: minirun start {name}; or remove it: minirun rm {name}; or choose another --name"
             )),
+            Self::NameTaken { name, phase: Some(Phase::Running), .. } => Some(format!(
+                "run a command in it: minirun exec {name} COMMAND; or remove it: minirun rm -f {name}; or choose another --name"
+            )),
+            Self::NameTaken { name, phase: None, .. } => {
+                Some(format!("what can be mended: {}; or remove it: minirun rm -f {name}", store::CHECK))
+            }
             Self::Damaged { id, .. } => {
                 Some(format!("what can be mended: {}; to remove it: minirun rm -f {id}", store::CHECK))
             }
@@ -87,20 +96,20 @@ impl Diagnose for RecordError {
 
     fn exit_code(&self) -> u8 {
         match self {
-            // As Docker answers a name that it does not know.
-            Self::NotFound { .. } | Self::Ambiguous { .. } => 1,
+            // As Docker answers a name that it does not know, and a container that is in the wrong state.
+            Self::NotFound { .. } | Self::Ambiguous { .. } | Self::NotRunning(_) => 1,
             _ => crate::diag::ENGINE,
         }
     }
 }
 
-/// What was decided at create.
+/// The settings of a container, decided when it was created.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub id: ContainerId,
     pub name: String,
     pub image_id: Digest,
-    /// As it was typed.
+    /// The image's name as it was typed.
     pub image: String,
     pub created: String,
     /// The image's layers, the lowest first, relative to the store.
@@ -109,33 +118,39 @@ pub(crate) struct Record {
     pub volumes: Vec<MountedVolume>,
 }
 
-/// A volume as it was found or made for this container.
+/// A volume of a container.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct MountedVolume {
     pub source: String,
     pub target: String,
     pub read_only: bool,
-    /// Of a volume that has one.
+    /// The name of a named volume.
     pub name: Option<String>,
-    /// Made for this container alone: it goes with it.
+    /// It was made for this container alone, and is removed with it.
     pub own: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Phase {
+pub enum Phase {
     Created,
     Running,
     Exited,
 }
 
-impl std::fmt::Display for Phase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
             Self::Created => "created",
             Self::Running => "running",
             Self::Exited => "exited",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -143,24 +158,24 @@ impl std::fmt::Display for Phase {
 #[serde(default)]
 pub(crate) struct State {
     pub phase: Phase,
-    /// What its monitor speaks ([`protocol::VERSION`]).
+    /// The protocol version of its monitor ([`protocol::VERSION`]).
     pub wire: u32,
-    /// Of the container's first process, as the host numbers it.
+    /// The pid of the container's first process on the host.
     pub pid: i32,
-    /// When that was started: together they name it for ever.
+    /// The start time of that process; with the pid it is unique.
     pub pid_started: u64,
-    /// Of its monitor: pid and start time, which together name it for ever.
+    /// Pid and start time of its monitor.
     pub monitor: (i32, u64),
     pub exit_code: i32,
     pub started: String,
     pub finished: String,
     pub error: String,
-    /// What mends the error, as it was told then.
+    /// The hint of the error.
     pub hint: Option<String>,
-    /// How it ended; `None`: it has not, or an older monitor did not tell.
+    /// How it ended; `None`: it has not, or an older monitor did not write it.
     pub outcome: Option<Outcome>,
     pub oom_killed: bool,
-    /// Where its limits are set.
+    /// Its control group, if it has limits.
     pub cgroup: Option<String>,
     /// Published ports as they were opened.
     pub ports: Vec<crate::network::ports::PortSpec>,
@@ -193,7 +208,7 @@ impl State {
     }
 }
 
-/// A container that is there.
+/// A container of the store.
 #[derive(Debug, Clone)]
 pub(crate) struct Container {
     pub record: Record,
@@ -220,7 +235,7 @@ impl Container {
         Ok(Self { record, directory, runtime: store.runtime.join("run").join(id), spec: OnceLock::new() })
     }
 
-    /// By name, by id, or by the beginning of an id that no other shares.
+    /// Finds a container by name, by id, or by a unique beginning of its id.
     pub(crate) fn find(store: &Store, text: &str) -> Result<Self, RecordError> {
         if let Some(id) = id_of_name(store, text) {
             return Self::load(store, &id);
@@ -257,7 +272,7 @@ impl Container {
         Self::all(store).into_iter().find(|container| container.record.name == name)
     }
 
-    /// Those with a monitor: costs nothing for the stopped ones.
+    /// Returns the running containers, at no cost for the stopped ones.
     pub(crate) fn running(store: &Store) -> Vec<Self> {
         let directory = store.runtime.join("run");
         if !directory.exists() {
@@ -284,13 +299,13 @@ impl Container {
         ids(store).iter().filter_map(load).collect()
     }
 
-    /// The store that it lies in.
+    /// Returns the store that it lies in.
     fn store(&self) -> Store {
         let above = |path: &Path| path.ancestors().nth(2).unwrap_or(path).to_owned();
         Store { root: above(&self.directory), runtime: above(&self.runtime) }
     }
 
-    /// Held while a container is started or removed.
+    /// Takes the lock that is held while a container is started or removed.
     pub(crate) fn lock(&self) -> Result<Lock, RecordError> {
         let gone = || RecordError::NotFound { name: self.record.name.clone(), meant: None };
         let lock = match Lock::from_reserve(&self.store(), &self.directory.join("lock")) {
@@ -301,7 +316,7 @@ impl Container {
         if self.directory.exists() { Ok(lock) } else { Err(gone()) }
     }
 
-    /// As it is now: a monitor that was killed took its container with it, and could not say so.
+    /// Returns the state as it is now. A monitor that was killed took its container with it, and could not write that.
     pub(crate) fn state(&self) -> State {
         let mut state = self.written_state();
         if state.phase == Phase::Running && !state.monitor_lives() {
@@ -333,7 +348,7 @@ impl Container {
         }
     }
 
-    /// As its monitor has told it.
+    /// Returns the state as its monitor has written it.
     pub(crate) fn written_state(&self) -> State {
         self.read_state().unwrap_or_else(|why| {
             store::tell_damage(&self.directory.join("state.json"), &why);
@@ -352,12 +367,12 @@ impl Container {
         }
     }
 
-    /// Why nobody can read what its monitor has told.
+    /// Returns why the written state cannot be read, if it cannot.
     pub(crate) fn damage_of_state(&self) -> Option<String> {
         self.read_state().err()
     }
 
-    /// What is known where its monitor's word is damaged: whether there is a monitor, which its socket tells.
+    /// Returns what the monitor's socket tells where the written state is damaged.
     pub(crate) fn asked_state(&self) -> State {
         let error = "its state.json is damaged".to_owned();
         let socket = socket::connect(&self.control()).ok();
@@ -380,7 +395,12 @@ impl Container {
         }
     }
 
-    /// A conversation with its monitor; `None`: it does not run, or not any more.
+    /// The error of a command that needs it to run.
+    pub(crate) fn not_running(&self) -> RecordError {
+        RecordError::NotRunning(self.record.name.clone())
+    }
+
+    /// Opens a conversation with its monitor. `None`: it does not run, or not any more.
     pub(crate) fn reach(&self) -> Result<Option<End>, RecordError> {
         let begun = Instant::now();
         let mut asked = false;
@@ -404,7 +424,7 @@ impl Container {
         }
     }
 
-    /// Its socket was removed, while its monitor lives.
+    /// Asks the monitor to listen again, after its socket was removed.
     fn ask_to_listen(&self, state: &State) {
         let (monitor, started) = state.monitor;
         if fs::create_dir_all(&self.runtime).is_ok()
@@ -416,7 +436,7 @@ impl Container {
         }
     }
 
-    /// The user namespace that its processes can be looked into from.
+    /// Returns the user namespace from which its processes can be read.
     pub(crate) fn place(&self) -> Place {
         match self.state() {
             State { phase: Phase::Running, pid, .. } if self.record.request.is_apart() => Place::Beside(pid),
@@ -443,7 +463,7 @@ impl Container {
         Ok(self.spec.get_or_init(|| spec))
     }
 
-    /// Where a mount would leave an empty file or directory in the upper directory.
+    /// Returns the mount points that would be left as empty files or directories in the upper directory.
     pub(crate) fn mount_targets(&self) -> Result<Vec<PathBuf>, RecordError> {
         let spec = self.spec()?;
         let mut targets: Vec<PathBuf> = spec.mounts().iter().flatten().map(|m| m.destination().clone()).collect();
@@ -474,7 +494,7 @@ fn ids(store: &Store) -> Vec<ContainerId> {
     entries.filter_map(|e| ContainerId::parse(e.file_name().to_str()?)).collect()
 }
 
-/// The id that a name's file says. `None`: none, or the file is not there.
+/// Reads the id from a name's file. `None`: it has none, or is missing.
 pub(crate) fn said_id(path: &Path) -> Option<ContainerId> {
     ContainerId::parse(&fs::read_to_string(path).ok()?)
 }
@@ -483,7 +503,7 @@ fn damaged(id: &ContainerId, why: &dyn std::fmt::Display) -> RecordError {
     RecordError::Damaged { id: id.clone(), source: serde::de::Error::custom(why) }
 }
 
-/// A name that a command left behind when it was killed names nothing.
+/// Returns the id of the container with a name. A name that a killed command has left behind has none.
 pub(crate) fn id_of_name(store: &Store, name: &str) -> Option<ContainerId> {
     if !crate::container::request::is_name(name) {
         return None;
@@ -492,7 +512,7 @@ pub(crate) fn id_of_name(store: &Store, name: &str) -> Option<ContainerId> {
     store.path("containers").join(&id).exists().then_some(id)
 }
 
-/// Makes a filled directory a container: its name and its place, both or neither as everybody else sees it.
+/// Makes a filled directory a container: others see both its name and its directory, or neither.
 pub(crate) fn publish(
     store: &Store,
     scratch: &store::Scratch,
@@ -504,9 +524,8 @@ pub(crate) fn publish(
     let _lock = Lock::exclusive(&names.join(store::NAMES_LOCK))?;
     let holder = id_of_name(store, &record.name);
     if let Some(id) = holder.or_else(|| Some(Container::of_damaged_name(store, &record.name)?.record.id)) {
-        let state =
-            Container::load(store, &id).map(|c| c.state().phase.to_string()).unwrap_or_else(|_| "damaged".into());
-        return Err(RecordError::NameTaken { name: record.name.clone(), id, state });
+        let phase = Container::load(store, &id).map(|container| container.state().phase).ok();
+        return Err(RecordError::NameTaken { name: record.name.clone(), id, phase });
     }
     let name = filled.join("name");
     let mut file = File::create(&name).on("open", &name)?;
@@ -522,7 +541,7 @@ pub(crate) fn publish(
     Ok(Container { record, directory, runtime, spec: spec.into() })
 }
 
-/// What goes with the container of this record, noted in its directory before any of it is made.
+/// Notes in the container's directory what is removed with it, before any of that is made.
 pub(crate) fn note_belongings(directory: &Path, record: &Record) -> Result<(), SysError> {
     let name = Belonging::Name { path: Path::new("container-names").join(&record.name), id: record.id.clone().into() };
     let hold = Belonging::Tree(crate::image::hold_path(&record.image_id, record.id.as_str()));
@@ -548,8 +567,8 @@ pub(crate) fn remove(store: &Store, container: &Container, with_volumes: bool) -
     }
 }
 
-/// The first part of it: it is gone for everybody at once, then its name, its hold on the image and its volumes. Its files
-/// go as the answer is dropped. `None`: another was faster.
+/// Does the first part of a removal: others see no container any more, then its name, its hold on the image and its volumes
+/// go. Its files go as the result is dropped. `None`: another process was faster.
 pub(crate) fn withdraw(
     store: &Store,
     container: &Container,

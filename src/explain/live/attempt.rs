@@ -58,7 +58,7 @@ pub(crate) enum Wall {
     Seccomp,
     /// One that the container does not have.
     Capability {
-        name: &'static str,
+        name: caps::Capability,
     },
     /// It has the capability, but over its own user namespace only.
     UserNamespace,

@@ -42,7 +42,7 @@ pub(crate) fn probe(store: &Store, container: &Container) -> Result<Vec<AttemptR
     let row = |attempt: &'static Attempt| {
         let errno = |answers: &BTreeMap<u8, i32>| answers.get(&(attempt.operation as u8)).copied().unwrap_or(libc::EIO);
         let goes = |answers| errno(answers) == 0 || attempt.through.contains(&errno(answers));
-        let capability = || Wall::Capability { name: attempt.capability };
+        let capability = || attempt.capability.map_or(Wall::Other, |name| Wall::Capability { name });
         let mut walls = if goes(&as_it_is) {
             Vec::new()
         } else if goes(&no_filter) {

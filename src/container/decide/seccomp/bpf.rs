@@ -27,19 +27,19 @@ pub enum SeccompError {
 
 impl crate::diag::Diagnose for SeccompError {}
 
-/// What `seccomp(2)` is given.
+/// The argument of `seccomp(2)`.
 pub struct Filter {
     pub program: Vec<sock_filter>,
     pub flags: u64,
 }
 
-/// BPF_MAXINSNS of the kernel.
+/// The kernel's BPF_MAXINSNS.
 const MOST_INSTRUCTIONS: usize = 4096;
 
-/// What a filter sees of how a call is made, and the columns of the table that number such calls.
-struct Abi {
+/// A calling convention: its number in `struct seccomp_data`, and the columns of the table that number its calls.
+pub(super) struct Abi {
     audit: u32,
-    columns: &'static [(Arch, usize)],
+    pub(super) columns: &'static [(Arch, usize)],
 }
 
 const X86_64: Abi = Abi { audit: 0xc000_003e, columns: &[(Arch::ScmpArchX86_64, 0), (Arch::ScmpArchX32, 2)] };
@@ -47,8 +47,11 @@ const X86: Abi = Abi { audit: 0x4000_0003, columns: &[(Arch::ScmpArchX86, 1)] };
 const AARCH64: Abi = Abi { audit: 0xc000_00b7, columns: &[(Arch::ScmpArchAarch64, 3)] };
 const ARM: Abi = Abi { audit: 0x4000_0028, columns: &[(Arch::ScmpArchArm, 4)] };
 
-/// The machine's own, which every policy covers, first; then the other that its kernel may offer.
-const ABIS: &[Abi] = if cfg!(target_arch = "aarch64") { &[AARCH64, ARM] } else { &[X86_64, X86] };
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!("syscalls.txt lacks the system calls of this machine: add a column, an `Abi` and an entry of `ABIS`");
+
+/// The machine's own convention first, which every policy covers; then the other that its kernel may offer.
+pub(super) const ABIS: &[Abi] = if cfg!(target_arch = "aarch64") { &[AARCH64, ARM] } else { &[X86_64, X86] };
 
 /// x32 calls come as x86_64 with this bit. The two number alike, but for some of x32 from 512 on.
 const X32_BIT: u32 = 0x4000_0000;
@@ -110,12 +113,12 @@ fn program(policy: &LinuxSeccomp, abis: &[Abi]) -> Result<Vec<sock_filter>, Secc
 /// A policy with its names looked up.
 struct Rules<'a> {
     rules: &'a [LinuxSyscall],
-    /// What each rule answers.
+    /// The answer of each rule.
     answers: Vec<u32>,
-    /// Every name of every rule: its numbers, and the rule.
+    /// The numbers of every name, and the index of its rule.
     named: Vec<(&'static table::Numbers, usize)>,
     default: u32,
-    /// What is answered to calls newer than all that are named.
+    /// The answer to calls newer than all that are named.
     newer: u32,
 }
 
@@ -142,7 +145,7 @@ impl<'a> Rules<'a> {
         Ok(Self { rules, answers, named, default, newer })
     }
 
-    /// The answers to all numbers of some columns, in order; the first segment starts at 0.
+    /// Returns the answers to all numbers of some columns, in order; the first segment starts at 0.
     fn segments(&self, columns: &[(Arch, usize)]) -> Result<Vec<Segment>, SeccompError> {
         let numbers_in = |&(_, column): &(Arch, usize)| {
             self.named.iter().filter_map(move |(numbers, rule)| Some((table::number(numbers, column)?, *rule)))
@@ -169,7 +172,7 @@ impl<'a> Rules<'a> {
         Ok(segments)
     }
 
-    /// The answer to one number: of a rule without conditions, else of the first rule whose conditions hold.
+    /// Returns the answer to one number: of a rule without conditions, or else of the first rule whose conditions hold.
     fn answer_to(&self, calls: &[(u32, usize)]) -> Result<Answer, SeccompError> {
         let mut code = Vec::new();
         for &(_, index) in calls {
@@ -195,7 +198,7 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// The value that a filter returns for an action.
+/// Returns the value of a filter for an action.
 fn answer(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32, SeccompError> {
     let data = errno.unwrap_or(libc::EPERM as u32) & libc::SECCOMP_RET_DATA;
     Ok(match action {
@@ -210,7 +213,7 @@ fn answer(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32, Seccomp
     })
 }
 
-/// The numbers from `start` up to the next segment, and what is answered to them.
+/// The numbers from `start` up to the next segment, and their answer.
 struct Segment {
     start: u32,
     answer: Answer,
@@ -284,18 +287,18 @@ impl Assembler {
         self.reversed.len() - 1
     }
 
-    /// What the next instruction must jump over to reach `target`.
+    /// Returns the number of instructions that the next one must skip to reach `target`.
     fn distance(&self, target: Label) -> u8 {
         (self.reversed.len() - target - 1) as u8
     }
 
-    /// `target`, or where a conditional jump cannot reach that far, a jump to it.
+    /// Returns `target`, or a jump to it where a conditional jump cannot reach that far.
     fn near(&mut self, target: Label) -> Label {
         let distance = self.reversed.len() - target - 1;
         if distance < 255 { target } else { self.push(jump(BPF_JA, distance as u32, 0, 0)) }
     }
 
-    /// Binary search for the segment of the number in the accumulator.
+    /// Adds a binary search for the segment of the number in the accumulator.
     fn search(&mut self, segments: &[Segment]) -> Label {
         let (lower, upper) = segments.split_at(segments.len() / 2);
         if let ([], [only]) = (lower, upper) {
@@ -315,7 +318,7 @@ impl Assembler {
         self.push(jump(BPF_JGE, upper[0].start, yes, no))
     }
 
-    /// A return of `value`, one already there if it is near.
+    /// Returns a return of `value`, an existing one if it is near.
     fn ret(&mut self, value: u32) -> Label {
         let near = self.reversed.len().saturating_sub(200);
         let is_it = |found: &sock_filter| u32::from(found.code) == BPF_RET | BPF_K && found.k == value;
@@ -364,8 +367,7 @@ fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
 mod tests {
     use super::*;
     use crate::container::decide::seccomp::{one_id_answers, policy};
-    use oci_spec::runtime::Capability;
-    use std::collections::HashSet;
+    use caps::Capability;
 
     const ALLOW: u32 = SECCOMP_RET_ALLOW;
     const EPERM: u32 = SECCOMP_RET_ERRNO | libc::EPERM as u32;
@@ -446,10 +448,11 @@ mod tests {
 
     #[test]
     fn every_number_of_every_abi_is_answered_as_the_policy_says() {
-        let all = HashSet::from([Capability::SysAdmin, Capability::SysPtrace, Capability::SysTime, Capability::Bpf]);
+        let all =
+            [Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_PTRACE, Capability::CAP_SYS_TIME, Capability::CAP_BPF];
         for abis in [&[X86_64, X86][..], &[AARCH64, ARM]] {
             let columns = || abis.iter().flat_map(|abi| abi.columns.iter().map(|column| (abi.audit, column)));
-            for mut policy in [policy(&HashSet::new()), policy(&all), one_id_answers()] {
+            for mut policy in [policy(&[]), policy(&all), one_id_answers()] {
                 policy.set_architectures(Some(columns().map(|(_, (arch, _))| *arch).collect()));
                 let program = program(&policy, abis).unwrap();
                 for (audit, (arch, column)) in columns() {
@@ -485,7 +488,7 @@ mod tests {
 
     #[test]
     fn the_well_known_refusals() {
-        let program = compile(&policy(&HashSet::new())).unwrap().program;
+        let program = compile(&policy(&[])).unwrap().program;
         let call = |nr: i64, first: i32| {
             let audit = ABIS[0].audit;
             run(&program, audit, nr as u32, [first as u32 as u64, 0, 0, 0, 0, 0])
@@ -522,7 +525,7 @@ mod tests {
         ];
         for op in all {
             for value in edges {
-                let mut policy = policy(&HashSet::new());
+                let mut policy = policy(&[]);
                 let rules = format!(
                     r#"[{{"names": ["read"], "action": "SCMP_ACT_ALLOW",
                          "args": [{{"index": 5, "value": {value}, "valueTwo": {value}, "op": "{op}"}}]}}]"#

@@ -9,7 +9,7 @@ pub(super) type Numbers = [u32; COLUMNS];
 const NONE: u32 = u32::MAX;
 
 struct Row {
-    /// Where in `TEXT` the name is.
+    /// The place of the name in `TEXT`.
     start: u16,
     end: u16,
     numbers: Numbers,
@@ -17,12 +17,12 @@ struct Row {
 
 static ROWS: [Row; count(TEXT.as_bytes(), b'\n')] = parse(TEXT.as_bytes());
 
-/// The numbers of the call `name`.
+/// Returns the numbers of the call `name`.
 pub(super) fn find(name: &str) -> Option<&'static Numbers> {
     ROWS.binary_search_by(|row| row.name().cmp(name)).ok().map(|row| &ROWS[row].numbers)
 }
 
-/// The number in a column, where the call exists there.
+/// Returns the number in a column, if the call exists there.
 pub(super) fn number(numbers: &Numbers, column: usize) -> Option<u32> {
     numbers.get(column).copied().filter(|&number| number != NONE)
 }

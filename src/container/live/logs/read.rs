@@ -7,12 +7,12 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Reads from the oldest entry on. One that a killed monitor has left unfinished is passed over.
+/// Reads from the oldest entry on, and skips an entry that a killed monitor has left unfinished.
 pub struct Reader {
     path: PathBuf,
-    /// From the oldest on: the first is being read.
+    /// The files from the oldest on; the first is being read.
     files: VecDeque<BufReader<File>>,
-    /// What has no newline yet.
+    /// The beginning of an entry that has no newline yet.
     line: Vec<u8>,
 }
 
@@ -21,7 +21,7 @@ impl Reader {
         Self { path: path.to_owned(), files: newer_than(path, None), line: Vec::new() }
     }
 
-    /// The next entry; `None`: there is none yet.
+    /// Returns the next entry, if there is one yet.
     pub fn entry(&mut self) -> io::Result<Option<Entry>> {
         loop {
             if self.files.is_empty() {
@@ -60,7 +60,7 @@ impl Reader {
     }
 }
 
-/// The files of a log from the oldest on, or those after the one with this inode.
+/// Returns the files of a log from the oldest on, or those after the one with this inode.
 fn newer_than(path: &Path, inode: Option<u64>) -> VecDeque<BufReader<File>> {
     loop {
         let found = opened(path, inode);
@@ -88,7 +88,7 @@ fn opened(path: &Path, inode: Option<u64>) -> VecDeque<(u64, BufReader<File>)> {
     found
 }
 
-/// The last entries of a log.
+/// Returns the last entries of a log.
 pub fn last(path: &Path, most: usize) -> Vec<Entry> {
     let mut last = VecDeque::new();
     for number in 0..2 {
