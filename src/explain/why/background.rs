@@ -2,7 +2,7 @@
 
 use super::files::Files;
 use super::naming::file_name;
-use super::shell::{self, Told};
+use super::shell::{self, ShellInput};
 use super::{Code, Verdict};
 use crate::container::decide::spec::Origin;
 use crate::diag::Failure;
@@ -74,8 +74,8 @@ const TRIVIAL: [&str; 9] = ["true", ":", "echo", "printf", "date", "exit", "fi",
 pub(super) fn left(files: &Files, argv: &[(String, Origin)], words: &[String]) -> Result<Option<Verdict>, Failure> {
     let is_command = |origin: &Origin| matches!(origin, Origin::CommandLine | Origin::ImageCmd);
     let own: Vec<&str> = words.iter().map(String::as_str).collect();
-    let commands = match shell::told(words) {
-        Some(Told::Text(text)) => last(shell::commands(text)),
+    let commands = match shell::input_of(words) {
+        Some(ShellInput::Text(text)) => last(shell::commands(text)),
         // An entrypoint that ends with `exec "$@"`.
         _ if argv.iter().any(|(_, origin)| is_command(origin)) && !argv.first().is_some_and(|(_, o)| is_command(o)) => {
             let command = argv.iter().filter(|(_, origin)| is_command(origin)).map(|(word, _)| word.as_str());

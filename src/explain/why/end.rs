@@ -113,8 +113,8 @@ fn quiet_end(files: &Files, state: &State, argv: &[(String, Origin)]) -> Result<
     let request = &files.container.record.request;
     let words: Vec<String> = argv.iter().map(|(word, _)| word.clone()).collect();
     let program = words.first().map(|word| file_name(word)).unwrap_or_default();
-    let told = shell::told(&words);
-    if told == Some(shell::Told::Input) {
+    let told = shell::input_of(&words);
+    if told == Some(shell::ShellInput::Input) {
         let reads_nothing = !request.stdin && !words.iter().any(|word| word.starts_with("--") && word.len() > 2);
         return Ok(reads_nothing.then(|| Verdict::new(Code::NothingToRead, program, "-it")));
     }
