@@ -41,7 +41,11 @@ const SERVERS: [Server; 17] = [
     Server { name: "sshd", background: Unless(&["-D", "-d", "-i"]), other: &["-t", "-T", "-G", "-V", "-?"] },
     Server { name: "crond", background: Unless(&["-f", "-n"]), other: &["-V", "-h"] },
     Server { name: "cron", background: Unless(&["-f"]), other: &[] },
-    Server { name: "php-fpm", background: Unless(&["-F", "--nodaemonize"]), other: &["-v", "-t", "-tt", "-i", "-m", "-h"] },
+    Server {
+        name: "php-fpm",
+        background: Unless(&["-F", "--nodaemonize"]),
+        other: &["-v", "-t", "-tt", "-i", "-m", "-h"],
+    },
     Server {
         name: "dnsmasq",
         background: Unless(&["-k", "--keep-in-foreground", "-d", "--no-daemon"]),

@@ -166,7 +166,12 @@ fn has_loop(files: &Files, script: &str) -> Result<bool, Failure> {
 const LONG: Duration = Duration::from_millis(1500);
 
 /// Explains a shell that handles the signal only after the command that it waits for, or whose handler does not exit.
-fn trap_that_delays(files: &Files, payload: &Process, told: &ShellInput, signal: i32) -> Result<Option<Verdict>, Failure> {
+fn trap_that_delays(
+    files: &Files,
+    payload: &Process,
+    told: &ShellInput,
+    signal: i32,
+) -> Result<Option<Verdict>, Failure> {
     let name = signal_name(signal);
     let text = match told {
         ShellInput::Text(text) => (*text).to_owned(),

@@ -529,7 +529,7 @@ words! {
     seen_in: "{} in {} comes from: {}", "{} в {} берётся отсюда: {}";
     hidden_but_held: "{} is hidden in {}, and still takes space in: {}", "{} в {} не виден, но всё ещё занимает место в: {}";
     covered_but_held: "{} is not in {}: the mount there does not contain it, and hides that of: {}", "{} в {} нет: в смонтированном там его нет, оно скрывает то, что лежит в: {}";
-    replaced_by: "hidden by {}, which is not a directory here", "скрыт: {} здесь не каталог";
+    replaced_by: "hidden: {} is not a directory here", "скрыт: {} здесь не каталог";
     not_in_mount: "not in the mount here", "нет в смонтированном здесь";
     only_while_it_runs: "exists only while it runs", "есть, только пока он работает";
     deleted_but_held: "{} is deleted in {}, and still takes space in: {}", "{} в {} удалён, но всё ещё занимает место в: {}";
