@@ -465,7 +465,7 @@ fn where_tells_what_hides_a_file_and_needs_no_container() {
     assert_eq!(places(&sandbox, "/etc/apk/world"), ["mount not-in-mount", "layer1 file"]);
     let said = sandbox.run(&["where", "top", "/etc/apk/world"]);
     assert!(
-        said.code == 1 && said.stdout.contains("/etc/apk/world is not in top: what is mounted there"),
+        said.code == 1 && said.stdout.contains("/etc/apk/world is not in top: the mount there"),
         "{}",
         said.streams()
     );
