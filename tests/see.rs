@@ -225,7 +225,7 @@ fn a_step_that_had_nothing_to_do_is_told_as_skipped() {
     let mkdir = told.iter().find(|step| step["call"] == "mkdir(/)").unwrap();
     assert_eq!(mkdir["skipped"], "exists");
     let said = sandbox.run(&["run", "--rm", "--network", "none", "--explain", "alpine", "true"]).stderr;
-    assert!(said.contains("skipped, nothing to do: it is there already"), "{said}");
+    assert!(said.contains("skipped, nothing to do: it exists already"), "{said}");
 }
 
 /// A terminal obeys what follows an escape, so an image or a file name must not bring one.
@@ -465,12 +465,12 @@ fn where_tells_what_hides_a_file_and_needs_no_container() {
     assert_eq!(places(&sandbox, "/etc/apk/world"), ["mount not-in-mount", "layer1 file"]);
     let said = sandbox.run(&["where", "top", "/etc/apk/world"]);
     assert!(
-        said.code == 1 && said.stdout.contains("/etc/apk/world is not in top: what is mounted there"),
+        said.code == 1 && said.stdout.contains("/etc/apk/world is not in top: the mount there"),
         "{}",
         said.streams()
     );
     let said = sandbox.run(&["where", "top", "/d/deep/f"]);
-    assert!(said.code == 1 && said.stdout.contains("hidden by /d, which is no directory here"), "{}", said.streams());
+    assert!(said.code == 1 && said.stdout.contains("hidden: /d is not a directory here"), "{}", said.streams());
     for path in ["/etc/apk/none", "/d/deep/none", "/proc/none"] {
         assert!(sandbox.fails(1, &["where", "top", path]).contains("is not in top, nor in any layer"), "{path}");
     }

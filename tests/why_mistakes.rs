@@ -11,7 +11,7 @@ fn a_command_that_was_meant_otherwise() {
         ("one-word", &[][..], &["ls -l /"][..], "several-words-in-one", "minirun run … alpine ls -l /"),
         ("option", &[], &["-it", "sh"], "option-after-image", "minirun run -it alpine"),
         ("builtin", &[], &["cd", "/tmp"], "shell-builtin", "sh -c 'cd /tmp'"),
-        ("hidden", &["-v", &over], &["busybox"], "hidden-by-mount", "what is mounted on /bin hides it"),
+        ("hidden", &["-v", &over], &["busybox"], "hidden-by-mount", "the mount on /bin hides it"),
         ("hidden-path", &["-v", &over], &["/bin/busybox"], "hidden-by-mount", "`/bin/busybox`"),
         ("empty-word", &[], &[""], "command-not-found", "`\"\"`"),
         ("absent", &[], &["no-such one"], "command-not-found", "no-such one"),
@@ -97,7 +97,7 @@ fn a_place_that_was_mounted_read_only() {
     std::fs::create_dir_all(sandbox.file("there")).unwrap();
     let volume = format!("{}:/there:ro", sandbox.file("there").display());
     sandbox.fails(1, &["run", "--network", "none", "--name", "frozen", "-v", &volume, "alpine", "touch", "/there/x"]);
-    assert!(sandbox.ok(&["why", "frozen"]).contains("mounted read-only, by -v …:/there:ro"));
+    assert!(sandbox.ok(&["why", "frozen"]).contains("mounted read-only by -v …:/there:ro"));
     let bus = "kill -BUS $$";
     sandbox.run(&[
         "run",
@@ -132,9 +132,9 @@ fn servers_that_go_to_the_background() {
         ("dnsmasq", &["/s/dnsmasq"][..], "/s/dnsmasq -k"),
         ("lighttpd", &["/s/lighttpd", "-f", "/x"], "/s/lighttpd -D"),
         ("supervisord", &["/s/supervisord", "-c", "/etc/t.conf"], "/s/supervisord -n"),
-        ("redis", &["/s/redis-server", "--daemonize", "yes"], "leave out --daemonize yes"),
-        ("memcached", &["/s/memcached", "-d", "-u", "x"], "leave out -d"),
-        ("haproxy", &["/s/haproxy", "-D", "-f", "/x"], "leave out -D"),
+        ("redis", &["/s/redis-server", "--daemonize", "yes"], "omit --daemonize yes"),
+        ("memcached", &["/s/memcached", "-d", "-u", "x"], "omit -d"),
+        ("haproxy", &["/s/haproxy", "-D", "-f", "/x"], "omit -D"),
         ("php", &["/s/php-fpm8.2"], "/s/php-fpm8.2 -F"),
         ("by-shell", &["sh", "-c", "cd /s; /s/nginx; echo started"], "/s/nginx -g 'daemon off;'"),
         ("dnsmasq-k", &["/s/dnsmasq", "-k"], ""),

@@ -1,4 +1,4 @@
-//! Containers: their records, and the names that lead to them.
+//! Checks of containers: their records, and the names that refer to them.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -20,7 +20,7 @@ impl Check<'_> {
         let store = self.store;
         for directory in self.entries("containers")? {
             let Some(id) = ContainerId::parse(name_of(&directory)).filter(|_| directory.is_dir()) else {
-                self.drop_it(&directory, "is no container");
+                self.remove(&directory, "is not a container");
                 continue;
             };
             match Container::load(store, &id) {
@@ -35,13 +35,13 @@ impl Check<'_> {
             }
             let names_one = record::said_id(&path).is_some_and(|id| store.path("containers").join(id).exists());
             if !names_one {
-                self.drop_it(&path, "names no container");
+                self.remove(&path, "does not name a container");
             }
         }
         Ok(())
     }
 
-    /// Only what the container has written cannot be had again, so it goes if there is nothing.
+    /// Removes a container whose record cannot be read, if it has written nothing: only that could not be recovered.
     fn unreadable(&mut self, directory: &Path, id: &ContainerId, error: &RecordError) {
         let (path, damage) = (directory.join("container.json"), why(error));
         let upper = directory.join("upper");
@@ -51,7 +51,7 @@ impl Check<'_> {
                 Ok(stop_all::remove_damaged(store, id)?)
             });
         } else {
-            let advice = format!("keep what you need of {}, then: minirun rm -f {id}", upper.display());
+            let advice = format!("copy what you need from {}, then: minirun rm -f {id}", upper.display());
             self.leave(&path, damage, advice);
         }
     }
@@ -60,7 +60,7 @@ impl Check<'_> {
         let store = self.store;
         let (record, directory) = (&container.record, &container.directory);
         if let Some(damage) = container.damage_of_state() {
-            self.mend(&directory.join("state.json"), damage, "write it anew, as far as its monitor tells", || {
+            self.mend(&directory.join("state.json"), damage, "write it again from the monitor's answer", || {
                 let state = container.asked_state();
                 Ok(container.write_state(&state)?)
             });
@@ -68,7 +68,7 @@ impl Check<'_> {
         let config = directory.join("config.json");
         if let Err(error) = container.spec() {
             let damage = why(&error);
-            self.mend(&config, damage, "make it anew from what was decided", || {
+            self.mend(&config, damage, "create it again from the container's record", || {
                 let image = Image::open(store, &record.image_id)?;
                 let gone = || ImageError::Damaged { image: record.image_id, what: "it is gone".into() };
                 let spec = create::spec_of(store, &image.ok_or_else(gone)?, record)?;
@@ -79,12 +79,12 @@ impl Check<'_> {
         for part in ["upper", "work", "rootfs"] {
             self.directory(&directory.join(part));
         }
-        // Read anew, since what was cached of it was damaged.
+        // Loaded again, since the cached specification was damaged.
         if let Ok(spec) = Container::load(store, &record.id).and_then(|container| container.spec().cloned()) {
             for (name, text) in create::own_files(&spec, &record.request) {
                 let path = directory.join(name);
                 if !path.is_file() || fs::metadata(&path).is_ok_and(|found| found.len() == 0 && !text.is_empty()) {
-                    self.mend(&path, "is empty, or no file", "write it anew", || {
+                    self.mend(&path, "is empty or not a file", "write it again", || {
                         store::remove_tree(&path)?;
                         Ok(fs::write(&path, text).on("write", &path)?)
                     });
@@ -93,18 +93,18 @@ impl Check<'_> {
         }
         if !store::lists_are_whole(directory) {
             let path = directory.join("belongings.json");
-            self.mend(&path, "the lists of what goes with this container cannot be read", "make them anew", || {
+            self.mend(&path, "the lists of this container's belongings cannot be read", "create them again", || {
                 Ok(record::note_belongings(directory, record)?)
             });
         }
         for log in entries(directory)?.into_iter().filter(|path| name_of(path).starts_with("log.json")) {
             if !log.is_file() {
-                self.drop_it(&log, "is no file");
+                self.remove(&log, "is not a file");
             }
         }
         let path = store.path("container-names").join(&record.name);
         if record::id_of_name(store, &record.name).is_none() {
-            self.mend(&path, "does not name its container", "name it again", || {
+            self.mend(&path, "does not name its container", "write it again", || {
                 store::remove_tree(&path)?;
                 Ok(store::write_quickly(&path, record.id.as_str().as_bytes())?)
             });
@@ -113,7 +113,7 @@ impl Check<'_> {
         if !hold.exists()
             && let Ok(Some(image)) = Image::open(store, &record.image_id)
         {
-            self.mend(&hold, "the image does not know that a container has it", "note it", || {
+            self.mend(&hold, "the image does not list this container", "add it", || {
                 Ok(image::hold(store, &image, record.id.as_str())?)
             });
         }

@@ -1,4 +1,4 @@
-//! Images and their names.
+//! Checks of images and their names.
 
 use super::layer::fetch;
 use super::report::{Check, entries, name_of};
@@ -23,17 +23,17 @@ use std::io::Read;
 use std::path::Path;
 
 #[derive(Debug, thiserror::Error)]
-#[error("it is not known where it came from")]
-struct Nowhere;
+#[error("its registry is not known")]
+struct UnknownOrigin;
 
-impl crate::diag::Diagnose for Nowhere {}
+impl crate::diag::Diagnose for UnknownOrigin {}
 
 impl Check<'_> {
     pub(crate) fn images(&mut self) -> Result<(), Failure> {
         for directory in self.entries("images")? {
             match Digest::from_hex(name_of(&directory)) {
                 Some(id) if directory.is_dir() => self.image(&directory, id)?,
-                _ => self.drop_it(&directory, "is no image"),
+                _ => self.remove(&directory, "is not an image"),
             }
         }
         Ok(())
@@ -50,13 +50,13 @@ impl Check<'_> {
             match digest {
                 _ if is_whole => {}
                 Some(digest) if !origins(store, id).is_empty() => {
-                    let repair = format!("fetch it from {}", told(&origins(store, id)));
+                    let repair = format!("fetch it from {}", listed(&origins(store, id)));
                     self.mend(&path, "has another digest", repair, || {
                         let bytes = from_any(store, id, settings, |origin| Ok(origin.manifest(&digest)?))?;
                         Ok(store::write_durably(&path, &bytes)?)
                     });
                 }
-                _ => self.drop_it(&path, "has another digest, and is not known to lie elsewhere"),
+                _ => self.remove(&path, "has another digest, and its registry is not known"),
             }
         }
         let opened = match Image::open(store, &id) {
@@ -68,7 +68,7 @@ impl Check<'_> {
         self.layers_of(directory, &image)?;
         let manifests = directory.join("manifests");
         if directory.exists() && entries(&manifests)?.is_empty() {
-            self.mend(&manifests, "has no manifest", "make one", || {
+            self.mend(&manifests, "has no manifest", "create one", || {
                 let infos = image.layers.iter().map(|layer| layer::known(store, layer));
                 let infos = infos.collect::<Result<Vec<_>, _>>()?;
                 let made = manifest::make(&image::config_bytes(store, &id)?, &infos);
@@ -81,7 +81,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The config is fetched again: it cannot be made from anything else, as its digest is the image's id.
+    /// Fetches the config again: it cannot be derived, since its digest is the image's ID.
     fn config(&mut self, directory: &Path, id: Digest, damage: &str) -> Result<Option<Image>, Failure> {
         let (store, settings) = (self.store, self.settings);
         let path = directory.join("config.json");
@@ -91,7 +91,7 @@ impl Check<'_> {
             fields["config"]["size"].as_u64()
         });
         if let Some(size) = size.filter(|_| !origins(store, id).is_empty()) {
-            let repair = format!("fetch it from {}", told(&origins(store, id)));
+            let repair = format!("fetch it from {}", listed(&origins(store, id)));
             let mended = self.mend(&path, damage, repair, || {
                 let bytes = from_any(store, id, settings, |origin| {
                     let mut bytes = Vec::new();
@@ -108,16 +108,16 @@ impl Check<'_> {
         Ok(None)
     }
 
-    /// An image that nothing brings back goes, unless a container needs what is left of it.
+    /// Removes an image that cannot be recovered, unless a container uses it.
     fn give_up(&mut self, directory: &Path, id: Digest, path: &Path, damage: &str) {
         let store = self.store;
         let users = image::containers(store, &id);
         if users.iter().any(|user| store.path("containers").join(user).exists()) {
-            let advice = "nothing brings it back, and a container has this image: keep what you need of it (minirun cp), \
+            let advice = "it cannot be recovered, and a container uses this image: copy what you need (minirun cp), \
                           then remove both";
             return self.leave(path, damage, advice);
         }
-        self.mend(path, damage, "drop the image, which nothing brings back", || {
+        self.mend(path, damage, "drop the image, which cannot be recovered", || {
             let claim = ImageClaim::take(store, id)?;
             for name in entries(&store.path("names"))? {
                 if names::read(&name).is_ok_and(|name| name.is_some_and(|name| name.image == id)) {
@@ -134,7 +134,7 @@ impl Check<'_> {
         });
     }
 
-    /// Its layers are there, and know that it uses them.
+    /// Checks that the image's layers exist and list the image.
     fn layers_of(&mut self, directory: &Path, image: &Image) -> Result<(), Failure> {
         let (store, settings) = (self.store, self.settings);
         for (number, diff_id) in image.layers.iter().enumerate() {
@@ -153,7 +153,7 @@ impl Check<'_> {
                     self.give_up(directory, image.id, &place, "is missing");
                     return Ok(());
                 }
-                let repair = format!("fetch it from {}", told(&origins(store, image.id)));
+                let repair = format!("fetch it from {}", listed(&origins(store, image.id)));
                 let fetched = self.mend(&place, "is missing", repair, || fetch(store, *diff_id, &locations, settings));
                 if !fetched {
                     continue;
@@ -161,7 +161,7 @@ impl Check<'_> {
             }
             let user = place.join("images").join(image.id.hex());
             if place.join("images").is_dir() && !user.exists() {
-                self.mend(&user, "the layer does not know that this image uses it", "note it", || {
+                self.mend(&user, "the layer does not list this image", "add it", || {
                     Ok(File::create(&user).map(drop).on("open", &user)?)
                 });
             }
@@ -175,28 +175,28 @@ impl Check<'_> {
             let file = name_of(&path).to_owned();
             let damage = match names::read(&path) {
                 Ok(Some(name)) if !image::directory(store, &name.image).exists() => {
-                    self.drop_it(&path, "stands for an image that is not there");
+                    self.remove(&path, "refers to an image that does not exist");
                     continue;
                 }
                 Ok(Some(name)) if names::file_name(&name.reference) == file => {
                     let back = image::directory(store, &name.image).join("names").join(&file);
                     if back.parent().is_some_and(Path::is_dir) && !back.exists() {
-                        self.mend(&back, "the image does not know this name of it", "note it", || {
+                        self.mend(&back, "the image does not list this name", "add it", || {
                             Ok(File::create(&back).map(drop).on("open", &back)?)
                         });
                     }
                     continue;
                 }
-                Ok(_) => "is another name's".to_owned(),
+                Ok(_) => "holds another name".to_owned(),
                 Err(error) => crate::diag::why(&error),
             };
-            // The image knows its names too.
+            // The image lists its names too.
             let ids = image::all(store)?;
             let mut known = ids.into_iter().filter(|id| image::directory(store, id).join("names").join(&file).exists());
             let (id, others) = (known.next(), known.next());
             match (names::reference_of(&file), id, others) {
                 (Some(reference), Some(id), None) => {
-                    let repair = format!("give it to image {} again, which has it", id.short());
+                    let repair = format!("write it again for image {}, which lists it", id.short());
                     self.mend(&path, damage, repair, || {
                         let index = image::stored::index::holding(store, &id).first().copied();
                         let manifest = index.or(image::manifests(store, &id)?.first().copied()).unwrap_or(id);
@@ -205,13 +205,13 @@ impl Check<'_> {
                         Ok(names::set(store, &claim, &reference, manifest)?)
                     });
                 }
-                _ => self.drop_it(&path, damage),
+                _ => self.remove(&path, damage),
             }
         }
         Ok(())
     }
 
-    /// Holds of containers and builds that are gone keep an image from being removed.
+    /// Removes the holds of containers and builds that no longer exist, which keep an image from being removed.
     pub(crate) fn holds(&mut self) -> Result<(), Failure> {
         let mut in_work = BTreeSet::new();
         for scratch in self.entries("tmp")? {
@@ -223,7 +223,7 @@ impl Check<'_> {
                 let id = name_of(&hold);
                 let is_there = ContainerId::parse(id).is_some() && self.store.path("containers").join(id).exists();
                 if !is_there && !in_work.iter().any(|text| text.contains(id)) {
-                    self.drop_it(&hold, "a container or build that is gone still holds this image");
+                    self.remove(&hold, "a container or build that does not exist holds this image");
                 }
             }
         }
@@ -231,14 +231,14 @@ impl Check<'_> {
     }
 }
 
-/// Registries and repositories that an image came from or went to, as its layers tell, or else its names.
+/// Returns the registries and repositories that have an image, as its layers record them, or else its names.
 fn origins(store: &Store, id: Digest) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     let used = layer::used_by(store, &id).unwrap_or_default();
     let locations = used.iter().flat_map(|layer| location::of(store, layer)).collect::<Vec<_>>();
     found.extend(locations.into_iter().map(|location| (location.registry, location.repository)));
     if found.is_empty() {
-        // A name that tells of no registry may well be of this store alone: the world is not asked for it.
+        // A name without a registry may exist in this store only, so Docker Hub is not asked for it.
         let named = names::of_image(store, &id).unwrap_or_default().into_iter().map(|name| name.reference);
         found.extend(named.filter(|name| !name.is_of_hub()).map(|name| (name.registry, name.repository)));
     }
@@ -247,19 +247,19 @@ fn origins(store: &Store, id: Digest) -> Vec<(String, String)> {
     found
 }
 
-fn told(origins: &[(String, String)]) -> String {
+fn listed(origins: &[(String, String)]) -> String {
     let all: Vec<String> = origins.iter().map(|(registry, repository)| format!("{registry}/{repository}")).collect();
     all.join(" or ")
 }
 
-/// What the first of an image's origins gives that has it.
+/// Gets something from the first of an image's origins that has it.
 fn from_any<T>(
     store: &Store,
     id: Digest,
     settings: &Settings,
     get: impl Fn(&Origin) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let mut failure: Failure = Nowhere.into();
+    let mut failure: Failure = UnknownOrigin.into();
     for (registry, repository) in origins(store, id) {
         let opened = Origin::open(&registry, &repository, settings).map_err(Failure::from);
         match opened.and_then(|origin| get(&origin)) {
@@ -270,7 +270,7 @@ fn from_any<T>(
     Err(failure)
 }
 
-/// The blob that a manifest of the image names for a layer.
+/// Returns the blob that a manifest of the image names for a layer.
 fn blob_of(directory: &Path, number: usize) -> Option<layer::Blob> {
     entries(&directory.join("manifests")).ok()?.iter().find_map(|path| {
         let fields: Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;

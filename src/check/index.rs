@@ -1,4 +1,4 @@
-//! Indexes: the images of several platforms under one digest.
+//! Checks of indexes, which list the images of several platforms.
 
 use super::report::{Check, entries, name_of};
 use crate::diag::{Failure, why};
@@ -12,12 +12,12 @@ use std::fs::{self, File};
 use std::path::Path;
 
 impl Check<'_> {
-    /// After the images, of which some may be gone.
+    /// Checks all indexes. Runs after the images, of which some may have been removed.
     pub(crate) fn indexes(&mut self) -> Result<(), Failure> {
         for directory in self.entries(index::DIRECTORY)? {
             match Digest::from_hex(name_of(&directory)) {
                 Some(digest) if directory.is_dir() => self.index(&directory, digest)?,
-                _ => self.drop_it(&directory, "is no index"),
+                _ => self.remove(&directory, "is not an index"),
             }
         }
         for image in self.entries("images")? {
@@ -27,7 +27,7 @@ impl Check<'_> {
                     index::exists(self.store, &digest) || image::stored::claim::is_held(self.store, &digest)
                 };
                 if !digest.is_some_and(is_held) {
-                    self.drop_it(&note, "an index that is gone still holds this image");
+                    self.remove(&note, "an index that does not exist holds this image");
                 }
             }
         }
@@ -47,12 +47,12 @@ impl Check<'_> {
         for member in &index.members {
             let image = image::directory(store, &member.image);
             if !image.exists() {
-                self.drop_index(directory, &image, "is missing, though an index lists it");
+                self.drop_index(directory, &image, "is missing, but an index lists it");
                 return Ok(());
             }
             let note = image.join(index::DIRECTORY).join(digest.hex());
             if !note.exists() {
-                self.mend(&note, "the image does not know that this index lists it", "note it", || {
+                self.mend(&note, "the image does not list this index", "add it", || {
                     fs::create_dir_all(image.join(index::DIRECTORY)).on("mkdir", &image)?;
                     Ok(File::create(&note).map(drop).on("open", &note)?)
                 });
@@ -70,7 +70,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Its names stand for the image of this machine from then on.
+    /// Removes an index. Its names refer to the image for this machine from then on.
     fn drop_index(&mut self, directory: &Path, path: &Path, damage: &str) {
         self.mend(path, damage, "drop the index; the images that it lists stay", || Ok(store::remove_tree(directory)?));
     }

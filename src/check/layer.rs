@@ -1,4 +1,4 @@
-//! Layers: whether what they say of themselves is so, and where they can be had again.
+//! Checks of layers: whether the content fits the record, and where it can be recovered from.
 
 use super::report::{Check, entries, name_of};
 use crate::builder::walk::cache;
@@ -26,27 +26,27 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LayerError {
-    #[error("container {0} runs on it: stop that first")]
+    #[error("container {0} is running on this layer: stop it first")]
     InUse(String),
-    #[error("its registry {0} has no such layer any more")]
-    Elsewhere(String),
+    #[error("no registry has the layer")]
+    NoSource,
     #[error(transparent)]
     Image(#[from] ImageError),
 }
 
 impl crate::diag::Diagnose for LayerError {}
 
-/// Where a layer comes from when it is made anew.
+/// What a layer is recovered from.
 enum Source {
-    /// Its own archive, which is whole.
+    /// Its own archive, which is undamaged.
     Archive(Info),
     Registry(Vec<Location>),
 }
 
 impl Source {
-    fn words(&self) -> String {
+    fn repair(&self) -> String {
         match self {
-            Self::Archive(_) => "make it anew from its archive".into(),
+            Self::Archive(_) => "unpack its archive again".into(),
             Self::Registry(all) => {
                 let all: Vec<String> = all.iter().map(|l| format!("{}/{}", l.registry, l.repository)).collect();
                 format!("fetch it from {}", all.join(" or "))
@@ -61,7 +61,7 @@ impl Check<'_> {
         for directory in self.entries("layers")? {
             let name = name_of(&directory).to_owned();
             if !directory.is_dir() || name.len() != 24 || !name.bytes().all(|b| b.is_ascii_hexdigit()) {
-                self.drop_it(&directory, "is no layer");
+                self.remove(&directory, "is not a layer");
                 continue;
             }
             self.layer(&directory, &name, wanted.get(&name));
@@ -69,7 +69,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The layers that images and builds tell of, by the names of their directories.
+    /// Returns the layers that images and builds list, by the names of their directories.
     fn wanted(&self) -> BTreeMap<String, Digest> {
         let images = image::all(self.store).unwrap_or_default();
         let images = images.iter().filter_map(|id| Image::open(self.store, id).ok().flatten());
@@ -81,21 +81,21 @@ impl Check<'_> {
     fn layer(&mut self, directory: &Path, name: &str, wanted: Option<&Digest>) {
         let locations = directory.join(layer::LOCATIONS);
         if locations.exists() && !location::are_whole(directory) {
-            self.drop_it(&locations, "cannot be read");
+            self.remove(&locations, "cannot be read");
         }
-        // Whose it is, the images themselves tell.
+        // The images themselves list their layers.
         self.directory(&directory.join("images"));
         let (info, mut damages) = match layer::info_at(directory) {
             Ok(Some(info)) if info.diff_id.hex().starts_with(name) => (Some(info), Vec::new()),
-            Ok(_) => (None, vec![(directory.join("info.json"), "is missing, or another layer's".to_owned())]),
+            Ok(_) => (None, vec![(directory.join("info.json"), "is missing or belongs to another layer".to_owned())]),
             Err(error) => (None, vec![(directory.join("info.json"), crate::diag::why(&error))]),
         };
         let Some(diff_id) = info.as_ref().map(|info| info.diff_id).or(wanted.copied()) else {
-            return self.drop_it(directory, "nobody can tell which layer it is, and no image has it");
+            return self.remove(directory, "its diff ID is not known, and no image lists it");
         };
         let tree = directory.join("fs");
         if !tree.is_dir() {
-            damages.push((tree.clone(), "is no directory".to_owned()));
+            damages.push((tree.clone(), "is not a directory".to_owned()));
         }
         let known = info.clone().or_else(|| found_archive(directory, diff_id));
         let compared = known.as_ref().map(|info| compare(self.store, directory, info));
@@ -109,26 +109,26 @@ impl Check<'_> {
             (Some(info), Some(None)) => Source::Archive(info),
             _ if !locations.is_empty() => Source::Registry(locations),
             _ if info.is_some() && tree.is_dir() => {
-                let advice = "images with it run, but cannot be saved or pushed; get them again, or remove them";
+                let advice = "images with it run, but cannot be saved or pushed; pull them again, or remove them";
                 return self.leave(&path, damage, advice);
             }
             _ => {
                 self.lost.push(name.to_owned());
                 let advice =
-                    "nothing brings this layer back; images that need it are dropped unless a container is there";
+                    "this layer cannot be recovered; images that need it are removed unless a container uses them";
                 return self.leave(&path, damage, advice);
             }
         };
         let (store, settings) = (self.store, self.settings);
-        self.mend(&path, damage, source.words(), || remake(store, directory, diff_id, &source, settings));
+        self.mend(&path, damage, source.repair(), || remake(store, directory, diff_id, &source, settings));
     }
 
-    /// Who uses a layer: an image, or a step of a build. A layer that nobody uses goes.
+    /// Checks the users of each layer: images and build steps. A layer without users is removed.
     pub(crate) fn users(&mut self) -> Result<(), Failure> {
         let store = self.store;
         for (diff_id, user) in cache::strays(store)? {
             let path = layer::directory(store, &diff_id).join("images").join(user.hex());
-            self.mend(&path, "an image or build step that is gone still holds this layer", "let it go", || {
+            self.mend(&path, "an image or build step that does not exist holds this layer", "release it", || {
                 layer::release(store, &diff_id, &user)?;
                 Ok(())
             });
@@ -137,11 +137,11 @@ impl Check<'_> {
             let Ok(Some(info)) = layer::info_at(&directory) else { continue };
             for user in entries(&directory.join("images"))? {
                 if Digest::from_hex(name_of(&user)).is_none() {
-                    self.drop_it(&user, "is no user of a layer");
+                    self.remove(&user, "is not a user of a layer");
                 }
             }
             if directory.exists() && entries(&directory.join("images"))?.is_empty() {
-                self.mend(&directory, "a layer that nobody uses", "remove it", || {
+                self.mend(&directory, "is not used", "remove it", || {
                     let _claim = layer::claim(store, &info.diff_id)?;
                     drop(store.withdraw(&directory)?);
                     Ok(())
@@ -152,7 +152,7 @@ impl Check<'_> {
     }
 }
 
-/// What can be said of a layer whose `info.json` is lost: which archive it has.
+/// Returns what is known of a layer whose `info.json` is lost: which archive it has.
 fn found_archive(directory: &Path, diff_id: Digest) -> Option<Info> {
     let blobs: Vec<PathBuf> = entries(&directory.join("blobs")).ok()?;
     let blob = blobs.iter().find_map(|path| {
@@ -163,15 +163,15 @@ fn found_archive(directory: &Path, diff_id: Digest) -> Option<Info> {
     Some(Info { diff_id, size: 0, entries: 0, archive: 0, blob, created: config::now() })
 }
 
-/// What is damaged of a layer, where, and how.
-struct Compared {
+/// The damages of a layer: the path and description of each.
+struct Damages {
     archive: Option<(PathBuf, String)>,
     files: Option<(PathBuf, String)>,
 }
 
-/// Reads the whole archive and the files that came from it.
-fn compare(store: &Store, directory: &Path, info: &Info) -> Compared {
-    let broken = |path: &Path, damage: String| Compared { archive: Some((path.to_owned(), damage)), files: None };
+/// Compares the whole archive with the files that were unpacked from it.
+fn compare(store: &Store, directory: &Path, info: &Info) -> Damages {
+    let broken = |path: &Path, damage: String| Damages { archive: Some((path.to_owned(), damage)), files: None };
     let path = match &info.blob {
         Some(blob) => directory.join("blobs").join(blob.digest.hex()),
         None => directory.join("record.zst"),
@@ -195,10 +195,10 @@ fn compare(store: &Store, directory: &Path, info: &Info) -> Compared {
                 0 | 1 => String::new(),
                 all => format!(", and {} others", all - 1),
             };
-            let damage = || format!("is not as the layer's archive has it{others}");
-            Compared { archive: None, files: differing.first().map(|first| (tree.join(first), damage())) }
+            let damage = || format!("differs from the layer's archive{others}");
+            Damages { archive: None, files: differing.first().map(|first| (tree.join(first), damage())) }
         }
-        Ok((found, _)) => broken(&path, format!("what it unpacks to has the digest {found}")),
+        Ok((found, _)) => broken(&path, format!("its uncompressed content has the digest {found}")),
         Err(error) => broken(&path, format!("cannot be read: {error}")),
     }
 }
@@ -246,7 +246,7 @@ pub(crate) fn fetch(
     locations: &[Location],
     settings: &Settings,
 ) -> Result<(), Failure> {
-    let mut failure: Failure = LayerError::Elsewhere(String::new()).into();
+    let mut failure: Failure = LayerError::NoSource.into();
     for location in locations {
         let fetched = Origin::open(&location.registry, &location.repository, settings).and_then(|origin| {
             origin.blob(location.blob.digest, location.blob.size, |stream| make(store, diff_id, stream))

@@ -8,14 +8,14 @@ use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// One thing that is not as it should be.
+/// One damage or leftover.
 #[derive(Debug, Serialize)]
 pub(crate) struct Finding {
-    /// Relative to the store.
+    /// The path relative to the store.
     pub path: PathBuf,
     pub damage: String,
     pub outcome: Outcome,
-    /// What mends it, or why that cannot be.
+    /// What mends it, or why nothing can.
     pub repair: String,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Finding {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Outcome {
     Mended,
-    /// With `--repair`.
+    /// `--repair` would mend it.
     Mendable,
     Left,
 }
@@ -33,12 +33,12 @@ pub(super) struct Check<'a> {
     pub repairs: bool,
     pub settings: &'a Settings,
     pub findings: Vec<Finding>,
-    /// Directories of layers that nothing brings back.
+    /// Directories of layers that cannot be recovered.
     pub lost: Vec<String>,
 }
 
 impl Check<'_> {
-    /// Tells of a damage, and mends it if that is wanted. `true`: it is mended.
+    /// Reports a damage, and mends it if repairs are asked for. Returns whether it is mended.
     pub(super) fn mend(
         &mut self,
         path: &Path,
@@ -51,22 +51,22 @@ impl Check<'_> {
             Some(Ok(())) => (Outcome::Mended, repair.into()),
             Some(Err(error)) => (Outcome::Left, format!("{} failed: {}", repair.into(), in_one_line(error.as_ref()))),
         };
-        self.tell(path, damage.into(), outcome, repair);
+        self.report(path, damage.into(), outcome, repair);
         outcome == Outcome::Mended
     }
 
-    /// Tells of a damage that only its owner can mend.
+    /// Reports a damage that only its owner can mend.
     pub(super) fn leave(&mut self, path: &Path, damage: impl Into<String>, advice: impl Into<String>) {
-        self.tell(path, damage.into(), Outcome::Left, advice.into());
+        self.report(path, damage.into(), Outcome::Left, advice.into());
     }
 
-    fn tell(&mut self, path: &Path, damage: String, outcome: Outcome, repair: String) {
+    fn report(&mut self, path: &Path, damage: String, outcome: Outcome, repair: String) {
         let path = path.strip_prefix(&self.store.root).unwrap_or(path).to_owned();
         self.findings.push(Finding { path, damage, outcome, repair });
     }
 
-    /// What does not belong where it lies.
-    pub(super) fn drop_it(&mut self, path: &Path, damage: impl Into<String>) {
+    /// Removes what does not belong where it lies.
+    pub(super) fn remove(&mut self, path: &Path, damage: impl Into<String>) {
         self.mend(path, damage, "remove it", || Ok(store::remove_tree(path)?));
     }
 
@@ -74,17 +74,17 @@ impl Check<'_> {
         entries(&self.store.path(part))
     }
 
-    /// What must be a directory becomes an empty one if it is none. `true`: it is one now.
+    /// Replaces anything but a directory by an empty directory. Returns whether it is a directory then.
     pub(super) fn directory(&mut self, path: &Path) -> bool {
         let make = || {
             store::remove_tree(path)?;
             Ok(fs::create_dir(path).on("mkdir", path)?)
         };
-        path.is_dir() || self.mend(path, "is no directory", "make it anew, empty", make)
+        path.is_dir() || self.mend(path, "is not a directory", "create an empty one", make)
     }
 }
 
-/// What is in a directory, in the order of names; nothing, if it is not there.
+/// Returns the entries of a directory sorted by name; none, if it does not exist.
 pub(super) fn entries(directory: &Path) -> Result<Vec<PathBuf>, SysError> {
     let found = match fs::read_dir(directory) {
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => return Ok(Vec::new()),
@@ -95,7 +95,7 @@ pub(super) fn entries(directory: &Path) -> Result<Vec<PathBuf>, SysError> {
     Ok(found)
 }
 
-/// The last part of a path.
+/// Returns the last part of a path.
 pub(super) fn name_of(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }

@@ -10,13 +10,13 @@ use crate::store::{self, Store};
 use crate::sys::On;
 use std::fs;
 
-/// Looks at everything there is. Inside the user namespace.
+/// Checks the whole store. Must run inside the user namespace.
 pub(crate) fn check(store: &Store, repairs: bool, settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let mut check = Check { store, repairs, settings, findings: Vec::new(), lost: Vec::new() };
     check.parts()?;
     check.locks()?;
     if repairs {
-        // What killed processes have left.
+        // What killed processes left behind.
         store.sweep();
         claim::recover(store)?;
         store.fill_reserve()?;
@@ -45,63 +45,63 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Files that only their locks mean something of.
+    /// Checks files that exist only to be locked.
     fn locks(&mut self) -> Result<(), Failure> {
         for part in ["pending", "reserve"] {
             for path in self.entries(part)?.into_iter().filter(|path| !path.is_file()) {
-                self.drop_it(&path, "is no file");
+                self.remove(&path, "is not a file");
             }
         }
         Ok(())
     }
 
-    /// What the store remembers of its host.
+    /// Checks what the store remembers of its host.
     fn host(&mut self) {
         let (store, path) = (self.store, self.store.path(store::format::FILE));
         if store::format::of(&store.root) == store::format::StoreFormat::Damaged {
-            self.mend(&path, "says no format", "write it anew", || Ok(store.write_format()?));
+            self.mend(&path, "does not name a format", "write it again", || Ok(store.write_format()?));
         }
-        // To come here, `ids` was put right already: whoever enters the user namespace reads it.
+        // The file `ids` was mended before: entering the user namespace reads it.
         let path = self.store.path("layering");
         if path.exists() && Layering::remembered(self.store).is_none() {
-            self.drop_it(&path, "says nothing that can be understood");
+            self.remove(&path, "cannot be parsed");
         } else if path.exists() && matches!(Layering::probe(self.store), Some(Ok(()))) {
             let store = self.store;
-            self.mend(&path, "says that the kernel gives no overlay, but it does", "forget it", || {
+            self.mend(&path, "says that the kernel refuses overlay, but it allows it", "remove it", || {
                 Layering::take_back(store);
                 Ok(())
             });
         }
     }
 
-    /// What builds remember. An entry that cannot be read is a step to be done again.
+    /// Checks the build cache. The step of an unreadable entry is done again.
     fn builds(&mut self) -> Result<(), Failure> {
         let directory = self.store.path(cache::DIRECTORY);
         for entry in entries(&directory.join("steps"))? {
             if let Some(damage) = cache::damage(&entry) {
-                self.drop_it(&entry, damage);
+                self.remove(&entry, damage);
             }
         }
         for entry in entries(&directory.join("last"))? {
             let text = fs::read(&entry);
             if !text.is_ok_and(|text| store::format::from_record::<serde_json::Value>(&text).is_ok()) {
-                self.drop_it(&entry, "cannot be read");
+                self.remove(&entry, "cannot be read");
             }
         }
         for entry in entries(&directory.join("memo"))?.into_iter().chain([directory.join("swept")]) {
             if entry.exists() && !entry.is_file() {
-                self.drop_it(&entry, "is no file");
+                self.remove(&entry, "is not a file");
             }
         }
         Ok(())
     }
 
-    /// Indexes that are being put together.
+    /// Checks manifest lists that are being assembled.
     fn lists(&mut self) -> Result<(), Failure> {
         for entry in self.entries("manifest-lists")? {
             let text = fs::read(&entry);
             if !text.is_ok_and(|text| store::format::from_record::<serde_json::Value>(&text).is_ok()) {
-                self.drop_it(&entry, "cannot be read");
+                self.remove(&entry, "cannot be read");
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What the store takes on disk, as `du` counts it.
+//! The disk usage of the store, as `du` counts it.
 
 use crate::builder::walk::cache;
 use crate::container::live::stop_all;
@@ -22,26 +22,26 @@ pub(crate) enum StorePart {
     Records,
 }
 
-/// One kind of thing in the store.
+/// The disk usage of one part of the store.
 #[derive(Debug, Serialize)]
 pub(crate) struct Share {
     pub kind: StorePart,
     pub total: usize,
-    /// Those in use: by a container, or running.
+    /// How many are in use by a container or running.
     pub active: usize,
     pub size: u64,
-    /// What removing those not in use would free.
+    /// The bytes that removing those not in use would free.
     pub reclaimable: u64,
 }
 
-/// Images, containers, volumes, what builds remember, and what is left of the store. Must run inside the user namespace, where all of it can be
-/// read.
+/// Returns the disk usage of images, containers, volumes, the build cache, and the rest of the store. Must run inside the
+/// user namespace, where all files can be read.
 pub(crate) fn usage(store: &Store) -> Result<Vec<Share>, Failure> {
     let images = disk_usage(store)?;
     let running: HashSet<String> = stop_all::running(store).into_iter().collect();
     let mounted = Container::all(store).into_iter().flat_map(|container| container.record.volumes);
     let mounted: HashSet<String> = mounted.filter_map(|volume| volume.name).collect();
-    // Layers that only the cache holds lie among the images' own.
+    // Layers that only the cache holds are counted among the images' layers.
     let cached = cache::usage(store)?;
     let mut shares = vec![
         Share {
@@ -67,7 +67,7 @@ pub(crate) fn usage(store: &Store) -> Result<Vec<Share>, Failure> {
     Ok(shares)
 }
 
-/// The directories in a part of the store, one for each thing of a kind.
+/// Returns the usage of a part of the store that has one directory for each item.
 fn directories(store: &Store, kind: StorePart, part: &str, in_use: &HashSet<String>) -> Result<Share, SysError> {
     let entries = fs::read_dir(store.path(part)).into_iter().flatten().flatten();
     let directories: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();

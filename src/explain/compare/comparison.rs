@@ -25,10 +25,10 @@ pub(crate) enum Comparison {
     Alike(Pair),
 }
 
-/// An image and a container. Each fact stands under its name in one of the three only.
+/// An image and a container. Each fact is in one of the three groups only.
 #[derive(Debug, Serialize)]
 pub(crate) struct ImageAndContainer {
-    /// The container was made from this very image.
+    /// The container was created from this image.
     pub is_made_from: bool,
     pub gist: Summary,
     pub frozen: Facts,
@@ -40,28 +40,28 @@ pub(crate) struct ImageAndContainer {
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
     pub container: String,
-    /// The image that it was made from.
+    /// The name of the image that it was created from.
     pub image: String,
     pub layers: usize,
-    /// It has a copy of them, since this host lays no layers over each other.
+    /// The container has a copy of the layers, since this host has no overlay file system.
     pub is_copied: bool,
     /// The container's own bytes on disk.
     pub writable_on_disk: u64,
-    /// 0: it does not run.
+    /// 0: the container does not run.
     pub processes: usize,
-    /// The release of the kernel that its processes have, or would have.
+    /// The release of this machine's kernel, which the container's processes use.
     pub kernel: String,
-    /// A kernel that lies in the image, as a file like any other.
+    /// A kernel in the image, which is an ordinary file there.
     pub kernel_file: Option<PathBuf>,
 }
 
 /// Two containers, or two images.
 #[derive(Debug, Serialize)]
 pub(crate) struct Pair {
-    /// Layers that both stand on: on disk, and in the page cache, once.
+    /// Layers that both have: they are on disk, and in the page cache, once.
     pub shared: Vec<LayerFacts>,
     pub shared_on_disk: u64,
-    /// Bytes of these layers' files that are in the page cache now, for both; `None`: the kernel does not tell (before 6.5).
+    /// Bytes of these layers' files in the page cache; `None`: the kernel cannot report it (before Linux 6.5).
     pub shared_in_page_cache: Option<u64>,
     pub sides: [Side; 2],
 }
@@ -69,21 +69,23 @@ pub(crate) struct Pair {
 #[derive(Debug, Serialize)]
 pub(crate) struct Side {
     pub name: String,
-    /// Layers that the other does not stand on.
+    /// Layers that the other does not have.
     pub layers: Vec<LayerFacts>,
-    /// The writable layer, of a container.
+    /// The disk usage of a container's writable layer.
     pub writable_on_disk: Option<u64>,
-    /// Its layers, and its writable one.
+    /// The disk usage of these layers and of the writable layer.
     pub private_on_disk: u64,
-    /// Of an image: its settings that are not the other's.
+    /// Of an image: the settings that differ from the other's.
     pub frozen: Facts,
-    /// Of a container: what was decided otherwise than for the other.
+    /// Of a container: the decisions that differ from the other's.
     pub decided: Facts,
     pub while_it_runs: Facts,
 }
 
+/// Compares an image and a container, or two of a kind. Must run inside the user namespace.
+///
 /// # Errors
-/// When a layer or a record cannot be read. Must run inside the user namespace.
+/// When a layer or a record cannot be read.
 pub(crate) fn compare(store: &Store, names: [&str; 2], subjects: [&Subject; 2]) -> Result<Comparison, Failure> {
     match subjects {
         [Subject::Image(image), Subject::Container(container)]
@@ -119,7 +121,7 @@ fn summary(store: &Store, container: &Container) -> Result<Summary, Failure> {
     })
 }
 
-/// A kernel that a layer brings, by the names that distributions give it.
+/// Returns a kernel in a layer, by the names that distributions use.
 fn kernel_file(layer: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(layer.join("boot")).into_iter().flatten().flatten();
     let names =
@@ -128,7 +130,7 @@ fn kernel_file(layer: &Path) -> Option<PathBuf> {
     kernels.next().map(|name| Path::new("/boot").join(name))
 }
 
-/// Of all files in a directory.
+/// Returns the bytes in the page cache of all files in a directory.
 fn in_page_cache(directory: &Path) -> Option<u64> {
     let mut sum = 0;
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

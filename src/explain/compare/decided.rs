@@ -7,6 +7,8 @@ use crate::diag::Failure;
 use crate::image::stored::usage::blocks;
 use serde_json::{Value, json};
 
+/// Returns what was decided when a container was created.
+///
 /// # Errors
 /// When the container's records or its writable layer cannot be read.
 pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
@@ -119,7 +121,7 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
     ]))
 }
 
-/// A switch that is off is the default, and not worth a line.
+/// Returns no value for a switch that is off, which is the default.
 fn yes(is_set: bool) -> Value {
     if is_set { json!(true) } else { Value::Null }
 }

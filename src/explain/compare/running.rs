@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "net", "uts", "ipc", "cgroup"];
 
+/// Returns what exists of a container now; nothing, if it does not run.
 pub(super) fn facts(container: &Container) -> Facts {
     let state = container.state();
     if state.phase != Phase::Running {

@@ -52,11 +52,12 @@ impl Subject {
     }
 }
 
+/// How a finding affects containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
     Ok,
-    /// Containers run, but something that some of them want is missing.
+    /// Containers run, but something is missing that some of them need.
     Note,
     /// No container can run.
     Lacks,
@@ -68,7 +69,7 @@ pub(crate) struct Finding {
     pub subject: Subject,
     pub verdict: Verdict,
     pub found: String,
-    /// What to type so that it is mended.
+    /// The commands or settings that mend it.
     pub mend: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The ids that this user can give to a container.
+//! The user and group IDs that this user can give to a container.
 
 use super::finding::{Finding, Subject};
 use crate::container::rootfs::shift;
@@ -13,7 +13,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// Where ids in a range of one's own usually start.
+/// The first ID of the first subordinate range on most hosts.
 const FIRST: u32 = 100_000;
 const COUNT: u32 = 65_536;
 
@@ -39,7 +39,7 @@ pub(super) fn examine(store: &Store, namespaces_usable: bool, words: &Words) -> 
     }
 }
 
-/// Tried anew, for a host that refused may give it now.
+/// Tests ID shifting again: a host that refused it earlier may allow it now.
 fn of_root(subject: Subject, store: &Store, words: &Words) -> Finding {
     match shift::find_out(store) {
         Ok(shift::Finding::Shifted { uids, .. }) => {
@@ -55,7 +55,7 @@ fn of_root(subject: Subject, store: &Store, words: &Words) -> Finding {
     }
 }
 
-/// What is missing for a range.
+/// Returns what is missing for a subordinate range, and the command that adds it.
 fn why_single(words: &Words) -> (String, Option<String>) {
     let uid = rustix::process::geteuid().as_raw();
     let name = user_name(uid);
@@ -72,7 +72,7 @@ fn why_single(words: &Words) -> (String, Option<String>) {
     (words.host_no_newuidmap.into(), Some("sudo apt-get install uidmap".into()))
 }
 
-/// The first id from which on nobody has any, in either file.
+/// Returns the first ID above all ranges of both files.
 fn free_range() -> u32 {
     let ends = ["/etc/subuid", "/etc/subgid"].into_iter().flat_map(|file| {
         let text = fs::read_to_string(file).unwrap_or_default();
@@ -85,22 +85,22 @@ fn free_range() -> u32 {
     ends.max().unwrap_or(0).max(FIRST)
 }
 
-/// Why the helpers have no power, where that can be seen.
+/// Returns what gives newuidmap and newgidmap their privilege, where it is visibly missing.
 fn mend_helper(words: &Words) -> Option<String> {
     if status("self", "NoNewPrivs").as_deref() == Some("1") {
         return Some(words.host_no_new_privs.into());
     }
-    let powerless: Vec<String> = ["newuidmap", "newgidmap"]
+    let unprivileged: Vec<String> = ["newuidmap", "newgidmap"]
         .into_iter()
         .filter_map(program)
-        .filter(|path| !has_power(path))
+        .filter(|path| !is_privileged(path))
         .map(|path| path.display().to_string())
         .collect();
-    (!powerless.is_empty()).then(|| format!("sudo chmod u+s {}", powerless.join(" ")))
+    (!unprivileged.is_empty()).then(|| format!("sudo chmod u+s {}", unprivileged.join(" ")))
 }
 
-/// Set-user-id root, or with file capabilities.
-fn has_power(path: &Path) -> bool {
+/// Whether a program is set-user-ID root or has file capabilities.
+fn is_privileged(path: &Path) -> bool {
     let set_uid = fs::metadata(path).is_ok_and(|m| m.uid() == 0 && m.permissions().mode() & 0o4000 != 0);
     set_uid || rustix::fs::getxattr(path, "security.capability", &mut [0u8; 64]).is_ok()
 }

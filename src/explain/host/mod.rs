@@ -1,4 +1,4 @@
-//! What this host gives and lacks, found out by trying wherever trying is possible.
+//! What this host provides and lacks for containers, found out by attempts wherever possible.
 
 mod finding;
 mod ids;

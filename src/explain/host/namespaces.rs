@@ -1,4 +1,4 @@
-//! Namespaces, a new /proc and overlay: the ground a container stands on.
+//! Namespaces, a new /proc and overlay: what every container needs.
 
 use super::finding::{Finding, Subject};
 use super::refusal::{self, HostSigns};
@@ -21,7 +21,7 @@ const KINDS: [(&str, i32); 6] = [
 
 pub(super) fn examine(words: &Words) -> Vec<Finding> {
     let subject = Subject::UserNamespace;
-    // Some hosts let it be made and then give it no power: only using it shows.
+    // Some hosts allow the namespace, but no privileges in it: only using it shows that.
     if let Err(refusal) = attempt(|| enter_namespaces(libc::CLONE_NEWNS)) {
         let (found, mend) = refusal::explain(&refusal, &HostSigns::of_this_host(), words);
         return vec![Finding::lacks(subject, found, mend)];
@@ -39,11 +39,11 @@ pub(super) fn examine(words: &Words) -> Vec<Finding> {
     vec![user, others]
 }
 
-/// Where an outer container hides parts of /proc, the kernel lets nobody mount a whole one.
+/// Mounts a new /proc, which the kernel refuses where an outer container masks parts of its own.
 pub(super) fn proc(words: &Words) -> Finding {
     let tried = attempt(|| {
         enter_namespaces(libc::CLONE_NEWNS | libc::CLONE_NEWPID)?;
-        // The new pid namespace is the children's.
+        // Only children enter the new PID namespace.
         match process::fork()? {
             Fork::Child => {
                 let mounted = mount("proc", "/proc", "proc", MountFlags::empty(), None).on("mount", "/proc");

@@ -1,10 +1,10 @@
-//! Why user namespaces are refused: the ways in which hosts do that look alike to the caller, and each is mended otherwise.
+//! Why user namespaces are refused: the reasons look alike to the caller, and each has another remedy.
 
 use crate::explain::proc::{read, status};
 use crate::explain::words::{Words, place};
 use crate::userns::attempt::Refusal;
 
-/// What tells them apart.
+/// Settings of the host that tell the reasons apart.
 #[derive(Debug, Default)]
 pub(super) struct HostSigns {
     /// `user.max_user_namespaces`
@@ -34,7 +34,7 @@ impl HostSigns {
     }
 }
 
-/// The reason in a few words, and what mends it.
+/// Returns the reason, and what mends it.
 pub(super) fn explain(refusal: &Refusal, signs: &HostSigns, words: &Words) -> (String, Option<String>) {
     let permanent = |setting: &str| {
         format!(
@@ -69,7 +69,7 @@ pub(super) fn explain(refusal: &Refusal, signs: &HostSigns, words: &Words) -> (S
     }
 }
 
-/// Lets this one program make user namespaces, and restricts it in nothing else.
+/// Returns the commands for an AppArmor profile that lets this program create user namespaces.
 fn profile(binary: &str) -> String {
     format!(
         "sudo tee /etc/apparmor.d/minirun <<'END'\n\

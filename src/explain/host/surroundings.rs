@@ -1,4 +1,4 @@
-//! Kernel, seccomp, the way out, ports, and the disk under the store.
+//! Kernel, seccomp, the outgoing network, ports, and the disk of the store.
 
 use super::finding::{Finding, Subject};
 use crate::explain::proc::read;
@@ -7,10 +7,11 @@ use crate::network::egress::{EgressError, Way};
 use crate::store::Store;
 use crate::sys::tun;
 
-/// The first with all that is used: overlay with user.* attributes in user namespaces (5.11), idmapped `mount_setattr` (5.12).
+/// The first kernel with all features in use: overlay with user.* attributes in user namespaces (5.11), idmapped
+/// `mount_setattr` (5.12).
 const OLDEST: (u32, u32) = (5, 12);
 
-/// Less than this is soon full.
+/// Less free space than this gets a note.
 const LITTLE_DISK: u64 = 2_000_000_000;
 
 pub(super) fn kernel(words: &Words) -> Finding {
@@ -88,7 +89,7 @@ pub(super) fn store(store: &Store, words: &Words) -> Finding {
     }
 }
 
-/// Name, and whether files may belong to ids that the server or the host does not know.
+/// Returns a file system's name, and whether its files can belong to any ID.
 fn file_system(number: u32) -> Option<(&'static str, bool)> {
     Some(match number {
         0xef53 => ("ext4", true),

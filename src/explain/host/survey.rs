@@ -5,7 +5,7 @@ use super::{ids, namespaces, resources, surroundings};
 use crate::explain::words::Words;
 use crate::store::Store;
 
-/// Everything there is to say about this host. The caller must have one thread only: the trying is done in its children.
+/// Examines this host. The caller must have only one thread: the attempts are made in forked children.
 pub(crate) fn examine(store: &Store, words: &Words) -> Vec<Finding> {
     let mut findings = vec![surroundings::kernel(words)];
     let namespaces = namespaces::examine(words);

@@ -1,4 +1,4 @@
-//! The stack that a container's files are: read-only layers, the writable one, and what is mounted over them.
+//! The stack of a container's files: read-only layers, the writable layer, and the mounts over them.
 
 use super::ghosts;
 use super::stack::{self, Instruction, Layer};
@@ -23,18 +23,18 @@ pub(crate) struct Anatomy {
     pub names: Vec<String>,
     /// The lowest first.
     pub layers: Vec<LayerFacts>,
-    /// What made the image, in its order; those that only set something made no layer.
+    /// The instructions that made the image, in order; those that only change metadata made no layer.
     pub instructions: Vec<Instruction>,
-    /// Files of one layer that a later one deletes or replaces: nobody sees them, and everybody carries them.
+    /// Files of one layer that a later layer deletes or replaces: they take space and are visible to nobody.
     pub wasted: Wasted,
-    /// The ids of all containers that stand on this image.
+    /// The IDs of all containers that use this image.
     pub containers: Vec<String>,
     pub container: Option<ContainerFacts>,
 }
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Wasted {
-    /// The bytes of their contents.
+    /// The bytes of the files' contents.
     pub size: u64,
     /// The largest first.
     pub files: Vec<WastedFile>,
@@ -59,7 +59,7 @@ pub(crate) struct LayerFacts {
     pub on_disk: u64,
     pub entries: u64,
     pub instruction: Option<String>,
-    /// How many other images stand on it too.
+    /// How many other images contain it.
     pub other_images: usize,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct ContainerFacts {
     pub name: String,
     pub is_running: bool,
     pub writable: Writable,
-    /// What the user has mounted over the layers.
+    /// The mounts over the layers that the user asked for.
     pub mounts: Vec<Mounted>,
 }
 
@@ -86,19 +86,21 @@ pub(crate) struct Writable {
 pub(crate) struct Mounted {
     pub target: String,
     pub source: String,
-    /// It goes with the container.
+    /// The volume is removed with the container (`rm -v`).
     pub is_own: bool,
 }
 
-/// The image's name: of several the one that was typed, now or for the container.
+/// Returns the image's name; of several, the one that was typed, now or when the container was created.
 pub(crate) fn shown_name(anatomy: &Anatomy, typed: &str) -> String {
     let typed = typed.parse().map_or_else(|_| String::new(), |name: Reference| name.or_latest().familiar());
     let name = anatomy.names.iter().find(|name| **name == typed).or(anatomy.names.first());
     name.cloned().unwrap_or_else(|| anatomy.image.short())
 }
 
+/// Examines an image or a container. Must run inside the user namespace.
+///
 /// # Errors
-/// When a layer cannot be read. Must run inside the user namespace.
+/// When a layer cannot be read.
 pub(crate) fn examine(store: &Store, subject: &Subject) -> Result<Anatomy, Failure> {
     let image = subject.image(store)?;
     let layers = stack::layers(store, &image)?;

@@ -1,4 +1,4 @@
-//! What one layer of a stack, or the writable one, adds, changes and removes.
+//! The files that one layer, or the writable layer, adds, changes and removes.
 
 use super::stack::{Layer, beneath};
 use crate::container::stored::record::Container;
@@ -22,9 +22,9 @@ pub(crate) struct LayerChanges {
 pub(crate) struct ChangedFile {
     pub what: FileChange,
     pub path: PathBuf,
-    /// The bytes of its contents here; of a directory and what is removed: none.
+    /// The bytes of its contents in this layer; `None` for a directory and for a removed file.
     pub size: Option<u64>,
-    /// The same as the layers below have it: of a directory, all of its files.
+    /// The bytes of its contents in the layers below; of a directory, those of all its files.
     pub size_below: Option<u64>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum FileChange {
     Removed,
 }
 
-/// Of the layer of this number; `None`: of the container's writable layer.
+/// Returns the changes of the layer with this number.
 ///
 /// # Errors
 /// When a layer cannot be read.
@@ -50,6 +50,8 @@ pub(crate) fn of_layer(layers: &[Layer], number: usize) -> Result<LayerChanges, 
     Ok(LayerChanges { layer: Some(number), files })
 }
 
+/// Returns the changes of a container's writable layer.
+///
 /// # Errors
 /// When a layer cannot be read.
 pub(crate) fn of_container(container: &Container, layers: &[Layer]) -> Result<LayerChanges, Failure> {
@@ -60,7 +62,7 @@ pub(crate) fn of_container(container: &Container, layers: &[Layer]) -> Result<La
 
 fn changes(own: &Path, below: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<ChangedFile>, Failure> {
     let all = diff::changes(own, below, leave_out)?;
-    // A directory that holds a change has changed by that; it is told where nothing else says why.
+    // A directory changes with each entry in it; it is listed only where no entry explains the change.
     let parents: BTreeSet<PathBuf> = all.iter().filter_map(|change| Some(change.path.parent()?.to_owned())).collect();
     let is_news = |change: &diff::Change| change.kind != ChangeKind::Changed || !parents.contains(&change.path);
     let tell = |change: diff::Change| {
@@ -77,7 +79,7 @@ fn changes(own: &Path, below: &[PathBuf], leave_out: &[PathBuf]) -> Result<Vec<C
     Ok(all.into_iter().filter(is_news).map(tell).collect())
 }
 
-/// The bytes of a file's contents, or of all files in a directory, as the topmost of these layers that has it says.
+/// Returns the bytes of a file's contents, or of all files in a directory, in the topmost of these layers that has it.
 fn size_in(layers: &[PathBuf], path: &Path) -> Option<u64> {
     let found = layers.iter().rev().find_map(|layer| {
         let file = beneath(layer, path);

@@ -1,4 +1,4 @@
-//! Bytes that an image carries and nobody can see: files of one layer that a later one deletes or replaces.
+//! Wasted space in an image: files of one layer that a later layer deletes or replaces.
 
 use crate::image::name::digest::Digest;
 use crate::image::overlay::mark;
@@ -10,16 +10,16 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// A file that is carried for nothing.
+/// A file that takes space in a layer and is hidden by a later one.
 pub(crate) struct Ghost {
     pub path: PathBuf,
     pub size: u64,
-    /// Numbers of layers, the lowest is 0.
+    /// The numbers of the layers, from 0 for the lowest.
     pub added: usize,
     pub hidden: usize,
 }
 
-/// Of these layers, bottom first; the largest first. Walks them all.
+/// Returns the hidden files of these layers, the largest first. `layers`: the lowest first. Walks all of them.
 pub(crate) fn ghosts(store: &Store, layers: &[Digest]) -> Result<Vec<Ghost>, SysError> {
     let mut search = Search { seen: BTreeMap::new(), ghosts: Vec::new() };
     for (number, diff_id) in layers.iter().enumerate() {
@@ -30,7 +30,7 @@ pub(crate) fn ghosts(store: &Store, layers: &[Digest]) -> Result<Vec<Ghost>, Sys
 }
 
 struct Search {
-    /// Files that can be seen so far: their size, and the layer that has them.
+    /// The visible files so far: their sizes, and the layers that have them.
     seen: BTreeMap<PathBuf, (u64, usize)>,
     ghosts: Vec<Ghost>,
 }

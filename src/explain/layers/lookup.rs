@@ -1,4 +1,4 @@
-//! Where a path of an image or a container comes from: every layer that has it, and which one is seen.
+//! Where a path of an image or a container comes from: every layer that has it, and which one is visible.
 //!
 //! The rules are overlayfs's (kernel documentation, "Overlay Filesystem"): the topmost file hides those below, directories
 //! are merged, a whiteout hides what is below it, and so does a directory marked opaque.
@@ -15,29 +15,28 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
-/// One place that has something to say about a path.
+/// A layer or mount that has, hides or deletes a path.
 #[derive(Debug, Serialize)]
 pub(crate) struct Occurrence {
     pub place: Place,
     pub what: OccurrenceKind,
     /// The bytes of a file's contents.
     pub size: Option<u64>,
-    /// This is what programs see under the path.
+    /// Programs see this one.
     pub is_seen: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(crate) enum Place {
-    /// Something of the host, or of the kernel, lies over the layers.
+    /// A mount of the host or of the kernel over the layers.
     Mount {
         file_system: String,
-        /// On the host; `None`: the kernel makes it.
+        /// The path on the host; `None`: the kernel makes the content.
         source: Option<PathBuf>,
         target: PathBuf,
     },
     WritableLayer,
-    /// By its number, and by that of the layer in `layers`.
     Layer {
         number: usize,
         instruction: Option<String>,
@@ -49,54 +48,54 @@ pub(crate) enum Place {
 pub(crate) enum OccurrenceKind {
     File,
     Directory,
-    /// A directory that hides those of the same name below.
+    /// A directory that hides directories of the same name below.
     OpaqueDirectory,
     Link {
         target: PathBuf,
     },
     Device,
     PipeOrSocket,
-    /// A whiteout; of this path, or of a directory that it would be in.
+    /// A whiteout of this path or of a directory above it.
     Deleted {
         path: PathBuf,
     },
-    /// Not here, and the directory of this name, made anew here, hides those below.
+    /// The path is not here, and the directory of this name, which is opaque, hides those below.
     HiddenBy {
         path: PathBuf,
     },
-    /// What is a directory below is something else here.
+    /// A directory of the lower layers is replaced by another type of file.
     ReplacedBy {
         path: PathBuf,
     },
-    /// Not in what is mounted here, which hides what is below.
+    /// The mount does not have the path, and hides what is below.
     NotInMount,
-    /// The kernel makes it while the container runs.
+    /// The kernel makes the file while the container runs.
     OnlyWhileItRuns,
-    /// A file that was copied here from a layer so that it could be changed.
+    /// A file that overlayfs copied up from a layer so that it could be changed.
     CopiedUp {
         from: usize,
     },
-    /// A file that took the place of one in a layer.
+    /// A new file that replaced one of a layer.
     WrittenAnew {
         over: usize,
     },
 }
 
 impl OccurrenceKind {
-    /// Something that is there, not a note that it is not.
+    /// Whether the path exists here, visible or not.
     pub(crate) fn is_there(&self) -> bool {
         !matches!(self, Self::Deleted { .. } | Self::HiddenBy { .. } | Self::ReplacedBy { .. } | Self::NotInMount)
     }
 }
 
-/// All that is known of a path.
+/// Every occurrence of a path.
 #[derive(Debug, Serialize)]
 pub(crate) struct Lookup {
-    /// As it was asked for.
+    /// The path as it was asked for.
     pub path: PathBuf,
-    /// Symbolic links on the way.
+    /// Symbolic links that were followed.
     pub through: Vec<Through>,
-    /// Where these lead in the end.
+    /// The path after following these links.
     pub resolved: PathBuf,
     /// The topmost first.
     pub sightings: Vec<Occurrence>,
@@ -109,20 +108,21 @@ pub(crate) struct Through {
 }
 
 impl Lookup {
+    /// Returns the occurrence that programs see.
     pub(crate) fn visible(&self) -> Option<&Occurrence> {
         self.sightings.iter().find(|sighting| sighting.is_seen)
     }
 
-    /// The topmost that has it, though nobody sees it there.
+    /// Returns the topmost occurrence of a path that is visible nowhere.
     pub(crate) fn topmost_hidden(&self) -> Option<&Occurrence> {
         self.sightings.iter().find(|sighting| sighting.what.is_there())
     }
 }
 
-/// As many as the kernel follows (path_resolution(7)).
+/// The number of links that the kernel follows (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// Looks for a path in an image's layers, and in what a container has above them.
+/// Finds a path in an image's layers, and in a container's writable layer and mounts.
 ///
 /// # Errors
 /// When a layer cannot be read.
@@ -131,7 +131,8 @@ pub(crate) fn lookup(path: &Path, layers: &[Layer], container: Option<&Container
     let mut resolved = PathBuf::from("/");
     let mut through = Vec::new();
     let mut waiting: Vec<OsString> = names(path);
-    // Each directory on the way may be a link, and `..` leads out of where that leads; the last name is told as what it is.
+    // Each directory on the way may be a link, and `..` leaves the directory that the link leads to. The last name is not
+    // followed.
     while let Some(name) = waiting.pop() {
         if name == ".." {
             resolved.pop();
@@ -159,7 +160,7 @@ pub(crate) fn lookup(path: &Path, layers: &[Layer], container: Option<&Container
     Ok(Lookup { path: path.to_owned(), through, resolved, sightings })
 }
 
-/// The names in a path, the last first.
+/// Returns the names in a path, the last first.
 fn names(path: &Path) -> Vec<OsString> {
     let names = path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name.to_owned()),
@@ -172,21 +173,21 @@ fn names(path: &Path) -> Vec<OsString> {
 }
 
 /// A mount over the layers.
-struct Over {
+struct MountOver {
     file_system: String,
     /// On the host; `None`: the kernel makes it.
     source: Option<PathBuf>,
     target: PathBuf,
 }
 
-/// What is mounted over a container's layers: while it runs as the kernel says, else as its specification does.
-fn mounted(container: &Container) -> Result<Vec<Over>, Failure> {
+/// Returns the mounts over a container's layers: those of the kernel while it runs, else those of its specification.
+fn mounted(container: &Container) -> Result<Vec<MountOver>, Failure> {
     let specified = container.spec()?.mounts().iter().flatten().map(|mount| {
         let source = mount.source().clone().filter(|source| source.is_absolute());
         let file_system = mount.typ().clone().unwrap_or_else(|| "bind".into());
-        Over { file_system, source, target: mount.destination().clone() }
+        MountOver { file_system, source, target: mount.destination().clone() }
     });
-    let specified: Vec<Over> = specified.collect();
+    let specified: Vec<MountOver> = specified.collect();
     let state = container.state();
     if state.phase != Phase::Running {
         return Ok(specified);
@@ -194,10 +195,10 @@ fn mounted(container: &Container) -> Result<Vec<Over>, Failure> {
     let now = mounts::of_process(state.pid).into_iter().filter(|mount| mount.target != Path::new("/"));
     let over = now.map(|mount| {
         let named = specified.iter().find(|over| over.target == mount.target);
-        // A device of the host, bound alone.
+        // A single device of the host, bind-mounted.
         let device = (mount.kind == "devtmpfs").then(|| beneath(Path::new("/dev"), &mount.root));
         let source = named.and_then(|over| over.source.clone()).or(device);
-        Over { file_system: mount.kind, source, target: mount.target }
+        MountOver { file_system: mount.kind, source, target: mount.target }
     });
     Ok(over.collect())
 }
@@ -205,7 +206,7 @@ fn mounted(container: &Container) -> Result<Vec<Over>, Failure> {
 struct Stack<'a> {
     layers: &'a [Layer],
     container: Option<&'a Container>,
-    mounts: Vec<Over>,
+    mounts: Vec<MountOver>,
 }
 
 impl Stack<'_> {
@@ -227,15 +228,15 @@ impl Stack<'_> {
                 found.push(Occurrence { place, ..what });
             }
         }
-        self.tell_origin(path, &mut found);
-        // What was never there is neither deleted nor hidden.
+        self.set_origin(path, &mut found);
+        // A path that never existed is neither deleted nor hidden.
         Ok(if found.iter().any(|sighting| sighting.what.is_there()) { found } else { Vec::new() })
     }
 
-    /// The innermost mount that the path is in or under.
+    /// Returns the occurrence in the innermost mount that contains the path.
     fn in_mount(&self, container: &Container, path: &Path) -> Result<Option<Occurrence>, Failure> {
         let covering = self.mounts.iter().filter(|over| path.starts_with(&over.target));
-        // Of several at one place the last was mounted over the others.
+        // Of several mounts at one path, the last covers the others.
         let Some(over) = covering.max_by_key(|over| over.target.components().count()) else { return Ok(None) };
         let rest = path.strip_prefix(&over.target).unwrap_or(Path::new(""));
         let on_host = over
@@ -261,8 +262,9 @@ impl Stack<'_> {
         Ok(Some(Occurrence { place, what, size, is_seen }))
     }
 
-    /// A file in the writable layer that a layer has too was copied up, or written anew: the kernel marks the former.
-    fn tell_origin(&self, path: &Path, found: &mut [Occurrence]) {
+    /// Distinguishes files of the writable layer that were copied up from those that replaced a layer's file. The kernel
+    /// marks the former.
+    fn set_origin(&self, path: &Path, found: &mut [Occurrence]) {
         let below = found.iter().find_map(|sighting| match (&sighting.place, &sighting.what) {
             (Place::Layer { number, .. }, OccurrenceKind::File) => Some(*number),
             _ => None,
@@ -279,8 +281,8 @@ impl Stack<'_> {
     }
 }
 
-/// What one directory of the overlay has under the path. `hidden`: something above has hidden it; set if this hides what is
-/// below.
+/// Returns the occurrence of a path in one directory of the overlay. `hidden`: whether a higher layer hides the path; set if
+/// this layer hides it from the lower ones.
 fn in_directory(directory: &Path, path: &Path, hidden: &mut bool) -> Result<Option<Occurrence>, SysError> {
     let names: Vec<&OsStr> = path.iter().skip(1).collect();
     let was_hidden = *hidden;

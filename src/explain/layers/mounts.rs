@@ -1,4 +1,4 @@
-//! What is mounted in a running container, as the kernel tells it (proc_pid_mountinfo(5)).
+//! The mounts of a running container, as the kernel lists them (proc_pid_mountinfo(5)).
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 #[derive(Debug)]
 pub(crate) struct Mount {
-    /// What of the file system is shown: `/` is all of it.
+    /// The directory of the file system that is mounted; `/` is its root.
     pub root: PathBuf,
     pub target: PathBuf,
     pub is_read_only: bool,
@@ -15,7 +15,7 @@ pub(crate) struct Mount {
     pub kind: String,
 }
 
-/// In the order in which they were mounted; a later one covers an earlier one at the same place.
+/// Returns the mounts in their order; a later one covers an earlier one at the same path.
 pub(crate) fn of_process(pid: i32) -> Vec<Mount> {
     let table = fs::read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
     table.split(|byte| *byte == b'\n').filter_map(parse).collect()
@@ -29,7 +29,7 @@ fn parse(line: &[u8]) -> Option<Mount> {
     Some(Mount { root: unescaped(fields.get(3)?), target: unescaped(fields.get(4)?), is_read_only, kind })
 }
 
-/// Blanks and the like stand there as octal numbers.
+/// Decodes octal escapes, which stand for blanks and the like.
 fn unescaped(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;

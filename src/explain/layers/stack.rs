@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Instruction {
-    /// `None`: the image does not say.
+    /// `None`: the image does not record it.
     pub text: Option<String>,
-    /// The number of the layer that it made.
+    /// The number of the layer that it made, if any.
     pub layer: Option<usize>,
 }
 
-/// A path of the container, as it lies in a directory that holds its files.
+/// Returns where a path of the container lies, given the directory that holds the container's files.
 pub(crate) fn beneath(directory: &Path, path: &Path) -> PathBuf {
     directory.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-/// One read-only layer of an image.
+/// A read-only layer of an image.
 pub(crate) struct Layer {
     /// 1 is the lowest.
     pub number: usize,
@@ -30,29 +30,30 @@ pub(crate) struct Layer {
     /// The bytes of its files' contents.
     pub size: u64,
     pub entries: u64,
-    /// The instruction that made it, as far as the image says.
+    /// The instruction that made it, if the image records it.
     pub instruction: Option<String>,
 }
 
-/// What made an image, the first first.
+/// Returns the instructions that made an image, in order.
 pub(crate) fn instructions(store: &Store, image: &Image) -> Result<Vec<Instruction>, ImageError> {
     let mut steps = history::history(store, image)?;
     steps.reverse();
     let mut number = 0;
-    let told = |step: history::Step| {
+    let instruction_of = |step: history::Step| {
         number += usize::from(step.layer.is_some());
-        let said = if step.created_by.is_empty() { step.comment } else { step.created_by };
+        let text = if step.created_by.is_empty() { step.comment } else { step.created_by };
         Instruction {
-            text: Some(instruction(&said)).filter(|text| !text.is_empty()),
+            text: Some(instruction(&text)).filter(|text| !text.is_empty()),
             layer: step.layer.map(|_| number),
         }
     };
-    Ok(steps.into_iter().map(told).collect())
+    Ok(steps.into_iter().map(instruction_of).collect())
 }
 
-/// The layers of an image, the lowest first.
+/// Returns the layers of an image, the lowest first.
 pub(crate) fn layers(store: &Store, image: &Image) -> Result<Vec<Layer>, ImageError> {
-    let made = instructions(store, image)?.into_iter().filter_map(|made| made.layer.map(|_| made.text));
+    let texts = instructions(store, image)?.into_iter();
+    let texts = texts.filter_map(|instruction| instruction.layer.map(|_| instruction.text));
     let layer = |(index, (diff_id, instruction)): (usize, (Digest, Option<String>))| {
         let info = layer::known(store, &diff_id)?;
         Ok(Layer {
@@ -64,10 +65,10 @@ pub(crate) fn layers(store: &Store, image: &Image) -> Result<Vec<Layer>, ImageEr
             instruction,
         })
     };
-    image.layers.iter().copied().zip(made).enumerate().map(layer).collect()
+    image.layers.iter().copied().zip(texts).enumerate().map(layer).collect()
 }
 
-/// A row of the history as it stood in the Dockerfile: without the shell that builders put before it.
+/// Returns a row of the history as it was written in the Dockerfile: without the shell that builders put before it.
 fn instruction(created_by: &str) -> String {
     let text = created_by.trim();
     let text = text.strip_suffix("# buildkit").unwrap_or(text).trim_end();

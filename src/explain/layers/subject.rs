@@ -12,7 +12,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// The image itself, or that of the container.
+    /// Returns the image itself, or that of the container.
     pub(crate) fn image(&self, store: &Store) -> Result<Image, ImageError> {
         match self {
             Self::Container(container) => image::find(store, &container.record.image_id.to_string()),
@@ -38,7 +38,7 @@ struct NotFound {
 impl Diagnose for NotFound {
     fn hint(&self) -> Option<String> {
         let meant = self.meant.as_ref().map(|meant| format!("{meant}; ")).unwrap_or_default();
-        Some(format!("{meant}see which there are: minirun ps -a, minirun images"))
+        Some(format!("{meant}list them: minirun ps -a, minirun images"))
     }
 
     fn exit_code(&self) -> u8 {
@@ -46,7 +46,7 @@ impl Diagnose for NotFound {
     }
 }
 
-/// A container first, then an image, as Docker looks.
+/// Finds a container or, if there is none, an image, as Docker does.
 ///
 /// # Errors
 /// When there is neither, when the beginning of an id is that of several, or when its records are damaged.
@@ -57,7 +57,7 @@ pub(crate) fn find(store: &Store, name: &str) -> Result<Subject, Failure> {
         Err(error) => return Err(error.into()),
     };
     match image::find(store, name) {
-        // An empty name is none, whatever it would have named.
+        // An empty name is a prefix of every ID.
         Err(_) if name.is_empty() => Err(NotFound { name: "\"\"".into(), meant }.into()),
         Ok(image) => Ok(Subject::Image(Box::new(image))),
         Err(ImageError::NotFound { .. }) => {

@@ -4,6 +4,7 @@ use crate::container::probe::Operation;
 use crate::explain::words::Words;
 use serde::Serialize;
 
+/// The result of one attempt.
 #[derive(Debug, Serialize)]
 pub(crate) struct AttemptResult {
     #[serde(rename = "name")]
@@ -11,8 +12,7 @@ pub(crate) struct AttemptResult {
     /// The system call.
     pub call: &'static str,
     pub outcome: Outcome,
-    /// What stopped it; each of several would have done so alone. What is not tried: what stands in its way, or that
-    /// nothing does.
+    /// What stopped it; each of several would have done so alone. Of an operation that was not tried: what would stop it.
     pub walls: Vec<Wall>,
     /// `None`: it was not tried.
     pub answer: Option<Answer>,
@@ -23,11 +23,11 @@ pub(crate) struct AttemptResult {
 pub(crate) enum Outcome {
     GoesThrough,
     Stopped,
-    /// It would harm others than the container.
+    /// It would harm processes outside the container.
     NotTried,
 }
 
-/// What the kernel answered.
+/// The kernel's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(crate) enum Answer {
@@ -35,14 +35,14 @@ pub(crate) enum Answer {
     Errno {
         number: i32,
     },
-    /// It ended who tried it.
+    /// A signal that ended the process which tried.
     Signal {
         number: i32,
     },
 }
 
 impl Answer {
-    /// As it is printed from inside.
+    /// Decodes an answer that the process in the container printed.
     pub(crate) fn of(number: i32) -> Self {
         match number {
             0 => Self::Done,
@@ -52,37 +52,38 @@ impl Answer {
     }
 }
 
+/// What stops an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(crate) enum Wall {
     Seccomp,
-    /// One that the container does not have.
+    /// A capability that the container does not have.
     Capability {
         name: caps::Capability,
     },
-    /// It has the capability, but over its own user namespace only.
+    /// The container has the capability, but only over its own user namespace.
     UserNamespace,
-    /// It cannot name what it does not see.
+    /// The process has no ID in the container's namespace.
     PidNamespace,
     MountNamespace,
     ReadOnly,
     Masked,
-    /// It would end the processes of this PID namespace, and no more.
+    /// The operation would only end the processes of this PID namespace.
     OwnPidNamespace,
-    /// Of the container's control group: the file and what is in it.
+    /// A limit of the container's control group: the file and its value.
     Limit {
         file: &'static str,
         value: u64,
     },
-    /// None was asked for, with this flag.
+    /// This flag, which sets the limit, was not given.
     NoLimit {
         flag: &'static str,
     },
-    /// One was asked for, and this host does not give the controller.
+    /// The flag was given, but this host does not provide the controller.
     NoController {
         flag: &'static str,
     },
-    /// The kernel cannot do it at all.
+    /// The kernel does not support the operation.
     NotInThisKernel,
     Other,
 }

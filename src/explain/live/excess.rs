@@ -1,5 +1,5 @@
-//! A container's limits, gone beyond on purpose: whether there is one, whether it can be tried without harm to anybody else,
-//! and what has happened then to its control group.
+//! Attempts to exceed a container's limits: whether a limit is set, whether it can be exceeded without harm to others, and
+//! what the control group recorded.
 
 use super::attempt::{Answer, AttemptResult, Outcome, Wall};
 use crate::container::live::cgroup;
@@ -8,11 +8,11 @@ use crate::container::stored::record::Container;
 use std::fs;
 use std::path::PathBuf;
 
-/// More than this is not tried: it would take its time, and from the host.
+/// Larger limits are not tried: that would take long, and resources of the host.
 const MOST_BIRTHS: u64 = 1024;
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Both limits, before anything is tried.
+/// Both limits, read before the attempts.
 pub(super) struct Excess {
     group: Option<PathBuf>,
     processes: Limit,
@@ -26,12 +26,12 @@ struct Limit {
     /// The flag of `run` that sets it.
     flag: &'static str,
     file: &'static str,
-    /// `None`: it has none.
+    /// `None`: the container has no such limit.
     value: Option<u64>,
     is_wanted: bool,
-    /// What is beyond it, if that is little enough.
+    /// An amount beyond the limit, if it is small enough to be tried.
     to_try: Option<u64>,
-    /// How often it has been met.
+    /// How often the limit was reached so far.
     met: u64,
 }
 
@@ -41,7 +41,7 @@ impl Excess {
         let read = |file| group.as_ref().and_then(|group| cgroup::limit(group, file));
         let wanted = &container.record.request.limits;
         let births = read("pids.max").map(|most| {
-            // A few may end meanwhile.
+            // A few processes may end meanwhile.
             most.saturating_sub(read("pids.current").unwrap_or(0)) + 8
         });
         let bytes = read("memory.max")
@@ -78,7 +78,7 @@ impl Excess {
         self.processes.to_try.is_some() || self.memory.to_try.is_some()
     }
 
-    /// What the probe is to try.
+    /// Adds these attempts to those of the probe.
     pub(super) fn targets(&self, others: &Targets) -> Targets {
         Targets { births: self.processes.to_try, bytes: self.memory.to_try, ..others.clone() }
     }
@@ -115,12 +115,12 @@ impl Limit {
     }
 }
 
-/// How often each limit has been met so far.
+/// Returns how often each limit was reached so far.
 fn met(group: Option<&PathBuf>) -> (u64, u64) {
     group.map_or((0, 0), |group| (cgroup::events(group, "pids.events", "max"), cgroup::killed_for_memory(group)))
 }
 
-/// A line of `/proc/meminfo`, in bytes.
+/// Returns a value of `/proc/meminfo` in bytes.
 fn of_host(name: &str) -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kibibytes =

@@ -1,7 +1,7 @@
-//! Word from the kernel that something changed beneath directories (inotify(7)), so that nobody has to walk them to find out.
+//! Notifications of changes in directories (inotify(7)), which make walking them unnecessary.
 //!
-//! The writable layer tells of names that come and go. What is written into its files is told by the same directories as the
-//! container sees them: an overlay writes to its upper directory behind inotify's back.
+//! Watches on the writable layer report names that come and go. Writes to its files are reported by watches on the same
+//! directories as the container sees them: an overlay writes to its upper directory without inotify events there.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
@@ -13,23 +13,23 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A path of one of the places that are watched, by the place's number.
+/// A path in a watched place, and the place's number.
 pub(super) type WatchedPath = (usize, PathBuf);
 
 pub(super) struct Notifier {
     inotify: OwnedFd,
-    /// What is watched, by the number of the watch.
+    /// The watched paths by the numbers of their watches.
     watched: HashMap<i32, WatchedPath>,
 }
 
-/// What the kernel told.
+/// Notifications that the kernel sent.
 #[derive(Default)]
 pub(super) struct Notifications {
-    /// Paths that something happened to.
+    /// Paths that changed.
     pub touched: BTreeSet<WatchedPath>,
-    /// Those among them that were made anew, and are no directories.
+    /// Those among them that were created, directories excepted.
     pub came: BTreeSet<WatchedPath>,
-    /// There was more than the kernel keeps: look at everything.
+    /// The kernel's queue overflowed, so everything must be examined.
     pub overflowed: bool,
 }
 
@@ -38,14 +38,14 @@ pub(super) const NAMES: WatchFlags =
 pub(super) const CONTENTS: WatchFlags = WatchFlags::MODIFY.union(WatchFlags::ATTRIB);
 
 impl Notifier {
-    /// `None`: the kernel gives no more of these.
+    /// `None`: the user's limit of inotify instances is reached.
     pub(super) fn new() -> Option<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
         Some(Self { inotify, watched: HashMap::new() })
     }
 
-    /// Listens to a directory or file, which has this name. Returns whether there was room for it; one that a mount covers,
-    /// or that has gone again, is seen by nobody and needs none.
+    /// Watches a directory or file. Returns false if the limit of watches is reached; a path that is covered by a mount or has
+    /// been removed needs no watch.
     pub(super) fn add(&mut self, directory: &Path, what: WatchFlags, name: WatchedPath) -> bool {
         match inotify::add_watch(&self.inotify, directory, what | WatchFlags::DONT_FOLLOW) {
             Ok(watch) => {
@@ -56,11 +56,11 @@ impl Notifier {
         }
     }
 
-    /// Waits so long for a word, and for the end of what comes at once. `None`: there was none.
+    /// Waits for notifications, and for the end of those that come together. `None`: there was none in this time.
     pub(super) fn wait(&mut self, limit: Duration) -> Option<Notifications> {
         let mut heard = None;
         let mut patience = limit;
-        // One change makes several events; what it is shows after the last.
+        // One change makes several events; its result is visible after the last.
         const CALM: Duration = Duration::from_millis(40);
         const MOST: u32 = 5;
         for _ in 0..MOST {

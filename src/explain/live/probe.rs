@@ -1,6 +1,6 @@
-//! Which wall stops a forbidden operation. It is found by experiment: the operation is tried as any process of the container
-//! would try it, and again without the seccomp filter, without the limits on capabilities, and without both. What has to be
-//! taken away before it goes through is what stopped it; what is stopped all the same is told by the kernel's answer.
+//! What stops a forbidden operation, found by experiment: the operation is tried as any process of the container would try it,
+//! and again without the seccomp filter, without the limits on capabilities, and without both. Whatever must be removed before
+//! it succeeds is what stopped it. If it still fails, the kernel's answer shows the reason.
 
 use super::attempt::{Answer, AttemptResult, Outcome, Wall};
 use super::excess::Excess;
@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+/// Tries all operations in a running container.
+///
 /// # Errors
 /// When the container does not run, or cannot be entered.
 pub(crate) fn probe(store: &Store, container: &Container) -> Result<Vec<AttemptResult>, Failure> {
@@ -31,7 +33,7 @@ pub(crate) fn probe(store: &Store, container: &Container) -> Result<Vec<AttemptR
         ..Targets::default()
     };
     let as_it_is = Without { seccomp: false, capabilities: false };
-    // While there is no room for anybody, nobody else must want any.
+    // At its limits the container's own processes would fail too.
     let held = if excess.is_tried() { Paused::by_signals(container)? } else { None };
     let as_it_is = attempt(store, container, &excess.targets(&targets), as_it_is)?;
     drop(held);
@@ -64,17 +66,17 @@ pub(crate) fn probe(store: &Store, container: &Container) -> Result<Vec<AttemptR
     Ok(ATTEMPTS.iter().map(row).chain(excess).collect())
 }
 
-/// reboot(2): in another than the first PID namespace it ends that namespace's processes, not the machine's.
+/// Whether the container has its own PID namespace, where reboot(2) ends the namespace's processes, not the machine's.
 fn has_own_pids(pid: i32) -> bool {
     let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/pid")).ok();
     let own = namespace(&pid.to_string());
     own.is_some() && own != namespace("self")
 }
 
-/// What is left when neither filter nor bounds stand in the way.
+/// Returns what stops an operation that neither the filter nor the capabilities stop.
 fn last_wall(errno: i32) -> Wall {
     match errno {
-        // EINVAL: an id that its user namespace does not have.
+        // EINVAL: an ID that its user namespace does not map.
         libc::EPERM | libc::EACCES | libc::EINVAL => Wall::UserNamespace,
         libc::ESRCH => Wall::PidNamespace,
         libc::ENOENT => Wall::MountNamespace,
@@ -95,7 +97,7 @@ fn attempt(
     let wanted = Wanted {
         command: vec!["probe".into()],
         env: Vec::new(),
-        // Its root is who may do most.
+        // The container's root has most privileges.
         user: Some("0".into()),
         workdir: Some("/".into()),
         privileged: false,
@@ -124,7 +126,7 @@ fn first_file(directory: &std::path::Path) -> Option<PathBuf> {
     file.cloned().or_else(|| entries.iter().filter(|path| !path.is_symlink()).find_map(|path| first_file(path)))
 }
 
-/// A disk of this machine (proc(5), /proc/partitions).
+/// Returns a disk of this machine (proc(5), /proc/partitions).
 fn disk() -> Option<PathBuf> {
     let table = fs::read_to_string("/proc/partitions").ok()?;
     let name = table.lines().skip(2).find_map(|line| line.split_whitespace().nth(3))?;

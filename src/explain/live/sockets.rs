@@ -1,4 +1,4 @@
-//! Sockets that wait for somebody in the network namespace of a process (proc_pid_net(5)).
+//! Listening sockets in the network namespace of a process (proc_pid_net(5)).
 
 use crate::network::ports::Protocol;
 use std::fmt;
@@ -13,7 +13,7 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Only the container itself reaches it: any of 127.0.0.0/8 is loopback, written as IPv4 or within IPv6.
+    /// Whether only the container itself can connect: any of 127.0.0.0/8 is loopback, as IPv4 or mapped into IPv6.
     pub(crate) fn is_loopback(&self) -> bool {
         self.ip.to_canonical().is_loopback()
     }
@@ -33,7 +33,7 @@ impl fmt::Display for Socket {
     }
 }
 
-/// Of UDP those that talk to nobody in particular.
+/// Returns the listening TCP sockets and the unconnected UDP sockets.
 pub(crate) fn listening(pid: i32) -> Vec<Socket> {
     const TCP_LISTEN: &str = "0A";
     const UDP_UNCONNECTED: &str = "07";
@@ -58,7 +58,7 @@ pub(crate) fn listening(pid: i32) -> Vec<Socket> {
     found
 }
 
-/// `0100007F:0050`: the address in words of the machine's byte order, and the port.
+/// Parses `0100007F:0050`: the address in words of the machine's byte order, and the port.
 fn parse(local: &str) -> Option<(IpAddr, u16)> {
     let (address, port) = local.split_once(':')?;
     let word = |at: usize| {

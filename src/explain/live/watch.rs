@@ -1,7 +1,7 @@
 //! Copy-on-write, live: what appears, changes and vanishes in a container's writable layer, volumes and tmpfs mounts.
 //!
-//! The kernel names what was touched, and only that is looked at; now and then everything is, for what the kernel does not
-//! tell, as writes through a mapping. Nothing is asked of it while nobody watches.
+//! The kernel names the changed paths, and only those are examined. Now and then all paths are, for changes that the kernel
+//! does not report, such as writes through a mapping. Nothing runs while nobody watches.
 
 use super::notice::{self, Notifications, Notifier};
 use crate::container::processes;
@@ -21,24 +21,24 @@ use std::time::{Duration, Instant, SystemTime};
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Event {
-    /// When it was noticed.
+    /// The time at which it was noticed.
     pub noticed: String,
     pub what: EventKind,
     pub place: PlaceKind,
-    /// As the container names it.
+    /// The path in the container.
     pub path: PathBuf,
-    /// The bytes of the file now; of one that was copied up: in the layer that it came from.
+    /// The bytes of the file; of a copied-up file, in the layer that it came from.
     pub size: Option<u64>,
     /// The layer that a file was copied up from.
     pub layer: Option<usize>,
-    /// Who has it open for writing.
+    /// The process that has it open for writing.
     pub by: Option<Writer>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Writer {
     pub command: String,
-    /// As the host numbers it.
+    /// The process ID on the host.
     pub pid: i32,
 }
 
@@ -48,11 +48,11 @@ pub(crate) enum EventKind {
     Create,
     CopyUp,
     Write,
-    /// A whiteout, since a layer still has it.
+    /// Deleted by a whiteout, since a layer still has it.
     Delete,
-    /// Nothing of it is left, since no layer has it.
+    /// Removed without a whiteout, since no layer has it.
     Remove,
-    /// It was there between two looks only.
+    /// Created and removed between two polls.
     CameAndWent,
 }
 
@@ -60,9 +60,9 @@ pub(crate) enum EventKind {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PlaceKind {
     WritableLayer,
-    /// A volume, or a part of the host's tree: not in the layer.
+    /// A volume or bind mount: not in the layer.
     Volume,
-    /// Memory: not in the layer, and gone when the container stops.
+    /// Memory: not in the layer, and freed when the container stops.
     Tmpfs,
 }
 
@@ -70,11 +70,11 @@ pub(crate) enum PlaceKind {
 #[derive(Debug, Serialize)]
 pub(crate) struct Place {
     pub kind: PlaceKind,
-    /// As the container names it.
+    /// The path in the container.
     pub target: PathBuf,
-    /// Where it lies on the host.
+    /// The path on the host.
     pub source: PathBuf,
-    /// Its file system: another that is mounted in it is another place.
+    /// The device of its file system: another one that is mounted in it is another place.
     #[serde(skip)]
     device: u64,
     #[serde(skip)]
@@ -86,25 +86,25 @@ pub(crate) struct Watch<'a> {
     layers: Vec<Layer>,
     /// The writable layer first.
     places: Vec<Place>,
-    /// `None`: only looking at everything tells.
+    /// `None`: without inotify, all paths are polled.
     notice: Option<Notifier>,
     heard: Notifications,
-    /// What was there before the first look is nothing that happened.
+    /// The first poll is done: what it found is not an event.
     has_begun: bool,
     polled_all: Instant,
-    /// How long that takes.
+    /// The duration of polling all paths.
     cost: Duration,
 }
 
-/// Between two looks at everything, where the kernel tells most changes.
+/// The time between two polls of all paths, with inotify.
 const UNTOLD: Duration = Duration::from_millis(800);
-/// The same where it tells none.
+/// The same without inotify.
 const UNHEARD: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Copy)]
 struct Snapshot {
     inode: u64,
-    /// When it was made, where the file system knows: the number of a file that has gone is soon another's.
+    /// The time of creation, where the file system records it: inode numbers are reused.
     born: Option<SystemTime>,
     links: u64,
     size: u64,
@@ -137,15 +137,17 @@ impl Snapshot {
         (self.inode, self.born) == (other.inode, other.born)
     }
 
-    /// Whether nothing happened to it in between.
+    /// Whether the file did not change between two snapshots.
     fn is_unchanged(&self, other: &Self) -> bool {
         self.is_same_file(other) && (self.size, self.changed) == (other.size, other.changed)
     }
 }
 
 impl<'a> Watch<'a> {
+    /// Begins to watch a container. Must run inside the user namespace.
+    ///
     /// # Errors
-    /// When the image's or the container's records cannot be read. Must run inside the user namespace.
+    /// When the image's or the container's records cannot be read.
     pub(crate) fn new(store: &Store, container: &'a Container) -> Result<Self, Failure> {
         let image = image::find(store, &container.record.image_id.to_string())?;
         let place = |kind, target: &Path, source: PathBuf| {
@@ -158,7 +160,7 @@ impl<'a> Watch<'a> {
         }
         let pid = container.state().pid;
         let root = PathBuf::from(format!("/proc/{pid}/root"));
-        // What masks a part of /proc or /sys is a tmpfs too, but nobody can write there.
+        // The masks of /proc and /sys are tmpfs too, but read-only.
         let tmpfs = mounts::of_process(pid).into_iter().filter(|mount| mount.kind == "tmpfs" && !mount.is_read_only);
         let targets: BTreeSet<PathBuf> = tmpfs.map(|mount| mount.target).collect();
         places.extend(targets.into_iter().map(|target| place(PlaceKind::Tmpfs, &target, beneath(&root, &target))));
@@ -183,10 +185,9 @@ impl<'a> Watch<'a> {
         &self.places
     }
 
-    /// Waits until there is something to look for, or it is time to see whether the container still runs. Returns whether
-    /// to look.
+    /// Waits until there is something to poll, or it is time to check that the container still runs. Returns whether to poll.
     pub(crate) fn wait(&mut self) -> bool {
-        // Looking takes a small part of the time, however much there is to look at.
+        // Polling takes a small part of the time, however many paths there are.
         let is_time = |pause: Duration| self.polled_all.elapsed() >= pause.max(self.cost * 10);
         let Some(notice) = &mut self.notice else {
             std::thread::sleep(UNHEARD);
@@ -205,14 +206,14 @@ impl<'a> Watch<'a> {
         self.container.state().phase == Phase::Running
     }
 
-    /// The writable layer on disk, as `du` counts it.
+    /// Returns the disk usage of the writable layer, as `du` counts it.
     pub(crate) fn size(&self) -> u64 {
         let mut linked = HashSet::new();
         let seen = self.places[0].seen.values();
         seen.filter(|seen| seen.is_directory || seen.links < 2 || linked.insert(seen.inode)).map(|s| s.on_disk).sum()
     }
 
-    /// What has happened since the last look.
+    /// Returns the events since the last poll.
     pub(crate) fn poll(&mut self) -> Vec<Event> {
         let Notifications { touched, came, overflowed } = std::mem::take(&mut self.heard);
         let mut events = Vec::new();
@@ -225,7 +226,7 @@ impl<'a> Watch<'a> {
         if overflowed {
             events.extend(self.poll_all());
         } else {
-            // The room of a directory on disk grows with the names in it.
+            // A directory's size on disk changes with the names in it.
             let parents = touched.iter().filter_map(|(place, path)| Some((*place, path.parent()?.to_owned())));
             let all: BTreeSet<_> = parents.chain(touched.iter().cloned()).collect();
             for (place, path) in all {
@@ -233,12 +234,12 @@ impl<'a> Watch<'a> {
             }
         }
         if !events.is_empty() {
-            self.tell_writers(&mut events);
+            self.add_writers(&mut events);
         }
         events
     }
 
-    /// Whatever the kernel said.
+    /// Polls all paths, whatever the kernel reported.
     pub(crate) fn poll_everything(&mut self) -> Vec<Event> {
         self.heard.overflowed = true;
         self.poll()
@@ -272,14 +273,14 @@ impl<'a> Watch<'a> {
         events
     }
 
-    /// One path: what has become of it, and of all below it if it is a directory that came or went.
+    /// Polls one path, and all below it if it is a directory that was created or removed.
     fn poll_path(&mut self, place: usize, path: &Path, events: &mut Vec<Event>) {
         let full = beneath(&self.places[place].source, path);
         let found = full.symlink_metadata().ok().filter(|metadata| metadata.dev() == self.places[place].device);
         let now = found.map(|metadata| Snapshot::of(&metadata));
         let before = self.places[place].seen.get(path).copied();
         let Some(now) = now else {
-            // A directory comes before what was in it.
+            // A directory sorts before its content.
             let below = self.places[place].seen.range(path.to_owned()..);
             let gone: Vec<PathBuf> =
                 below.map(|(name, _)| name).take_while(|name| name.starts_with(path)).cloned().collect();
@@ -293,7 +294,7 @@ impl<'a> Watch<'a> {
         };
         self.places[place].seen.insert(path.to_owned(), now);
         if !self.has_begun {
-            // It is only noted.
+            // The first poll only takes snapshots.
         } else if self.places[place].kind == PlaceKind::WritableLayer {
             self.changed_in_layer(path, before.as_ref(), &now, events);
         } else {
@@ -312,7 +313,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// A directory that is new: first it is listened to, then looked into, so that nothing is missed in between.
+    /// Adds a new directory: it is watched first and read then, so that nothing is missed in between.
     fn enter(&mut self, place: usize, path: &Path, events: &mut Vec<Event>) {
         self.listen(place, path);
         let entries = fs::read_dir(beneath(&self.places[place].source, path)).into_iter().flatten().flatten();
@@ -354,8 +355,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// A name that is new in the writable layer. A directory that overlayfs copies up for what is in it says nothing of its
-    /// own. `was_deleted`: the name that a layer has was told to be deleted already.
+    /// Reports a new name in the writable layer. A directory that overlayfs copied up for its content is not an event.
+    /// `was_deleted`: the deletion of the layer's file was reported already.
     fn appeared(&self, path: &Path, now: &Snapshot, was_deleted: bool, events: &mut Vec<Event>) {
         let below = self.layers.iter().rev().find_map(|layer| {
             let found = beneath(&layer.directory, path).symlink_metadata().ok()?;
@@ -363,7 +364,7 @@ impl<'a> Watch<'a> {
         });
         match below.filter(|(_, below)| !below.is_whiteout) {
             Some((_, below)) if (now.is_directory || below.is_directory) && self.hides(path, now, &below) => {
-                // It was deleted and made anew between two looks.
+                // It was deleted and created again between two polls.
                 if !was_deleted {
                     events.push(self.event(EventKind::Delete, 0, path, None));
                 }
@@ -373,7 +374,7 @@ impl<'a> Watch<'a> {
             Some((number, below)) if mark::is_copied_up(&beneath(&self.places[0].source, path)) => {
                 let copied = self.event(EventKind::CopyUp, 0, path, Some(&below));
                 events.push(Event { layer: Some(number), ..copied });
-                // The copy has the time of what it was copied from.
+                // The copy keeps the original's time of modification.
                 if (now.modified, now.size) != (below.modified, below.size) {
                     events.push(self.event(EventKind::Write, 0, path, Some(now)));
                 }
@@ -382,7 +383,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Whether what is in the writable layer hides a directory of a layer, or stands where a layer has no directory.
+    /// Whether a name in the writable layer hides a directory of a layer, or differs from the layer in being a directory.
     fn hides(&self, path: &Path, now: &Snapshot, below: &Snapshot) -> bool {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return false };
         let mark = mark::mark(&beneath(&self.places[0].source, parent), name);
@@ -399,8 +400,8 @@ impl<'a> Watch<'a> {
         Event { noticed: String::new(), what, place: place.kind, path, size, layer: None, by: None }
     }
 
-    /// When these events were noticed, and which processes of the container have the files open for writing.
-    fn tell_writers(&self, events: &mut [Event]) {
+    /// Adds the time to events, and the processes that have the files open for writing.
+    fn add_writers(&self, events: &mut [Event]) {
         let mut open: HashMap<PathBuf, Writer> = HashMap::new();
         for pid in processes::pids(self.container.state().pid) {
             for (path, writer) in written_by(pid) {
@@ -417,7 +418,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// The files that a process has open for writing.
+/// Returns the files that a process has open for writing.
 fn written_by(pid: i32) -> Vec<(PathBuf, Writer)> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let writer = Writer { command: name.trim().to_owned(), pid };

@@ -1,4 +1,4 @@
-//! What somebody meant by a command that the container does not have.
+//! What was meant by a command that the container does not have.
 
 use super::files::Files;
 use super::{Code, Verdict};
@@ -7,13 +7,13 @@ use crate::diag::Failure;
 use crate::explain::layers::lookup::{Place, lookup};
 use std::path::Path;
 
-/// Commands of a shell itself, which no file has (POSIX, "Special Built-In Utilities", and a few more).
+/// Commands that are built into shells (POSIX, "Special Built-In Utilities", and a few more).
 const BUILTINS: [&str; 22] = [
     "cd", "export", "source", ".", ":", "set", "unset", "alias", "eval", "exec", "exit", "return", "shift", "trap",
     "ulimit", "umask", "read", "wait", "if", "for", "while", "type",
 ];
 
-/// `argv`: what was to run, of which the first word names no program.
+/// Explains a missing program. `argv`: the command, whose first word names no program.
 pub(super) fn verdict(files: &Files, argv: &[(String, Origin)]) -> Result<Option<Verdict>, Failure> {
     let Some((program, origin)) = argv.first() else { return Ok(None) };
     let image = &files.container.record.request.image;
@@ -51,7 +51,7 @@ pub(super) fn verdict(files: &Files, argv: &[(String, Origin)]) -> Result<Option
     Ok(Some(Verdict::new(Code::CommandNotFound, program, looked_for()?)))
 }
 
-/// A file that a layer has under the word's name, and the mount over it that does not.
+/// Returns a layer's file of the word's name, and the mount that hides it.
 fn hidden(files: &Files, program: &str) -> Result<Option<(String, String)>, Failure> {
     for candidate in files.candidates(program)? {
         let sight = lookup(&candidate, files.layers, Some(files.container))?;

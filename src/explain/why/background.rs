@@ -1,8 +1,8 @@
-//! Servers that leave the first process and go on in the background, where the container's end takes them along.
+//! Servers that continue in the background after the first process, whose end ends the container.
 
 use super::files::Files;
 use super::naming::file_name;
-use super::shell::{self, Told};
+use super::shell::{self, ShellInput};
 use super::{Code, Verdict};
 use crate::container::decide::spec::Origin;
 use crate::diag::Failure;
@@ -11,71 +11,75 @@ use std::path::Path;
 struct Server {
     /// A version may follow: `php-fpm8.2`.
     name: &'static str,
-    goes: Goes,
-    /// Words with which it is no server, but tells or tests something and ends.
+    background: Background,
+    /// Arguments with which it does not serve, but prints or tests something and exits.
     other: &'static [&'static str],
 }
 
-/// When a server goes to the background.
-enum Goes {
-    /// Unless one of these words keeps it in the foreground; the first is the advice.
+/// The condition on which a server goes to the background.
+enum Background {
+    /// Unless one of these arguments keeps it in the foreground; the first is the advice.
     Unless(&'static [&'static str]),
-    /// Unless a word does, or this setting in one of its files, written without blanks.
+    /// Unless an argument does, or this setting (written without blanks) in one of its files.
     UnlessSet(&'static [&'static str], &'static str, &'static [&'static str]),
-    /// When one of these words sends it there.
+    /// With one of these arguments.
     With(&'static [&'static str]),
 }
 
-use Goes::{Unless, UnlessSet, With};
+use Background::{Unless, UnlessSet, With};
 
 const SERVERS: [Server; 17] = [
     Server {
         name: "nginx",
-        goes: UnlessSet(&["-g 'daemon off;'", "-g daemon off;"], "daemonoff;", &["/etc/nginx/nginx.conf"]),
+        background: UnlessSet(&["-g 'daemon off;'", "-g daemon off;"], "daemonoff;", &["/etc/nginx/nginx.conf"]),
         other: &["-v", "-V", "-t", "-T", "-s", "-h", "-?"],
     },
-    Server { name: "httpd", goes: Unless(&["-DFOREGROUND", "-D FOREGROUND", "-X"]), other: HTTPD },
-    Server { name: "apache2", goes: Unless(&["-DFOREGROUND", "-D FOREGROUND", "-X"]), other: HTTPD },
-    Server { name: "apache2ctl", goes: Unless(&["-D FOREGROUND", "-DFOREGROUND"]), other: HTTPD },
-    Server { name: "apachectl", goes: Unless(&["-D FOREGROUND", "-DFOREGROUND"]), other: HTTPD },
-    Server { name: "sshd", goes: Unless(&["-D", "-d", "-i"]), other: &["-t", "-T", "-G", "-V", "-?"] },
-    Server { name: "crond", goes: Unless(&["-f", "-n"]), other: &["-V", "-h"] },
-    Server { name: "cron", goes: Unless(&["-f"]), other: &[] },
-    Server { name: "php-fpm", goes: Unless(&["-F", "--nodaemonize"]), other: &["-v", "-t", "-tt", "-i", "-m", "-h"] },
+    Server { name: "httpd", background: Unless(&["-DFOREGROUND", "-D FOREGROUND", "-X"]), other: HTTPD },
+    Server { name: "apache2", background: Unless(&["-DFOREGROUND", "-D FOREGROUND", "-X"]), other: HTTPD },
+    Server { name: "apache2ctl", background: Unless(&["-D FOREGROUND", "-DFOREGROUND"]), other: HTTPD },
+    Server { name: "apachectl", background: Unless(&["-D FOREGROUND", "-DFOREGROUND"]), other: HTTPD },
+    Server { name: "sshd", background: Unless(&["-D", "-d", "-i"]), other: &["-t", "-T", "-G", "-V", "-?"] },
+    Server { name: "crond", background: Unless(&["-f", "-n"]), other: &["-V", "-h"] },
+    Server { name: "cron", background: Unless(&["-f"]), other: &[] },
+    Server {
+        name: "php-fpm",
+        background: Unless(&["-F", "--nodaemonize"]),
+        other: &["-v", "-t", "-tt", "-i", "-m", "-h"],
+    },
     Server {
         name: "dnsmasq",
-        goes: Unless(&["-k", "--keep-in-foreground", "-d", "--no-daemon"]),
+        background: Unless(&["-k", "--keep-in-foreground", "-d", "--no-daemon"]),
         other: &["-v", "-w", "--test"],
     },
-    Server { name: "lighttpd", goes: Unless(&["-D", "-i"]), other: &["-v", "-V", "-t", "-tt", "-p", "-h", "-1"] },
-    Server { name: "rsyslogd", goes: Unless(&["-n"]), other: &["-v", "-N1", "-N"] },
+    Server { name: "lighttpd", background: Unless(&["-D", "-i"]), other: &["-v", "-V", "-t", "-tt", "-p", "-h", "-1"] },
+    Server { name: "rsyslogd", background: Unless(&["-n"]), other: &["-v", "-N1", "-N"] },
     Server {
         name: "supervisord",
-        goes: UnlessSet(
+        background: UnlessSet(
             &["-n", "--nodaemon"],
             "nodaemon=true",
             &["/etc/supervisord.conf", "/etc/supervisor/supervisord.conf"],
         ),
         other: &["-v", "-h"],
     },
-    Server { name: "redis-server", goes: With(&["--daemonize yes"]), other: &["-v", "-h"] },
-    Server { name: "memcached", goes: With(&["-d", "--daemon"]), other: &["-V", "-h", "-i"] },
-    Server { name: "haproxy", goes: With(&["-D"]), other: &["-v", "-vv", "-c"] },
-    Server { name: "mongod", goes: With(&["--fork"]), other: &[] },
+    Server { name: "redis-server", background: With(&["--daemonize yes"]), other: &["-v", "-h"] },
+    Server { name: "memcached", background: With(&["-d", "--daemon"]), other: &["-V", "-h", "-i"] },
+    Server { name: "haproxy", background: With(&["-D"]), other: &["-v", "-vv", "-c"] },
+    Server { name: "mongod", background: With(&["--fork"]), other: &[] },
 ];
 
 const HTTPD: &[&str] =
     &["-v", "-V", "-t", "-l", "-L", "-M", "-S", "-h", "-?", "-k stop", "configtest", "status", "stop"];
 
-/// Commands that only tell of what was done before them, or end a shell.
+/// Commands that only report, wait or end a shell.
 const TRIVIAL: [&str; 9] = ["true", ":", "echo", "printf", "date", "exit", "fi", "done", "wait"];
 
-/// A server that the words started, or that the shell among them did last. `words`: the same as `argv`.
+/// Finds a server that the command started, or that its shell started last. `words`: the words of `argv`.
 pub(super) fn left(files: &Files, argv: &[(String, Origin)], words: &[String]) -> Result<Option<Verdict>, Failure> {
     let is_command = |origin: &Origin| matches!(origin, Origin::CommandLine | Origin::ImageCmd);
     let own: Vec<&str> = words.iter().map(String::as_str).collect();
-    let commands = match shell::told(words) {
-        Some(Told::Text(text)) => last(shell::commands(text)),
+    let commands = match shell::input_of(words) {
+        Some(ShellInput::Text(text)) => last(shell::commands(text)),
         // An entrypoint that ends with `exec "$@"`.
         _ if argv.iter().any(|(_, origin)| is_command(origin)) && !argv.first().is_some_and(|(_, o)| is_command(o)) => {
             let command = argv.iter().filter(|(_, origin)| is_command(origin)).map(|(word, _)| word.as_str());
@@ -91,7 +95,7 @@ pub(super) fn left(files: &Files, argv: &[(String, Origin)], words: &[String]) -
     Ok(None)
 }
 
-/// The last of a shell's commands that does something: what a server was started for follows after it, and ended well.
+/// Returns the last of a shell's commands that is not trivial. If a command follows a server, the shell did not end with it.
 fn last(mut commands: Vec<Vec<&str>>) -> Vec<Vec<&str>> {
     let is_trivial = |command: &Vec<&str>| command.first().is_some_and(|first| TRIVIAL.contains(first));
     while commands.last().is_some_and(is_trivial) {
@@ -119,7 +123,7 @@ fn of_command(files: &Files, command: &[&str]) -> Result<Option<Verdict>, Failur
     }
     // busybox has servers of the same names, and one option for all.
     let is_busybox = files.program(first)?.is_some_and(|(_, file)| file.ends_with("bin/busybox"));
-    let stays = match server.goes {
+    let stays = match server.background {
         _ if is_busybox => &["-f"][..],
         Unless(words) => words,
         UnlessSet(words, setting, places) => {
@@ -143,7 +147,7 @@ fn of_command(files: &Files, command: &[&str]) -> Result<Option<Verdict>, Failur
     Ok(Some(Verdict::new(Code::WentToBackground, name, advice).advise(format!("{first} {advice}"))))
 }
 
-/// Whether a file of settings has a line like this, blanks aside.
+/// Whether a configuration file has a line that begins with this setting, blanks aside.
 fn is_set(files: &Files, path: &str, setting: &str) -> Result<bool, Failure> {
     let text = files.text(Path::new(path))?;
     let without_blanks = |line: &str| line.chars().filter(|c| !c.is_whitespace()).collect::<String>();

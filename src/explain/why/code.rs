@@ -1,9 +1,9 @@
-//! The codes of verdicts, and what each says.
+//! The codes of verdicts, and the texts of each.
 
 use crate::explain::words::Words;
 use serde::Serialize;
 
-/// Makes the codes, and pairs each with its two texts: what is wrong, and what mends it.
+/// Defines the codes, each with its two texts: what is wrong, and what mends it.
 macro_rules! codes {
     ($($code:ident => $why:ident, $mend:ident;)*) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

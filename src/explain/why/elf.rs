@@ -1,6 +1,6 @@
 //! The header of an executable file (elf(5)).
 
-/// What of an executable file decides whether it can run here (elf(5)).
+/// The fields of an ELF file that decide whether it can run here.
 pub(super) struct Elf {
     pub machine: u16,
     /// The dynamic loader that it asks for.
@@ -13,7 +13,8 @@ impl Elf {
     #[cfg(target_arch = "aarch64")]
     pub(super) const HERE: u16 = 183;
 
-    /// Of the beginning of a file; `None`: it is no ELF file of 64 bits and little-endian numbers.
+    /// Parses the beginning of a file; `None`: it is not an ELF file. The interpreter is read from 64-bit little-endian files
+    /// only.
     pub(super) fn parse(head: &[u8]) -> Option<Self> {
         let number = |at: usize, width: usize| -> Option<u64> {
             let bytes = head.get(at..at.checked_add(width)?)?;

@@ -1,4 +1,4 @@
-//! Why the first process ended: as its monitor has recorded it, then by the last lines that it wrote.
+//! Why the first process ended: by the monitor's record, then by the last lines of its output.
 
 use super::files::Files;
 use super::naming::{file_name, signal_name};
@@ -10,7 +10,7 @@ use crate::container::stored::record::State;
 use crate::diag::Failure;
 use std::fs;
 
-/// Seconds within which a server goes to the background, or a program ends that was asked to.
+/// Seconds in which a server goes to the background, or a program ends after a signal.
 const AT_ONCE: i64 = 10;
 
 pub(super) fn ended(
@@ -39,7 +39,7 @@ pub(super) fn ended(
     match outcome.signal {
         Some(signal) => {
             let verdict = by_signal(&program, signal, &outcome);
-            // Memory that is shared through a file is missed only when it is touched.
+            // A full /dev/shm shows only when the memory is touched, as SIGBUS.
             let is_bus = signal == libc::SIGBUS;
             let shm = files.container.record.request.shm_size.unwrap_or(SHM_SIZE);
             Ok(verdict.map(|verdict| if is_bus { verdict.advise(shm) } else { verdict }))
@@ -52,7 +52,7 @@ pub(super) fn ended(
     }
 }
 
-/// The signal that ended it was sent through minirun.
+/// Whether the signal that ended it was sent by minirun.
 fn was_asked(outcome: &Outcome) -> bool {
     outcome.asked.iter().any(|asked| Some(asked.signal) == outcome.signal)
 }
@@ -61,7 +61,7 @@ fn by_signal(program: &str, signal: i32, outcome: &Outcome) -> Option<Verdict> {
     let name = signal_name(signal);
     if outcome.grace_ran_out && signal == libc::SIGKILL {
         let stop = outcome.asked.iter().rfind(|asked| asked.by == Asker::Stop)?;
-        // Whoever gave it no time wanted that.
+        // A stop without a grace period is meant to kill.
         let had_time = stop.grace_ms != Some(0) && stop.signal != signal;
         return had_time.then(|| Verdict::new(Code::GraceRanOut, program, signal_name(stop.signal)));
     }
@@ -76,8 +76,8 @@ fn by_signal(program: &str, signal: i32, outcome: &Outcome) -> Option<Verdict> {
     }
 }
 
-/// An exit that somebody wanted: after a `stop`, soon after another signal to end by, or with the code that shells give to
-/// the signal that was asked for.
+/// Whether an exit was requested: after a `stop`, soon after another signal that ends programs, or with the code that shells
+/// use for the signal that was sent.
 fn ends_on_request(state: &State, asked: Option<&Asked>) -> bool {
     let is_to_end = |signal| [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT].contains(&signal);
     let is_soon = |asked: &Asked| seconds(&asked.at, &state.finished).is_some_and(|seconds| seconds <= AT_ONCE);
@@ -102,19 +102,19 @@ fn monitor_died(program: &str, state: &State) -> Verdict {
         (Some(started), Some(booted)) if started < booted => Verdict::new(Code::HostRestarted, program, booted),
         _ => {
             let verdict = Verdict::new(Code::MonitorKilled, program, &state.error);
-            // Where the end of a session ends what it leaves behind, it may have been that.
+            // The end of a log-in session may have killed it, where sessions end their processes.
             Verdict { advice: Ending::of(std::process::id() as i32).map(Ending::mend), ..verdict }
         }
     }
 }
 
-/// An exit with 0 that was perhaps not meant.
+/// Explains an exit with 0 that was perhaps not intended.
 fn quiet_end(files: &Files, state: &State, argv: &[(String, Origin)]) -> Result<Option<Verdict>, Failure> {
     let request = &files.container.record.request;
     let words: Vec<String> = argv.iter().map(|(word, _)| word.clone()).collect();
     let program = words.first().map(|word| file_name(word)).unwrap_or_default();
-    let told = shell::told(&words);
-    if told == Some(shell::Told::Input) {
+    let told = shell::input_of(&words);
+    if told == Some(shell::ShellInput::Input) {
         let reads_nothing = !request.stdin && !words.iter().any(|word| word.starts_with("--") && word.len() > 2);
         return Ok(reads_nothing.then(|| Verdict::new(Code::NothingToRead, program, "-it")));
     }

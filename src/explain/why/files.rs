@@ -10,7 +10,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// As much of a script or of settings as any person has written.
+/// The most that is read of a script or configuration file.
 const LONGEST_TEXT: u64 = 1 << 20;
 
 /// The container's files as its processes would see them.
@@ -20,7 +20,7 @@ pub(super) struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// Where a file lies on this host, links followed.
+    /// Returns where a file lies on this host. Links are followed.
     pub(super) fn find(&self, path: &Path) -> Result<Option<PathBuf>, Failure> {
         let mut path = path.to_owned();
         for _ in 0..16 {
@@ -43,7 +43,7 @@ impl Files<'_> {
         Ok(None)
     }
 
-    /// The files that a word may name: itself, or one in each directory of the container's PATH.
+    /// Returns the paths that a word may name: itself, or one in each directory of the container's PATH.
     pub(super) fn candidates(&self, program: &str) -> Result<Vec<PathBuf>, Failure> {
         let process = self.container.spec()?.process().clone().unwrap_or_default();
         Ok(if program.contains('/') {
@@ -53,21 +53,22 @@ impl Files<'_> {
         })
     }
 
+    /// Returns the container's PATH.
     pub(super) fn path(&self) -> Result<String, Failure> {
         let env = self.env()?;
         let path = env.iter().find_map(|variable| variable.strip_prefix("PATH="));
         Ok(path.unwrap_or(spec::DEFAULT_PATH).to_owned())
     }
 
-    /// `NAME=VALUE` of its first process, as it was created.
+    /// Returns the environment of the first process, as `NAME=VALUE`.
     pub(super) fn env(&self) -> Result<Vec<String>, Failure> {
         let process = self.container.spec()?.process().clone().unwrap_or_default();
         Ok(process.env().clone().unwrap_or_default())
     }
 
-    /// What a file says; nothing, where there is none.
+    /// Returns the text of a file; an empty text, if there is no such file.
     pub(super) fn text(&self, path: &Path) -> Result<String, Failure> {
-        // It may be a pipe by now, which would keep us waiting.
+        // Opening a pipe would block.
         let file = self.find(path)?.filter(|file| file.is_file()).and_then(|file| fs::File::open(file).ok());
         let mut text = Vec::new();
         if let Some(file) = file {
@@ -76,7 +77,7 @@ impl Files<'_> {
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// The file that the container would execute for a word, under its name there and on this host.
+    /// Returns the file that the container would execute for a word: its path there, and on this host.
     pub(super) fn program(&self, program: &str) -> Result<Option<(PathBuf, PathBuf)>, Failure> {
         for candidate in self.candidates(program)? {
             if let Some(file) = self.find(&candidate)? {

@@ -1,9 +1,9 @@
-//! What a program's last words tell of its end. The last line decides, and nothing before it: a program logs many things
-//! that did it no harm. What is told from words alone is told as a guess.
+//! Why a program failed, by its last output. Only the last line counts: a program logs many things that did it no harm. A
+//! verdict that is drawn from output alone is worded as a guess.
 
 use super::files::Files;
 use super::naming::signal_name;
-use super::shell::{self, Told};
+use super::shell::{self, ShellInput};
 use super::verdict::{DIRECTORY, Verdict};
 use super::{Code, refusal};
 use crate::container::live::logs;
@@ -14,23 +14,23 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// More than any stack trace that is worth reading.
+/// The number of lines that are read, more than a long stack trace.
 const LINES: usize = 60;
 
-/// A longer line is cut.
+/// The most characters of a line; a longer one is cut.
 const LONGEST: usize = 300;
 
-/// A line of its log.
+/// A line of the container's log.
 pub(super) struct Line {
     pub text: String,
     /// It was written to standard error.
     is_error: bool,
 }
 
-/// The last lines that it printed since it was started and that say something, without what would change a terminal.
+/// Returns the last non-empty lines that a container printed since it was started, without control characters.
 pub(super) fn lines(container: &Container, started: &str) -> Vec<Line> {
     let entries = logs::last(&container.log(), LINES);
-    // What an earlier run of the same container said tells nothing of this one.
+    // The log also holds the output of earlier runs.
     let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let started = time(started);
     let own = entries.iter().filter(|entry| time(&entry.time) >= started);
@@ -38,18 +38,18 @@ pub(super) fn lines(container: &Container, started: &str) -> Vec<Line> {
     lines.filter(|line| !line.text.trim().is_empty()).collect()
 }
 
-/// Without escape sequences and other control characters, and not too long.
+/// Returns a line without escape sequences and other control characters, cut to a readable length.
 fn plain(line: &str) -> String {
     let text = without_escapes(line);
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.into_owned(),
+    if text.chars().nth(LONGEST).is_none() {
+        return text.into_owned();
     }
+    text.chars().take(LONGEST).chain(['…']).collect()
 }
 
-/// Words of C libraries, language runtimes and shells, and what they tell. The first that fits counts. Those in capitals are
-/// names of errors, which stand alone; others are compared in lower case.
-const WORDS: [(&str, Code); 69] = [
+/// Messages of C libraries, language runtimes and shells, and their codes. The first match counts. Those in capitals are
+/// names of errors, which must be whole words; others are compared in lower case.
+const MESSAGES: [(&str, Code); 69] = [
     ("too many open files", Code::TooManyFiles),
     ("EMFILE", Code::TooManyFiles),
     ("fork: resource temporarily unavailable", Code::TooManyProcesses),
@@ -121,19 +121,19 @@ const WORDS: [(&str, Code); 69] = [
     ("nosuchfileexception", Code::FileMissing),
 ];
 
-/// Why a program ended with an error of its own.
+/// Explains why a program exited with an error.
 pub(super) fn verdict(files: &Files, program: &str, code: i32, lines: &[Line]) -> Result<Verdict, Failure> {
-    let Some(at) = telling(lines) else { return Ok(failed(program, code, "")) };
+    let Some(at) = decisive(lines) else { return Ok(failed(program, code, "")) };
     let line = lines[at].text.as_str();
     let lower = line.to_lowercase();
     let has = |words: &str| match words.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
         true => line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == words),
         false => lower.contains(words),
     };
-    let told = |code: Code| WORDS.iter().any(|(words, told)| *told == code && has(words));
-    // What a shell or env ends with that could not execute a command (POSIX, "Exit Status for Commands").
+    let matches = |code: Code| MESSAGES.iter().any(|(words, of)| *of == code && has(words));
+    // The exit codes of a shell or env that could not execute a command (POSIX, "Exit Status for Commands").
     if [126, 127].contains(&code)
-        && !told(Code::LibraryMissing)
+        && !matches(Code::LibraryMissing)
         && let Some(verdict) = not_executed(files, program, code, line)?
     {
         return Ok(verdict);
@@ -146,9 +146,9 @@ pub(super) fn verdict(files: &Files, program: &str, code: i32, lines: &[Line]) -
     if request.no_new_privileges && SET_USER_ID.iter().any(|words| has(words)) {
         return Ok(Verdict::new(Code::PermissionDenied, program, line).advise("--security-opt no-new-privileges"));
     }
-    for (_, told) in WORDS.iter().filter(|(words, _)| has(words)) {
-        let verdict = Verdict::new(*told, program, line);
-        match told {
+    for (_, code) in MESSAGES.iter().filter(|(words, _)| has(words)) {
+        let verdict = Verdict::new(*code, program, line);
+        match code {
             Code::VariableMissing => match variable(files, &lines[at..])? {
                 Some(name) => return Ok(verdict.advise(format!("-e {name}=…"))),
                 None => continue,
@@ -171,12 +171,12 @@ pub(super) fn verdict(files: &Files, program: &str, code: i32, lines: &[Line]) -
             Code::PermissionDenied => {
                 let is_root =
                     files.container.spec()?.process().as_ref().is_none_or(|process| process.user().uid() == 0);
-                // Whose file it is does not keep root from anything: then it lacks a right.
+                // File ownership does not restrict root: then a capability is missing.
                 let is_of_file = has("permission denied") || has("EACCES") || !is_root;
                 let advice = if is_of_file { owner(files, line)? } else { None };
                 return Ok(Verdict { advice, ..verdict });
             }
-            // The file that is missing is the one that another file wants.
+            // A configuration file is named that refers to the missing file.
             Code::FileMissing if configuration(files, line)?.is_some() => continue,
             Code::FileMissing => {
                 let path = paths(line).next().map(|path| path.display().to_string());
@@ -185,7 +185,7 @@ pub(super) fn verdict(files: &Files, program: &str, code: i32, lines: &[Line]) -
             _ => return Ok(verdict),
         }
     }
-    // Redis names the file's line, and not the file.
+    // Redis names a line of the file, but not the file.
     let is_fatal = lines[at.saturating_sub(4)..at].iter().any(|line| line.text.contains("FATAL CONFIG FILE ERROR"));
     let file = if is_fatal { argument(files)? } else { configuration(files, line)? };
     if let Some(file) = file {
@@ -196,19 +196,19 @@ pub(super) fn verdict(files: &Files, program: &str, code: i32, lines: &[Line]) -
 
 fn failed(program: &str, code: i32, line: &str) -> Verdict {
     let verdict = Verdict::new(Code::ProgramFailed, program, line);
-    // How a shell ends whose command was ended by a signal.
+    // A shell exits with 128 + N when signal N ended its command.
     let signal = Some(code - 128).filter(|signal| (1..=31).contains(signal)).map(signal_name);
     Verdict { advice: signal, ..verdict }
 }
 
-/// How a `--ulimit` was given.
+/// Returns a `--ulimit` as it was given.
 fn limit(request: &Request, name: &str) -> Option<String> {
     let is_it = |limited: &str| limited.trim_start_matches("RLIMIT_").eq_ignore_ascii_case(name);
     let given = request.ulimits.iter().find(|ulimit| is_it(&ulimit.name))?;
     Some(format!("--ulimit {name}={}:{}", given.soft, given.hard))
 }
 
-/// The first file that the program was given.
+/// Returns the first file among the program's arguments.
 fn argument(files: &Files) -> Result<Option<String>, Failure> {
     let argv = files.container.spec()?.process().clone().unwrap_or_default().args().clone().unwrap_or_default();
     for word in argv.iter().skip(1).filter(|word| word.starts_with('/')) {
@@ -219,8 +219,8 @@ fn argument(files: &Files) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 
-/// The last line, or that before a stack trace or a remark that ends with it.
-fn telling(lines: &[Line]) -> Option<usize> {
+/// Returns the index of the line that tells why the program failed: the last one, or the one before a stack trace or remark.
+fn decisive(lines: &[Line]) -> Option<usize> {
     let last = lines.len().checked_sub(1)?;
     let errors: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].is_error).collect();
     if let Some(at) = raised(lines, &errors) {
@@ -242,7 +242,7 @@ fn telling(lines: &[Line]) -> Option<usize> {
             || line.starts_with("Usage: ")
             || line.starts_with("BusyBox v")
             || line.starts_with("note: run with `RUST_BACKTRACE")
-            // The sums of dd.
+            // The summary of dd.
             || line.ends_with(" records in")
             || line.ends_with(" records out")
             || (line.contains(" bytes (") && line.contains(" copied, "))
@@ -251,8 +251,8 @@ fn telling(lines: &[Line]) -> Option<usize> {
     lines.iter().rposition(|line| !is_remark(line)).or(Some(last))
 }
 
-/// The exception that ended a Python program, where that is the last on its standard error. What it printed before may come
-/// after, since its output waits in a buffer until it ends.
+/// Returns the line of the exception that ended a Python program, if that is the last line on its standard error. Standard
+/// output is buffered, so earlier output may follow.
 fn raised(lines: &[Line], errors: &[usize]) -> Option<usize> {
     let last = *errors.last()?;
     let is_traceback = |at: &&usize| lines[**at].text.starts_with("Traceback (most recent call last)");
@@ -262,13 +262,13 @@ fn raised(lines: &[Line], errors: &[usize]) -> Option<usize> {
     (frames.first().is_some_and(is_frame) && frames.iter().all(is_frame) && !is_frame(&last)).then_some(last)
 }
 
-/// Why a command was not executed, by the files where they tell, else by the shell's words.
+/// Explains why a command was not executed: by the container's files if possible, else by the shell's message.
 fn not_executed(files: &Files, program: &str, code: i32, line: &str) -> Result<Option<Verdict>, Failure> {
-    // What was to run may be a script whose interpreter `env` does not find.
+    // The command may be a script whose interpreter `env` does not find.
     let argv = files.container.spec()?.process().clone().unwrap_or_default().args().clone().unwrap_or_default();
     let own = argv.first().map(String::as_str);
-    let commands = match shell::told(&argv) {
-        Some(Told::Text(text)) => shell::commands(text),
+    let commands = match shell::input_of(&argv) {
+        Some(ShellInput::Text(text)) => shell::commands(text),
         _ => Vec::new(),
     };
     let of_shell = commands.iter().filter_map(|command| command.first().copied());
@@ -285,12 +285,12 @@ fn not_executed(files: &Files, program: &str, code: i32, line: &str) -> Result<O
         }
     }
     let lower = line.to_lowercase();
-    let told = match code {
+    let code = match code {
         127 if lower.contains("not found") || lower.contains("no such file") => Code::ShellFoundNoCommand,
         126 if lower.contains("permission denied") || lower.contains("exec format error") => Code::ShellCouldNotExecute,
         _ => return Ok(None),
     };
-    Ok(Some(Verdict::new(told, program, line)))
+    Ok(Some(Verdict::new(code, program, line)))
 }
 
 fn is_name(word: &str) -> bool {
@@ -303,7 +303,7 @@ fn is_set(env: &[String], name: &str) -> bool {
     env.iter().any(|entry| entry.split_once('=').is_some_and(|(set, value)| set == name && !value.is_empty()))
 }
 
-/// The variable of `${NAME:?message}`, of which a shell says `sh: line 3: NAME: message`.
+/// Returns the variable of `${NAME:?message}`, for which a shell prints `sh: line 3: NAME: message`.
 fn expanded(files: &Files, line: &str) -> Result<Option<String>, Failure> {
     let parts: Vec<&str> = line.split(": ").collect();
     let is_number = |part: &str| part.strip_prefix("line ").unwrap_or(part).chars().all(|c| c.is_ascii_digit());
@@ -314,7 +314,7 @@ fn expanded(files: &Files, line: &str) -> Result<Option<String>, Failure> {
     Ok(name.filter(|_| says_more).map(|name| (*name).to_owned()))
 }
 
-/// A variable that the lines name, and that the container was not given.
+/// Returns a variable that the lines name and that is not set in the container.
 fn variable(files: &Files, lines: &[Line]) -> Result<Option<String>, Failure> {
     let env = files.env()?;
     let is_set = |name: &&str| is_set(&env, name);
@@ -322,7 +322,7 @@ fn variable(files: &Files, lines: &[Line]) -> Result<Option<String>, Failure> {
     let words = lines.iter().flat_map(|line| line.text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
     let is_level =
         |word: &&str| ["ERROR", "FATAL", "WARN", "WARNING", "INFO", "DEBUG", "CRITICAL", "PANIC"].contains(word);
-    // `sh: name: parameter not set` names one in any case.
+    // `sh: name: parameter not set` names a variable of any case.
     let lower = line.strip_suffix(": parameter not set").or_else(|| line.strip_suffix(": parameter null or not set"));
     let lower = lower.or_else(|| line.strip_suffix(": unbound variable"));
     let by_shell = lower.and_then(|line| line.rsplit(": ").next()).filter(|name| !name.contains(' '));
@@ -331,15 +331,15 @@ fn variable(files: &Files, lines: &[Line]) -> Result<Option<String>, Failure> {
     Ok(found.map(ToOwned::to_owned))
 }
 
-/// Absolute paths that the line names.
+/// Returns the absolute paths in a line.
 fn paths(line: &str) -> impl Iterator<Item = &Path> {
     let words = line.split(|c: char| c.is_whitespace() || "\"'`‘’()[],;".contains(c));
     // `/etc/nginx/nginx.conf:12:`
     words.map(|word| Path::new(word.split(':').next().unwrap_or_default())).filter(|path| path.is_absolute())
 }
 
-/// What keeps the path that the line names from being written to: a mount of its own, the kernel, or a root without writable
-/// places, of which the one that is wanted is told.
+/// Returns why the path in a line is read-only: the `-v` that mounted it, its path if it belongs to the kernel, or the
+/// `--tmpfs` that would make it writable under a read-only root.
 fn read_only(files: &Files, line: &str) -> Result<Option<String>, Failure> {
     let request = &files.container.record.request;
     for path in paths(line) {
@@ -359,12 +359,12 @@ fn read_only(files: &Files, line: &str) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 
-/// Whose the file is that the line names, and who the container's user is.
+/// Returns the container's user, and the owner and mode of the file in a line.
 fn owner(files: &Files, line: &str) -> Result<Option<String>, Failure> {
     let process = files.container.spec()?.process().clone().unwrap_or_default();
     let (uid, gid) = (process.user().uid(), process.user().gid());
     for path in paths(line) {
-        // Where it is not there yet, its directory is what cannot be written to.
+        // If the file does not exist, its directory decides.
         for path in path.ancestors() {
             let Some(metadata) = files.find(path)?.and_then(|file| fs::metadata(file).ok()) else { continue };
             let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.permissions().mode() & 0o7777);
@@ -374,8 +374,8 @@ fn owner(files: &Files, line: &str) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 
-/// A file of its configuration that the line complains of: one that the container has, named with a line's number or with a
-/// word of complaint.
+/// Returns the configuration file that a line complains about: a file of the container that is named with a line number or a
+/// word such as `error`.
 fn configuration(files: &Files, line: &str) -> Result<Option<String>, Failure> {
     const ENDINGS: [&str; 8] = ["conf", "cnf", "cfg", "ini", "json", "toml", "yaml", "yml"];
     const OF_EVERY_PROGRAM: [&str; 6] =

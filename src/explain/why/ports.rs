@@ -8,7 +8,7 @@ use crate::image::Image;
 use crate::network::ports::{self, PortError, Protocol};
 use crate::userns;
 
-/// Why the ports of a container that did not start cannot be had now either.
+/// Explains why the ports of a container that did not start still cannot be opened.
 pub(super) fn refused(container: &Container) -> Option<Verdict> {
     let request = &container.record.request;
     if request.network != Network::Private {
@@ -20,7 +20,7 @@ pub(super) fn refused(container: &Container) -> Option<Verdict> {
             let holder = by.as_deref().unwrap_or_default();
             Some(Verdict { advice: by.clone(), ..Verdict::new(Code::PortTaken, address.port(), holder) })
         }
-        // Here in the user namespace the host's root may not either, and there it may.
+        // Inside the user namespace the host's root may not open it either, but outside it may.
         PortError::Privileged { spec, first } if userns::uid_outside() != 0 => {
             let way = format!("-p {}:{}", above(spec.host_port, *first), spec.container_port);
             Some(Verdict::new(Code::PortPrivileged, spec.host_port, first).advise(way))
@@ -29,17 +29,18 @@ pub(super) fn refused(container: &Container) -> Option<Verdict> {
     }
 }
 
-/// A port of the host that an ordinary user may open instead: 8080 for 80.
+/// Returns a port of the host that an ordinary user may open instead: 8080 for 80.
 fn above(port: u16, first: u16) -> u16 {
     port.checked_add(8000).filter(|port| *port >= first).unwrap_or(first)
 }
 
-/// The port of the host on which this user could publish a port of the container.
+/// Returns the port of the host on which this user can publish a port of the container.
 fn publishable(port: u16) -> u16 {
     let first = ports::first_unprivileged();
     if port >= first || userns::uid_outside() == 0 { port } else { above(port, first) }
 }
 
+/// Explains why published ports do not answer.
 pub(super) fn unanswered(container: &Container, image: &Image, state: &State) -> Vec<Verdict> {
     let request = &container.record.request;
     let sockets = listening(state.pid);
@@ -65,13 +66,13 @@ pub(super) fn unanswered(container: &Container, image: &Image, state: &State) ->
         let there: Vec<Socket> = sockets.iter().filter(is_there).copied().collect();
         if !there.is_empty() {
             if there.iter().all(Socket::is_loopback) {
-                verdicts.push(Verdict::new(Code::ListensOnLocalhost, way, told(&there)));
+                verdicts.push(Verdict::new(Code::ListensOnLocalhost, way, listed(&there)));
             }
             continue;
         }
-        // A server of the other protocol is none that this port could have meant, unless it has the same number.
+        // A server of the other protocol matters only if it has the same number.
         let others = sockets.iter().filter(|s| s.protocol == port.protocol || s.port == port.container_port);
-        // What has a port of its own on the host is not what this one was for.
+        // A socket with its own published port is not the one that this port was meant for.
         let (taken, others): (Vec<Socket>, Vec<Socket>) = others.copied().partition(is_published);
         let reachable = others.iter().find(|socket| !socket.is_loopback());
         match reachable.or(others.first()) {
@@ -83,9 +84,9 @@ pub(super) fn unanswered(container: &Container, image: &Image, state: &State) ->
             Some(other) => {
                 let protocol = if other.protocol == Protocol::Udp { "/udp" } else { "" };
                 let advice = format!("-p {}:{}{protocol}", port.host_port, other.port);
-                verdicts.push(Verdict::new(Code::ListensElsewhere, &way, told(&others)).advise(advice));
+                verdicts.push(Verdict::new(Code::ListensElsewhere, &way, listed(&others)).advise(advice));
                 if reachable.is_none() {
-                    verdicts.push(Verdict::new(Code::ListensOnLocalhost, way, told(&others)));
+                    verdicts.push(Verdict::new(Code::ListensOnLocalhost, way, listed(&others)));
                 }
             }
         }
@@ -106,8 +107,8 @@ pub(super) fn unanswered(container: &Container, image: &Image, state: &State) ->
     verdicts
 }
 
-fn told(sockets: &[Socket]) -> String {
-    let mut told: Vec<String> = sockets.iter().map(ToString::to_string).collect();
-    told.dedup();
-    told.join(", ")
+fn listed(sockets: &[Socket]) -> String {
+    let mut texts: Vec<String> = sockets.iter().map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(", ")
 }

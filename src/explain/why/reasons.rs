@@ -1,4 +1,4 @@
-//! Everything that is known of a container's state, gathered.
+//! The state of a container and the reasons for it, gathered from all sources.
 
 use super::files::Files;
 use super::naming::signal_name;
@@ -20,33 +20,33 @@ pub(crate) struct Reasons {
     pub container: String,
     pub phase: String,
     pub exit_code: i32,
-    /// Its monitor saw the end. One that was killed could not, nor did those of older versions write it down.
+    /// The monitor recorded the end. A monitor that was killed could not, and older versions did not.
     pub is_recorded: bool,
-    /// The signal that ended its first process; `None`: it exited by itself, or nobody recorded it.
+    /// The signal that ended the first process; `None`: it exited by itself, or the end was not recorded.
     pub signal: Option<String>,
     pub started: Option<String>,
     pub finished: Option<String>,
-    /// Signals that were sent to it through minirun, the newest last.
+    /// Signals that minirun sent to it, the newest last.
     pub asked: Vec<SignalRequest>,
-    /// It outlived the grace of a `stop`, so its monitor sent SIGKILL.
+    /// It outlived the grace period of a `stop`, so its monitor sent SIGKILL.
     pub grace_ran_out: bool,
     pub out_of_memory: bool,
-    /// What it printed last, where it has ended.
+    /// The last line of its output, after it has ended.
     pub last_line: Option<String>,
-    /// The command of a health check that the image or its user asked for: nothing here runs it.
+    /// The command of the image's health check, which minirun does not run.
     pub health_check_not_run: Option<String>,
-    /// Each word that ran, and where it comes from.
+    /// Each word of the command, and where it comes from.
     pub argv: Vec<Word>,
     pub verdicts: Vec<Verdict>,
 }
 
-/// A signal that was asked for.
+/// A signal that was sent through minirun.
 #[derive(Debug, Serialize)]
 pub(crate) struct SignalRequest {
     pub by: Asker,
     pub signal: String,
     pub at: String,
-    /// Of a `stop`; `None`: it is no `stop`, or waits for ever.
+    /// The grace period of a `stop`; `None`: not a `stop`, or one that waits for ever.
     pub grace_ms: Option<u32>,
 }
 
@@ -62,8 +62,10 @@ pub(crate) struct Word {
     pub origin: Origin,
 }
 
+/// Explains the state of a container. Must run inside the user namespace.
+///
 /// # Errors
-/// When its files or records cannot be read. Must run inside the user namespace.
+/// When its files or records cannot be read.
 pub(crate) fn reasons(store: &Store, container: &Container) -> Result<Reasons, Failure> {
     let image = image::find(store, &container.record.image_id.to_string())?;
     let layers = stack::layers(store, &image)?;
@@ -109,14 +111,14 @@ pub(crate) fn reasons(store: &Store, container: &Container) -> Result<Reasons, F
     })
 }
 
-/// As `run` told it.
+/// Returns the error that `run` reported.
 fn could_not_start(container: &Container, state: &State) -> Verdict {
     let verdict = Verdict::new(Code::CouldNotStart, &container.record.name, &state.error);
-    // It is told in one line.
+    // A verdict has one line for its advice.
     Verdict { advice: state.hint.as_ref().map(|hint| hint.replace('\n', "; ")), ..verdict }
 }
 
-/// The command of the image's HEALTHCHECK.
+/// Returns the command of the image's HEALTHCHECK.
 fn health_check(image: &Image) -> Option<String> {
     let words = image.raw_config()["config"]["Healthcheck"]["Test"].as_array()?;
     let words: Vec<&str> = words.iter().filter_map(|word| word.as_str()).collect();

@@ -13,7 +13,7 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-/// Why the kernel would not execute the first word.
+/// Explains why the kernel would not execute the first word of a command.
 pub(super) fn of_argv(files: &Files, argv: &[(String, Origin)]) -> Result<Option<Verdict>, Failure> {
     let Some((program, _)) = argv.first() else { return Ok(None) };
     let process = files.container.spec()?.process().clone().unwrap_or_default();
@@ -27,7 +27,7 @@ pub(super) fn of_argv(files: &Files, argv: &[(String, Origin)]) -> Result<Option
     }
 }
 
-/// Why the kernel would not execute what a word names, if something of that name is there.
+/// Explains why the kernel would not execute the program that a word names, if it exists.
 pub(super) fn of_word(files: &Files, word: &str) -> Result<Option<Verdict>, Failure> {
     match files.program(word)? {
         Some((path, file)) => of_file(files, &path, &file),
@@ -51,7 +51,7 @@ fn of_file(files: &Files, path: &Path, file: &Path) -> Result<Option<Verdict>, F
     if is_noexec(files, path)? {
         return Ok(Some(Verdict::new(Code::MountedNoexec, name, "noexec")));
     }
-    // To open a pipe would keep us waiting.
+    // Opening a pipe would block.
     if !metadata.is_file() {
         return Ok(None);
     }
@@ -113,11 +113,12 @@ fn by_interpreter(files: &Files, path: &Path, line: &str) -> Result<Option<Verdi
     }))
 }
 
-/// Whether its user may not execute a file, or not enter a directory above it. Root may, by its capabilities.
+/// Explains whether the container's user lacks a permission to execute a file or enter a directory above it. Root has the
+/// capabilities to do both.
 fn by_user(files: &Files, path: &Path) -> Result<Option<Verdict>, Failure> {
     let process = files.container.spec()?.process().clone().unwrap_or_default();
     let user = process.user();
-    // With one id only, every process has the id that owns all files.
+    // With one ID only, every process has the ID that owns all files.
     if user.uid() == 0 || IdMap::of_caller().is_single() {
         return Ok(None);
     }
@@ -143,14 +144,14 @@ fn by_user(files: &Files, path: &Path) -> Result<Option<Verdict>, Failure> {
     Ok(None)
 }
 
-/// Whether a path is on a mount of the container from which nothing is executed.
+/// Whether a path is on a mount of the container with the option noexec.
 fn is_noexec(files: &Files, path: &Path) -> Result<bool, Failure> {
     let mounts = files.container.spec()?.mounts().iter().flatten().filter(|m| path.starts_with(m.destination()));
     let innermost = mounts.max_by_key(|mount| mount.destination().components().count());
     Ok(innermost.is_some_and(|mount| mount.options().iter().flatten().any(|option| option == "noexec")))
 }
 
-/// What follows `#!`, up to the end of the line.
+/// Returns what follows `#!`, up to the end of the line.
 fn first_line(head: &[u8]) -> Option<String> {
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next().unwrap_or_default();
     Some(String::from_utf8_lossy(line).into_owned())

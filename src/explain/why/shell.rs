@@ -1,4 +1,4 @@
-//! What a process that is a shell was told to run.
+//! Command lines of shells.
 
 use super::naming::{file_name, signal_name};
 
@@ -8,19 +8,19 @@ pub(super) fn is_shell(word: &str) -> bool {
     SHELLS.contains(&file_name(word).as_str())
 }
 
-/// What a shell runs.
+/// Where a shell reads its commands from.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Told<'a> {
+pub(super) enum ShellInput<'a> {
     /// The text after `-c`.
     Text(&'a str),
     /// A script, by its path.
     Script(&'a str),
-    /// What comes from its standard input.
+    /// Its standard input.
     Input,
 }
 
-/// `None`: it is no shell.
-pub(super) fn told(argv: &[String]) -> Option<Told<'_>> {
+/// Returns what a shell runs; `None`: the command is not a shell.
+pub(super) fn input_of(argv: &[String]) -> Option<ShellInput<'_>> {
     let (shell, rest) = argv.split_first()?;
     // `busybox sh`
     let (shell, rest) = if file_name(shell) == "busybox" { rest.split_first()? } else { (shell, rest) };
@@ -40,13 +40,13 @@ pub(super) fn told(argv: &[String]) -> Option<Told<'_>> {
             }
         } else if !(word.starts_with("--") && word.len() > 2) {
             let word = if word == "--" { words.next()? } else { word };
-            return Some(if has_command { Told::Text(word) } else { Told::Script(word) });
+            return Some(if has_command { ShellInput::Text(word) } else { ShellInput::Script(word) });
         }
     }
-    Some(Told::Input)
+    Some(ShellInput::Input)
 }
 
-/// The simple commands of a text, roughly: enough to see which programs it starts.
+/// Splits a text roughly into simple commands: enough to see which programs it starts.
 pub(super) fn commands(text: &str) -> Vec<Vec<&str>> {
     let commands = text.split([';', '&', '|', '\n', '(', ')', '{', '}']);
     let words = commands.map(|command| {
@@ -61,12 +61,12 @@ pub(super) fn commands(text: &str) -> Vec<Vec<&str>> {
     words.filter(|words| !words.is_empty()).collect()
 }
 
-/// Whether it comes back to a command again and again.
+/// Whether a text contains a loop.
 pub(super) fn has_loop(text: &str) -> bool {
     text.split(|c: char| c.is_whitespace() || c == ';').any(|word| ["while", "until", "for"].contains(&word))
 }
 
-/// The action of the last `trap` for a signal.
+/// Returns the action of the last `trap` for a signal.
 pub(super) fn trap_action(text: &str, signal: i32) -> Option<String> {
     let mut action = None;
     for (at, _) in text.match_indices("trap ") {
@@ -93,7 +93,7 @@ pub(super) fn trap_action(text: &str, signal: i32) -> Option<String> {
     action
 }
 
-/// Words up to the end of a command, with what quotes hold together.
+/// Splits a command into words, honouring quotes.
 fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -126,19 +126,19 @@ mod tests {
     #[test]
     fn what_a_shell_was_told() {
         for (argv, expected) in [
-            (&["sh", "-c", "a; b"][..], Some(Told::Text("a; b"))),
-            (&["/bin/sh", "-ec", "a", "name"], Some(Told::Text("a"))),
-            (&["bash", "-euo", "pipefail", "-c", "a"], Some(Told::Text("a"))),
-            (&["busybox", "sh", "-e", "-c", "a"], Some(Told::Text("a"))),
-            (&["bash", "--norc", "/run.sh", "-c"], Some(Told::Script("/run.sh"))),
-            (&["sh", "/entrypoint.sh", "nginx"], Some(Told::Script("/entrypoint.sh"))),
-            (&["sh"], Some(Told::Input)),
-            (&["-bash", "-l"], Some(Told::Input)),
+            (&["sh", "-c", "a; b"][..], Some(ShellInput::Text("a; b"))),
+            (&["/bin/sh", "-ec", "a", "name"], Some(ShellInput::Text("a"))),
+            (&["bash", "-euo", "pipefail", "-c", "a"], Some(ShellInput::Text("a"))),
+            (&["busybox", "sh", "-e", "-c", "a"], Some(ShellInput::Text("a"))),
+            (&["bash", "--norc", "/run.sh", "-c"], Some(ShellInput::Script("/run.sh"))),
+            (&["sh", "/entrypoint.sh", "nginx"], Some(ShellInput::Script("/entrypoint.sh"))),
+            (&["sh"], Some(ShellInput::Input)),
+            (&["-bash", "-l"], Some(ShellInput::Input)),
             (&["nginx", "-c", "/x"], None),
             (&["busybox", "httpd"], None),
             (&[], None),
         ] {
-            assert_eq!(told(&list(argv)), expected, "{argv:?}");
+            assert_eq!(input_of(&list(argv)), expected, "{argv:?}");
         }
     }
 

@@ -1,8 +1,8 @@
-//! Why `stop` will take long, foretold from what the kernel knows of the processes that would have to act.
+//! Why `stop` will take long, predicted from the signal masks and states of the processes.
 
 use super::files::Files;
 use super::naming::{file_name, signal_name};
-use super::shell::{self, Told};
+use super::shell::{self, ShellInput};
 use super::{Code, Verdict};
 use crate::container::processes;
 use crate::container::request::signal::Signal;
@@ -14,13 +14,13 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-/// A process as far as signals concern it.
+/// The state of a process that concerns signals.
 struct Process {
     pid: i32,
     parent: i32,
     /// Its process group.
     group: i32,
-    /// As `/proc/PID/stat` has it: `R`, `S`, `T`, …
+    /// The state in `/proc/PID/stat`: `R`, `S`, `T`, …
     state: char,
     started: u64,
     caught: u64,
@@ -44,18 +44,18 @@ impl Process {
         mask >> (signal - 1) & 1 == 1
     }
 
-    /// What is blocked is waited for in another way (signalfd, sigwait).
+    /// Whether the process handles a signal. A blocked one is received by signalfd or sigwait.
     fn handles(&self, signal: i32) -> bool {
         Self::has(self.caught | self.blocked, signal) || self.call() == Some(libc::SYS_rt_sigtimedwait)
     }
 
-    /// The number of the system call that it is in. While one waits for signals, they do not count as blocked.
+    /// Returns the number of the current system call. In sigwait the signals that are waited for do not count as blocked.
     fn call(&self) -> Option<i64> {
         let call = fs::read_to_string(format!("/proc/{}/syscall", self.pid)).ok()?;
         call.split_whitespace().next()?.parse().ok()
     }
 
-    /// The program that it runs: of a script, its interpreter.
+    /// Returns the program's name; of a script, its interpreter's.
     fn program(&self) -> String {
         let program = fs::read_link(format!("/proc/{}/exe", self.pid)).unwrap_or_default();
         file_name(&program.to_string_lossy())
@@ -71,7 +71,7 @@ impl Process {
         fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default().trim().to_owned()
     }
 
-    /// Since it was born.
+    /// Returns the time since the process started.
     fn age(&self) -> Option<Duration> {
         let uptime = fs::read_to_string("/proc/uptime").ok()?;
         let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
@@ -80,10 +80,10 @@ impl Process {
     }
 }
 
-/// Programs that pass signals on to the first program that they started, and do nothing else.
+/// Programs that forward signals to the first program that they started, and do nothing else.
 const INITS: [&str; 5] = ["minirun-init", "tini", "tini-static", "dumb-init", "catatonit"];
 
-/// The process that has to act on a signal to the first one: the first itself, or what an init passes it on to.
+/// Returns the process that must act on a signal: the first process, or the one that an init forwards signals to.
 fn payload(first: Process, all: &[Process]) -> Option<Process> {
     if !INITS.contains(&first.name().as_str()) {
         return Some(first);
@@ -96,7 +96,7 @@ fn all(first: i32) -> Vec<Process> {
     processes::pids(first).into_iter().filter_map(Process::read).collect()
 }
 
-/// The process that a signal has stopped: the first one, or one that it started, unless a shell has that as a job of its own.
+/// Explains a stopped process: the first one or another of its process group, which excludes jobs of a shell.
 pub(super) fn stopped(container: &Container, state: &State) -> Option<Verdict> {
     let all = all(state.pid);
     let first = all.iter().find(|process| process.pid == state.pid)?;
@@ -111,7 +111,7 @@ pub(super) fn stopped(container: &Container, state: &State) -> Option<Verdict> {
     Some(Verdict::new(Code::Stopped, found.name(), inside).advise(advice))
 }
 
-/// Whether the container will not end when `stop` asks it to.
+/// Explains why the container will not end when `stop` sends its signal.
 pub(super) fn will_take_long(files: &Files, state: &State) -> Result<Option<Verdict>, Failure> {
     let container = files.container;
     let asked = &container.record.request;
@@ -127,7 +127,7 @@ pub(super) fn will_take_long(files: &Files, state: &State) -> Result<Option<Verd
         return Ok(None);
     }
     let argv = payload.argv();
-    let told = shell::told(&argv);
+    let told = shell::input_of(&argv);
     let name = signal_name(signal);
     if payload.handles(signal) {
         let Some(told) = told else { return Ok(None) };
@@ -136,18 +136,18 @@ pub(super) fn will_take_long(files: &Files, state: &State) -> Result<Option<Verd
     if Process::has(payload.ignored, signal) {
         return Ok(Some(Verdict::new(Code::IgnoresSigterm, name, payload.name())));
     }
-    // Only the first process of a namespace is spared what a signal does to others.
+    // Only the first process of a PID namespace is exempt from the default action of signals.
     if has_init {
         return Ok(None);
     }
     let mut children = all.iter().filter(|process| process.parent == payload.pid);
-    // A shell can become one command only.
+    // A shell can be replaced by one command only.
     let child = children.next().filter(|_| children.next().is_none());
     Ok(Some(match (told, child) {
-        (Some(Told::Text(text)), Some(child)) if !shell::has_loop(text) => {
+        (Some(ShellInput::Text(text)), Some(child)) if !shell::has_loop(text) => {
             Verdict::new(Code::ShellForm, name, text).advise(format!("exec {}", child.argv().join(" ")))
         }
-        (Some(Told::Script(script)), Some(child)) if !has_loop(files, script)? => {
+        (Some(ShellInput::Script(script)), Some(child)) if !has_loop(files, script)? => {
             Verdict::new(Code::ScriptWithoutExec, name, script).advise(format!("exec {}", child.argv().join(" ")))
         }
         _ => Verdict::new(Code::IgnoresSigterm, name, payload.name()).advise("--init"),
@@ -162,16 +162,21 @@ fn has_loop(files: &Files, script: &str) -> Result<bool, Failure> {
     Ok(shell::has_loop(&text_of(files, script)?))
 }
 
-/// A child that is older is none of a loop that comes by every second.
+/// A child that is older was not started by a loop that runs a command each second.
 const LONG: Duration = Duration::from_millis(1500);
 
-/// A shell that handles the signal, but not before the command has ended that it waits for; or whose handler goes on.
-fn trap_that_delays(files: &Files, payload: &Process, told: &Told, signal: i32) -> Result<Option<Verdict>, Failure> {
+/// Explains a shell that handles the signal only after the command that it waits for, or whose handler does not exit.
+fn trap_that_delays(
+    files: &Files,
+    payload: &Process,
+    told: &ShellInput,
+    signal: i32,
+) -> Result<Option<Verdict>, Failure> {
     let name = signal_name(signal);
     let text = match told {
-        Told::Text(text) => (*text).to_owned(),
-        Told::Script(script) => text_of(files, script)?,
-        Told::Input => return Ok(None),
+        ShellInput::Text(text) => (*text).to_owned(),
+        ShellInput::Script(script) => text_of(files, script)?,
+        ShellInput::Input => return Ok(None),
     };
     let ends = |action: &str| {
         let action_of = |name: &str| function(&text, name).unwrap_or_default();
@@ -185,7 +190,7 @@ fn trap_that_delays(files: &Files, payload: &Process, told: &Told, signal: i32) 
         return Ok(Some(Verdict::new(Code::HandlerDoesNotExit, name, action)));
     }
     let Some(child) = foreground_child(payload, &text) else { return Ok(None) };
-    // Whether it stays shows only after a while.
+    // A loop's child has been replaced after this time.
     let age = child.age().unwrap_or_default();
     if age < LONG {
         thread::sleep(LONG - age);
@@ -197,7 +202,7 @@ fn trap_that_delays(files: &Files, payload: &Process, told: &Told, signal: i32) 
     Ok(Some(Verdict::new(Code::TrapWaits, name, child.argv().join(" "))))
 }
 
-/// The body of a shell function, if the text has one of this name.
+/// Returns the body of the shell function with this name.
 fn function<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let at = text.find(&format!("{name}()")).or_else(|| text.find(&format!("{name} ()"))).filter(|_| is_name)?;
@@ -205,8 +210,8 @@ fn function<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     Some(body.split_once('}').map_or(body, |(body, _)| body))
 }
 
-/// The child that a shell waits for: its youngest, unless that was started in the background. A shell without job control
-/// lets those ignore SIGINT and SIGQUIT (POSIX, "Asynchronous Lists"); but a server may handle these all the same.
+/// Returns the child that a shell waits for: its youngest, unless that was started in the background. A shell without job
+/// control makes background children ignore SIGINT and SIGQUIT (POSIX, "Asynchronous Lists"), but a server may handle them.
 fn foreground_child(shell: &Process, text: &str) -> Option<Process> {
     if waits_for_background(shell, text) {
         return None;
@@ -221,7 +226,7 @@ fn foreground_child(shell: &Process, text: &str) -> Option<Process> {
 
 /// Whether the shell is in its builtin `wait`, which a signal interrupts.
 fn waits_for_background(shell: &Process, text: &str) -> bool {
-    // ash and dash wait for a command in wait4, and for a signal in their builtin. bash has one call for both.
+    // ash and dash wait for a command in wait4, and in `wait` for a signal. bash uses wait4 for both.
     let has_wait = || text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "wait");
     shell.call() != Some(libc::SYS_wait4) || (shell.program() == "bash" && has_wait())
 }

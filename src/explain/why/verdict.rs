@@ -4,17 +4,17 @@ use super::Code;
 use crate::explain::words::Words;
 use serde::Serialize;
 
-/// What a verdict says was found where a directory stands in a program's place.
+/// The value of `found` for a directory in place of a program.
 pub(super) const DIRECTORY: &str = "directory";
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Verdict {
     pub code: Code,
-    /// What it is about: a program, a file, a port, a signal.
+    /// The program, file, port or signal that the verdict is about.
     pub subject: String,
     /// What was found.
     pub found: String,
-    /// A word of the advice that comes from this container.
+    /// The part of the advice that depends on the container.
     pub advice: Option<String>,
 }
 
@@ -27,7 +27,7 @@ impl Verdict {
         Self { advice: Some(advice.to_string()), ..self }
     }
 
-    /// What is wrong, and what mends it: texts with places for `subject`, `found`, `advice` and more.
+    /// Returns what is wrong and what mends it: texts with places for `subject`, `found`, `advice` and more.
     pub(crate) fn texts(&self, words: &Words) -> (&'static str, &'static str) {
         let (why, mend) = self.code.texts(words);
         match (self.code, &self.advice) {

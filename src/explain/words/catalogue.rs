@@ -200,7 +200,7 @@ words! {
     why_program_failed: "`{subject}` exited with {code}; its last output: {found}", "`{subject}` завершилась с кодом {code}; последний вывод: {found}";
     why_program_failed_silently: "`{subject}` exited with {code}, without any output", "`{subject}` завершилась с кодом {code}, ничего не выведя";
     mend_program_failed: "the program chose this code; see its output: minirun logs {name}", "этот код выбрала сама программа; посмотрите её вывод: minirun logs {name}";
-    mend_program_reports_signal: "the program itself exited with {code}; a shell does that when {advice} ended its command; see: minirun logs {name}", "программа сама вышла с кодом {code}; так завершается оболочка, команду которой остановил {advice}; смотрите: minirun logs {name}";
+    mend_program_reports_signal: "the program itself exited with {code}; perhaps {advice} ended a command of a shell, which then exits with this code; see: minirun logs {name}", "программа сама вышла с кодом {code}; возможно, {advice} остановил команду оболочки, и она вышла с этим кодом; смотрите: minirun logs {name}";
     why_stopped: "`{subject}` (process {found} inside) was stopped by a signal, and waits to be continued", "`{subject}` (процесс {found} внутри) остановлена сигналом и ждёт продолжения";
     mend_stopped: "continue it: {advice}", "продолжите её: {advice}";
     why_nothing_listens: "port {subject} does not answer: nothing in the container listens on any {found} port", "порт {subject} не отвечает: в контейнере никто не слушает ни одного порта {found}";
@@ -529,7 +529,7 @@ words! {
     seen_in: "{} in {} comes from: {}", "{} в {} берётся отсюда: {}";
     hidden_but_held: "{} is hidden in {}, and still takes space in: {}", "{} в {} не виден, но всё ещё занимает место в: {}";
     covered_but_held: "{} is not in {}: the mount there does not contain it, and hides that of: {}", "{} в {} нет: в смонтированном там его нет, оно скрывает то, что лежит в: {}";
-    replaced_by: "hidden by {}, which is not a directory here", "скрыт: {} здесь не каталог";
+    replaced_by: "hidden: {} is not a directory here", "скрыт: {} здесь не каталог";
     not_in_mount: "not in the mount here", "нет в смонтированном здесь";
     only_while_it_runs: "exists only while it runs", "есть, только пока он работает";
     deleted_but_held: "{} is deleted in {}, and still takes space in: {}", "{} в {} удалён, но всё ещё занимает место в: {}";

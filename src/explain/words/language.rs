@@ -2,7 +2,7 @@
 
 use super::catalogue::{ENGLISH, RUSSIAN, Words};
 
-/// A language that the explaining commands speak.
+/// A language of the commands that explain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
     English,
@@ -10,7 +10,7 @@ pub(crate) enum Language {
 }
 
 impl Language {
-    /// As the environment asks for it (locale(7)).
+    /// Returns the language of the environment's locale (locale(7)).
     pub(crate) fn of_locale() -> Self {
         let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
             .iter()
@@ -26,7 +26,7 @@ impl Language {
         }
     }
 
-    /// `3 files`: a number with the form of its noun.
+    /// Returns a number with the matching form of its noun: `3 files`.
     pub(crate) fn count(self, number: u64, noun: Noun) -> String {
         let forms = match self {
             Self::English => noun.english,
@@ -34,7 +34,7 @@ impl Language {
         };
         let form = match self {
             Self::English => usize::from(number != 1),
-            // One file, two files, five files: three forms, by the last digits.
+            // The last digits choose one of three forms: один файл, два файла, пять файлов.
             Self::Russian => match (number % 10, number % 100) {
                 (1, hundred) if hundred != 11 => 0,
                 (2..=4, hundred) if !(12..=14).contains(&hundred) => 1,
@@ -45,7 +45,7 @@ impl Language {
     }
 }
 
-/// A thing that is counted.
+/// The forms of a noun that is counted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Noun {
     english: &'static [&'static str],

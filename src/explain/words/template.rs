@@ -2,7 +2,8 @@
 
 use crate::diag::printable;
 
-/// Puts values in the places of `{}`, in their order. Values may come from a stranger's image: a terminal obeys none.
+/// Replaces each `{}` by a value, in order. Control characters in values are made visible, since values may come from an
+/// untrusted image.
 pub(crate) fn fill(text: &str, values: &[&dyn std::fmt::Display]) -> String {
     let mut parts = text.split("{}");
     let mut filled = parts.next().unwrap_or_default().to_owned();
@@ -13,8 +14,7 @@ pub(crate) fn fill(text: &str, values: &[&dyn std::fmt::Display]) -> String {
     filled
 }
 
-/// Puts values in the places that bear their names: `{name}`. Any other name stays as it is. As with [`fill`], no value
-/// commands a terminal.
+/// Replaces each `{name}` by the value of that name; other names stay. Control characters are made visible as in [`fill`].
 pub(crate) fn place(text: &str, values: &[(&str, &str)]) -> String {
     let mut placed = String::new();
     let mut rest = text;
