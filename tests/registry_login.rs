@@ -314,7 +314,10 @@ fn tokens_in_place_of_passwords() {
     assert!(said.contains("the login that is kept for") && said.contains("minirun login"), "{said}");
     sandbox.run_with_input(&["import", "-", &name], &[0; 1024]).ok();
     let said = sandbox.fails(1, &["push", &name]);
-    assert!(said.contains("refuses the identity token") && said.contains(&format!("minirun login {}", server.host())), "{said}");
+    assert!(
+        said.contains("refuses the identity token") && said.contains(&format!("minirun login {}", server.host())),
+        "{said}"
+    );
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(crate) fn search(term: &str, limit: usize, settings: &Settings) -> Result<Ve
         Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
         _ => (HUB, term),
     };
-    // Any repository of it will do.
+    // Any repository of the registry will do.
     let reference: Reference = format!("{registry}/search").parse().map_err(ImageError::from)?;
     let session = endpoint::open(&reference, settings)?;
     let base = if registry == HUB { HUB_INDEX } else { &session.base };
