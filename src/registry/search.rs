@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 const HUB: &str = "docker.io";
-/// Where the Hub answers searches.
+/// The host of the Hub that answers searches.
 const HUB_INDEX: &str = "https://index.docker.io";
 const LONGEST: u64 = 8 << 20;
 

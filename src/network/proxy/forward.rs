@@ -21,7 +21,7 @@ pub(crate) struct Proxy {
     streams: Slots<Stream>,
     carrier: Carrier,
     flows: Flows,
-    /// As many connections as there are descriptors for.
+    /// The most connections, by the limit of descriptors.
     most: usize,
     /// At the limit: further connections wait in the listeners' queues.
     is_full: bool,

@@ -39,7 +39,7 @@ struct Known {
     tokens: HashMap<String, Token>,
     /// The credential was refused, so requests go on without a login.
     anonymous: bool,
-    /// How it accepts blobs.
+    /// The way in which it accepts blobs.
     way: Way,
 }
 

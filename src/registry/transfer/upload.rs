@@ -54,7 +54,7 @@ struct Upload {
     shortest: u64,
 }
 
-/// What to do after an attempt that failed.
+/// The next step after a failed attempt.
 #[derive(Debug, PartialEq, Eq)]
 enum Then {
     /// Once more, from where the registry is.
