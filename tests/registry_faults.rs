@@ -361,7 +361,7 @@ fn a_password_is_not_told_again_and_again() {
     let long = format!(r#"{{"token":"{}"}}"#, "x".repeat(2 << 20));
     for (answer, most, word) in [
         (Answer::new(200, long), 1, "is longer than"),
-        (Answer::new(200, "<html>"), 1, "which gives none"),
+        (Answer::new(200, "<html>"), 1, "which gives no token"),
         (Answer::new(404, ""), 1, "404"),
         (Answer::new(503, ""), 5, "503"),
         (Answer::new(429, "").header("Retry-After", "3600"), 1, "429"),

@@ -136,7 +136,8 @@ fn answers_with_an_encoding_that_was_not_asked_for() {
     // A document is read; a layer that is only called compressed is one.
     for layers in ["gzip", "identity"] {
         let sandbox = Sandbox::new();
-        sandbox.ok(&["pull", &format!("{}/x/y", server("gzip", layers, false).host())]);
+        let server = server("gzip", layers, false);
+        sandbox.ok(&["pull", &format!("{}/x/y", server.host())]);
         assert_eq!(sandbox.stored("images").len(), 1);
     }
     let said = pull_fails(&server("gzip", "gzip", true));

@@ -10,25 +10,25 @@ use ureq::tls::{ClientCert, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, AsSendBody, Body};
 
-/// A host that does not answer at all.
+/// The time to wait for a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
-/// A host that answered, and then fell silent.
+/// The time to wait for more of an answer.
 const SILENCE: Duration = Duration::from_secs(60);
 /// The buffer of a connection, and of a file that is written from one.
 pub(super) const BUFFER: usize = 128 << 10;
 
-/// Whom to believe, and who to be.
+/// The authorities that are trusted, and the client's own certificate.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trust {
-    /// Believe anybody.
+    /// Accept any certificate.
     pub anybody: bool,
-    /// Certificates of authorities to believe beside those of this host, as PEM.
+    /// Authorities that are trusted beside those of this host, as PEM.
     pub authorities: Vec<Vec<u8>>,
-    /// A certificate and its key to show, as PEM.
+    /// The client certificate and its key, as PEM.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Connections are kept and shared by the threads that use a clone of it.
+/// An HTTP client. Its clones share their connections.
 #[derive(Clone)]
 pub(crate) struct Client {
     agent: Agent,
@@ -59,7 +59,7 @@ impl Client {
         Self { agent: Agent::with_parts(config, DefaultConnector::default(), Dns) }
     }
 
-    /// One request, whatever the status of its answer; redirects are the caller's.
+    /// Sends one request. Any status is an answer, and redirects are not followed.
     pub(crate) fn send(&self, request: Request<impl AsSendBody>) -> Result<Response<Body>, HttpError> {
         let url = request.uri().to_string();
         let proxy = proxy::of(request.uri());
@@ -68,7 +68,7 @@ impl Client {
     }
 }
 
-/// The authorities that this host trusts, among them perhaps its owner's; else Mozilla's.
+/// Returns the authorities that this host trusts, or else Mozilla's.
 fn roots(more: &[Vec<u8>]) -> RootCerts {
     let named = std::env::var("SSL_CERT_FILE").ok();
     let usual = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];

@@ -1,4 +1,4 @@
-//! Finding a host's addresses without the C library, whose own way would load the host's modules into a static binary:
+//! Name resolution without the C library, which would load the host's modules into a static binary:
 //! `/etc/hosts`, then the name servers of `/etc/resolv.conf`.
 
 use simple_dns::rdata::RData;
@@ -14,9 +14,9 @@ use ureq::unversioned::transport::NextTimeout;
 
 const PATIENCE: Duration = Duration::from_secs(3);
 const ATTEMPTS: usize = 2;
-/// The answer's buffer, as announced by nobody: most servers keep to 512 without EDNS, some do not.
+/// The length of the answer's buffer: without EDNS an answer has at most 512 bytes, but some servers send more.
 const LONGEST_DATAGRAM: usize = 4096;
-/// As many as ureq takes.
+/// The most addresses that ureq takes.
 const MOST_ADDRESSES: usize = 16;
 
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Configuration {
         found
     }
 
-    /// The names to ask for: a host with few dots may be in one of the domains searched.
+    /// Returns the names to ask for: a host with few dots may be in a search domain.
     fn candidates(&self, host: &str) -> Vec<String> {
         if let Some(whole) = host.strip_suffix('.') {
             return vec![whole.to_owned()];
@@ -139,7 +139,7 @@ fn ask(server: SocketAddr, name: &str, kind: TYPE) -> io::Result<Vec<IpAddr>> {
 
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0))?;
-    // Only this server is listened to.
+    // Only this server's datagrams are received.
     socket.connect(server)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.send(&question)?;
@@ -170,7 +170,7 @@ fn ask_by_tcp(server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// A server that resolves for others has followed aliases already: the addresses are among the answers.
+/// Returns the addresses in an answer. A recursive server has followed aliases already.
 fn addresses_in(answer: &[u8]) -> io::Result<Vec<IpAddr>> {
     let packet = Packet::parse(answer).map_err(io::Error::other)?;
     match packet.rcode() {

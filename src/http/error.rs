@@ -37,7 +37,7 @@ impl HttpError {
         Self::Reach { url: url.to_owned(), source: Box::new(source) }
     }
 
-    /// The other side does not speak TLS: it answers with something else, or hangs up.
+    /// Whether the server does not speak TLS: it answers with something else, or hangs up.
     pub fn is_plain_http(&self) -> bool {
         let Self::Reach { source, .. } = self else { return false };
         match &**source {
@@ -46,12 +46,12 @@ impl HttpError {
         }
     }
 
-    /// The other side shows a certificate that this host does not trust.
+    /// Whether the server has a certificate that this host does not trust.
     pub fn is_untrusted(&self) -> bool {
         matches!(self, Self::Reach { source, .. } if is_untrusted(source))
     }
 
-    /// Trying again is of no use: the address or its certificate is wrong.
+    /// Whether a retry is useless: the address or the certificate is wrong.
     pub fn is_final(&self) -> bool {
         match self {
             Self::Reach { source, .. } => {

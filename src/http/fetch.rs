@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use ureq::http::{Method, Request};
 
-/// What a URL led to, to be read once.
+/// An answer with a body that can be read once.
 pub(crate) struct Fetched {
     pub reader: Box<dyn Read + Send>,
     pub last_modified: Option<String>,
@@ -17,8 +17,7 @@ pub(crate) struct Fetched {
 }
 
 impl Fetched {
-    /// What is another when what the address leads to is another, if the server gives such a thing. A weak tag is not: it
-    /// stands for what only means the same.
+    /// Returns the strong ETag, or else the time of the last change: a value that differs if the content does.
     pub(crate) fn validator(&self) -> Option<&str> {
         self.etag.as_deref().filter(|tag| !tag.starts_with("W/")).or(self.last_modified.as_deref())
     }
@@ -26,12 +25,12 @@ impl Fetched {
 
 const MOST_REDIRECTS: usize = 10;
 
-/// GET, by way of any redirects.
+/// Sends a GET and follows redirects.
 pub(crate) fn fetch(url: &str) -> Result<Fetched, HttpError> {
     request(Method::GET, url)
 }
 
-/// [`fetch`], but for the body.
+/// Sends a HEAD and follows redirects.
 pub(crate) fn look(url: &str) -> Result<Fetched, HttpError> {
     request(Method::HEAD, url)
 }
@@ -60,7 +59,7 @@ fn request(method: Method, url: &str) -> Result<Fetched, HttpError> {
     Err(HttpError::reach(&url, ureq::Error::TooManyRedirects))
 }
 
-/// [`fetch`] into a new file.
+/// Fetches a URL into a new file.
 pub(crate) fn fetch_to(url: &str, path: &Path) -> Result<Fetched, HttpError> {
     let mut fetched = fetch(url)?;
     let mut file = File::create_new(path).on("open", path)?;

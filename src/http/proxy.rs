@@ -1,4 +1,4 @@
-//! The proxy that the environment names for an address: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in either case.
+//! The proxy for a URL, from the environment: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in either case.
 
 use std::net::IpAddr;
 use ureq::Proxy;
@@ -20,7 +20,7 @@ fn variable(lower: &str) -> Option<String> {
         .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
 }
 
-/// As Go's programs have it: a proxy could not reach this machine's own loopback address.
+/// Whether a host is this machine's loopback, which a proxy could not reach (Go's rule).
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -56,7 +56,7 @@ fn spared(host: &str, port: Option<u16>, list: &str) -> bool {
     })
 }
 
-/// `10.0.0.0/8`
+/// Whether an address is in a network such as `10.0.0.0/8`.
 pub(crate) fn is_within(address: IpAddr, network: &str) -> bool {
     let Some((network, bits)) = network.split_once('/') else { return false };
     let (Ok(network), Ok(bits)) = (network.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };

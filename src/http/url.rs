@@ -7,7 +7,7 @@ pub(crate) fn is_url(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }
 
-/// Where an answer sends us on to. Never from a secured address to an open one.
+/// Returns the URL to which an answer redirects, but never one without TLS after one with TLS.
 pub(crate) fn redirect(from: &str, response: &Response<Body>) -> Option<String> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -17,7 +17,7 @@ pub(crate) fn redirect(from: &str, response: &Response<Body>) -> Option<String> 
     (!from.starts_with("https://") || target.starts_with("https://")).then_some(target)
 }
 
-/// A `Location`, which may be relative, as a whole address.
+/// Makes an absolute URL of a `Location`, which may be relative.
 pub fn resolve(base: &str, location: &str) -> Option<String> {
     // A scheme is meant in any case (RFC 3986, 3.1), and no other is followed.
     let (scheme, rest) = location.split_once(':').unwrap_or_default();

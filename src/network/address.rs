@@ -11,7 +11,7 @@ pub struct ContainerNetwork {
     /// The host, as the container sees it.
     pub gateway_v4: Ipv4Addr,
     pub gateway_v6: Ipv6Addr,
-    /// Where the way out answers names.
+    /// The name server of the way out.
     pub dns: Ipv4Addr,
     /// The container's addresses belong to its loopback device: no way out will bring a device that has them.
     pub on_loopback: bool,

@@ -24,9 +24,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What the container calls its device.
+/// The name of the container's device.
 pub(crate) const DEVICE: &str = "eth0";
-/// The most that slirp4netns takes.
+/// The largest MTU of slirp4netns.
 pub(crate) const MTU: u32 = 65520;
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
@@ -57,7 +57,7 @@ impl Diagnose for EgressError {
 }
 
 impl EgressError {
-    /// One line: the container runs without.
+    /// Returns the error in one line, for a container that runs without a way out.
     pub fn note(&self) -> String {
         let cause = std::error::Error::source(self).map(|cause| format!(": {cause}")).unwrap_or_default();
         let hint = self.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
@@ -75,7 +75,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// What this host offers, the leaner first: slirp4netns keeps 0.3 MB for itself where pasta keeps 29, is up in a tenth of
+    /// Finds the program that this host has, the leaner first: slirp4netns keeps 0.3 MB for itself where pasta keeps 29, is up in a tenth of
     /// the time, and ends with the monitor even if that is killed. pasta moves more bytes, and knows IPv6.
     pub fn find() -> Result<Self, EgressError> {
         let slirp = || userns::program("slirp4netns").map(Self::Slirp);
@@ -121,14 +121,14 @@ pub(crate) struct StandIn {
     socket: OwnedFd,
 }
 
-/// What carries frames, for as long as `held` is held by somebody.
+/// The connection to slirp4netns, which runs until the last copy of `held` is closed.
 pub(crate) struct Carrier {
     /// Every message is one Ethernet frame, both ways.
     pub frames: OwnedFd,
     pub held: OwnedFd,
 }
 
-/// Where the complaint of a way out that could not be started is kept, in the container's runtime directory.
+/// The file in the container's runtime directory that holds the reason why there is no way out.
 pub(crate) const COMPLAINT: &str = "no-way-out";
 
 impl StandIn {
@@ -153,7 +153,7 @@ impl StandIn {
         socket::send(self.socket.as_fd(), b"w", &[])
     }
 
-    /// What it has started; waits for that. `None`: it could not, and has left a complaint.
+    /// Waits until slirp4netns runs. Returns `None` if it could not be started; the reason is in [`COMPLAINT`].
     pub(crate) fn answer(self) -> Option<Carrier> {
         let mut byte = [0; 1];
         let answer = socket::receive(self.socket.as_fd(), &mut byte);
@@ -184,7 +184,7 @@ fn stand_in(socket: &OwnedFd, slirp: &Path, directory: &Path) {
     }
 }
 
-/// It listens for one who brings frames, and is reached through the file system: the host's network is not the container's.
+/// Starts slirp4netns, which listens for frames on a socket in the file system: abstract names belong to a network namespace.
 fn start_slirp(slirp: &Path, directory: &Path) -> Result<Carrier, EgressError> {
     const SOCKET: &str = "egress";
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).on("pipe2", "");
@@ -217,7 +217,7 @@ fn start_slirp(slirp: &Path, directory: &Path) -> Result<Carrier, EgressError> {
     Err(refused(slirp, child, said))
 }
 
-/// A command that outlives this one, so is out of reach of its terminal, and complains into memory.
+/// Prepares a command that outlives this one, out of reach of its terminal, with its standard error in memory.
 fn command(program: &Path, directory: &Path) -> Result<(File, Command), EgressError> {
     let said = rustix::fs::memfd_create("said", rustix::fs::MemfdFlags::CLOEXEC).on("memfd_create", "said")?;
     let said = File::from(said);

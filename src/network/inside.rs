@@ -34,7 +34,7 @@ impl ContainerNetwork {
         if self.on_loopback { self.ensure_addresses() } else { Ok(()) }
     }
 
-    /// The commands that do the same by hand.
+    /// Returns the commands that do the same.
     pub fn call(&self) -> String {
         let address = if self.on_loopback { format!("ip address add {}/32 dev lo; ", self.v4) } else { String::new() };
         format!(
@@ -66,7 +66,7 @@ impl ContainerNetwork {
         Ok(opened.ok())
     }
 
-    /// The commands that do the same by hand.
+    /// Returns the commands that do the same.
     pub fn device_call(&self) -> String {
         format!(
             "ip tuntap add {DEVICE} mode tap; ip address add {}/24 dev {DEVICE}; ip link set {DEVICE} up mtu {MTU}; ip route \
@@ -83,7 +83,7 @@ impl ContainerNetwork {
         }
     }
 
-    /// A socket on its way to a port of the container, in the name of `client` as far as that can be.
+    /// Connects to a port of the container, from the address of `client` if possible.
     pub fn connect(&self, kind: SocketType, client: IpAddr, is_v4: bool, port: u16) -> io::Result<OwnedFd> {
         let (family, own) =
             if is_v4 { (AddressFamily::INET, self.v4.into()) } else { (AddressFamily::INET6, IpAddr::V6(self.v6)) };
@@ -98,7 +98,7 @@ impl ContainerNetwork {
         }
     }
 
-    /// The address that the container sees a client under: its own. One that means something else inside (the host's
+    /// Returns the address under which the container sees a client: its own. One that means something else inside (the host's
     /// loopback, its links, the other family) is the host's, which many services trust less than their own loopback.
     fn seen_as(&self, client: IpAddr, is_v4: bool) -> IpAddr {
         match client {
@@ -124,7 +124,7 @@ fn bear(socket: &OwnedFd, address: IpAddr) -> io::Result<()> {
     Ok(rustix::net::bind(socket, &SocketAddr::new(address, 0))?)
 }
 
-/// Of the namespace. Besides marks: a port of a client's address is used again after a second, not a minute, since all
+/// Settings of the network namespace. Besides marks: a port of a client's address is used again after a second, not a minute, since all
 /// clients on the host share one address.
 const SETTINGS: [(&str, &str); 4] = [
     ("ipv4/tcp_fwmark_accept", "1"),

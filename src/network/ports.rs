@@ -80,7 +80,7 @@ impl Diagnose for PortError {
     }
 }
 
-/// What to type to publish the same on another port of the host.
+/// Returns the argument of `-p` that publishes the same on another port of the host.
 fn typed(spec: &PortSpec, host_port: u16) -> String {
     let ip = match spec.host_ip {
         Some(IpAddr::V6(ip)) => format!("[{ip}]:"),
@@ -91,7 +91,7 @@ fn typed(spec: &PortSpec, host_port: u16) -> String {
     format!("{ip}{host_port}:{}{protocol}", spec.container_port)
 }
 
-/// What one `-p` publishes: a port or a range of them.
+/// The ports of one `-p`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Published(pub Vec<PortSpec>);
 
@@ -103,7 +103,7 @@ impl std::str::FromStr for Published {
     }
 }
 
-/// Reads what was typed after `-p`: `[[IP:][HOST]:]CONTAINER[/PROTOCOL]`, where ports may be ranges.
+/// Parses the argument of `-p`: `[[IP:][HOST]:]CONTAINER[/PROTOCOL]`, where ports may be ranges.
 pub(crate) fn parse(text: &str) -> Result<Vec<PortSpec>, PortError> {
     let wrong = |why: &str| PortError::Syntax { text: text.into(), why: why.into() };
     let (rest, protocol) = match text.split_once('/') {
@@ -182,7 +182,7 @@ impl AsFd for Listener {
     }
 }
 
-/// Opens them all, or none. What is opened has its address and port filled in.
+/// Opens all listeners, or none. Their specs have the actual address and port.
 pub(crate) fn open(specs: &[PortSpec]) -> Result<Vec<Listener>, PortError> {
     let mut listeners = Vec::new();
     for spec in specs {
@@ -260,7 +260,7 @@ pub(crate) fn first_unprivileged() -> u16 {
     sysctl.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
 }
 
-/// Who listens on a port, as far as /proc shows it to this user.
+/// Returns the name of the process that listens on a port, if /proc shows it to this user.
 fn holder(protocol: Protocol, address: SocketAddr) -> Option<String> {
     let sockets: Vec<String> = ["", "6"].iter().flat_map(|six| inodes(&format!("{protocol}{six}"), address)).collect();
     for process in fs::read_dir("/proc").ok()?.flatten() {
@@ -290,7 +290,7 @@ fn holder(protocol: Protocol, address: SocketAddr) -> Option<String> {
 /// The first word of a monitor's command line; the container's name is the second.
 const MONITOR: &str = "minirun-monitor";
 
-/// What /proc/PID/fd shows of the sockets that hold a port in a table of /proc/net.
+/// Returns the sockets that hold a port in a table of /proc/net, as links in /proc/PID/fd name them.
 fn inodes(table: &str, address: SocketAddr) -> Vec<String> {
     const LISTENING: &str = "0A";
     const UNCONNECTED: &str = "07";

@@ -1,4 +1,4 @@
-//! What a container's /etc/resolv.conf and /etc/hosts say.
+//! A container's /etc/resolv.conf and /etc/hosts.
 
 use super::CONTAINER;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ impl crate::diag::Diagnose for InvalidHostEntry {
 }
 
 impl HostAddress {
-    /// `gateway`: the host's address.
+    /// Returns the address, where `gateway` is the host's.
     pub fn resolve(self, gateway: Ipv4Addr) -> IpAddr {
         match self {
             Self::Ip(address) => address,
@@ -90,11 +90,11 @@ impl From<HostEntry> for (String, String) {
     }
 }
 
-/// systemd-resolved's stub, and where it says which servers it asks itself.
+/// The address of systemd-resolved's stub, and the file that names its servers.
 const STUB: &str = "127.0.0.53";
 const BEHIND_THE_STUB: &str = "/run/systemd/resolve/resolv.conf";
 
-/// `asked`: the servers of `--dns`.
+/// Returns the text of resolv.conf. `asked` are the servers of `--dns`.
 pub(crate) fn resolv_conf(asked: &[IpAddr], host_network: bool) -> String {
     let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     if host_network && asked.is_empty() {
@@ -128,14 +128,14 @@ fn translate(host: &str, behind: &str, asked: &[String]) -> String {
     listed(host, &std::iter::once(forwarder).chain(others).collect::<Vec<_>>())
 }
 
-/// The host's file with these servers.
+/// Returns the host's file with these servers.
 fn listed(host: &str, servers: &[String]) -> String {
     let kept = host.lines().filter(|line| ["search", "domain", "options"].iter().any(|word| line.starts_with(word)));
     let servers = servers.iter().map(|server| format!("nameserver {server}"));
     kept.map(str::to_owned).chain(servers).map(|line| line + "\n").collect()
 }
 
-/// Not the host's loopback or one of its links, nor an address that lies in the container's own network.
+/// Whether a container can reach a server: not on the host's loopback, not on a link, not in the container's own network.
 fn is_reachable(server: &str) -> bool {
     let network = |address: Ipv4Addr| address.octets()[..3].to_vec();
     match server.parse() {
@@ -146,7 +146,7 @@ fn is_reachable(server: &str) -> bool {
     }
 }
 
-/// `asked`: the names and addresses of `--add-host`.
+/// Returns the text of /etc/hosts. `asked` are the entries of `--add-host`.
 pub(crate) fn hosts(hostname: &str, asked: &[HostEntry], host_network: bool) -> String {
     let mut text = if host_network {
         fs::read_to_string("/etc/hosts").unwrap_or_default()

@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// The longest frame: the device's MTU and an Ethernet header.
 const FRAME: usize = 64 * 1024;
 
-/// Frames of one turn: the caller has other things to look after.
+/// The most frames of one turn, so that the caller gets to its other work.
 const TURN: usize = 64;
 
 pub(crate) struct Uplink {
@@ -42,12 +42,12 @@ impl Uplink {
         Ok(Self { epoll, device, way: Way::Waiting(stand_in), frame: Vec::new() })
     }
 
-    /// Readable when there is something to do.
+    /// Returns a descriptor that is readable when [`Self::turn`] has work.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
 
-    /// Does what can be done without waiting. An error: there is no way out, or none any more.
+    /// Does what can be done without waiting. An error says that there is no way out any more.
     pub(crate) fn turn(&mut self) -> io::Result<()> {
         match std::mem::replace(&mut self.way, Way::Closed) {
             Way::Waiting(stand_in) => {
@@ -85,7 +85,7 @@ impl Uplink {
         Ok(())
     }
 
-    /// From the container to the carrier. `true`: that has no room now.
+    /// Carries frames from the container to the carrier. Returns `true` if that has no room now.
     fn carry_out(&mut self, carrier: &Carrier, mut is_full: bool) -> io::Result<bool> {
         for _ in 0..TURN {
             if !is_full {

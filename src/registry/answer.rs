@@ -1,4 +1,4 @@
-//! What a registry answers, in words.
+//! The answers of a registry: headers, documents, refusals.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use ureq::Body;
 use ureq::http::Response;
 
-/// An explanation; what is longer explains nothing.
+/// The longest body of a refusal that is read.
 const LONGEST: u64 = 64 << 10;
 
 #[derive(Default, Deserialize)]
 struct Errors {
     #[serde(default)]
     errors: Vec<One>,
-    /// Some proxies in front of registries know no list.
+    /// The message of proxies in front of registries, which send no list.
     message: Option<String>,
 }
 
@@ -26,7 +26,7 @@ struct One {
     message: String,
 }
 
-/// A refusal: its status, the registry's own code and words for it.
+/// A refusal: its status, and the registry's own code and message.
 #[derive(Debug, Clone, Default)]
 pub struct Refusal {
     pub status: u16,
@@ -35,7 +35,7 @@ pub struct Refusal {
     pub limit: Option<Limit>,
 }
 
-/// How often one may pull, as `ratelimit-limit: 100;w=21600` and `retry-after` tell it.
+/// A limit on pulls, from the headers `ratelimit-limit: 100;w=21600` and `retry-after`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limit {
     pub pulls: Option<u64>,
@@ -87,7 +87,7 @@ pub(crate) fn refusal(response: Response<Body>) -> Refusal {
     Refusal { status, code, message, limit }
 }
 
-/// The code and the message in the body of a refusal, whatever that is.
+/// Returns the code and the message in the body of a refusal, which need not be JSON.
 pub fn words(body: &[u8]) -> (String, String) {
     let parsed: Errors = serde_json::from_slice(body).unwrap_or_default();
     let first = parsed.errors.into_iter().next().unwrap_or_default();
@@ -95,12 +95,12 @@ pub fn words(body: &[u8]) -> (String, String) {
     (plain(first.code), plain(message))
 }
 
-/// Text that goes to a terminal and comes from anybody.
+/// Cleans text of a stranger for a terminal.
 fn plain(text: String) -> String {
     text.chars().filter(|c| !c.is_control()).take(500).collect()
 }
 
-/// `Retry-After`: a number of seconds, or a date (RFC 9110, section 10.2.3).
+/// Reads `Retry-After`: a number of seconds, or a date (RFC 9110, section 10.2.3).
 pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse() {
@@ -124,7 +124,7 @@ fn limit(header: impl Fn(&str) -> Option<String>) -> Limit {
 }
 
 impl Refusal {
-    /// The registry's words, or at least the number.
+    /// Returns the registry's words, or at least the status.
     pub fn words(&self) -> String {
         match (self.code.is_empty(), self.message.is_empty()) {
             (false, false) => format!("{}: {}", self.code.to_lowercase().replace('_', " "), self.message),

@@ -1,4 +1,4 @@
-//! What is no image and lies in a registry as one does: documents and layers, each with a name, under one manifest.
+//! Artifacts: documents and layers in a registry, each with a name, under one manifest that is not an image's.
 
 use super::explain::{self, Verb};
 use super::push;
@@ -21,20 +21,20 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Mutex;
 
-/// What an artifact is: how its manifest says so, and how people do.
+/// The type of an artifact: in its manifest, and in messages.
 pub(crate) struct Kind {
     pub artifact_type: &'static str,
     pub documents: &'static str,
     pub words: &'static str,
 }
 
-/// The annotation of a part that holds its name.
+/// The annotation that holds the name of a part.
 const NAME: &str = "minirun.name";
-/// A manifest has a config, and this one has nothing to say (OCI image specification, "Guidance for an Empty Descriptor").
+/// The config of an artifact, which is empty (OCI image specification, "Guidance for an Empty Descriptor").
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 const EMPTY: &[u8] = b"{}";
 
-/// In a registry.
+/// An artifact in a registry.
 pub(crate) struct Artifact {
     session: Session,
     repository: String,
@@ -42,7 +42,7 @@ pub(crate) struct Artifact {
 }
 
 impl Artifact {
-    /// Reads what parts there are, and none of them.
+    /// Reads the list of its parts.
     pub(crate) fn open(reference: &Reference, kind: &Kind, settings: &Settings) -> Result<Self, RegistryError> {
         let session = endpoint::open(reference, settings)?;
         match parts(&session, reference, kind) {
@@ -51,7 +51,7 @@ impl Artifact {
         }
     }
 
-    /// An image's parts: its config, and its layers under the names that `layer` gives them.
+    /// Opens an image as an artifact. Returns its layers as parts, under the names that `layer` gives them, and its config.
     pub(crate) fn of_image(
         reference: &Reference,
         layer: impl Fn(&Digest) -> String,
@@ -81,7 +81,7 @@ impl Artifact {
         manifest::document(&self.session, &self.repository, descriptor, "document").map(Some)
     }
 
-    /// The archive of a layer as it arrives. Why it breaks off, `failure` says.
+    /// Returns a stream of a layer's archive. If it breaks off, `failure` holds the reason.
     pub(crate) fn layer<'a>(
         &'a self,
         name: &str,
@@ -110,15 +110,15 @@ fn parts(session: &Session, reference: &Reference, kind: &Kind) -> Result<HashMa
     Ok(found.layers().iter().filter_map(named).collect())
 }
 
-/// On its way to a registry.
+/// An artifact that is to be sent to a registry.
 pub(crate) struct Outgoing {
     pub documents: Vec<(String, Vec<u8>)>,
-    /// Of the store.
+    /// Names and diff IDs of layers of the store.
     pub layers: Vec<(String, Digest)>,
 }
 
 impl Outgoing {
-    /// Sends what the registry lacks of it. Inside the user namespace.
+    /// Sends the parts that the registry lacks, and the manifest. Runs inside the user namespace.
     pub(crate) fn push(
         &self,
         store: &Store,

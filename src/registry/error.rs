@@ -29,7 +29,7 @@ pub enum RegistryError {
     Long { subject: String, longest: u64 },
     #[error("{url} still redirects after {times} redirects")]
     Redirects { url: String, times: usize },
-    #[error("the registry names `{realm}` for tokens, which gives none")]
+    #[error("the registry names the token server `{realm}`, which gives no token")]
     Realm { realm: String },
     #[error("{what} {expected} came with the digest {found}")]
     Digest { what: String, expected: Digest, found: Digest },
@@ -41,7 +41,7 @@ pub enum RegistryError {
     Document { subject: String, source: serde_json::Error },
     #[error("the manifest of {subject} is a manifest and an index at once")]
     TwoFaced { subject: String },
-    #[error("{subject} is in the oldest format of all (schema 1), which is not understood here")]
+    #[error("{subject} has a manifest of schema 1, an old format that is not supported")]
     Ancient { subject: String },
     #[error("{subject} is not an image")]
     NoImage { subject: String },
@@ -51,15 +51,15 @@ pub enum RegistryError {
     NoArtifact { subject: String, wanted: &'static str },
     #[error("{subject} has no end")]
     Endless { subject: String },
-    #[error("cannot find the image in {subject}: too many manifests to look at")]
+    #[error("cannot find the image in {subject}: it lists too many manifests")]
     Nested { subject: String },
-    #[error("{subject} names `{digest}`, which is no SHA-256 digest")]
+    #[error("{subject} names `{digest}`, which is not a SHA-256 digest")]
     Algorithm { subject: String, digest: String },
     #[error("no image for {wanted} in {subject}; it is there for {}", listed(offered))]
     Platform { subject: String, wanted: String, offered: Vec<String> },
     #[error("{subject} cannot be read")]
     Content { subject: String, source: std::io::Error },
-    #[error("{url} begins an upload without saying where")]
+    #[error("{url} begins an upload without a Location")]
     NoLocation { url: String },
     #[error("an image does not exist locally with the tag: {}", reference.familiar())]
     NotHere { reference: Reference },
@@ -82,7 +82,7 @@ impl RegistryError {
         Self::Refused { subject: subject.to_owned(), refusal }
     }
 
-    /// Its host could not be spoken to at all.
+    /// Whether the host of the registry cannot be reached.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Http(HttpError::Reach { .. }))
     }
@@ -93,7 +93,10 @@ fn listed(platforms: &[String]) -> String {
 }
 
 fn refused(user: Option<&str>) -> String {
-    user.map_or_else(|| "who is not logged in".to_owned(), |user| format!("{user}: incorrect username or password"))
+    user.map_or_else(
+        || "a request without a login".to_owned(),
+        |user| format!("{user}: incorrect username or password"),
+    )
 }
 
 impl Diagnose for RegistryError {

@@ -13,7 +13,7 @@ pub(super) enum Verb {
     Push,
 }
 
-/// The error, with what it means if the registry refused something.
+/// Makes a [`Verdict`] of an error if it is a refusal.
 pub(super) fn explain(error: RegistryError, session: &Session, reference: &Reference, verb: Verb) -> RegistryError {
     let refusal = match error {
         RegistryError::Refused { refusal, subject } => match refusal.status {

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
 
-/// A list that is being put together; nobody else sees it before it is pushed.
+/// A manifest list that is being put together. It is local until it is pushed.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct List {
     pub reference: Reference,
@@ -48,7 +48,7 @@ fn path(store: &Store, reference: &Reference) -> PathBuf {
 }
 
 impl List {
-    /// `None`: there is none of this name.
+    /// Returns `None` if no list has this name.
     pub(crate) fn open(store: &Store, reference: &Reference) -> Result<Option<Self>, ListError> {
         let path = path(store, reference);
         let text = match fs::read(&path) {
@@ -62,7 +62,7 @@ impl List {
         Self::open(store, reference)?.ok_or_else(|| ListError::NotFound { reference: reference.clone() })
     }
 
-    /// `amend`: it may be there, and is then added to.
+    /// With `amend`, an existing list is taken.
     pub(crate) fn create(store: &Store, reference: &Reference, amend: bool) -> Result<Self, ListError> {
         match Self::open(store, reference)? {
             Some(found) if amend => Ok(found),
@@ -94,7 +94,7 @@ impl List {
         Ok(())
     }
 
-    /// Says what platform an image is for, where its config says nothing or something else.
+    /// Sets fields of a member's platform.
     pub(crate) fn annotate(&mut self, member: &Reference, fields: &[(&str, String)]) -> Result<(), ListError> {
         let member = member.clone().or_latest();
         let found = self.members.iter_mut().find(|one| one.reference == member || Some(one.digest) == member.digest);
@@ -106,7 +106,7 @@ impl List {
         Ok(())
     }
 
-    /// The index, as it would be pushed.
+    /// Returns the index that a push would send.
     pub(crate) fn document(&self) -> Value {
         let entries = self.members.iter().map(|one| {
             let mut entry = json!({ "mediaType": one.media_type, "digest": one.digest, "size": one.size });
@@ -205,7 +205,7 @@ fn described(platform: &Platform) -> Value {
     fields
 }
 
-/// A manifest or an index as it lies in a registry.
+/// Fetches a manifest or an index from a registry.
 pub(crate) fn fetch(reference: &Reference, settings: &Settings) -> Result<Vec<u8>, RegistryError> {
     let reference = reference.clone().or_latest();
     let session = endpoint::open(&reference, settings)?;
@@ -213,7 +213,7 @@ pub(crate) fn fetch(reference: &Reference, settings: &Settings) -> Result<Vec<u8
     Ok(document.map_err(|error| explain::explain(error, &session, &reference, Verb::Pull))?.bytes)
 }
 
-/// Every tag of a repository.
+/// Lists every tag of a repository.
 pub(crate) fn tags(reference: &Reference, settings: &Settings) -> Result<Vec<String>, RegistryError> {
     let session = endpoint::open(reference, settings)?;
     all_tags(&session, &reference.repository).map_err(|error| explain::explain(error, &session, reference, Verb::Pull))

@@ -1,4 +1,4 @@
-//! `login`: whether a registry takes a name and password.
+//! `login`: checks that a registry accepts a name and password.
 
 use super::answer;
 use super::host::credential::Credential;
@@ -12,7 +12,7 @@ use ureq::http::Method;
 
 pub(crate) fn check(registry: &str, credential: &Credential, settings: &Settings) -> Result<(), RegistryError> {
     let settings = Settings { login: Login::Known(Some(credential.clone())), ..settings.clone() };
-    // Any repository of it will do.
+    // Any repository of the registry will do.
     let reference: Reference = format!("{registry}/login").parse().map_err(ImageError::from)?;
     let session = endpoint::open(&reference, &settings)?;
     let response = session.send(Method::GET, &session.url(""), &[], None, &Scope::none())?;

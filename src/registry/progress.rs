@@ -1,19 +1,19 @@
 //! The progress of a pull or push, as `cli` shows it.
 
-/// Is told how far a pull or push has got, by several threads.
+/// Receives the progress of a pull or push, from several threads.
 pub(crate) trait Progress: Sync {
-    /// Something about the image as a whole.
+    /// Receives a line about the image as a whole.
     fn line(&self, _text: &str) {}
 
     fn layer(&self, _id: &str, _state: State) {}
 }
 
-/// Nobody looks.
+/// Ignores all progress.
 pub(crate) struct Silent;
 
 impl Progress for Silent {}
 
-/// What is being done with a layer, in Docker's words.
+/// The state of a layer, in Docker's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
     AlreadyExists,
@@ -23,7 +23,7 @@ pub(crate) enum State {
     },
     PullComplete,
     LayerExists,
-    /// It lies elsewhere, and is not pushed.
+    /// The layer lies elsewhere and must not be distributed, so it is not pushed.
     Foreign,
     Mounted {
         from: String,

@@ -1,4 +1,4 @@
-//! `pull`: an image from a registry. What of it is here is not fetched, and nothing of it is visible until all is here.
+//! `pull`: an image from a registry. Layers that are here are not fetched, and the image is not visible until it is complete.
 
 use super::explain::{self, Verb};
 use super::host::config;
@@ -24,22 +24,22 @@ use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use std::io::Read;
 use std::sync::Mutex;
 
-/// A disk and a decompressor each have enough to do with so many.
+/// The number of layers that are fetched and unpacked side by side.
 const LAYERS_AT_ONCE: usize = 4;
-/// Manifests that are looked at to find one image: an index may hold others, and entries that name no platform.
+/// The most manifests that are fetched to find one image: an index may hold other indexes, and entries without a platform.
 const MOST_LOOKS: usize = 24;
 
 pub(crate) struct Pulled {
     pub id: Digest,
-    /// Of what the name stands for in the registry: a manifest or an index.
+    /// The digest of the manifest or index that the name stands for in the registry.
     pub digest: Digest,
     /// With its tag.
     pub reference: Reference,
-    /// It was not here before, or not under this name.
+    /// The image was not here before, or had another name.
     pub is_new: bool,
 }
 
-/// Which registry to ask, and when.
+/// When a registry is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Policy {
     Missing,
@@ -47,7 +47,8 @@ pub(crate) enum Policy {
     Never,
 }
 
-/// The image of this name for this platform, pulled if it is not here or the policy wants it. Inside the user namespace.
+/// Returns the image of this name for this platform, and pulls it if it is not here or the policy wants it. Runs inside the
+/// user namespace.
 pub(crate) fn ensure(
     store: &Store,
     name: &str,
@@ -63,7 +64,7 @@ pub(crate) fn ensure(
             Err(error) => return Err(error.into()),
         }
     }
-    // An id, or the beginning of one, is no name that a registry knows.
+    // A registry knows names, not ids.
     let Ok(reference) = name.parse::<Reference>() else { return Ok(image::find(store, name)?) };
     if policy == Policy::Never {
         return Ok(image::find(store, name)?);
@@ -72,7 +73,7 @@ pub(crate) fn ensure(
     Ok(image::find(store, &pulled.id.to_string())?)
 }
 
-/// The image of this name that is here, if it is for this platform.
+/// Returns the image of this name that is here, if it is for this platform.
 pub(crate) fn local(store: &Store, name: &str, platform: Option<&Platform>) -> Result<Option<Image>, ImageError> {
     let found = match platform {
         Some(wanted) => image::find_for(store, name, wanted),
@@ -84,7 +85,7 @@ pub(crate) fn local(store: &Store, name: &str, platform: Option<&Platform>) -> R
     }
 }
 
-/// Fetches what is missing of an image and gives it its name. Inside the user namespace.
+/// Fetches the missing parts of an image and gives it its name. Runs inside the user namespace.
 pub(crate) fn pull(
     store: &Store,
     reference: &Reference,
@@ -103,7 +104,7 @@ pub(crate) fn pull(
             pull_from(store, &from, &reference, platform, progress)
         });
         match pulled {
-            // What is wrong here is wrong with any registry.
+            // The store fails with any registry.
             Err(error @ RegistryError::Image(_)) => return Err(error),
             Err(error) => {
                 progress.line(&format!("note: the mirror {} does not help: {}", mirror.host, diag::in_one_line(&error)))
@@ -117,7 +118,7 @@ pub(crate) fn pull(
         .map_err(|error| explain::explain(error, &session, &reference, Verb::Pull))
 }
 
-/// What to ask a registry or a mirror for.
+/// A manifest in a registry or a mirror.
 struct Origin<'a> {
     session: &'a Session,
     repository: &'a str,
@@ -171,7 +172,7 @@ fn pull_from(
     let installed = install(store, &candidate, &layers, LAYERS_AT_ONCE);
     let id = match installed {
         Ok(id) => id,
-        // What the registry did is the cause of what the unpacker saw.
+        // A failed transfer is the cause of the unpacker's error.
         Err(error) => {
             return Err(match failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
                 Some(failure) => failure,
@@ -189,7 +190,7 @@ fn pull_from(
     Ok(Pulled { id, digest, reference: reference.clone(), is_new })
 }
 
-/// An image as a registry has it, but for its layers.
+/// The manifest and config of an image in a registry.
 struct Found {
     manifest: ImageManifest,
     bytes: Vec<u8>,
@@ -208,7 +209,7 @@ impl Found {
 }
 
 impl Origin<'_> {
-    /// The image of a manifest, if it is one.
+    /// Returns the image of a manifest, if it is one.
     fn image(&self, manifest: ImageManifest, bytes: Vec<u8>, subject: &str) -> Result<Found, RegistryError> {
         let fields = serde_json::from_slice(&bytes).unwrap_or_default();
         let other = |nature| RegistryError::Other { subject: subject.to_owned(), nature };
@@ -222,7 +223,7 @@ impl Origin<'_> {
         }
     }
 
-    /// The image for a platform in an index, by way of other indexes in it.
+    /// Finds the image for a platform in an index and the indexes in it.
     fn choose(
         &self,
         index: &ImageIndex,

@@ -1,4 +1,5 @@
-//! `push`: an image to a registry. What the registry has is not sent, and what came from a registry goes back as it came.
+//! `push`: an image to a registry. Blobs that the registry has are not sent, and a manifest from a registry goes back byte
+//! for byte.
 
 use super::explain::{self, Verb};
 use super::progress::Silent;
@@ -33,12 +34,12 @@ use std::sync::{Arc, Mutex};
 use ureq::http::Method;
 
 const LAYERS_AT_ONCE: usize = 4;
-/// Repositories that a mount is tried from.
+/// The most repositories from which a mount is tried.
 const MOST_MOUNTS: usize = 3;
 
 pub(crate) struct Pushed {
     pub digest: Digest,
-    /// Of the manifest.
+    /// The length of the manifest.
     pub size: usize,
 }
 
@@ -50,7 +51,7 @@ pub(crate) struct Form {
     pub format: Option<Format>,
 }
 
-/// Sends what a registry lacks of the image of this name. Inside the user namespace.
+/// Sends the parts of an image that a registry lacks. Runs inside the user namespace.
 pub(crate) fn push(
     store: &Store,
     reference: &Reference,
@@ -73,7 +74,7 @@ pub(crate) fn push(
     pushed.map_err(|error| explain::explain(error, &session, reference, Verb::Push))
 }
 
-/// What is pushed where, and how.
+/// A push of a name.
 struct Push<'a> {
     store: &'a Store,
     target: Target<'a>,
@@ -89,7 +90,7 @@ impl Push<'_> {
         Ok(Work { store, infos: infos(store, &image.layers)?, target, reference, form, settings })
     }
 
-    /// The images with their manifests, what is attested of them, and last the index under its tag.
+    /// Pushes the images with their manifests, their attestations, and last the index under its tag.
     fn index(&self, index: &Index) -> Result<Pushed, RegistryError> {
         let (session, store, progress) = (self.target.session, self.store, self.target.progress);
         let mut manifests: Vec<Vec<u8>> = Vec::new();
@@ -117,7 +118,7 @@ impl Push<'_> {
         Ok(Pushed { digest, size: made.bytes.len() })
     }
 
-    /// A manifest under its digest alone.
+    /// Puts a manifest under its digest alone.
     fn put(&self, manifest: &[u8]) -> Result<(), RegistryError> {
         let place = Reference { tag: None, digest: Some(Digest::of(manifest)), ..self.reference.clone() };
         put_manifest(self.target.session, &place, manifest).map(drop)
@@ -128,7 +129,7 @@ fn infos(store: &Store, layers: &[Digest]) -> Result<Vec<Info>, ImageError> {
     layers.iter().map(|diff_id| layer::known(store, diff_id)).collect()
 }
 
-/// Brings layers of the store into a repository, and gives the form in which each is there now.
+/// Brings layers of the store into a repository. Returns the blob of each one there.
 pub(crate) fn layers(
     store: &Store,
     target: Target,
@@ -301,7 +302,7 @@ impl Work<'_> {
         None
     }
 
-    /// The registry has the blob: in this repository, or in another one that it can be mounted from.
+    /// Looks for a blob in the repository, or mounts it from another repository of the registry.
     fn found(&self, info: &Info, blob: &Blob) -> Result<Option<State>, RegistryError> {
         if self.target.has(&blob.digest)? {
             return Ok(Some(State::LayerExists));
@@ -320,12 +321,12 @@ impl Work<'_> {
         location::of(self.store, &info.diff_id).into_iter().filter(move |l| l.registry == registry)
     }
 
-    /// [`Self::place_all`], in any form.
+    /// Calls [`Self::place_all`] with any form.
     fn place_any(&self) -> Result<Vec<Blob>, RegistryError> {
         self.place_all(vec![Wanted::Any; self.infos.len()])
     }
 
-    /// Brings every layer into the repository, several at a time, and gives the form in which each is there now.
+    /// Brings every layer into the repository, several at a time. Returns the blob of each one there.
     fn place_all(&self, wanted: Vec<Wanted>) -> Result<Vec<Blob>, RegistryError> {
         let next = AtomicUsize::new(0);
         let placed: Mutex<(Vec<Option<Blob>>, Option<RegistryError>)> = Mutex::new((vec![None; wanted.len()], None));
@@ -383,7 +384,7 @@ impl Work<'_> {
         self.done(info, blob, State::Pushed)
     }
 
-    /// The forms in which a layer may go: the one that is here, and those that it lies in elsewhere in this registry.
+    /// Returns the blobs that may stand for a layer: the one that is here, and those in other repositories of the registry.
     fn acceptable(&self, info: &Info) -> Vec<Blob> {
         let mut forms: Vec<Blob> = info.blob.iter().cloned().collect();
         for location in self.locations(info) {
@@ -408,14 +409,14 @@ impl Work<'_> {
     }
 }
 
-/// What is to be done for a layer.
+/// The blob that a layer must become.
 #[derive(Clone)]
 enum Wanted {
-    /// It is there, as was found out on the way.
+    /// The blob is there already.
     Nothing(Blob, State),
-    /// In the form that the manifest names.
+    /// The blob that the manifest names.
     Exactly(Blob),
-    /// In that form, which is not here.
+    /// The blob that the manifest names, from another registry.
     From(Blob, Arc<Origin>),
     Any,
 }
@@ -442,7 +443,7 @@ impl Named {
     }
 }
 
-/// The blob can be made of what is in the store.
+/// Whether the store can make the blob.
 fn is_here(info: &Info, blob: &Blob) -> bool {
     made::stored(info).digest == blob.digest || info.diff_id == blob.digest
 }
@@ -459,7 +460,7 @@ fn compression_of(media_type: &str) -> Compression {
     }
 }
 
-/// Where the bytes of a layer come from.
+/// The source of a layer's bytes.
 enum Shape<'a> {
     Kept(&'a Blob),
     Fetched(&'a Blob, &'a Origin),
@@ -527,7 +528,7 @@ impl Content for Outgoing<'_> {
     }
 }
 
-/// A stream that breaks off where it should end, if it was not what it should be: files of a layer may have been changed.
+/// A stream that fails at its end if its digest is not the expected one: files of a layer may have been changed.
 struct Checked<R> {
     stream: R,
     hasher: Option<Hasher>,

@@ -1,4 +1,4 @@
-//! What the store has lost, once more from where it came.
+//! Content that the store has lost, fetched again from its registry.
 
 use super::host::config;
 use super::progress::Silent;
@@ -25,7 +25,7 @@ impl Origin {
         Ok(Self { session: endpoint::open_place(&place, settings)?, repository: place.repository })
     }
 
-    /// Hands a blob over as it comes. Whether it is the right one is for the reader to find out.
+    /// Hands a stream of a blob to `read`, which must check its digest.
     pub(crate) fn blob<T>(
         &self,
         digest: Digest,
@@ -44,7 +44,7 @@ impl Origin {
         }
     }
 
-    /// A manifest or an index with this digest.
+    /// Fetches a manifest or an index by its digest.
     pub(crate) fn manifest(&self, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
         Ok(manifest::get(&self.session, &self.repository, &digest.to_string())?.bytes)
     }

@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 const HUB: &str = "docker.io";
-/// Where the Hub answers searches.
+/// The host of the Hub that answers searches.
 const HUB_INDEX: &str = "https://index.docker.io";
 const LONGEST: u64 = 8 << 20;
 
@@ -42,7 +42,7 @@ pub(crate) fn search(term: &str, limit: usize, settings: &Settings) -> Result<Ve
         Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
         _ => (HUB, term),
     };
-    // Any repository of it will do.
+    // Any repository of the registry will do.
     let reference: Reference = format!("{registry}/search").parse().map_err(ImageError::from)?;
     let session = endpoint::open(&reference, settings)?;
     let base = if registry == HUB { HUB_INDEX } else { &session.base };

@@ -2,21 +2,21 @@
 
 use super::host::credential::Credential;
 
-/// How to speak to registries.
+/// How registries are spoken to.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub verify_tls: bool,
     pub login: Login,
-    /// Is told what the user may want to know meanwhile.
+    /// Receives notes for the user.
     pub note: fn(&str),
 }
 
-/// Who asks.
+/// The login to use.
 #[derive(Clone)]
 pub(crate) enum Login {
-    /// Whoever is logged in where Docker keeps it.
+    /// The login that Docker's files or helpers keep.
     Kept,
-    /// Found out already: nobody, or one with this.
+    /// This login, or none.
     Known(Option<Credential>),
 }
 

@@ -14,11 +14,11 @@ struct Tags {
 }
 
 const MOST_TAGS: usize = 10;
-/// With a hundred tags on each, more than anybody has.
+/// The most pages that are fetched.
 const MOST_PAGES: usize = 1000;
 const LONGEST: u64 = 4 << 20;
 
-/// Of the first page, those that come nearest to what was asked for.
+/// Returns the tags of the first page that are closest to the requested one.
 pub(super) fn some_tags(session: &Session, reference: &Reference) -> Vec<String> {
     let url = session.url(&format!("{}/tags/list", reference.repository));
     let (mut tags, _) = page(session, &reference.repository, &url).unwrap_or_default();
@@ -28,7 +28,7 @@ pub(super) fn some_tags(session: &Session, reference: &Reference) -> Vec<String>
     tags
 }
 
-/// Every tag of a repository, page after page.
+/// Lists every tag of a repository, page after page.
 pub(super) fn all_tags(session: &Session, repository: &str) -> Result<Vec<String>, RegistryError> {
     let mut url = session.url(&format!("{repository}/tags/list"));
     let mut found = Vec::new();
@@ -44,7 +44,7 @@ pub(super) fn all_tags(session: &Session, repository: &str) -> Result<Vec<String
     Err(RegistryError::Endless { subject: format!("the list of tags of {repository}") })
 }
 
-/// Tags, and where more of them are.
+/// Fetches a page of tags. Returns them with the URL of the next page.
 fn page(session: &Session, repository: &str, url: &str) -> Result<(Vec<String>, Option<String>), RegistryError> {
     let response = session.get(url, &[], &Scope::pull(repository))?;
     if response.status() != 200 {

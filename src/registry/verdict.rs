@@ -1,4 +1,4 @@
-//! What a refusal means for who asked: who may do what, what is not there, what is used up, and what to type next.
+//! The meaning of a refusal: access denied, not found, or a limit reached; and what to type next.
 
 use super::answer::Limit;
 use crate::diag::Diagnose;
@@ -78,7 +78,7 @@ pub(super) fn login_command(registry: &str, user: Option<&str>) -> String {
     format!("minirun login{user}{server}")
 }
 
-/// `tag` and `push` under a name of one's own.
+/// Returns the commands that tag and push an image under the user's own name.
 fn retag(reference: &Reference, user: &str) -> String {
     let tag = reference.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
     let own = format!("{user}/{}{tag}", last(reference));

@@ -1,4 +1,4 @@
-//! Trying something in a child, which takes the consequences with it when it ends.
+//! Attempts in a child process, which takes the consequences with it when it ends.
 
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError};
@@ -6,7 +6,7 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 use std::fs;
 use std::io::{Read, Write};
 
-/// What stood in the way.
+/// The reason why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub errno: i32,
@@ -19,7 +19,7 @@ impl From<SysError> for Refusal {
     }
 }
 
-/// Runs it in a child and hears how it went.
+/// Runs `what` in a child. Returns its result.
 pub(crate) fn attempt(what: impl FnOnce() -> Result<(), SysError>) -> Result<(), Refusal> {
     let (mut answer, mut tell) = std::io::pipe().on("pipe2", "")?;
     match process::fork()? {
@@ -49,7 +49,7 @@ pub(crate) fn attempt(what: impl FnOnce() -> Result<(), SysError>) -> Result<(),
     }
 }
 
-/// A user namespace of the caller's own id, and the namespaces of `kinds` with it.
+/// Enters a new user namespace with the caller's own id, and the namespaces of `kinds`.
 pub(crate) fn enter_namespaces(kinds: i32) -> Result<(), SysError> {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     process::unshare(libc::CLONE_NEWUSER, "CLONE_NEWUSER")?;
@@ -68,7 +68,7 @@ pub(crate) fn enter_namespaces(kinds: i32) -> Result<(), SysError> {
     Ok(())
 }
 
-/// As [`attempt`], but the child has unshared its user namespace, and waits there while the parent does something to it.
+/// Runs `parent` with the pid of a child that waits in a user namespace of its own.
 pub(crate) fn with_namespace<E: From<SysError>>(parent: impl FnOnce(i32) -> Result<(), E>) -> Result<(), E> {
     let (mut ready, mut tell) = std::io::pipe().on("pipe2", "")?;
     let (mut wait, hold) = std::io::pipe().on("pipe2", "")?;

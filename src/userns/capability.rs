@@ -15,7 +15,7 @@ pub(crate) fn keep_capabilities() -> Result<(), SysError> {
     kept.map_err(|_: CapsError| SysError { call: "prctl", subject: "PR_CAP_AMBIENT".into(), errno: libc::EPERM })
 }
 
-/// Takes that back once the ids are mapped, and it is root.
+/// Drops the inheritable capabilities of [`keep_capabilities`] once the ids are mapped and the process is root.
 pub(crate) fn inherit_nothing() -> Result<(), SysError> {
     let none = caps::clear(None, CapSet::Inheritable);
     none.map_err(|_| SysError { call: "capset", subject: "inheritable".into(), errno: libc::EPERM })

@@ -14,11 +14,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::{Mutex, OnceLock};
 
-/// Goes on inside the user's namespace, where the ids of an image are real ids: outside it, this runs the same
-/// command line again inside, waits, and ends this process with its exit status; inside it, this returns.
+/// Returns inside the user's namespace only, where the ids of an image are real ids. Outside of it, the same command line runs
+/// again inside.
 ///
 /// # Errors
-/// When the namespace cannot be had, with the reason this host gives.
+/// [`UsernsError::Ended`] with the exit status when that command has ended; any other when the namespace cannot be entered.
 pub(crate) fn enter(store: &Store) -> Result<(), UsernsError> {
     enter_at(store, Place::Shared)
 }
@@ -41,7 +41,7 @@ fn go_on_inside(store: &Store, place: Place, answer: impl FnMut(&[u8]) -> Vec<u8
     Ok(())
 }
 
-/// What the half of this command that stayed outside answers. `None`: there is none, or it knows nothing of this.
+/// Asks the half of this command that stayed outside. Returns `None` if there is none, or if it has no answer.
 pub(crate) fn ask(question: &[u8]) -> Option<Vec<u8>> {
     static SOCKET: OnceLock<Option<Mutex<OwnedFd>>> = OnceLock::new();
     let socket = SOCKET.get_or_init(|| descriptor::take_handed(&std::env::var_os(OUTSIDE_VARIABLE)?).map(Mutex::new));
@@ -53,7 +53,7 @@ pub(crate) fn ask(question: &[u8]) -> Option<Vec<u8>> {
     Some(buffer)
 }
 
-/// Runs this program with other arguments inside the user's namespace, answers what it asks, and gives its exit status. An
+/// Runs this program with other arguments inside the user's namespace and answers its questions. Returns its exit status. An
 /// empty answer ends the conversation.
 pub(crate) fn run_inside(
     store: &Store,
@@ -106,7 +106,7 @@ fn run_at(
     }
 }
 
-/// Answers one question. `false`: the conversation is over.
+/// Answers one question. Returns `false` if the conversation is over.
 fn converse(socket: &OwnedFd, answer: &mut impl FnMut(&[u8]) -> Vec<u8>) -> bool {
     let mut buffer = vec![0; socket::LONGEST];
     let Ok(Some((length, _))) = socket::receive(socket.as_fd(), &mut buffer) else { return false };

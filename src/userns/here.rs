@@ -19,7 +19,7 @@ pub(super) fn is_of_own_namespace(pid: i32) -> bool {
     namespace("self").is_some_and(|own| namespace(&pid.to_string()) == Some(own))
 }
 
-/// The number that this process's user has where it was started from.
+/// Returns the user id of this process in the namespace where the command was typed.
 pub(crate) fn uid_outside() -> u32 {
     let uid = rustix::process::geteuid().as_raw();
     if !is_inside() {
@@ -35,18 +35,18 @@ pub(crate) fn has_ids(store: &Store) -> bool {
     is_inside() || is_above(store)
 }
 
-/// The caller is root, whose containers have ids of their own and whose store has the real ones.
+/// Whether the caller is root and its containers have ids of their own: the store then has the real ids.
 pub(super) fn is_above(store: &Store) -> bool {
     matches!(IdMap::of_caller(), IdMap::Identity { .. })
         && matches!(shift::Finding::recorded(store), Some(shift::Finding::Shifted { .. }))
 }
 
-/// The user namespace that this process came from, as its link in `/proc` names it.
+/// Returns the user namespace in which the command was typed, if this process has left it.
 fn outside() -> Option<PathBuf> {
     std::env::var_os(INSIDE_VARIABLE).map(PathBuf::from)
 }
 
-/// The user namespace that the host is seen from: the one that this command was typed in.
+/// Returns the user namespace in which the command was typed, as its link in `/proc` names it.
 pub(crate) fn of_host() -> Option<PathBuf> {
     outside().or_else(|| fs::read_link("/proc/self/ns/user").ok())
 }

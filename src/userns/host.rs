@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-/// The caller's name, from `/etc/passwd` alone: a static binary must not load the host's NSS modules.
+/// Returns the name of a user, from `/etc/passwd` alone: a static binary must not load the host's NSS modules.
 pub(crate) fn user_name(uid: u32) -> Option<String> {
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let number = uid.to_string();
@@ -17,7 +17,7 @@ pub(crate) fn user_name(uid: u32) -> Option<String> {
     found.or_else(|| std::env::var("USER").ok().filter(|name| !name.is_empty()))
 }
 
-/// A program of the host, looked for where `PATH` says and where system programs lie.
+/// Finds a program of the host in `PATH` and in the directories of system programs.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)

@@ -8,7 +8,7 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-/// A run of ids: `inside` is 0 for the container's root.
+/// A range of ids: `inside` is 0 for the container's root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdRange {
     pub inside: u32,
@@ -33,7 +33,7 @@ pub enum IdMap {
 }
 
 impl IdMap {
-    /// The best map this user can have.
+    /// Returns the best map that this user can have.
     pub fn of_caller() -> Self {
         static FOUND: OnceLock<IdMap> = OnceLock::new();
         FOUND.get_or_init(Self::find).clone()
@@ -105,7 +105,7 @@ impl IdMap {
         matches!(self, Self::Shifted { .. })
     }
 
-    /// Gives the process, which has just unshared its user namespace, its ids.
+    /// Maps the ids of a process that has just unshared its user namespace.
     pub fn write(&self, pid: i32) -> Result<(), UsernsError> {
         self.begin(pid)?.finish()
     }
@@ -135,7 +135,7 @@ impl IdMap {
     }
 }
 
-/// The ids are given, or two set-user-ID programs are about to.
+/// The mapping of ids: done, or two set-user-ID programs are at it.
 pub(super) enum Mapping {
     Done,
     Helped([Child; 2]),
@@ -155,7 +155,7 @@ fn map_text(ranges: &[IdRange]) -> String {
     ranges.iter().map(|r| format!("{} {} {}\n", r.inside, r.outside, r.count)).collect()
 }
 
-/// The text of `/proc/PID/uid_map` (user_namespaces(7)).
+/// Parses the text of `/proc/PID/uid_map` (user_namespaces(7)).
 pub(crate) fn parse_map(text: &str) -> Vec<IdRange> {
     text.lines()
         .filter_map(|line| {
@@ -165,7 +165,7 @@ pub(crate) fn parse_map(text: &str) -> Vec<IdRange> {
         .collect()
 }
 
-/// The ranges of a user in the text of `/etc/subuid` or `/etc/subgid` (subuid(5)).
+/// Returns the ranges of a user in the text of `/etc/subuid` or `/etc/subgid` (subuid(5)): first id and count.
 pub(crate) fn subordinate(text: &str, user: Option<&str>, uid: u32) -> Vec<(u32, u32)> {
     let number = uid.to_string();
     text.lines()

@@ -7,7 +7,7 @@ use crate::sys::{On, SysError, process};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// Where the living monitors of a store have their names; those of root's containers with ids of their own, elsewhere.
+/// Returns the directory of the live monitors' names. Monitors with shifted ids have one of their own.
 pub(super) fn registry(store: &Store, is_shifted: bool) -> PathBuf {
     store.runtime.join(if is_shifted { "userns-shifted" } else { "userns" })
 }
@@ -17,7 +17,7 @@ pub(super) fn register(registry: &Path, pid: i32, started: u64) -> Result<(), Sy
     fs::write(&name, "").on("write", name)
 }
 
-/// Notes again a monitor whose name somebody has removed, so that others join its namespace.
+/// Registers a monitor again whose name somebody has removed, so that others join its namespace.
 pub(crate) fn register_again(store: &Store, pid: i32, started: u64) -> Result<(), SysError> {
     let map = parse_map(&fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap_or_default());
     let is_shifted = is_above(store) && map.first().is_some_and(|range| range.outside != range.inside);
@@ -26,7 +26,7 @@ pub(crate) fn register_again(store: &Store, pid: i32, started: u64) -> Result<()
     register(&registry, pid, started)
 }
 
-/// Forgets a monitor that ends.
+/// Removes the name of this monitor, which ends.
 pub(crate) fn leave(store: &Store) {
     let pid = outer_pid();
     let name = format!("{pid}-{}", process::start_time(pid).unwrap_or_default());
@@ -39,7 +39,7 @@ fn outer_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-/// The user namespace of the first registered monitor that still lives; the dead ones are struck off.
+/// Returns the user namespace of the first registered monitor that still lives, and removes the names of dead ones.
 pub(super) fn live_monitor(registry: &Path) -> Option<(i32, File)> {
     for entry in fs::read_dir(registry).ok()?.flatten() {
         let name = entry.file_name();

@@ -1,5 +1,4 @@
-//! The ids that root's containers have instead of the host's own: which, and that this host can give them, as the store
-//! has it written down.
+//! The shifted ids of root's containers, and the store's record of whether this host supports them.
 
 use super::host::user_name;
 use super::map::{IdMap, IdRange, subordinate};
@@ -8,27 +7,27 @@ use crate::sys::SysError;
 use serde::{Deserialize, Serialize};
 use std::fs;
 
-/// The file of the store.
+/// The name of the record in the store.
 const FILE: &str = "shift";
 
 /// Beyond all ids that distributions, systemd and directory services give away (systemd's "Users, Groups, UIDs and GIDs"),
 /// and below those that some programs take for negative.
 const FREE: IdRange = IdRange { inside: 0, outside: 0x7000_0000, count: 0x0ffe_0000 };
 
-/// What was found out by trying.
+/// The result of an attempt to use shifted ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Finding {
     Shifted {
         uids: IdRange,
         gids: IdRange,
     },
-    /// What the kernel said.
+    /// Not supported, with the kernel's reason.
     Refused(String),
 }
 
 #[derive(Serialize, Deserialize)]
 struct Record {
-    /// Another kernel may answer otherwise.
+    /// The kernel's release: another kernel may answer otherwise.
     kernel: String,
     finding: Finding,
 }
@@ -38,7 +37,7 @@ fn kernel() -> String {
 }
 
 impl Finding {
-    /// What was written down under this kernel. `None`: nothing, or nothing that can be read, and so it is to be found out.
+    /// Reads the record of this kernel. Returns `None` if there is none, or none that can be read.
     pub(crate) fn recorded(store: &Store) -> Option<Self> {
         let record: Record = store::format::from_record(&fs::read(store.path(FILE)).ok()?).ok()?;
         (record.kernel == kernel()).then_some(record.finding)
@@ -49,7 +48,7 @@ impl Finding {
         store::write_durably(&store.path(FILE), &store::format::to_record(&record))
     }
 
-    /// `None`: containers have the ids of their caller.
+    /// Returns the map, or `None` if containers have the ids of their caller.
     pub(crate) fn map(self) -> Option<IdMap> {
         match self {
             Self::Shifted { uids, gids } => Some(IdMap::Shifted { uids, gids }),
@@ -58,7 +57,7 @@ impl Finding {
     }
 }
 
-/// The ids to try: those that the host gives to root, else such as nobody has.
+/// Chooses the ids to try: the subordinate range of root, else a free one.
 pub(crate) fn choose() -> IdMap {
     let of_root = |file: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
@@ -78,7 +77,7 @@ pub(crate) fn choose() -> IdMap {
     }
 }
 
-/// What of [`FREE`] lies beyond every range in these files' text.
+/// Returns the part of [`FREE`] after every range in these files' text.
 fn beyond(text: &str) -> IdRange {
     let end = FREE.outside + FREE.count;
     let ends = text.lines().filter_map(|line| {

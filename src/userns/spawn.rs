@@ -16,21 +16,21 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The variable that says which socket leads to the outer half.
+/// The variable that names the socket to the outer half.
 pub(super) const OUTSIDE_VARIABLE: &str = "MINIRUN_OUTSIDE";
 
-/// What goes on inside the namespace.
+/// How this program is started inside the namespace.
 pub(crate) struct Inside<'a> {
     pub arguments: Vec<CString>,
     /// Becomes descriptor 3.
     pub socket: Option<&'a OwnedFd>,
-    /// It will enter containers: it gets a mount namespace, and runs from a copy of the binary that nobody can write to
+    /// Whether it will enter containers: it then gets a mount namespace, and runs from a copy of the binary that nobody can write to
     /// (a container's root is the caller on the host, and could reach the binary through `/proc/PID/exe`).
     pub enters_containers: bool,
-    /// It outlives this command, and others may join its namespace through it. It starts while its ids are being mapped:
-    /// what needs them must wait until it is told something.
+    /// Whether it outlives this command, and others may join its namespace through it. It starts while its ids are being
+    /// mapped, and must not need them before it is told its job.
     pub is_monitor: bool,
-    /// The ids that the namespace has if it is made.
+    /// The ids of the namespace if it is made.
     pub ids: IdMap,
     pub place: Place,
 }
@@ -38,15 +38,15 @@ pub(crate) struct Inside<'a> {
 /// The user namespace that a process goes into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// That of any monitor of the store that lives, else a new one that others will join.
+    /// The namespace of any live monitor of the store, else a new one that others will join.
     Shared,
-    /// That of this process.
+    /// The namespace of this process.
     Beside(i32),
-    /// A new one that nobody joins but by [`Place::Beside`].
+    /// A new namespace that is joined only by [`Place::Beside`].
     Own,
 }
 
-/// How a process came into its user namespace; what `run --explain` tells of it.
+/// How a process came into its user namespace, as `run --explain` shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Origin {
     Joined { monitor: i32 },
@@ -59,11 +59,11 @@ pub(crate) struct Spawning {
     socket: OwnedFd,
     map: IdMap,
     joined: Option<(i32, File)>,
-    /// It was born in the namespace already.
+    /// Whether the caller is in the namespace already.
     here: bool,
     mapping: Mapping,
     is_monitor: bool,
-    /// Where a monitor leaves its name, so that others join it.
+    /// The register in which a monitor leaves its name, so that others join it.
     registry: Option<PathBuf>,
     lock: Option<Lock>,
 }
@@ -237,7 +237,7 @@ fn become_inside(
     result.map_err(|error| (socket, error))
 }
 
-/// The binary on a read-only mount of its own, which belongs to no mount namespace once the descriptor is closed, and so
+/// Clones the mount of the binary read-only, which belongs to no mount namespace once the descriptor is closed, and so
 /// can never be made writable again (CVE-2019-5736).
 fn unwritable_copy(executable: &Path) -> Result<OwnedFd, SysError> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -260,7 +260,7 @@ fn environment(store: &Store, socket: Option<&OwnedFd>) -> Vec<CString> {
         .collect()
 }
 
-/// Layers hold files of the ids they were unpacked with: a store keeps to one kind of map.
+/// Checks that the store was made with the same kind of map: its layers hold files with those ids.
 fn check_map(store: &Store, map: &IdMap) -> Result<(), UsernsError> {
     let path = store.path("ids");
     let text = format!("{}\n", map.kind());

@@ -20,11 +20,11 @@ pub(super) struct Flows {
     flows: Slots<Flow>,
     known: HashMap<Key, usize>,
     buffer: Vec<u8>,
-    /// There while there are flows.
+    /// Set while there are flows.
     timer: Option<OwnedFd>,
 }
 
-/// Who talks to which address of which port.
+/// A client and the address and port it talks to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     listener: usize,
@@ -50,7 +50,7 @@ const SILENCE: Duration = Duration::from_secs(90);
 const LOOK: i64 = 15;
 
 impl Flows {
-    /// Takes what came to a listener inside.
+    /// Forwards datagrams from a listener into the container.
     pub(super) fn take(&mut self, epoll: &OwnedFd, listeners: &[Listener], index: usize, network: &ContainerNetwork) {
         self.buffer.resize(LONGEST, 0);
         let listener = &listeners[index];
@@ -84,7 +84,7 @@ impl Flows {
         }
     }
 
-    /// Gives back what came from inside.
+    /// Forwards datagrams of a flow from the container to its client.
     pub(super) fn give_back(&mut self, listeners: &[Listener], slot: usize) {
         self.buffer.resize(LONGEST, 0);
         let Some(flow) = self.flows.get(slot) else { return };
@@ -132,7 +132,7 @@ impl Flows {
         Ok(slot)
     }
 
-    /// Forgets the flows that fell silent.
+    /// Removes the flows that have been silent for too long.
     pub(super) fn expire(&mut self) {
         if let Some(timer) = &self.timer {
             let _ = rustix::io::read(timer, &mut [0u8; 8]);
@@ -148,7 +148,7 @@ impl Flows {
         });
     }
 
-    /// The round is over.
+    /// Ends a round.
     pub(super) fn settle(&mut self) {
         self.flows.settle();
         if self.timer.is_some() && self.flows.count == 0 {

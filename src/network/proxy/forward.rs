@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Forwards what comes to listeners.
+/// Forwards connections and datagrams of listeners into a container.
 pub(crate) struct Proxy {
     epoll: OwnedFd,
     listeners: Vec<Listener>,
@@ -21,7 +21,7 @@ pub(crate) struct Proxy {
     streams: Slots<Stream>,
     carrier: Carrier,
     flows: Flows,
-    /// As many connections as there are descriptors for.
+    /// The most connections, by the limit of descriptors.
     most: usize,
     /// At the limit: further connections wait in the listeners' queues.
     is_full: bool,
@@ -61,7 +61,7 @@ impl Proxy {
         })
     }
 
-    /// Readable when there is something to do.
+    /// Returns a descriptor that is readable when [`Self::turn`] has work.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }

@@ -19,7 +19,7 @@ pub(super) const INSIDE: usize = 1;
 
 pub(super) struct Stream {
     sockets: [OwnedFd; 2],
-    /// What epoll was last told about each side; empty: nothing, it is not in the set.
+    /// The events that epoll watches on each side; empty if the side is not in the set.
     interests: [EventFlags; 2],
     /// The way that starts at each side.
     ways: [Way; 2],
@@ -33,7 +33,7 @@ pub(super) struct Stream {
 struct Way {
     /// Read but not yet taken by the other side.
     rest: Vec<u8>,
-    /// Moves much: through this pipe, without copying.
+    /// The pipe through which a busy stream moves without copying.
     pipe: Option<Pipe>,
     /// Bytes in the pipe.
     held: usize,
@@ -43,7 +43,7 @@ struct Way {
     is_closed: bool,
 }
 
-/// What a way waits for.
+/// The side that a direction waits for.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Waits {
     #[default]
@@ -57,7 +57,7 @@ struct Pipe {
     write: OwnedFd,
 }
 
-/// What the ways of all streams share.
+/// The buffer and pipes that all streams share.
 #[derive(Default)]
 pub(super) struct Carrier {
     buffer: Vec<u8>,
@@ -87,7 +87,7 @@ impl Carrier {
         }
     }
 
-    /// Keeps nothing.
+    /// Frees its memory.
     pub(super) fn rest(&mut self) {
         *self = Self::default();
     }
@@ -114,7 +114,7 @@ impl Stream {
         (0..2).try_for_each(|side| self.tell(epoll, slot, side))
     }
 
-    /// Something happened on one side. `Break`: the stream is over.
+    /// Handles events of one side. Returns `Break` when the stream has ended.
     pub(super) fn carry(
         &mut self,
         side: usize,
@@ -162,7 +162,7 @@ impl Stream {
         }
     }
 
-    /// Tells epoll what a side is waited for now, if that has changed.
+    /// Updates the events that epoll watches on a side.
     fn tell(&mut self, epoll: &OwnedFd, slot: usize, side: usize) -> io::Result<()> {
         let mut wanted = EventFlags::empty();
         wanted.set(EventFlags::IN, self.ways[side].waits == Waits::Source);

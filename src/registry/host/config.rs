@@ -1,5 +1,5 @@
-//! What this host says of registries: mirrors, those spoken to in the open, certificates. Nothing of ours: Docker's
-//! `daemon.json`, `registries.conf` of Podman and its kin, and `certs.d` of both.
+//! The host's settings for registries: mirrors, insecure registries, certificates. They are read from Docker's
+//! `daemon.json`, from `registries.conf` of Podman and others, and from `certs.d` of both.
 
 use crate::diag::{Diagnose, inner_of};
 use crate::http::Trust;
@@ -34,12 +34,12 @@ pub(crate) struct Place {
     /// `mirror.example.org:5000`
     pub host: String,
     pub repository: String,
-    /// Anybody may be who answers there, and it may be in the open.
+    /// Certificates are not checked, and plain HTTP is allowed.
     pub insecure: bool,
     pub is_mirror: bool,
 }
 
-/// `daemon.json`, of which the rest is not about registries.
+/// The fields of `daemon.json` about registries.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Daemon {
@@ -49,7 +49,7 @@ struct Daemon {
     insecure_registries: Vec<String>,
 }
 
-/// `registries.conf`, its second version.
+/// `registries.conf`, version 2.
 #[derive(Default, Deserialize)]
 struct Registries {
     #[serde(default)]
@@ -77,7 +77,7 @@ struct Mirror {
     insecure: bool,
 }
 
-/// Where an image may be pulled from: mirrors in this order, and then the registry itself.
+/// Returns the places of an image: its mirrors in the order in which they are asked, and the registry itself.
 pub(crate) fn places(reference: &Reference) -> Result<(Vec<Place>, Place), ConfigError> {
     let daemon = daemon()?;
     let mut mirrors = Vec::new();
@@ -105,7 +105,7 @@ pub(crate) fn places(reference: &Reference) -> Result<(Vec<Place>, Place), Confi
     Ok((mirrors, own))
 }
 
-/// The registry itself, for all that is not pulling.
+/// Returns the registry itself, for everything but pulls.
 pub(crate) fn place(reference: &Reference) -> Result<Place, ConfigError> {
     let mut own = own(&daemon()?, reference);
     own.insecure |= rule(reference)?.is_some_and(|(rule, _)| rule.insecure);
@@ -118,7 +118,7 @@ fn own(daemon: &Daemon, reference: &Reference) -> Place {
     Place { host, repository, insecure, is_mirror: false }
 }
 
-/// The name, with what the rule is for taken off and the location put in its place.
+/// Replaces the rule's prefix of a name with the location.
 fn moved(reference: &Reference, rule: &Rule, location: &str, insecure: bool, is_mirror: bool) -> Option<Place> {
     let name = reference.name();
     let rest = if rule.prefix().starts_with("*.") {
@@ -146,7 +146,7 @@ impl Rule {
     }
 }
 
-/// The rule that says most about an image, and the file that it is in.
+/// Returns the rule with the longest prefix that matches an image, and its file.
 fn rule(reference: &Reference) -> Result<Option<(Rule, PathBuf)>, ConfigError> {
     let mut found: Option<(Rule, PathBuf)> = None;
     for path in registries_files() {
@@ -154,7 +154,7 @@ fn rule(reference: &Reference) -> Result<Option<(Rule, PathBuf)>, ConfigError> {
         let parsed: Registries = toml::from_str(&text)
             .map_err(|source| ConfigError::Toml { path: path.clone(), source: Box::new(source) })?;
         for rule in parsed.registry.into_iter().filter(|rule| rule.is_for(reference)) {
-            // Of two that say as much, that of the later file.
+            // Of two prefixes of the same length, the later file's wins.
             if found.as_ref().is_none_or(|(other, _)| rule.prefix().len() >= other.prefix().len()) {
                 found = Some((rule, path.clone()));
             }
@@ -163,7 +163,7 @@ fn rule(reference: &Reference) -> Result<Option<(Rule, PathBuf)>, ConfigError> {
     Ok(found)
 }
 
-/// The user's file stands in for the host's; drop-ins add to either.
+/// Lists the files to read: the user's file or else the host's, and the drop-ins of both.
 fn registries_files() -> Vec<PathBuf> {
     if let Some(named) = std::env::var_os("CONTAINERS_REGISTRIES_CONF").filter(|v| !v.is_empty()) {
         return vec![named.into()];
@@ -197,7 +197,7 @@ fn user_config() -> Option<PathBuf> {
     var("XDG_CONFIG_HOME").or_else(|| var("HOME").map(|home| home.join(".config")))
 }
 
-/// `None`: it is not there, or not for us to read.
+/// Returns `None` if the file does not exist or may not be read.
 fn read(path: &Path) -> Result<Option<String>, SysError> {
     match fs::read_to_string(path) {
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::EACCES)) => Ok(None),
@@ -205,7 +205,7 @@ fn read(path: &Path) -> Result<Option<String>, SysError> {
     }
 }
 
-/// Named with its port, or by a network that its address is in.
+/// Whether a list has a host: by name and port, or by the network of its address.
 fn is_listed(list: &[String], host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let address: Option<IpAddr> = name.trim_start_matches('[').trim_end_matches(']').parse().ok();
@@ -215,7 +215,7 @@ fn is_listed(list: &[String], host: &str) -> bool {
     })
 }
 
-/// Whose certificates to believe for a host, and which one to show it.
+/// Returns the authorities that are trusted for a host, and the client certificate for it.
 pub(crate) fn trust(host: &str) -> Trust {
     let mut trust = Trust::default();
     let mut bases: Vec<PathBuf> = ["/etc/docker/certs.d", "/etc/containers/certs.d"].map(PathBuf::from).into();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What says who one is.
+/// The proof of a login.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Credential {
     Password {

@@ -1,5 +1,5 @@
-//! Names and passwords as Docker keeps them: in `config.json` under `$DOCKER_CONFIG` or `~/.docker`, or in the helper that it
-//! names. Where there is none, those that Podman keeps are read too.
+//! Logins as Docker keeps them: in `config.json` under `$DOCKER_CONFIG` or `~/.docker`, or in the helper that it names.
+//! Podman's logins are read too.
 
 use super::credential::Credential;
 use super::helper::{self, HelperError};
@@ -21,7 +21,7 @@ pub enum CredentialError {
     NoHome,
     #[error("{} cannot be read as JSON", path.display())]
     Json { path: PathBuf, source: serde_json::Error },
-    #[error("{} is no object", path.display())]
+    #[error("{} is not a JSON object", path.display())]
     Shape { path: PathBuf },
     #[error(transparent)]
     Helper(#[from] HelperError),
@@ -48,15 +48,15 @@ impl Diagnose for CredentialError {
     }
 }
 
-/// What Docker calls its own registry here.
+/// Docker's key for its own registry.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 
-/// Under which name a registry's credential is kept.
+/// Returns the key under which a registry's credential is kept.
 pub(crate) fn key(registry: &str) -> &str {
     if registry == "docker.io" { HUB_KEY } else { registry }
 }
 
-/// `config.json`, which need not be there.
+/// `config.json`, which need not exist.
 struct Config {
     path: PathBuf,
     fields: Map<String, Value>,
@@ -83,13 +83,13 @@ impl Config {
         }
     }
 
-    /// The helper that keeps a registry's credential.
+    /// Returns the helper that keeps a registry's credential.
     fn helper(&self, registry: &str) -> Option<&str> {
         let own = self.fields.get("credHelpers").and_then(|helpers| helpers.get(registry));
         own.or_else(|| self.fields.get("credsStore")).and_then(Value::as_str).filter(|name| !name.is_empty())
     }
 
-    /// The key and the entry of a registry as a whole. Others may have written it as a whole address.
+    /// Returns the key and the entry of a whole registry. Other programs write the key as a URL.
     fn entry(&self, registry: &str) -> Option<(&String, &Value)> {
         let auths = self.fields.get("auths")?.as_object()?;
         auths.get_key_value(key(registry)).or_else(|| auths.iter().find(|(key, _)| place(key) == (registry, "")))
@@ -123,7 +123,7 @@ impl Config {
         auths.is_some_and(|auths| auths.remove(&key).is_some())
     }
 
-    /// In one step, and readable for nobody else unless it was before.
+    /// Replaces the file in one step. A new file is readable for its owner alone.
     fn write(&self) -> Result<(), SysError> {
         // The file may be a link into a directory of one's own.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
@@ -168,14 +168,15 @@ fn is_below(repository: &str, part: &str) -> bool {
     repository.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What is kept for a repository, `""` for a registry as a whole: by the longest key that fits, Docker's before Podman's.
+/// Returns the credential for a repository, or with `""` for the whole registry: that of the longest key that fits, Docker's
+/// before Podman's.
 pub(crate) fn find(registry: &str, repository: &str) -> Result<Option<Credential>, CredentialError> {
     let docker = Config::docker()?;
     let podman = variable("REGISTRY_AUTH_FILE")
         .or_else(|| variable("XDG_RUNTIME_DIR").map(|directory| directory.join("containers/auth.json")));
     let podman = podman.map(Config::read).transpose()?;
     let configs = [podman.as_ref(), Some(&docker)].into_iter().flatten();
-    // Of two that are as long, the last.
+    // Of keys of the same length, the last one wins.
     let closest = configs.filter_map(|config| config.closest(registry, repository)).max_by_key(|(length, _)| *length);
     if closest.as_ref().is_none_or(|(length, _)| *length == 0)
         && let Some(helper) = docker.helper(registry)
@@ -186,8 +187,8 @@ pub(crate) fn find(registry: &str, repository: &str) -> Result<Option<Credential
     Ok(closest.map(|(_, credential)| credential))
 }
 
-/// A helper may want to know who asks, and so is asked outside of any user namespace; one that fails there must not keep
-/// public images from being pulled.
+/// Asks a helper, outside of any user namespace: it may check who asks. A failure there must not prevent the pull of a public
+/// image.
 fn ask(helper: &str, registry: &str) -> Result<Option<Credential>, CredentialError> {
     match if userns::is_inside() { userns::ask(registry.as_bytes()) } else { None } {
         Some(answer) => Ok(serde_json::from_slice(&answer).ok().flatten()),
@@ -212,7 +213,7 @@ fn of_entry(entry: &Value) -> Option<Credential> {
     if let Some(token) = entry["registrytoken"].as_str().filter(|token| !token.is_empty()) {
         return Some(Credential::Token(token.to_owned()));
     }
-    // Written by hand, perhaps.
+    // An entry that was written by hand.
     if let (Some(user), Some(password)) = (entry["username"].as_str(), entry["password"].as_str()) {
         return Some(Credential::Password { user: user.to_owned(), password: password.to_owned() });
     }
@@ -222,9 +223,9 @@ fn of_entry(entry: &Value) -> Option<Credential> {
     Some(Credential::Password { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() })
 }
 
-/// Where a credential was put.
+/// The place where a credential is kept.
 pub(crate) enum Kept {
-    /// In this file, as good as in the open.
+    /// This file, without encryption.
     File(PathBuf),
     Helper,
 }
@@ -233,7 +234,7 @@ pub(crate) fn keep(registry: &str, user: &str, password: &str) -> Result<Kept, C
     let mut config = Config::docker()?;
     if let Some(helper) = config.helper(registry) {
         helper::store(helper, key(registry), user, password)?;
-        // As Docker notes that there is one.
+        // Docker marks a login in a helper by an empty entry.
         config.set(registry, json!({}));
         config.write()?;
         return Ok(Kept::Helper);
@@ -243,7 +244,7 @@ pub(crate) fn keep(registry: &str, user: &str, password: &str) -> Result<Kept, C
     Ok(Kept::File(config.path))
 }
 
-/// `false`: there was none.
+/// Removes a credential. Returns `false` if there was none.
 pub(crate) fn forget(registry: &str) -> Result<bool, CredentialError> {
     let mut config = Config::docker()?;
     let mut found = false;

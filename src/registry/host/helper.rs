@@ -1,4 +1,4 @@
-//! Programs that keep passwords, `docker-credential-NAME`: JSON or an address on their standard input, JSON on their output.
+//! Credential helpers, `docker-credential-NAME`: they take JSON or a URL on standard input and print JSON.
 
 use super::credential::Credential;
 use crate::diag::Diagnose;
@@ -9,11 +9,11 @@ use std::process::{Command, Output, Stdio};
 
 #[derive(Debug, thiserror::Error)]
 pub enum HelperError {
-    #[error("the credential helper {program} cannot be run")]
+    #[error("cannot run the credential helper {program}")]
     Run { program: String, source: io::Error },
     #[error("the credential helper {program} failed: {said}")]
     Failed { program: String, said: String },
-    #[error("the credential helper {program} gives what cannot be read as JSON")]
+    #[error("cannot read the JSON of the credential helper {program}")]
     Json { program: String, source: serde_json::Error },
 }
 
@@ -35,9 +35,9 @@ struct Answer {
     secret: String,
 }
 
-/// What a helper says instead of a name when the secret is a token.
+/// The user name with which a helper marks a token.
 const TOKEN: &str = "<token>";
-/// What all helpers say of what they do not have.
+/// The message of all helpers for a missing credential.
 const NOT_FOUND: &str = "credentials not found";
 
 pub(super) fn get(helper: &str, server: &str) -> Result<Option<Credential>, HelperError> {

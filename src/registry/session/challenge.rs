@@ -1,10 +1,10 @@
-//! What a registry asks for with status 401: the header `WWW-Authenticate` (RFC 9110, section 11.6.1).
+//! The challenge of an answer with status 401: the header `WWW-Authenticate` (RFC 9110, section 11.6.1).
 
-/// The two ways that registries know.
+/// A challenge of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Challenge {
     Basic,
-    /// A token, to be had at `realm`.
+    /// A token from the server `realm`.
     Bearer {
         realm: String,
         service: Option<String>,
@@ -12,7 +12,7 @@ pub enum Challenge {
     },
 }
 
-/// The challenge to answer, of all those in one header: a token rather than a password.
+/// Chooses the challenge to answer: a token rather than a password.
 pub fn choose(headers: &[&str]) -> Option<Challenge> {
     let mut basic = None;
     for header in headers {
@@ -35,7 +35,7 @@ pub fn choose(headers: &[&str]) -> Option<Challenge> {
 
 type Parameters = Vec<(String, String)>;
 
-/// `Scheme key=value, key="quoted, value", Scheme2 …`, taken apart; what makes no sense is passed over.
+/// Parses `Scheme key=value, key="quoted, value", Scheme2 …`. Skips invalid parts.
 fn challenges(header: &str) -> Vec<(String, Parameters)> {
     let mut found: Vec<(String, Parameters)> = Vec::new();
     let mut rest = header;
@@ -68,7 +68,7 @@ fn challenges(header: &str) -> Vec<(String, Parameters)> {
     }
 }
 
-/// A value, quoted or not, and what follows it.
+/// Splits off a value, quoted or not. Returns it with the rest.
 fn value_of(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, after) = text.split_at(text.find([',', ' ', '\t']).unwrap_or(text.len()));

@@ -1,4 +1,4 @@
-//! How a registry is spoken to: over TLS, or in the open where it is on this machine or somebody said so.
+//! The way to a registry: TLS, or plain HTTP if it is on this machine or the user allows it.
 
 use super::Session;
 use crate::http::{Client, HttpError, Trust};
@@ -11,15 +11,15 @@ use std::net::IpAddr;
 use ureq::http::Request;
 
 const HUB: &str = "docker.io";
-/// The Hub's name in references is not where it answers.
+/// The host of the Hub, which is not its name in references.
 const HUB_HOST: &str = "registry-1.docker.io";
 
-/// A session with the registry of an image.
+/// Opens a session with the registry of an image.
 pub(crate) fn open(reference: &Reference, settings: &Settings) -> Result<Session, RegistryError> {
     open_place(&config::place(reference)?, settings)
 }
 
-/// A session with a registry or a mirror of one.
+/// Opens a session with a registry or a mirror of one.
 pub(crate) fn open_place(place: &Place, settings: &Settings) -> Result<Session, RegistryError> {
     let registry = &place.host;
     let host = if registry == HUB { HUB_HOST } else { registry };

@@ -1,4 +1,4 @@
-//! Requests to one registry: who asks is said as the registry wants it, and what fails by chance is tried again.
+//! Requests to one registry, with the authentication that it asks for, and with retries.
 
 use super::challenge::{self, Challenge};
 use super::retry::{ATTEMPTS, pause, pause_of, wait};
@@ -23,7 +23,7 @@ pub(crate) struct Session {
     /// `https://registry-1.docker.io`
     pub base: String,
     http: Client,
-    /// For other hosts, that the registry sends us on to.
+    /// The client for other hosts, to which the registry redirects.
     outside: Client,
     credential: Option<Credential>,
     /// Is told of long waits.
@@ -31,19 +31,19 @@ pub(crate) struct Session {
     known: Mutex<Known>,
 }
 
-/// What was learnt of the registry since.
+/// The state that requests share.
 #[derive(Default)]
 struct Known {
     challenge: Option<Challenge>,
-    /// By the scopes they are good for.
+    /// Tokens by their scopes.
     tokens: HashMap<String, Token>,
-    /// The saved credential was refused, so one goes on as nobody.
+    /// The credential was refused, so requests go on without a login.
     anonymous: bool,
-    /// How it accepts blobs.
+    /// The way in which it accepts blobs.
     way: Way,
 }
 
-/// Which rights a request needs: `repository:library/alpine:pull`.
+/// The rights that a request needs: `repository:library/alpine:pull`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scope(Vec<String>);
 
@@ -64,7 +64,7 @@ impl Scope {
         Self(vec![format!("repository:{repository}:pull,push")])
     }
 
-    /// To mount what lies in another repository, one must be allowed to read it there.
+    /// Adds the right to read another repository, which a mount from there needs.
     pub(crate) fn and_pull(mut self, repository: &str) -> Self {
         self.0.push(format!("repository:{repository}:pull"));
         self
@@ -83,17 +83,17 @@ impl Session {
         Self { registry: registry.to_owned(), base, http, outside, credential, note, known: Mutex::default() }
     }
 
-    /// Who is logged in, if anybody is.
+    /// Returns the user of the login, if there is one.
     pub(crate) fn user(&self) -> Option<String> {
         self.credential.as_ref().and_then(Credential::user)
     }
 
-    /// A whole address of the registry.
+    /// Returns the URL of a path below `/v2/`.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}/v2/{path}", self.base)
     }
 
-    /// A request without a body, or with one that can be sent again.
+    /// Sends a request without a body or with one that can be sent again.
     pub(crate) fn send(
         &self,
         method: Method,
@@ -117,7 +117,8 @@ impl Session {
         }
     }
 
-    /// A request whose body is made while it is sent; whether it can be made again is the caller's to know.
+    /// Sends a request whose body is made while it is sent. There is no retry: only the caller knows whether the body can be
+    /// made again.
     pub(crate) fn send_stream(
         &self,
         method: Method,
@@ -136,7 +137,7 @@ impl Session {
         Ok(response)
     }
 
-    /// GET by way of redirects, where nobody else is told who asks.
+    /// Sends a GET and follows redirects. Other hosts get no login.
     pub(crate) fn get(
         &self,
         url: &str,
@@ -156,7 +157,7 @@ impl Session {
         }
     }
 
-    /// Reads a whole document with GET, again from the beginning if the connection breaks off.
+    /// Reads a whole document with GET. If the connection breaks off, it begins again.
     pub(crate) fn document(
         &self,
         url: &str,
@@ -183,7 +184,7 @@ impl Session {
         }
     }
 
-    /// Another host is shown no certificate of ours, and must have one that this host trusts.
+    /// Returns the client for a URL. Another host gets no client certificate, and must have one that this host trusts.
     fn client(&self, url: &str) -> &Client {
         if self.is_own(url) { &self.http } else { &self.outside }
     }
@@ -192,7 +193,7 @@ impl Session {
         url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// One attempt; a second one when the first was to be told how to say who asks.
+    /// Makes one attempt, and a second one if the first was answered with a challenge.
     fn once<B: AsSendBody + Copy>(
         &self,
         builder: Builder,
@@ -241,7 +242,7 @@ impl Session {
         }
     }
 
-    /// Notes what the registry asks for. `false`: it asks for nothing that it was not told.
+    /// Keeps the challenge of an answer. Returns `false` if a second attempt would be the same.
     fn learn(&self, response: &Response<Body>, was_told: bool) -> bool {
         let Some(challenge) = challenge::choose(&asked_for(response)) else { return false };
         let mut known = self.known();
@@ -258,12 +259,12 @@ impl Session {
         self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The request with what says who asks, as far as the registry has told how it wants that said.
+    /// Adds the authentication that the registry has asked for, if it has.
     fn authorized(&self, builder: Builder, url: &str, scope: &Scope) -> Result<Builder, RegistryError> {
         if !self.is_own(url) {
             return Ok(builder);
         }
-        // Held while the token is fetched: the other threads want the same one.
+        // Held while the token is fetched: other threads need the same one.
         let mut known = self.known();
         match known.challenge.clone() {
             None => Ok(builder),
@@ -277,7 +278,7 @@ impl Session {
                 if let Some(Credential::Token(token)) = &self.credential {
                     return Ok(builder.header("authorization", format!("Bearer {token}")));
                 }
-                // What the registry itself asked for may be more than we know of.
+                // The registry's own scope may be wider than the request's.
                 let scopes = if scope.0.is_empty() { asked.into_iter().collect() } else { scope.0.clone() };
                 let key = scopes.join(" ");
                 if !known.tokens.get(&key).is_some_and(Token::is_good) {
@@ -299,12 +300,12 @@ impl Session {
         service: Option<&str>,
         scopes: &[String],
     ) -> Result<Token, RegistryError> {
-        // A registry that is spoken to in secret must not have the password told in the open.
+        // A password for a registry over TLS must not be sent without TLS.
         let exposed = self.base.starts_with("https://") && !realm.starts_with("https://");
         let credential = self.credential.as_ref().filter(|_| !known.anonymous && !exposed);
         let http = self.client(realm);
         match token::get(http, self.server(), realm, service, scopes, credential) {
-            // What is public can be had without.
+            // A public repository needs no login.
             Err(RegistryError::Login { .. } | RegistryError::Identity { .. })
                 if credential.is_some() && !scopes.is_empty() && scopes.iter().all(|s| s.ends_with(":pull")) =>
             {
@@ -323,7 +324,7 @@ impl Session {
         self.known().way
     }
 
-    /// Goes over to another way of sending blobs, unless another thread has already done so.
+    /// Switches to another way of sending blobs, unless another thread has switched already.
     pub(crate) fn change_way(&self, from: Way, to: Way) {
         let mut known = self.known();
         if known.way == from {
@@ -331,13 +332,13 @@ impl Session {
         }
     }
 
-    /// Whether there is a login that was refused.
+    /// Whether the login was refused.
     pub(crate) fn is_login_refused(&self) -> bool {
         self.known().anonymous
     }
 }
 
-/// The challenges of an answer with status 401.
+/// Returns the challenges of an answer with status 401.
 fn asked_for(response: &Response<Body>) -> Vec<&str> {
     response.headers().get_all("www-authenticate").iter().filter_map(|value| value.to_str().ok()).collect()
 }
@@ -352,7 +353,7 @@ fn builder(method: Method, url: &str, headers: &[(&str, &str)]) -> Builder {
         .fold(Request::builder().method(method).uri(url), |builder, (name, value)| builder.header(*name, *value))
 }
 
-/// How long to wait before the next attempt, if there should be one.
+/// Returns the pause before the next attempt, or `None` if there should be none.
 fn retry_after(result: &Result<Response<Body>, RegistryError>, attempt: u32) -> Option<Duration> {
     if attempt >= ATTEMPTS {
         return None;

@@ -6,17 +6,17 @@ use std::time::Duration;
 use ureq::Body;
 use ureq::http::Response;
 
-/// How often a request is made that fails by chance.
+/// The most attempts of a request that fails for a passing reason.
 pub(crate) const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The first pause after a 429 without `Retry-After`.
 const FIRST_LIMITED_PAUSE: Duration = Duration::from_secs(1);
-/// Nobody waits longer for a registry that says when to come back.
+/// The longest `Retry-After` that is waited for.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// A wait of this length is announced.
+/// A wait that the user is told of.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long to wait before the next attempt. `None`: the answer is final, or the wait would be too long.
+/// Returns the pause before the next attempt. `None` if the answer is final or the wait would be too long.
 pub(crate) fn pause_of(response: &Response<Body>, attempt: u32) -> Option<Duration> {
     let status = response.status().as_u16();
     if !matches!(status, 408 | 429 | 500 | 502 | 503 | 504) {
@@ -32,7 +32,7 @@ pub(crate) fn pause_of(response: &Response<Body>, attempt: u32) -> Option<Durati
     }
 }
 
-/// Waits, and tells `note` of it if the wait is long.
+/// Waits, and tells `note` of a long wait.
 pub(crate) fn wait(host: &str, pause: Duration, note: fn(&str)) {
     if pause >= LONG_PAUSE {
         note(&format!("{host} asks us to wait {} s", pause.as_secs()));
@@ -40,7 +40,7 @@ pub(crate) fn wait(host: &str, pause: Duration, note: fn(&str)) {
     std::thread::sleep(pause);
 }
 
-/// Twice as long each time, and never for two clients at the same moment.
+/// Returns a random pause that doubles with each attempt.
 pub(crate) fn pause(attempt: u32) -> Duration {
     let longest = FIRST_PAUSE * 2u32.saturating_pow(attempt.saturating_sub(1)).min(64);
     let mut random = [0];

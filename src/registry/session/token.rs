@@ -1,4 +1,4 @@
-//! Tokens: what a token server gives for a name and password, or to anybody, and for which repositories.
+//! Tokens of a token server, for certain repositories, with a login or without.
 
 use super::retry::{self, ATTEMPTS, pause};
 use crate::http::{Client, HttpError, is_url};
@@ -12,11 +12,11 @@ use serde::Deserialize;
 use std::time::{Duration, Instant};
 use ureq::http::Request;
 
-/// What is granted for less is as good as expired.
+/// The shortest life of a token in seconds; a shorter one is ignored.
 const SHORTEST: u64 = 60;
-/// Before its end a token is no longer used.
+/// A token is not used in the last seconds of its life.
 const MARGIN: u64 = 15;
-/// A token server's answer; nobody writes a longer one.
+/// The longest answer of a token server.
 const LONGEST: u64 = 1 << 20;
 
 /// The registry that wants a token.
@@ -44,8 +44,8 @@ struct Answer {
     expires_in: Option<u64>,
 }
 
-/// Asks at `realm`, the token server of `registry`, for a token that is good for `scopes`. What fails here is final for who needs the token: it has been
-/// tried often enough, each time with the password.
+/// Asks at `realm`, the token server of `registry`, for a token that is good for `scopes`. An error is final: the request has
+/// been repeated already.
 pub(crate) fn get(
     http: &Client,
     registry: Registry,
@@ -66,7 +66,7 @@ pub(crate) fn get(
 }
 
 enum Failed {
-    /// Worth another attempt after so long.
+    /// Worth another attempt after this pause.
     Passing(RegistryError, Duration),
     Final(RegistryError),
 }
@@ -141,7 +141,7 @@ fn once(
     Ok(parse(&body).ok_or_else(invalid)?)
 }
 
-/// A token server's answer.
+/// Parses the answer of a token server.
 pub fn parse(body: &[u8]) -> Option<Token> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     // Some send `token`, some `access_token`, some both, and one of them empty.

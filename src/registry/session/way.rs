@@ -5,7 +5,7 @@ const CHUNK: u64 = 8 << 20;
 /// If a registry wants shorter chunks than this, blobs are sent as a whole.
 const SHORTEST_CHUNK: u64 = 16 << 10;
 
-/// How a registry accepts blobs. The specification wants every registry to accept the first way, but some do not.
+/// A way in which a registry accepts blobs. The specification wants every registry to accept the first way, but some do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Way {
     /// One PATCH of unknown length.

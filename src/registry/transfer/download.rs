@@ -1,4 +1,4 @@
-//! A blob as a stream that outlives its connections: where one is cut, the next goes on behind the last byte.
+//! A blob as a stream that outlives its connections: where one is cut, the next one goes on after the last byte.
 
 use crate::http::{HttpError, is_url};
 use crate::image::name::digest::Digest;
@@ -9,9 +9,9 @@ use crate::registry::{Progress, RegistryError, State};
 use std::io::{self, Read};
 use std::sync::Mutex;
 
-/// Having got so far since the last cut, it is as if there had been none.
+/// After so many bytes since the last cut, earlier cuts no longer count.
 pub(crate) const HEADWAY: u64 = 8 << 10;
-/// A line for every byte would cost more than the byte.
+/// The bytes between two reports of progress.
 const REPORT: u64 = 256 << 10;
 
 pub(crate) struct Download<'a> {
@@ -19,12 +19,12 @@ pub(crate) struct Download<'a> {
     pub repository: &'a str,
     pub digest: Digest,
     pub size: u64,
-    /// Where else it is, as the manifest says.
+    /// Other places of the blob that the manifest names.
     pub urls: &'a [String],
-    /// How the progress calls it.
+    /// Its name in the progress.
     pub id: String,
     pub progress: &'a dyn Progress,
-    /// What went wrong, since a reader can say it in an `io::Error` only.
+    /// The first failure, since a reader can return an `io::Error` only.
     pub failure: &'a Mutex<Option<RegistryError>>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Stream<'a> {
     download: Download<'a>,
     body: Option<Box<dyn Read + Send>>,
     at: u64,
-    /// The server has not refused a part of the blob yet.
+    /// The server has not refused a range yet.
     ranges: bool,
     /// Cuts without headway in between.
     cuts: u32,
@@ -91,7 +91,7 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Bytes of the blob; 0 says that the connection was cut.
+    /// Reads bytes of the blob. Returns 0 if the connection was cut.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, RegistryError> {
         if self.body.is_none() {
             self.connect()?;

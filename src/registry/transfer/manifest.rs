@@ -13,27 +13,27 @@ use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde_json::Value;
 use ureq::http::Method;
 
-/// All that is understood, newest first.
+/// The supported media types, newest first.
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
-/// Registries themselves accept no longer ones.
+/// The longest manifest, which is also the registries' own limit.
 const LONGEST: u64 = 4 << 20;
-/// Configs hold a whole history.
+/// The longest config or other document.
 const LONGEST_DOCUMENT: u64 = 16 << 20;
 
-/// A document as it came.
+/// A manifest or an index, byte for byte.
 pub(crate) struct Document {
     pub bytes: Vec<u8>,
     pub digest: Digest,
 }
 
-/// What a tag or digest stands for.
+/// A parsed manifest or index.
 pub enum Kind {
     Index(ImageIndex),
     Image(ImageManifest),
 }
 
-/// The digest that a tag stands for right now; `None` where a registry does not tell it.
+/// Asks for the current digest of a tag. Returns `None` if the registry does not tell it.
 pub(crate) fn digest_of(session: &Session, repository: &str, tag: &str) -> Result<Option<Digest>, RegistryError> {
     let url = session.url(&format!("{repository}/manifests/{tag}"));
     let response = session.send(Method::HEAD, &url, &[("accept", ACCEPT)], None, &Scope::pull(repository))?;
@@ -54,12 +54,12 @@ pub(crate) fn get(session: &Session, repository: &str, which: &str) -> Result<Do
     }
 }
 
-/// What a reference asks a registry for: a tag or a digest.
+/// Returns the tag or digest of a reference, as requests name it.
 pub(crate) fn which(reference: &Reference) -> String {
     reference.digest.map_or_else(|| reference.tag.clone().unwrap_or_default(), |digest| digest.to_string())
 }
 
-/// As people call it.
+/// Returns the familiar name of a manifest, for messages.
 fn subject(session: &Session, repository: &str, which: &str) -> String {
     let joint = if which.contains(':') { '@' } else { ':' };
     let text = format!("{}/{repository}{joint}{which}", session.registry);
@@ -88,25 +88,25 @@ pub fn digest(descriptor: &Descriptor, subject: &str) -> Result<Digest, Registry
     text.parse().map_err(|_| RegistryError::Algorithm { subject: subject.to_owned(), digest: text })
 }
 
-/// A layer, as a manifest names it.
+/// Returns the blob that a descriptor names, if its digest is supported.
 pub fn blob(descriptor: &Descriptor) -> Option<Blob> {
     let digest = descriptor.digest().to_string().parse().ok()?;
     Some(Blob { digest, size: descriptor.size(), media_type: descriptor.media_type().to_string() })
 }
 
-/// What a document says that it is. OCI's need not say it.
+/// Returns the media type of a document. OCI documents need not name theirs.
 pub fn media_type(document: &[u8]) -> String {
     let fields: Value = serde_json::from_slice(document).unwrap_or_default();
     let otherwise = if fields.get("manifests").is_some() { OCI_INDEX } else { OCI_MANIFEST };
     fields["mediaType"].as_str().unwrap_or(otherwise).to_owned()
 }
 
-/// A config, which lies among the blobs.
+/// Fetches a config, which is a blob.
 pub(crate) fn config(session: &Session, repository: &str, descriptor: &Descriptor) -> Result<Vec<u8>, RegistryError> {
     document(session, repository, descriptor, "config")
 }
 
-/// A blob that is no layer, but something to be read as a whole.
+/// Fetches a blob that is read as a whole.
 pub(crate) fn document(
     session: &Session,
     repository: &str,

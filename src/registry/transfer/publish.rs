@@ -12,7 +12,7 @@ use crate::registry::session::{Scope, Session};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
-/// Makes a tag stand for a manifest or an index whose parts are all there.
+/// Puts a manifest or an index under its tag or digest. Its parts must be there.
 pub(crate) fn put_manifest(session: &Session, reference: &Reference, document: &[u8]) -> Result<Digest, RegistryError> {
     let digest = Digest::of(document);
     let which = reference.tag.clone().unwrap_or_else(|| digest.to_string());

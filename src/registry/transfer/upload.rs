@@ -1,6 +1,6 @@
-//! A blob on its way into a repository: there already, mounted from another repository, or sent as it is made, in the way
-//! that the registry takes: in one stream, in chunks, or as a whole. Where the connection is cut, it is sent on from where
-//! the registry says that it is.
+//! A blob on its way into a repository: there already, mounted from another repository, or sent while it is made, in the way
+//! that the registry accepts: in one stream, in chunks, or as a whole. After a cut it goes on from the offset that the
+//! registry names.
 
 use super::download::HEADWAY;
 use crate::http::{HttpError, resolve};
@@ -20,25 +20,25 @@ const REPORT: u64 = 256 << 10;
 /// If a registry wants longer chunks than this, blobs are sent as a whole.
 const LONGEST_CHUNK: u64 = 64 << 20;
 
-/// A repository that is written to.
+/// A repository that a blob is sent to.
 pub(crate) struct Target<'a> {
     pub session: &'a Session,
     pub repository: &'a str,
     pub progress: &'a dyn Progress,
 }
 
-/// What is sent: made anew for each attempt, the same bytes each time.
+/// The content of a blob. It is made anew for each attempt, with the same bytes.
 pub(crate) trait Content: Sync {
-    /// What it is called in messages.
+    /// Returns its name in messages.
     fn subject(&self) -> String;
 
-    /// How the progress calls it, if it tells of it at all.
+    /// Returns its name in the progress, if it is shown there.
     fn id(&self) -> Option<&str>;
 
-    /// About how long it is.
+    /// Returns its approximate length.
     fn total(&self) -> u64;
 
-    /// Its digest and length, where that is known before it is made.
+    /// Returns its digest and length, if they are known before it is made.
     fn known(&self) -> Option<(Digest, u64)>;
 
     /// Hands a stream of it to `use_it`.
@@ -48,13 +48,13 @@ pub(crate) trait Content: Sync {
 /// An upload that the registry has begun.
 struct Upload {
     url: String,
-    /// How much of it had arrived before this attempt.
+    /// The bytes that had arrived before this attempt.
     at: u64,
     /// `OCI-Chunk-Min-Length`
     shortest: u64,
 }
 
-/// What to do after an attempt that failed.
+/// The next step after a failed attempt.
 #[derive(Debug, PartialEq, Eq)]
 enum Then {
     /// Once more, from where the registry is.
@@ -71,7 +71,7 @@ impl Target<'_> {
         Scope::push(self.repository)
     }
 
-    /// The blob is in the repository.
+    /// Whether the blob is in the repository.
     pub(crate) fn has(&self, digest: &Digest) -> Result<bool, RegistryError> {
         let url = self.session.url(&format!("{}/blobs/{digest}", self.repository));
         let response = self.session.send(Method::HEAD, &url, &[], None, &self.scope())?;
@@ -79,7 +79,7 @@ impl Target<'_> {
         Ok(response.status().is_success() || response.status().is_redirection())
     }
 
-    /// Makes the registry use a blob of another repository of its own. `false`: it does not.
+    /// Mounts a blob from another repository of the registry. Returns `false` if the registry does not do it.
     pub(crate) fn mount(&self, digest: &Digest, from: &str) -> Result<bool, RegistryError> {
         let url = self.session.url(&format!("{}/blobs/uploads/?mount={digest}&from={from}", self.repository));
         let scope = self.scope().and_pull(from);
@@ -98,7 +98,7 @@ impl Target<'_> {
         Ok(response.status() == 201)
     }
 
-    /// Sends a blob, and gives what it was.
+    /// Sends a blob. Returns its digest and size.
     pub(crate) fn send(&self, content: &dyn Content, media_type: &str) -> Result<Blob, RegistryError> {
         let mut upload = self.start(content)?;
         let (mut cuts, mut cut_at) = (0, 0);
@@ -148,7 +148,7 @@ impl Target<'_> {
         }
     }
 
-    /// Sends what is missing in one request.
+    /// Sends the missing part in one request.
     fn stream(&self, upload: &Upload, content: &dyn Content) -> Result<(Digest, u64), RegistryError> {
         let (url, digest, size) = self.made(content, |source| {
             source.skip(&upload.url, upload.at)?;
@@ -161,7 +161,7 @@ impl Target<'_> {
         Ok((digest, size))
     }
 
-    /// Sends what is missing in chunks, each with its range.
+    /// Sends the missing part in chunks, each with its range.
     fn chunks(&self, upload: &Upload, longest: u64, content: &dyn Content) -> Result<(Digest, u64), RegistryError> {
         // No shorter than the registry wants them, whatever else it said.
         let length = longest.max(upload.shortest);
@@ -245,7 +245,7 @@ impl Target<'_> {
         })
     }
 
-    /// Where to go on after a request that the registry took.
+    /// Returns the URL at which the upload goes on.
     fn accepted(&self, url: &str, response: Response<Body>, content: &dyn Content) -> Result<String, RegistryError> {
         match response.status().as_u16() {
             200..=299 => Ok(self.location(url, &response).unwrap_or_else(|| url.to_owned())),
@@ -253,7 +253,7 @@ impl Target<'_> {
         }
     }
 
-    /// How much of an upload has arrived, and where to go on. `None`: the registry knows nothing of it any more.
+    /// Asks how much of an upload has arrived. Returns `None` if the registry has forgotten the upload.
     fn reached(&self, upload: &Upload) -> Result<Option<Upload>, RegistryError> {
         let response = self.session.send(Method::GET, &upload.url, &[], None, &self.scope())?;
         if !response.status().is_success() {
@@ -288,7 +288,7 @@ impl Target<'_> {
     }
 }
 
-/// The address that ends an upload.
+/// Returns the URL that ends an upload.
 fn ended_by(url: &str, digest: &Digest) -> String {
     format!("{url}{}digest={digest}", if url.contains('?') { '&' } else { '?' })
 }
@@ -325,7 +325,7 @@ fn limited(error: &RegistryError) -> Option<Duration> {
     refusal.limit.as_ref()?.again_in.map(Duration::from_secs)
 }
 
-/// Hashes and counts what is sent, and keeps what goes wrong on this side apart from what the network does.
+/// Hashes and counts the bytes that are sent, and keeps errors of this side apart from those of the network.
 struct Source<'a> {
     stream: &'a mut dyn Read,
     hasher: Hasher,
