@@ -67,7 +67,7 @@ impl Failure {
             Stage::Step(number) => number,
             Stage::Task(task) => u32::MAX - task as u32,
         };
-        [stage, self.call.number(), self.errno.unsigned_abs()]
+        [stage, self.call.number(), self.errno.cast_unsigned()]
     }
 
     pub(super) fn from_numbers([stage, call, errno]: [u32; 3]) -> Self {
