@@ -56,7 +56,7 @@ fn roots_containers_have_ids_that_nobody_else_has() {
     assert!(outside(&[]) > 65535 && outside(&["--privileged"]) > 65535);
     assert_eq!(outside(&["--userns=host"]), 0);
     assert!(
-        sandbox.ok(&["doctor"]).lines().any(|line| line.contains(" ids ") && line.contains(&outside(&[]).to_string()))
+        sandbox.ok(&["doctor"]).lines().any(|line| line.contains(" IDs ") && line.contains(&outside(&[]).to_string()))
     );
     // A process of the host that is root's cannot be signalled, and a file that is root's alone not be read, even where both
     // can be seen.

@@ -204,9 +204,13 @@ fn a_damaged_format_is_mended() {
     for damage in ["", "two\n", "-1", "\u{e9}"] {
         fs::write(&format, damage).unwrap();
         let listed = sandbox.run(&["images"]);
-        assert!(listed.stdout.contains("alpine") && listed.stderr.contains("says no format"), "{}", listed.streams());
+        assert!(
+            listed.stdout.contains("alpine") && listed.stderr.contains("does not name a format"),
+            "{}",
+            listed.streams()
+        );
         assert_eq!(sandbox.run(&["system", "check"]).code, 1);
-        assert!(sandbox.ok(&["system", "check", "--repair"]).contains("format: says no format"));
+        assert!(sandbox.ok(&["system", "check", "--repair"]).contains("format: does not name a format"));
         assert_eq!(fs::read_to_string(&format).unwrap(), "1\n");
     }
     fs::remove_file(&format).unwrap();

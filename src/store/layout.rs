@@ -74,7 +74,7 @@ impl Store {
         store.close()?;
         store.make_runtime()?;
         if found == format::StoreFormat::Damaged {
-            tell_damage(&store.path(format::FILE), &"it says no format");
+            tell_damage(&store.path(format::FILE), &"it does not name a format");
         }
         Ok(store)
     }
