@@ -1,4 +1,4 @@
-//! Files and rooms that use each other in a circle, found in the sources. In each directory its files and the directories in
+//! Finds circles of files and rooms in the sources. In each directory, its files and the directories in
 //! it are compared: what one uses must not, however indirectly, use it in turn. A path through a re-export (`pub use`) leads
 //! to the file that has the item, so a `mod.rs` that declares and re-exports uses nothing.
 
@@ -31,7 +31,7 @@ fn a_circle_is_found() {
 
 struct House {
     files: BTreeMap<Name, syn::File>,
-    /// What is re-exported under a name, and where it is.
+    /// The path of each re-exported name's original.
     again: BTreeMap<Name, Name>,
 }
 
@@ -116,7 +116,7 @@ impl House {
         (1..=path.len()).rev().map(|length| path[..length].to_vec()).find(|name| self.files.contains_key(name))
     }
 
-    /// What the parts of each room use of each other: a file, another, and the path that says so.
+    /// Returns, for each room, which of its parts uses which, with a file and a path as proof.
     fn rooms(&self) -> BTreeMap<Name, BTreeMap<String, Uses>> {
         let mut rooms: BTreeMap<Name, BTreeMap<String, Uses>> = BTreeMap::new();
         for (name, file) in &self.files {
@@ -137,7 +137,7 @@ impl House {
     }
 }
 
-/// What one part of a room uses: other parts, each with a file and a path in it.
+/// The parts that one part of a room uses, each with a file and a path in it as proof.
 type Uses = BTreeMap<String, (String, String)>;
 
 /// The circles of a room, each with its parts and what they use of each other.

@@ -895,7 +895,7 @@ fn a_name_that_is_taken_is_told_with_what_helps() {
     assert!(said.contains(", exited") && said.contains("start it: minirun start box"), "{said}");
 }
 
-/// The monitor of a container with ids of its own is nobody to the host: what root alone may enter keeps it out.
+/// The monitor of a container with shifted ids has no rights on the host: it cannot enter a directory that only root may.
 #[test]
 fn a_monitor_that_cannot_reach_the_store_says_so() {
     require!(Need::As(User::Root));

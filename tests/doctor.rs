@@ -28,7 +28,7 @@ fn where_containers_run_it_says_so() {
 fn what_it_finds_fits_the_terminal() {
     let sandbox = Sandbox::new();
     let findings = findings(&sandbox);
-    // What is to be typed stays in one line.
+    // A command to type is not wrapped.
     let mends: Vec<&str> = findings.iter().flat_map(|f| f["mend"].as_str().into_iter().flat_map(str::lines)).collect();
     let text = finish(sandbox.command(&["doctor"]).env("COLUMNS", "60")).ok();
     for line in text.lines().filter(|line| !mends.contains(&line.trim())) {

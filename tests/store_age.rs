@@ -42,7 +42,7 @@ fn recorded() -> Sandbox {
             fs::write(record, text.replace(RECORDED_AT, &own)).unwrap();
         }
     }
-    // What builds have not used for weeks goes.
+    // Entries that no build has used for two weeks are removed.
     for step in fs::read_dir(sandbox.root().join("builds/steps")).unwrap() {
         fs::File::open(step.unwrap().path()).unwrap().set_modified(SystemTime::now()).unwrap();
     }
@@ -243,7 +243,7 @@ fn an_empty_name_keeps_its_container() {
     }
     sandbox.ok(&["system", "check", "--repair"]);
     assert_eq!(fs::read_to_string(sandbox.root().join("container-names/web")).unwrap(), id.trim_end());
-    // Of a container that went in a power failure, an empty name may be all that is left.
+    // A power failure can leave an empty name file without a container.
     fs::write(sandbox.root().join("container-names/other"), "").unwrap();
     sandbox.ok(&["create", "--name", "other", "--network", "none", "alpine", "true"]);
 }
@@ -333,7 +333,7 @@ fn a_newer_monitor_is_left_alone() {
         let said = sentence(sandbox.run(words), code);
         assert!(said.starts_with("error: container web was started by a newer minirun"), "{words:?}: {said}");
     }
-    // What needs no word from the monitor works.
+    // Commands that do not talk to the monitor work.
     assert!(sandbox.ok(&["ps"]).contains("web"));
     assert_eq!(sandbox.ok(&["logs", "web"]), "said\n");
     assert_eq!(sandbox.ok(&["exec", "web", "echo", "in"]), "in\n");
@@ -341,7 +341,7 @@ fn a_newer_monitor_is_left_alone() {
     sandbox.ok(&["rm", "-f", "web"]);
 }
 
-/// What the first version says, byte for byte.
+/// The bytes of every message of the first version.
 mod recorded_bytes {
     pub const ATTACH_OUTPUT: &[u8] = &[10, 1, 0, 0, 0, 0, 0, 0, 0];
     pub const TERMINATE: &[u8] = &[14, 15, 0, 0, 0];

@@ -230,7 +230,7 @@ fn where_each_word_comes_from() {
 #[test]
 fn a_signal_of_the_first_process_is_told_from_an_exit_that_looks_like_it() {
     let sandbox = Sandbox::with_alpine();
-    // What no processor of its kind has.
+    // A processor type that does not exist.
     let code: &[u8] = if cfg!(target_arch = "x86_64") { &[0x0f, 0x0b] } else { &[0; 4] };
     let crash = sandbox.tiny_program("/crash", code);
     for (name, flags, words, code, signal) in [

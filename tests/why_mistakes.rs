@@ -25,7 +25,7 @@ fn a_command_that_was_meant_otherwise() {
     }
 }
 
-/// What a program says, and which verdict and words come of it.
+/// A program's output, and the verdict and words that `why` derives from it.
 #[test]
 fn what_real_programs_say_last() {
     let sandbox = Sandbox::with_alpine();
@@ -80,7 +80,7 @@ fn what_real_programs_say_last() {
     let network = ["run", "--name", "nameless", "--dns", "127.0.0.9", "alpine", "sh", "-c"];
     sandbox.fails(1, &[&network[..], &["echo \"x: bad address 'y'\"; exit 1"]].concat());
     assert!(sandbox.ok(&["why", "nameless"]).contains("created with --dns 127.0.0.9"));
-    // What Python printed before waits in its buffer until it ends.
+    // Python keeps earlier output in its buffer until it ends.
     let script =
         "printf 'Traceback (most recent call last):\\n  File x\\nKeyError: 1\\n' >&2; sleep 0.2; echo hello; exit 1";
     sandbox.fails(1, &["run", "--network", "none", "--name", "buffered", "alpine", "sh", "-c", script]);
@@ -144,7 +144,7 @@ fn servers_that_go_to_the_background() {
         ("redis-plain", &["/s/redis-server"], ""),
         ("memcached-version", &["/s/memcached", "-V"], ""),
         ("haproxy-check", &["/s/haproxy", "-c", "-D", "-f", "/x"], ""),
-        // What it was started for came after it, and ended well.
+        // The following command was the container's purpose, and it succeeded.
         ("tried", &["sh", "-c", "/s/nginx; sleep 0.1; ls /s >/dev/null"], ""),
         ("tried-and-quit", &["sh", "-c", "/s/nginx && sleep 0.1 && /s/nginx -s quit"], ""),
     ] {
@@ -218,7 +218,7 @@ fn a_script_of_bash_that_waits_is_told_by_its_interpreter() {
         return;
     }
     let sandbox = Sandbox::with_alpine();
-    // What a shell starts in the background ignores SIGINT, but a server takes it back:
+    // A shell starts background jobs with SIGINT ignored, but a server handles it again:
     // rt_sigaction(SIGINT, &SIG_DFL, NULL, 8); pause()
     let mut code = vec![0xb8, 13, 0, 0, 0, 0xbf, 2, 0, 0, 0, 0xbe];
     code.extend((CODE + 32).to_le_bytes());

@@ -4,7 +4,7 @@ use super::{Output, Sandbox, wait_until};
 use serde_json::Value;
 use std::time::Duration;
 
-/// What `why` says of a container.
+/// Returns the output of `why` for a container.
 #[track_caller]
 pub fn why(sandbox: &Sandbox, container: &str) -> Value {
     let said = sandbox.ok(&["why", "--json", container]);

@@ -7,7 +7,7 @@ mod builds;
 mod containers;
 mod fixture;
 mod host;
-/// Layers that nobody should make.
+/// Layers that are hostile or invalid.
 #[path = "../../rootfs-fixtures/hostile.rs"]
 pub mod hostile;
 pub mod http;
