@@ -4,7 +4,7 @@
 # make check    formatting and lints
 # make bench    minirun beside the engines installed here
 # make install  PREFIX=/usr/local; with the manual's pages and completions for bash, zsh and fish
-# make dist     a tarball and a .deb in target/dist, the same bytes from the same commit
+# make dist     a tarball and a .deb in target/dist
 
 PREFIX ?= /usr/local
 
