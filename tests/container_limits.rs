@@ -203,5 +203,5 @@ fn a_run_of_a_build_has_the_limits_of_the_build() {
     assert!(!said.contains("note:"), "{said}");
     assert_eq!(sandbox.inside("cat /limits"), "33554432\n16777216\n50000 100000\n");
     let error = sandbox.try_build("FROM alpine\nRUN tail /dev/zero\n", &["--memory", "20m"]).fails(1);
-    assert!(error.contains("killed a process of it for want of memory"), "{error}");
+    assert!(error.contains("killed a process of it at the memory limit"), "{error}");
 }
