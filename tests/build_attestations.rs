@@ -1,4 +1,4 @@
-//! What a build tells beside its image: provenance and a bill of materials.
+//! Tests the attestations of a build: provenance and a bill of materials.
 
 use crate::common::http::{Answer, WebServer};
 use crate::common::registry::Registry;
@@ -209,7 +209,7 @@ fn the_packages_of_an_image() {
     assert_eq!(document["relationships"].as_array().unwrap().len(), packages.len());
     assert!(!sandbox.file("out/provenance.json").exists());
 
-    // What a later layer removes or changes counts, and rpm's database is not passed over in silence.
+    // A later layer's removals and changes count, and an rpm database is mentioned.
     sandbox.put("debian/var/lib/dpkg/status", status);
     sandbox.put("debian/var/lib/dpkg/status.d/base", "Package: base-files\nVersion: 12\nArchitecture: amd64\n");
     sandbox.put("debian/usr/share/doc/libc6/copyright", "Format: x\n\nFiles: *\nLicense: LGPL-2.1-or-later\n");

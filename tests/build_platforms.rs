@@ -53,7 +53,7 @@ fn build_as(sandbox: &Sandbox, name: &str, text: &str, flags: &[&str]) {
     sandbox.ok(&[&["build", "-q", "-t", name], flags, &["context"]].concat());
 }
 
-/// What lies in the part of the store that images lie in.
+/// Lists the store's entries for images.
 fn left(sandbox: &Sandbox) -> Vec<String> {
     let parts = ["images", "indexes", "names", "layers"].into_iter();
     let entries = parts.flat_map(|part| fs::read_dir(sandbox.root().join(part)).into_iter().flatten().flatten());
@@ -170,7 +170,7 @@ fn an_index_without_a_name() {
     let id = sandbox.ok(&[&["build", "-q"], &BOTH[..], &["context"]].concat());
     let listed = sandbox.ok(&["images"]);
     assert!(listed.lines().count() == 2 && listed.contains("<none>"), "{listed}");
-    // What had the name before is there without it.
+    // The image that had the name before stays, without a name.
     sandbox.ok(&["tag", id.trim(), "built"]);
     sandbox.put("common", "something else\n");
     build(&sandbox, &[]);

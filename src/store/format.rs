@@ -68,11 +68,8 @@ pub(crate) fn to_record<T: Serialize>(record: &T) -> Vec<u8> {
     serde_json::to_vec(&Stamped { format: FORMAT, record }).unwrap_or_default()
 }
 
-/// Reads a record that has the format of this version or an earlier one. A list has no format of its own: the store's counts.
+/// Reads a record that has the format of this version or an earlier one.
 pub(crate) fn from_record<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        return serde_json::from_slice(bytes);
-    }
     let Stamp { format } = serde_json::from_slice(bytes)?;
     if format > FORMAT {
         let why = format!("it has format {format}, and this version of minirun reads formats up to {FORMAT}");

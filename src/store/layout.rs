@@ -151,7 +151,7 @@ fn boot() -> String {
     if id.trim().is_empty() { "boot".into() } else { id.trim().into() }
 }
 
-/// Returns whether nobody but its owner can list or change a directory. Its group may pass through.
+/// Returns whether only its owner can list or change a directory. Its group may traverse it.
 fn is_closed(directory: &Path) -> bool {
     fs::metadata(directory).is_ok_and(|found| found.mode() & 0o067 == 0)
 }

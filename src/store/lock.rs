@@ -83,7 +83,7 @@ impl Lock {
         Ok(Self(file))
     }
 
-    /// Takes the lock if nobody has it. `None`: somebody has.
+    /// Takes the lock if it is free. Returns `None` if another process holds it.
     pub(crate) fn attempt(path: &Path) -> Result<Option<Self>, SysError> {
         let file = lock_file(path)?;
         match file.try_lock() {
@@ -93,7 +93,7 @@ impl Lock {
         }
     }
 
-    /// Waits for a lock that others may share, but nobody who wants it alone.
+    /// Waits for a shared lock, which excludes exclusive ones.
     pub(crate) fn shared(path: &Path) -> Result<Self, SysError> {
         let file = lock_file(path)?;
         file.lock_shared().on("flock", path)?;

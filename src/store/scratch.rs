@@ -18,7 +18,7 @@ impl Store {
         Ok(scratch)
     }
 
-    /// Moves a directory under `tmp/`, where nobody sees it, to be removed with all that its lists name.
+    /// Moves a directory to `tmp/`, out of sight, to be removed with everything that its lists name.
     /// `None`: another process was faster.
     pub fn withdraw(&self, directory: &Path) -> Result<Option<Scratch>, StoreError> {
         let scratch = self.scratch_place()?;
@@ -64,7 +64,7 @@ impl Store {
     }
 }
 
-/// A directory under `tmp/` that is being filled or removed, which nobody else sees.
+/// A directory under `tmp/` that is being filled or removed, out of sight of other processes.
 pub struct Scratch {
     store: Store,
     path: PathBuf,

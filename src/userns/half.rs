@@ -92,7 +92,7 @@ fn run_at(
         }
         let ready: Vec<bool> = waiting.iter().map(|fd| !fd.revents().is_empty()).collect();
         while let Some((signal, from_kernel)) = process::read_signal_and_sender(signals.as_fd()) {
-            // What the terminal sends reaches the child too: it is in the same process group.
+            // The terminal's signals reach the child too: it is in the same process group.
             if !from_kernel || signal == libc::SIGHUP {
                 let _ = process::kill(pid, signal);
             }

@@ -24,7 +24,7 @@ pub(super) const KINDS: [&str; 3] = ["subordinate range", "root", "single id"];
 pub enum IdMap {
     /// The caller is the container's root, and a subordinate range follows: `newuidmap` and `newgidmap`.
     Range { uids: Vec<IdRange>, gids: Vec<IdRange> },
-    /// Root's containers: ids that nobody else has; owners on disk stay what they are, through idmapped mounts.
+    /// Root's containers: unused ids; idmapped mounts keep the owners on disk unchanged.
     Shifted { uids: IdRange, gids: IdRange },
     /// Root: every id is itself.
     Identity { uids: Vec<IdRange>, gids: Vec<IdRange> },

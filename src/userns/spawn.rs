@@ -270,7 +270,7 @@ fn check_map(store: &Store, map: &IdMap) -> Result<(), UsernsError> {
             Err(UsernsError::OtherMap { path: store.root.clone(), store: found.trim().into(), now: map.kind() })
         }
         found => {
-            // What is on disk says nothing of the map; who makes a store hardly ever changes.
+            // The files do not tell the map; the user who made a store hardly ever changes.
             if found.is_ok() || path.exists() {
                 crate::store::tell_damage(&path, &format!("it says now: {}", map.kind()));
             } else if map.is_single() {

@@ -2,7 +2,7 @@
 
 use super::glob::{Ignore, InvalidPattern};
 use super::material::Material;
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, inner_of};
 use crate::http::{HttpError, fetch, is_url};
 use crate::image::name::digest::Hashing;
 use crate::image::overlay::owner::Owners;
@@ -65,6 +65,10 @@ pub enum ContextError {
 }
 
 impl Diagnose for ContextError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Unpack, Fetch, Store, Sys)
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoContext(_) => Some("the last argument is the directory with your files: minirun build .".into()),
@@ -79,12 +83,8 @@ impl Diagnose for ContextError {
             }
             Self::Pattern { .. } => Some("a `[` that stands for itself is written `\\[`".into()),
             Self::BothStdin => Some("give one of them by name".into()),
-            Self::Unpack(error) => error.hint(),
             Self::NoGit(_) => Some("install git, or clone it elsewhere and build the directory".into()),
-            Self::Fetch(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Sys(error) => error.hint(),
-            _ => None,
+            _ => self.inner().and_then(Diagnose::hint),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::image::media_type::{OCI_INDEX, OCI_MANIFEST};
 use crate::image::name::digest::Digest;
 use crate::image::name::platform::{self, Platform};
 use crate::image::name::reference::Reference;
-use crate::store::Store;
+use crate::store::{Store, format};
 use crate::sys::On;
 use oci_spec::image::{Descriptor, ImageIndex};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,12 @@ pub(crate) struct Member {
     /// The platform by the index.
     #[serde(skip)]
     pub platform: Option<Platform>,
+}
+
+/// `members.json`.
+#[derive(Default, Serialize, Deserialize)]
+struct Members {
+    members: Vec<Member>,
 }
 
 /// An image that is to be listed in an index.
@@ -141,10 +147,10 @@ impl Index {
             return Err(damaged("its index has another digest"));
         }
         let document: ImageIndex = serde_json::from_slice(&bytes).map_err(|_| damaged("its index cannot be read"))?;
-        let known: Vec<Member> = document::read(&directory.join("members.json"))?.unwrap_or_default();
+        let known: Members = document::read(&directory.join("members.json"))?.unwrap_or_default();
         let member = |descriptor: &Descriptor| {
             let manifest: Digest = descriptor.digest().to_string().parse().ok()?;
-            let image = known.iter().find(|member| member.manifest == manifest)?.image;
+            let image = known.members.iter().find(|member| member.manifest == manifest)?.image;
             Some(Member { image, manifest, platform: platform::of_descriptor(descriptor) })
         };
         let members: Vec<Member> = document.manifests().iter().filter_map(member).collect();
@@ -273,7 +279,7 @@ fn publish(store: &Store, made: &NewIndex, digest: Digest) -> Result<(), ImageEr
     let scratch = store.scratch()?;
     let entry = scratch.path().join("index");
     fs::create_dir_all(entry.join("blobs")).on("mkdir", &entry)?;
-    let members = serde_json::to_vec(&members).unwrap_or_default();
+    let members = format::to_record(&Members { members });
     for (name, bytes) in [("index.json", &made.bytes), ("members.json", &members)] {
         fs::write(entry.join(name), bytes).on("write", &entry)?;
     }

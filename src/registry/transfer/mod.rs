@@ -1,4 +1,4 @@
-//! What goes over the wire: manifests and blobs, both ways.
+//! Transfers manifests and blobs, in both directions.
 
 pub(crate) mod download;
 pub(crate) mod manifest;
