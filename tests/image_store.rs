@@ -185,6 +185,22 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_is_left() {
     assert_eq!(names_in(&sandbox.root().join("layers")), BTreeSet::new());
 }
 
+/// A process that dies while it gives a layer back leaves the claims on both the image and the layer.
+#[test]
+fn what_a_killed_process_had_claimed_together_is_finished() {
+    let sandbox = Sandbox::new();
+    archives(&sandbox);
+    sandbox.ok(&["load", "-i", "image-0.tar"]);
+    let layer = sandbox.look("image-0:1", "{{index .RootFS.Layers 0}}");
+    let pending = sandbox.root().join("pending");
+    fs::create_dir_all(&pending).unwrap();
+    fs::write(pending.join(format!("image-{:064x}", 7)), format!("[\"{layer}\"]")).unwrap();
+    fs::write(pending.join(layer.replace("sha256:", "layer-")), "").unwrap();
+    sandbox.ok(&["load", "-i", "image-1.tar"]);
+    assert_eq!(names_in(&pending), BTreeSet::new());
+    check_whole(&sandbox.root());
+}
+
 #[test]
 fn without_room_the_store_is_as_before() {
     require!(Need::As(User::Root));

@@ -43,24 +43,22 @@ impl Claim {
         }
     }
 
-    /// Returns the claims whose holders have died, each with its name. Costs one `readdir` of a directory that is normally
-    /// empty.
-    pub(crate) fn abandoned(store: &Store) -> Result<Vec<(String, Self)>, SysError> {
-        let Ok(entries) = fs::read_dir(store.path(DIRECTORY)) else { return Ok(Vec::new()) };
-        let mut abandoned = Vec::new();
-        for entry in entries.flatten() {
+    /// Takes the claims whose holders have died, each with its name, one after the other: finishing the work of one may need
+    /// another. Costs one `readdir` of a directory that is normally empty.
+    pub(crate) fn abandoned(store: &Store) -> impl Iterator<Item = Result<(String, Self), SysError>> {
+        let entries = fs::read_dir(store.path(DIRECTORY)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| {
             let path = entry.path();
-            let Ok(file) = OpenOptions::new().read(true).write(true).open(&path) else { continue };
+            let file = OpenOptions::new().read(true).write(true).open(&path).ok()?;
             match file.try_lock() {
-                Err(TryLockError::WouldBlock) => continue,
-                Err(TryLockError::Error(e)) => return Err(e).on("flock", &path),
-                Ok(()) if !still_there(&file, &path) => continue,
+                Err(TryLockError::WouldBlock) => return None,
+                Err(TryLockError::Error(e)) => return Some(Err(e).on("flock", &path)),
+                Ok(()) if !still_there(&file, &path) => return None,
                 Ok(()) => {}
             }
             let claim = Self { store: store.clone(), path, file, is_written: true };
-            abandoned.push((entry.file_name().to_string_lossy().into_owned(), claim));
-        }
-        Ok(abandoned)
+            Some(Ok((entry.file_name().to_string_lossy().into_owned(), claim)))
+        })
     }
 
     /// Returns whether a living process has the claim called `name`.

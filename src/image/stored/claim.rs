@@ -89,7 +89,8 @@ pub(crate) fn is_held(store: &Store, image: &Digest) -> bool {
 
 /// Finishes the work of processes that have died.
 pub(crate) fn recover(store: &Store) -> Result<(), ImageError> {
-    for (name, mut claim) in Claim::abandoned(store)? {
+    for abandoned in Claim::abandoned(store) {
+        let (name, mut claim) = abandoned?;
         if let Some(image) = name.strip_prefix("image-").and_then(Digest::from_hex) {
             let layers = layers_of_note(&mut claim);
             drop(ImageClaim { store: store.clone(), image, layers, claim });

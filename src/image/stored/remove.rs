@@ -11,6 +11,7 @@ use crate::image::error::ImageError;
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::Reference;
 use crate::store::{self, Store};
+use std::collections::BTreeSet;
 use std::fs;
 
 /// One thing that was done.
@@ -125,7 +126,9 @@ fn names_of(store: &Store, index: &Digest, images: &[Digest]) -> Result<Vec<Name
 fn remove_unused_index(store: &Store, digest: &Digest) -> Result<Vec<Removed>, ImageError> {
     let removing = ImageClaim::take(store, *digest)?;
     let images = index::images(store, digest)?;
-    let claims = images.iter().map(|image| ImageClaim::take(store, *image)).collect::<Result<Vec<_>, _>>()?;
+    // In the order of their digests, so that nobody who claims several waits in a circle, and each once.
+    let in_order: BTreeSet<_> = images.iter().copied().collect();
+    let claims = in_order.into_iter().map(|image| ImageClaim::take(store, image)).collect::<Result<Vec<_>, _>>()?;
     let has_users = images.iter().any(|image| !containers(store, image).is_empty());
     if has_users || !names_of(store, digest, &images)?.is_empty() {
         return Ok(Vec::new());
