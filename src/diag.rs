@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::sync::OnceLock;
 
 /// The engine itself failed (Docker's code for it).
 pub(crate) const ENGINE: u8 = 125;
@@ -121,35 +122,24 @@ pub(crate) fn without_escapes(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Applies [`printable`] to each line; the line breaks are minirun's own.
-fn printable_lines(text: &str) -> String {
-    text.lines().map(printable).collect::<Vec<_>>().join("\n")
-}
-
 /// Returns the causes of an error without the error itself, or the error if it has none.
 pub(crate) fn why(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), in_one_line)
 }
 
-/// Prints `error:`, `cause:` and `hint:` lines to standard error.
-pub(crate) fn report(error: &dyn Diagnose) {
-    if error.is_told() {
-        return;
+/// What prints notes; set by `cli`.
+static NOTES: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Lets [`note`] print.
+pub(crate) fn print_notes_by(print: fn(&str)) {
+    let _ = NOTES.set(print);
+}
+
+/// Tells the user of something that the command goes on without, such as a damaged file that it has come across.
+pub(crate) fn note(text: &str) {
+    if let Some(print) = NOTES.get() {
+        print(text);
     }
-    let mut text = format!("error: {}\n", printable_lines(&error.to_string()));
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text += &format!("cause: {}\n", printable_lines(&inner.to_string()));
-        cause = inner.source();
-    }
-    if let Some(hint) = error.hint() {
-        for (i, line) in hint.lines().enumerate() {
-            text += if i == 0 { "hint:  " } else { "       " };
-            text += &printable(line);
-            text.push('\n');
-        }
-    }
-    eprint!("{text}");
 }
 
 #[cfg(test)]

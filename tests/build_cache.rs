@@ -1,5 +1,6 @@
 //! `build`: what is done again and why, several at once, killed ones, and what is left of them.
 
+use crate::common::terminal::Terminal;
 use crate::common::{self, Sandbox, finish, wait_until};
 use std::fs;
 use std::process::Stdio;
@@ -319,4 +320,16 @@ fn a_step_done_again_with_another_result_gives_its_room_back() {
     }
     sandbox.ok(&["builder", "prune", "-f"]);
     assert_eq!(sandbox.stored("layers"), [""; 0]);
+}
+
+#[test]
+fn a_failed_build_opens_a_shell_in_the_state_before() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.put("Dockerfile", "FROM alpine\nRUN echo before > /made\nRUN false\n");
+    let mut shell = Terminal::new(&sandbox, &["build", "--debug", "context"]);
+    shell.expect("leave it with exit");
+    shell.becomes_raw();
+    shell.kind("cat /made; exit\n");
+    shell.expect("\nbefore");
+    shell.ends(1);
 }

@@ -76,6 +76,20 @@ fn unsafe_stands_only_in_sys() {
 }
 
 #[test]
+fn only_cli_prints() {
+    let macros = ["print", "println", "eprint", "eprintln", "dbg"];
+    let mut wrong = Vec::new();
+    for file in sources().into_iter().filter(|f| module_of(f).as_deref() != Some("cli")) {
+        for (number, line) in code_of(&file).lines().enumerate() {
+            if macros.iter().any(|name| line.contains(&format!("{name}!("))) {
+                wrong.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn openat2_is_called_where_it_is_tried_again() {
     let mut wrong = Vec::new();
     for file in sources().into_iter().filter(|file| !file.ends_with("sys/fs.rs")) {

@@ -37,6 +37,7 @@ mod image_archives;
 mod image_commands;
 mod image_commit;
 mod image_store;
+mod inside;
 mod json;
 mod layering;
 mod network;

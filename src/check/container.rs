@@ -19,7 +19,7 @@ impl Check<'_> {
     pub(crate) fn containers(&mut self) -> Result<(), Failure> {
         let store = self.store;
         for directory in self.entries("containers")? {
-            let Some(id) = ContainerId::parse(name_of(&directory)).filter(|_| directory.is_dir()) else {
+            let Some(id) = name_of(&directory).parse::<ContainerId>().ok().filter(|_| directory.is_dir()) else {
                 self.remove(&directory, "is not a container");
                 continue;
             };

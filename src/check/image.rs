@@ -221,7 +221,7 @@ impl Check<'_> {
         for image in self.entries("images")? {
             for hold in entries(&image.join("containers"))? {
                 let id = name_of(&hold);
-                let is_there = ContainerId::parse(id).is_some() && self.store.path("containers").join(id).exists();
+                let is_there = id.parse::<ContainerId>().is_ok() && self.store.path("containers").join(id).exists();
                 if !is_there && !in_work.iter().any(|text| text.contains(id)) {
                     self.remove(&hold, "a container or build that does not exist holds this image");
                 }

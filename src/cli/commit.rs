@@ -1,6 +1,6 @@
 //! `diff` and `commit`: a container's changes, and an image made from them.
 
-use super::Context;
+use super::{Context, inside};
 use crate::builder;
 use crate::container::live::pause::Paused;
 use crate::container::request::{Request, Source};
@@ -38,7 +38,7 @@ pub(super) struct CommitArgs {
 }
 
 pub(super) fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Failure> {
-    crate::userns::enter(&context.store)?;
+    inside::enter(&context.store)?;
     let store = &context.store;
     let container = Container::find(store, &arguments.container)?;
     with_overlay(&container, context)?;
@@ -122,7 +122,7 @@ fn settings(base: &image::Image, request: &Request) -> Value {
 }
 
 pub(super) fn diff(name: &str, context: &Context) -> Result<u8, Failure> {
-    crate::userns::enter(&context.store)?;
+    inside::enter(&context.store)?;
     let container = Container::find(&context.store, name)?;
     with_overlay(&container, context)?;
     let lowers: Vec<PathBuf> = container.record.layers.iter().map(|layer| context.store.path(layer)).collect();

@@ -2,7 +2,8 @@
 
 use super::Context;
 use super::run::{self, AttachArgs, CreateArgs, ExecArgs, RunArgs, StartArgs};
-use super::{human, published};
+use super::stderr::Notes;
+use super::{human, inside, published};
 use crate::container::live::launch;
 use crate::container::live::stop_all;
 use crate::container::protocol::{End, Message};
@@ -147,7 +148,7 @@ impl Command {
                 let container = Container::find(&context.store, name)?;
                 stop(&container, arguments.signal, arguments.time)?;
                 let prepared = launch::prepare_for(&context.store, &container.record)?;
-                launch::start(&context.store, &container, prepared, &mut launch::Silent)?;
+                launch::start(&context.store, &container, prepared, &mut Notes)?;
                 println!("{name}");
                 Ok(0)
             }),
@@ -176,7 +177,7 @@ impl Command {
                         c.state();
                     },
                 );
-                crate::userns::enter(&context.store)?;
+                inside::enter(&context.store)?;
                 each(&arguments.containers, |name| {
                     if remove(context, name, &arguments)? {
                         println!("{name}");
@@ -206,7 +207,7 @@ fn each(names: &[String], mut act: impl FnMut(&str) -> Result<u8, Failure>) -> R
     let mut code = 0;
     for name in names {
         if let Err(failure) = act(name) {
-            crate::diag::report(failure.as_ref());
+            crate::cli::stderr::report(failure.as_ref());
             code = 1;
         }
     }

@@ -1,6 +1,6 @@
 //! Images: images, history, import, load, save, tag, rmi.
 
-use super::{Context, human};
+use super::{Context, human, inside};
 use crate::builder;
 use crate::builder::files::glob::Glob;
 use crate::diag::{self, Diagnose, Failure};
@@ -231,7 +231,7 @@ pub(super) struct ImportArguments {
 }
 
 fn import_archive(store: &Store, arguments: ImportArguments) -> Result<u8, Failure> {
-    crate::userns::enter(store)?;
+    inside::enter(store)?;
     let archive: Box<dyn Read + Send> = match arguments.archive.as_str() {
         "-" => Box::new(io::stdin()),
         url if http::is_url(url) => http::fetch(url)?.reader,
@@ -271,7 +271,7 @@ fn load(store: &Store, arguments: &LoadArguments) -> Result<u8, Failure> {
         }
         .into());
     }
-    crate::userns::enter(store)?;
+    inside::enter(store)?;
     for loaded in image::load::load(store, input, arguments.platform.as_ref())? {
         if loaded.names.is_empty() {
             println!("Loaded image ID: {}", loaded.id);
@@ -314,7 +314,7 @@ fn save(store: &Store, arguments: &SaveArguments) -> Result<u8, Failure> {
     let output = arguments.output.as_deref().filter(|path| *path != Path::new("-"));
     let format = match (arguments.format, output) {
         (SaveFormat::OciDir, Some(path)) => {
-            crate::userns::enter(store)?;
+            inside::enter(store)?;
             save_directory(store, &arguments.images, path)?;
             return Ok(0);
         }
@@ -329,7 +329,7 @@ fn save(store: &Store, arguments: &SaveArguments) -> Result<u8, Failure> {
         let hint = format!("name a file: minirun save -o FILE {}", arguments.images.join(" "));
         return Err(TerminalError { operation: "write an archive", stream: "output", hint }.into());
     }
-    crate::userns::enter(store)?;
+    inside::enter(store)?;
     match output {
         Some(path) => image::save::save_file(store, &arguments.images, format, &Map::new(), path)?,
         None => {
@@ -387,7 +387,7 @@ pub(super) struct RmiArguments {
 }
 
 fn rmi(store: &Store, arguments: &RmiArguments) -> Result<u8, Failure> {
-    crate::userns::enter(store)?;
+    inside::enter(store)?;
     let mut code = 0;
     for image in &arguments.images {
         match remove(store, image, arguments.force) {
@@ -402,7 +402,7 @@ fn rmi(store: &Store, arguments: &RmiArguments) -> Result<u8, Failure> {
             // The other images are removed nevertheless.
             Err(ImageError::NotFound { .. }) if arguments.force => {}
             Err(error) => {
-                crate::diag::report(&error);
+                crate::cli::stderr::report(&error);
                 code = 1;
             }
         }

@@ -40,7 +40,7 @@ pub(super) fn inspect(arguments: &InspectArgs, context: &Context) -> Result<u8, 
         match inspect_one(name, arguments.r#type, context) {
             Ok(object) => objects.push(object),
             Err(failure) => {
-                crate::diag::report(failure.as_ref());
+                crate::cli::stderr::report(failure.as_ref());
                 code = 1;
             }
         }

@@ -103,7 +103,7 @@ pub(super) fn login(arguments: LoginArguments) -> Result<u8, Failure> {
                 println!("Login Succeeded");
                 return Ok(0);
             }
-            Err(error) => crate::diag::report(&error),
+            Err(error) => crate::cli::stderr::report(&error),
         }
     }
     let user = match arguments.username {

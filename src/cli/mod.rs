@@ -12,6 +12,7 @@ mod format;
 mod group;
 mod human;
 mod image;
+mod inside;
 mod inspect;
 mod json;
 mod login;
@@ -24,6 +25,7 @@ mod registry;
 mod run;
 mod search;
 mod see;
+mod stderr;
 mod step_printer;
 mod system;
 mod top;
@@ -37,8 +39,11 @@ use crate::container::request::signal::InvalidSignal;
 use crate::diag::{self, Failure};
 use crate::store::Store;
 use crate::sys::process;
+use crate::userns;
 use clap::{CommandFactory, Parser, Subcommand};
-use std::path::PathBuf;
+use inside::Errand;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Run and build containers without root or a daemon, and see how they work
@@ -91,28 +96,55 @@ enum Command {
 }
 
 pub fn main() -> ExitCode {
-    // The monitor is this program under another name.
-    if std::env::args_os().next().is_some_and(|name| name == monitor::NAME) {
-        monitor::main();
+    // Processes that this program starts have other names.
+    let name = std::env::args_os().next().unwrap_or_default();
+    if name == monitor::NAME {
+        let code = monitor::main();
+        process::exit_now(code.unwrap_or_else(|| started_by_hand(monitor::NAME).into()));
     }
+    diag::print_notes_by(stderr::note);
+    let errand = (name == userns::NAME).then(userns::receive);
     // A command whose reader closes the pipe (`… | head`) ends as any other program does, and not by a panic.
     process::default_signal(libc::SIGPIPE);
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            if let Some(refusal) = refusal(&error) {
-                diag::report(refusal);
-                return ExitCode::from(refusal.exit_code());
-            }
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { diag::ENGINE } else { 0 });
-        }
+    let ended = match errand {
+        None => command(std::env::args_os().collect(), None),
+        Some(Ok((root, errand))) => carry_out(errand, &root),
+        Some(Err(_)) => Ok(started_by_hand(userns::NAME)),
     };
-    match run(arguments) {
+    match ended {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            diag::report(failure.as_ref());
+            stderr::report(failure.as_ref());
             ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Refuses what only minirun itself can start. Returns the exit code.
+fn started_by_hand(name: &str) -> u8 {
+    eprintln!("{name} is started by minirun itself");
+    diag::ENGINE
+}
+
+fn carry_out(errand: Errand, root: &Path) -> Result<u8, Failure> {
+    process::set_name(c"minirun");
+    match errand {
+        Errand::CommandLine(words) => command(words.into_iter().map(|word| word.0).collect(), Some(root)),
+        Errand::Pull(missing) => registry::pull_missing(&Store::open(Some(root))?, &missing),
+    }
+}
+
+/// Carries out a command line. `root` is the store's directory where that is known, whatever the command line says.
+fn command(words: Vec<OsString>, root: Option<&Path>) -> Result<u8, Failure> {
+    match Arguments::try_parse_from(words) {
+        Ok(arguments) => run(arguments, root),
+        Err(error) => {
+            if let Some(refusal) = refusal(&error) {
+                stderr::report(refusal);
+                return Ok(refusal.exit_code());
+            }
+            let _ = error.print();
+            Ok(if error.use_stderr() { diag::ENGINE } else { 0 })
         }
     }
 }
@@ -124,8 +156,8 @@ fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
     request.or_else(|| source.downcast_ref::<InvalidSignal>().map(|error| error as &dyn diag::Diagnose))
 }
 
-fn run(arguments: Arguments) -> Result<u8, Failure> {
-    let root = arguments.root.as_deref();
+fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
+    let root = root.or(arguments.root.as_deref());
     let context = || Ok::<_, Failure>(Context { store: Store::open(root)? });
     match arguments.command {
         // These two need no store and create none.

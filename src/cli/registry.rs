@@ -1,9 +1,10 @@
 //! Images from and to registries: pull, push, and the image of `run` and `create`.
 
 use super::Context;
-use super::flags::{PullFlags, PullPolicy, RegistryFlags};
+use super::flags::{PullFlags, PullPolicy, RegistryFlags, settings};
+use super::inside::{self, Errand, MissingImage};
 use super::transfer::Printer;
-use crate::diag::{self, Diagnose, Failure};
+use crate::diag::{Diagnose, Failure};
 use crate::image::Image;
 use crate::image::name::platform;
 use crate::image::name::platform::Platform;
@@ -11,11 +12,9 @@ use crate::image::name::reference::Reference;
 use crate::image::stored::manifest::Format;
 use crate::image::stored::names;
 use crate::image::tar::stream::Compression;
-use crate::registry::{self, Form, Policy, Pulled, RegistryError, Settings, credentials, list};
+use crate::registry::{self, Form, Policy, Pulled, RegistryError, Settings, list};
 use crate::store::Store;
-use crate::userns;
 use clap::{Args, Subcommand};
-use std::ffi::OsString;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -64,17 +63,14 @@ pub(super) struct PullArguments {
     /// Print only the image's name
     #[arg(short, long)]
     quiet: bool,
-    /// Print progress to standard error
-    #[arg(long, hide = true)]
-    aside: bool,
     #[command(flatten)]
     registry: RegistryFlags,
 }
 
 fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
-    userns::enter_and_answer(&context.store, answer_login)?;
+    inside::enter(&context.store)?;
     let settings = arguments.registry.settings();
-    let printer = Printer::new(arguments.quiet, arguments.aside);
+    let printer = Printer::new(arguments.quiet, false);
     let (store, platform) = (&context.store, arguments.platform.as_ref());
     let is_whole = arguments.image.tag.is_some() || arguments.image.digest.is_some();
     if arguments.all_tags {
@@ -106,9 +102,16 @@ fn pull(context: &Context, arguments: &PullArguments) -> Result<u8, Failure> {
     }
     let pulled = registry::pull(store, &reference, platform, &settings, &printer)?;
     report(&printer, &pulled);
-    if !arguments.aside {
-        println!("{}", pulled.reference);
-    }
+    println!("{}", pulled.reference);
+    Ok(0)
+}
+
+/// Pulls the image of a new container; what there is to say goes to standard error.
+pub(super) fn pull_missing(store: &Store, missing: &MissingImage) -> Result<u8, Failure> {
+    let printer = Printer::new(missing.quiet, true);
+    let settings = settings(missing.tls_verify);
+    let pulled = registry::pull(store, &missing.reference, missing.platform.as_ref(), &settings, &printer)?;
+    report(&printer, &pulled);
     Ok(0)
 }
 
@@ -188,7 +191,7 @@ impl Diagnose for NoZstd {
 }
 
 fn push(context: &Context, arguments: PushArguments) -> Result<u8, Failure> {
-    userns::enter_and_answer(&context.store, answer_login)?;
+    inside::enter(&context.store)?;
     let settings = arguments.registry.settings();
     let printer = Printer::new(arguments.quiet, false);
     let is_whole = arguments.image.tag.is_some() || arguments.image.digest.is_some();
@@ -271,16 +274,6 @@ pub(super) fn image(context: &Context, name: &str, flags: &PullFlags) -> Result<
     Ok(image)
 }
 
-/// Answers the half of this command that is inside the user namespace with a login of this host.
-pub(super) fn answer_login(question: &[u8]) -> Vec<u8> {
-    let (answer, error) = credentials::answer(question);
-    if let Some(error) = error {
-        diag::report(&error);
-        eprintln!("note: going on without a login");
-    }
-    answer
-}
-
 fn find_or_pull(context: &Context, name: &str, flags: &PullFlags) -> Result<Image, Failure> {
     let store = &context.store;
     let platform = flags.platform.as_ref();
@@ -296,14 +289,13 @@ fn find_or_pull(context: &Context, name: &str, flags: &PullFlags) -> Result<Imag
     if policy == Policy::Missing && !flags.quiet {
         eprintln!("Unable to find image '{}' locally", reference.familiar());
     }
-    let mut arguments: Vec<OsString> = ["minirun", "pull", "--aside"].map(OsString::from).into();
-    if flags.quiet {
-        arguments.push("--quiet".into());
-    }
-    arguments.extend(platform.map(|platform| format!("--platform={platform}").into()));
-    arguments.push(format!("--tls-verify={}", flags.registry.tls_verify).into());
-    arguments.push(reference.to_string().into());
-    match userns::run_inside(store, arguments, answer_login)? {
+    let missing = MissingImage {
+        reference: reference.clone(),
+        platform: platform.cloned(),
+        tls_verify: flags.registry.tls_verify,
+        quiet: flags.quiet,
+    };
+    match inside::send(store, Errand::Pull(missing))? {
         0 => Ok(registry::local(store, &reference.to_string(), platform)?.ok_or(RegistryError::Vanished { reference })?),
         // It has printed the reason; a similar name may be in the store.
         _ => {

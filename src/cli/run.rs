@@ -4,12 +4,13 @@ use super::Context;
 use super::attach::{self, Attachment, Parting};
 use super::flags::{ContainerFlags, LanguageFlags, ProcessFlags, PullFlags};
 use super::registry;
+use super::stderr::Notes;
 use super::step_printer::{ExplainFormat, StepPrinter};
 use crate::container::decide::create;
 use crate::container::decide::name;
 use crate::container::live::exec;
 use crate::container::live::launch;
-use crate::container::live::launch::{LaunchError, Listener, Silent};
+use crate::container::live::launch::{LaunchError, Listener};
 use crate::container::live::session::Ending;
 use crate::container::protocol::End;
 use crate::container::request;
@@ -255,7 +256,7 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
     });
     let listener: &mut dyn Listener = match &mut printer {
         Some(printer) => printer,
-        None => &mut Silent,
+        None => &mut Notes,
     };
     let end = match launch::start(&context.store, &container, prepared, listener) {
         Ok(end) => end,
@@ -307,7 +308,7 @@ pub(super) fn start(arguments: StartArgs, context: &Context) -> Result<u8, Failu
             Ok(one) => code = one.max(code),
             Err(failure) if arguments.containers.len() == 1 => return Err(failure),
             Err(failure) => {
-                crate::diag::report(failure.as_ref());
+                crate::cli::stderr::report(failure.as_ref());
                 code = code.max(1);
             }
         }
@@ -322,7 +323,7 @@ fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8,
         return Ok(0);
     }
     let prepared = launch::prepare_for(&context.store, &container.record)?;
-    let end = match launch::start(&context.store, &container, prepared, &mut Silent) {
+    let end = match launch::start(&context.store, &container, prepared, &mut Notes) {
         Err(LaunchError::Running(_)) => {
             println!("{name}");
             return Ok(0);

@@ -1,6 +1,6 @@
 //! `run --explain`: prints each step of the plan as it is carried out.
 
-use super::{human, json};
+use super::{human, json, stderr};
 use crate::container::live::launch::Listener;
 use crate::container::plan::Plan;
 use crate::container::plan::step::{Mount, Step};
@@ -145,6 +145,10 @@ impl StepPrinter {
 }
 
 impl Listener for StepPrinter {
+    fn note(&mut self, note: &str) {
+        stderr::note(note);
+    }
+
     fn namespace(&mut self, origin: &Origin) {
         let words = self.language.words();
         match origin {

@@ -2,7 +2,7 @@
 
 use super::confirm::confirm;
 use super::flags::RegistryFlags;
-use super::{Context, human, json};
+use super::{Context, human, inside, json};
 use crate::check::{self, Outcome};
 use crate::container::live::stop_all::{running, stop_all};
 use crate::container::stored::record::Container;
@@ -11,7 +11,7 @@ use crate::explain::disk::{self, Share, StorePart};
 use crate::image;
 use crate::store::{self, Store, StoreError};
 use crate::sys::SysError;
-use crate::userns::{self, IdMap};
+use crate::userns::IdMap;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::fs;
@@ -95,7 +95,7 @@ fn title(kind: StorePart) -> &'static str {
 }
 
 fn df(arguments: &DfArgs, store: &Store) -> Result<u8, Failure> {
-    userns::enter(store)?;
+    inside::enter(store)?;
     let shares = disk::usage(store)?;
     if arguments.json {
         json::print(&Usage { shares })?;
@@ -125,7 +125,7 @@ fn df(arguments: &DfArgs, store: &Store) -> Result<u8, Failure> {
 }
 
 fn check(arguments: &CheckArgs, store: &Store) -> Result<u8, Failure> {
-    userns::enter_and_answer(store, super::registry::answer_login)?;
+    inside::enter(store)?;
     let findings = check::check(store, arguments.repair, &arguments.registry.settings())?;
     let mended = findings.iter().filter(|finding| finding.outcome == Outcome::Mended).count();
     if arguments.json {
@@ -150,7 +150,7 @@ fn check(arguments: &CheckArgs, store: &Store) -> Result<u8, Failure> {
 
 fn reset(arguments: &ResetArgs, store: &Store) -> Result<u8, Failure> {
     // Files of an image belong to users of the namespace, and can only be removed inside it.
-    userns::enter(store)?;
+    inside::enter(store)?;
     if !arguments.force && !confirm(&question(store), "minirun system reset --force")? {
         return Ok(1);
     }

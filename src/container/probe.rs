@@ -3,6 +3,7 @@
 use crate::sys::forbidden;
 use caps::Capability;
 use serde::{Deserialize, Serialize};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The things of the host that are tried.
@@ -210,16 +211,18 @@ pub struct Without {
 pub(crate) const TOO_MANY_PROCESSES_CALL: &str = "clone";
 pub(crate) const TOO_MUCH_MEMORY_CALL: &str = "mmap";
 
-/// Tries all operations and prints a line for each: its number in [`Operation`], and an errno, or the number of the signal
+/// Tries all operations and writes a line on each to standard output, the caller's pipe: its number in [`Operation`], and an errno, or the number of the signal
 /// that ended it below zero.
-pub(crate) fn print(targets: &Targets) {
+pub(crate) fn report(targets: &Targets) {
+    // Nobody is left to tell that the pipe is closed.
+    let report = |operation: Operation, answer: i32| drop(writeln!(std::io::stdout(), "{} {answer}", operation as u8));
     if let Some(most) = targets.births {
-        println!("{} {}", Operation::TooManyProcesses as u8, forbidden::bear(most));
+        report(Operation::TooManyProcesses, forbidden::bear(most));
     }
     if let Some(bytes) = targets.bytes {
-        println!("{} {}", Operation::TooMuchMemory as u8, forbidden::take_memory(bytes));
+        report(Operation::TooMuchMemory, forbidden::take_memory(bytes));
     }
     for attempt in ATTEMPTS {
-        println!("{} {}", attempt.operation as u8, (attempt.act)(targets));
+        report(attempt.operation, (attempt.act)(targets));
     }
 }

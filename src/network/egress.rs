@@ -61,7 +61,7 @@ impl EgressError {
     pub fn note(&self) -> String {
         let cause = std::error::Error::source(self).map(|cause| format!(": {cause}")).unwrap_or_default();
         let hint = self.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        format!("note: {self}{cause}{hint}")
+        format!("{self}{cause}{hint}")
     }
 }
 

@@ -10,6 +10,7 @@ mod lock;
 mod random;
 mod removal;
 mod scratch;
+mod text;
 mod write;
 
 pub(crate) use belonging::{Belonging, NAMES_LOCK, lists_are_whole, note_belongings};
@@ -22,4 +23,5 @@ pub(crate) use lock::Lock;
 pub(crate) use random::random_hex;
 pub(crate) use removal::{is_empty, remove_tree};
 pub(crate) use scratch::Scratch;
+pub(crate) use text::record_as_text;
 pub(crate) use write::{sync_dir, write_durably, write_in_place, write_quickly};

@@ -5,7 +5,7 @@
 
 use super::process::{self, pointers};
 use super::{On, SysError};
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -97,14 +97,13 @@ pub(crate) fn keep_handed_alone() -> Option<OwnedFd> {
     }
 }
 
-/// Takes the descriptor that the program was started with, if it is the file that /proc calls `name`, such as
-/// `socket:[4711]`. `None`: it is another file, there is none, or it was taken already.
-pub(crate) fn take_handed(name: &OsStr) -> Option<OwnedFd> {
-    let found = std::fs::read_link(format!("/proc/self/fd/{HANDED}")).ok()?;
-    if found.as_os_str() != name || TAKEN.swap(true, Ordering::Relaxed) {
+/// The first act of a program that was started with a descriptor and goes on with others that its caller has opened: takes
+/// that one. `None`: there is none, or it was taken already.
+pub(crate) fn take_handed() -> Option<OwnedFd> {
+    if TAKEN.swap(true, Ordering::Relaxed) {
         return None;
     }
-    // SAFETY: this program cannot have opened that file itself, and takes it once.
+    // SAFETY: this is done once, before the program has opened anything.
     let handed = unsafe { adopt(HANDED) }?;
     rustix::io::fcntl_setfd(&handed, rustix::io::FdFlags::CLOEXEC).ok()?;
     Some(handed)
@@ -133,9 +132,9 @@ pub(crate) fn run_with_one_descriptor(kept: OwnedFd, act: impl FnOnce(&OwnedFd) 
     process::exit_now(0)
 }
 
-/// execveat(2) of an open file, which gets `handed` under its number. Returns only if it failed, with everything as before.
-pub(crate) fn fexecve(file: BorrowedFd, argv: &[CString], env: &[CString], handed: Option<BorrowedFd>) -> SysError {
-    let Some(handed) = handed else { return execveat(file, argv, env) };
+/// execveat(2) of an open file with this process's environment; the program gets `handed` under its number. Returns only if it
+/// failed, with everything as before.
+pub(crate) fn fexecve(file: BorrowedFd, argv: &[CString], handed: BorrowedFd) -> SysError {
     // The number may have an owner, who gets it back if the program cannot be started.
     // SAFETY: the call makes a descriptor that nothing else owns.
     let saved = match unsafe { libc::fcntl(HANDED, libc::F_DUPFD_CLOEXEC, HANDED + 1) } {
@@ -151,7 +150,7 @@ pub(crate) fn fexecve(file: BorrowedFd, argv: &[CString], env: &[CString], hande
     if let Err(error) = unsafe { dup_to(handed, HANDED) } {
         return error;
     }
-    let error = execveat(file, argv, env);
+    let error = execveat(file, argv);
     // SAFETY: as above; now the number is what it was.
     unsafe {
         match &saved {
@@ -162,19 +161,17 @@ pub(crate) fn fexecve(file: BorrowedFd, argv: &[CString], env: &[CString], hande
     error
 }
 
-fn execveat(file: BorrowedFd, argv: &[CString], env: &[CString]) -> SysError {
-    let (argv, env) = (pointers(argv), pointers(env));
-    // SAFETY: both arrays end with a null pointer and point to strings that outlive the call; the empty path with
-    // AT_EMPTY_PATH means the descriptor itself.
+unsafe extern "C" {
+    /// environ(7).
+    static environ: *const *const libc::c_char;
+}
+
+fn execveat(file: BorrowedFd, argv: &[CString]) -> SysError {
+    let argv = pointers(argv);
+    // SAFETY: both arrays end with a null pointer and point to strings that outlive the call, since nothing in this program
+    // changes the environment; the empty path with AT_EMPTY_PATH means the descriptor itself.
     unsafe {
-        libc::syscall(
-            libc::SYS_execveat,
-            file.as_raw_fd(),
-            c"".as_ptr(),
-            argv.as_ptr(),
-            env.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        )
+        libc::syscall(libc::SYS_execveat, file.as_raw_fd(), c"".as_ptr(), argv.as_ptr(), environ, libc::AT_EMPTY_PATH)
     };
     let errno = io::Error::last_os_error().raw_os_error().unwrap_or(0);
     SysError { call: "execveat", subject: String::new(), errno }

@@ -6,6 +6,7 @@ pub(crate) mod forbidden;
 pub(crate) mod fs;
 pub(crate) mod inet;
 pub(crate) mod keyring;
+pub(crate) mod memfd;
 pub(crate) mod memory;
 pub(crate) mod mount;
 pub(crate) mod netlink;

@@ -1,6 +1,6 @@
 //! Why there is no user namespace, and what to do.
 
-use crate::diag::{Diagnose, ENGINE, inner_of};
+use crate::diag::{Diagnose, inner_of};
 use crate::sys::SysError;
 use std::fs;
 use std::path::PathBuf;
@@ -17,9 +17,6 @@ pub enum UsernsError {
     OtherMap { path: PathBuf, store: String, now: &'static str },
     #[error("cannot go on inside the user namespace")]
     Inside(#[source] SysError),
-    /// The other half of this command has done the work.
-    #[error("the command ended inside the user namespace with status {status}")]
-    Ended { status: u8 },
     #[error(transparent)]
     Sys(#[from] SysError),
 }
@@ -38,17 +35,6 @@ impl Diagnose for UsernsError {
                 Some("give back what changed (minirun doctor tells), or use another store: minirun --root DIR …".into())
             }
             _ => self.inner().and_then(Diagnose::hint),
-        }
-    }
-
-    fn is_told(&self) -> bool {
-        matches!(self, Self::Ended { .. }) || self.inner().is_some_and(Diagnose::is_told)
-    }
-
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Ended { status } => *status,
-            _ => self.inner().map_or(ENGINE, Diagnose::exit_code),
         }
     }
 }

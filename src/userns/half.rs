@@ -1,85 +1,49 @@
-//! The two halves of a command: the inner one does the work in the user namespace, the outer one waits for it and answers
-//! what it asks.
+//! The half of a command that stays outside the user namespace: it waits for the inner one, and answers what that asks.
 
+use super::errand;
 use super::error::UsernsError;
-use super::here::has_ids;
 use super::map::IdMap;
-use super::spawn::{Inside, OUTSIDE_VARIABLE, Place, begin};
-use crate::diag::ENGINE;
+use super::spawn::{Inside, Place, begin};
 use crate::store::Store;
-use crate::sys::{descriptor, process, socket};
+use crate::sys::{process, socket};
 use rustix::event::{PollFd, PollFlags, poll};
-use std::ffi::{CString, OsString};
+use serde::Serialize;
+use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
-use std::sync::{Mutex, OnceLock};
 
-/// Returns inside the user's namespace only, where the ids of an image are real ids. Outside of it, the same command line runs
-/// again inside.
-///
-/// # Errors
-/// [`UsernsError::Ended`] with the exit status when that command has ended; any other when the namespace cannot be entered.
-pub(crate) fn enter(store: &Store) -> Result<(), UsernsError> {
-    enter_at(store, Place::Shared)
-}
-
-/// [`enter`], into a certain namespace.
-pub(crate) fn enter_at(store: &Store, place: Place) -> Result<(), UsernsError> {
-    go_on_inside(store, place, |_| Vec::new())
-}
-
-/// [`enter`], where the half that stays outside answers what the inner one asks it ([`ask`]).
-pub(crate) fn enter_and_answer(store: &Store, answer: impl FnMut(&[u8]) -> Vec<u8>) -> Result<(), UsernsError> {
-    go_on_inside(store, Place::Shared, answer)
-}
-
-fn go_on_inside(store: &Store, place: Place, answer: impl FnMut(&[u8]) -> Vec<u8>) -> Result<(), UsernsError> {
-    if !has_ids(store) {
-        let status = run_at(store, place, std::env::args_os().collect(), answer)?;
-        return Err(UsernsError::Ended { status: u8::try_from(status).unwrap_or(ENGINE) });
+/// What the outer half does for the inner one.
+pub(crate) trait Outer {
+    /// Answers a question of [`ask`](errand::ask). An empty answer ends the conversation.
+    fn answer(&mut self, _question: &[u8]) -> Vec<u8> {
+        Vec::new()
     }
-    Ok(())
+
+    /// Takes a note for the user.
+    fn note(&mut self, note: &str);
 }
 
-/// Asks the half of this command that stayed outside. Returns `None` if there is none, or if it has no answer.
-pub(crate) fn ask(question: &[u8]) -> Option<Vec<u8>> {
-    static SOCKET: OnceLock<Option<Mutex<OwnedFd>>> = OnceLock::new();
-    let socket = SOCKET.get_or_init(|| descriptor::take_handed(&std::env::var_os(OUTSIDE_VARIABLE)?).map(Mutex::new));
-    let socket = socket.as_ref()?.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    socket::send(socket.as_fd(), question, &[]).ok()?;
-    let mut buffer = vec![0; socket::LONGEST];
-    let (length, _) = socket::receive(socket.as_fd(), &mut buffer).ok()??;
-    buffer.truncate(length);
-    Some(buffer)
-}
-
-/// Runs this program with other arguments inside the user's namespace and answers its questions. Returns its exit status. An
-/// empty answer ends the conversation.
+/// Has this program do `work` inside the user namespace ([`super::errand::receive`]). Returns its exit status.
 pub(crate) fn run_inside(
     store: &Store,
-    arguments: Vec<OsString>,
-    answer: impl FnMut(&[u8]) -> Vec<u8>,
-) -> Result<i32, UsernsError> {
-    run_at(store, Place::Shared, arguments, answer)
-}
-
-fn run_at(
-    store: &Store,
     place: Place,
-    arguments: Vec<OsString>,
-    mut answer: impl FnMut(&[u8]) -> Vec<u8>,
+    work: impl Serialize,
+    outer: &mut impl Outer,
 ) -> Result<i32, UsernsError> {
-    let arguments = arguments.into_iter().filter_map(|a| CString::new(a.into_vec()).ok()).collect();
     let (ours, theirs) = socket::pair()?;
+    errand::send(&ours, store, work)?;
     let inside = Inside {
-        arguments,
-        socket: Some(&theirs),
+        arguments: CString::new(errand::NAME).into_iter().collect(),
+        socket: &theirs,
         enters_containers: false,
         is_monitor: false,
         ids: IdMap::of_caller(),
         place,
     };
-    let (pid, _) = begin(store, &inside)?.finish()?;
+    let mut spawning = begin(store, &inside)?;
+    if let Some(note) = spawning.take_note() {
+        outer.note(note);
+    }
+    let (pid, _) = spawning.finish()?;
     drop(theirs);
     let mut ours = Some(ours);
     let signals = process::signalfd(&[libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT])?;
@@ -101,15 +65,15 @@ fn run_at(
             return Ok(process::wait(pid)?);
         }
         if ready.get(2) == Some(&true) {
-            ours = ours.filter(|socket| converse(socket, &mut answer));
+            ours = ours.filter(|socket| converse(socket, outer));
         }
     }
 }
 
 /// Answers one question. Returns `false` if the conversation is over.
-fn converse(socket: &OwnedFd, answer: &mut impl FnMut(&[u8]) -> Vec<u8>) -> bool {
+fn converse(socket: &OwnedFd, outer: &mut impl Outer) -> bool {
     let mut buffer = vec![0; socket::LONGEST];
     let Ok(Some((length, _))) = socket::receive(socket.as_fd(), &mut buffer) else { return false };
-    let answer = answer(&buffer[..length]);
+    let answer = outer.answer(&buffer[..length]);
     !answer.is_empty() && socket::send(socket.as_fd(), &answer, &[]).is_ok()
 }

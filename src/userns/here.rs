@@ -3,15 +3,34 @@
 use super::map::{IdMap, parse_map};
 use super::shift;
 use crate::store::Store;
+use crate::sys::SysError;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
-/// The variable that names the user namespace in which the command was typed, as its link in `/proc` does.
-pub(super) const INSIDE_VARIABLE: &str = "MINIRUN_INSIDE";
+/// The user namespace in which the command was typed, if this process was started by [`begin`](super::begin) in another one.
+static OUTSIDE: OnceLock<PathBuf> = OnceLock::new();
 
-/// Whether this process was started by [`begin`](super::begin): its user namespace is not the one it was started from.
+/// Notes in which user namespace the command was typed.
+///
+/// # Errors
+/// `EPERM` where this process is in that namespace.
+pub(super) fn note_outside(namespace: PathBuf) -> Result<(), SysError> {
+    if own_namespace().is_none_or(|own| own == namespace) || OUTSIDE.set(namespace).is_err() {
+        return Err(SysError { call: "readlink", subject: OWN.into(), errno: libc::EPERM });
+    }
+    Ok(())
+}
+
+const OWN: &str = "/proc/self/ns/user";
+
+fn own_namespace() -> Option<PathBuf> {
+    fs::read_link(OWN).ok()
+}
+
+/// Whether this process was started by [`begin`](super::begin), so that the command was typed in another user namespace.
 pub(crate) fn is_inside() -> bool {
-    outside().is_some_and(|outside| fs::read_link("/proc/self/ns/user").is_ok_and(|now| now != outside))
+    OUTSIDE.get().is_some()
 }
 
 pub(super) fn is_of_own_namespace(pid: i32) -> bool {
@@ -41,12 +60,7 @@ pub(super) fn is_above(store: &Store) -> bool {
         && matches!(shift::Finding::recorded(store), Some(shift::Finding::Shifted { .. }))
 }
 
-/// Returns the user namespace in which the command was typed, if this process has left it.
-fn outside() -> Option<PathBuf> {
-    std::env::var_os(INSIDE_VARIABLE).map(PathBuf::from)
-}
-
 /// Returns the user namespace in which the command was typed, as its link in `/proc` names it.
 pub(crate) fn of_host() -> Option<PathBuf> {
-    outside().or_else(|| fs::read_link("/proc/self/ns/user").ok())
+    OUTSIDE.get().cloned().or_else(own_namespace)
 }

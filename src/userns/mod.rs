@@ -8,6 +8,7 @@
 
 pub(crate) mod attempt;
 mod capability;
+mod errand;
 mod error;
 mod half;
 mod here;
@@ -18,8 +19,9 @@ pub(crate) mod shift;
 mod spawn;
 
 pub(crate) use capability::{inherit_nothing, keep_capabilities};
+pub(crate) use errand::{NAME, Outside, ask, bytes, receive};
 pub(crate) use error::UsernsError;
-pub(crate) use half::{ask, enter, enter_and_answer, enter_at, run_inside};
+pub(crate) use half::{Outer, run_inside};
 pub(crate) use here::{has_ids, is_inside, of_host, uid_outside};
 pub(crate) use host::{program, user_name};
 pub use map::{IdMap, IdRange};

@@ -2,7 +2,7 @@
 
 use super::capability::keep_capabilities;
 use super::error::UsernsError;
-use super::here::{INSIDE_VARIABLE, is_inside, is_of_own_namespace};
+use super::here::{is_inside, is_of_own_namespace};
 use super::map::{IdMap, KINDS, Mapping};
 use super::register::{live_monitor, register, registry};
 use crate::store::{Lock, Store};
@@ -12,18 +12,14 @@ use rustix::mount::{MountPropagationFlags, OpenTreeFlags, mount_change, open_tre
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-
-/// The variable that names the socket to the outer half.
-pub(super) const OUTSIDE_VARIABLE: &str = "MINIRUN_OUTSIDE";
 
 /// How this program is started inside the namespace.
 pub(crate) struct Inside<'a> {
     pub arguments: Vec<CString>,
-    /// Becomes descriptor 3.
-    pub socket: Option<&'a OwnedFd>,
+    /// Becomes descriptor 3, by which it is told its job.
+    pub socket: &'a OwnedFd,
     /// Whether it will enter containers: it then gets a mount namespace, and runs from a copy of the binary that nobody can write to
     /// (a container's root is the caller on the host, and could reach the binary through `/proc/PID/exe`).
     pub enters_containers: bool,
@@ -59,6 +55,7 @@ pub(crate) struct Spawning {
     socket: OwnedFd,
     map: IdMap,
     joined: Option<(i32, File)>,
+    note: Option<&'static str>,
     /// Whether the caller is in the namespace already.
     here: bool,
     mapping: Mapping,
@@ -73,13 +70,10 @@ pub(crate) struct Spawning {
 pub(crate) fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsError> {
     let map = inside.ids.clone();
     let here = is_inside();
-    if !here {
-        check_map(store, &map)?;
-    }
+    let note = if here { None } else { check_map(store, &map)? };
     let registry = registry(store, map.is_shifted());
     let executable = fs::read_link("/proc/self/exe").on("readlink", "/proc/self/exe")?;
     let program = File::open(&executable).on("open", &executable)?;
-    let environment = environment(store, inside.socket);
 
     // Two that find no namespace must not make one each.
     let take = || {
@@ -106,8 +100,7 @@ pub(crate) fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsEr
         Fork::Child => {
             drop(ours);
             let namespace = joined.as_ref().map(|(_, namespace)| namespace);
-            let Err((socket, error)) =
-                become_inside(inside, here, namespace, theirs, &executable, &program, &environment);
+            let Err((socket, error)) = become_inside(inside, here, namespace, theirs, &executable, &program);
             let _ = socket::send(socket.as_fd(), &error.errno.to_ne_bytes(), &[]);
             // Nothing of the parent's is dropped here: the lock would be let go.
             process::exit_now(125);
@@ -123,6 +116,7 @@ pub(crate) fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsEr
         registry: (inside.is_monitor && inside.place == Place::Shared).then_some(registry),
         lock,
         joined,
+        note,
         here,
     };
     if spawning.joined.is_none() && !here {
@@ -142,6 +136,11 @@ impl Spawning {
                 Err(UsernsError::Create(SysError { call: "unshare", subject: "CLONE_NEWUSER".into(), errno }))
             }
         }
+    }
+
+    /// Returns what the user should know about the namespace, once.
+    pub(crate) fn take_note(&mut self) -> Option<&'static str> {
+        self.note.take()
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -192,7 +191,6 @@ fn become_inside(
     socket: OwnedFd,
     executable: &Path,
     program: &File,
-    environment: &[CString],
 ) -> Result<std::convert::Infallible, (OwnedFd, SysError)> {
     let result = (|| {
         if !inside.enters_containers {
@@ -232,7 +230,7 @@ fn become_inside(
             None
         };
         let program = unwritable.as_ref().map_or(program.as_fd(), |mount| mount.as_fd());
-        Err(descriptor::fexecve(program, &inside.arguments, environment, inside.socket.as_ref().map(AsFd::as_fd)))
+        Err(descriptor::fexecve(program, &inside.arguments, inside.socket.as_fd()))
     })();
     result.map_err(|error| (socket, error))
 }
@@ -246,41 +244,27 @@ fn unwritable_copy(executable: &Path) -> Result<OwnedFd, SysError> {
     Ok(copy)
 }
 
-fn environment(store: &Store, socket: Option<&OwnedFd>) -> Vec<CString> {
-    let own = ["MINIRUN_ROOT", INSIDE_VARIABLE, OUTSIDE_VARIABLE];
-    let socket = socket.and_then(|socket| fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).ok());
-    let kept = std::env::vars_os().filter(|(name, _)| !own.iter().any(|o| name == o));
-    let added = [
-        (own[0].into(), store.root.clone().into_os_string()),
-        (own[1].into(), fs::read_link("/proc/self/ns/user").unwrap_or_default().into_os_string()),
-        (own[2].into(), socket.unwrap_or_default().into_os_string()),
-    ];
-    kept.chain(added)
-        .filter_map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok())
-        .collect()
-}
+const SINGLE_ID: &str = "you have no subordinate ids, so files in containers all belong to you; their owners are kept on record \
+                         (minirun doctor tells how to get a range)";
 
-/// Checks that the store was made with the same kind of map: its layers hold files with those ids.
-fn check_map(store: &Store, map: &IdMap) -> Result<(), UsernsError> {
+/// Checks that the store was made with the same kind of map: its layers hold files with those ids. Returns what its user
+/// should know about a new one.
+fn check_map(store: &Store, map: &IdMap) -> Result<Option<&'static str>, UsernsError> {
     let path = store.path("ids");
     let text = format!("{}\n", map.kind());
     match fs::read_to_string(&path) {
-        Ok(found) if found == text => Ok(()),
+        Ok(found) if found == text => Ok(None),
         Ok(found) if KINDS.contains(&found.trim_end()) => {
             Err(UsernsError::OtherMap { path: store.root.clone(), store: found.trim().into(), now: map.kind() })
         }
         found => {
             // The files do not tell the map; the user who made a store hardly ever changes.
-            if found.is_ok() || path.exists() {
+            let is_new = found.is_err() && !path.exists();
+            if !is_new {
                 crate::store::tell_damage(&path, &format!("it says now: {}", map.kind()));
-            } else if map.is_single() {
-                eprintln!(
-                    "note: you have no subordinate ids, so files in containers all belong to you; their owners are kept on record \
-                     (minirun doctor tells how to get a range)"
-                );
             }
             crate::store::write_durably(&path, text.as_bytes())?;
-            Ok(())
+            Ok((is_new && map.is_single()).then_some(SINGLE_ID))
         }
     }
 }

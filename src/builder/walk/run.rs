@@ -30,7 +30,7 @@ use crate::network::egress;
 use crate::network::resolv::HostEntry;
 use crate::store::Lock;
 use crate::sys::{On, process};
-use crate::userns::Place;
+use crate::userns::{Outside, Place};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
@@ -296,6 +296,7 @@ fn launch(
         plan.lead_out(way);
     }
     let job = Job {
+        outside: Outside::of(shared.store),
         plan,
         container: None,
         terminal: false,

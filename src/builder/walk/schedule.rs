@@ -13,6 +13,7 @@ use crate::builder::read::stage::{Base, StageId};
 use crate::container::live::launch::LaunchError;
 use crate::container::protocol::Message;
 use crate::container::rootfs::layering::Layering;
+use crate::diag;
 use crate::sys::{On, process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
@@ -168,6 +169,7 @@ impl Scheduler<'_, '_> {
             Err((StepError::Launch(LaunchError::Step { source, what }), layer)) if source.no_overlay => {
                 match Layering::instead(shared.store)? {
                     Some(layering) => {
+                        diag::note(&layering.note(shared.store));
                         shared.room()?.layering = layering;
                         run::start(shared, stage, &prepared, *layer, &mut locks)
                     }

@@ -8,6 +8,7 @@ use crate::builder::files::tree::Tree;
 use crate::builder::read::stage::StageId;
 use crate::container::rootfs::layering::{Layering, Overlay};
 use crate::container::rootfs::root::Root;
+use crate::diag;
 use crate::image::name::digest::Digest;
 use crate::image::stored::layer;
 use crate::sys::On;
@@ -97,6 +98,7 @@ impl Shared<'_> {
             Layering::Kernel => match overlay.tree() {
                 Err(error) if error.errno != libc::ENOSPC && error.errno != libc::ENOENT => {
                     let Some(layering) = Layering::instead(self.store)? else { return Err(error.into()) };
+                    diag::note(&layering.note(self.store));
                     self.room()?.layering = layering;
                     self.mount(overlay)
                 }

@@ -17,7 +17,7 @@ use crate::builder::{Attestations, BuildError, Listener, Options, Output, RunNet
 use crate::cli::flags::{ContainerFlags, settings};
 use crate::cli::progress::{Progress, ProgressMode};
 use crate::cli::transfer::Printer;
-use crate::cli::{Context, registry};
+use crate::cli::{Context, inside, registry};
 use crate::container::request::{Limits, Network};
 use crate::container::rootfs::shift;
 use crate::diag::Failure;
@@ -25,14 +25,14 @@ use crate::image::name::digest::Digest;
 use crate::image::name::platform::Platform;
 use crate::image::name::reference::Reference;
 use crate::registry::Form;
+use crate::store::Store;
 use crate::sys::process::LetThrough;
 use crate::userns;
 use clap::Args;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 #[derive(Args)]
 pub(crate) struct BuildArgs {
@@ -136,7 +136,7 @@ pub(crate) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failu
     let outputs: Vec<Output> = arguments.output.iter().map(|text| output(text)).collect::<Result<_, _>>()?;
     let pushes = arguments.push || outputs.iter().any(|output| output.pushes);
     if arguments.explain || attestations.sbom || pushes || !is_plain || !Contexts::are_plain(&arguments.build_context) {
-        userns::enter_and_answer(store, registry::answer_login)?;
+        inside::enter(store)?;
     }
     let opened = context::open(store, &arguments.context, arguments.file.as_deref())?;
     let mut source = parse::Source::parse(&opened.file, &opened.text).map_err(BuildError::from)?;
@@ -201,12 +201,12 @@ pub(crate) fn build(arguments: BuildArgs, context: &Context) -> Result<u8, Failu
     let begun = std::time::Instant::now();
     let built = match builder::build(store, options, &mut progress) {
         Err(BuildError::NeedsNamespace) => {
-            userns::enter_and_answer(store, registry::answer_login)?;
+            inside::enter(store)?;
             return Err(BuildError::NeedsNamespace.into());
         }
         Err(error @ BuildError::Failed { .. }) => {
             progress.flush();
-            return failed(error, &progress, debugs);
+            return failed(store, error, &progress, debugs);
         }
         Err(other) => {
             progress.flush();
@@ -320,18 +320,16 @@ fn options(
 }
 
 /// Prints the last lines of a failed RUN; with `--debug`, opens a shell in the state before it.
-fn failed(error: BuildError, progress: &Progress, debugs: bool) -> Result<u8, Failure> {
+fn failed(store: &Store, error: BuildError, progress: &Progress, debugs: bool) -> Result<u8, Failure> {
     progress.tail();
     let BuildError::Failed { state, .. } = &error else { return Err(error.into()) };
     let Some(image) = *state else { return Err(error.into()) };
-    crate::diag::report(&error);
+    crate::cli::stderr::report(&error);
     let image = image.short();
     eprintln!("note: image {image} is the state before this step");
     if debugs && std::io::stdin().is_terminal() {
-        let this = std::env::current_exe().unwrap_or_else(|_| Path::new("minirun").to_owned());
-        let arguments = ["run", "-it", "--network", "host", "--entrypoint", "/bin/sh", &image];
         eprintln!("note: opening a shell in a container of it; leave it with exit");
-        let _ = Command::new(this).args(arguments).status();
+        let _ = inside::again(store, &["run", "-it", "--network", "host", "--entrypoint", "/bin/sh", &image]);
     } else {
         eprintln!("      look inside: minirun run -it --entrypoint /bin/sh {image}");
     }

@@ -3,9 +3,8 @@
 use crate::builder::BuildError;
 use crate::builder::walk::cache;
 use crate::cli::confirm::confirm;
-use crate::cli::{Context, human};
+use crate::cli::{Context, human, inside};
 use crate::diag::Failure;
-use crate::userns;
 use clap::Subcommand;
 
 #[derive(Subcommand)]
@@ -24,7 +23,7 @@ pub(crate) enum BuilderCommand {
 pub(crate) fn builder(command: &BuilderCommand, context: &Context) -> Result<u8, Failure> {
     let BuilderCommand::Prune { force, .. } = command;
     let store = &context.store;
-    userns::enter(store)?;
+    inside::enter(store)?;
     let before = cache::usage(store)?;
     if !force {
         let question =

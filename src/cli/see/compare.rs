@@ -1,12 +1,11 @@
 //! `compare`: the differences of an image and a container, or of two of the same kind.
 
 use crate::cli::flags::ReportFlags;
-use crate::cli::{Context, human, json};
+use crate::cli::{Context, human, inside, json};
 use crate::diag::{Failure, printable};
 use crate::explain::compare::{Comparison, Fact, Facts, ImageAndContainer, Pair, Summary, compare};
 use crate::explain::layers::subject;
 use crate::explain::words::{LAYERS, Language, PROCESSES, fill};
-use crate::userns;
 use clap::Args;
 use serde_json::Value;
 
@@ -22,7 +21,7 @@ pub(crate) struct CompareArgs {
 
 impl CompareArgs {
     pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
-        userns::enter(&context.store)?;
+        inside::enter(&context.store)?;
         let store = &context.store;
         let (one, other) = (subject::find(store, &self.one)?, subject::find(store, &self.other)?);
         let comparison = compare(store, [&self.one, &self.other], [&one, &other])?;

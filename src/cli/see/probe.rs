@@ -1,14 +1,13 @@
 //! `probe`: tries forbidden operations in a container.
 
 use crate::cli::flags::ReportFlags;
-use crate::cli::{Context, human, json};
+use crate::cli::{Context, human, inside, json};
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::live::attempt::{Answer, AttemptResult, Outcome, Wall, text};
 use crate::explain::live::probe::probe;
 use crate::explain::why;
 use crate::explain::words::{Language, Words, fill};
-use crate::userns;
 use clap::Args;
 use serde::Serialize;
 
@@ -46,7 +45,7 @@ impl ProbeArgs {
             Some(name) => Container::find(&context.store, name)?,
             None => newest().ok_or_else(|| NoneRuns { hint: start_one(context) })?,
         };
-        userns::enter_at(&context.store, container.place())?;
+        inside::enter_at(&context.store, container.place())?;
         let rows = probe(&context.store, &container)?;
         if self.report.json {
             json::print(&Probed { container: &container.record.name, rows: &rows })?;

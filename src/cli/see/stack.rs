@@ -1,7 +1,7 @@
 //! `explain`: draws the stack of layers, and lists one of them.
 
 use crate::cli::flags::ReportFlags;
-use crate::cli::{Context, human, json};
+use crate::cli::{Context, human, inside, json};
 use crate::diag::{Diagnose, Failure};
 use crate::explain::layers::anatomy::{self, Anatomy, ContainerFacts, LayerFacts, WastedFile};
 use crate::explain::layers::files::{self, FileChange, LayerChanges};
@@ -9,7 +9,6 @@ use crate::explain::layers::stack;
 use crate::explain::layers::subject::{self, Subject};
 use crate::explain::words::{CHANGES, ENTRIES, FILES, IMAGES, LAYERS, Language, Words, fill};
 use crate::store::Store;
-use crate::userns;
 use clap::Args;
 
 #[derive(Args)]
@@ -46,7 +45,7 @@ impl Diagnose for ExplainError {
 
 impl ExplainArgs {
     pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
-        userns::enter(&context.store)?;
+        inside::enter(&context.store)?;
         // In `explain --files web`, clap takes the name for the layer.
         let (name, files) = match (self.name, self.files) {
             (Some(name), files) => (name, files),

@@ -1,13 +1,12 @@
 //! `watch`: shows copy-on-write as it happens.
 
 use crate::cli::flags::ReportFlags;
-use crate::cli::{Context, human, json};
+use crate::cli::{Context, human, inside, json};
 use crate::container::stored::record::Container;
 use crate::diag::{Failure, printable};
 use crate::explain::live::watch::{Event, EventKind, Place, PlaceKind, Watch};
 use crate::explain::words::{Language, Words, fill};
 use crate::sys::process;
-use crate::userns;
 use clap::Args;
 use serde::Serialize;
 use std::io::{BufWriter, Stdout, Write};
@@ -39,7 +38,7 @@ impl WatchArgs {
     /// Runs until the container ends or standard output is closed.
     pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         let place = Container::find(&context.store, &self.container)?.place();
-        userns::enter_at(&context.store, place)?;
+        inside::enter_at(&context.store, place)?;
         // A shell's background job ignores SIGINT, and would never end.
         process::default_signal(libc::SIGINT);
         let container = Container::find(&context.store, &self.container)?;

@@ -1,7 +1,7 @@
 //! `where`: shows which layer a file comes from.
 
 use crate::cli::flags::ReportFlags;
-use crate::cli::{Context, human, json};
+use crate::cli::{Context, human, inside, json};
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::layers::lookup::{Lookup, Occurrence, OccurrenceKind, Place, Through, lookup};
@@ -58,7 +58,7 @@ impl WhereArgs {
         // Files of a container's other users can only be read there.
         let place =
             Container::find(&context.store, &self.first).map_or(userns::Place::Shared, |container| container.place());
-        userns::enter_at(&context.store, place)?;
+        inside::enter_at(&context.store, place)?;
         let store = &context.store;
         let (name, subject, path) = match self.second {
             Some(path) => (self.first.clone(), subject::find(store, &self.first)?, path),

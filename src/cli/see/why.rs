@@ -1,7 +1,7 @@
 //! `why`: the reasons of a container's state.
 
 use crate::cli::flags::ReportFlags;
-use crate::cli::{Context, human, json};
+use crate::cli::{Context, human, inside, json};
 use crate::container::decide::spec::Origin;
 use crate::container::request::{Request, STOP_TIMEOUT};
 use crate::container::stored::outcome::Asker;
@@ -9,7 +9,6 @@ use crate::container::stored::record::Container;
 use crate::diag::{Failure, printable};
 use crate::explain::why::{Code, Reasons, SignalRequest, Verdict, Word, reasons};
 use crate::explain::words::{Language, Words, place};
-use crate::userns;
 use clap::Args;
 
 #[derive(Args)]
@@ -22,7 +21,7 @@ pub(crate) struct WhyArgs {
 impl WhyArgs {
     pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
         let place = Container::find(&context.store, &self.container)?.place();
-        userns::enter_at(&context.store, place)?;
+        inside::enter_at(&context.store, place)?;
         let container = Container::find(&context.store, &self.container)?;
         let reasons = reasons(&context.store, &container)?;
         if self.report.json {

@@ -12,6 +12,7 @@ use crate::container::request::capability;
 use crate::container::stored::record::{Container, Phase};
 use crate::diag::Diagnose;
 use crate::store::Store;
+use crate::userns::Outside;
 use std::path::Path;
 
 /// The options of `exec`.
@@ -95,6 +96,7 @@ pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Res
         plan.probe(targets, without);
     }
     let job = Job {
+        outside: Outside::of(store),
         plan,
         container: None,
         terminal: wanted.terminal,

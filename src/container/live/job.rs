@@ -5,12 +5,14 @@ use crate::container::plan::Plan;
 use crate::container::request::id::ContainerId;
 use crate::network::egress;
 use crate::network::ports::PortSpec;
+use crate::userns::Outside;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// All that a monitor has to know. The sockets of published ports come with it, in the order of `ports`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
+    pub outside: Outside,
     pub plan: Plan,
     /// The container whose state it writes; none for `exec`.
     pub container: Option<ContainerId>,

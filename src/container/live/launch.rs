@@ -16,14 +16,13 @@ use crate::network::ports;
 use crate::network::ports::PortError;
 use crate::store::{Lock, Store};
 use crate::sys::process::Exit;
-use crate::sys::{On, SysError, process, socket};
+use crate::sys::{On, SysError, memfd, process, socket};
 use crate::userns;
-use crate::userns::{IdMap, IdRange, Inside, Origin, Place, Spawning, UsernsError};
+use crate::userns::{IdMap, IdRange, Inside, Origin, Outside, Place, Spawning, UsernsError};
 use oci_spec::runtime::Spec;
 use rustix::termios::tcgetwinsize;
 use std::ffi::CString;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 #[derive(Debug, thiserror::Error)]
@@ -64,12 +63,16 @@ pub(crate) trait Listener {
     fn wants_steps(&self) -> bool {
         false
     }
+    /// Takes a note for the user: what has no effect on this host.
+    fn note(&mut self, note: &str);
 }
 
 /// Observes nothing.
 pub(crate) struct Silent;
 
-impl Listener for Silent {}
+impl Listener for Silent {
+    fn note(&mut self, _note: &str) {}
+}
 
 /// Returns the plan that starts a container with these ids.
 pub(crate) fn plan(
@@ -154,8 +157,7 @@ pub(crate) fn prepare_beside(store: &Store, name: &str, pid: i32) -> Result<Prep
 pub(crate) fn prepare(store: &Store, name: &str, ids: IdMap, place: Place) -> Result<Prepared, LaunchError> {
     let (ours, theirs) = End::pair()?;
     let arguments = [monitor::NAME, name].iter().filter_map(|a| CString::new(*a).ok()).collect();
-    let inside =
-        Inside { arguments, socket: Some(theirs.socket()), enters_containers: true, is_monitor: true, ids, place };
+    let inside = Inside { arguments, socket: theirs.socket(), enters_containers: true, is_monitor: true, ids, place };
     Ok(Prepared { spawning: userns::begin(store, &inside)?, end: ours, ids: inside.ids })
 }
 
@@ -171,6 +173,7 @@ pub(crate) fn start(
     let started = match attempt(store, container, &lock, prepared, layering, listener) {
         Err(LaunchError::Step { source, what }) if source.no_overlay => match Layering::instead(store)? {
             Some(layering) => {
+                listener.note(&layering.note(store));
                 let record = &container.record;
                 let prepared = prepare(store, &record.name, IdMap::of_caller(), place(&record.request))?;
                 attempt(store, container, &lock, prepared, layering, listener)
@@ -210,26 +213,27 @@ fn attempt(
     }
     let request = &container.record.request;
     let placed = cgroup::place(&request.limits, &container.record.id, prepared.pid());
-    placed.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    placed.notes.iter().for_each(|note| listener.note(note));
     let group = placed.group.map(|g| g.to_string_lossy().into_owned());
     let mut plan = plan(store, &container.record, container.spec()?, &prepared.ids, group.clone(), layering)?;
     let left_out: Vec<_> = container.spec()?.linux().iter().filter_map(|l| l.sysctl().as_ref()).flatten().collect();
     if !left_out.is_empty() && !crate::container::plan::can_set() {
         let names: Vec<&str> = left_out.iter().map(|(name, _)| name.as_str()).collect();
-        eprintln!("note: /proc/sys is read-only here, so these stay as they are: {}", names.join(", "));
+        listener.note(&format!("/proc/sys is read-only here, so these stay as they are: {}", names.join(", ")));
     }
     let listeners = if request.network == Network::Private { ports::open(&request.ports)? } else { Vec::new() };
     // What an earlier monitor left when it was killed.
     let _ = crate::store::remove_tree(&container.runtime);
     fs::create_dir_all(&container.runtime).on("mkdir", &container.runtime)?;
     let egress = match request.network {
-        Network::Private => egress::Way::find().inspect_err(|error| eprintln!("{}", error.note())).ok(),
+        Network::Private => egress::Way::find().inspect_err(|error| listener.note(&error.note())).ok(),
         Network::None | Network::Host => None,
     };
     if let Some(way) = &egress {
         plan.lead_out(way);
     }
     let job = Job {
+        outside: Outside::of(store),
         plan,
         container: Some(container.record.id.clone()),
         terminal: request.terminal,
@@ -260,17 +264,17 @@ pub(crate) fn converse(
     name: &str,
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
-    let ours = prepared.end;
-    let memory = rustix::fs::memfd_create("job", rustix::fs::MemfdFlags::CLOEXEC).on("memfd_create", "job")?;
-    let mut memory = File::from(memory);
-    let text = serde_json::to_vec(job).unwrap_or_default();
-    memory.write_all(&text).on("write", "job")?;
-    let streams = if job.terminal { None } else { Some(Streams::new(job.stdin, &prepared.ids)?) };
+    let Prepared { mut spawning, end: ours, ids } = prepared;
+    if let Some(note) = spawning.take_note() {
+        listener.note(note);
+    }
+    let memory = memfd::write("job", &serde_json::to_vec(job).unwrap_or_default())?;
+    let streams = if job.terminal { None } else { Some(Streams::new(job.stdin, &ids)?) };
     let mut numbers: Vec<_> = std::iter::once(memory.as_raw_fd())
         .chain(streams.iter().flat_map(Streams::descriptors))
         .chain(descriptors.iter().map(AsRawFd::as_raw_fd))
         .collect();
-    let (monitor_pid, origin) = prepared.spawning.finish()?;
+    let (monitor_pid, origin) = spawning.finish()?;
     let lost = || {
         let end = match process::wait_for_exit(monitor_pid) {
             Ok(Exit::Code(code)) => format!("ended with code {code}"),
@@ -307,7 +311,7 @@ pub(crate) fn converse(
                 if let Some(egress::Way::Pasta(pasta)) = &job.egress
                     && let Err(error) = egress::start_pasta(pasta, monitor_pid, &job.runtime)
                 {
-                    eprintln!("{}", error.note());
+                    listener.note(&error.note());
                 }
                 ours.send(&Message::EgressUp)?;
             }

@@ -29,30 +29,22 @@ use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
 use crate::store;
 use crate::store::{Store, StoreError};
-use crate::sys::{On, SysError, descriptor, process};
+use crate::sys::{On, SysError, descriptor, memfd, process};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// The first word of its command line, so that `ps` shows which process this is.
 pub(crate) const NAME: &str = "minirun-monitor";
 
-/// Runs a monitor from its start to its end.
-pub(crate) fn main() -> ! {
+/// Runs a monitor from its start to its end. Returns its exit code. `None`: nobody has given it a socket.
+pub(crate) fn main() -> Option<i32> {
     process::set_name(c"minirun-monitor");
     // Whoever typed the command may have had any file open without knowing; and no descriptor of ours goes further.
     let handed = descriptor::keep_handed_alone();
     let _ = descriptor::close_on_exec_from(descriptor::HANDED);
-    let code = match handed.map(End::new) {
-        Some(client) => serve(client).unwrap_or(125),
-        None => {
-            eprintln!("{NAME} is started by minirun itself");
-            125
-        }
-    };
-    process::exit_now(code)
+    handed.map(|socket| serve(End::new(socket)).unwrap_or(125))
 }
 
 /// The job of a monitor and all that belongs to it.
@@ -85,12 +77,14 @@ fn receive(client: &End) -> Result<Option<Received>, Failure> {
     if descriptors.is_empty() {
         return Ok(None);
     }
-    let job = read_job(File::from(descriptors.remove(0))).map_err(job_failed)?;
+    let text = memfd::read(File::from(descriptors.remove(0)), "job").map_err(job_failed)?;
+    let job: Job = serde_json::from_slice(&text).map_err(|_| job_failed(malformed()))?;
     while descriptors.len() < job.descriptors() {
         let Some((Message::More, more)) = client.receive().map_err(job_failed)? else { return Ok(None) };
         descriptors.extend(more);
     }
-    let mut store = Store::open(None).map_err(store_failed)?;
+    let root = job.outside.clone().take().map_err(job_failed)?;
+    let mut store = Store::open(Some(&root)).map_err(store_failed)?;
     let entered = std::env::set_current_dir(&store.root).on("chdir", &store.root);
     entered.map_err(|error| Task::OpenStore.failed(&error))?;
     let streams = match job.terminal {
@@ -262,11 +256,8 @@ fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-fn read_job(mut file: File) -> Result<Job, SysError> {
-    let mut text = Vec::new();
-    file.rewind().on("lseek", "job")?;
-    file.read_to_end(&mut text).on("read", "job")?;
-    serde_json::from_slice(&text).map_err(|_| SysError { call: "read", subject: "job".into(), errno: libc::EPROTO })
+fn malformed() -> SysError {
+    SysError { call: "read", subject: "job".into(), errno: libc::EPROTO }
 }
 
 /// Carries out the plan until the first process has become the payload. Returns that process and its pid.

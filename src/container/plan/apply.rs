@@ -178,7 +178,7 @@ impl Step {
             Self::ReapingInit => reap::reap_for_child(),
             Self::Exec { argv, env } => Err(exec(argv, env)),
             Self::Probe { targets } => {
-                probe::print(targets);
+                probe::report(targets);
                 Ok(())
             }
         }

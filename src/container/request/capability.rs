@@ -2,14 +2,12 @@
 
 use crate::sys::{SysError, process};
 use caps::{CapSet, Capability, CapsHashSet};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// The argument of `--cap-add` and `--cap-drop`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Selected {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Selected {
     All,
     One(Capability),
 }
@@ -34,7 +32,7 @@ const DEFAULT: [Capability; 14] = [
 
 #[derive(Debug, thiserror::Error)]
 #[error("unknown capability {name:?}")]
-pub struct UnknownCapability {
+pub(crate) struct UnknownCapability {
     name: String,
 }
 
@@ -66,19 +64,7 @@ impl fmt::Display for Selected {
     }
 }
 
-impl TryFrom<String> for Selected {
-    type Error = UnknownCapability;
-
-    fn try_from(text: String) -> Result<Self, UnknownCapability> {
-        text.parse()
-    }
-}
-
-impl From<Selected> for String {
-    fn from(selected: Selected) -> Self {
-        selected.to_string()
-    }
-}
+crate::store::record_as_text!(Selected);
 
 /// Returns the set that a container gets, in the kernel's order.
 pub(crate) fn choose(add: &[Selected], drop: &[Selected], privileged: bool) -> Vec<Capability> {

@@ -2,13 +2,12 @@
 
 #![deny(clippy::indexing_slicing)]
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 /// An id of 64 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ContainerId(String);
 
 const LENGTH: usize = 64;
@@ -21,18 +20,26 @@ impl ContainerId {
         Self(crate::store::random_hex(LENGTH / 2))
     }
 
-    /// Parses a whole id, the name of a directory or the content of a file of the store.
-    pub fn parse(text: &str) -> Option<Self> {
-        let is_id = text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_id.then(|| Self(text.to_owned()))
-    }
-
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     pub fn short(&self) -> &str {
         self.0.get(..SHORT).unwrap_or(&self.0)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("invalid container id {0:?}")]
+pub struct InvalidId(String);
+
+impl FromStr for ContainerId {
+    type Err = InvalidId;
+
+    /// Parses a whole id, the name of a directory or the content of a file of the store.
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let is_id = text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_id { Ok(Self(text.to_owned())) } else { Err(InvalidId(text.to_owned())) }
     }
 }
 
@@ -48,19 +55,7 @@ impl AsRef<Path> for ContainerId {
     }
 }
 
-impl TryFrom<String> for ContainerId {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text).ok_or_else(|| format!("invalid container id {text:?}"))
-    }
-}
-
-impl From<ContainerId> for String {
-    fn from(id: ContainerId) -> Self {
-        id.0
-    }
-}
+crate::store::record_as_text!(ContainerId);
 
 #[cfg(test)]
 mod tests {
@@ -68,11 +63,11 @@ mod tests {
 
     #[test]
     fn an_id_has_64_hexadecimal_digits() {
-        let id = ContainerId::parse(&"0a".repeat(32)).unwrap();
+        let id = "0a".repeat(32).parse::<ContainerId>().unwrap();
         assert_eq!(id.short(), "0a0a0a0a0a0a");
         assert_eq!(serde_json::from_str::<ContainerId>(&serde_json::to_string(&id).unwrap()).unwrap(), id);
         for bad in ["", "0a", &"0g".repeat(32), &"é".repeat(32)] {
-            assert_eq!(ContainerId::parse(bad), None, "{bad}");
+            assert!(bad.parse::<ContainerId>().is_err(), "{bad}");
         }
         assert!(serde_json::from_str::<ContainerId>("\"\"").is_err());
     }

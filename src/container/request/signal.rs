@@ -1,16 +1,14 @@
 //! Signals as people name them (signal(7)).
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Signal(i32);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Signal(i32);
 
 #[derive(Debug, thiserror::Error)]
 #[error("invalid signal {0:?}")]
-pub struct InvalidSignal(String);
+pub(crate) struct InvalidSignal(String);
 
 impl crate::diag::Diagnose for InvalidSignal {
     fn hint(&self) -> Option<String> {
@@ -28,10 +26,10 @@ const REAL_TIME: i32 = 34;
 const LAST: i32 = 64;
 
 impl Signal {
-    pub const TERM: Self = Self(libc::SIGTERM);
-    pub const KILL: Self = Self(libc::SIGKILL);
+    pub(crate) const TERM: Self = Self(libc::SIGTERM);
+    pub(crate) const KILL: Self = Self(libc::SIGKILL);
 
-    pub fn number(self) -> i32 {
+    pub(crate) fn number(self) -> i32 {
         self.0
     }
 }
@@ -63,19 +61,7 @@ impl fmt::Display for Signal {
     }
 }
 
-impl TryFrom<String> for Signal {
-    type Error = InvalidSignal;
-
-    fn try_from(text: String) -> Result<Self, InvalidSignal> {
-        text.parse()
-    }
-}
-
-impl From<Signal> for String {
-    fn from(signal: Signal) -> Self {
-        signal.to_string()
-    }
-}
+crate::store::record_as_text!(Signal);
 
 #[cfg(test)]
 mod tests {

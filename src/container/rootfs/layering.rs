@@ -255,7 +255,7 @@ impl Layering {
         }))
     }
 
-    /// Chooses, prints and notes what to use instead of an overlay that the kernel has refused. `None`: the kernel does mount
+    /// Chooses and notes down what to use instead of an overlay that the kernel has refused. `None`: the kernel does mount
     /// overlays here, so there is another reason why it refused that one.
     pub fn instead(store: &Store) -> Result<Option<Self>, SysError> {
         let Some(Err(_)) = Self::probe(store) else { return Ok(None) };
@@ -263,15 +263,19 @@ impl Layering {
             && rustix::fs::access("/dev/fuse", rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK).is_ok();
         let layering = if can_fuse { Self::Fuse } else { Self::Copy };
         layering.remember(store)?;
+        Ok(Some(layering))
+    }
+
+    /// Returns what the user of this store should know about what stands in for an overlay.
+    pub fn note(self, store: &Store) -> String {
         let place = store.root.display();
-        match layering {
-            Self::Fuse => eprintln!("note: the kernel gives no overlay at {place}; {FUSE} does, more slowly"),
-            _ => eprintln!(
-                "note: the kernel gives no overlay at {place}, so each container copies its image; install {FUSE}, or keep \
-                 the store elsewhere: minirun --root DIR …"
+        match self {
+            Self::Fuse => format!("the kernel gives no overlay at {place}; {FUSE} does, more slowly"),
+            _ => format!(
+                "the kernel gives no overlay at {place}, so each container copies its image; install {FUSE}, or keep the \
+                 store elsewhere: minirun --root DIR …"
             ),
         }
-        Ok(Some(layering))
     }
 
     /// Removes the note once the kernel mounts overlays. Existing containers keep their layering.

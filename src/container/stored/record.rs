@@ -247,7 +247,7 @@ impl Container {
             return Err(not_found(store, text));
         }
         let prefix = text.to_lowercase();
-        if let Some(id) = ContainerId::parse(&prefix) {
+        if let Ok(id) = prefix.parse::<ContainerId>() {
             return Self::load(store, &id);
         }
         let mut found: Vec<ContainerId> =
@@ -282,7 +282,7 @@ impl Container {
             let _ = fs::create_dir_all(&directory);
         }
         let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
-        let all = entries.filter_map(|e| Self::load(store, &ContainerId::parse(e.file_name().to_str()?)?).ok());
+        let all = entries.filter_map(|e| Self::load(store, &e.file_name().to_str()?.parse().ok()?).ok());
         all.filter(|c| c.state().phase == Phase::Running).collect()
     }
 
@@ -485,18 +485,18 @@ fn not_found(store: &Store, text: &str) -> RecordError {
         .filter_map(|e| e.file_name().into_string().ok())
         .filter(|name| id_of_name(store, name).is_some())
         .collect();
-    let ids: Vec<String> = ids(store).into_iter().map(String::from).collect();
+    let ids: Vec<String> = ids(store).into_iter().map(|id| id.to_string()).collect();
     RecordError::NotFound { name: text.into(), meant: id::suggestion("container", text, &ids, &names) }
 }
 
 fn ids(store: &Store) -> Vec<ContainerId> {
     let entries = fs::read_dir(store.path("containers")).into_iter().flatten().flatten();
-    entries.filter_map(|e| ContainerId::parse(e.file_name().to_str()?)).collect()
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Reads the id from a name's file. `None`: it has none, or is missing.
 pub(crate) fn said_id(path: &Path) -> Option<ContainerId> {
-    ContainerId::parse(&fs::read_to_string(path).ok()?)
+    fs::read_to_string(path).ok()?.parse().ok()
 }
 
 fn damaged(id: &ContainerId, why: &dyn std::fmt::Display) -> RecordError {
@@ -543,7 +543,7 @@ pub(crate) fn publish(
 
 /// Notes in the container's directory what is removed with it, before any of that is made.
 pub(crate) fn note_belongings(directory: &Path, record: &Record) -> Result<(), SysError> {
-    let name = Belonging::Name { path: Path::new("container-names").join(&record.name), id: record.id.clone().into() };
+    let name = Belonging::Name { path: Path::new("container-names").join(&record.name), id: record.id.to_string() };
     let hold = Belonging::Tree(crate::image::hold_path(&record.image_id, record.id.as_str()));
     store::note_belongings(directory, BELONGINGS, &[name, hold])?;
     note_volumes(directory, record)

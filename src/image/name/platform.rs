@@ -139,6 +139,8 @@ pub fn of_config(config: &ImageConfiguration) -> Platform {
     }
 }
 
+crate::store::record_as_text!(Platform);
+
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let parts = [Some(&self.os), Some(&self.architecture), self.variant.as_ref()];

@@ -1,7 +1,6 @@
 //! Image names by Docker's rules: `[REGISTRY[:PORT]/]REPOSITORY[:TAG][@DIGEST]`.
 
 use super::digest::Digest;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,8 +10,7 @@ const LONGEST_NAME: usize = 255;
 const LONGEST_TAG: usize = 128;
 
 /// A name that is complete but for the tag: `docker.io/library/alpine`, `:3.20`, `@sha256:…`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
     pub registry: String,
     pub repository: String,
@@ -87,19 +85,7 @@ impl fmt::Display for Reference {
     }
 }
 
-impl TryFrom<String> for Reference {
-    type Error = InvalidReference;
-
-    fn try_from(text: String) -> Result<Self, InvalidReference> {
-        text.parse()
-    }
-}
-
-impl From<Reference> for String {
-    fn from(reference: Reference) -> Self {
-        reference.to_string()
-    }
-}
+crate::store::record_as_text!(Reference);
 
 impl FromStr for Reference {
     type Err = InvalidReference;
