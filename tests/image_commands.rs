@@ -48,9 +48,9 @@ fn import_takes_every_compression_and_source() {
     assert!(layers.iter().all(|layer| *layer == layers[0]), "{layers:?}");
     // Stored once, however it came.
     assert_eq!(fs::read_dir(sandbox.root().join("layers")).unwrap().count(), 1);
-    let lzma = sandbox.run_with_input(&["import", "-"], b"\x5d\0\0\x80\0").fails(125);
+    let lzma = sandbox.run_with_input(&["import", "-"], b"\x5d\0\0\x80\0").fails(1);
     assert!(lzma.contains("lzma") && lzma.contains("use gzip, bzip2, xz or zstd"), "{lzma}");
-    let missing = sandbox.fails(125, &["import", "nowhere.tar"]);
+    let missing = sandbox.fails(1, &["import", "nowhere.tar"]);
     assert!(missing.contains("open nowhere.tar: no such file or directory"), "{missing}");
     for name in ["cat", "gzip", "zstd", "xz", "bzip2"] {
         sandbox.ok(&["rmi", name]);
@@ -85,10 +85,10 @@ fn import_from_the_web() {
     assert!(sandbox.ok(&["history", "web"]).contains(&format!("Imported from http://localhost:{port}/rootfs.tar")));
     sandbox.ok(&["rmi", "web"]);
     let port = serve(answer[..answer.len() - 600].to_vec());
-    let said = sandbox.fails(125, &["import", &format!("http://127.0.0.1:{port}/"), "web"]);
+    let said = sandbox.fails(1, &["import", &format!("http://127.0.0.1:{port}/"), "web"]);
     assert!(said.contains("cannot unpack http://127.0.0.1"), "{said}");
     let port = serve(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec());
-    let said = sandbox.fails(125, &["import", &format!("http://[::ffff:127.0.0.1]:{port}/"), "web"]);
+    let said = sandbox.fails(1, &["import", &format!("http://[::ffff:127.0.0.1]:{port}/"), "web"]);
     assert!(said.contains("cannot fetch") && said.contains("404"), "{said}");
     assert_empty(&sandbox);
 }
@@ -109,7 +109,7 @@ fn import_sets_the_config_and_says_how_the_image_came_to_be() {
     assert_eq!(sandbox.ok(&["history", "-q", "--no-trunc", "me/x:1"]), format!("sha256:{id}\n"));
     let bytes = sandbox.ok(&["history", "-H=false", "me/x:1"]);
     assert!(bytes.contains("   1   "), "{bytes}");
-    let said = sandbox.run_with_input(&["import", "-c", "RUN true", "-"], &archive("a")).fails(125);
+    let said = sandbox.run_with_input(&["import", "-c", "RUN true", "-"], &archive("a")).fails(1);
     assert!(
         said.contains("`RUN` is not an instruction that can be given here") && said.contains("CMD, ENTRYPOINT"),
         "{said}"
@@ -145,7 +145,7 @@ fn images_are_found_by_name_and_by_what_their_ids_begin_with() {
         ids.push(import(&sandbox, &format!("{}", ids.len()), &[]));
     }
     let twin = ids.iter().find(|a| ids.iter().filter(|b| a[..1] == b[..1]).count() > 1).unwrap();
-    let said = sandbox.fails(125, &["history", &twin[..1]]);
+    let said = sandbox.fails(1, &["history", &twin[..1]]);
     assert!(said.contains("the beginning of several ids") && said.contains(&twin[..12]), "{said}");
 }
 
@@ -153,28 +153,28 @@ fn images_are_found_by_name_and_by_what_their_ids_begin_with() {
 fn a_name_that_is_not_there_gets_a_helpful_word() {
     let sandbox = Sandbox::new();
     let id = import(&sandbox, "a", &["nginx:1.27"]);
-    let said = sandbox.fails(125, &["history", "1e6229dd21rd"]);
+    let said = sandbox.fails(1, &["history", "1e6229dd21rd"]);
     assert!(said.contains("`r` at position 11 is not a hexadecimal digit"), "{said}");
     let slip = format!("{}x{}", &id[..9], &id[10..12]);
-    let said = sandbox.fails(125, &["history", &slip]);
+    let said = sandbox.fails(1, &["history", &slip]);
     assert!(
         said.contains("`x` at position 10") && said.contains(&format!("the nearest image is {}", &id[..12])),
         "{said}"
     );
-    let said = sandbox.fails(125, &["history", "ngimx"]);
+    let said = sandbox.fails(1, &["history", "ngimx"]);
     assert!(said.contains("no such image: ngimx") && said.contains("did you mean: nginx:1.27"), "{said}");
-    let said = sandbox.fails(125, &["history", "redis"]);
+    let said = sandbox.fails(1, &["history", "redis"]);
     assert!(said.contains("minirun load -i FILE"), "{said}");
-    let said = sandbox.fails(125, &["history", "Nginx"]);
+    let said = sandbox.fails(1, &["history", "Nginx"]);
     assert!(said.contains("lower case"), "{said}");
-    let said = sandbox.fails(125, &["history", &"0".repeat(64)]);
+    let said = sandbox.fails(1, &["history", &"0".repeat(64)]);
     assert!(said.contains("no such image"), "{said}");
 }
 
 #[test]
 fn images_lists_names_ids_and_sizes() {
     let sandbox = Sandbox::new();
-    assert_eq!(sandbox.ok(&["images"]), "REPOSITORY   TAG   IMAGE ID   CREATED   SIZE\n");
+    assert_eq!(sandbox.ok(&["images"]), "REPOSITORY   TAG       IMAGE ID   CREATED   SIZE\n");
     let first = import(&sandbox, &"a".repeat(8_830_000), &["alpine:3.20"]);
     let second = import(&sandbox, "b", &["localhost:5000/team/app:v1"]);
     let third = import(&sandbox, "c", &[]);
@@ -260,7 +260,7 @@ fn a_damaged_image_says_so_and_can_be_removed() {
     for damage in ["", "{}", "not JSON"] {
         let id = import(&sandbox, damage, &["damaged"]);
         fs::write(sandbox.root().join("images").join(&id).join("config.json"), damage).unwrap();
-        let said = sandbox.fails(125, &["history", "damaged"]);
+        let said = sandbox.fails(1, &["history", "damaged"]);
         assert!(said.contains("is damaged") && said.contains("minirun rmi -f"), "{said}");
         sandbox.ok(&["rmi", "damaged"]);
         assert_empty(&sandbox);

@@ -1,11 +1,15 @@
 //! Docker's longer spelling of commands: `image ls` for `images`, `container ls` for `ps`.
 
-use super::container::{self, Command as OfContainers, ExistsArgs, PruneArgs, PsArgs};
-use super::image::{Command as OfImages, ImagesArguments, RmiArguments};
+use super::container::{self, Command as OfContainers, ExistsArgs, PruneArgs};
+use super::image::{Command as OfImages, RmiArguments};
+use super::images::ImagesArguments;
 use super::inspect::{InspectArgs, ObjectType};
+use super::prune::ImagePruneArgs;
+use super::ps::PsArgs;
 use super::registry::{Command as OfRegistries, PullArguments, PushArguments};
-use super::{Context, build, inspect};
+use super::{Context, build, inspect, prune};
 use crate::diag::Failure;
+use crate::image::{self, ImageError};
 use clap::Subcommand;
 
 #[derive(Subcommand)]
@@ -24,6 +28,13 @@ pub(super) enum ImageGroup {
     Pull(PullArguments),
     /// Push an image to a registry
     Push(PushArguments),
+    /// Remove images that nothing uses
+    Prune(ImagePruneArgs),
+    /// Exit with 0 if an image is there, else with 1
+    Exists {
+        /// A name, an ID, or the beginning of an ID
+        image: String,
+    },
     #[command(flatten)]
     Other(OfImages),
 }
@@ -37,8 +48,19 @@ impl ImageGroup {
             Self::Build(arguments) => build::build(*arguments, context),
             Self::Pull(arguments) => OfRegistries::Pull(arguments).run(context),
             Self::Push(arguments) => OfRegistries::Push(arguments).run(context),
+            Self::Exists { image } => Ok(u8::from(!exists(context, &image)?)),
+            Self::Prune(arguments) => prune::image_prune(&arguments, context),
             Self::Other(command) => command.run(context),
         }
+    }
+}
+
+/// Whether there is an image of this name or ID; a name that no image can have is none.
+fn exists(context: &Context, name: &str) -> Result<bool, Failure> {
+    match image::find(&context.store, name) {
+        Ok(_) => Ok(true),
+        Err(ImageError::NotFound { .. } | ImageError::Reference(_)) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -49,6 +49,12 @@ pub(super) fn ago(time: Option<&str>) -> String {
     format!("{} ago", duration(Timestamp::now().as_second() - time.as_second()))
 }
 
+/// `2026-01-31 12:00:00 +0000 UTC`, as Go prints a time.
+pub(super) fn instant(time: &str) -> String {
+    let Ok(time) = time.parse::<Timestamp>() else { return "N/A".into() };
+    time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
+}
+
 /// `3 minutes`: the time since then.
 pub(super) fn since(time: &str) -> String {
     let then = time.parse::<Timestamp>().map_or(0, Timestamp::as_second);
@@ -74,15 +80,26 @@ pub(super) fn duration(seconds: i64) -> String {
 }
 
 const GAP: &str = "   ";
+/// The least width of a column in Docker's lists, without the gap.
+const LEAST_IN_LIST: usize = 7;
+
+/// A list as Docker aligns it, which fits into the terminal where there is one: cells are wrapped at blanks.
+pub(super) fn list(header: Vec<String>, rows: Vec<Vec<String>>) -> String {
+    lay_out(header, &rows, width(), LEAST_IN_LIST)
+}
 
 /// A table whose columns are as wide as their widest cell. Cells may hold a stranger's text.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    lay_out(header, rows, None)
+    lay_out(owned(header), rows, None, 0)
 }
 
 /// A table that fits into the terminal: long cells are wrapped. For tables with sentences.
 pub(super) fn fitted_table(header: &[&str], rows: &[Vec<String>]) -> String {
-    lay_out(header, rows, width())
+    lay_out(owned(header), rows, width(), 0)
+}
+
+fn owned(header: &[&str]) -> Vec<String> {
+    header.iter().map(|cell| (*cell).to_owned()).collect()
 }
 
 /// Returns `COLUMNS`, or the width of the terminal; `None` where standard output is not a terminal.
@@ -93,15 +110,18 @@ pub(super) fn width() -> Option<usize> {
     wanted.or_else(of_terminal).filter(|columns| *columns > 0)
 }
 
-fn lay_out(header: &[&str], rows: &[Vec<String>], limit: Option<usize>) -> String {
+/// Lays out a table with columns of at least `least` characters, wide as their widest cells, or as `limit` leaves room.
+fn lay_out(header: Vec<String>, rows: &[Vec<String>], limit: Option<usize>, least: usize) -> String {
     let safe = |row: &Vec<String>| row.iter().map(|cell| printable(cell).into_owned()).collect();
-    let header = header.iter().map(|cell| (*cell).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(header).chain(rows.iter().map(safe)).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let longest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let mut widths: Vec<usize> = (0..columns).map(|column| longest(column).unwrap_or(0)).collect();
+    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
+    let longest = |column: usize| cells(column).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let mut widths: Vec<usize> = (0..columns).map(|column| longest(column).max(least)).collect();
     if let Some(limit) = limit {
-        share(&mut widths, limit.saturating_sub(GAP.len() * columns.saturating_sub(1)));
+        let words = |column| cells(column).flat_map(|cell| cell.split(' ')).map(|word| word.chars().count());
+        let longest_words: Vec<usize> = (0..columns).map(|column| words(column).max().unwrap_or(0)).collect();
+        share(&mut widths, &longest_words, limit.saturating_sub(GAP.len() * columns.saturating_sub(1)));
     }
     let mut text = String::new();
     for row in &rows {
@@ -116,15 +136,31 @@ fn lay_out(header: &[&str], rows: &[Vec<String>], limit: Option<usize>) -> Strin
     text
 }
 
-/// Narrows the widest columns until all fit; columns below an equal share keep their width.
-fn share(widths: &mut [usize], mut room: usize) {
+/// Narrows columns until all fit. Short words, such as an ID, stay whole, and as much of long ones as fits; the rest of the room
+/// goes to all columns alike.
+fn share(widths: &mut [usize], longest_words: &[usize], mut room: usize) {
     const LEAST: usize = 6;
-    let mut order: Vec<usize> = (0..widths.len()).collect();
-    order.sort_by_key(|column| widths[*column]);
-    for (index, column) in order.iter().enumerate() {
-        let fair = room / (order.len() - index);
-        widths[*column] = widths[*column].min(fair.max(LEAST));
-        room = room.saturating_sub(widths[*column]);
+    const SHORT: usize = 12;
+    if widths.iter().sum::<usize>() <= room {
+        return;
+    }
+    let floors = |cap: usize| -> Vec<usize> {
+        let floor = |(word, width): (&usize, &usize)| if *word > SHORT { cap.min(*word) } else { *word }.min(*width);
+        longest_words.iter().zip(&*widths).map(floor).collect()
+    };
+    let longest = longest_words.iter().copied().max().unwrap_or(0).max(LEAST);
+    let fits = |floors: &Vec<usize>| floors.iter().sum::<usize>() <= room;
+    let least = || widths.iter().map(|width| (*width).min(LEAST)).collect();
+    let floors = (LEAST..=longest).rev().map(floors).find(fits).unwrap_or_else(least);
+    room = room.saturating_sub(floors.iter().sum());
+    let mut order: Vec<(usize, &mut usize)> = floors.into_iter().zip(widths).collect();
+    order.sort_by_key(|(floor, width)| **width - floor);
+    let mut left = order.len();
+    for (floor, width) in order {
+        let extra = (*width - floor).min(room / left);
+        *width = floor + extra;
+        room -= extra;
+        left -= 1;
     }
 }
 
@@ -187,8 +223,8 @@ mod tests {
     #[test]
     fn tables_fit_and_obey_no_stranger() {
         let rows = [vec!["a".into(), "one two three".into()], vec!["\u{1b}[2J\n".into(), "x".repeat(20)]];
-        assert_eq!(lay_out(&["", "B"], &rows, None).lines().map(str::len).max(), Some(9 + 3 + 20));
-        let narrow = lay_out(&["", "B"], &rows, Some(19));
+        assert_eq!(lay_out(owned(&["", "B"]), &rows, None, 0).lines().map(str::len).max(), Some(9 + 3 + 20));
+        let narrow = lay_out(owned(&["", "B"]), &rows, Some(19), 0);
         assert_eq!(
             narrow,
             "           B\na          one two\n           three\n\\x1b[2J\\   xxxxxxxx\nn          xxxxxxxx\n           xxxx\n"

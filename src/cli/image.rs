@@ -1,20 +1,18 @@
-//! Images: images, history, import, load, save, tag, rmi.
+//! Images: import, load, save, tag, rmi; and the dispatch of all commands about images.
 
-use super::{Context, human, inside};
+use super::{Context, inside, stderr};
 use crate::builder;
-use crate::builder::files::glob::Glob;
 use crate::diag::{self, Diagnose, Failure};
 use crate::http;
 use crate::image;
-use crate::image::name::digest::Digest;
 use crate::image::name::platform::Platform;
 use crate::image::name::reference::Reference;
 use crate::image::save::{Format, save_directory};
 use crate::image::stored::claim::ImageClaim;
 use crate::image::stored::names;
 use crate::image::stored::remove::{Removed, remove};
-use crate::image::{Image, ImageError, import, manifests};
-use crate::store::{self, Store};
+use crate::image::{ImageError, import, manifests};
+use crate::store::Store;
 use crate::sys::On;
 use clap::{Args, Subcommand};
 use serde_json::Map;
@@ -25,9 +23,9 @@ use std::path::{Path, PathBuf};
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// List images
-    Images(ImagesArguments),
+    Images(super::images::ImagesArguments),
     /// Show the history of an image
-    History(HistoryArguments),
+    History(super::history::HistoryArguments),
     /// Create an image from an archive of a root file system
     Import(ImportArguments),
     /// Load images from an archive or a directory
@@ -44,172 +42,40 @@ pub(super) enum Command {
     },
     /// Remove names, and each image with its last name
     Rmi(RmiArguments),
+    /// Remove names of an image, and keep the image
+    Untag {
+        /// A name, an ID, or the beginning of an ID
+        image: String,
+        /// The names to remove [default: all]
+        #[arg(value_name = "NAME[:TAG]")]
+        names: Vec<Reference>,
+    },
 }
 
 impl Command {
     pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
-        match self {
-            Self::Images(arguments) => images(&context.store, &arguments),
-            Self::History(arguments) => history(&context.store, &arguments),
+        as_ordinary(match self {
+            Self::Images(arguments) => super::images::images(&context.store, &arguments),
+            Self::History(arguments) => super::history::history(&context.store, &arguments),
             Self::Import(arguments) => import_archive(&context.store, arguments),
             Self::Load(arguments) => load(&context.store, &arguments),
             Self::Save(arguments) => save(&context.store, &arguments),
             Self::Tag { source, target } => tag(&context.store, &source, target),
             Self::Rmi(arguments) => rmi(&context.store, &arguments),
+            Self::Untag { image, names } => untag(&context.store, &image, &names),
+        })
+    }
+}
+
+/// Docker's exit code 125 is of `run` and of what cannot be parsed: other commands fail with 1.
+fn as_ordinary(result: Result<u8, Failure>) -> Result<u8, Failure> {
+    match result {
+        Err(failure) if failure.exit_code() == diag::ENGINE => {
+            stderr::report(failure.as_ref());
+            Ok(1)
         }
+        other => other,
     }
-}
-
-#[derive(Args)]
-pub(super) struct ImagesArguments {
-    /// A repository or name; *, ? and [a-z] match as in a shell
-    #[arg(value_parser = pattern)]
-    repository: Option<Glob>,
-    /// Accepted for Docker's sake; all images are always listed
-    #[arg(short, long)]
-    all: bool,
-    /// Print only IDs
-    #[arg(short, long)]
-    quiet: bool,
-    /// Do not shorten IDs
-    #[arg(long)]
-    no_trunc: bool,
-    /// Print the digests of the manifests too
-    #[arg(long)]
-    digests: bool,
-}
-
-const NONE: &str = "<none>";
-
-struct Row {
-    repository: String,
-    tag: String,
-    digest: String,
-    id: Digest,
-}
-
-fn images(store: &Store, arguments: &ImagesArguments) -> Result<u8, Failure> {
-    let mut rows: Vec<Row> = Vec::new();
-    let names = names::all(store)?;
-    for name in &names {
-        if arguments.repository.as_ref().is_none_or(|wanted| is_wanted(&name.reference, wanted)) {
-            rows.push(Row {
-                repository: name.reference.familiar_repository(),
-                tag: name.reference.tag.clone().unwrap_or_else(|| NONE.into()),
-                digest: name.manifest.to_string(),
-                id: name.image,
-            });
-        }
-    }
-    if arguments.repository.is_none() {
-        for id in image::all(store)?.into_iter().filter(|id| names.iter().all(|n| n.image != *id)) {
-            if is_behind_another(store, &id) {
-                continue;
-            }
-            rows.push(Row { repository: NONE.into(), tag: NONE.into(), digest: NONE.into(), id });
-        }
-    }
-    let mut listed = Vec::new();
-    for row in rows {
-        // It may have been removed since.
-        let image = Image::open(store, &row.id).unwrap_or_else(|error| {
-            let path = image::directory(store, &row.id).join("config.json");
-            store::tell_damage(&path, &diag::why(&error));
-            None
-        });
-        if let Some(image) = image {
-            let created = image.config().created().clone();
-            listed.push((created.unwrap_or_default(), image.size(store)?, row));
-        }
-    }
-    // Newest first, as in Docker; RFC 3339 times of one zone sort as text.
-    listed.sort_by(|(a, _, x), (b, _, y)| b.cmp(a).then_with(|| (&x.repository, &x.tag).cmp(&(&y.repository, &y.tag))));
-    let shown = |id: &Digest| if arguments.no_trunc { id.to_string() } else { id.short() };
-    if arguments.quiet {
-        let mut seen = Vec::new();
-        for (_, _, row) in listed {
-            if !seen.contains(&row.id) {
-                println!("{}", shown(&row.id));
-                seen.push(row.id);
-            }
-        }
-        return Ok(0);
-    }
-    let mut header = vec!["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"];
-    if arguments.digests {
-        header.insert(2, "DIGEST");
-    }
-    let rows = listed.into_iter().map(|(created, size, row)| {
-        let mut cells = vec![row.repository, row.tag, shown(&row.id), human::ago(Some(&created)), human::size(size)];
-        if arguments.digests {
-            cells.insert(2, row.digest);
-        }
-        cells
-    });
-    print!("{}", human::table(&header, &rows.collect::<Vec<_>>()));
-    Ok(0)
-}
-
-/// Whether an index lists the image that another image stands for.
-fn is_behind_another(store: &Store, id: &Digest) -> bool {
-    let index = |digest: Digest| image::stored::index::Index::open(store, &digest).ok().flatten();
-    let mut holding = image::stored::index::holding(store, id).into_iter().filter_map(index);
-    holding.any(|index| index.main().image != *id)
-}
-
-fn pattern(text: &str) -> Result<Glob, String> {
-    Glob::new(text).ok_or_else(|| "unclosed [".into())
-}
-
-/// Whether a name matches: `alpine` stands for each of its tags, `alpine:3.20` for that one.
-fn is_wanted(reference: &Reference, wanted: &Glob) -> bool {
-    let candidates = [reference.familiar_repository(), reference.familiar(), reference.name(), reference.to_string()];
-    candidates.iter().any(|name| wanted.matches(name))
-}
-
-#[derive(Args)]
-pub(super) struct HistoryArguments {
-    /// A name, an ID, or the beginning of an ID
-    image: String,
-    /// Print only IDs
-    #[arg(short, long)]
-    quiet: bool,
-    /// Do not shorten IDs and commands
-    #[arg(long)]
-    no_trunc: bool,
-    /// Print readable sizes and times; =false prints exact ones
-    #[arg(short = 'H', long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    human: bool,
-}
-
-/// Docker's word for the steps whose images are not stored.
-const MISSING: &str = "<missing>";
-const COMMAND_WIDTH: usize = 45;
-
-fn history(store: &Store, arguments: &HistoryArguments) -> Result<u8, Failure> {
-    let image = image::find(store, &arguments.image)?;
-    let id = if arguments.no_trunc { image.id.to_string() } else { image.id.short() };
-    let mut rows = Vec::new();
-    for (i, step) in image::history::history(store, &image)?.into_iter().enumerate() {
-        let id = if i == 0 { id.clone() } else { MISSING.into() };
-        if arguments.quiet {
-            println!("{id}");
-            continue;
-        }
-        let command = step.created_by.replace('\t', " ");
-        let shorten = !arguments.no_trunc && command.chars().count() > COMMAND_WIDTH;
-        let command = if shorten { command.chars().take(COMMAND_WIDTH - 1).chain(['…']).collect() } else { command };
-        let (created, size) = if arguments.human {
-            (human::ago(step.created.as_deref()), human::size(step.size))
-        } else {
-            (step.created.unwrap_or_default(), step.size.to_string())
-        };
-        rows.push(vec![id, created, command, size, step.comment]);
-    }
-    if !arguments.quiet {
-        print!("{}", human::table(&["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], &rows));
-    }
-    Ok(0)
 }
 
 #[derive(Args)]
@@ -376,20 +242,57 @@ fn tag(store: &Store, source: &str, target: Reference) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// `untag`: takes names from an image, which stays.
+fn untag(store: &Store, image: &str, wanted: &[Reference]) -> Result<u8, Failure> {
+    let id = image::lookup(store, image)?.image;
+    let claim = ImageClaim::take(store, id).map_err(ImageError::from)?;
+    let all = names::of_image(store, &id)?;
+    let wanted: Vec<Reference> = wanted.iter().cloned().map(Reference::or_latest).collect();
+    if let Some(stranger) = wanted.iter().find(|name| all.iter().all(|known| known.reference != **name)) {
+        return Err(NotItsName { image: id.short(), name: stranger.familiar() }.into());
+    }
+    for name in all.iter().filter(|name| wanted.is_empty() || wanted.contains(&name.reference)) {
+        if names::remove(store, &claim, &name.reference)? {
+            println!("Untagged: {}", name.reference.familiar());
+        }
+    }
+    Ok(0)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("image {image} has no name {name}")]
+struct NotItsName {
+    image: String,
+    name: String,
+}
+
+impl Diagnose for NotItsName {
+    fn hint(&self) -> Option<String> {
+        Some("list all names: minirun images".into())
+    }
+}
+
 #[derive(Args)]
 pub(super) struct RmiArguments {
     /// Names, IDs, or beginnings of IDs
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(required_unless_present = "all", value_name = "IMAGE")]
     images: Vec<String>,
     /// Remove all names, even if containers use the image
     #[arg(short, long)]
     force: bool,
+    /// Remove every image
+    #[arg(short, long, conflicts_with = "images")]
+    all: bool,
+    /// Accepted for Docker's sake; an image never takes another one along
+    #[arg(long)]
+    no_prune: bool,
 }
 
 fn rmi(store: &Store, arguments: &RmiArguments) -> Result<u8, Failure> {
     inside::enter(store)?;
     let mut code = 0;
-    for image in &arguments.images {
+    let all = if arguments.all { image::all(store)?.iter().map(ToString::to_string).collect() } else { Vec::new() };
+    for image in arguments.images.iter().chain(&all) {
         match remove(store, image, arguments.force) {
             Ok(removed) => {
                 for one in removed {
@@ -399,6 +302,8 @@ fn rmi(store: &Store, arguments: &RmiArguments) -> Result<u8, Failure> {
                     }
                 }
             }
+            // Each is gone already if an index went that listed it, or will go with one.
+            Err(ImageError::NotFound { .. } | ImageError::Listed { .. }) if arguments.all => {}
             // The other images are removed nevertheless.
             Err(ImageError::NotFound { .. }) if arguments.force => {}
             Err(error) => {

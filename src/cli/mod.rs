@@ -12,17 +12,22 @@ mod ending;
 mod flags;
 mod format;
 mod group;
+mod history;
 mod human;
 mod image;
+mod images;
 mod inside;
 mod inspect;
 mod json;
+mod listing;
 mod login;
 mod logs;
 mod manifest;
 mod manual;
 mod moment;
 mod progress;
+mod prune;
+mod ps;
 mod published;
 mod registry;
 mod run;
@@ -165,6 +170,8 @@ fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
         is::<InvalidSignal>,
         is::<flags::InvalidKeys>,
         is::<flags::InvalidFilter>,
+        is::<flags::FilterError>,
+        is::<format::FormatError>,
         is::<moment::InvalidMoment>,
         is::<container::PortError>,
         is::<logs::InvalidCount>,

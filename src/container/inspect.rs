@@ -1,84 +1,47 @@
 //! A container as Docker's `inspect` shows it: programs read these names.
 
-use super::request::{LogOptions, Network, Source};
-use super::stored::record::{Container, Phase, RecordError};
+use super::decide::settings::settings;
+use super::request::{LogOptions, Network, Request, Source};
+use super::stored::record::{Container, Phase, RecordError, State};
+use crate::image::Image;
 use crate::network::egress::COMPLAINT;
 use crate::network::ports::PortSpec;
 use crate::store::Store;
+use oci_spec::runtime::Spec;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Docker's zero time.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
+/// Docker's settings of a host that no container here has: each with Docker's value for "not set".
+const UNSET: &str = r#"{
+    "ContainerIDFile": "", "VolumeDriver": "", "VolumesFrom": null, "ConsoleSize": [0, 0], "CgroupnsMode": "private",
+    "DnsOptions": [], "DnsSearch": [], "IpcMode": "private", "Cgroup": "", "Links": null, "OomScoreAdj": 0, "PidMode": "",
+    "PublishAllPorts": false, "UTSMode": "", "Isolation": "", "CpuShares": 0, "CgroupParent": "", "BlkioWeight": 0,
+    "BlkioWeightDevice": [], "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [], "BlkioDeviceReadIOps": [],
+    "BlkioDeviceWriteIOps": [], "CpuPeriod": 0, "CpuQuota": 0, "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0,
+    "CpusetCpus": "", "CpusetMems": "", "Devices": [], "DeviceCgroupRules": null, "DeviceRequests": null,
+    "MemoryReservation": 0, "MemorySwappiness": null, "OomKillDisable": null, "CpuCount": 0, "CpuPercent": 0,
+    "IOMaximumIOps": 0, "IOMaximumBandwidth": 0
+}"#;
+
 pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, RecordError> {
     let (record, state) = (&container.record, container.state());
-    let request = &record.request;
     let spec = container.spec()?;
     let process = spec.process().clone().unwrap_or_default();
-    let linux = spec.linux().clone().unwrap_or_default();
     let argv = process.args().clone().unwrap_or_default();
-    let running = state.phase == Phase::Running;
-    let time = |text: &str| if text.is_empty() { NEVER.to_owned() } else { text.to_owned() };
+    // A damaged image is told by others; its container is shown without it.
+    let image = Image::open(store, &record.image_id).ok().flatten();
+    let config = config(container, spec, image.as_ref());
     let path = |part: &str| container.directory.join(part);
     let absolute = |layer: &String| store.path(layer).to_string_lossy().into_owned();
     let layers: Vec<String> = record.layers.iter().rev().map(absolute).collect();
-    let mode = match request.network {
-        Network::Private => "bridge",
-        Network::None => "none",
-        Network::Host => "host",
-    };
-    // What cannot be told at the start any more, since it is tried later.
-    let complaint = || std::fs::read_to_string(container.runtime.join(COMPLAINT)).unwrap_or_default();
-    let error = if state.error.is_empty() { complaint() } else { state.error.clone() };
-    let address = if running && request.network == Network::Private {
-        crate::network::CONTAINER.v4.to_string()
-    } else {
-        String::new()
-    };
-    let mounts: Vec<Value> = record
-        .volumes
-        .iter()
-        .map(|v| {
-            json!({
-                "Type": if v.name.is_some() { "volume" } else { "bind" },
-                "Name": v.name.clone().unwrap_or_default(),
-                "Source": v.source,
-                "Destination": v.target,
-                "Driver": if v.name.is_some() { "local" } else { "" },
-                "Mode": if v.read_only { "ro" } else { "" },
-                "RW": !v.read_only,
-                "Propagation": "rprivate",
-            })
-        })
-        .collect();
-    let binds: Vec<String> = request
-        .volumes
-        .iter()
-        .filter_map(|v| match &v.source {
-            Source::Host(source) | Source::Named(source) => {
-                Some(format!("{source}:{}{}", v.target, if v.read_only { ":ro" } else { "" }))
-            }
-            Source::Anonymous => None,
-        })
-        .collect();
-    Ok(json!({
+    let mut shown = json!({
         "Id": record.id,
         "Created": record.created,
         "Path": argv.first(),
-        "Args": argv.get(1..),
-        "State": {
-            "Status": state.status(),
-            "Running": running,
-            "Paused": state.is_paused,
-            "Restarting": false,
-            "OOMKilled": state.oom_killed,
-            "Dead": false,
-            "Pid": if running { state.pid } else { 0 },
-            "ExitCode": state.exit_code,
-            "Error": error,
-            "StartedAt": time(&state.started),
-            "FinishedAt": time(&state.finished),
-        },
+        "Args": argv.get(1..).unwrap_or_default(),
         "Image": record.image_id.to_string(),
         "ResolvConfPath": path("resolv.conf"),
         "HostnamePath": path("hostname"),
@@ -88,30 +51,10 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
         "RestartCount": 0,
         "Driver": "overlay",
         "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
         "ExecIDs": null,
-        "HostConfig": {
-            "Binds": binds,
-            "NetworkMode": mode,
-            "LogConfig": log_config(&request.log),
-            "PortBindings": bindings(&request.ports),
-            "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
-            "AutoRemove": request.auto_remove,
-            "CapAdd": request.cap_add,
-            "CapDrop": request.cap_drop,
-            "Dns": request.dns,
-            "ExtraHosts": request.hosts.iter().map(|host| format!("{}:{}", host.name, host.address)).collect::<Vec<_>>(),
-            "GroupAdd": request.groups,
-            "Privileged": request.privileged,
-            "ReadonlyRootfs": request.read_only,
-            "Tmpfs": request.tmpfs.iter().cloned().map(<(String, String)>::from).collect::<std::collections::BTreeMap<_, _>>(),
-            "ShmSize": request.shm_size.unwrap_or(64 << 20),
-            "Init": request.init,
-            "Memory": request.limits.memory.unwrap_or(0),
-            "NanoCpus": (request.limits.cpus.unwrap_or(0.0) * 1e9) as u64,
-            "PidsLimit": request.limits.pids,
-            "MaskedPaths": linux.masked_paths(),
-            "ReadonlyPaths": linux.readonly_paths(),
-        },
         "GraphDriver": {
             "Name": "overlay",
             "Data": {
@@ -121,40 +64,205 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
                 "WorkDir": path("work"),
             },
         },
-        "Mounts": mounts,
-        "Config": {
-            "Hostname": spec.hostname(),
-            "Domainname": "",
-            "User": request.user.clone().unwrap_or_else(|| user_of_image(&process)),
-            "AttachStdin": request.stdin,
-            "AttachStdout": true,
-            "AttachStderr": true,
-            "Tty": request.terminal,
-            "OpenStdin": request.stdin,
-            "Env": process.env(),
-            "Cmd": request.command,
-            "Image": record.image,
-            "WorkingDir": process.cwd(),
-            "Entrypoint": request.entrypoint.as_ref().map(|e| vec![e]),
-            "Labels": request.labels.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-            "StopSignal": request.stop_signal,
-            "StopTimeout": request.stop_timeout,
-        },
-        "NetworkSettings": {
-            "Ports": bindings(&state.ports),
-            "IPAddress": address,
-            "Gateway": if address.is_empty() { String::new() } else { crate::network::CONTAINER.gateway_v4.to_string() },
-            "SandboxKey": if running { format!("/proc/{}/ns/net", state.pid) } else { String::new() },
-            "Networks": {mode: {"IPAddress": address}},
-        },
-    }))
+    });
+    shown["State"] = state_json(container, &state);
+    shown["HostConfig"] = host_config(&record.request, spec);
+    shown["Mounts"] = mounts(container);
+    shown["NetworkSettings"] = network_settings(&record.request, &state, &config["ExposedPorts"]);
+    shown["Config"] = config;
+    Ok(shown)
 }
 
-fn user_of_image(process: &oci_spec::runtime::Process) -> String {
-    match (process.user().uid(), process.user().gid()) {
-        (0, 0) => String::new(),
-        (uid, gid) => format!("{uid}:{gid}"),
+fn state_json(container: &Container, state: &State) -> Value {
+    let is_running = state.phase == Phase::Running;
+    let time = |text: &str| if text.is_empty() { NEVER.to_owned() } else { text.to_owned() };
+    // What cannot be told at the start any more, since it is tried later.
+    let complaint = || std::fs::read_to_string(container.runtime.join(COMPLAINT)).unwrap_or_default();
+    json!({
+        "Status": state.status(),
+        "Running": is_running,
+        "Paused": state.is_paused,
+        "Restarting": false,
+        "OOMKilled": state.oom_killed,
+        "Dead": false,
+        "Pid": if is_running { state.pid } else { 0 },
+        "ExitCode": state.exit_code,
+        "Error": if state.error.is_empty() { complaint() } else { state.error.clone() },
+        "StartedAt": time(&state.started),
+        "FinishedAt": time(&state.finished),
+    })
+}
+
+/// The settings that the container starts with: its image's, overridden by its own.
+fn config(container: &Container, spec: &Spec, image: Option<&Image>) -> Value {
+    let request = &container.record.request;
+    let mut config = json!({
+        "Hostname": spec.hostname().clone().unwrap_or_default(),
+        "Domainname": "",
+        "User": request.user.clone().unwrap_or_default(),
+        "AttachStdin": request.stdin,
+        "AttachStdout": true,
+        "AttachStderr": true,
+        "Tty": request.terminal,
+        "OpenStdin": request.stdin,
+        "StdinOnce": false,
+        "Env": null,
+        "Cmd": null,
+        "Image": container.record.image,
+        "Volumes": null,
+        "WorkingDir": "",
+        "Entrypoint": null,
+        "OnBuild": null,
+        "Labels": {},
+    });
+    let settings = match image {
+        Some(image) => settings(image, request),
+        None => json!({
+            "Cmd": request.command,
+            "Labels": request.labels.iter().cloned().collect::<BTreeMap<_, _>>(),
+        }),
+    };
+    for (key, value) in settings.as_object().into_iter().flatten() {
+        if !value.is_null() {
+            config[key] = value.clone();
+        }
     }
+    // As Docker lists them: those of the command line, then those of the image.
+    let of_image = config["Env"].as_array().cloned().unwrap_or_default();
+    let others =
+        of_image.into_iter().filter(|entry| request.env.iter().all(|own| Some(own.as_str()) != entry.as_str()));
+    config["Env"] = request.env.iter().map(|entry| json!(entry)).chain(others).collect();
+    if let Some(seconds) = request.stop_timeout {
+        config["StopTimeout"] = json!(seconds);
+    }
+    config
+}
+
+fn host_config(request: &Request, spec: &Spec) -> Value {
+    let linux = spec.linux().clone().unwrap_or_default();
+    let list = |values: Vec<String>| if values.is_empty() { Value::Null } else { json!(values) };
+    let binds = request.volumes.iter().filter_map(|v| match &v.source {
+        Source::Host(source) | Source::Named(source) => {
+            Some(format!("{source}:{}{}", v.target, if v.read_only { ":ro" } else { "" }))
+        }
+        Source::Anonymous => None,
+    });
+    let mut security = Vec::new();
+    if request.no_new_privileges {
+        security.push("no-new-privileges".to_owned());
+    }
+    if request.seccomp_unconfined {
+        security.push("seccomp=unconfined".to_owned());
+    }
+    let mut config: Value = serde_json::from_str(UNSET).unwrap_or_default();
+    let mut add = |fields: Value| {
+        for (key, value) in fields.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+    };
+    add(json!({
+        "Binds": list(binds.collect()),
+        "NetworkMode": mode(&request.network),
+        "LogConfig": log_config(&request.log),
+        "PortBindings": bindings(&request.ports),
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "AutoRemove": request.auto_remove,
+        "CapAdd": list(request.cap_add.iter().map(ToString::to_string).collect()),
+        "CapDrop": list(request.cap_drop.iter().map(ToString::to_string).collect()),
+        "Dns": request.dns,
+        "ExtraHosts": list(request.hosts.iter().map(|host| format!("{}:{}", host.name, host.address)).collect()),
+        "GroupAdd": list(request.groups.clone()),
+        "Privileged": request.privileged,
+        "ReadonlyRootfs": request.read_only,
+        "SecurityOpt": list(security),
+        "UsernsMode": if request.host_ids { "host" } else { "" },
+    }));
+    add(json!({
+        "ShmSize": request.shm_size.unwrap_or(64 << 20),
+        "Runtime": "minirun",
+        "Memory": request.limits.memory.unwrap_or(0),
+        "MemorySwap": request.limits.swap.unwrap_or(0),
+        "NanoCpus": (request.limits.cpus.unwrap_or(0.0) * 1e9) as u64,
+        "PidsLimit": request.limits.pids,
+        "Ulimits": ulimits(request),
+        "MaskedPaths": linux.masked_paths(),
+        "ReadonlyPaths": linux.readonly_paths(),
+    }));
+    if !request.tmpfs.is_empty() {
+        let tmpfs = request.tmpfs.iter().cloned().map(<(String, String)>::from);
+        add(json!({ "Tmpfs": tmpfs.collect::<BTreeMap<_, _>>() }));
+    }
+    if request.init {
+        add(json!({ "Init": true }));
+    }
+    config
+}
+
+fn ulimits(request: &Request) -> Vec<Value> {
+    let name = |name: &str| name.strip_prefix("RLIMIT_").unwrap_or(name).to_lowercase();
+    let limits = request.ulimits.iter();
+    limits.map(|limit| json!({ "Name": name(&limit.name), "Soft": limit.soft, "Hard": limit.hard })).collect()
+}
+
+fn mounts(container: &Container) -> Value {
+    let mounts = container.record.volumes.iter().map(|v| {
+        json!({
+            "Type": if v.name.is_some() { "volume" } else { "bind" },
+            "Name": v.name.clone().unwrap_or_default(),
+            "Source": v.source,
+            "Destination": v.target,
+            "Driver": if v.name.is_some() { "local" } else { "" },
+            "Mode": if v.read_only { "ro" } else { "" },
+            "RW": !v.read_only,
+            "Propagation": "rprivate",
+        })
+    });
+    mounts.collect()
+}
+
+fn mode(network: &Network) -> &'static str {
+    match network {
+        Network::Private => "bridge",
+        Network::None => "none",
+        Network::Host => "host",
+    }
+}
+
+fn network_settings(request: &Request, state: &State, exposed: &Value) -> Value {
+    let is_running = state.phase == Phase::Running;
+    let has_network = is_running && request.network == Network::Private;
+    let address = if has_network { crate::network::CONTAINER.v4.to_string() } else { String::new() };
+    let gateway = if has_network { crate::network::CONTAINER.gateway_v4.to_string() } else { String::new() };
+    let length = if has_network { 24 } else { 0 };
+    let mut ports = bindings(&state.ports);
+    if has_network {
+        // Those that are exposed and not published.
+        for port in exposed.as_object().into_iter().flatten().map(|(port, _)| port) {
+            let port = if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
+            ports.as_object_mut().map(|ports| ports.entry(port).or_insert(Value::Null));
+        }
+    }
+    let endpoint = json!({
+        "IPAMConfig": null, "Links": null, "Aliases": null, "MacAddress": "", "DriverOpts": null, "NetworkID": "",
+        "EndpointID": "", "Gateway": gateway, "IPAddress": address, "IPPrefixLen": length, "IPv6Gateway": "",
+        "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "DNSNames": null,
+    });
+    json!({
+        "Bridge": "",
+        "SandboxID": "",
+        "SandboxKey": if is_running { format!("/proc/{}/ns/net", state.pid) } else { String::new() },
+        "Ports": ports,
+        "HairpinMode": false,
+        "EndpointID": "",
+        "Gateway": gateway,
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "IPAddress": address,
+        "IPPrefixLen": length,
+        "IPv6Gateway": "",
+        "MacAddress": "",
+        "Networks": {mode(&request.network): endpoint},
+    })
 }
 
 /// `{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}`.

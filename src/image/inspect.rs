@@ -38,7 +38,7 @@ pub fn json(store: &Store, image: &Image) -> Result<Value, ImageError> {
         "Created": text("created"),
         "DockerVersion": text("docker_version"),
         "Author": text("author"),
-        "Config": raw["config"],
+        "Config": config(&raw["config"]),
         "Architecture": text("architecture"),
         "Os": text("os"),
         "Size": image.size(store)?,
@@ -50,4 +50,16 @@ pub fn json(store: &Store, image: &Image) -> Result<Value, ImageError> {
         known["Variant"] = json!(variant);
     }
     Ok(known)
+}
+
+/// Returns the settings with the fields that Docker always shows.
+fn config(settings: &Value) -> Value {
+    let mut config = json!({
+        "User": "", "Env": null, "Cmd": null, "Volumes": null, "WorkingDir": "", "Entrypoint": null, "OnBuild": null,
+        "Labels": null,
+    });
+    for (key, value) in settings.as_object().into_iter().flatten() {
+        config[key] = value.clone();
+    }
+    config
 }

@@ -6,7 +6,6 @@ mod exists;
 mod pause;
 mod port;
 mod prune;
-mod ps;
 mod remove;
 mod rename;
 mod start;
@@ -18,9 +17,9 @@ mod wait;
 pub(super) use exists::{ExistsArgs, exists};
 pub(super) use port::PortError;
 pub(super) use prune::{PruneArgs, prune};
-pub(super) use ps::PsArgs;
 
 use super::Context;
+use super::ps::{self, PsArgs};
 use super::run::{self, CreateArgs, RunArgs};
 use crate::diag::Failure;
 use clap::{Args, Subcommand};

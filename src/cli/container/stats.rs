@@ -1,11 +1,12 @@
 //! `stats`: what containers use, as a table that is drawn again and again.
 
-use crate::cli::{Context, format, human};
+use crate::cli::format::Format;
+use crate::cli::listing::{Fields, Listing, Row};
+use crate::cli::{Context, human};
 use crate::container::live::usage::{Survey, Usage};
 use crate::container::stored::record::{Container, State};
 use crate::diag::Failure;
 use clap::Args;
-use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -25,14 +26,14 @@ pub(in crate::cli) struct StatsArgs {
     #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
     interval: u64,
     /// Print through a template: json, '{{.Name}} {{.CPUPerc}}', 'table {{.Name}}\t{{.MemUsage}}'
-    #[arg(long, value_name = "TEMPLATE")]
-    format: Option<String>,
+    #[arg(long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
+    format: Format,
     #[arg(value_name = "CONTAINER")]
     containers: Vec<String>,
 }
 
 /// Each field's name in templates and its heading.
-const FIELDS: [(&str, &str); 9] = [
+const FIELDS: Fields = &[
     ("Container", "CONTAINER"),
     ("ID", "CONTAINER ID"),
     ("Name", "NAME"),
@@ -46,15 +47,13 @@ const FIELDS: [(&str, &str); 9] = [
 
 const UNCOUNTED: &str = "note: no control group counts for some of these; theirs is the sum of their processes";
 
-type Row = Map<String, Value>;
-
 pub(super) fn stats(arguments: &StatsArgs, context: &Context) -> Result<u8, Failure> {
-    let redraws = arguments.format.is_none() && !arguments.no_stream && std::io::stdout().is_terminal();
+    let redraws = arguments.format == Format::Default && !arguments.no_stream && std::io::stdout().is_terminal();
     let interval = Duration::from_secs(arguments.interval);
     let mut before = HashMap::new();
     let mut is_noted = false;
-    // A mistake in the template is told at once.
-    shown(arguments, &[])?;
+    let columns = FIELDS.iter().map(|(field, _)| *field).filter(|field| *field != "Container");
+    let listing = Listing::new(FIELDS, columns.collect(), &arguments.format)?;
     if arguments.no_stream {
         // Processor time is a difference.
         look(arguments, context, &mut before)?;
@@ -65,7 +64,7 @@ pub(super) fn stats(arguments: &StatsArgs, context: &Context) -> Result<u8, Fail
     }
     loop {
         let (rows, is_counted) = look(arguments, context, &mut before)?;
-        let text = shown(arguments, &rows)?;
+        let text = listing.text(&rows)?;
         if redraws {
             let note = if is_counted { String::new() } else { format!("\n{}\n", human::sentence(UNCOUNTED, 0)) };
             let lines = text.lines().chain(note.lines()).map(|line| format!("{line}\x1b[K\n"));
@@ -83,29 +82,6 @@ pub(super) fn stats(arguments: &StatsArgs, context: &Context) -> Result<u8, Fail
         }
         std::thread::sleep(interval);
     }
-}
-
-/// Returns the lines for these rows.
-fn shown(arguments: &StatsArgs, rows: &[Row]) -> Result<String, Failure> {
-    let cell = |row: &Row, field: &str| row.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let Some(template) = &arguments.format else {
-        let fields = || FIELDS.iter().filter(|(field, _)| *field != "Container");
-        let header: Vec<&str> = fields().map(|(_, heading)| *heading).collect();
-        let rows: Vec<_> = rows.iter().map(|row| fields().map(|(field, _)| cell(row, field)).collect()).collect();
-        return Ok(human::table(&header, &rows));
-    };
-    let headings = || FIELDS.iter().map(|(field, heading)| ((*field).to_owned(), Value::from(*heading))).collect();
-    let template = template.replace("\\t", "\t").replace("\\n", "\n");
-    let line = |template: &str, row: Row| format::render(template, &Value::Object(row));
-    let Some(columns) = template.strip_prefix("table ") else {
-        line(&template, headings())?;
-        let lines = rows.iter().map(|row| line(&template, row.clone()).map(|line| line + "\n"));
-        return Ok(lines.collect::<Result<_, _>>()?);
-    };
-    let split = |text: String| text.split('\t').map(str::to_owned).collect::<Vec<_>>();
-    let header = split(line(columns, headings())?);
-    let rows = rows.iter().map(|row| line(columns, row.clone()).map(split)).collect::<Result<Vec<_>, _>>()?;
-    Ok(human::table(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows))
 }
 
 /// Processor time in microseconds at a moment, by the first process of a container.
@@ -133,7 +109,7 @@ fn look(arguments: &StatsArgs, context: &Context, before: &mut Before) -> Result
         let typed = arguments.containers.get(index).map_or(shown, String::as_str);
         let mut row = cells(&usage.unwrap_or_default(), share);
         for (field, value) in [("ID", shown), ("Container", typed), ("Name", &container.record.name)] {
-            row.insert(field.to_owned(), value.into());
+            row.set(field, value);
         }
         rows.push(row);
     }
@@ -163,5 +139,7 @@ fn cells(usage: &Usage, share: Option<f64>) -> Row {
         ("BlockIO", pair(usage.read, usage.written)),
         ("PIDs", usage.threads.to_string()),
     ];
-    cells.into_iter().map(|(field, value)| (field.to_owned(), Value::from(value))).collect()
+    let mut row = Row::default();
+    cells.into_iter().for_each(|(field, value)| row.set(field, value));
+    row
 }

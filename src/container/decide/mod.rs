@@ -3,5 +3,6 @@
 pub(crate) mod create;
 pub(crate) mod name;
 pub(crate) mod seccomp;
+pub(crate) mod settings;
 pub(crate) mod spec;
 pub(crate) mod users;

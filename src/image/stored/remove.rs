@@ -41,8 +41,8 @@ pub(crate) fn remove(store: &Store, name_or_id: &str, force: bool) -> Result<Vec
     indexes.sort();
     indexes.dedup();
     let last = all.iter().all(|name| going.iter().any(|one| one.reference == name.reference));
-    // As with Docker, -f takes a name from an image in use, but never removes the image.
-    if last && !(force && found.name.is_some()) {
+    // As with Docker, -f takes the names from an image in use; but never removes the image.
+    if last && (!force || going.is_empty()) {
         let mut images = vec![id];
         for index in &indexes {
             images.extend(index::images(store, index)?);
