@@ -56,5 +56,6 @@ mod store_damage;
 mod system;
 mod unpack_hostile;
 mod watch;
+mod way_out;
 mod why;
 mod why_mistakes;

@@ -11,5 +11,6 @@ pub(crate) mod ports;
 pub(crate) mod proxy;
 pub(crate) mod resolv;
 pub(crate) mod uplink;
+pub(crate) mod way_out;
 
 pub(crate) use address::{CONTAINER, ContainerNetwork};
