@@ -22,7 +22,8 @@ fn serve(
 fn processes(sandbox: &Sandbox, name: &str) -> Vec<i32> {
     let lines = sandbox.left_behind();
     let ids = lines.iter().filter_map(|line| line.strip_prefix("process ")?.split_once(':')?.0.parse().ok());
-    let is_named = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.contains(name));
+    let is_named =
+        |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.contains(name));
     ids.filter(is_named).collect()
 }
 

@@ -77,10 +77,9 @@ impl ContainerNetwork {
     /// Returns the commands that do the same.
     pub fn device_call(&self, kind: Kind) -> String {
         let v6 = match kind {
-            Kind::Packets => format!(
-                "; ip address add {}/64 dev {DEVICE}; ip -6 route add default via {}",
-                self.v6, self.gateway_v6
-            ),
+            Kind::Packets => {
+                format!("; ip address add {}/64 dev {DEVICE}; ip -6 route add default via {}", self.v6, self.gateway_v6)
+            }
             Kind::Frames => String::new(),
         };
         format!(

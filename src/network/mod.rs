@@ -2,7 +2,7 @@
 //!
 //! The monitor lives in the container's network namespace; the sockets that listen for published ports are opened in the
 //! host's, and stay there whoever holds them. So one process without privileges on the host joins the two ([`proxy`]).
-//! The way out is a program of the host ([`egress`]), reached through the container's device ([`uplink`]).
+//! The way out ([`way_out`], or a program of the host: [`egress`]) begins at the container's device ([`uplink`]).
 
 mod address;
 pub(crate) mod egress;

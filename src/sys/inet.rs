@@ -84,8 +84,7 @@ pub(crate) fn send_datagram(socket: impl AsFd, bytes: &[u8], to: SocketAddr, fro
 
 /// Returns the longest packet on the way to the peer of a connected socket.
 pub(crate) fn mtu(socket: impl AsFd, is_v4: bool) -> io::Result<u16> {
-    let (level, name) =
-        if is_v4 { (libc::IPPROTO_IP, libc::IP_MTU) } else { (libc::IPPROTO_IPV6, libc::IPV6_MTU) };
+    let (level, name) = if is_v4 { (libc::IPPROTO_IP, libc::IP_MTU) } else { (libc::IPPROTO_IPV6, libc::IPV6_MTU) };
     let (mut value, mut size) = (0i32, size_of::<i32>() as libc::socklen_t);
     let fd = socket.as_fd().as_raw_fd();
     // SAFETY: the value is a live i32, and its size is told.

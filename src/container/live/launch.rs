@@ -226,9 +226,7 @@ fn attempt(
     let _ = crate::store::remove_tree(&container.runtime);
     fs::create_dir_all(&container.runtime).on("mkdir", &container.runtime)?;
     let egress = match request.network {
-        Network::Private => {
-            egress::Way::find(&request.way_out).inspect_err(|error| listener.note(&error.note())).ok()
-        }
+        Network::Private => egress::Way::find(&request.way_out).inspect_err(|error| listener.note(&error.note())).ok(),
         Network::None | Network::Host => None,
     };
     if let Some(way) = &egress {

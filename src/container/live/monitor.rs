@@ -276,9 +276,7 @@ fn begin(
     let group = group.map_err(failed(Task::OpenCgroup))?;
     // It stays in the host's network, which a step of the plan leaves.
     let stand_in = match &job.egress {
-        Some(way) if !way.is_awaited() => {
-            Some(StandIn::fork(way, &job.runtime).map_err(failed(Task::StartEgress))?)
-        }
+        Some(way) if !way.is_awaited() => Some(StandIn::fork(way, &job.runtime).map_err(failed(Task::StartEgress))?),
         _ => None,
     };
     let awaits_egress = job.egress.as_ref().is_some_and(Way::is_awaited);

@@ -11,8 +11,8 @@ use crate::container::rootfs::options::split_options;
 use crate::container::rootfs::root::Root;
 use crate::container::rootfs::shift;
 use crate::sys::descriptor;
-use crate::sys::tun::Kind;
 use crate::sys::process::{self, Fork};
+use crate::sys::tun::Kind;
 use crate::sys::{On, SysError, keyring, mount, netlink};
 use rustix::fs::{Mode, OFlags, Uid, fchown};
 use rustix::mount::{

@@ -7,7 +7,7 @@ mod datagram;
 mod resolver;
 mod stream;
 mod table;
-mod wire;
+pub(crate) mod wire;
 
 use super::ContainerNetwork;
 use datagram::{Exchange, Origin, SILENCE};

@@ -120,8 +120,8 @@ impl Stream {
     pub(super) fn drive(&mut self, now: Instant, turn: &mut Turn) -> After {
         let Stage::Open(open) = &mut self.stage else { return After::Goes(None) };
         loop {
-            let moved = open.carry_out(&self.host, &mut self.is_writable)
-                | open.carry_in(&self.host, &mut self.is_readable);
+            let moved =
+                open.carry_out(&self.host, &mut self.is_writable) | open.carry_in(&self.host, &mut self.is_readable);
             open.interface.poll(now, &mut Wire { arriving: None, turn }, &mut open.sockets);
             if !moved {
                 break;

@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The two ends of what a container talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Pair {
+pub struct Pair {
     pub inside: SocketAddr,
     pub outside: SocketAddr,
 }
 
 /// A packet that a container has sent.
-pub(super) enum Packet<'a> {
+pub enum Packet<'a> {
     Segment {
         pair: Pair,
         /// It asks for a new connection.
@@ -24,12 +24,7 @@ pub(super) enum Packet<'a> {
         is_whole: bool,
     },
     /// An echo request: an ICMP message of 8 bytes and its data.
-    Echo {
-        inside: IpAddr,
-        outside: IpAddr,
-        identifier: u16,
-        message: &'a [u8],
-    },
+    Echo { inside: IpAddr, outside: IpAddr, identifier: u16, message: &'a [u8] },
 }
 
 const ECHO_REQUEST: [u8; 2] = [8, 128];
@@ -37,7 +32,7 @@ const ECHO_REPLY: [u8; 2] = [0, 129];
 
 impl<'a> Packet<'a> {
     /// Reads a packet. `None`: it is none that leads anywhere.
-    pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (inside, outside, protocol, body, is_whole) = match bytes.first()? >> 4 {
             4 => {
                 let packet = Ipv4Packet::new_checked(bytes).ok()?;
@@ -79,7 +74,7 @@ impl<'a> Packet<'a> {
     }
 
     /// Returns where it goes.
-    pub(super) fn outside(&self) -> IpAddr {
+    pub fn outside(&self) -> IpAddr {
         match self {
             Self::Segment { pair, .. } | Self::Datagram { pair, .. } => pair.outside.ip(),
             Self::Echo { outside, .. } => *outside,
@@ -97,7 +92,7 @@ fn pair(inside: (IpAddr, u16), outside: (IpAddr, u16)) -> Option<Pair> {
 
 /// Why a packet goes no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub enum Refusal {
     Network,
     Host,
     Port,
@@ -108,7 +103,7 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// Returns what the host's kernel meant by the error of a call.
-    pub(super) fn of(error: rustix::io::Errno) -> Option<Self> {
+    pub(crate) fn of(error: rustix::io::Errno) -> Option<Self> {
         use rustix::io::Errno;
         match error {
             Errno::NETUNREACH | Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT => Some(Self::Network),
@@ -140,7 +135,7 @@ impl Refusal {
 const REPEATED: usize = 520;
 
 /// Writes the ICMP message that refuses `packet`, as from where that was going. Returns `false` if it is no IP packet.
-pub(super) fn write_refusal(buffer: &mut Vec<u8>, packet: &[u8], refusal: Refusal) -> bool {
+pub fn write_refusal(buffer: &mut Vec<u8>, packet: &[u8], refusal: Refusal) -> bool {
     let ends = match packet.first().map(|first| first >> 4) {
         Some(4) => Ipv4Packet::new_checked(packet).ok().map(|p| (p.dst_addr().into(), p.src_addr().into())),
         Some(6) => Ipv6Packet::new_checked(packet).ok().map(|p| (p.dst_addr().into(), p.src_addr().into())),
@@ -158,7 +153,7 @@ pub(super) fn write_refusal(buffer: &mut Vec<u8>, packet: &[u8], refusal: Refusa
 }
 
 /// Writes a datagram.
-pub(super) fn write_datagram(buffer: &mut Vec<u8>, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
+pub(crate) fn write_datagram(buffer: &mut Vec<u8>, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
     let length = u16::try_from(payload.len() + 8).unwrap_or(u16::MAX);
     write(buffer, from.ip(), to.ip(), UDP, 6, |body| {
         for number in [from.port(), to.port(), length, 0] {
@@ -169,7 +164,7 @@ pub(super) fn write_datagram(buffer: &mut Vec<u8>, from: SocketAddr, to: SocketA
 }
 
 /// Writes the answer to an echo request: `message` as the host's kernel has it, with the asker's identifier.
-pub(super) fn write_echo_reply(buffer: &mut Vec<u8>, from: IpAddr, to: IpAddr, identifier: u16, message: &[u8]) {
+pub(crate) fn write_echo_reply(buffer: &mut Vec<u8>, from: IpAddr, to: IpAddr, identifier: u16, message: &[u8]) {
     let (protocol, family) = if from.is_ipv4() { (ICMP, 0) } else { (ICMPV6, 1) };
     write(buffer, from, to, protocol, 2, |body| {
         body.extend([ECHO_REPLY.get(family).copied().unwrap_or_default(), 0, 0, 0]);
@@ -179,7 +174,7 @@ pub(super) fn write_echo_reply(buffer: &mut Vec<u8>, from: IpAddr, to: IpAddr, i
 }
 
 /// Returns whether it is an answer to an echo request.
-pub(super) fn is_echo_reply(message: &[u8], is_v4: bool) -> bool {
+pub(crate) fn is_echo_reply(message: &[u8], is_v4: bool) -> bool {
     message.len() >= 8 && message.first() == ECHO_REPLY.get(usize::from(!is_v4))
 }
 
