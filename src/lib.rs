@@ -78,6 +78,9 @@ pub mod exposed {
     pub mod manifest {
         pub use crate::registry::transfer::manifest::{Kind, blob, digest, media_type, parse};
     }
+    pub mod packet {
+        pub use crate::network::way_out::wire::{Packet, Refusal, write_refusal};
+    }
     pub mod process {
         pub use crate::sys::process::start_time;
     }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 #[test]
 fn a_run_has_a_network_of_its_own() {
-    require!(Need::Tool("slirp4netns"), Need::Tun);
+    require!(Need::Tun);
     let sandbox = Sandbox::with_alpine();
     // A service of the host that only loopback has, and an abstract socket.
     use std::os::linux::net::SocketAddrExt;
@@ -37,7 +37,7 @@ fn a_run_has_a_network_of_its_own() {
 
 #[test]
 fn what_a_run_fetches_comes_by_the_way_out() {
-    require!(Need::Tool("slirp4netns"), Need::Tun);
+    require!(Need::Tun);
     let Some(address) = own_address() else { return };
     let sandbox = Sandbox::with_alpine();
     let server = TcpListener::bind((address, 0)).unwrap();

@@ -87,7 +87,7 @@ macro_rules! each {
     };
 }
 
-each! { answer bundle challenge config dockerfile ignore logs manifest protocol reference seccomp tar variable }
+each! { answer bundle challenge config dockerfile ignore logs manifest packet protocol reference seccomp tar variable }
 
 #[test]
 fn every_input_has_a_target_and_seeds() {

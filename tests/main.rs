@@ -64,5 +64,6 @@ mod system;
 mod system_prune;
 mod unpack_hostile;
 mod watch;
+mod way_out;
 mod why;
 mod why_mistakes;

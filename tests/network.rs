@@ -1,6 +1,6 @@
 //! Published ports and the way out, as their users meet them: clients on the host, services in containers.
 
-use crate::common::{self, Need, Sandbox, User, fixture, free_port, own_address, require, user, wait_until};
+use crate::common::{Need, Sandbox, User, fixture, free_port, own_address, require, user, wait_until};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -137,82 +137,6 @@ fn a_port_that_cannot_be_had_is_said_before_anything_starts() {
     for part in ["privileged", "-p 8080:80", "sysctl -w net.ipv4.ip_unprivileged_port_start=80"] {
         assert!(said.contains(part), "{said}");
     }
-}
-
-#[test]
-fn the_way_out_leads_to_the_host_and_ends_with_the_container() {
-    require!(Need::Tun, Need::Tool("slirp4netns"), Need::Tool("pasta"));
-    let Some(own) = own_address() else { return };
-    let sandbox = Sandbox::with_alpine();
-    // Where the leaner one is not installed, the other is the way out.
-    let tools = sandbox.file("tools");
-    std::fs::create_dir(&tools).unwrap();
-    for path in ["/usr/sbin", "/usr/bin", "/sbin", "/bin"] {
-        for tool in std::fs::read_dir(path).unwrap().flatten().filter(|tool| tool.file_name() != "slirp4netns") {
-            let _ = std::os::unix::fs::symlink(tool.path(), tools.join(tool.file_name()));
-        }
-    }
-    let path = std::env::var_os("PATH").unwrap();
-    for path in [path.as_os_str(), tools.as_os_str()] {
-        let server = TcpListener::bind((own, 0)).unwrap();
-        let address = server.local_addr().unwrap();
-        let served = std::thread::spawn(move || {
-            let mut client = server.accept().unwrap().0;
-            let _ = client.read(&mut [0; 1024]).unwrap();
-            // More than fits into any buffer on the way.
-            let page = vec![b'x'; 20_000_000];
-            write!(client, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", page.len()).unwrap();
-            client.write_all(&page).unwrap();
-            // The client ends it.
-            let _ = client.read(&mut [0]);
-        });
-        let script = format!("wget -qO- http://{address}/ | wc -c");
-        let command = ["run", "--rm", "alpine", "sh", "-c", &script];
-        let fetched = common::finish(sandbox.command(&command).env("PATH", path)).ok();
-        assert_eq!(fetched, "20000000\n", "{path:?}");
-        served.join().unwrap();
-        wait_until("nothing is left", || sandbox.left_behind().is_empty());
-    }
-    let names = sandbox.ok(&["run", "--rm", "alpine", "cat", "/etc/resolv.conf", "/etc/hosts"]);
-    assert!(names.contains("nameserver 10.0.2.3\n") && names.contains("10.0.2.100\t"), "{names}");
-}
-
-#[test]
-fn the_way_out_starts_with_the_first_packet_and_no_packet_is_lost() {
-    require!(Need::Tun, Need::Tool("slirp4netns"));
-    let sandbox = Sandbox::with_alpine();
-    let id = sandbox.ok(&["run", "-d", "alpine", "sleep", "1000"]).trim().to_owned();
-    let ways = || sandbox.left_behind().iter().filter(|line| line.contains("slirp4netns")).count();
-    assert_eq!(sandbox.ok(&["exec", &id, "cat", "/sys/class/net/eth0/statistics/tx_packets"]), "0\n");
-    assert_eq!(ways(), 0, "{:?}", sandbox.left_behind());
-    // A single packet, that nobody sends again.
-    let said = sandbox.ok(&["exec", &id, "ping", "-c", "1", "-W", "5", "10.0.2.2"]);
-    assert!(said.contains(" 1 packets received"), "{said}");
-    assert_eq!(ways(), 1, "{:?}", sandbox.left_behind());
-    assert_eq!(sandbox.look(&id, "{{.State.Error}}"), "");
-
-    // It does not outlive a monitor that is killed.
-    let state = std::fs::read(sandbox.root().join("containers").join(&id).join("state.json")).unwrap();
-    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
-    let monitor = nix::unistd::Pid::from_raw(state["monitor"][0].as_i64().unwrap() as i32);
-    nix::sys::signal::kill(monitor, nix::sys::signal::Signal::SIGKILL).unwrap();
-    wait_until("the way out is gone", || ways() == 0);
-}
-
-#[test]
-fn a_way_out_that_fails_is_told_by_inspect() {
-    require!(Need::Tun);
-    let sandbox = Sandbox::with_alpine();
-    let broken = sandbox.file("slirp4netns");
-    std::fs::write(&broken, "#!/bin/sh\necho no luck today >&2\nexit 3\n").unwrap();
-    std::fs::set_permissions(&broken, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", broken.parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let mut command = sandbox.command(&["run", "-d", "--name", "shut", "alpine", "sleep", "1000"]);
-    common::finish(command.env("PATH", path)).ok();
-    // At once, and not after a time-out: the device is gone.
-    let said = sandbox.run(&["exec", "shut", "sh", "-c", "ping -c 1 -W 2 10.0.2.2; ping -c 1 -W 20 10.0.2.2"]);
-    assert!(said.stderr.contains("unreachable"), "{}", said.streams());
-    assert!(sandbox.look("shut", "{{.State.Error}}").contains("slirp4netns says: no luck today"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod dockerfile;
 pub mod ignore;
 pub mod logs;
 pub mod manifest;
+pub mod packet;
 pub mod protocol;
 pub mod reference;
 pub mod seccomp;

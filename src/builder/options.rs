@@ -9,6 +9,7 @@ use crate::container::request::{Limits, Ulimit};
 use crate::image::name::digest::Digest;
 use crate::image::name::platform::Platform;
 use crate::image::name::reference::Reference;
+use crate::network::egress::WayOut;
 use crate::network::resolv::HostEntry;
 use crate::registry::{Progress, Settings};
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ pub(crate) struct Options {
     /// Receives the progress of layers that are pulled or pushed.
     pub transfers: Box<dyn Progress>,
     pub network: RunNetwork,
+    pub way_out: WayOut,
     /// Whether a RUN may ask for the host's network.
     pub allows_host_network: bool,
     pub hosts: Vec<HostEntry>,

@@ -14,12 +14,13 @@ use crate::container::live::launch::Listener;
 use crate::container::request;
 use crate::container::request::capability::Selected;
 use crate::container::request::signal::Signal;
-use crate::container::request::{Limits, Request, SecurityOption, Tmpfs, Volume};
+use crate::container::request::{Joined, Limits, Request, SecurityOption, Tmpfs, Volume};
 use crate::container::stored::record;
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::image::Image;
 use crate::network::ports::Published;
+use crate::network::resolv::HostAddress;
 use clap::Args;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -163,6 +164,9 @@ impl CreateArgs {
         let env = self.process.environment()?;
         let ProcessFlags { workdir, user, privileged, interactive, tty, .. } = self.process;
         let ContainerFlags { network, add_host, shm_size, ulimit, label } = self.container;
+        let Joined { network, mut way_out } = network.unwrap_or_default();
+        // Who names the host wants what it serves for itself, too.
+        way_out.host_loopback |= add_host.iter().any(|entry| entry.address == HostAddress::HostGateway);
         let mut words = self.image_and_command.into_iter();
         let request = Request {
             image: words.next().unwrap_or_default(),
@@ -178,7 +182,8 @@ impl CreateArgs {
             volumes: self.volume,
             tmpfs: self.tmpfs,
             ports: self.publish.into_iter().flat_map(|Published(ports)| ports).collect(),
-            network: network.unwrap_or_default(),
+            network,
+            way_out,
             hosts: add_host,
             dns: self.dns,
             read_only: self.read_only,

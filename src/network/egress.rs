@@ -1,10 +1,11 @@
-//! The way out of a container: a program of the host that carries its packets, slirp4netns, else pasta.
+//! The way out of a container: who carries its packets. This program itself ([`super::way_out`]), unless slirp4netns or
+//! pasta is asked for.
 //!
-//! It runs in the host's network, and must end with the container, whose monitor may be killed at any time. slirp4netns
-//! watches a pipe that the monitor holds, and is started when the first packet wants out ([`super::uplink`]): by a process
-//! that stayed behind in the host's network, for the monitor has left it. pasta is started by the client and watches the
-//! name of the namespace that it was given: a link in the container's runtime directory, which goes when the container
-//! ends, or when it is swept up.
+//! It runs in the host's network, and must end with the container, whose monitor may be killed at any time. This program and
+//! slirp4netns start when the first packet wants out ([`super::uplink`]), in or by a process that stayed behind in the host's
+//! network, for the monitor has left it; slirp4netns watches a pipe that the monitor holds. pasta is started by the client
+//! and watches the name of the namespace that it was given: a link in the container's runtime directory, which goes when the
+//! container ends, or when it is swept up.
 
 use super::CONTAINER;
 use crate::diag::Diagnose;
@@ -32,8 +33,8 @@ const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 #[derive(Debug, thiserror::Error)]
 pub enum EgressError {
-    #[error("containers have no way out: neither slirp4netns nor pasta is installed")]
-    NotInstalled,
+    #[error("{0} is to be the container's way out, and is not installed")]
+    NotInstalled(Program),
     #[error("containers have no way out")]
     NoTun(#[source] SysError),
     #[error("the container has no way out: {program} says: {said}")]
@@ -45,9 +46,7 @@ pub enum EgressError {
 impl Diagnose for EgressError {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NotInstalled => {
-                "published ports work without; for the rest: apt install slirp4netns, or dnf install passt".into()
-            }
+            Self::NotInstalled(_) => "without :out= minirun itself is the way out".into(),
             Self::NoTun(error) if error.errno == libc::EACCES => format!("as root: chmod 666 {}", tun::PATH),
             Self::NoTun(_) => "as root: modprobe tun".into(),
             Self::Refused { .. } => "published ports work without; --network none does not ask for it".into(),
@@ -65,36 +64,120 @@ impl EgressError {
     }
 }
 
-/// The program that is the way out.
+/// The way out as it was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayOut {
+    #[serde(default)]
+    pub program: Program,
+    /// The address of the gateway leads to the host's own loopback.
+    #[serde(default)]
+    pub host_loopback: bool,
+}
+
+/// The options of `--network bridge` that ask for it.
+impl std::fmt::Display for WayOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let program = (self.program != Program::default()).then(|| format!("out={}", self.program));
+        let loopback = self.host_loopback.then(|| "host-loopback".to_owned());
+        for (index, option) in program.into_iter().chain(loopback).enumerate() {
+            write!(f, "{}{option}", if index == 0 { ':' } else { ',' })?;
+        }
+        Ok(())
+    }
+}
+
+/// What can be the way out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Program {
+    #[default]
+    Minirun,
+    Slirp4netns,
+    Pasta,
+}
+
+impl Program {
+    pub(crate) const ALL: [Self; 3] = [Self::Minirun, Self::Slirp4netns, Self::Pasta];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Minirun => "minirun",
+            Self::Slirp4netns => "slirp4netns",
+            Self::Pasta => "pasta",
+        }
+    }
+}
+
+impl std::fmt::Display for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The way out of a container, found on this host.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Way {
+pub struct Way {
+    carrier: By,
+    host_loopback: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum By {
     /// Started when the first packet wants out.
+    Minirun,
     Slirp(PathBuf),
     /// Started before the payload, which waits for it.
     Pasta(PathBuf),
 }
 
 impl Way {
-    /// Finds the program that this host has, the leaner first: slirp4netns keeps 0.3 MB for itself where pasta keeps 29, is up in a tenth of
-    /// the time, and ends with the monitor even if that is killed. pasta moves more bytes, and knows IPv6.
-    pub fn find() -> Result<Self, EgressError> {
-        let slirp = || userns::program("slirp4netns").map(Self::Slirp);
-        let way = slirp().or_else(|| userns::program("pasta").map(Self::Pasta)).ok_or(EgressError::NotInstalled)?;
+    /// Finds what was asked for.
+    pub fn find(asked: &WayOut) -> Result<Self, EgressError> {
+        let program = |program: Program| userns::program(program.name()).ok_or(EgressError::NotInstalled(program));
+        let carrier = match asked.program {
+            Program::Minirun => By::Minirun,
+            Program::Slirp4netns => By::Slirp(program(asked.program)?),
+            Program::Pasta => By::Pasta(program(asked.program)?),
+        };
         let opened = OpenOptions::new().read(true).write(true).open(tun::PATH);
         opened.on("open", tun::PATH).map_err(EgressError::NoTun)?;
-        Ok(way)
+        Ok(Self { carrier, host_loopback: asked.host_loopback })
+    }
+
+    /// Returns whether the payload must wait until the client has started it ([`Self::start`]).
+    pub(crate) fn is_awaited(&self) -> bool {
+        matches!(self.carrier, By::Pasta(_))
+    }
+
+    /// Returns the kind of device that it serves, if the container's device is made before it is started.
+    pub(crate) fn device(&self) -> Option<tun::Kind> {
+        match self.carrier {
+            By::Minirun => Some(tun::Kind::Packets),
+            By::Slirp(_) => Some(tun::Kind::Frames),
+            By::Pasta(_) => None,
+        }
+    }
+
+    /// Gives the network namespace of `process` its way out, and waits until it works. `directory` must be removed when the
+    /// container has ended.
+    pub(crate) fn start(&self, process: i32, directory: &Path) -> Result<(), EgressError> {
+        match &self.carrier {
+            By::Pasta(pasta) => start_pasta(pasta, process, directory, self.host_loopback),
+            By::Minirun | By::Slirp(_) => Ok(()),
+        }
     }
 }
 
-/// Gives the network namespace of `process` a way out by pasta, and waits until it works. `directory` must be removed when
-/// the container has ended.
-pub(crate) fn start_pasta(pasta: &Path, process: i32, directory: &Path) -> Result<(), EgressError> {
+fn start_pasta(pasta: &Path, process: i32, directory: &Path, host_loopback: bool) -> Result<(), EgressError> {
     let link = directory.join("netns");
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(format!("/proc/{process}/ns/net"), &link).on("symlink", &link)?;
     let network = CONTAINER;
     let (said, mut command) = command(pasta, Path::new("/"))?;
-    command.args(["--config-net", "--quiet", "--no-map-gw", "--ns-ifname", DEVICE]);
+    command.args(["--config-net", "--quiet", "--ns-ifname", DEVICE]);
+    if !host_loopback {
+        command.arg("--no-map-gw");
+    }
     command.args(["--address", &network.v4.to_string(), "--netmask", "24"]);
     command.args(["--gateway", &network.gateway_v4.to_string(), "--dns-forward", &network.dns.to_string()]);
     command.args(["--address", &network.v6.to_string(), "--gateway", &network.gateway_v6.to_string()]);
@@ -133,14 +216,14 @@ pub(crate) const COMPLAINT: &str = "no-way-out";
 
 impl StandIn {
     /// The caller has one thread, and nothing open that matters to a process that keeps only its end of a socket.
-    pub(crate) fn fork(slirp: &Path, directory: &Path) -> Result<Self, SysError> {
+    pub(crate) fn fork(way: &Way, directory: &Path) -> Result<Self, SysError> {
         let (ours, theirs) = socket::pair()?;
         match process::fork()? {
             Fork::Parent(pid) => Ok(Self { pid, socket: ours }),
             Fork::Child => {
                 process::die_with_parent(libc::SIGKILL);
                 process::set_name(c"minirun: egress");
-                descriptor::run_with_one_descriptor(theirs, |socket| stand_in(socket, slirp, directory))
+                descriptor::run_with_one_descriptor(theirs, |socket| stand_in(socket, way, directory))
             }
         }
     }
@@ -149,8 +232,15 @@ impl StandIn {
         self.socket.as_fd()
     }
 
-    pub(crate) fn wake(&self) -> Result<(), SysError> {
-        socket::send(self.socket.as_fd(), b"w", &[])
+    /// Lets it begin, with the other side of the device if it is to hold that.
+    pub(crate) fn wake(&self, device: Option<&OwnedFd>) -> Result<(), SysError> {
+        let device: Vec<_> = device.iter().map(|fd| fd.as_raw_fd()).collect();
+        socket::send(self.socket.as_fd(), b"w", &device)
+    }
+
+    /// Waits for its end.
+    pub(crate) fn reap(self) {
+        let _ = process::wait(self.pid);
     }
 
     /// Waits until slirp4netns runs. Returns `None` if it could not be started; the reason is in [`COMPLAINT`].
@@ -164,28 +254,41 @@ impl StandIn {
     }
 }
 
-fn stand_in(socket: &OwnedFd, slirp: &Path, directory: &Path) {
+fn stand_in(socket: &OwnedFd, way: &Way, directory: &Path) {
     let mut byte = [0; 1];
     // The end of the conversation is the end of the monitor.
-    if !matches!(socket::receive(socket.as_fd(), &mut byte), Ok(Some(_))) {
-        return;
-    }
-    if !rustix::process::geteuid().is_root() {
-        // With shifted ids it is the host's root, who is nobody here, and could not lock itself in.
-        let _ = userns::keep_capabilities();
-    }
-    match start_slirp(slirp, directory) {
-        Ok(carrier) => {
-            let _ = socket::send(socket.as_fd(), b"c", &[carrier.frames.as_raw_fd(), carrier.held.as_raw_fd()]);
+    let Ok(Some((_, mut descriptors))) = socket::receive(socket.as_fd(), &mut byte) else { return };
+    let ended = match &way.carrier {
+        By::Minirun => descriptors.pop().map_or(Ok(()), |device| carry(&device, socket, way.host_loopback)),
+        By::Slirp(program) => {
+            if !rustix::process::geteuid().is_root() {
+                // With shifted ids it is the host's root, who is nobody here, and could not lock itself in.
+                let _ = userns::keep_capabilities();
+            }
+            start_slirp(program, directory, way.host_loopback).map(|carrier| {
+                let _ = socket::send(socket.as_fd(), b"c", &[carrier.frames.as_raw_fd(), carrier.held.as_raw_fd()]);
+            })
         }
-        Err(error) => {
-            let _ = fs::write(directory.join(COMPLAINT), error.note());
-        }
+        By::Pasta(_) => Ok(()),
+    };
+    if let Err(error) = ended {
+        let _ = fs::write(directory.join(COMPLAINT), error.note());
     }
 }
 
+/// Is the way out until the monitor ends.
+fn carry(device: &OwnedFd, monitor: &OwnedFd, host_loopback: bool) -> Result<(), EgressError> {
+    userns::keep_no_capability()?;
+    // The change of rights has made the kernel forget this.
+    process::die_with_parent(libc::SIGKILL);
+    process::raise_descriptor_limit();
+    crate::sys::memory::map_large_blocks();
+    super::way_out::run(device, monitor, CONTAINER, host_loopback).on("epoll_wait", "the way out")?;
+    Ok(())
+}
+
 /// Starts slirp4netns, which listens for frames on a socket in the file system: abstract names belong to a network namespace.
-fn start_slirp(slirp: &Path, directory: &Path) -> Result<Carrier, EgressError> {
+fn start_slirp(slirp: &Path, directory: &Path, host_loopback: bool) -> Result<Carrier, EgressError> {
     const SOCKET: &str = "egress";
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).on("pipe2", "");
     let ((ready, tell_ready), (watched, held)) = (pipe()?, pipe()?);
@@ -195,7 +298,10 @@ fn start_slirp(slirp: &Path, directory: &Path) -> Result<Carrier, EgressError> {
         command.arg(format!("{option}={}", fd.as_raw_fd()));
     }
     command.arg("--target-type=bess").arg(format!("--mtu={MTU}"));
-    command.args(["--disable-host-loopback", "--enable-sandbox", "--enable-seccomp", SOCKET]);
+    if !host_loopback {
+        command.arg("--disable-host-loopback");
+    }
+    command.args(["--enable-sandbox", "--enable-seccomp", SOCKET]);
     let mut child = command.spawn().on("execve", slirp)?;
     drop((tell_ready, watched));
     let path = directory.join(SOCKET);

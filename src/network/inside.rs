@@ -7,7 +7,8 @@
 
 use super::ContainerNetwork;
 use super::egress::{DEVICE, MTU};
-use crate::sys::{SysError, inet, netlink, tun};
+use crate::sys::tun::{self, Kind};
+use crate::sys::{SysError, inet, netlink};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use std::fs;
 use std::io;
@@ -51,27 +52,42 @@ impl ContainerNetwork {
     }
 
     /// Makes the device that leads out, whose other side is the answer. Without one the container still has its address.
-    pub fn open_device(&self) -> Result<Option<OwnedFd>, SysError> {
+    pub fn open_device(&self, kind: Kind) -> Result<Option<OwnedFd>, SysError> {
         let opened = (|| {
-            let tap = tun::open_tap(DEVICE)?;
-            // Nothing carries IPv6 out; and the kernel would announce itself, which nobody has asked for.
-            let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{DEVICE}/disable_ipv6"), "1");
+            let tun = tun::open(DEVICE, kind)?;
+            let ipv6 = |setting: &str, value| fs::write(format!("/proc/sys/net/ipv6/conf/{DEVICE}/{setting}"), value);
+            // The kernel would announce itself, which nobody has asked for.
+            let _ = match kind {
+                Kind::Packets => ipv6("addr_gen_mode", "1").and_then(|()| ipv6("router_solicitations", "0")),
+                Kind::Frames => ipv6("disable_ipv6", "1"),
+            };
             let device = netlink::index(DEVICE)?;
             netlink::add_address(device, self.v4.into(), 24)?;
             netlink::link_up(device, Some(MTU))?;
             netlink::add_default_route(self.gateway_v4.into())?;
-            Ok::<_, SysError>(tap)
+            if kind == Kind::Packets && netlink::add_address(device, self.v6.into(), 64).is_ok() {
+                let _ = netlink::add_default_route(self.gateway_v6.into());
+            }
+            Ok::<_, SysError>(tun)
         })();
         self.ensure_addresses()?;
         Ok(opened.ok())
     }
 
     /// Returns the commands that do the same.
-    pub fn device_call(&self) -> String {
+    pub fn device_call(&self, kind: Kind) -> String {
+        let v6 = match kind {
+            Kind::Packets => {
+                format!("; ip address add {}/64 dev {DEVICE}; ip -6 route add default via {}", self.v6, self.gateway_v6)
+            }
+            Kind::Frames => String::new(),
+        };
         format!(
-            "ip tuntap add {DEVICE} mode tap; ip address add {}/24 dev {DEVICE}; ip link set {DEVICE} up mtu {MTU}; ip route \
-             add default via {}",
-            self.v4, self.gateway_v4
+            "ip tuntap add {DEVICE} mode {}; ip address add {}/24 dev {DEVICE}; ip link set {DEVICE} up mtu {MTU}; ip route \
+             add default via {}{v6}",
+            kind.mode(),
+            self.v4,
+            self.gateway_v4
         )
     }
 

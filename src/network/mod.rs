@@ -2,7 +2,7 @@
 //!
 //! The monitor lives in the container's network namespace; the sockets that listen for published ports are opened in the
 //! host's, and stay there whoever holds them. So one process without privileges on the host joins the two ([`proxy`]).
-//! The way out is a program of the host ([`egress`]), reached through the container's device ([`uplink`]).
+//! The way out ([`way_out`], or a program of the host: [`egress`]) begins at the container's device ([`uplink`]).
 
 mod address;
 pub(crate) mod egress;
@@ -11,5 +11,6 @@ pub(crate) mod ports;
 pub(crate) mod proxy;
 pub(crate) mod resolv;
 pub(crate) mod uplink;
+pub(crate) mod way_out;
 
 pub(crate) use address::{CONTAINER, ContainerNetwork};

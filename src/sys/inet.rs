@@ -57,10 +57,7 @@ pub(crate) fn receive_datagram(
         ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr))),
         _ => None,
     });
-    let sender = message.address.and_then(|address| {
-        let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::from((v4.ip(), v4.port())));
-        v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6(SocketAddrV6::from(*v6))))
-    });
+    let sender = message.address.as_ref().and_then(socket_address);
     Ok((message.bytes, sender.ok_or(io::ErrorKind::InvalidData)?, local))
 }
 
@@ -83,4 +80,43 @@ pub(crate) fn send_datagram(socket: impl AsFd, bytes: &[u8], to: SocketAddr, fro
     let parts = [IoSlice::new(bytes)];
     sendmsg(socket.as_fd().as_raw_fd(), &parts, info.as_slice(), MsgFlags::MSG_DONTWAIT, Some(&to))?;
     Ok(())
+}
+
+/// Returns the longest packet on the way to the peer of a connected socket.
+pub(crate) fn mtu(socket: impl AsFd, is_v4: bool) -> io::Result<u16> {
+    let (level, name) = if is_v4 { (libc::IPPROTO_IP, libc::IP_MTU) } else { (libc::IPPROTO_IPV6, libc::IPV6_MTU) };
+    let (mut value, mut size) = (0i32, size_of::<i32>() as libc::socklen_t);
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the value is a live i32, and its size is told.
+    let result = unsafe { libc::getsockopt(fd, level, name, (&raw mut value).cast(), &raw mut size) };
+    if result == 0 { Ok(u16::try_from(value).unwrap_or(u16::MAX)) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Lets the socket keep what became of its datagrams ([`receive_error`]).
+pub(crate) fn keep_errors(socket: impl AsFd, is_v4: bool) -> io::Result<()> {
+    if is_v4 {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1)
+    } else {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1)
+    }
+}
+
+/// Takes one error that came back for a datagram, and where that was going (ip(7), "IP_RECVERR").
+pub(crate) fn receive_error(socket: impl AsFd) -> io::Result<(i32, SocketAddr)> {
+    let mut space = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let message = recvmsg::<SockaddrStorage>(socket.as_fd().as_raw_fd(), &mut [], Some(&mut space), flags)?;
+    let errno = message.cmsgs()?.find_map(|part| match part {
+        ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
+            i32::try_from(error.ee_errno).ok()
+        }
+        _ => None,
+    });
+    let target = message.address.as_ref().and_then(socket_address);
+    errno.zip(target).ok_or(io::ErrorKind::InvalidData.into())
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::from((v4.ip(), v4.port())));
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6(SocketAddrV6::from(*v6))))
 }

@@ -367,6 +367,16 @@ pub(crate) fn set_controlling_terminal(fd: BorrowedFd) -> Result<(), SysError> {
     }
 }
 
+/// Raises the number of descriptors that this process may have to its hard limit, and returns it: the soft one is there for
+/// programs that use select(2).
+pub(crate) fn raise_descriptor_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit};
+    let hard = getrlimit(Resource::Nofile).maximum;
+    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard });
+    let limit = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
+    limit.unwrap_or(usize::MAX)
+}
+
 /// setrlimit(2).
 pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), SysError> {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };

@@ -1,6 +1,6 @@
 //! Capabilities on the way into a user namespace whose ids are still being mapped.
 
-use crate::sys::SysError;
+use crate::sys::{On, SysError};
 use caps::CapSet;
 use caps::errors::CapsError;
 
@@ -19,4 +19,16 @@ pub(crate) fn keep_capabilities() -> Result<(), SysError> {
 pub(crate) fn inherit_nothing() -> Result<(), SysError> {
     let none = caps::clear(None, CapSet::Inheritable);
     none.map_err(|_| SysError { call: "capset", subject: "inheritable".into(), errno: libc::EPERM })
+}
+
+/// Gives up every capability, for good: what this process executes gains none either.
+pub(crate) fn keep_no_capability() -> Result<(), SysError> {
+    let none = (|| {
+        for set in [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
+            caps::clear(None, set)?;
+        }
+        Ok(())
+    })();
+    none.map_err(|_: CapsError| SysError { call: "capset", subject: "none".into(), errno: libc::EPERM })?;
+    rustix::thread::set_no_new_privs(true).on("prctl", "PR_SET_NO_NEW_PRIVS")
 }

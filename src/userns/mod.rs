@@ -18,7 +18,7 @@ mod register;
 pub(crate) mod shift;
 mod spawn;
 
-pub(crate) use capability::{inherit_nothing, keep_capabilities};
+pub(crate) use capability::{inherit_nothing, keep_capabilities, keep_no_capability};
 pub(crate) use errand::{NAME, Outside, ask, bytes, receive};
 pub(crate) use error::UsernsError;
 pub(crate) use half::{Outer, run_inside};

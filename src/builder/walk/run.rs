@@ -212,7 +212,7 @@ fn launch(
     let mut env: Vec<String> = proxies.chain(state.args()).map(|(name, value)| format!("{name}={value}")).collect();
     env.append(&mut beside.env);
     let egress = match prepared.network {
-        RunNetwork::Own => egress::Way::find().ok(),
+        RunNetwork::Own => egress::Way::find(&shared.options.way_out).ok(),
         RunNetwork::Host | RunNetwork::None => None,
     };
     let network = match prepared.network {

@@ -18,7 +18,7 @@ use crate::cli::flags::{ContainerFlags, settings};
 use crate::cli::progress::{Progress, ProgressMode};
 use crate::cli::transfer::Printer;
 use crate::cli::{Context, inside, registry};
-use crate::container::request::{Limits, Network};
+use crate::container::request::{Joined, Limits, Network};
 use crate::container::rootfs::shift;
 use crate::diag::Failure;
 use crate::image::name::digest::Digest;
@@ -269,6 +269,7 @@ fn options(
         annotations.extend(annotation(text)?);
     }
     annotations.extend(outputs.iter().flat_map(|output| output.annotations.clone()));
+    let Joined { network, way_out } = arguments.container.network.clone().unwrap_or_default();
     let options = Options {
         source,
         text: opened.text.clone(),
@@ -294,11 +295,12 @@ fn options(
         pull: arguments.pull,
         registries: settings(true),
         transfers: Box::new(Printer::new(arguments.quiet, true)),
-        allows_host_network: arguments.container.network == Some(Network::Host) || arguments.idle.allows_host_network(),
-        network: match arguments.container.network {
-            None | Some(Network::Private) => RunNetwork::Own,
-            Some(Network::Host) => RunNetwork::Host,
-            Some(Network::None) => RunNetwork::None,
+        way_out,
+        allows_host_network: network == Network::Host || arguments.idle.allows_host_network(),
+        network: match network {
+            Network::Private => RunNetwork::Own,
+            Network::Host => RunNetwork::Host,
+            Network::None => RunNetwork::None,
         },
         hosts: arguments.container.add_host.clone(),
         secrets: arguments.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,

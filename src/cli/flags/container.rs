@@ -1,16 +1,17 @@
 //! Flags about a container.
 
 use crate::container::request;
-use crate::container::request::{Network, Ulimit};
+use crate::container::request::{Joined, Ulimit};
 use crate::network::resolv::HostEntry;
 use clap::Args;
 
 /// The flags that `run`, `create` and `build` share.
 #[derive(Args)]
 pub(crate) struct ContainerFlags {
-    /// Set the network: bridge (the default), none or host
+    /// Set the network: bridge (the default), none or host; bridge:host-loopback lets 10.0.2.2 reach services that the host
+    /// has for itself, bridge:out=slirp4netns or out=pasta takes that program as the way out
     #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = request::network)]
-    pub network: Option<Network>,
+    pub network: Option<Joined>,
     /// Add a line to /etc/hosts
     #[arg(long, value_name = "NAME:IP", value_parser = request::host)]
     pub add_host: Vec<HostEntry>,

@@ -226,7 +226,7 @@ fn attempt(
     let _ = crate::store::remove_tree(&container.runtime);
     fs::create_dir_all(&container.runtime).on("mkdir", &container.runtime)?;
     let egress = match request.network {
-        Network::Private => egress::Way::find().inspect_err(|error| listener.note(&error.note())).ok(),
+        Network::Private => egress::Way::find(&request.way_out).inspect_err(|error| listener.note(&error.note())).ok(),
         Network::None | Network::Host => None,
     };
     if let Some(way) = &egress {
@@ -308,8 +308,8 @@ pub(crate) fn converse(
         match ours.receive()?.map(|(message, _)| message) {
             Some(Message::WantEgress) => {
                 // Without a way out the container still runs, and its ports answer.
-                if let Some(egress::Way::Pasta(pasta)) = &job.egress
-                    && let Err(error) = egress::start_pasta(pasta, monitor_pid, &job.runtime)
+                if let Some(way) = &job.egress
+                    && let Err(error) = way.start(monitor_pid, &job.runtime)
                 {
                     listener.note(&error.note());
                 }

@@ -288,10 +288,10 @@ fn begin(
     let group = group.map_err(failed(Task::OpenCgroup))?;
     // It stays in the host's network, which a step of the plan leaves.
     let stand_in = match &job.egress {
-        Some(Way::Slirp(program)) => Some(StandIn::fork(program, &job.runtime).map_err(failed(Task::StartEgress))?),
+        Some(way) if !way.is_awaited() => Some(StandIn::fork(way, &job.runtime).map_err(failed(Task::StartEgress))?),
         _ => None,
     };
-    let awaits_egress = matches!(job.egress, Some(Way::Pasta(_)));
+    let awaits_egress = job.egress.as_ref().is_some_and(Way::is_awaited);
     let mut walk = Walk { size: job.size, trees, ..Walk::default() };
     for (index, step) in plan.outside.iter().enumerate() {
         let begun = std::time::Instant::now();
@@ -310,7 +310,8 @@ fn begin(
     let Some(Step::Clone { namespaces }) = plan.outside.last() else {
         return Err(Failure { stage: Stage::Step(clone_step), call: Call::Clone3, errno: libc::EINVAL });
     };
-    let uplink = walk.device.take().zip(stand_in).and_then(|(device, stand_in)| Uplink::new(device, stand_in).ok());
+    let uplink = walk.device.take().zip(stand_in);
+    let uplink = uplink.and_then(|((device, kind), stand_in)| Uplink::new(device, kind, stand_in).ok());
     let (ours, theirs) = End::pair().map_err(clone_failed)?;
     let begun = std::time::Instant::now();
     let born = process::clone3(namespace_flags(namespaces), group.as_ref().map(AsFd::as_fd)).map_err(clone_failed)?;
@@ -369,7 +370,7 @@ fn begin(
 /// Follows the first process until it has become the payload, which closes its end of the conversation.
 fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Supervised) -> Result<(), Failure> {
     let last = plan.steps().count() as u32 - 1;
-    let awaits_egress = matches!(job.egress, Some(Way::Pasta(_)));
+    let awaits_egress = job.egress.as_ref().is_some_and(Way::is_awaited);
     let lost = |error: SysError| Task::WatchFirstProcess.failed(&error);
     let no_answer = |errno| Failure { stage: Stage::Task(Task::WatchFirstProcess), call: Call::Recvmsg, errno };
     let mut going = None;

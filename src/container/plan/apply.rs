@@ -12,6 +12,7 @@ use crate::container::rootfs::root::Root;
 use crate::container::rootfs::shift;
 use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
+use crate::sys::tun::Kind;
 use crate::sys::{On, SysError, keyring, mount, netlink};
 use rustix::fs::{Mode, OFlags, Uid, fchown};
 use rustix::mount::{
@@ -32,7 +33,7 @@ pub struct Walk {
     /// The terminal's rows and columns at its start.
     pub size: Option<(u16, u16)>,
     /// The monitor's side of the network device.
-    pub device: Option<OwnedFd>,
+    pub device: Option<(OwnedFd, Kind)>,
     /// The process whose namespaces are joined.
     pub joined: Option<OwnedFd>,
     /// The process that continues in place of this one.
@@ -52,8 +53,8 @@ impl Step {
             Self::NetworkNamespace => process::unshare(libc::CLONE_NEWNET, "CLONE_NEWNET"),
             Self::LoopbackUp => netlink::link_up(netlink::LOOPBACK, None),
             Self::Address { network } => network.set_up(),
-            Self::Device { network } => {
-                walk.device = network.open_device()?;
+            Self::Device { network, kind } => {
+                walk.device = network.open_device(*kind)?.map(|device| (device, *kind));
                 Ok(())
             }
             Self::Sysctl { key, value } => write(&format!("/proc/sys/{}", key.replace('.', "/")), value),

@@ -74,8 +74,8 @@ impl Plan {
         if let Step::Address { network } = &mut self.outside[at] {
             network.on_loopback = false;
         }
-        if matches!(way, egress::Way::Slirp(_)) {
-            self.outside.insert(at + 1, Step::Device { network: crate::network::CONTAINER });
+        if let Some(kind) = way.device() {
+            self.outside.insert(at + 1, Step::Device { network: crate::network::CONTAINER, kind });
         }
     }
 

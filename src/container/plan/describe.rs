@@ -16,7 +16,7 @@ impl Step {
             Self::NetworkNamespace => "unshare(CLONE_NEWNET)".into(),
             Self::LoopbackUp => "sendto(rtnetlink, RTM_NEWLINK lo up)".into(),
             Self::Address { network } => network.call(),
-            Self::Device { network } => network.device_call(),
+            Self::Device { network, kind } => network.device_call(*kind),
             Self::Sysctl { key, value } => format!("write(/proc/sys/{}, {value:?})", key.replace('.', "/")),
             Self::CgroupLimit { file, value } => format!("write({file}, {value})"),
             Self::Clone { namespaces } => format!("clone3({})", flag_names(namespaces)),

@@ -34,6 +34,7 @@ pub enum Step {
     },
     Device {
         network: crate::network::ContainerNetwork,
+        kind: crate::sys::tun::Kind,
     },
     Sysctl {
         key: String,

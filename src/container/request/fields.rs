@@ -2,6 +2,7 @@
 
 use super::capability::Selected;
 use super::signal::Signal;
+use crate::network::egress::WayOut;
 use crate::network::ports::PortSpec;
 use crate::network::resolv::HostEntry;
 use caps::Capability;
@@ -28,6 +29,7 @@ pub(crate) struct Request {
     pub tmpfs: Vec<Tmpfs>,
     pub ports: Vec<PortSpec>,
     pub network: Network,
+    pub way_out: WayOut,
     #[serde(deserialize_with = "known")]
     pub hosts: Vec<HostEntry>,
     #[serde(deserialize_with = "known")]
@@ -166,6 +168,13 @@ pub(crate) enum Network {
     /// A namespace of its own, with a loopback device only.
     None,
     Host,
+}
+
+/// A network, and what the container has of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub network: Network,
+    pub way_out: WayOut,
 }
 
 /// Seconds that `stop` waits before SIGKILL by default, as with Docker.

@@ -8,7 +8,7 @@ mod parse;
 pub(crate) mod signal;
 
 pub(crate) use fields::{
-    Limits, LogOptions, Network, Request, STOP_TIMEOUT, SecurityOption, Source, Tmpfs, Ulimit, Volume,
+    Joined, Limits, LogOptions, Network, Request, STOP_TIMEOUT, SecurityOption, Source, Tmpfs, Ulimit, Volume,
 };
 pub(crate) use parse::{
     RequestError, cpus, dns, host, is_name, label, log, name, network, publish, security_option, selected_capability,

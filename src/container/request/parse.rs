@@ -1,9 +1,10 @@
 //! The parsers of the options of `run`, `create` and `build`, one for each option.
 
 use super::capability::{Selected, UnknownCapability};
-use super::fields::{LogOptions, Network, SecurityOption, Source, Tmpfs, Ulimit, Volume};
+use super::fields::{Joined, LogOptions, Network, SecurityOption, Source, Tmpfs, Ulimit, Volume};
 use super::limit;
 use super::signal::{InvalidSignal, Signal};
+use crate::network::egress::{Program, WayOut};
 use crate::network::ports::{PortError, Published};
 use crate::network::resolv::{HostEntry, InvalidHostEntry};
 use crate::sys::SysError;
@@ -25,6 +26,8 @@ pub(crate) enum RequestError {
     Ulimit(String),
     #[error("unknown network {0:?}")]
     Network(String),
+    #[error("unknown option of the network: {0:?}")]
+    NetworkOption(String),
     #[error("unknown log driver {0:?}")]
     LogDriver(String),
     #[error("invalid log option {0:?}")]
@@ -60,6 +63,9 @@ impl crate::diag::Diagnose for RequestError {
             Self::Size(_) => "a number with b, k, m or g: --memory 64m".into(),
             Self::Cpus(_) => "as in: --cpus 1.5".into(),
             Self::Ulimit(_) => "NAME=SOFT[:HARD], as nofile=1024:2048; the hard one is not below the soft one".into(),
+            Self::NetworkOption(_) => {
+                "as in: --network bridge:host-loopback, --network bridge:out=slirp4netns, or minirun, pasta".into()
+            }
             Self::Network(_) => "networks: bridge (the default), none, host".into(),
             Self::LogDriver(_) => {
                 "drivers: json-file (the default) and local, which are the same here, and none".into()
@@ -131,13 +137,24 @@ pub(crate) fn tmpfs(text: &str) -> Result<Tmpfs, RequestError> {
 }
 
 /// `--network`'s argument.
-pub(crate) fn network(text: &str) -> Result<Network, RequestError> {
-    match text {
-        "bridge" | "default" | "private" => Ok(Network::Private),
-        "none" => Ok(Network::None),
-        "host" => Ok(Network::Host),
-        other => Err(RequestError::Network(other.to_owned())),
+pub(crate) fn network(text: &str) -> Result<Joined, RequestError> {
+    let (name, options) = text.split_once(':').map_or((text, None), |(name, options)| (name, Some(options)));
+    let network = match (name, options) {
+        ("bridge" | "default" | "private", _) => Network::Private,
+        ("none", None) => Network::None,
+        ("host", None) => Network::Host,
+        _ => return Err(RequestError::Network(text.to_owned())),
+    };
+    let mut way_out = WayOut::default();
+    for option in options.into_iter().flat_map(|options| options.split(',')) {
+        let program = option.strip_prefix("out=");
+        match program.and_then(|name| Program::ALL.into_iter().find(|known| known.to_string() == name)) {
+            Some(program) => way_out.program = program,
+            None if option == "host-loopback" => way_out.host_loopback = true,
+            None => return Err(RequestError::NetworkOption(option.to_owned())),
+        }
     }
+    Ok(Joined { network, way_out })
 }
 
 /// `--add-host`'s argument.

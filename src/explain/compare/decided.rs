@@ -29,6 +29,7 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
         tmpfs,
         ports,
         network,
+        way_out,
         hosts,
         dns,
         read_only,
@@ -52,9 +53,9 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
     } = &record.request;
     let process = container.spec()?.process().clone().unwrap_or_default();
     let mode = match network {
-        Network::Private => "bridge",
-        Network::None => "none",
-        Network::Host => "host",
+        Network::Private => format!("bridge{way_out}"),
+        Network::None => "none".into(),
+        Network::Host => "host".into(),
     };
     let volumes = record.volumes.iter().map(|volume| {
         let source = volume.name.as_ref().unwrap_or(&volume.source);

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Subject};
 use crate::explain::proc::read;
 use crate::explain::words::{Words, place};
-use crate::network::egress::{EgressError, Way};
+use crate::network::egress::{EgressError, Way, WayOut};
 use crate::store::Store;
 use crate::sys::tun;
 
@@ -39,14 +39,8 @@ pub(super) fn seccomp(words: &Words) -> Finding {
 
 pub(super) fn outgoing_network(words: &Words) -> Finding {
     let subject = Subject::OutgoingNetwork;
-    match Way::find() {
-        Ok(Way::Slirp(program) | Way::Pasta(program)) => {
-            let program = program.display().to_string();
-            Finding::ok(subject, place(words.host_way_out, &[("program", &program), ("device", tun::PATH)]))
-        }
-        Err(EgressError::NotInstalled) => {
-            Finding::note(subject, words.host_no_way_out, "sudo apt-get install slirp4netns".to_owned())
-        }
+    match Way::find(&WayOut::default()) {
+        Ok(_) => Finding::ok(subject, place(words.host_way_out, &[("device", tun::PATH)])),
         Err(EgressError::NoTun(error)) if error.errno == libc::EACCES => {
             let found = place(words.host_may_not_open, &[("device", tun::PATH)]);
             Finding::note(subject, found, format!("sudo chmod 666 {}", tun::PATH))

@@ -233,8 +233,7 @@ words! {
     host_kernel_with_seccomp: "a kernel built with CONFIG_SECCOMP_FILTER is needed", "нужно ядро, собранное с CONFIG_SECCOMP_FILTER";
     host_seccomp: "filters, and notifications", "фильтры и уведомления";
     host_seccomp_without_notifications: "filters, but no notifications, which a user with one ID needs for chown", "фильтры, но без уведомлений, которые нужны для chown пользователю с одним идентификатором";
-    host_way_out: "{program}, through {device}", "{program}, через {device}";
-    host_no_way_out: "containers cannot reach other hosts: neither slirp4netns nor pasta is installed; published ports work", "контейнерам недоступны другие хосты: не установлены ни slirp4netns, ни pasta; опубликованные порты работают";
+    host_way_out: "by minirun itself, through {device}", "через сам minirun, устройство {device}";
     host_may_not_open: "you have no permission to open {device}", "у вас нет права открыть {device}";
     host_no_device: "containers cannot reach other hosts: {device} does not exist", "контейнерам недоступны другие хосты: нет {device}";
     host_low_ports: "80 and 443 can be published", "порты 80 и 443 можно публиковать";

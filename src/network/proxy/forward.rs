@@ -155,10 +155,5 @@ impl Proxy {
 
 /// Connections that this process has descriptors for: two sockets each, and pipes for those of them that move much.
 fn most() -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    // The soft limit is there for programs that use select(2).
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    let descriptors = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
-    (descriptors.unwrap_or(usize::MAX).saturating_sub(RESERVED) / 3).clamp(16, MOST)
+    (crate::sys::process::raise_descriptor_limit().saturating_sub(RESERVED) / 3).clamp(16, MOST)
 }
