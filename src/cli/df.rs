@@ -82,6 +82,9 @@ pub(super) fn df(arguments: &DfArgs, store: &Store) -> Result<u8, Failure> {
     sum.set("Reclaimable", all(|share| share.reclaimable));
     rows.push(sum);
     listing.print(&rows)?;
+    if shares.iter().any(|share| share.kind == StorePart::Volumes && share.total > share.active) {
+        super::stderr::note("volumes that no container uses: minirun volume prune -a");
+    }
     Ok(0)
 }
 

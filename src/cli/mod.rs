@@ -7,6 +7,7 @@ mod commit;
 mod confirm;
 mod container;
 mod context;
+mod cp;
 mod df;
 mod docker_context;
 mod doctor;
@@ -42,16 +43,19 @@ mod system;
 mod top;
 mod transfer;
 mod unshare;
+mod volume;
 
 pub(crate) use context::Context;
 
 use crate::container::live::monitor;
 use crate::container::request::RequestError;
+use crate::container::request::mount::MountError;
 use crate::container::request::signal::InvalidSignal;
 use crate::diag::{self, Failure};
 use crate::store::Store;
 use crate::sys::process;
 use crate::userns;
+use crate::volume::VolumeError;
 use clap::{CommandFactory, Parser, Subcommand};
 use inside::Errand;
 use std::ffi::OsString;
@@ -91,6 +95,9 @@ enum Command {
     /// Manage containers
     #[command(subcommand, name = "container")]
     Containers(group::ContainerGroup),
+    /// Manage volumes
+    #[command(subcommand, name = "volume")]
+    Volumes(volume::Command),
     /// Check the host: what minirun can use, what is missing, how to fix it
     Doctor(doctor::Doctor),
     /// Manage the store: disk usage, check, reset
@@ -184,6 +191,10 @@ fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
         is::<moment::InvalidMoment>,
         is::<container::PortError>,
         is::<logs::InvalidCount>,
+        is::<MountError>,
+        is::<VolumeError>,
+        is::<volume::CommandError>,
+        is::<cp::CpError>,
     ];
     types.iter().find_map(|is| is(source))
 }
@@ -203,6 +214,7 @@ fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
         Command::See(command) => command.run(&context()?),
         Command::Images(command) => command.run(&context()?),
         Command::Containers(command) => command.run(&context()?),
+        Command::Volumes(command) => command.run(&context()?),
         Command::Doctor(command) => command.run(&context()?),
         Command::System(command) => command.run(&context()?),
         Command::Info(arguments) => info::info(&arguments, &context()?.store),

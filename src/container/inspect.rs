@@ -1,7 +1,7 @@
 //! A container as Docker's `inspect` shows it: programs read these names.
 
 use super::decide::settings::settings;
-use super::request::{LogOptions, Network, Request, Source};
+use super::request::{LogOptions, Network, Request, Source, VolumesFrom};
 use super::stored::record::{Container, Phase, RecordError, State};
 use crate::image::Image;
 use crate::network::egress::COMPLAINT;
@@ -16,7 +16,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// Docker's settings of a host that no container here has: each with Docker's value for "not set".
 const UNSET: &str = r#"{
-    "ContainerIDFile": "", "VolumeDriver": "", "VolumesFrom": null, "ConsoleSize": [0, 0], "CgroupnsMode": "private",
+    "ContainerIDFile": "", "VolumeDriver": "", "ConsoleSize": [0, 0], "CgroupnsMode": "private",
     "DnsOptions": [], "DnsSearch": [], "IpcMode": "private", "Cgroup": "", "Links": null, "OomScoreAdj": 0, "PidMode": "",
     "PublishAllPorts": false, "UTSMode": "", "Isolation": "", "CpuShares": 0, "CgroupParent": "", "BlkioWeight": 0,
     "BlkioWeightDevice": [], "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [], "BlkioDeviceReadIOps": [],
@@ -141,12 +141,14 @@ fn config(container: &Container, spec: &Spec, image: Option<&Image>) -> Value {
 fn host_config(request: &Request, spec: &Spec) -> Value {
     let linux = spec.linux().clone().unwrap_or_default();
     let list = |values: Vec<String>| if values.is_empty() { Value::Null } else { json!(values) };
-    let binds = request.volumes.iter().filter_map(|v| match &v.source {
+    let binds = request.volumes.iter().filter(|v| !v.is_of_mount).filter_map(|v| match &v.source {
         Source::Host(source) | Source::Named(source) => {
-            Some(format!("{source}:{}{}", v.target, if v.read_only { ":ro" } else { "" }))
+            let mode = mode_of(&v.mode, v.read_only);
+            Some(format!("{source}:{}{}{mode}", v.target, if mode.is_empty() { "" } else { ":" }))
         }
         Source::Anonymous => None,
     });
+    let from = |from: &VolumesFrom| format!("{}{}", from.container, if from.is_read_only { ":ro" } else { "" });
     let mut security = Vec::new();
     if request.no_new_privileges {
         security.push("no-new-privileges".to_owned());
@@ -162,6 +164,7 @@ fn host_config(request: &Request, spec: &Spec) -> Value {
     };
     add(json!({
         "Binds": list(binds.collect()),
+        "VolumesFrom": list(request.volumes_from.iter().map(from).collect()),
         "NetworkMode": mode(&request.network),
         "LogConfig": log_config(&request.log),
         "PortBindings": bindings(&request.ports),
@@ -212,12 +215,17 @@ fn mounts(container: &Container) -> Value {
             "Source": v.source,
             "Destination": v.target,
             "Driver": if v.name.is_some() { "local" } else { "" },
-            "Mode": if v.read_only { "ro" } else { "" },
+            "Mode": mode_of(&v.mode, v.read_only),
             "RW": !v.read_only,
             "Propagation": "rprivate",
         })
     });
     mounts.collect()
+}
+
+/// Returns the options of a mount as they were typed, or what they come to.
+fn mode_of(typed: &str, read_only: bool) -> &str {
+    if typed.is_empty() && read_only { "ro" } else { typed }
 }
 
 fn mode(network: &Network) -> &'static str {
