@@ -11,7 +11,7 @@ use crate::container::request;
 use crate::container::request::signal::Signal;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, Phase, RecordError, State};
-use crate::diag::{Diagnose, Failure};
+use crate::diag::{Diagnose, ErrorCode, Failure};
 use clap::{Args, Subcommand};
 
 #[derive(Subcommand)]
@@ -120,6 +120,10 @@ pub(super) struct PsArgs {
 struct Running(String);
 
 impl Diagnose for Running {
+    fn code(&self) -> Option<ErrorCode> {
+        Some(ErrorCode::StillRunning)
+    }
+
     fn hint(&self) -> Option<String> {
         let name = &self.0;
         Some(format!("stop it first: minirun stop {name}; or force: minirun rm -f {name}"))

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::attach::{self, Attachment, Parting};
-use super::flags::{ContainerFlags, LanguageFlags, ProcessFlags, PullFlags};
+use super::flags::{ContainerFlags, ProcessFlags, PullFlags};
 use super::registry;
 use super::stderr::Notes;
 use super::step_printer::{ExplainFormat, StepPrinter};
@@ -19,7 +19,8 @@ use crate::container::request::signal::Signal;
 use crate::container::request::{Limits, Request, SecurityOption, Tmpfs, Volume};
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, Phase};
-use crate::diag::{Diagnose, Failure};
+use crate::diag::{Diagnose, ErrorCode, Failure};
+use crate::explain::words::Language;
 use crate::image::Image;
 use crate::network::ports::Published;
 use clap::Args;
@@ -131,8 +132,6 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "brief")]
     explain: Option<ExplainFormat>,
     #[command(flatten)]
-    language: LanguageFlags,
-    #[command(flatten)]
     create: CreateArgs,
 }
 
@@ -149,6 +148,13 @@ enum RunError {
 }
 
 impl Diagnose for RunError {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::NoTerminal => Some(ErrorCode::NoTerminal),
+            _ => self.inner().and_then(Diagnose::code),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoTerminal => Some("leave out -t".into()),
@@ -251,9 +257,9 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
     let name = request.name.get_or_insert_with(|| name::random(&context.store)).clone();
     let prepared = launch::prepare_requested(&context.store, &name, &request)?;
     let container = create_container(context, &image, request, cidfile)?;
-    let mut printer = arguments.explain.map(|how| {
-        StepPrinter::new(how, arguments.language.language(), context.store.root.clone(), container.directory.clone())
-    });
+    let mut printer = arguments
+        .explain
+        .map(|how| StepPrinter::new(how, Language::current(), context.store.root.clone(), container.directory.clone()));
     let listener: &mut dyn Listener = match &mut printer {
         Some(printer) => printer,
         None => &mut Notes,

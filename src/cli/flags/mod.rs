@@ -6,6 +6,6 @@ mod process;
 mod registry;
 
 pub(crate) use container::ContainerFlags;
-pub(crate) use language::{LanguageFlags, ReportFlags};
+pub(crate) use language::{Lang, ReportFlags};
 pub(crate) use process::ProcessFlags;
 pub(crate) use registry::{PullFlags, PullPolicy, RegistryFlags, settings};
