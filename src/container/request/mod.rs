@@ -9,7 +9,8 @@ mod parse;
 pub(crate) mod signal;
 
 pub(crate) use fields::{
-    Joined, Limits, LogOptions, Network, Request, STOP_TIMEOUT, SecurityOption, Source, Tmpfs, Ulimit, Volume, VolumesFrom,
+    Joined, Limits, LogOptions, Network, Request, STOP_TIMEOUT, SecurityOption, Source, Tmpfs, Ulimit, Volume,
+    VolumesFrom,
 };
 pub(crate) use parse::{
     RequestError, cpus, dns, host, label, log, name, network, publish, security_option, selected_capability, size,
