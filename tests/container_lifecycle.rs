@@ -377,7 +377,7 @@ fn top_lists_the_container_s_processes_as_the_host_numbers_them() {
     let mut lines = said.lines();
     assert_eq!(
         lines.next().unwrap().split_whitespace().collect::<Vec<_>>(),
-        ["UID", "PID", "PPID", "STIME", "TIME", "CMD"]
+        ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
     );
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows.len(), 3, "{said}");
@@ -467,7 +467,7 @@ fn logs_f_goes_on_until_the_end() {
 #[test]
 fn attach_gets_what_comes_and_sends_what_is_typed() {
     let sandbox = Sandbox::with_alpine();
-    let script = "echo before; while read line; do echo got $line; done; echo end; exit 4";
+    let script = "echo before; while read line; do [ $line = stop ] && break; echo got $line; done; echo end; exit 4";
     let id = sandbox.detached(&["-i", "--name", "reader"], script);
     sandbox.wait_for_log(&id, "before");
     let mut command = sandbox.command(&["attach", "reader"]);
@@ -495,7 +495,7 @@ fn attach_gets_what_comes_and_sends_what_is_typed() {
         input.write_all(b"two\n").unwrap();
         told.recv_timeout(Duration::from_millis(100)).is_ok()
     });
-    drop(input);
+    input.write_all(b"stop\n").unwrap();
     let mut rest = String::new();
     out.read_to_string(&mut rest).unwrap();
     assert_eq!(rest.replace("got two\n", ""), "end\n");

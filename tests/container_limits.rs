@@ -205,3 +205,47 @@ fn a_run_of_a_build_has_the_limits_of_the_build() {
     let error = sandbox.try_build("FROM alpine\nRUN tail /dev/zero\n", &["--memory", "20m"]).fails(1);
     assert!(error.contains("killed a process of it at the memory limit"), "{error}");
 }
+
+#[test]
+fn a_paused_one_is_held_by_its_group() {
+    require!(Need::Controller("pids"));
+    let sandbox = Sandbox::with_alpine();
+    sandbox.detached(&["--name", "writer", "--pids-limit", "20"], "while :; do date > /new; mv /new /now; done");
+    wait_until("it writes", || sandbox.run(&["exec", "writer", "cat", "/now"]).code == 0);
+    sandbox.ok(&["pause", "writer"]);
+    assert_eq!(count(&sandbox, "writer", "cgroup.events", "frozen"), 1);
+    sandbox.ok(&["commit", "writer", "image"]);
+    assert_eq!(count(&sandbox, "writer", "cgroup.events", "frozen"), 1);
+    sandbox.ok(&["unpause", "writer"]);
+    assert_eq!(value(&sandbox, "writer", "cgroup.freeze"), "0");
+    // A frozen one can be killed, and starts again thawed.
+    sandbox.ok(&["pause", "writer"]);
+    sandbox.ok(&["kill", "writer"]);
+    sandbox.ok(&["start", "writer"]);
+    assert_eq!(value(&sandbox, "writer", "cgroup.freeze"), "0");
+}
+
+#[test]
+fn update_changes_the_limits_of_what_runs() {
+    require!(Need::Controller("memory"), Need::Controller("cpu"), Need::Controller("pids"));
+    let sandbox = Sandbox::with_alpine();
+    sandbox.detached(&["--name", "one", "--pids-limit", "20"], "exec sleep 600");
+    let limits = ["--memory", "32m", "--memory-swap", "48m", "--cpus", "0.5", "--pids-limit", "30"];
+    let output = sandbox.run(&[&["update"], &limits[..], &["one"]].concat());
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+    let set = |file: &str| value(&sandbox, "one", file);
+    let all = || ["memory.max", "memory.swap.max", "cpu.max", "pids.max"].map(set).join(" ");
+    assert_eq!(all(), "33554432 16777216 50000 100000 30");
+    sandbox.ok(&["restart", "-t", "0", "one"]);
+    assert_eq!(all(), "33554432 16777216 50000 100000 30");
+}
+
+#[test]
+fn stats_are_the_group_s_own() {
+    require!(Need::Controller("memory"), Need::Controller("pids"));
+    let sandbox = Sandbox::with_alpine();
+    sandbox.detached(&["--name", "one", "--memory", "64m", "--pids-limit", "20"], "exec sleep 600");
+    let output = sandbox.run(&["stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDs}}"]);
+    assert_eq!(output.stderr, "", "nothing is summed up");
+    assert!(output.stdout.ends_with(" / 64MiB 1\n"), "{}", output.stdout);
+}

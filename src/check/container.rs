@@ -33,7 +33,10 @@ impl Check<'_> {
             if path.is_file() && name.starts_with('.') {
                 continue;
             }
-            let names_one = record::said_id(&path).is_some_and(|id| store.path("containers").join(id).exists());
+            let names_one = record::said_id(&path).is_some_and(|id| match Container::load(store, &id) {
+                Ok(container) => container.record.name == name,
+                Err(_) => store.path("containers").join(id).exists(),
+            });
             if !names_one {
                 self.remove(&path, "does not name a container");
             }

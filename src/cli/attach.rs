@@ -1,12 +1,15 @@
 //! Attaches the terminal to a container: streams, signals, window size, and the detach keys.
 
+use super::flags::DetachKeys;
 use crate::container::live::launch::terminal_size;
 use crate::container::protocol::{End, Message, Modes, Stream};
+use crate::diag::{Diagnose, Failure, inner_of};
 use crate::sys::{On, SysError, process};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
 
 /// What is connected to the container.
 pub(super) struct Attachment {
@@ -14,42 +17,142 @@ pub(super) struct Attachment {
     pub terminal: bool,
     /// Standard input is forwarded.
     pub stdin: bool,
+    /// The end of standard input is one for the container too.
+    pub closes_stdin: bool,
     /// Signals are forwarded.
     pub signals: bool,
-    /// The bytes that detach.
-    pub detach_keys: Vec<u8>,
+    pub detach_keys: DetachKeys,
 }
 
 /// How an attachment ended.
-pub(super) enum Parting {
+enum Parting {
     Exited(u8),
     Detached,
+    /// The process did not end at three signals.
+    LetGo,
     Lost,
 }
 
-/// Docker's default: Ctrl-P, Ctrl-Q.
-pub(super) const DETACH_KEYS: [u8; 2] = [16, 17];
-
-/// Parses `ctrl-p,ctrl-q` into bytes.
-pub(super) fn detach_keys(text: &str) -> Result<Vec<u8>, InvalidKeys> {
-    text.split(',')
-        .map(|key| match key.strip_prefix("ctrl-").map_or(key.as_bytes(), str::as_bytes) {
-            [letter] if key.starts_with("ctrl-") && (b'@'..=b'_').contains(&letter.to_ascii_uppercase()) => {
-                Ok(letter.to_ascii_uppercase() - b'@')
-            }
-            [letter] if !key.starts_with("ctrl-") => Ok(*letter),
-            _ => Err(InvalidKeys(text.to_owned())),
-        })
-        .collect()
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AttachError {
+    #[error("cannot attach a terminal: standard input is not a terminal")]
+    NoTerminal { instead: &'static str },
+    #[error("container {0} has ended: its monitor was killed")]
+    Lost(String),
+    #[error("container {0} goes on: it did not end at three signals")]
+    LetGo(String),
+    #[error("the containers go on: they did not end at three signals")]
+    LetGoOfAll,
+    #[error(transparent)]
+    Sys(#[from] SysError),
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("invalid --detach-keys {0:?}")]
-pub(super) struct InvalidKeys(String);
+/// What helps a command with -t whose standard input is no terminal.
+pub(super) const WITHOUT_T: &str = "leave out -t";
 
-impl crate::diag::Diagnose for InvalidKeys {
+/// What helps `attach`.
+pub(super) const WITHOUT_STDIN: &str = "see its output: attach --no-stdin";
+
+impl Diagnose for AttachError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Sys)
+    }
+
     fn hint(&self) -> Option<String> {
-        Some("separate keys by commas; each is a letter, or ctrl- and a letter: --detach-keys ctrl-p,ctrl-q".into())
+        match self {
+            Self::NoTerminal { instead } => Some((*instead).into()),
+            Self::LetGo(name) => Some(format!("stop it: minirun stop {name}; or at once: minirun kill {name}")),
+            Self::LetGoOfAll => Some("stop them: minirun stop NAME...".into()),
+            Self::Lost(_) => None,
+            Self::Sys(error) => error.hint(),
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            // As in Docker.
+            Self::NoTerminal { .. } | Self::LetGo(_) | Self::LetGoOfAll => 1,
+            Self::Lost(_) | Self::Sys(_) => crate::diag::ENGINE,
+        }
+    }
+}
+
+impl Attachment {
+    /// Refuses to connect a container's terminal to input that is none.
+    pub(super) fn check_terminal(&self, instead: &'static str) -> Result<(), AttachError> {
+        if self.terminal && self.stdin && !isatty(rustix::stdio::stdin()) {
+            return Err(AttachError::NoTerminal { instead });
+        }
+        Ok(())
+    }
+}
+
+/// Stays with a container until one side ends. Returns the exit code of the command.
+pub(super) fn stay(end: &End, attachment: &Attachment, name: &str) -> Result<u8, Failure> {
+    match attach(end, attachment)? {
+        Parting::Exited(code) => Ok(code),
+        Parting::Detached => Ok(0),
+        Parting::LetGo => Err(AttachError::LetGo(name.to_owned()).into()),
+        Parting::Lost => Err(AttachError::Lost(name.to_owned()).into()),
+    }
+}
+
+/// Prints the output of several containers until all have ended, and forwards signals to each. Returns the highest exit
+/// code.
+pub(super) fn watch_all(mut ends: Vec<End>) -> Result<u8, Failure> {
+    let signals = process::signalfd(&[libc::SIGINT, libc::SIGTERM, libc::SIGQUIT])?;
+    for end in &ends {
+        unless_gone(end.send(&Message::Attach { output: true, stdin: false, modes: None }))?;
+    }
+    let mut highest = 0;
+    let mut impatience = Impatience::default();
+    while !ends.is_empty() {
+        let mut polled = vec![PollFd::new(&signals, PollFlags::IN)];
+        polled.extend(ends.iter().map(|end| PollFd::new(end.socket(), PollFlags::IN)));
+        match poll(&mut polled, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other.map(drop).on("poll", "")?,
+        }
+        let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
+        while let Some(signal) = process::read_signal(signals.as_fd()) {
+            if impatience.grows(signal) {
+                return Err(AttachError::LetGoOfAll.into());
+            }
+            ends.iter().try_for_each(|end| unless_gone(end.send(&Message::Signal(signal.unsigned_abs()))))?;
+        }
+        for index in (0..ends.len()).rev().filter(|index| ready.get(index + 1) == Some(&true)) {
+            match ends[index].receive()? {
+                Some((Message::Output { stream, bytes }, _)) => write_out(stream, &bytes),
+                Some((Message::Exited { code }, _)) => {
+                    highest = highest.max(code as u8);
+                    ends.remove(index);
+                }
+                Some(_) => {}
+                None => drop(ends.remove(index)),
+            }
+        }
+    }
+    Ok(highest)
+}
+
+/// Counts the signals of somebody who wants to get away from a process that does not end.
+#[derive(Default)]
+struct Impatience {
+    signals: u32,
+    last: Option<Instant>,
+}
+
+impl Impatience {
+    /// Notes a signal. Returns whether it is the third within a short time.
+    fn grows(&mut self, signal: i32) -> bool {
+        const FORGOTTEN: Duration = Duration::from_secs(5);
+        if ![libc::SIGINT, libc::SIGTERM].contains(&signal) {
+            return false;
+        }
+        let is_recent = self.last.is_some_and(|last| last.elapsed() < FORGOTTEN);
+        self.signals = if is_recent { self.signals + 1 } else { 1 };
+        self.last = Some(Instant::now());
+        self.signals == 3
     }
 }
 
@@ -74,7 +177,7 @@ impl Drop for Raw {
 }
 
 /// Forwards input, output and signals until one side ends.
-pub(super) fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysError> {
+fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysError> {
     let stdin = rustix::stdio::stdin();
     let our_terminal = wanted.terminal && wanted.stdin && isatty(stdin);
     let rides_along = [stdin.as_raw_fd()];
@@ -100,12 +203,18 @@ pub(super) fn attach(monitor: &End, wanted: &Attachment) -> Result<Parting, SysE
     result
 }
 
+/// How long the answer to the last input may take, before who leaves a container that keeps its input goes.
+const LAST_WORDS: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+
 fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Parting, SysError> {
     let stdin = rustix::stdio::stdin();
     let mut reading = wanted.stdin;
     let mut pending: Option<Message> = None;
-    let mut keys = Keys { keys: &wanted.detach_keys, held: 0 };
+    let mut keys = Keys { keys: &wanted.detach_keys.0, held: 0 };
     let mut buffer = [0u8; 16 * 1024];
+    let mut impatience = Impatience::default();
+    // Input has ended, and the container's has not.
+    let mut leaving = false;
     loop {
         let mut polled = vec![
             PollFd::new(signals, PollFlags::IN),
@@ -118,8 +227,9 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
         if reading && pending.is_none() {
             polled.push(PollFd::new(&stdin, PollFlags::IN));
         }
-        match poll(&mut polled, None) {
+        match poll(&mut polled, leaving.then_some(&LAST_WORDS)) {
             Err(rustix::io::Errno::INTR) => continue,
+            Ok(0) => return Ok(Parting::Detached),
             other => other.map(drop).on("poll", "")?,
         }
         let events: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
@@ -128,6 +238,7 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
                 libc::SIGWINCH => send_size(monitor, wanted)?,
                 // The terminal is gone; the container goes on.
                 libc::SIGHUP => return Ok(Parting::Detached),
+                signal if wanted.signals && impatience.grows(signal) => return Ok(Parting::LetGo),
                 signal if wanted.signals => unless_gone(monitor.send(&Message::Signal(signal.unsigned_abs())))?,
                 _ => return Ok(Parting::Detached),
             }
@@ -160,6 +271,10 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
             };
             let message = if count == 0 {
                 reading = false;
+                leaving = !wanted.closes_stdin;
+                if leaving {
+                    continue;
+                }
                 Message::StdinEnd
             } else {
                 Message::Stdin(typed)
@@ -237,11 +352,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys() {
-        assert_eq!(detach_keys("ctrl-p,ctrl-q").unwrap(), DETACH_KEYS);
-        assert_eq!(detach_keys("a,ctrl-@").unwrap(), [b'a', 0]);
-        assert!(detach_keys("ctrl-").is_err() && detach_keys("ab").is_err());
-        let mut keys = Keys { keys: &DETACH_KEYS, held: 0 };
+    fn keys_are_found_across_reads() {
+        let default = DetachKeys::default();
+        let mut keys = Keys { keys: &default.0, held: 0 };
         assert_eq!(keys.sift(b"x\x10").unwrap(), b"x");
         assert_eq!(keys.sift(b"y\x10").unwrap(), b"\x10y");
         assert_eq!(keys.sift(b"\x10z").unwrap(), b"\x10\x10z");

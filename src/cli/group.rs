@@ -1,6 +1,6 @@
 //! Docker's longer spelling of commands: `image ls` for `images`, `container ls` for `ps`.
 
-use super::container::{Command as OfContainers, PsArgs};
+use super::container::{self, Command as OfContainers, ExistsArgs, PruneArgs, PsArgs};
 use super::image::{Command as OfImages, ImagesArguments, RmiArguments};
 use super::inspect::{InspectArgs, ObjectType};
 use super::registry::{Command as OfRegistries, PullArguments, PushArguments};
@@ -47,6 +47,10 @@ pub(super) enum ContainerGroup {
     /// List containers
     #[command(visible_alias = "list")]
     Ls(PsArgs),
+    /// Remove all containers that do not run
+    Prune(PruneArgs),
+    /// Return 0 if a container exists, 1 if not
+    Exists(ExistsArgs),
     #[command(flatten)]
     Other(OfContainers),
 }
@@ -55,6 +59,8 @@ impl ContainerGroup {
     pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
             Self::Ls(arguments) => OfContainers::Ps(arguments).run(context),
+            Self::Prune(arguments) => container::prune(&arguments, context),
+            Self::Exists(arguments) => container::exists(&arguments, context),
             Self::Other(OfContainers::Inspect(arguments)) => {
                 inspect::inspect(&arguments.of(ObjectType::Container), context)
             }

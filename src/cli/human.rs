@@ -14,6 +14,20 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{}{}", three_digits(value), UNITS[unit])
 }
 
+/// `1.945GiB`: binary units, four digits, as Docker shows memory.
+pub(super) fn binary_size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let decimals = if value >= 1000.0 { 0 } else { 3 - value.max(1.0).log10() as usize };
+    let text = format!("{value:.decimals$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}{}", UNITS[unit])
+}
+
 /// Formats a number below 1000 as Go's `%.3g` does.
 fn three_digits(value: f64) -> String {
     let decimals = if value >= 100.0 {
@@ -157,6 +171,11 @@ mod tests {
         for (bytes, text) in [(0, "0B"), (999, "999B"), (13_300, "13.3kB"), (8_830_000, "8.83MB"), (53_000_000, "53MB")]
         {
             assert_eq!(size(bytes), text);
+        }
+        for (bytes, text) in
+            [(0, "0B"), (1023, "1023B"), (1536, "1.5KiB"), (2_088_763_392, "1.945GiB"), (67_108_864, "64MiB")]
+        {
+            assert_eq!(binary_size(bytes), text);
         }
         for (seconds, text) in
             [(0, "Less than a second"), (90, "About a minute"), (3600, "About an hour"), (86_400 * 20, "2 weeks")]

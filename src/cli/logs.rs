@@ -1,15 +1,16 @@
-//! `logs`: prints the output of a container, and follows it.
+//! `logs`: prints the output of containers, and follows it.
 
 use super::Context;
+use super::changes::Changes;
+use super::moment::Moment;
 use crate::container::live::logs::{Entry, Reader};
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
-use crate::sys::On;
+use crate::sys::{On, SysError};
 use clap::Args;
-use rustix::fs::inotify;
 use std::collections::VecDeque;
 use std::io::Write;
-use std::time::Duration;
+use std::str::FromStr;
 
 #[derive(Args)]
 pub(super) struct LogsArgs {
@@ -17,81 +18,123 @@ pub(super) struct LogsArgs {
     #[arg(short, long)]
     follow: bool,
     /// Print only the last lines; 'all' prints all
-    #[arg(short = 'n', long, default_value = "all")]
-    tail: String,
+    #[arg(short = 'n', long, value_name = "LINES", default_value = "all", allow_hyphen_values = true)]
+    tail: Count,
     /// Print the time before each line
     #[arg(short, long)]
     timestamps: bool,
+    /// Leave room for details before each line; no log has any
+    #[arg(long)]
+    details: bool,
+    /// Print the container's name before each line
+    #[arg(long)]
+    names: bool,
     /// Print output since this time, or since 10m ago
-    #[arg(long)]
-    since: Option<String>,
+    #[arg(long, value_name = "TIME")]
+    since: Option<Moment>,
     /// Print output until this time
-    #[arg(long)]
-    until: Option<String>,
-    container: String,
+    #[arg(long, value_name = "TIME")]
+    until: Option<Moment>,
+    #[arg(required = true, value_name = "CONTAINER")]
+    containers: Vec<String>,
+}
+
+/// How many lines from the end: all without a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Count(Option<usize>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("invalid number of lines {0:?}")]
+pub(super) struct InvalidCount(String);
+
+impl Diagnose for InvalidCount {
+    fn hint(&self) -> Option<String> {
+        Some("a number, or all: minirun logs --tail 20 NAME".into())
+    }
+}
+
+impl FromStr for Count {
+    type Err = InvalidCount;
+
+    /// As in Docker, a negative number is all.
+    fn from_str(text: &str) -> Result<Self, InvalidCount> {
+        match text.parse::<i64>() {
+            Ok(number) => Ok(Self(usize::try_from(number).ok())),
+            Err(_) if text == "all" => Ok(Self(None)),
+            Err(_) => Err(InvalidCount(text.to_owned())),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
-enum LogsError {
-    #[error("invalid time {0:?}")]
-    Time(String),
-    #[error("invalid number of lines {text:?}")]
-    Count { text: String, container: String },
-    #[error("no log of container {0}: it was created with --log-driver none")]
-    NoLog(String),
-}
+#[error("no log of container {0}: it was created with --log-driver none")]
+struct NoLog(String);
 
-impl Diagnose for LogsError {
+impl Diagnose for NoLog {
     fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Time(_) => "a time is 2026-01-31T12:00:00Z, seconds since 1970, or how long ago: 90s, 10m, 2h".into(),
-            Self::Count { container, .. } => format!("a number, or all: minirun logs --tail 20 {container}"),
-            Self::NoLog(name) => format!("see its output as it comes: minirun attach {name}"),
-        })
+        Some(format!("see its output as it comes: minirun attach {}", self.0))
     }
 
     fn exit_code(&self) -> u8 {
-        if matches!(self, Self::NoLog(_)) { 1 } else { crate::diag::ENGINE }
+        1
     }
 }
 
-/// Parses a time: RFC 3339, seconds since 1970, or how long ago.
-fn moment(text: &str) -> Result<jiff::Timestamp, LogsError> {
-    let wrong = || LogsError::Time(text.to_owned());
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    if let Ok(seconds) = text.parse::<i64>() {
-        return jiff::Timestamp::from_second(seconds).map_err(|_| wrong());
-    }
-    let mut digits = text.chars();
-    let factor = match digits.next_back() {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 3600,
-        Some('d') => 86400,
-        _ => return Err(wrong()),
-    };
-    let count: i64 = digits.as_str().parse().map_err(|_| wrong())?;
-    let ago = jiff::SignedDuration::from_secs(count.saturating_mul(factor));
-    jiff::Timestamp::now().checked_sub(ago).map_err(|_| wrong())
+/// The log of one container, read as far as it goes.
+struct Source<'a> {
+    container: Container,
+    reader: Reader,
+    arguments: &'a LogsArgs,
 }
 
-pub(super) fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
-    let container = Container::find(&context.store, &arguments.container)?;
-    let since = arguments.since.as_deref().map(moment).transpose()?;
-    let until = arguments.until.as_deref().map(moment).transpose()?;
-    if container.record.request.log.is_off {
-        return Err(LogsError::NoLog(container.record.name).into());
+impl Source<'_> {
+    fn next(&mut self) -> Result<Option<Entry>, SysError> {
+        self.reader.entry().on("read", self.container.log())
     }
-    let path = container.log();
-    let mut reader = Reader::new(&path);
-    let print = |entry: &Entry| -> bool {
-        let time = entry.time.parse::<jiff::Timestamp>().ok();
+
+    /// Prints what is there. `false`: nobody reads it any more.
+    fn print_stored(&mut self) -> Result<bool, SysError> {
+        let Count(keep) = self.arguments.tail;
+        let mut last = VecDeque::new();
+        while let Some(entry) = self.next()? {
+            match keep {
+                None if !self.print(&entry) => return Ok(false),
+                None | Some(0) => {}
+                Some(most) => {
+                    last.push_back(entry);
+                    last.drain(..last.len().saturating_sub(most));
+                }
+            }
+        }
+        Ok(last.iter().all(|entry| self.print(entry)))
+    }
+
+    fn print_new(&mut self) -> Result<bool, SysError> {
+        while let Some(entry) = self.next()? {
+            if !self.print(&entry) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn print(&self, entry: &Entry) -> bool {
+        let LogsArgs { since, until, timestamps, details, names, .. } = self.arguments;
+        let time = entry.time.parse().ok().map(Moment);
         if time.is_some_and(|t| since.is_some_and(|s| t < s) || until.is_some_and(|u| t > u)) {
             return true;
         }
-        let text = if arguments.timestamps { format!("{} {}", entry.time, entry.log) } else { entry.log.clone() };
+        let mut text = String::new();
+        if *names {
+            text += &format!("{} ", self.container.record.name);
+        }
+        if let Some(Moment(time)) = time.filter(|_| *timestamps) {
+            text += &format!("{time:.9} ");
+        }
+        if *details {
+            text.push(' ');
+        }
+        text += &entry.log;
         let written = if entry.stream == "stderr" {
             std::io::stderr().write_all(text.as_bytes())
         } else {
@@ -100,57 +143,41 @@ pub(super) fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failur
         };
         // The reader may have closed the pipe.
         written.is_ok()
-    };
-
-    let keep = match arguments.tail.as_str() {
-        "all" => None,
-        number => Some(
-            number
-                .parse::<usize>()
-                .map_err(|_| LogsError::Count { text: number.to_owned(), container: arguments.container.clone() })?,
-        ),
-    };
-    let mut last = VecDeque::new();
-    while let Some(entry) = reader.entry().on("read", &path)? {
-        match keep {
-            None if !print(&entry) => return Ok(0),
-            None | Some(0) => {}
-            Some(most) => {
-                last.push_back(entry);
-                last.drain(..last.len().saturating_sub(most));
-            }
-        }
-    }
-    if !last.iter().all(&print) || !arguments.follow {
-        return Ok(0);
-    }
-    let watch =
-        inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).on("inotify_init1", "")?;
-    // The directory is watched, since a rotation replaces the file.
-    inotify::add_watch(&watch, &container.directory, inotify::WatchFlags::MODIFY | inotify::WatchFlags::DELETE_SELF)
-        .on("inotify_add_watch", &container.directory)?;
-    loop {
-        // Checked before reading, so that lines written in between are still read: the container ends before its monitor
-        // has written all of its output.
-        let goes_on = container.written_state().monitor_lives();
-        while let Some(entry) = reader.entry().on("read", &path)? {
-            if !print(&entry) {
-                return Ok(0);
-            }
-        }
-        if !goes_on {
-            return Ok(0);
-        }
-        wait_for_more(&watch);
     }
 }
 
-/// Waits until the log grows, but no longer than it takes to notice that the monitor has ended.
-fn wait_for_more(watch: &impl std::os::fd::AsFd) {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let limit = Duration::from_millis(100);
-    let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(limit.subsec_nanos()) };
-    let _ = poll(&mut [PollFd::new(watch, PollFlags::IN)], Some(&timeout));
-    let mut events = [0u8; 4096];
-    while rustix::io::read(watch, &mut events).is_ok_and(|n| n > 0) {}
+pub(super) fn logs(arguments: &LogsArgs, context: &Context) -> Result<u8, Failure> {
+    let mut sources = Vec::new();
+    for name in &arguments.containers {
+        let container = Container::find(&context.store, name)?;
+        if container.record.request.log.is_off {
+            return Err(NoLog(container.record.name).into());
+        }
+        sources.push(Source { reader: Reader::new(&container.log()), container, arguments });
+    }
+    for source in &mut sources {
+        if !source.print_stored()? {
+            return Ok(0);
+        }
+    }
+    if !arguments.follow {
+        return Ok(0);
+    }
+    // The directories are watched, since a rotation replaces the file.
+    let changes = Changes::of(sources.iter().map(|source| source.container.directory.as_path()))?;
+    loop {
+        // Checked before reading, so that lines written in between are still read: the container ends before its monitor
+        // has written all of its output.
+        let goes_on = sources.iter().any(|source| source.container.written_state().monitor_lives());
+        let is_over = arguments.until.is_some_and(|until| until < Moment(jiff::Timestamp::now()));
+        for source in &mut sources {
+            if !source.print_new()? {
+                return Ok(0);
+            }
+        }
+        if !goes_on || is_over {
+            return Ok(0);
+        }
+        changes.wait();
+    }
 }

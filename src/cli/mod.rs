@@ -2,11 +2,13 @@
 
 mod attach;
 mod build;
+mod changes;
 mod commit;
 mod confirm;
 mod container;
 mod context;
 mod doctor;
+mod ending;
 mod flags;
 mod format;
 mod group;
@@ -19,6 +21,7 @@ mod login;
 mod logs;
 mod manifest;
 mod manual;
+mod moment;
 mod progress;
 mod published;
 mod registry;
@@ -151,9 +154,22 @@ fn command(words: Vec<OsString>, root: Option<&Path>) -> Result<u8, Failure> {
 
 /// Returns the error of the type that refused a value: it has a hint, which clap's error lacks.
 fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
+    fn is<'a, E: diag::Diagnose + 'static>(
+        source: &'a (dyn std::error::Error + 'static),
+    ) -> Option<&'a dyn diag::Diagnose> {
+        source.downcast_ref::<E>().map(|error| error as &dyn diag::Diagnose)
+    }
     let source = std::error::Error::source(error)?;
-    let request = source.downcast_ref::<RequestError>().map(|error| error as &dyn diag::Diagnose);
-    request.or_else(|| source.downcast_ref::<InvalidSignal>().map(|error| error as &dyn diag::Diagnose))
+    let types = [
+        is::<RequestError>,
+        is::<InvalidSignal>,
+        is::<flags::InvalidKeys>,
+        is::<flags::InvalidFilter>,
+        is::<moment::InvalidMoment>,
+        is::<container::PortError>,
+        is::<logs::InvalidCount>,
+    ];
+    types.iter().find_map(|is| is(source))
 }
 
 fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {

@@ -1,29 +1,26 @@
-//! `run`, `create`, `start`, `exec`, `attach`: the commands that start a process or attach to one.
+//! `run` and `create`: the commands that make a container.
 
 use super::Context;
-use super::attach::{self, Attachment, Parting};
-use super::flags::{ContainerFlags, LanguageFlags, ProcessFlags, PullFlags};
+use super::attach::{self, Attachment};
+use super::ending::note_ending;
+use super::flags::{ContainerFlags, DetachFlags, LanguageFlags, ProcessFlags, PullFlags, SignalFlags};
 use super::registry;
 use super::stderr::Notes;
 use super::step_printer::{ExplainFormat, StepPrinter};
 use crate::container::decide::create;
 use crate::container::decide::name;
-use crate::container::live::exec;
 use crate::container::live::launch;
-use crate::container::live::launch::{LaunchError, Listener};
-use crate::container::live::session::Ending;
-use crate::container::protocol::End;
+use crate::container::live::launch::Listener;
 use crate::container::request;
 use crate::container::request::capability::Selected;
 use crate::container::request::signal::Signal;
 use crate::container::request::{Limits, Request, SecurityOption, Tmpfs, Volume};
 use crate::container::stored::record;
-use crate::container::stored::record::{Container, Phase};
+use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::image::Image;
 use crate::network::ports::Published;
 use clap::Args;
-use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -121,12 +118,10 @@ pub(super) struct RunArgs {
     /// Run in the background and print the container's ID
     #[arg(short, long)]
     detach: bool,
-    /// Set the keys that detach from the container
-    #[arg(long, value_name = "KEYS")]
-    detach_keys: Option<String>,
-    /// Forward signals to the container
-    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    sig_proxy: bool,
+    #[command(flatten)]
+    keys: DetachFlags,
+    #[command(flatten)]
+    signals: SignalFlags,
     /// Explain each step as it is carried out
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "brief")]
     explain: Option<ExplainFormat>,
@@ -142,18 +137,13 @@ enum RunError {
     WriteCidFile(PathBuf, #[source] std::io::Error),
     #[error("cannot create {}: file exists", .0.display())]
     CidFile(PathBuf),
-    #[error("cannot attach a terminal: standard input is not a terminal")]
-    NoTerminal,
-    #[error("container {0} has ended: its monitor was killed")]
-    Lost(String),
 }
 
 impl Diagnose for RunError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoTerminal => Some("leave out -t".into()),
             Self::CidFile(_) => Some("name another file with --cidfile, or remove this one".into()),
-            Self::WriteCidFile(..) | Self::Lost(_) => None,
+            Self::WriteCidFile(..) => None,
         }
     }
 }
@@ -208,6 +198,7 @@ impl CreateArgs {
             stop_timeout: self.stop_timeout,
             log: request::log(self.log_driver.as_deref(), &self.log_opt)?,
             host_ids: self.userns.is_some(),
+            keeps_stdin: false,
         };
         Ok(Creation { request, pull: self.pull, cidfile: self.cidfile })
     }
@@ -237,14 +228,17 @@ pub(super) fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Fai
 
 pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
     let Creation { mut request, pull, cidfile } = arguments.create.resolve()?;
+    // As in Docker: what was begun in the background keeps its standard input open for whoever attaches.
+    request.keeps_stdin = arguments.detach && request.stdin;
     let attachment = Attachment {
         terminal: request.terminal,
         stdin: request.stdin,
-        signals: arguments.sig_proxy,
-        detach_keys: detach_keys(arguments.detach_keys.as_deref())?,
+        closes_stdin: true,
+        signals: arguments.signals.sig_proxy,
+        detach_keys: arguments.keys.keys(),
     };
-    if !arguments.detach && attachment.terminal && attachment.stdin && !std::io::stdin().is_terminal() {
-        return Err(RunError::NoTerminal.into());
+    if !arguments.detach {
+        attachment.check_terminal(attach::WITHOUT_T)?;
     }
     let image = registry::image(context, &request.image, &pull)?;
     // The monitor starts while the container is being created.
@@ -274,147 +268,5 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
         note_ending(&container);
         return Ok(0);
     }
-    stay(&end, &attachment, &container.record.name)
-}
-
-fn detach_keys(text: Option<&str>) -> Result<Vec<u8>, attach::InvalidKeys> {
-    text.map_or(Ok(attach::DETACH_KEYS.to_vec()), attach::detach_keys)
-}
-
-fn stay(end: &End, attachment: &Attachment, name: &str) -> Result<u8, Failure> {
-    match attach::attach(end, attachment)? {
-        Parting::Exited(code) => Ok(code),
-        Parting::Detached => Ok(0),
-        Parting::Lost => Err(RunError::Lost(name.to_owned()).into()),
-    }
-}
-
-#[derive(Args)]
-pub(super) struct StartArgs {
-    /// Attach to its output and exit with its code
-    #[arg(short, long)]
-    attach: bool,
-    /// Forward standard input
-    #[arg(short, long)]
-    interactive: bool,
-    #[arg(required = true)]
-    containers: Vec<String>,
-}
-
-pub(super) fn start(arguments: StartArgs, context: &Context) -> Result<u8, Failure> {
-    let mut code = 0;
-    for name in &arguments.containers {
-        match start_one(name, &arguments, context) {
-            Ok(one) => code = one.max(code),
-            Err(failure) if arguments.containers.len() == 1 => return Err(failure),
-            Err(failure) => {
-                crate::cli::stderr::report(failure.as_ref());
-                code = code.max(1);
-            }
-        }
-    }
-    Ok(code)
-}
-
-fn start_one(name: &str, arguments: &StartArgs, context: &Context) -> Result<u8, Failure> {
-    let container = Container::find(&context.store, name)?;
-    if container.state().phase == Phase::Running {
-        println!("{name}");
-        return Ok(0);
-    }
-    let prepared = launch::prepare_for(&context.store, &container.record)?;
-    let end = match launch::start(&context.store, &container, prepared, &mut Notes) {
-        Err(LaunchError::Running(_)) => {
-            println!("{name}");
-            return Ok(0);
-        }
-        other => other?,
-    };
-    if !arguments.attach && !arguments.interactive {
-        println!("{name}");
-        note_ending(&container);
-        return Ok(0);
-    }
-    let request = &container.record.request;
-    let attachment = Attachment {
-        terminal: request.terminal,
-        stdin: arguments.interactive && request.stdin,
-        signals: true,
-        detach_keys: attach::DETACH_KEYS.to_vec(),
-    };
-    stay(&end, &attachment, name)
-}
-
-/// Prints a note where a detached container will end with the user's session.
-fn note_ending(container: &Container) {
-    if let Some(ending) = Ending::of(container.state().monitor.0) {
-        eprintln!("note: {}; to keep it: {}", ending.note(), ending.mend());
-    }
-}
-
-#[derive(Args)]
-pub(super) struct AttachArgs {
-    /// Do not forward standard input
-    #[arg(long)]
-    no_stdin: bool,
-    /// Set the keys that detach from the container
-    #[arg(long, value_name = "KEYS")]
-    detach_keys: Option<String>,
-    /// Forward signals to the container
-    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    sig_proxy: bool,
-    container: String,
-}
-
-pub(super) fn attach(arguments: AttachArgs, context: &Context) -> Result<u8, Failure> {
-    let detach_keys = detach_keys(arguments.detach_keys.as_deref())?;
-    let container = Container::find(&context.store, &arguments.container)?;
-    let end = container.reach()?.ok_or_else(|| container.not_running())?;
-    let request = &container.record.request;
-    let attachment = Attachment {
-        terminal: request.terminal,
-        stdin: request.stdin && !arguments.no_stdin,
-        signals: arguments.sig_proxy,
-        detach_keys,
-    };
-    stay(&end, &attachment, &container.record.name)
-}
-
-#[derive(Args)]
-pub(super) struct ExecArgs {
-    /// Run in the background
-    #[arg(short, long)]
-    detach: bool,
-    #[command(flatten)]
-    process: ProcessFlags,
-    /// Set the keys that detach from the process
-    #[arg(long, value_name = "KEYS")]
-    detach_keys: Option<String>,
-    /// The container, and the command to run in it
-    #[arg(trailing_var_arg = true, required = true, num_args = 2.., value_name = "CONTAINER")]
-    container_and_command: Vec<String>,
-}
-
-pub(super) fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure> {
-    let env = arguments.process.environment()?;
-    let ProcessFlags { workdir, user, privileged, interactive, tty, .. } = arguments.process;
-    let attachment = Attachment {
-        terminal: tty,
-        stdin: interactive,
-        signals: true,
-        detach_keys: detach_keys(arguments.detach_keys.as_deref())?,
-    };
-    if !arguments.detach && attachment.terminal && attachment.stdin && !std::io::stdin().is_terminal() {
-        return Err(RunError::NoTerminal.into());
-    }
-    let mut words = arguments.container_and_command.into_iter();
-    let container = Container::find(&context.store, &words.next().unwrap_or_default())?;
-    let command = words.collect();
-    let wanted =
-        exec::Wanted { command, env, user, workdir, privileged, terminal: tty, stdin: interactive, probe: None };
-    let end = exec::start(&context.store, &container, wanted)?;
-    if arguments.detach {
-        return Ok(0);
-    }
-    stay(&end, &attachment, &container.record.name)
+    attach::stay(&end, &attachment, &container.record.name)
 }

@@ -67,9 +67,9 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
         "Path": argv.first(),
         "Args": argv.get(1..),
         "State": {
-            "Status": state.phase.to_string(),
+            "Status": state.status(),
             "Running": running,
-            "Paused": false,
+            "Paused": state.is_paused,
             "Restarting": false,
             "OOMKilled": state.oom_killed,
             "Dead": false,

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 pub(crate) struct Process {
     pub uid: u32,
     pub pid: i32,
     pub parent: i32,
-    pub started: String,
+    /// The device number of its terminal; 0: it has none.
+    pub terminal: u64,
+    pub started: jiff::Timestamp,
     /// Processor time, in clock ticks.
     pub ticks: u64,
     pub command: String,
@@ -32,6 +35,24 @@ pub(crate) fn first_of(monitor: i32) -> Option<i32> {
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(|pid| namespace(*pid) != Some(own))
 }
 
+/// Whether a process stands still by a signal.
+pub(crate) fn is_stopped(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, tail)| tail.starts_with('T'))
+}
+
+/// Clock ticks in a second: a constant of the kernel's interface (proc_pid_stat(5), USER_HZ).
+pub(crate) const TICKS: u64 = 100;
+
+/// Returns the time of the host's boot in seconds since 1970.
+fn boot() -> Option<i64> {
+    static BOOT: OnceLock<Option<i64>> = OnceLock::new();
+    *BOOT.get_or_init(|| {
+        let text = fs::read_to_string("/proc/stat").ok()?;
+        text.lines().find_map(|line| line.strip_prefix("btime ")?.parse().ok())
+    })
+}
+
 /// Reads a process from /proc (proc_pid_stat(5)). `None`: it is gone.
 pub(crate) fn read(pid: i32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -41,14 +62,12 @@ pub(crate) fn read(pid: i32) -> Option<Process> {
     let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let command = String::from_utf8_lossy(&words).trim_end_matches('\0').replace('\0', " ");
     let name = head.split_once('(').map_or("", |(_, n)| n);
-    let boot =
-        fs::read_to_string("/proc/stat").ok()?.lines().find_map(|l| l.strip_prefix("btime ")?.parse::<i64>().ok())?;
-    let started = jiff::Timestamp::from_second(boot + (number(19)? / 100) as i64).ok()?;
     Some(Process {
         uid: fs::metadata(format!("/proc/{pid}")).ok()?.uid(),
         pid,
         parent: i32::try_from(number(1)?).ok()?,
-        started: started.strftime("%H:%M").to_string(),
+        terminal: number(4)?,
+        started: jiff::Timestamp::from_second(boot()? + (number(19)? / TICKS).cast_signed()).ok()?,
         ticks: number(11)? + number(12)?,
         command: if command.is_empty() { format!("[{name}]") } else { command },
     })

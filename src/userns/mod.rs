@@ -23,7 +23,7 @@ pub(crate) use errand::{NAME, Outside, ask, bytes, receive};
 pub(crate) use error::UsernsError;
 pub(crate) use half::{Outer, run_inside};
 pub(crate) use here::{has_ids, is_inside, of_host, uid_outside};
-pub(crate) use host::{program, user_name};
+pub(crate) use host::{listed_user_name, program, user_name};
 pub use map::{IdMap, IdRange};
 pub(crate) use map::{parse_map, subordinate};
 pub(crate) use register::{leave, register_again};

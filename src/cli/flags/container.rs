@@ -21,6 +21,6 @@ pub(crate) struct ContainerFlags {
     #[arg(long, value_name = "NAME=SOFT[:HARD]", value_parser = request::ulimit)]
     pub ulimit: Vec<Ulimit>,
     /// Set a label
-    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = request::label)]
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = request::label, allow_hyphen_values = true)]
     pub label: Vec<(String, String)>,
 }

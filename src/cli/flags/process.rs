@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub(crate) struct ProcessFlags {
     /// Set a variable, or pass one of the caller
-    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = request::variable)]
+    #[arg(short, long, value_name = "NAME[=VALUE]", value_parser = request::variable, allow_hyphen_values = true)]
     env: Vec<Variable>,
     /// Read variables from a file
     #[arg(long, value_name = "FILE")]

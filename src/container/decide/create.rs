@@ -34,6 +34,8 @@ pub enum CreateError {
     Store(#[from] StoreError),
     #[error("the image's volume {0:?} is not an absolute path")]
     Volume(String),
+    #[error("no command to run: neither the image nor the command line has one")]
+    NoCommand,
     #[error("the container's specification cannot be made")]
     Spec(#[from] serde_json::Error),
     #[error(transparent)]
@@ -43,6 +45,13 @@ pub enum CreateError {
 impl Diagnose for CreateError {
     fn inner(&self) -> Option<&dyn Diagnose> {
         inner_of!(self; Record, Image, User, Store, Sys)
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoCommand => Some("name one: minirun run IMAGE COMMAND".into()),
+            _ => self.inner().and_then(Diagnose::hint),
+        }
     }
 }
 
@@ -123,6 +132,9 @@ pub(crate) fn spec_of(store: &Store, image: &Image, record: &Record) -> Result<S
 /// Makes the container.
 pub(crate) fn create(store: &Store, image: &Image, request: Request) -> Result<Container, CreateError> {
     let decided = decide(store, image, request)?;
+    if decided.spec.process().as_ref().is_none_or(|process| process.args().as_ref().is_none_or(Vec::is_empty)) {
+        return Err(CreateError::NoCommand);
+    }
     let record = &decided.record;
     let _mask = crate::sys::fs::Umask::set(0o022);
     let scratch = store.scratch()?;

@@ -5,7 +5,7 @@
 
 use super::users::User;
 use crate::container::request::id::ContainerId;
-use crate::container::request::{Network, Request, Tmpfs};
+use crate::container::request::{Limits, Network, Request, Tmpfs};
 use caps::Capability;
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::Spec;
@@ -161,15 +161,16 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
     mounts
 }
 
-fn resources(request: &Request) -> Value {
+/// Returns the limits as the specification has them.
+pub(crate) fn resources(limits: &Limits) -> Value {
     let mut resources = json!({});
-    if let Some(bytes) = request.limits.memory {
-        resources["memory"] = json!({"limit": bytes, "swap": request.limits.swap.unwrap_or(bytes as i64)});
+    if let Some(bytes) = limits.memory {
+        resources["memory"] = json!({"limit": bytes, "swap": limits.swap.unwrap_or(bytes as i64)});
     }
-    if let Some(cpus) = request.limits.cpus {
+    if let Some(cpus) = limits.cpus {
         resources["cpu"] = json!({"quota": (cpus * 100_000.0) as i64, "period": 100_000});
     }
-    if let Some(pids) = request.limits.pids {
+    if let Some(pids) = limits.pids {
         resources["pids"] = json!({"limit": pids});
     }
     resources
@@ -219,7 +220,7 @@ pub(crate) fn build(request: &Request, image: &ImageConfiguration, facts: &Facts
             "gidMappings": mappings(facts.ids.gids()),
             "maskedPaths": masked,
             "readonlyPaths": read_only,
-            "resources": resources(request),
+            "resources": resources(&request.limits),
         },
     });
     if request.network != Network::Host {

@@ -48,10 +48,7 @@ pub(crate) fn place(limits: &Limits, id: &ContainerId, monitor: i32) -> Placed {
     let given = parent.as_ref().map(|p| words(&p.join("cgroup.controllers"))).unwrap_or_default();
     for (controller, flag) in &wanted {
         if !given.iter().any(|g| g == controller) {
-            placed.notes.push(format!(
-                "{flag} has no effect: this host does not give you the {controller} controller; {}",
-                remedy(controller)
-            ));
+            placed.notes.push(no_effect(controller, flag));
         }
     }
     let Some(parent) = parent.filter(|_| placed.notes.len() < wanted.len()) else { return placed };
@@ -62,6 +59,35 @@ pub(crate) fn place(limits: &Limits, id: &ContainerId, monitor: i32) -> Placed {
         Err(error) => placed.notes.push(format!("limits have no effect: {error}")),
     }
     placed
+}
+
+/// Sets the limits of a group whose container runs. Returns notes on those that the host does not give.
+pub(crate) fn change(
+    group: &Path,
+    limits: &Limits,
+    settings: &[(&'static str, String)],
+) -> Result<Vec<String>, SysError> {
+    let mut notes = Vec::new();
+    for (controller, flag) in needed(limits) {
+        let has_files = || settings.iter().any(|(file, _)| file.starts_with(controller) && group.join(file).exists());
+        if let Some(parent) = group.parent().filter(|_| !has_files()) {
+            let _ = fs::write(parent.join("cgroup.subtree_control"), format!("+{controller}"));
+        }
+        if !has_files() {
+            notes.push(no_effect(controller, flag));
+        }
+    }
+    for (file, value) in settings {
+        let path = group.join(file);
+        if path.exists() {
+            fs::write(&path, value).on("write", &path)?;
+        }
+    }
+    Ok(notes)
+}
+
+fn no_effect(controller: &str, flag: &str) -> String {
+    format!("{flag} has no effect: this host does not give you the {controller} controller; {}", remedy(controller))
 }
 
 fn remedy(controller: &str) -> String {

@@ -16,11 +16,13 @@ pub(crate) struct Connection {
     pub(super) terminal: Option<(OwnedFd, Modes)>,
     /// It keeps the container paused.
     pub(super) pauses: bool,
+    /// It keeps a container that ends from removing itself.
+    pub(super) keeps: bool,
 }
 
 impl Connection {
     pub(super) fn new(end: End) -> Self {
-        Self { end, output: false, stdin: false, pending: VecDeque::new(), terminal: None, pauses: false }
+        Self { end, output: false, stdin: false, pending: VecDeque::new(), terminal: None, pauses: false, keeps: false }
     }
 
     /// Leaves the terminal to the client, which restores it itself.

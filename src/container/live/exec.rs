@@ -9,7 +9,7 @@ use crate::container::plan::Plan;
 use crate::container::probe::{Targets, Without};
 use crate::container::protocol::End;
 use crate::container::request::capability;
-use crate::container::stored::record::{Container, Phase};
+use crate::container::stored::record::{Container, Phase, RecordError};
 use crate::diag::Diagnose;
 use crate::store::Store;
 use crate::userns::Outside;
@@ -51,6 +51,9 @@ pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Res
     let state = container.state();
     if state.phase != Phase::Running {
         return Err(LaunchError::from(container.not_running()).into());
+    }
+    if state.is_paused {
+        return Err(LaunchError::from(RecordError::Paused(name.clone())).into());
     }
     if !container.control().exists() {
         // Its monitor has its name there too, by which the user namespace is found.

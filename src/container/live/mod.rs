@@ -15,3 +15,5 @@ pub(crate) mod session;
 pub(crate) mod stop_all;
 pub(crate) mod streams;
 pub(crate) mod supervise;
+pub(crate) mod update;
+pub(crate) mod usage;

@@ -10,7 +10,7 @@ use super::job::Job;
 use super::logs::Log;
 use super::pty::Pty;
 use super::streams::Streams;
-use super::supervise::{Supervised, supervise};
+use super::supervise::{Change, Supervised, supervise};
 use super::{cgroup, init};
 use crate::container::plan::Plan;
 use crate::container::plan::Walk;
@@ -122,6 +122,7 @@ fn record_failed(error: RecordError) -> Failure {
         RecordError::NotFound { .. }
         | RecordError::Ambiguous { .. }
         | RecordError::NotRunning(_)
+        | RecordError::Paused(_)
         | RecordError::NameTaken { .. }
         | RecordError::NewerMonitor { .. } => failed(libc::ENOENT),
     }
@@ -197,21 +198,30 @@ fn serve(client: End) -> Result<i32, SysError> {
     // A client that was killed meanwhile is one that has let go.
     let _ = client.send(&Message::Started { pid });
 
-    let (status, mut waiting) = supervise(&mut supervised, Some(client), |status, outcome| {
-        if let Some(container) = &container {
-            state.phase = Phase::Exited;
-            state.exit_code = status;
-            state.outcome = Some(outcome.clone());
-            if let Some(group) = &state.cgroup {
-                state.oom_killed = cgroup::was_out_of_memory(Path::new(group));
-                cgroup::remove(Path::new(group));
+    let (status, mut waiting) = supervise(&mut supervised, Some(client), |change| {
+        let Some(container) = &container else { return Ok(()) };
+        match change {
+            Change::Paused(is_paused) => {
+                state.is_paused = is_paused;
+                return container.write_state(&state);
             }
-            state.finished = jiff::Timestamp::now().to_string();
-            // Together, as whoever starts it again sees it: nothing of ours may meet what is the next monitor's.
-            let _lock = container.lock();
-            let _ = container.write_state(&state);
-            let _ = store::remove_tree(&container.runtime);
+            Change::Ended(status, outcome) => {
+                state.is_paused = false;
+                state.phase = Phase::Exited;
+                state.exit_code = status;
+                state.outcome = Some(outcome.clone());
+                if let Some(group) = &state.cgroup {
+                    state.oom_killed = cgroup::was_out_of_memory(Path::new(group));
+                    cgroup::remove(Path::new(group));
+                }
+                state.finished = jiff::Timestamp::now().to_string();
+                // Together, as whoever starts it again sees it: nothing of ours may meet what is the next monitor's.
+                let _lock = container.lock();
+                let _ = container.write_state(&state);
+                let _ = store::remove_tree(&container.runtime);
+            }
         }
+        Ok(())
     });
     // The program that answers for the files lives in this mount namespace too, and ends when nobody has the mount any more.
     if let Some(target) = fuse {
@@ -220,7 +230,9 @@ fn serve(client: End) -> Result<i32, SysError> {
     // Free for the next container at once; the device, which the kernel takes its time to take away, as this process ends.
     supervised.proxy = None;
     // Its files go last too: nobody has to wait for that.
-    let withdrawn = container.filter(|c| c.record.request.auto_remove).and_then(|container| {
+    let is_kept = waiting.iter().any(|client| client.keeps);
+    let goes = |container: &Container| container.record.request.auto_remove && !is_kept;
+    let withdrawn = container.filter(goes).and_then(|container| {
         let _lock = container.lock().ok()?;
         let still_ours = container.written_state().monitor == state.monitor;
         still_ours.then(|| record::withdraw(&store, &container, true).ok()).flatten().flatten()

@@ -3,15 +3,15 @@
 use super::connection::Connection;
 use super::control::Control;
 use super::logs::Log;
-use super::pause;
+use super::pause::Freezer;
 use super::pty::{Pty, Read};
 use crate::container::plan::{reap, terminal};
 use crate::container::protocol::{End, LISTEN_AGAIN, Message, Stream};
 use crate::container::stored::outcome::{Asker, Outcome};
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
-use crate::sys::process;
 use crate::sys::process::Exit;
+use crate::sys::{SysError, process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -61,12 +61,21 @@ const LAST_OUTPUT: Duration = Duration::from_millis(20);
 /// How often input is offered to a terminal that no process has open: its opening is not reported.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Watches until the process has ended and everything it wrote was handed on. `ended` is called as soon as it has.
+/// What becomes of a process, for whoever keeps its record.
+pub(crate) enum Change<'a> {
+    /// It is paused for good, or goes on.
+    Paused(bool),
+    /// It has ended, with this shell status.
+    Ended(i32, &'a Outcome),
+}
+
+/// Watches until the process has ended and everything it wrote was handed on. `changed` is called as soon as it has, and for
+/// each other change.
 /// Returns its shell status and the clients that wait to hear it.
 pub(crate) fn supervise(
     this: &mut Supervised,
     first: Option<End>,
-    ended: impl FnMut(i32, &Outcome),
+    changed: impl FnMut(Change) -> Result<(), SysError>,
 ) -> (i32, Vec<Connection>) {
     let mut connections = Vec::new();
     if let Some(end) = first {
@@ -90,7 +99,9 @@ pub(crate) fn supervise(
         status: None,
         buffer,
         closed: Vec::new(),
-        ended,
+        freezer: Freezer::default(),
+        is_paused: false,
+        changed,
     };
     supervisor.run()
 }
@@ -109,7 +120,10 @@ struct Supervisor<'a, F> {
     buffer: Vec<u8>,
     /// Sources that ended during this turn.
     closed: Vec<Source>,
-    ended: F,
+    freezer: Freezer,
+    /// It is paused until somebody lets it go on.
+    is_paused: bool,
+    changed: F,
 }
 
 /// A descriptor that the monitor polls.
@@ -126,7 +140,7 @@ enum Source {
     Connection(usize),
 }
 
-impl<F: FnMut(i32, &Outcome)> Supervisor<'_, F> {
+impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
     fn run(mut self) -> (i32, Vec<Connection>) {
         loop {
             if let Some(status) = self.status
@@ -272,7 +286,10 @@ impl<F: FnMut(i32, &Outcome)> Supervisor<'_, F> {
         if let Some(terminal) = &mut self.this.terminal {
             terminal.assume_held();
         }
-        (self.ended)(status, &self.this.outcome);
+        // Its control group may hold the process that follows it.
+        self.freezer.thaw(self.this.pid, self.this.cgroup.as_deref());
+        // An end that cannot be noted is one all the same.
+        let _ = (self.changed)(Change::Ended(status, &self.this.outcome));
     }
 
     fn pass_signals_on(&mut self) {
@@ -288,6 +305,9 @@ impl<F: FnMut(i32, &Outcome)> Supervisor<'_, F> {
     fn pass_on(&mut self, by: Asker, signal: i32, grace_ms: Option<u32>) {
         self.this.outcome.ask(by, signal, grace_ms);
         self.this.send_signal(signal);
+        if self.is_paused && (by == Asker::Stop || signal == libc::SIGTERM) {
+            let _ = self.set_paused(false);
+        }
     }
 
     fn accept_clients(&mut self) {
@@ -401,10 +421,16 @@ impl<F: FnMut(i32, &Outcome)> Supervisor<'_, F> {
                 }
             }
             Message::Pause { by_signals } => {
-                pause::freeze(self.this.pid, self.this.cgroup.as_deref().filter(|_| !by_signals));
+                let group = self.this.cgroup.as_deref().filter(|_| !by_signals);
+                self.freezer.freeze(self.this.pid, group);
                 connection.pauses = true;
                 let _ = connection.end.send(&Message::Paused);
             }
+            Message::SetPaused { paused } => {
+                let errno = self.set_paused(paused).map_or_else(|error| error.errno.unsigned_abs(), |()| 0);
+                let _ = self.connections[index].end.send(&Message::Done { errno });
+            }
+            Message::Keep => connection.keeps = true,
             // Only a monitor or a first process says these.
             Message::Job
             | Message::More
@@ -419,9 +445,30 @@ impl<F: FnMut(i32, &Outcome)> Supervisor<'_, F> {
             | Message::Failed(_)
             | Message::Output { .. }
             | Message::Exited { .. }
-            | Message::Paused => return false,
+            | Message::Paused
+            | Message::Done { .. } => return false,
         }
         true
+    }
+
+    /// Pauses the process until somebody lets it go on, or lets it go on.
+    fn set_paused(&mut self, paused: bool) -> Result<(), SysError> {
+        self.is_paused = paused;
+        let group = self.this.cgroup.as_deref();
+        if paused {
+            self.freezer.freeze(self.this.pid, group);
+        }
+        let noted = (self.changed)(Change::Paused(paused));
+        self.is_paused &= noted.is_ok();
+        if !self.is_held() {
+            self.freezer.thaw(self.this.pid, self.this.cgroup.as_deref());
+        }
+        noted
+    }
+
+    /// Whether anybody wants it to stand still.
+    fn is_held(&self) -> bool {
+        self.is_paused || self.connections.iter().any(|client| client.pauses)
     }
 
     /// Drops the sources that ended, from the back, so that the numbers before stay right.
@@ -447,8 +494,8 @@ impl<F: FnMut(i32, &Outcome)> Supervisor<'_, F> {
 
     fn drop_client(&mut self, index: usize) {
         let has_paused = self.connections.remove(index).pauses;
-        if has_paused && !self.connections.iter().any(|client| client.pauses) {
-            pause::thaw(self.this.pid, self.this.cgroup.as_deref());
+        if has_paused && !self.is_held() {
+            self.freezer.thaw(self.this.pid, self.this.cgroup.as_deref());
         }
         if self.this.leashed && self.connections.is_empty() {
             self.this.send_signal(libc::SIGKILL);

@@ -5,7 +5,7 @@ mod assemble;
 mod describe;
 mod failure;
 pub(crate) mod filter;
-mod limits;
+pub(crate) mod limits;
 pub(crate) mod namespaces;
 pub(crate) mod reap;
 pub(crate) mod step;

@@ -9,8 +9,9 @@
 //! monitor → client   Did…, Started
 //! either → upward    Failed                    terminal; whoever holds the plan renders the sentence
 //! then, on every connection to the monitor:
-//! client → monitor   Attach (its terminal rides along), Stdin…, StdinEnd, Resize, Signal, Stop, Detach, Pause
-//! monitor → client   Output…, Paused, Exited           terminal
+//! client → monitor   Attach (its terminal rides along), Stdin…, StdinEnd, Resize, Signal, Stop, Detach, Pause,
+//!                    SetPaused, Keep
+//! monitor → client   Output…, Paused, Done, Exited     terminal
 //! ```
 //!
 //! A monitor outlives the command that started it, and a newer minirun may come to it: the monitor notes in `state.json` which
@@ -95,6 +96,16 @@ pub enum Message {
         by_signals: bool,
     },
     Paused,
+    /// Pause the container, or let it go on, for good; answered by `Done`.
+    SetPaused {
+        paused: bool,
+    },
+    /// What was asked for is done, if the errno is 0.
+    Done {
+        errno: u32,
+    },
+    /// Do not remove the container if it ends while this connection lasts.
+    Keep,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +180,9 @@ impl Message {
             Self::Paused => vec![21],
             Self::Born { pid } => numbers(22, &[*pid]),
             Self::More => vec![23],
+            Self::SetPaused { paused } => numbers(24, &[(*paused).into()]),
+            Self::Done { errno } => numbers(25, &[*errno]),
+            Self::Keep => vec![26],
         }
     }
 
@@ -203,6 +217,9 @@ impl Message {
             21 => Self::Paused,
             22 => Self::Born { pid: number(0)? },
             23 => Self::More,
+            24 => Self::SetPaused { paused: number(0)? != 0 },
+            25 => Self::Done { errno: number(0)? },
+            26 => Self::Keep,
             _ => return None,
         })
     }
@@ -276,7 +293,7 @@ mod tests {
 
     #[test]
     fn every_message_has_the_bytes_of_the_first_version() {
-        let all: [(Message, &[u8]); 24] = [
+        let all: [(Message, &[u8]); 27] = [
             (Message::Job, b"\x01"),
             (Message::WantEgress, b"\x02"),
             (Message::EgressUp, b"\x03"),
@@ -307,6 +324,9 @@ mod tests {
             (Message::Paused, b"\x15"),
             (Message::Born { pid: 7 }, b"\x16\x07\0\0\0"),
             (Message::More, b"\x17"),
+            (Message::SetPaused { paused: true }, b"\x18\x01\0\0\0"),
+            (Message::Done { errno: 28 }, b"\x19\x1c\0\0\0"),
+            (Message::Keep, b"\x1a"),
         ];
         for (message, bytes) in all {
             assert_eq!(message.encode(), bytes, "{message:?}");

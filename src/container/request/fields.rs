@@ -41,6 +41,8 @@ pub(crate) struct Request {
     pub init: bool,
     pub terminal: bool,
     pub stdin: bool,
+    /// The end of a client's input is not one for the process.
+    pub keeps_stdin: bool,
     pub auto_remove: bool,
     pub limits: Limits,
     pub ulimits: Vec<Ulimit>,

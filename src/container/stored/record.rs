@@ -1,7 +1,7 @@
 //! A container on disk: its record, its state, and how it is found.
 //!
 //! ```text
-//! containers/<id>/container.json   what was decided at create; never changes
+//! containers/<id>/container.json   what was decided at create, and by `rename` and `update` since
 //!                 config.json      the OCI specification made from it
 //!                 state.json       written by the monitor while there is one
 //!                 upper/ work/     the writable layer
@@ -47,6 +47,8 @@ pub enum RecordError {
     Ambiguous { prefix: String, found: Vec<ContainerId> },
     #[error("container {0} is not running")]
     NotRunning(String),
+    #[error("container {0} is paused")]
+    Paused(String),
     #[error("the name {name:?} is in use by container {}, {}", id.short(), phase.map_or("damaged", Phase::name))]
     NameTaken { name: String, id: ContainerId, phase: Option<Phase> },
     #[error("the record of container {} is damaged", id.short())]
@@ -75,6 +77,7 @@ impl Diagnose for RecordError {
                 let list: Vec<&str> = found.iter().take(8).map(ContainerId::short).collect();
                 Some(format!("give more of one of these: {}", list.join(" ")))
             }
+            Self::Paused(name) => Some(format!("let it go on: minirun unpause {name}")),
             Self::NotRunning(name) => Some(format!("start it: minirun start {name}")),
             Self::NameTaken { name, phase: Some(Phase::Created | Phase::Exited), .. } => Some(format!(
                 "start it: minirun start {name}; or remove it: minirun rm {name}; or choose another --name"
@@ -97,7 +100,7 @@ impl Diagnose for RecordError {
     fn exit_code(&self) -> u8 {
         match self {
             // As Docker answers a name that it does not know, and a container that is in the wrong state.
-            Self::NotFound { .. } | Self::Ambiguous { .. } | Self::NotRunning(_) => 1,
+            Self::NotFound { .. } | Self::Ambiguous { .. } | Self::NotRunning(_) | Self::Paused(_) => 1,
             _ => crate::diag::ENGINE,
         }
     }
@@ -175,6 +178,8 @@ pub(crate) struct State {
     /// How it ended; `None`: it has not, or an older monitor did not write it.
     pub outcome: Option<Outcome>,
     pub oom_killed: bool,
+    /// Somebody has paused it.
+    pub is_paused: bool,
     /// Its control group, if it has limits.
     pub cgroup: Option<String>,
     /// Published ports as they were opened.
@@ -196,6 +201,7 @@ impl Default for State {
             hint: None,
             outcome: None,
             oom_killed: false,
+            is_paused: false,
             cgroup: None,
             ports: Vec::new(),
         }
@@ -203,6 +209,11 @@ impl Default for State {
 }
 
 impl State {
+    /// Docker's word for it.
+    pub(crate) fn status(&self) -> &'static str {
+        if self.is_paused { "paused" } else { self.phase.name() }
+    }
+
     pub(crate) fn monitor_lives(&self) -> bool {
         process::start_time(self.monitor.0) == Some(self.monitor.1)
     }
@@ -238,7 +249,11 @@ impl Container {
     /// Finds a container by name, by id, or by a unique beginning of its id.
     pub(crate) fn find(store: &Store, text: &str) -> Result<Self, RecordError> {
         if let Some(id) = id_of_name(store, text) {
-            return Self::load(store, &id);
+            match Self::load(store, &id) {
+                // A rename that was killed has left the file behind.
+                Ok(container) if container.record.name != text => {}
+                other => return other,
+            }
         }
         if let Some(found) = Self::of_damaged_name(store, text) {
             return Ok(found);
@@ -328,6 +343,7 @@ impl Container {
             state.phase = Phase::Exited;
             state.exit_code = 128 + libc::SIGKILL;
             state.error = "its monitor was killed".into();
+            state.is_paused = false;
         }
         state
     }
@@ -398,6 +414,12 @@ impl Container {
     /// The error of a command that needs it to run.
     pub(crate) fn not_running(&self) -> RecordError {
         RecordError::NotRunning(self.record.name.clone())
+    }
+
+    /// [`Container::reach`] for a command that needs it to run and to answer.
+    pub(crate) fn reach_awake(&self) -> Result<End, RecordError> {
+        let end = self.reach()?.ok_or_else(|| self.not_running())?;
+        if self.written_state().is_paused { Err(RecordError::Paused(self.record.name.clone())) } else { Ok(end) }
     }
 
     /// Opens a conversation with its monitor. `None`: it does not run, or not any more.
@@ -522,11 +544,7 @@ pub(crate) fn publish(
     let filled = scratch.path();
     let names = store.path("container-names");
     let _lock = Lock::exclusive(&names.join(store::NAMES_LOCK))?;
-    let holder = id_of_name(store, &record.name);
-    if let Some(id) = holder.or_else(|| Some(Container::of_damaged_name(store, &record.name)?.record.id)) {
-        let phase = Container::load(store, &id).map(|container| container.state().phase).ok();
-        return Err(RecordError::NameTaken { name: record.name.clone(), id, phase });
-    }
+    check_free(store, &record.name)?;
     let name = filled.join("name");
     let mut file = File::create(&name).on("open", &name)?;
     file.write_all(record.id.as_str().as_bytes()).on("write", &name)?;
@@ -541,12 +559,37 @@ pub(crate) fn publish(
     Ok(Container { record, directory, runtime, spec: spec.into() })
 }
 
+/// Makes sure that no container has the name. The caller holds the lock of names.
+pub(super) fn check_free(store: &Store, name: &str) -> Result<(), RecordError> {
+    let Some(id) = id_of_name(store, name) else {
+        return match Container::of_damaged_name(store, name) {
+            Some(container) => Err(taken(name, container.record.id.clone(), Some(&container))),
+            None => Ok(()),
+        };
+    };
+    match Container::load(store, &id) {
+        Ok(container) if container.record.name != name => Ok(()),
+        container => Err(taken(name, id, container.ok().as_ref())),
+    }
+}
+
+fn taken(name: &str, id: ContainerId, by: Option<&Container>) -> RecordError {
+    RecordError::NameTaken { name: name.to_owned(), id, phase: by.map(|container| container.state().phase) }
+}
+
 /// Notes in the container's directory what is removed with it, before any of that is made.
 pub(crate) fn note_belongings(directory: &Path, record: &Record) -> Result<(), SysError> {
-    let name = Belonging::Name { path: Path::new("container-names").join(&record.name), id: record.id.to_string() };
-    let hold = Belonging::Tree(crate::image::hold_path(&record.image_id, record.id.as_str()));
-    store::note_belongings(directory, BELONGINGS, &[name, hold])?;
+    note_names(directory, record, &[&record.name])?;
     note_volumes(directory, record)
+}
+
+/// Notes what every container has: its names, of which there are two while it is being renamed, and its hold on the image.
+pub(super) fn note_names(directory: &Path, record: &Record, names: &[&str]) -> Result<(), SysError> {
+    let path = |name: &&str| Path::new("container-names").join(name);
+    let name = |name| Belonging::Name { path: path(name), id: record.id.to_string() };
+    let hold = Belonging::Tree(crate::image::hold_path(&record.image_id, record.id.as_str()));
+    let all: Vec<Belonging> = names.iter().map(name).chain([hold]).collect();
+    store::note_belongings(directory, BELONGINGS, &all)
 }
 
 const BELONGINGS: &str = "belongings.json";

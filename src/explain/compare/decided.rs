@@ -40,6 +40,7 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
         init,
         terminal,
         stdin,
+        keeps_stdin: _,
         auto_remove,
         limits,
         ulimits,

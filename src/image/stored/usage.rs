@@ -84,6 +84,22 @@ pub fn disk_usage(store: &Store) -> Result<Usage, ImageError> {
     Ok(Usage { images, total, reclaimable, orphans })
 }
 
+/// Returns the bytes that the files of a tree hold, without its directories.
+pub(crate) fn bytes(path: &Path) -> Result<u64, SysError> {
+    let mut sum = 0;
+    for entry in fs::read_dir(path).on("opendir", path)? {
+        let entry = entry.on("readdir", path)?;
+        match fs::symlink_metadata(entry.path()) {
+            Ok(found) if found.is_dir() => sum += bytes(&entry.path())?,
+            Ok(found) => sum += found.len(),
+            // It may have been removed meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).on("stat", entry.path()),
+        }
+    }
+    Ok(sum)
+}
+
 /// Returns the bytes of the blocks of a tree. A file with several names counts once.
 pub(crate) fn blocks(path: &Path) -> Result<u64, SysError> {
     let mut seen = HashSet::new();

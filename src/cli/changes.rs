@@ -1,0 +1,35 @@
+//! Waiting for changes of directories (inotify(7)).
+
+use crate::sys::{On, SysError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// The changes of some directories, from its making on.
+pub(super) struct Changes(OwnedFd);
+
+/// How long a change may stay unseen that no directory shows, such as the end of a monitor.
+const LIMIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+impl Changes {
+    pub(super) fn of<'a>(directories: impl IntoIterator<Item = &'a Path>) -> Result<Self, SysError> {
+        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
+        let watch = inotify::init(flags).on("inotify_init1", "")?;
+        let wanted = inotify::WatchFlags::MODIFY
+            | inotify::WatchFlags::MOVED_TO
+            | inotify::WatchFlags::MOVE_SELF
+            | inotify::WatchFlags::DELETE_SELF;
+        for directory in directories {
+            inotify::add_watch(&watch, directory, wanted).on("inotify_add_watch", directory)?;
+        }
+        Ok(Self(watch))
+    }
+
+    /// Waits until something has changed, but no longer than 100 ms.
+    pub(super) fn wait(&self) {
+        let _ = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&LIMIT));
+        let mut events = [0u8; 4096];
+        while rustix::io::read(&self.0, &mut events).is_ok_and(|length| length > 0) {}
+    }
+}

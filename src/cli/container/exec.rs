@@ -1,0 +1,48 @@
+//! `exec`: another process in a container that runs.
+
+use crate::cli::Context;
+use crate::cli::attach::{Attachment, WITHOUT_T, stay};
+use crate::cli::flags::{DetachFlags, ProcessFlags};
+use crate::container::live::exec;
+use crate::container::stored::record::Container;
+use crate::diag::Failure;
+use clap::Args;
+
+#[derive(Args)]
+pub(crate) struct ExecArgs {
+    /// Run in the background
+    #[arg(short, long)]
+    detach: bool,
+    #[command(flatten)]
+    process: ProcessFlags,
+    #[command(flatten)]
+    keys: DetachFlags,
+    /// The container, and the command to run in it
+    #[arg(trailing_var_arg = true, required = true, num_args = 2.., value_name = "CONTAINER")]
+    container_and_command: Vec<String>,
+}
+
+pub(super) fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure> {
+    let env = arguments.process.environment()?;
+    let ProcessFlags { workdir, user, privileged, interactive, tty, .. } = arguments.process;
+    let attachment = Attachment {
+        terminal: tty,
+        stdin: interactive,
+        closes_stdin: true,
+        signals: true,
+        detach_keys: arguments.keys.keys(),
+    };
+    if !arguments.detach {
+        attachment.check_terminal(WITHOUT_T)?;
+    }
+    let mut words = arguments.container_and_command.into_iter();
+    let container = Container::find(&context.store, &words.next().unwrap_or_default())?;
+    let command = words.collect();
+    let wanted =
+        exec::Wanted { command, env, user, workdir, privileged, terminal: tty, stdin: interactive, probe: None };
+    let end = exec::start(&context.store, &container, wanted)?;
+    if arguments.detach {
+        return Ok(0);
+    }
+    stay(&end, &attachment, &container.record.name)
+}

@@ -1,0 +1,21 @@
+//! `rename`: another name for a container.
+
+use crate::cli::Context;
+use crate::container::request;
+use crate::container::stored::record::Container;
+use crate::container::stored::rename;
+use crate::diag::Failure;
+use clap::Args;
+
+#[derive(Args)]
+pub(crate) struct RenameArgs {
+    container: String,
+    #[arg(value_parser = request::name)]
+    new_name: String,
+}
+
+pub(super) fn rename(arguments: &RenameArgs, context: &Context) -> Result<u8, Failure> {
+    let container = Container::find(&context.store, &arguments.container)?;
+    rename::rename(&context.store, &container, &arguments.new_name)?;
+    Ok(0)
+}

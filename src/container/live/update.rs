@@ -1,0 +1,79 @@
+//! Other limits for a container that is there: the kernel's first, which may refuse them, then the record's.
+
+use super::cgroup;
+use crate::container::decide::spec;
+use crate::container::plan::limits;
+use crate::container::request::Limits;
+use crate::container::stored::record::{Container, Phase, RecordError};
+use crate::diag::{Diagnose, inner_of};
+use crate::store;
+use crate::store::Store;
+use crate::sys::SysError;
+use std::path::Path;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpdateError {
+    #[error("invalid limit for container {0}: memory and swap together are less than memory alone")]
+    Swap(String),
+    #[error("the container's specification cannot be made")]
+    Spec(#[from] serde_json::Error),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Sys(#[from] SysError),
+}
+
+impl Diagnose for UpdateError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Record, Sys)
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Swap(_) => Some("give both: --memory 512m --memory-swap 1g".into()),
+            _ => self.inner().and_then(Diagnose::hint),
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        1
+    }
+}
+
+/// Sets the limits that are given. Returns notes on those that have no effect now.
+pub(crate) fn update(store: &Store, container: &Container, wanted: &Limits) -> Result<Vec<String>, UpdateError> {
+    let _lock = container.lock()?;
+    // As it is under the lock.
+    let container = Container::load(store, &container.record.id)?;
+    let mut record = container.record.clone();
+    let limits = &mut record.request.limits;
+    *limits = Limits {
+        memory: wanted.memory.or(limits.memory),
+        swap: wanted.swap.or(limits.swap),
+        cpus: wanted.cpus.or(limits.cpus),
+        pids: wanted.pids.or(limits.pids),
+    };
+    if let (Some(memory), Some(both)) = (limits.memory, limits.swap.and_then(|both| u64::try_from(both).ok()))
+        && both < memory
+    {
+        return Err(UpdateError::Swap(record.name));
+    }
+    let resources = serde_json::from_value(spec::resources(limits))?;
+    let state = container.state();
+    let mut notes = Vec::new();
+    match state.cgroup.as_deref().map(Path::new) {
+        _ if state.phase != Phase::Running => {}
+        Some(group) => notes = cgroup::change(group, limits, &limits::settings(&resources))?,
+        None => notes.push(format!(
+            "the limits of container {} take effect at its next start: it runs without a control group",
+            record.name
+        )),
+    }
+    let mut spec = container.spec()?.clone();
+    let mut linux = spec.linux().clone().unwrap_or_default();
+    linux.set_resources(Some(resources));
+    spec.set_linux(Some(linux));
+    store::write_quickly(&container.directory.join("config.json"), &serde_json::to_vec(&spec)?)?;
+    store::write_quickly(&container.directory.join("container.json"), &store::format::to_record(&record))?;
+    Ok(notes)
+}
