@@ -11,7 +11,7 @@ use crate::image::stored::usage::blocks;
 use clap::Args;
 
 #[derive(Args)]
-pub(in crate::cli) struct PruneArgs {
+pub(crate) struct PruneArgs {
     /// Do not ask for confirmation
     #[arg(short, long)]
     force: bool,
@@ -22,7 +22,7 @@ pub(in crate::cli) struct PruneArgs {
 
 const QUESTION: &str = "WARNING! This will remove all stopped containers.\nAre you sure you want to continue?";
 
-pub(in crate::cli) fn prune(arguments: &PruneArgs, context: &Context) -> Result<u8, Failure> {
+pub(crate) fn prune(arguments: &PruneArgs, context: &Context) -> Result<u8, Failure> {
     // Processes that a killed monitor left running can only be killed from outside the user namespace.
     Container::all(&context.store).iter().for_each(|container| drop(container.state()));
     inside::enter(&context.store)?;
@@ -37,7 +37,7 @@ pub(in crate::cli) fn prune(arguments: &PruneArgs, context: &Context) -> Result<
 
 /// What a removal of all stopped containers did.
 #[derive(Default)]
-pub(in crate::cli) struct Pruned {
+pub(crate) struct Pruned {
     ids: Vec<ContainerId>,
     /// The bytes on disk that became free.
     pub freed: u64,
@@ -47,7 +47,7 @@ pub(in crate::cli) struct Pruned {
 
 impl Pruned {
     /// Prints what went as Docker does, and an empty line; nothing where nothing went.
-    pub(in crate::cli) fn print(&self) {
+    pub(crate) fn print(&self) {
         if !self.ids.is_empty() {
             println!("Deleted Containers:");
             self.ids.iter().for_each(|id| println!("{id}"));
@@ -57,7 +57,7 @@ impl Pruned {
 }
 
 /// Removes the containers that do not run. Must run inside the user namespace.
-pub(in crate::cli) fn remove_stopped(context: &Context, filters: &[PruneFilter]) -> Pruned {
+pub(crate) fn remove_stopped(context: &Context, filters: &[PruneFilter]) -> Pruned {
     let mut pruned = Pruned::default();
     for container in Container::all(&context.store) {
         if !PruneFilter::all_match(filters, &container.record.created, &container.record.request.labels) {
