@@ -61,6 +61,7 @@ mod see;
 mod store_age;
 mod store_damage;
 mod system;
+mod system_prune;
 mod unpack_hostile;
 mod watch;
 mod why;

@@ -61,6 +61,14 @@ impl<'a> Listing<'a> {
         }
     }
 
+    /// Whether a template names a field.
+    pub(super) fn names(&self, field: &str) -> bool {
+        match self.format {
+            Format::Default | Format::Json => false,
+            Format::Table(text) | Format::Lines(text) => text.contains(&format!(".{field}")),
+        }
+    }
+
     pub(super) fn print(&self, rows: &[Row]) -> Result<(), FormatError> {
         print!("{}", self.text(rows)?);
         Ok(())

@@ -7,6 +7,8 @@ mod commit;
 mod confirm;
 mod container;
 mod context;
+mod df;
+mod docker_context;
 mod doctor;
 mod ending;
 mod flags;
@@ -16,6 +18,7 @@ mod history;
 mod human;
 mod image;
 mod images;
+mod info;
 mod inside;
 mod inspect;
 mod json;
@@ -38,6 +41,7 @@ mod step_printer;
 mod system;
 mod top;
 mod transfer;
+mod unshare;
 
 pub(crate) use context::Context;
 
@@ -74,8 +78,8 @@ enum Command {
     Image(image::Command),
     /// Build an image from a Dockerfile
     Build(build::BuildArgs),
-    /// Manage the build cache
-    #[command(subcommand)]
+    /// Build, and manage the build cache
+    #[command(subcommand, visible_alias = "buildx")]
     Builder(build::BuilderCommand),
     #[command(flatten)]
     Registry(registry::Command),
@@ -93,9 +97,14 @@ enum Command {
     #[command(subcommand)]
     System(system::Command),
     /// Show minirun's version, its directories and the host
-    Info,
+    Info(info::InfoArgs),
+    /// Run a command in the user namespace of the containers
+    Unshare(unshare::UnshareArgs),
+    /// Show Docker's contexts: there is one
+    #[command(subcommand)]
+    Context(docker_context::ContextCommand),
     /// Show the version
-    Version,
+    Version(info::VersionArgs),
     /// Print a completion script for a shell
     Completion(manual::Completion),
     /// Write the manual pages
@@ -189,14 +198,16 @@ fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
         Command::Container(command) => command.run(&context()?),
         Command::Image(command) => command.run(&context()?),
         Command::Build(arguments) => build::build(arguments, &context()?),
-        Command::Builder(command) => build::builder(&command, &context()?),
+        Command::Builder(command) => build::builder(command, &context()?),
         Command::Registry(command) => command.run(&context()?),
         Command::See(command) => command.run(&context()?),
         Command::Images(command) => command.run(&context()?),
         Command::Containers(command) => command.run(&context()?),
         Command::Doctor(command) => command.run(&context()?),
         Command::System(command) => command.run(&context()?),
-        Command::Info => system::info(&context()?.store),
-        Command::Version => Ok(system::version()),
+        Command::Info(arguments) => info::info(&arguments, &context()?.store),
+        Command::Unshare(arguments) => unshare::unshare(arguments, &context()?),
+        Command::Context(command) => command.run(),
+        Command::Version(arguments) => info::version(&arguments),
     }
 }

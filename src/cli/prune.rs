@@ -1,8 +1,11 @@
-//! `image prune`: removes images that nothing uses.
+//! `image prune` and `system prune`: remove what nothing uses.
 
 use super::confirm::confirm;
 use super::flags::PruneFilter;
-use super::{Context, human, images};
+use super::{Context, container, human, images};
+use crate::builder::BuildError;
+use crate::builder::walk::cache;
+use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use crate::image::name::digest::Digest;
 use crate::image::stored::index;
@@ -24,6 +27,57 @@ pub(super) struct ImagePruneArgs {
     /// Remove only what matches: label=KEY, label!=KEY=VALUE, until=24h
     #[arg(long = "filter", value_name = "KEY=VALUE")]
     filters: Vec<PruneFilter>,
+}
+
+#[derive(Args)]
+pub(super) struct SystemPruneArgs {
+    /// Remove all images that no container uses, not only those without a name
+    #[arg(short, long)]
+    all: bool,
+    /// Do not ask for confirmation
+    #[arg(short, long)]
+    force: bool,
+    /// Remove only what matches: label=KEY, label!=KEY=VALUE, until=24h
+    #[arg(long = "filter", value_name = "KEY=VALUE")]
+    filters: Vec<PruneFilter>,
+}
+
+pub(super) fn system_prune(arguments: &SystemPruneArgs, context: &Context) -> Result<u8, Failure> {
+    let store = &context.store;
+    // Processes that a killed monitor left running can only be killed from outside the user namespace.
+    Container::all(store).iter().for_each(|container| drop(container.state()));
+    super::inside::enter(store)?;
+    // A cached step has neither labels nor a time that a filter could mean.
+    let is_filtered = !arguments.filters.is_empty();
+    if !arguments.force && !confirm(&system_question(arguments), "minirun system prune --force")? {
+        return Ok(0);
+    }
+    let containers = container::remove_stopped(context, &arguments.filters);
+    containers.print();
+    let mut freed = containers.freed;
+    // Images first: a layer that the cache holds, too, is freed with its last holder.
+    let images = prune_images(store, arguments.all, &arguments.filters)?;
+    images.print();
+    freed += images.freed;
+    if !is_filtered {
+        let before = cache::usage(store)?.size;
+        cache::prune(store, None).map_err(BuildError::from)?;
+        freed += before.saturating_sub(cache::usage(store)?.size);
+    }
+    println!("Total reclaimed space: {}", human::size(freed));
+    Ok(u8::from(containers.has_failed))
+}
+
+fn system_question(arguments: &SystemPruneArgs) -> String {
+    let mut lines = vec!["WARNING! This will remove:", "  - all stopped containers"];
+    lines.push(if arguments.all {
+        "  - all images without at least one container associated to them"
+    } else {
+        "  - all dangling images"
+    });
+    lines.push("  - the build cache");
+    lines.extend(["", "Are you sure you want to continue?"]);
+    lines.join("\n")
 }
 
 pub(super) fn image_prune(arguments: &ImagePruneArgs, context: &Context) -> Result<u8, Failure> {

@@ -146,7 +146,7 @@ pub(super) fn ps(arguments: &PsArgs, context: &Context) -> Result<u8, Failure> {
         columns = vec!["ID"];
     }
     let listing = Listing::new(FIELDS, columns, &arguments.format)?;
-    let is_sized = arguments.size || (listing.wants("Size") && arguments.format != Format::Json);
+    let is_sized = arguments.size || listing.names("Size");
     if is_sized && !arguments.quiet {
         // Only there can all files be read.
         super::inside::enter(&context.store)?;

@@ -1,39 +1,28 @@
-//! The whole store: system df, check and reset; info, version.
+//! The whole store: system check and reset, and the dispatch of the other commands of `system`.
 
 use super::confirm::confirm;
 use super::flags::RegistryFlags;
-use super::{Context, human, inside, json};
+use super::{Context, inside, json};
 use crate::check::{self, Outcome};
 use crate::container::live::stop_all::{running, stop_all};
-use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
-use crate::explain::disk::{self, Share, StorePart};
-use crate::image;
 use crate::store::{self, Store, StoreError};
 use crate::sys::SysError;
-use crate::userns::IdMap;
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use std::fs;
-use std::path::Path;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Show disk usage of images, containers, volumes and the build cache
-    Df(DfArgs),
+    Df(super::df::DfArgs),
     /// Find damaged files and leftovers of killed processes in the store
     Check(CheckArgs),
     /// Remove every container, image and volume, including damaged ones
     Reset(ResetArgs),
     /// Show minirun's version, its directories and the host
-    Info,
-}
-
-#[derive(Args)]
-pub(super) struct DfArgs {
-    /// Print JSON with sizes in bytes
-    #[arg(long)]
-    json: bool,
+    Info(super::info::InfoArgs),
+    /// Remove stopped containers, unused images and the build cache
+    Prune(super::prune::SystemPruneArgs),
 }
 
 #[derive(Args)]
@@ -71,57 +60,13 @@ impl Diagnose for NotRemoved {
 impl Command {
     pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
-            Self::Df(arguments) => df(&arguments, &context.store),
+            Self::Df(arguments) => super::df::df(&arguments, &context.store),
             Self::Check(arguments) => check(&arguments, &context.store),
             Self::Reset(arguments) => reset(&arguments, &context.store),
-            Self::Info => info(&context.store),
+            Self::Info(arguments) => super::info::info(&arguments, &context.store),
+            Self::Prune(arguments) => super::prune::system_prune(&arguments, context),
         }
     }
-}
-
-#[derive(Serialize)]
-struct Usage {
-    shares: Vec<Share>,
-}
-
-fn title(kind: StorePart) -> &'static str {
-    match kind {
-        StorePart::Images => "Images",
-        StorePart::Containers => "Containers",
-        StorePart::Volumes => "Volumes",
-        StorePart::BuildCache => "Build cache",
-        StorePart::Records => "Records",
-    }
-}
-
-fn df(arguments: &DfArgs, store: &Store) -> Result<u8, Failure> {
-    inside::enter(store)?;
-    let shares = disk::usage(store)?;
-    if arguments.json {
-        json::print(&Usage { shares })?;
-        return Ok(0);
-    }
-    let count =
-        |number: usize, of: StorePart| if of == StorePart::Records { String::new() } else { number.to_string() };
-    let mut rows: Vec<Vec<String>> = shares
-        .iter()
-        .map(|share| {
-            let percent = (share.reclaimable * 100).checked_div(share.size).unwrap_or(0);
-            let reclaimable = format!("{} ({percent}%)", human::size(share.reclaimable));
-            let size = human::size(share.size);
-            vec![
-                title(share.kind).into(),
-                count(share.total, share.kind),
-                count(share.active, share.kind),
-                size,
-                reclaimable,
-            ]
-        })
-        .collect();
-    let all = |of: fn(&Share) -> u64| human::size(shares.iter().map(of).sum());
-    rows.push(vec!["All".into(), String::new(), String::new(), all(|s| s.size), all(|s| s.reclaimable)]);
-    print!("{}", human::table(&["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"], &rows));
-    Ok(0)
 }
 
 fn check(arguments: &CheckArgs, store: &Store) -> Result<u8, Failure> {
@@ -171,45 +116,4 @@ fn question(store: &Store) -> String {
         count("images"),
         count("volumes")
     )
-}
-
-pub(super) fn info(store: &Store) -> Result<u8, Failure> {
-    let containers = fs::read_dir(store.path("containers")).map_or(0, Iterator::count);
-    let host = rustix::system::uname();
-    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let memory =
-        memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok());
-    let cgroup = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { "2" } else { "1" };
-    for (name, value) in [
-        ("Containers", containers.to_string()),
-        (" Running", Container::running(store).len().to_string()),
-        ("Images", image::all(store)?.len().to_string()),
-        ("Version", env!("CARGO_PKG_VERSION").into()),
-        ("Root", store.root.display().to_string()),
-        ("Runtime", store.runtime.display().to_string()),
-        ("Ids", IdMap::of_caller().kind().into()),
-        ("Cgroup version", cgroup.into()),
-        ("Kernel", host.release().to_string_lossy().into_owned()),
-        ("Operating system", os_name()),
-        ("Architecture", host.machine().to_string_lossy().into_owned()),
-        ("CPUs", std::thread::available_parallelism().map_or(1, usize::from).to_string()),
-        ("Memory", memory.map_or_else(String::new, |kib: u64| human::size(kib * 1024))),
-        ("Name", host.nodename().to_string_lossy().into_owned()),
-    ] {
-        println!("{:18}{value}", format!("{name}:"));
-    }
-    Ok(0)
-}
-
-fn os_name() -> String {
-    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    name.unwrap_or("Linux").trim_matches('"').to_owned()
-}
-
-pub(super) fn version() -> u8 {
-    let host = rustix::system::uname();
-    println!("minirun {}, {} {}", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
-    println!("kernel  {}", host.release().to_string_lossy());
-    0
 }

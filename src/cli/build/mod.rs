@@ -1,6 +1,7 @@
 //! `build` and `builder`: a Dockerfile becomes an image.
 
 mod attest;
+mod builder;
 mod cache;
 mod call;
 mod command;
@@ -10,8 +11,7 @@ mod limits;
 mod lint;
 mod metadata;
 mod output;
-mod prune;
 mod secret;
 
+pub(crate) use builder::{BuilderCommand, builder};
 pub(crate) use command::{BuildArgs, build};
-pub(crate) use prune::{BuilderCommand, builder};

@@ -8,7 +8,7 @@ use crate::diag::Failure;
 use clap::Args;
 
 #[derive(Args)]
-pub(in crate::cli) struct AttachArgs {
+pub(crate) struct AttachArgs {
     /// Do not forward standard input
     #[arg(long)]
     no_stdin: bool,

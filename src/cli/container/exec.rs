@@ -9,7 +9,7 @@ use crate::diag::Failure;
 use clap::Args;
 
 #[derive(Args)]
-pub(in crate::cli) struct ExecArgs {
+pub(crate) struct ExecArgs {
     /// Run in the background
     #[arg(short, long)]
     detach: bool,

@@ -6,12 +6,12 @@ use crate::diag::Failure;
 use clap::Args;
 
 #[derive(Args)]
-pub(in crate::cli) struct ExistsArgs {
+pub(crate) struct ExistsArgs {
     container: String,
 }
 
 /// Returns 0 if the container exists, 1 if not.
-pub(in crate::cli) fn exists(arguments: &ExistsArgs, context: &Context) -> Result<u8, Failure> {
+pub(crate) fn exists(arguments: &ExistsArgs, context: &Context) -> Result<u8, Failure> {
     match Container::find(&context.store, &arguments.container) {
         Ok(_) => Ok(0),
         Err(RecordError::NotFound { .. }) => Ok(1),

@@ -8,7 +8,7 @@ use crate::diag::Failure;
 use clap::Args;
 
 #[derive(Args)]
-pub(in crate::cli) struct PauseArgs {
+pub(crate) struct PauseArgs {
     #[command(flatten)]
     selection: Selection,
 }

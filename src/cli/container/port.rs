@@ -7,7 +7,7 @@ use clap::Args;
 use std::str::FromStr;
 
 #[derive(Args)]
-pub(in crate::cli) struct PortArgs {
+pub(crate) struct PortArgs {
     container: String,
     /// Print only where this port is published
     #[arg(value_name = "PORT[/tcp|udp]")]
@@ -22,7 +22,7 @@ struct Port {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(in crate::cli) enum PortError {
+pub(crate) enum PortError {
     #[error("invalid port {0:?}")]
     Invalid(String),
     #[error("port {port} of container {container} is not published")]

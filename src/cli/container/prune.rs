@@ -3,6 +3,7 @@
 use crate::cli::confirm::confirm;
 use crate::cli::flags::PruneFilter;
 use crate::cli::{Context, human, inside};
+use crate::container::request::id::ContainerId;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, Phase, RecordError};
 use crate::diag::Failure;
@@ -10,7 +11,7 @@ use crate::image::stored::usage::blocks;
 use clap::Args;
 
 #[derive(Args)]
-pub(in crate::cli) struct PruneArgs {
+pub(crate) struct PruneArgs {
     /// Do not ask for confirmation
     #[arg(short, long)]
     force: bool,
@@ -21,37 +22,60 @@ pub(in crate::cli) struct PruneArgs {
 
 const QUESTION: &str = "WARNING! This will remove all stopped containers.\nAre you sure you want to continue?";
 
-pub(in crate::cli) fn prune(arguments: &PruneArgs, context: &Context) -> Result<u8, Failure> {
+pub(crate) fn prune(arguments: &PruneArgs, context: &Context) -> Result<u8, Failure> {
     // Processes that a killed monitor left running can only be killed from outside the user namespace.
     Container::all(&context.store).iter().for_each(|container| drop(container.state()));
     inside::enter(&context.store)?;
     if !arguments.force && !confirm(QUESTION, "minirun container prune --force")? {
         return Ok(1);
     }
-    let (mut code, mut ids, mut freed) = (0, Vec::new(), 0);
+    let pruned = remove_stopped(context, &arguments.filter);
+    pruned.print();
+    println!("Total reclaimed space: {}", human::size(pruned.freed));
+    Ok(u8::from(pruned.has_failed))
+}
+
+/// What a removal of all stopped containers did.
+#[derive(Default)]
+pub(crate) struct Pruned {
+    ids: Vec<ContainerId>,
+    /// The bytes on disk that became free.
+    pub freed: u64,
+    /// A container could not be removed, which is printed.
+    pub has_failed: bool,
+}
+
+impl Pruned {
+    /// Prints what went as Docker does, and an empty line; nothing where nothing went.
+    pub(crate) fn print(&self) {
+        if !self.ids.is_empty() {
+            println!("Deleted Containers:");
+            self.ids.iter().for_each(|id| println!("{id}"));
+            println!();
+        }
+    }
+}
+
+/// Removes the containers that do not run. Must run inside the user namespace.
+pub(crate) fn remove_stopped(context: &Context, filters: &[PruneFilter]) -> Pruned {
+    let mut pruned = Pruned::default();
     for container in Container::all(&context.store) {
-        if !PruneFilter::all_match(&arguments.filter, &container.record.created, &container.record.request.labels) {
+        if !PruneFilter::all_match(filters, &container.record.created, &container.record.request.labels) {
             continue;
         }
         match remove_unless_running(context, &container) {
             Ok(Some(bytes)) => {
-                ids.push(container.record.id);
-                freed += bytes;
+                pruned.ids.push(container.record.id);
+                pruned.freed += bytes;
             }
             Ok(None) => {}
             Err(failure) => {
                 crate::cli::stderr::report(failure.as_ref());
-                code = 1;
+                pruned.has_failed = true;
             }
         }
     }
-    if !ids.is_empty() {
-        println!("Deleted Containers:");
-        ids.iter().for_each(|id| println!("{id}"));
-        println!();
-    }
-    println!("Total reclaimed space: {}", human::size(freed));
-    Ok(code)
+    pruned
 }
 
 /// Returns the bytes on disk that became free. `None`: it runs, or another process was faster.

@@ -11,7 +11,7 @@ use crate::diag::{Diagnose, Failure};
 use clap::Args;
 
 #[derive(Args)]
-pub(in crate::cli) struct RmArgs {
+pub(crate) struct RmArgs {
     /// Stop and remove running containers too
     #[arg(short, long)]
     force: bool,

@@ -8,7 +8,7 @@ use crate::diag::Failure;
 use clap::Args;
 
 #[derive(Args)]
-pub(in crate::cli) struct RenameArgs {
+pub(crate) struct RenameArgs {
     container: String,
     #[arg(value_parser = request::name)]
     new_name: String,

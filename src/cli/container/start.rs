@@ -13,7 +13,7 @@ use crate::diag::{Diagnose, Failure};
 use clap::Args;
 
 #[derive(Args)]
-pub(in crate::cli) struct StartArgs {
+pub(crate) struct StartArgs {
     /// Attach to the output and exit with the container's code
     #[arg(short, long)]
     attach: bool,

@@ -12,7 +12,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 #[derive(Args)]
-pub(in crate::cli) struct StatsArgs {
+pub(crate) struct StatsArgs {
     /// Show containers that do not run, too
     #[arg(short, long)]
     all: bool,

@@ -13,7 +13,7 @@ use crate::store;
 use clap::Args;
 
 #[derive(Args)]
-pub(in crate::cli) struct StopArgs {
+pub(crate) struct StopArgs {
     /// Wait this many seconds before SIGKILL; -1 waits forever
     #[arg(short, long, visible_alias = "timeout", value_name = "SECONDS", allow_negative_numbers = true)]
     time: Option<i64>,
@@ -25,7 +25,7 @@ pub(in crate::cli) struct StopArgs {
 }
 
 #[derive(Args)]
-pub(in crate::cli) struct KillArgs {
+pub(crate) struct KillArgs {
     /// Send this signal
     #[arg(short, long, default_value = "KILL")]
     signal: Signal,

@@ -11,7 +11,7 @@ use clap::{ArgGroup, Args};
 
 #[derive(Args)]
 #[command(group = ArgGroup::new("limits").args(["memory", "memory_swap", "cpus", "pids_limit"]).multiple(true).required(true))]
-pub(in crate::cli) struct UpdateArgs {
+pub(crate) struct UpdateArgs {
     /// Limit memory
     #[arg(short, long, value_name = "BYTES", value_parser = request::size)]
     memory: Option<u64>,

@@ -9,7 +9,7 @@ use crate::diag::Failure;
 use clap::{Args, ValueEnum};
 
 #[derive(Args)]
-pub(in crate::cli) struct WaitArgs {
+pub(crate) struct WaitArgs {
     /// Set what to wait for
     #[arg(long, value_name = "CONDITION", default_value = "not-running", hide_default_value = true)]
     condition: Condition,
