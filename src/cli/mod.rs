@@ -30,16 +30,19 @@ mod step_printer;
 mod system;
 mod top;
 mod transfer;
+mod volume;
 
 pub(crate) use context::Context;
 
 use crate::container::live::monitor;
 use crate::container::request::RequestError;
+use crate::container::request::mount::MountError;
 use crate::container::request::signal::InvalidSignal;
 use crate::diag::{self, Failure};
 use crate::store::Store;
 use crate::sys::process;
 use crate::userns;
+use crate::volume::VolumeError;
 use clap::{CommandFactory, Parser, Subcommand};
 use inside::Errand;
 use std::ffi::OsString;
@@ -79,6 +82,9 @@ enum Command {
     /// Manage containers
     #[command(subcommand, name = "container")]
     Containers(group::ContainerGroup),
+    /// Manage volumes
+    #[command(subcommand, name = "volume")]
+    Volumes(volume::Command),
     /// Check the host: what minirun can use, what is missing, how to fix it
     Doctor(doctor::Doctor),
     /// Manage the store: disk usage, check, reset
@@ -153,7 +159,11 @@ fn command(words: Vec<OsString>, root: Option<&Path>) -> Result<u8, Failure> {
 fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
     let source = std::error::Error::source(error)?;
     let request = source.downcast_ref::<RequestError>().map(|error| error as &dyn diag::Diagnose);
-    request.or_else(|| source.downcast_ref::<InvalidSignal>().map(|error| error as &dyn diag::Diagnose))
+    let signal = || source.downcast_ref::<InvalidSignal>().map(|error| error as &dyn diag::Diagnose);
+    let volume = || source.downcast_ref::<VolumeError>().map(|error| error as &dyn diag::Diagnose);
+    let of_volumes = || source.downcast_ref::<volume::CommandError>().map(|error| error as &dyn diag::Diagnose);
+    let mount = || source.downcast_ref::<MountError>().map(|error| error as &dyn diag::Diagnose);
+    request.or_else(signal).or_else(mount).or_else(volume).or_else(of_volumes)
 }
 
 fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
@@ -171,6 +181,7 @@ fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
         Command::See(command) => command.run(&context()?),
         Command::Images(command) => command.run(&context()?),
         Command::Containers(command) => command.run(&context()?),
+        Command::Volumes(command) => command.run(&context()?),
         Command::Doctor(command) => command.run(&context()?),
         Command::System(command) => command.run(&context()?),
         Command::Info => system::info(&context()?.store),

@@ -2,3 +2,4 @@
 
 pub(crate) mod outcome;
 pub(crate) mod record;
+pub(crate) mod volumes;
