@@ -29,6 +29,7 @@ mod container_logs;
 mod container_reliability;
 mod container_run;
 mod container_terminal;
+mod cp;
 mod docs;
 mod doctor;
 mod escapes;

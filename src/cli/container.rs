@@ -51,6 +51,10 @@ pub(super) enum Command {
     Port(Name),
     /// List the files that a container added, changed or deleted
     Diff(Name),
+    /// Copy files between containers and the host
+    Cp(super::cp::CpArgs),
+    /// Write the files of a container as a tar archive
+    Export(super::cp::ExportArgs),
     /// Create an image from a container's changes
     Commit(super::commit::CommitArgs),
 }
@@ -197,6 +201,8 @@ impl Command {
                 Ok(0)
             }
             Self::Diff(name) => super::commit::diff(&name.container, context),
+            Self::Cp(arguments) => super::cp::cp(&arguments, context),
+            Self::Export(arguments) => super::cp::export(&arguments, context),
             Self::Commit(arguments) => super::commit::commit(arguments, context),
         }
     }

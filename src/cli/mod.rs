@@ -6,6 +6,7 @@ mod commit;
 mod confirm;
 mod container;
 mod context;
+mod cp;
 mod doctor;
 mod flags;
 mod format;
@@ -163,7 +164,8 @@ fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
     let volume = || source.downcast_ref::<VolumeError>().map(|error| error as &dyn diag::Diagnose);
     let of_volumes = || source.downcast_ref::<volume::CommandError>().map(|error| error as &dyn diag::Diagnose);
     let mount = || source.downcast_ref::<MountError>().map(|error| error as &dyn diag::Diagnose);
-    request.or_else(signal).or_else(mount).or_else(volume).or_else(of_volumes)
+    let copied = || source.downcast_ref::<cp::CpError>().map(|error| error as &dyn diag::Diagnose);
+    request.or_else(signal).or_else(mount).or_else(copied).or_else(volume).or_else(of_volumes)
 }
 
 fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
