@@ -1,6 +1,6 @@
 //! The usage of a control group (kernel: Documentation/admin-guide/cgroup-v2.rst).
 
-use super::Usage;
+use super::amount::Usage;
 use crate::container::live::cgroup::limit;
 use std::fs;
 use std::path::Path;

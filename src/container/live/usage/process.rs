@@ -1,6 +1,7 @@
 //! The usage of processes, which are found by their PID namespace.
 
-use super::{Usage, micros};
+use super::amount::Usage;
+use crate::container::processes::TICKS;
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -64,4 +65,9 @@ fn input_output(pid: i32) -> (u64, u64) {
     let text = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
     let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0);
     (value("read_bytes:"), value("write_bytes:"))
+}
+
+/// Returns microseconds for clock ticks.
+fn micros(ticks: u64) -> u64 {
+    ticks * (1_000_000 / TICKS)
 }
