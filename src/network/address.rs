@@ -3,6 +3,11 @@
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+/// The name of the container's device.
+pub(crate) const DEVICE: &str = "eth0";
+/// The longest packet of that device; the most that slirp4netns takes.
+pub(crate) const MTU: u32 = 65520;
+
 /// The addresses that a container sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerNetwork {

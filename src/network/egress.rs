@@ -8,6 +8,7 @@
 //! container ends, or when it is swept up.
 
 use super::CONTAINER;
+use super::address::{DEVICE, MTU};
 use crate::diag::Diagnose;
 use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
@@ -25,10 +26,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The name of the container's device.
-pub(crate) const DEVICE: &str = "eth0";
-/// The largest MTU of slirp4netns.
-pub(crate) const MTU: u32 = 65520;
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 #[derive(Debug, thiserror::Error)]

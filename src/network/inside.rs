@@ -6,7 +6,7 @@
 //! look up a like table.
 
 use super::ContainerNetwork;
-use super::egress::{DEVICE, MTU};
+use super::address::{DEVICE, MTU};
 use crate::sys::tun::{self, Kind};
 use crate::sys::{SysError, inet, netlink};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};

@@ -2,8 +2,9 @@
 //!
 //! Only who was written to may answer. A port that is silent for a while loses its socket.
 
+use super::host;
+use super::turn::Turn;
 use super::wire::{Refusal, is_echo_reply, write_datagram, write_echo_reply};
-use super::{Turn, host_socket};
 use crate::sys::inet;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketType};
@@ -45,8 +46,8 @@ impl Exchange {
     pub(super) fn new(origin: Origin) -> Result<Self, Errno> {
         let any: IpAddr = if origin.is_v4() { [0; 4].into() } else { [0; 16].into() };
         let socket = match origin {
-            Origin::Port(_) => host_socket(any, SocketType::DGRAM)?,
-            Origin::Ping { .. } => super::ping_socket(any)?,
+            Origin::Port(_) => host::socket(any, SocketType::DGRAM)?,
+            Origin::Ping { .. } => host::ping_socket(any)?,
         };
         let _ = inet::keep_errors(&socket, origin.is_v4());
         Ok(Self { origin, socket, peers: HashSet::new(), used: Instant::now() })

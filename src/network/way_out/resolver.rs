@@ -1,6 +1,6 @@
 //! The name server that a container sees: its queries go on to the host's, one after the other until one answers.
 
-use super::host_socket;
+use super::host;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketType};
 use std::fs;
@@ -97,7 +97,7 @@ fn ask_next(servers: &[SocketAddr], asked: &mut usize, text: &[u8]) -> Result<Ow
     while *asked < ATTEMPTS.max(servers.len()) {
         let Some(server) = servers.get(*asked % servers.len().max(1)) else { break };
         *asked += 1;
-        let sent = host_socket(server.ip(), SocketType::DGRAM).and_then(|socket| {
+        let sent = host::socket(server.ip(), SocketType::DGRAM).and_then(|socket| {
             rustix::net::connect(&socket, server)?;
             rustix::net::send(&socket, text, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
             Ok(socket)

@@ -3,9 +3,10 @@
 //! A connection is answered once the host's is there, so that a port where nobody listens is refused inside too, and what
 //! is unreachable or silent is so as well. Each has a stack of its own, so that a packet costs the same among a thousand.
 
+use super::host;
+use super::turn::Turn;
 use super::wire::{Pair, Refusal};
-use super::{Turn, host_socket};
-use crate::network::egress::MTU;
+use crate::network::address::MTU;
 use crate::sys::inet;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
@@ -248,7 +249,7 @@ pub(super) fn refusal(error: Errno) -> Option<Refusal> {
 fn connect(targets: &mut VecDeque<SocketAddr>) -> Result<OwnedFd, Errno> {
     let mut refused = Errno::NETUNREACH;
     while let Some(target) = targets.pop_front() {
-        let socket = host_socket(target.ip(), SocketType::STREAM)?;
+        let socket = host::socket(target.ip(), SocketType::STREAM)?;
         sockopt::set_tcp_nodelay(&socket, true)?;
         let _ = inet::set_bind_address_no_port(&socket);
         match rustix::net::connect(&socket, &target) {
