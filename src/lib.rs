@@ -6,6 +6,7 @@
 //! - [`builder`]: a Dockerfile becomes an image, step by step, and remembers the steps.
 //! - [`container`]: an image, one writable layer, sometimes a process; the plan that starts it.
 //! - [`registry`]: images from and to registries.
+//! - [`volume`]: directories that outlive containers.
 //! - [`image`]: immutable content: layers, configs, manifests, names.
 //! - [`network`]: published ports and the way out.
 //! - [`userns`]: the one user namespace of a user.
@@ -32,6 +33,7 @@ mod registry;
 mod store;
 mod sys;
 mod userns;
+mod volume;
 
 pub use cli::main;
 

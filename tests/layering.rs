@@ -9,6 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["explain", "check"],
     &["builder"],
     &["container", "registry"],
+    &["volume"],
     &["image", "network"],
     &["userns", "http"],
     &["store"],

@@ -59,6 +59,7 @@ mod store_age;
 mod store_damage;
 mod system;
 mod unpack_hostile;
+mod volume;
 mod watch;
 mod why;
 mod why_mistakes;

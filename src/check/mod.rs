@@ -9,6 +9,7 @@ mod index;
 mod layer;
 mod report;
 mod survey;
+mod volume;
 
 pub(crate) use report::Outcome;
 pub(crate) use survey::check;

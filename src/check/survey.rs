@@ -27,6 +27,7 @@ pub(crate) fn check(store: &Store, repairs: bool, settings: &Settings) -> Result
     check.indexes()?;
     check.names()?;
     check.containers()?;
+    check.volumes()?;
     check.holds()?;
     check.builds()?;
     check.users()?;

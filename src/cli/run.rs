@@ -13,8 +13,9 @@ use crate::container::live::launch;
 use crate::container::live::launch::Listener;
 use crate::container::request;
 use crate::container::request::capability::Selected;
+use crate::container::request::mount::{self, Mounted};
 use crate::container::request::signal::Signal;
-use crate::container::request::{Limits, Request, SecurityOption, Tmpfs, Volume};
+use crate::container::request::{Limits, Request, SecurityOption, Tmpfs, Volume, VolumesFrom};
 use crate::container::stored::record;
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
@@ -46,13 +47,22 @@ pub(super) struct CreateArgs {
     #[arg(short = 'h', long)]
     hostname: Option<String>,
     /// Mount a host directory, a named volume or a new volume
-    #[arg(short, long, value_name = "[SOURCE:]TARGET[:ro]", value_parser = request::volume)]
+    #[arg(short, long, value_name = "[SOURCE:]TARGET[:OPTIONS]", value_parser = mount::volume)]
     volume: Vec<Volume>,
+    /// Mount a bind, volume or tmpfs: type=bind,src=/HOST/DIR,dst=/DIR,ro
+    #[arg(long, value_name = "KEY=VALUE,...", value_parser = mount::mount)]
+    mount: Vec<Mounted>,
+    /// Mount the volumes of another container
+    #[arg(long, value_name = "CONTAINER[:ro]", value_parser = mount::volumes_from)]
+    volumes_from: Vec<VolumesFrom>,
+    /// Set the driver of new volumes: local is the only one
+    #[arg(long, value_name = "DRIVER", value_parser = ["local"], hide_possible_values = true)]
+    volume_driver: Option<String>,
     /// As root: use the host's IDs instead of shifted ones
     #[arg(long, value_name = "host", value_parser = ["host"])]
     userns: Option<String>,
     /// Mount a tmpfs, which is lost when the container stops
-    #[arg(long, value_name = "TARGET[:OPTIONS]", value_parser = request::tmpfs)]
+    #[arg(long, value_name = "TARGET[:OPTIONS]", value_parser = mount::tmpfs)]
     tmpfs: Vec<Tmpfs>,
     /// Publish a container's port on the host
     #[arg(short, long, value_name = "[IP:][HOST:]PORT[/udp]", value_parser = request::publish)]
@@ -163,6 +173,21 @@ impl CreateArgs {
         let env = self.process.environment()?;
         let ProcessFlags { workdir, user, privileged, interactive, tty, .. } = self.process;
         let ContainerFlags { network, add_host, shm_size, ulimit, label } = self.container;
+        let (mut volumes, mut tmpfs) = (self.volume, self.tmpfs);
+        for mounted in self.mount {
+            match mounted {
+                Mounted::Volume(volume) => volumes.push(volume),
+                Mounted::Tmpfs(one) => tmpfs.push(one),
+            }
+        }
+        mount::check_targets(&volumes, &tmpfs)?;
+        for volume in volumes.iter().filter(|volume| !volume.is_propagation_kept()) {
+            let word = volume.propagation.as_deref().unwrap_or_default();
+            eprintln!(
+                "note: {}: {word} has no effect: mounts that appear later stay where they are made",
+                volume.target
+            );
+        }
         let mut words = self.image_and_command.into_iter();
         let request = Request {
             image: words.next().unwrap_or_default(),
@@ -175,8 +200,9 @@ impl CreateArgs {
             groups: self.group_add,
             hostname: self.hostname,
             labels: label,
-            volumes: self.volume,
-            tmpfs: self.tmpfs,
+            volumes,
+            volumes_from: self.volumes_from,
+            tmpfs,
             ports: self.publish.into_iter().flat_map(|Published(ports)| ports).collect(),
             network: network.unwrap_or_default(),
             hosts: add_host,
@@ -204,6 +230,12 @@ impl CreateArgs {
     }
 }
 
+/// Finds the containers of `--volumes-from`, before anything is pulled or made.
+fn find_sources(context: &Context, request: &Request) -> Result<(), Failure> {
+    let mut sources = request.volumes_from.iter();
+    Ok(sources.try_for_each(|from| Container::find(&context.store, &from.container).map(drop))?)
+}
+
 /// Creates the container and writes its ID to `--cidfile`.
 fn create_container(
     context: &Context,
@@ -220,6 +252,7 @@ fn create_container(
 
 pub(super) fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Failure> {
     let Creation { request, pull, cidfile } = arguments.resolve()?;
+    find_sources(context, &request)?;
     let image = registry::image(context, &request.image, &pull)?;
     let container = create_container(context, &image, request, cidfile)?;
     println!("{}", container.record.id);
@@ -240,6 +273,7 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
     if !arguments.detach {
         attachment.check_terminal(attach::WITHOUT_T)?;
     }
+    find_sources(context, &request)?;
     let image = registry::image(context, &request.image, &pull)?;
     // The monitor starts while the container is being created.
     let name = request.name.get_or_insert_with(|| name::random(&context.store)).clone();

@@ -1,6 +1,6 @@
 //! A container as Docker's `inspect` shows it: programs read these names.
 
-use super::request::{LogOptions, Network, Source};
+use super::request::{LogOptions, Network, Source, VolumesFrom};
 use super::stored::record::{Container, Phase, RecordError};
 use crate::network::egress::COMPLAINT;
 use crate::network::ports::PortSpec;
@@ -45,7 +45,7 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
                 "Source": v.source,
                 "Destination": v.target,
                 "Driver": if v.name.is_some() { "local" } else { "" },
-                "Mode": if v.read_only { "ro" } else { "" },
+                "Mode": if v.mode.is_empty() && v.read_only { "ro" } else { v.mode.as_str() },
                 "RW": !v.read_only,
                 "Propagation": "rprivate",
             })
@@ -54,13 +54,16 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
     let binds: Vec<String> = request
         .volumes
         .iter()
+        .filter(|v| !v.is_of_mount)
         .filter_map(|v| match &v.source {
             Source::Host(source) | Source::Named(source) => {
-                Some(format!("{source}:{}{}", v.target, if v.read_only { ":ro" } else { "" }))
+                let mode = if v.mode.is_empty() && v.read_only { "ro" } else { &v.mode };
+                Some(format!("{source}:{}{}{mode}", v.target, if mode.is_empty() { "" } else { ":" }))
             }
             Source::Anonymous => None,
         })
         .collect();
+    let from = |from: &VolumesFrom| format!("{}{}", from.container, if from.is_read_only { ":ro" } else { "" });
     Ok(json!({
         "Id": record.id,
         "Created": record.created,
@@ -91,6 +94,7 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
         "ExecIDs": null,
         "HostConfig": {
             "Binds": binds,
+            "VolumesFrom": if request.volumes_from.is_empty() { Value::Null } else { json!(request.volumes_from.iter().map(from).collect::<Vec<_>>()) },
             "NetworkMode": mode,
             "LogConfig": log_config(&request.log),
             "PortBindings": bindings(&request.ports),

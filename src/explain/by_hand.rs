@@ -11,6 +11,7 @@ use crate::container::plan::Plan;
 use crate::container::plan::filter;
 use crate::container::plan::step::{Mount, Step};
 use crate::container::request::capability::short_name;
+use crate::container::rootfs::options::subdirectory;
 use crate::diag::printable;
 use crate::userns::{IdMap, IdRange};
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -518,13 +519,15 @@ fn by_mount(mount: &Mount, around: &Surroundings) -> Vec<String> {
         Some((name, _)) => format!("\"$work\"/{name}"),
         None => source(&mount.source, around),
     };
+    let source = subdirectory(&mount.options).map_or(source.clone(), |below| format!("{source}/{}", quoted(below)));
+    let how = if mount.options.iter().any(|option| option == "bind") { "--bind" } else { "--rbind" };
     let mut lines: Vec<String> =
         own.map(|(name, text)| format!("printf %s {} > \"$work\"/{name}", quoted(text))).into_iter().collect();
     lines.extend([
         format!(
             "if [ -d {source} ]; then mkdir -p {at}; else mkdir -p \"$(dirname {at})\"; [ -e {at} ] || : > {at}; fi"
         ),
-        format!("mount --rbind {source} {at}"),
+        format!("mount {how} {source} {at}"),
     ]);
     let flags = mount.options.iter().filter(|option| matches!(option.as_str(), "ro" | "nosuid" | "nodev" | "noexec"));
     let flags: Vec<&str> = flags.map(String::as_str).collect();

@@ -2,11 +2,12 @@
 
 use crate::builder::walk::cache;
 use crate::container::live::stop_all;
-use crate::container::stored::record::Container;
+use crate::container::stored::volumes;
 use crate::diag::Failure;
 use crate::image::stored::usage::{blocks, disk_usage};
 use crate::store::Store;
 use crate::sys::SysError;
+use crate::volume;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fs;
@@ -39,8 +40,12 @@ pub(crate) struct Share {
 pub(crate) fn usage(store: &Store) -> Result<Vec<Share>, Failure> {
     let images = disk_usage(store)?;
     let running: HashSet<String> = stop_all::running(store).into_iter().collect();
-    let mounted = Container::all(store).into_iter().flat_map(|container| container.record.volumes);
-    let mounted: HashSet<String> = mounted.filter_map(|volume| volume.name).collect();
+    let mut mounted = HashSet::new();
+    for volume in volume::all(store) {
+        if !volumes::users(store, &volume.name)?.is_empty() {
+            mounted.insert(volume.name);
+        }
+    }
     // Layers that only the cache holds are counted among the images' layers.
     let cached = cache::usage(store)?;
     let mut shares = vec![

@@ -4,9 +4,10 @@
 
 use super::layout::Store;
 use super::lock::Lock;
-use super::removal::remove_tree;
+use super::random::random_hex;
+use super::removal::{is_empty, remove_tree};
 use super::write::write_quickly;
-use crate::sys::SysError;
+use crate::sys::{On, SysError};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ pub(crate) enum Belonging {
     Tree(PathBuf),
     /// A file with the id of the thing, guarded by the lock beside it.
     Name { path: PathBuf, id: String },
+    /// A directory that goes once no user is noted in it, each by a file in `users`, relative to it. Guarded by the lock
+    /// beside it.
+    Unused { tree: PathBuf, users: PathBuf },
 }
 
 /// The names of the lists.
@@ -48,6 +52,15 @@ impl Store {
         remove_tree(directory)
     }
 
+    /// Moves a directory out of sight, to where whoever comes next removes it. `None`: it is not there.
+    pub(crate) fn set_aside(&self, directory: &Path) -> Result<Option<PathBuf>, SysError> {
+        let aside = self.path("tmp").join(random_hex(8));
+        match fs::rename(directory, &aside) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            other => other.on("rename", directory).map(|()| Some(aside)),
+        }
+    }
+
     pub(crate) fn remove_belongings(&self, directory: &Path) -> Result<(), SysError> {
         for list in LISTS {
             let Ok(text) = fs::read(directory.join(list)) else { continue };
@@ -66,6 +79,16 @@ impl Store {
                 // The name may stand for another thing by now. A file without an id belongs to nothing.
                 let is_anothers = |found: String| found.len() == id.len() && found != *id;
                 if fs::read_to_string(&name).is_ok_and(is_anothers) { Ok(()) } else { remove_tree(&name) }
+            }
+            Belonging::Unused { tree, users } => {
+                let tree = self.path(tree);
+                let lock = Lock::from_reserve(self, &tree.with_file_name(NAMES_LOCK))?;
+                if !is_empty(&tree.join(users)).unwrap_or(true) {
+                    return Ok(());
+                }
+                let aside = self.set_aside(&tree)?;
+                drop(lock);
+                aside.map_or(Ok(()), |aside| remove_tree(&aside))
             }
         }
     }

@@ -56,7 +56,7 @@ pub(crate) fn add(shared: &mut Shared, stage: &Stage, mount: &Mount, beside: &mu
         MountKind::Cache => {
             let target = absolute(stage, &target(String::new()));
             let source = cache_directory(shared, stage, mount, &target, beside)?;
-            beside.binds.push(Bind { source, target, read_only: !mount.writable });
+            beside.binds.push(Bind { source, target, read_only: !mount.writable, ..Bind::default() });
         }
         MountKind::Secret => {
             let id = mount.id()?;
@@ -78,7 +78,7 @@ pub(crate) fn add(shared: &mut Shared, stage: &Stage, mount: &Mount, beside: &mu
             let target = target(format!("/run/secrets/{id}"));
             let target = absolute(stage, &target);
             let source = file.to_string_lossy().into_owned();
-            beside.binds.push(Bind { source, target, read_only: true });
+            beside.binds.push(Bind { source, target, read_only: true, ..Bind::default() });
         }
         MountKind::Ssh => {
             let id = mount.id()?;
@@ -89,7 +89,7 @@ pub(crate) fn add(shared: &mut Shared, stage: &Stage, mount: &Mount, beside: &mu
             let place = format!("/run/buildkit/ssh_agent.{}", beside.env.len());
             let target = absolute(stage, &target(place));
             beside.env.push(format!("SSH_AUTH_SOCK={target}"));
-            beside.binds.push(Bind { source: socket, target, read_only: false });
+            beside.binds.push(Bind { source: socket, target, read_only: false, ..Bind::default() });
         }
         MountKind::Bind => {
             let target = absolute(stage, &target(String::new()));
@@ -101,7 +101,7 @@ pub(crate) fn add(shared: &mut Shared, stage: &Stage, mount: &Mount, beside: &mu
                 }
                 _ => context_files(shared, stage, mount)?,
             };
-            beside.binds.push(Bind { source, target, read_only: !mount.writable });
+            beside.binds.push(Bind { source, target, read_only: !mount.writable, ..Bind::default() });
         }
     }
     Ok(())

@@ -204,7 +204,7 @@ fn launch(
         fs::write(&file, text).on("write", &file)?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).on("chmod", &file)?;
         let source = file.to_string_lossy().into_owned();
-        beside.binds.push(Bind { source, target: path.clone(), read_only: true });
+        beside.binds.push(Bind { source, target: path.clone(), read_only: true, ..Bind::default() });
     }
     let state = &stage.state;
     let image = state.as_image()?;

@@ -7,10 +7,13 @@ use super::users;
 use super::users::UserError;
 use crate::container::request::capability;
 use crate::container::request::id::ContainerId;
+use crate::container::request::mount;
 use crate::container::request::{Network, Request, Source, Volume};
+use crate::container::rootfs::options::SUBDIRECTORY;
 use crate::container::rootfs::shift;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, MountedVolume, Record, RecordError};
+use crate::container::stored::volumes;
 use crate::diag::{Diagnose, inner_of};
 use crate::image::{Image, ImageError};
 use crate::network::resolv;
@@ -18,6 +21,7 @@ use crate::store;
 use crate::store::{Store, StoreError};
 use crate::sys::{On, SysError};
 use crate::userns::IdMap;
+use crate::volume::{self, Backing, VolumeError};
 use oci_spec::runtime::Spec;
 use std::fs;
 use std::path::Path;
@@ -32,10 +36,14 @@ pub enum CreateError {
     User(#[from] UserError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the image's volume {0:?} is not an absolute path")]
-    Volume(String),
     #[error("no command to run: neither the image nor the command line has one")]
     NoCommand,
+    #[error("invalid volume {path:?} of the image: {why}")]
+    VolumePath { path: String, why: String },
+    #[error("the directory {directory} of volume {volume} does not exist")]
+    Device { volume: String, directory: String },
+    #[error("cannot use a volume")]
+    Volume(#[source] VolumeError),
     #[error("the container's specification cannot be made")]
     Spec(#[from] serde_json::Error),
     #[error(transparent)]
@@ -88,10 +96,7 @@ pub(crate) fn decide(store: &Store, image: &Image, mut request: Request) -> Resu
     let name = request.name.clone().unwrap_or_else(|| name::random(store));
     let config = image.config();
     let layers: Vec<String> = image.layer_dirs().iter().map(|d| d.to_string_lossy().into_owned()).collect();
-    let volumes = volumes(store, &request, config);
-    if let Some(wrong) = volumes.iter().find(|volume| !volume.target.starts_with('/')) {
-        return Err(CreateError::Volume(wrong.target.clone()));
-    }
+    let volumes = mounted_volumes(store, &request, config)?;
     request.name = Some(name.clone());
     let of_image = config.config().as_ref().and_then(|c| c.stop_signal().clone());
     request.stop_signal = request.stop_signal.or(of_image.and_then(|signal| signal.parse().ok()));
@@ -115,7 +120,14 @@ pub(crate) fn spec_of(store: &Store, image: &Image, record: &Record) -> Result<S
     let user = user(store, request, config, &record.layers)?;
     let capabilities = capability::choose(&request.cap_add, &request.cap_drop, request.privileged);
     let directory = store.path("containers").join(&record.id);
-    let bind = |v: &MountedVolume| Bind { source: v.source.clone(), target: v.target.clone(), read_only: v.read_only };
+    let bind = |v: &MountedVolume| Bind {
+        source: v.source.clone(),
+        target: v.target.clone(),
+        read_only: v.read_only,
+        is_shallow: v.is_shallow,
+        is_in_memory: v.is_in_memory,
+        options: v.options.clone(),
+    };
     let binds: Vec<_> = record.volumes.iter().map(bind).collect();
     let facts = Facts {
         id: &record.id,
@@ -143,7 +155,9 @@ pub(crate) fn create(store: &Store, image: &Image, request: Request) -> Result<C
         fs::create_dir(new.join(part)).on("mkdir", new.join(part))?;
     }
     record::note_belongings(new, record)?;
-    for path in record.volumes.iter().map(|v| Path::new(&v.source)).filter(|path| !path.exists()) {
+    volumes::hold(store, record).map_err(CreateError::Volume)?;
+    let of_host = record.volumes.iter().filter(|volume| volume.name.is_none());
+    for path in of_host.map(|volume| Path::new(&volume.source)).filter(|path| !path.exists()) {
         // A missing host directory too, as Docker does; but it belongs to the caller, who is the container's root.
         fs::create_dir_all(path).on("mkdir", path)?;
     }
@@ -193,32 +207,89 @@ pub(crate) fn user(
     Ok(user)
 }
 
-/// Returns the volumes of `-v` and of the image's VOLUME.
-fn volumes(store: &Store, request: &Request, config: &oci_spec::image::ImageConfiguration) -> Vec<MountedVolume> {
-    let of_image = config.config().as_ref().and_then(|c| c.volumes().clone()).unwrap_or_default();
-    let covered = |target: &str| {
-        let same = |other: &str| other.trim_end_matches('/') == target.trim_end_matches('/');
-        request.volumes.iter().any(|v| same(&v.target)) || request.tmpfs.iter().any(|tmpfs| same(&tmpfs.target))
+/// Returns the volumes of `-v`, `--mount`, `--volumes-from` and of the image's VOLUME.
+fn mounted_volumes(
+    store: &Store,
+    request: &Request,
+    config: &oci_spec::image::ImageConfiguration,
+) -> Result<Vec<MountedVolume>, CreateError> {
+    let mut all = Vec::new();
+    for volume in &request.volumes {
+        all.push(mounted(store, volume)?);
+    }
+    let is_taken = |all: &[MountedVolume], target: &str| {
+        all.iter().any(|volume| volume.target == target) || request.tmpfs.iter().any(|tmpfs| tmpfs.target == target)
     };
-    let anonymous = of_image.into_iter().filter(|target| !covered(target)).map(|target| Volume {
-        source: Source::Anonymous,
-        target,
-        read_only: false,
-    });
-    let directory = |name: &str| store.path("volumes").join(name).join("_data").to_string_lossy().into_owned();
-    let mounted = |volume: Volume| {
-        let (source, name, own) = match volume.source {
-            Source::Host(path) => (path, None, false),
-            Source::Named(name) => (directory(&name), Some(name), false),
-            Source::Anonymous => {
-                let name = store::random_hex(32);
-                (directory(&name), Some(name), true)
+    for from in &request.volumes_from {
+        for volume in Container::find(store, &from.container)?.record.volumes {
+            if !is_taken(&all, &volume.target) {
+                let read_only = volume.read_only || from.is_read_only;
+                all.push(MountedVolume { read_only, ..volume });
             }
-        };
-        MountedVolume { source, target: volume.target, read_only: volume.read_only, name, own }
-    };
-    let mut all: Vec<MountedVolume> = request.volumes.iter().cloned().chain(anonymous).map(mounted).collect();
+        }
+    }
+    let of_image = config.config().as_ref().and_then(|c| c.volumes().clone()).unwrap_or_default();
+    for text in of_image {
+        let wrong = |why| CreateError::VolumePath { path: text.clone(), why };
+        let target = mount::target(&text).map_err(wrong)?;
+        if !is_taken(&all, &target) {
+            all.push(mounted(store, &Volume::new(Source::Anonymous, target))?);
+        }
+    }
     // A mount below another comes after it.
     all.sort_by_key(|volume| volume.target.split('/').count());
-    all
+    Ok(all)
+}
+
+fn mounted(store: &Store, wanted: &Volume) -> Result<MountedVolume, CreateError> {
+    let (name, own) = match &wanted.source {
+        Source::Host(_) => (None, false),
+        Source::Named(name) => (Some(name.clone()), false),
+        Source::Anonymous => (Some(volume::random_name()), true),
+    };
+    let mut mounted = MountedVolume {
+        source: String::new(),
+        target: wanted.target.clone(),
+        read_only: wanted.read_only,
+        name,
+        own,
+        mode: wanted.mode.clone(),
+        is_not_filled: wanted.is_not_filled || wanted.subpath.is_some(),
+        is_shallow: wanted.is_shallow,
+        is_in_memory: false,
+        options: wanted.flags.clone(),
+        labels: wanted.labels.clone(),
+        driver_options: wanted.driver_options.clone(),
+    };
+    let Some(name) = &mounted.name else {
+        if let Source::Host(path) = &wanted.source {
+            mounted.source.clone_from(path);
+        }
+        return Ok(mounted);
+    };
+    let backing = match volume::find(store, name) {
+        Ok(volume) => volume.backing(),
+        Err(_) => Backing::of(&wanted.driver_options),
+    };
+    match backing.map_err(CreateError::Volume)? {
+        Backing::Store => {
+            mounted.source = store.path(volume::data_path(name)).to_string_lossy().into_owned();
+            mounted.options.extend(wanted.subpath.as_ref().map(|path| format!("{SUBDIRECTORY}={path}")));
+        }
+        Backing::Host { directory, options } => {
+            if !Path::new(&directory).exists() {
+                return Err(CreateError::Device { volume: name.clone(), directory });
+            }
+            mounted.read_only |= options.iter().any(|option| option == "ro");
+            mounted.options.extend(options.into_iter().filter(|option| option != "ro"));
+            mounted.options.extend(wanted.subpath.as_ref().map(|path| format!("{SUBDIRECTORY}={path}")));
+            mounted.is_not_filled = true;
+            mounted.source = directory;
+        }
+        Backing::Memory { options } => {
+            (mounted.source, mounted.is_in_memory, mounted.is_not_filled) = ("tmpfs".into(), true, true);
+            mounted.options.extend(options);
+        }
+    }
+    Ok(mounted)
 }

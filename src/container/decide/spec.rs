@@ -35,11 +35,17 @@ const MASKED: [&str; 13] = [
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// A directory or file of the host, mounted in the container.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Bind {
     pub source: String,
     pub target: String,
     pub read_only: bool,
+    /// What is mounted below it stays out.
+    pub is_shallow: bool,
+    /// A tmpfs in place of a directory of the host.
+    pub is_in_memory: bool,
+    /// Further options of mount(8).
+    pub options: Vec<String>,
 }
 
 /// The facts of a container beside its request.
@@ -143,7 +149,8 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
     }
     for file in ["resolv.conf", "hostname", "hosts"] {
         let target = format!("/etc/{file}");
-        if !facts.binds.iter().any(|bind| bind.target == target) {
+        let is_given = facts.binds.iter().any(|bind| bind.target == target);
+        if !is_given && !request.tmpfs.iter().any(|tmpfs| tmpfs.target == target) {
             mounts.push(mount("bind", &format!("{}/{file}", facts.directory), &target, &["rbind", "private"]));
         }
     }
@@ -155,9 +162,19 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
         let all = [vec!["nosuid", "nodev", "noexec"], given].concat();
         mounts.push(mount("tmpfs", "tmpfs", target, &all));
     }
-    for Bind { source, target, read_only } in facts.binds {
-        mounts.push(mount("bind", source, target, &["rbind", "private", if *read_only { "ro" } else { "rw" }]));
+    for Bind { source, target, read_only, is_shallow, is_in_memory, options } in facts.binds {
+        let mut words = match (is_in_memory, is_shallow) {
+            (true, _) => vec!["nosuid", "nodev"],
+            (false, true) => vec!["bind", "private"],
+            (false, false) => vec!["rbind", "private"],
+        };
+        words.push(if *read_only { "ro" } else { "rw" });
+        words.extend(options.iter().map(String::as_str));
+        let (kind, source) = if *is_in_memory { ("tmpfs", "tmpfs") } else { ("bind", source.as_str()) };
+        mounts.push(mount(kind, source, target, &words));
     }
+    // A mount below another comes after it; the engine's own come first where the target is the same.
+    mounts.sort_by_key(|mount| mount["destination"].as_str().unwrap_or_default().split('/').count());
     mounts
 }
 

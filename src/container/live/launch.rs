@@ -84,7 +84,8 @@ pub(crate) fn plan(
     layering: Layering,
 ) -> Result<Plan, LaunchError> {
     let directory = format!("containers/{}", record.id);
-    let new_volumes = record.volumes.iter().filter(|v| v.name.is_some()).map(|v| (v.source.clone(), v.target.clone()));
+    let new_volumes = record.volumes.iter().filter(|v| v.name.is_some() && !v.is_not_filled);
+    let new_volumes = new_volumes.map(|v| (v.source.clone(), v.target.clone()));
     let around = Surroundings {
         overlay: Overlay {
             lower: record.layers.clone(),

@@ -7,7 +7,7 @@ use super::step::{Mount, Step};
 use super::terminal;
 use crate::container::probe;
 use crate::container::request::{capability, limit};
-use crate::container::rootfs::options::split_options;
+use crate::container::rootfs::options::{split_options, subdirectory};
 use crate::container::rootfs::root::Root;
 use crate::container::rootfs::shift;
 use crate::sys::descriptor;
@@ -209,7 +209,14 @@ impl Mount {
             if recursive {
                 how |= OpenTreeFlags::AT_RECURSIVE;
             }
-            let tree = on(open_tree(rustix::fs::CWD, self.source.as_str(), how), "open_tree", &self.source)?;
+            let tree = match subdirectory(&self.options) {
+                None => on(open_tree(rustix::fs::CWD, self.source.as_str(), how), "open_tree", &self.source)?,
+                // A link in a volume must not lead out of it.
+                Some(below) => {
+                    let found = Root::open(&self.source)?.resolve(below, OFlags::PATH)?;
+                    on(open_tree(&found, "", how | OpenTreeFlags::AT_EMPTY_PATH), "open_tree", below)?
+                }
+            };
             if !flags.is_empty() {
                 // What a host's mount forbids stays forbidden: flags are added, never cleared.
                 mount::mount_setattr(tree.as_fd(), u64::from(flags.bits()), 0, recursive)?;

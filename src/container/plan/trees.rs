@@ -4,7 +4,8 @@
 use super::assemble::Plan;
 use super::step::{Mount, Step};
 use crate::container::protocol::Failure;
-use crate::container::rootfs::options::split_options;
+use crate::container::rootfs::options::{split_options, subdirectory};
+use crate::container::rootfs::root::Root;
 use crate::container::rootfs::shift::{CLONE, devices, mapped, of_process};
 use crate::sys::{On, SysError, mount, process};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -51,7 +52,14 @@ fn bind(wanted: &Mount, namespace: &File) -> Result<OwnedFd, SysError> {
     let (flags, recursive, _) = split_options(&wanted.options);
     let source = Path::new(&wanted.source);
     let how = if recursive { CLONE | OpenTreeFlags::AT_RECURSIVE } else { CLONE };
-    let tree = open_tree(CWD, source, how).on("open_tree", source)?;
+    let tree = match subdirectory(&wanted.options) {
+        None => open_tree(CWD, source, how).on("open_tree", source)?,
+        // A link in a volume must not lead out of it.
+        Some(below) => {
+            let found = Root::open(&wanted.source)?.resolve(below, OFlags::PATH)?;
+            open_tree(&found, "", how | OpenTreeFlags::AT_EMPTY_PATH).on("open_tree", below)?
+        }
+    };
     // The host's mounts are shared with their clones, which would show it the container's.
     mount::make_private(tree.as_fd(), recursive)?;
     if mount::set_idmap(tree.as_fd(), namespace.as_fd(), recursive).is_err() {

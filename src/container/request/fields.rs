@@ -7,6 +7,7 @@ use crate::network::resolv::HostEntry;
 use caps::Capability;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The options of `run` and `create`. It is kept with the container for `inspect`.
@@ -25,6 +26,7 @@ pub(crate) struct Request {
     pub hostname: Option<String>,
     pub labels: Vec<(String, String)>,
     pub volumes: Vec<Volume>,
+    pub volumes_from: Vec<VolumesFrom>,
     pub tmpfs: Vec<Tmpfs>,
     pub ports: Vec<PortSpec>,
     pub network: Network,
@@ -140,12 +142,71 @@ impl Default for LogOptions {
     }
 }
 
-/// `-v SOURCE:TARGET[:ro]`.
+/// `-v SOURCE:TARGET[:OPTIONS]`, or `--mount` of a bind or a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Volume {
     pub source: Source,
     pub target: String,
     pub read_only: bool,
+    /// The options of `-v` as they were typed.
+    #[serde(default)]
+    pub mode: String,
+    /// It was given by `--mount`.
+    #[serde(default)]
+    pub is_of_mount: bool,
+    /// A new volume stays empty, whatever the image has there.
+    #[serde(default)]
+    pub is_not_filled: bool,
+    /// What is mounted below a host directory stays out.
+    #[serde(default)]
+    pub is_shallow: bool,
+    /// `nosuid`, `nodev`, `noexec`.
+    #[serde(default)]
+    pub flags: Vec<String>,
+    #[serde(default)]
+    pub propagation: Option<String>,
+    /// The directory of the volume that is mounted in its place, relative to it.
+    #[serde(default)]
+    pub subpath: Option<String>,
+    /// Labels and options of a volume that is made.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub driver_options: BTreeMap<String, String>,
+}
+
+impl Volume {
+    pub(crate) fn new(source: Source, target: String) -> Self {
+        Self {
+            source,
+            target,
+            read_only: false,
+            mode: String::new(),
+            is_of_mount: false,
+            is_not_filled: false,
+            is_shallow: false,
+            flags: Vec::new(),
+            propagation: None,
+            subpath: None,
+            labels: BTreeMap::new(),
+            driver_options: BTreeMap::new(),
+        }
+    }
+}
+
+impl Volume {
+    /// Whether its propagation is the one that every mount has: a namespace of mounts that belongs to another user gets none
+    /// of the host's later ones, and gives none (mount_namespaces(7)).
+    pub(crate) fn is_propagation_kept(&self) -> bool {
+        self.propagation.as_deref().is_none_or(|word| matches!(word, "private" | "rprivate"))
+    }
+}
+
+/// `--volumes-from CONTAINER[:ro]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VolumesFrom {
+    pub container: String,
+    pub is_read_only: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! The parsers of the options of `run`, `create` and `build`, one for each option.
 
 use super::capability::{Selected, UnknownCapability};
-use super::fields::{LogOptions, Network, SecurityOption, Source, Tmpfs, Ulimit, Volume};
+use super::fields::{LogOptions, Network, SecurityOption, Ulimit};
 use super::limit;
 use super::signal::{InvalidSignal, Signal};
 use crate::network::ports::{PortError, Published};
 use crate::network::resolv::{HostEntry, InvalidHostEntry};
+use crate::store::is_name;
 use crate::sys::SysError;
 use std::net::IpAddr;
 
@@ -13,10 +14,6 @@ use std::net::IpAddr;
 pub(crate) enum RequestError {
     #[error("invalid container name {0:?}")]
     Name(String),
-    #[error("invalid volume {text:?}: {why}")]
-    Volume { text: String, why: &'static str },
-    #[error("invalid tmpfs {0:?}: the path in the container must be absolute")]
-    Tmpfs(String),
     #[error("invalid size {0:?}")]
     Size(String),
     #[error("invalid number of processors {0:?}")]
@@ -53,10 +50,6 @@ impl crate::diag::Diagnose for RequestError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Name(_) => "letters, digits, _ . and -, beginning with a letter or digit, two at least".into(),
-            Self::Volume { .. } => {
-                "forms: -v /HOST/DIR:/IN/CONTAINER[:ro], -v NAME:/IN/CONTAINER, -v /IN/CONTAINER".into()
-            }
-            Self::Tmpfs(_) => "as in: --tmpfs /run:size=64m".into(),
             Self::Size(_) => "a number with b, k, m or g: --memory 64m".into(),
             Self::Cpus(_) => "as in: --cpus 1.5".into(),
             Self::Ulimit(_) => "NAME=SOFT[:HARD], as nofile=1024:2048; the hard one is not below the soft one".into(),
@@ -78,56 +71,9 @@ impl crate::diag::Diagnose for RequestError {
     }
 }
 
-/// `-v`'s argument. A relative host path must begin with a dot, as with Docker.
-pub(crate) fn volume(text: &str) -> Result<Volume, RequestError> {
-    let wrong = |why| RequestError::Volume { text: text.into(), why };
-    let parts: Vec<&str> = text.split(':').collect();
-    let (source, target, options) = match parts[..] {
-        [target] => (None, target, ""),
-        [source, target] => (Some(source), target, ""),
-        [source, target, options] => (Some(source), target, options),
-        _ => return Err(wrong("it has more than three parts")),
-    };
-    if !target.starts_with('/') {
-        return Err(wrong("the path in the container must be absolute"));
-    }
-    if std::path::Path::new(target).components().count() == 1 {
-        return Err(wrong("it would hide the whole image"));
-    }
-    let mut read_only = false;
-    for option in options.split(',').filter(|o| !o.is_empty()) {
-        match option {
-            "ro" => read_only = true,
-            // SELinux labels and copying are the host's and the engine's business here.
-            "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" => {}
-            _ => return Err(wrong("it has an unknown option")),
-        }
-    }
-    let source = match source {
-        None => Source::Anonymous,
-        Some("") => return Err(wrong("its source is empty")),
-        Some(path) if path.starts_with(['/', '.', '~']) => {
-            let path = std::path::absolute(path).map_err(|_| wrong("its source is not a path"))?;
-            Source::Host(path.to_string_lossy().into_owned())
-        }
-        Some(name) if is_name(name) => Source::Named(name.into()),
-        Some(_) => return Err(wrong("a volume's name has letters, digits, _ . and - only")),
-    };
-    Ok(Volume { source, target: target.into(), read_only })
-}
-
 /// `--name`'s argument.
 pub(crate) fn name(text: &str) -> Result<String, RequestError> {
     if is_name(text) { Ok(text.to_owned()) } else { Err(RequestError::Name(text.to_owned())) }
-}
-
-/// `--tmpfs`'s argument.
-pub(crate) fn tmpfs(text: &str) -> Result<Tmpfs, RequestError> {
-    let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    if !target.starts_with('/') {
-        return Err(RequestError::Tmpfs(text.to_owned()));
-    }
-    Ok(Tmpfs { target: target.to_owned(), options: options.to_owned() })
 }
 
 /// `--network`'s argument.
@@ -197,14 +143,6 @@ pub(crate) fn cpus(text: &str) -> Result<f64, RequestError> {
     number.ok_or_else(|| RequestError::Cpus(text.to_owned()))
 }
 
-/// Whether Docker allows it as the name of a container or a volume.
-pub(crate) fn is_name(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphanumeric())
-        && name.len() > 1
-        && chars.all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
-}
-
 /// Parses a size in bytes: `64m`, `1.5g`, `1024`; units are powers of 1024.
 pub(crate) fn size(text: &str) -> Result<u64, RequestError> {
     let wrong = || RequestError::Size(text.into());
@@ -260,18 +198,6 @@ pub(crate) fn ulimit(text: &str) -> Result<Ulimit, RequestError> {
 mod tests {
     use super::*;
     use crate::container::request::Request;
-
-    #[test]
-    fn volumes() {
-        let host = volume("/srv/www:/usr/share/nginx/html:ro").unwrap();
-        assert_eq!(host.source, Source::Host("/srv/www".into()));
-        assert!(host.read_only);
-        assert_eq!(volume("data:/var/lib").unwrap().source, Source::Named("data".into()));
-        assert_eq!(volume("/cache").unwrap().source, Source::Anonymous);
-        for bad in ["data:relative", "/a:/", ":/x", "a b:/x", "/a:/b:c:d", "/a:/b:frob"] {
-            assert!(volume(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn sizes_and_limits() {

@@ -2,6 +2,14 @@
 
 use rustix::mount::MountAttrFlags;
 
+/// The option that names a directory to mount in place of the one that it lies in, as mount(8) does.
+pub(crate) const SUBDIRECTORY: &str = "X-mount.subdir";
+
+/// Returns the subdirectory that is mounted, if one is named.
+pub(crate) fn subdirectory(options: &[String]) -> Option<&str> {
+    options.iter().find_map(|option| option.strip_prefix(SUBDIRECTORY)?.strip_prefix('='))
+}
+
 /// Splits fstab's options into the flags of a mount and the settings of a file system.
 pub(crate) fn split_options(options: &[String]) -> (MountAttrFlags, bool, Vec<&str>) {
     let (mut flags, mut recursive, mut settings) = (MountAttrFlags::empty(), false, Vec::new());

@@ -3,3 +3,4 @@
 pub(crate) mod outcome;
 pub(crate) mod record;
 pub(crate) mod rename;
+pub(crate) mod volumes;

@@ -28,10 +28,12 @@ use crate::store::{Belonging, Lock, Store, StoreError};
 use crate::sys::{On, SysError, process, socket};
 use crate::userns;
 use crate::userns::Place;
+use crate::volume;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use oci_spec::runtime::Spec;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
@@ -131,6 +133,26 @@ pub(crate) struct MountedVolume {
     pub name: Option<String>,
     /// It was made for this container alone, and is removed with it.
     pub own: bool,
+    /// The options of `-v` as they were typed.
+    #[serde(default)]
+    pub mode: String,
+    /// It stays empty, whatever the image has there.
+    #[serde(default)]
+    pub is_not_filled: bool,
+    /// What is mounted below it stays out.
+    #[serde(default)]
+    pub is_shallow: bool,
+    /// Its files lie in memory, and go when the container ends.
+    #[serde(default)]
+    pub is_in_memory: bool,
+    /// Further options of mount(8).
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// Labels and options of the volume, should it be made.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub driver_options: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -280,7 +302,7 @@ impl Container {
     /// The container of a name whose file says no id any more.
     fn of_damaged_name(store: &Store, name: &str) -> Option<Self> {
         let path = store.path("container-names").join(name);
-        if !crate::container::request::is_name(name) || !path.exists() || said_id(&path).is_some() {
+        if !store::is_name(name) || !path.exists() || said_id(&path).is_some() {
             return None;
         }
         store::tell_damage(&path, &"it says no container's id");
@@ -527,7 +549,7 @@ fn damaged(id: &ContainerId, why: &dyn std::fmt::Display) -> RecordError {
 
 /// Returns the id of the container with a name. A name that a killed command has left behind has none.
 pub(crate) fn id_of_name(store: &Store, name: &str) -> Option<ContainerId> {
-    if !crate::container::request::is_name(name) {
+    if !store::is_name(name) {
         return None;
     }
     let id = said_id(&store.path("container-names").join(name))?;
@@ -588,7 +610,9 @@ pub(super) fn note_names(directory: &Path, record: &Record, names: &[&str]) -> R
     let path = |name: &&str| Path::new("container-names").join(name);
     let name = |name| Belonging::Name { path: path(name), id: record.id.to_string() };
     let hold = Belonging::Tree(crate::image::hold_path(&record.image_id, record.id.as_str()));
-    let all: Vec<Belonging> = names.iter().map(name).chain([hold]).collect();
+    let uses = record.volumes.iter().filter_map(|volume| volume.name.as_ref());
+    let uses = uses.map(|name| Belonging::Tree(volume::hold_path(name, record.id.as_str())));
+    let all: Vec<Belonging> = names.iter().map(name).chain([hold]).chain(uses).collect();
     store::note_belongings(directory, BELONGINGS, &all)
 }
 
@@ -597,7 +621,8 @@ const VOLUMES: &str = "volumes.json";
 
 fn note_volumes(directory: &Path, record: &Record) -> Result<(), SysError> {
     let own = record.volumes.iter().filter(|v| v.own).filter_map(|v| v.name.as_ref());
-    let own: Vec<_> = own.map(|name| Belonging::Tree(Path::new("volumes").join(name))).collect();
+    let own = own.map(|name| Belonging::Unused { tree: volume::tree_path(name), users: volume::USERS.into() });
+    let own: Vec<_> = own.collect();
     if own.is_empty() { Ok(()) } else { store::note_belongings(directory, VOLUMES, &own) }
 }
 

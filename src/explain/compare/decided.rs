@@ -26,6 +26,7 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
         hostname: _,
         labels,
         volumes: _,
+        volumes_from: _,
         tmpfs,
         ports,
         network,

@@ -9,3 +9,4 @@ pub(crate) mod stream;
 pub(crate) mod tape;
 pub(crate) mod tree;
 pub(crate) mod unpack;
+pub(crate) mod whole;

@@ -56,6 +56,8 @@ pub(crate) trait Sink: Write {
 
 impl Sink for Outlet {}
 
+impl<W: Write> Sink for io::BufWriter<W> {}
+
 /// Writes the changes in `upper`, at a cost that depends on them alone.
 pub(crate) fn pack(upper: &Path, items: &[Item], output: &mut impl Sink) -> Result<(), PackError> {
     pack_below(upper, items, None, output)?;
@@ -71,7 +73,7 @@ pub(crate) fn pack_below(
 ) -> Result<(), PackError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(upper, flags, Mode::empty()).on("open", upper)?;
-    let mut packer = Packer { root, output, prefix: Vec::new(), links: HashMap::new(), buffer: vec![0; 128 << 10] };
+    let mut packer = Packer::new(root, output);
     if let Some(directory) = directory {
         let stat = rustix::fs::fstat(&packer.root).on("fstat", upper)?;
         packer.header(format!("{directory}/").as_bytes(), b"", 0, Entry::of_stat(&stat, EntryType::Directory))?;
@@ -85,18 +87,32 @@ pub(crate) fn end(output: &mut impl Write) -> Result<(), PackError> {
     header::write_end(output).map_err(PackError::Write)
 }
 
-struct Packer<'a, W> {
+/// Packs what lies below a directory, file by file.
+pub(super) struct Packer<'a, W> {
     root: OwnedFd,
     output: &'a mut W,
     /// The directory that all names are put below, with its slash; else empty.
-    prefix: Vec<u8>,
+    pub prefix: Vec<u8>,
     /// The first name of each file with several names.
     links: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
 }
 
-impl<W: Sink> Packer<'_, W> {
-    fn item(&mut self, item: &Item) -> Result<(), PackError> {
+impl<'a, W: Sink> Packer<'a, W> {
+    pub(super) fn new(root: OwnedFd, output: &'a mut W) -> Self {
+        let (prefix, links) = (Vec::new(), HashMap::new());
+        Self { root, output, prefix, links, buffer: vec![0; 128 << 10] }
+    }
+
+    /// Packs the directory that names are relative to, under a name.
+    pub(super) fn root(&mut self, name: &[u8]) -> Result<(), PackError> {
+        let directory = self.open(b".", OFlags::RDONLY | OFlags::DIRECTORY).on("openat2", ".")?;
+        let stat = rustix::fs::fstat(&directory).on("fstat", ".")?;
+        let entry = Entry::of(&directory, &stat, EntryType::Directory).on("fgetxattr", ".")?;
+        self.header(name, b"", 0, entry)
+    }
+
+    pub(super) fn item(&mut self, item: &Item) -> Result<(), PackError> {
         let name = item.path.as_os_str().as_bytes();
         let name = name.strip_prefix(b"/").unwrap_or(name);
         if item.kind == ChangeKind::Deleted {
@@ -108,7 +124,7 @@ impl<W: Sink> Packer<'_, W> {
         }
         let found = match self.open(name, OFlags::PATH | OFlags::NOFOLLOW) {
             // The container goes on meanwhile.
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
             other => other.on("openat2", &item.path)?,
         };
         let stat = rustix::fs::fstat(&found).on("fstat", &item.path)?;
@@ -187,9 +203,10 @@ impl<W: Sink> Packer<'_, W> {
 
     fn header(&mut self, name: &[u8], link: &[u8], size: u64, entry: Entry) -> Result<(), PackError> {
         self.output.entry();
-        let name = [&self.prefix, name].concat();
+        let put = |name: &[u8]| [&self.prefix, name].concat();
+        let name = put(name);
         // The target of a symbolic link is no name in the archive.
-        let link = if entry.kind == EntryType::Link { [&self.prefix, link].concat() } else { link.to_vec() };
+        let link = if entry.kind == EntryType::Link { put(link) } else { link.to_vec() };
         let Entry { kind, stat: Stat { uid, gid, mode }, time, device, xattrs } = entry;
         let header =
             Header { kind, name: &name, link: &link, mode, uid, gid, size, mtime: time, device, xattrs: &xattrs };

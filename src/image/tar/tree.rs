@@ -116,6 +116,11 @@ impl Tree {
         Ok(Self { root, path: path.to_owned(), deepest, levels: Vec::new(), keep })
     }
 
+    /// Takes an open directory; `path` is how errors name it.
+    pub(crate) fn of(root: OwnedFd, path: &Path, deepest: usize) -> Self {
+        Self { root, path: path.to_owned(), deepest, levels: Vec::new(), keep: None }
+    }
+
     pub(crate) fn into_displaced(self) -> Option<Displaced> {
         self.keep
     }

@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -33,6 +33,8 @@ pub enum UnpackError {
     Compression(&'static str),
     #[error("the root of the archive is not a directory")]
     Root,
+    #[error("cannot overwrite {} `{name}` with {}", if *was_directory { "directory" } else { "non-directory" }, if *was_directory { "a non-directory" } else { "a directory" })]
+    Kind { name: String, was_directory: bool },
     #[error("`{name}` belongs to {kind} {id}, but only {owned} can be used here")]
     Unmapped { name: String, kind: &'static str, id: u64, owned: String },
     #[error("the archive has more than {0} bytes")]
@@ -158,11 +160,25 @@ pub(crate) struct Unpacker<'a> {
     limits: Limits,
     totals: Totals,
     directories: Vec<Dated>,
+    placing: Placing,
+}
+
+/// What an archive is unpacked as.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Placing {
+    /// A layer: names may be marks of overlayfs.
+    Layer,
+    /// Files, over those that are there: a directory stays a directory, and a file a file.
+    Files,
 }
 
 impl<'a> Unpacker<'a> {
     pub(crate) fn new(tree: Tree, owners: &'a Owners, limits: Limits) -> Self {
-        Self { tree, owners, limits, totals: Totals::default(), directories: Vec::new() }
+        Self::placing(tree, owners, limits, Placing::Layer)
+    }
+
+    fn placing(tree: Tree, owners: &'a Owners, limits: Limits, placing: Placing) -> Self {
+        Self { tree, owners, limits, totals: Totals::default(), directories: Vec::new(), placing }
     }
 
     /// Unpacks the whole stream, whatever follows the archive in it included.
@@ -201,7 +217,7 @@ impl<'a> Unpacker<'a> {
         let Some(name) = components.last() else {
             return if entry.kind == Kind::Directory { self.root(entry) } else { Err(UnpackError::Root) };
         };
-        if let Some(mark) = MarkName::of(name) {
+        if let Some(mark) = MarkName::of(name).filter(|_| self.placing == Placing::Layer) {
             return self.mark(entry, components, &mark);
         }
         match entry.kind {
@@ -381,10 +397,23 @@ impl<'a> Unpacker<'a> {
         let Some(name) = components.last() else { return Err(UnpackError::Root) };
         let mut made = make(self.tree.parent(components)?, name);
         if matches!(made, Err(Errno::EXIST)) {
+            self.keep_kind(call == "mkdirat", components)?;
             self.tree.displace(components, self.totals.entries)?;
             made = make(self.tree.parent(components)?, name);
         }
         made.map_err(|e| self.failed(call, components, e))
+    }
+
+    /// Refuses a directory in place of a file, and a file in place of a directory, unless a layer is unpacked.
+    fn keep_kind(&mut self, is_directory: bool, components: &Components) -> Result<(), UnpackError> {
+        let (Some(name), false) = (components.last(), self.placing == Placing::Layer) else { return Ok(()) };
+        let parent = self.tree.parent(components)?;
+        let was = rustix::fs::statat(parent, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW);
+        let was_directory = was.is_ok_and(|was| FileType::from_raw_mode(was.st_mode) == FileType::Directory);
+        if is_directory || was_directory {
+            return Err(UnpackError::Kind { name: printable(&tree::join(components)), was_directory });
+        }
+        Ok(())
     }
 
     /// Sets owner, mode and extended attributes, in the order in which none undoes another.
@@ -442,6 +471,24 @@ pub(crate) fn extract(
     let tree = Tree::new(target, limits.depth, None)?;
     let mut tape = Tape::new(BufReader::with_capacity(256 << 10, decoder), None);
     Ok(Unpacker::new(tree, owners, limits).unpack(&mut tape)?.0)
+}
+
+/// Unpacks an archive, compressed or not, over the files in a directory, which others may change meanwhile.
+pub(crate) fn extract_files(
+    target: OwnedFd,
+    shown: &Path,
+    mut source: impl Read + Send,
+    owners: &Owners,
+    placing: Placing,
+) -> Result<Totals, UnpackError> {
+    let mut magic = [0; stream::MAGIC];
+    let known = stream::fill(&mut source, &mut magic).map_err(TapeError::Read)?;
+    let compression = Compression::of(&magic[..known]).map_err(UnpackError::Compression)?;
+    let decoder = compression.decode((&magic[..known]).chain(source)).map_err(TapeError::Read)?;
+    let limits = Limits::from_env();
+    let tree = Tree::of(target, shown, limits.depth);
+    let mut tape = Tape::new(BufReader::with_capacity(256 << 10, decoder), None);
+    Ok(Unpacker::placing(tree, owners, limits, placing).unpack(&mut tape)?.0)
 }
 
 /// Returns whether a file is a tar archive, compressed or not, with an entry in it.
