@@ -33,6 +33,7 @@ mod container_reliability;
 mod container_run;
 mod container_stats;
 mod container_terminal;
+mod cp;
 mod docs;
 mod doctor;
 mod escapes;

@@ -26,7 +26,7 @@ impl Check<'_> {
                 });
             }
             for note in entries(&directory.join(volume::USERS))? {
-                let id = ContainerId::parse(name_of(&note));
+                let id = name_of(&note).parse::<ContainerId>().ok();
                 if !id.is_some_and(|id| store.path("containers").join(id).exists())
                     && !self.is_in_work(name_of(&note))?
                 {

@@ -1,6 +1,6 @@
 //! `diff` and `commit`: a container's changes, and an image made from them.
 
-use super::{Context, inside};
+use super::{Context, human, inside};
 use crate::builder;
 use crate::container::live::pause::Paused;
 use crate::container::request::{Request, Source};
@@ -10,9 +10,10 @@ use crate::diag::{Failure, printable};
 use crate::image;
 use crate::image::commit;
 use crate::image::name::reference::Reference;
+use crate::image::stored::usage::blocks;
 use clap::Args;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(super) struct CommitArgs {
@@ -58,7 +59,12 @@ pub(super) fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Fai
     drop(paused);
     println!("{id}");
     for volume in &container.record.volumes {
-        eprintln!("note: volume {} is not part of the image", volume.target);
+        let kind = if volume.name.is_some() { "volume" } else { "bind" };
+        // What a host directory holds is not walked: it may be all of a disk.
+        let size =
+            volume.name.as_ref().filter(|_| !volume.is_in_memory).and_then(|_| blocks(Path::new(&volume.source)).ok());
+        let size = size.map_or(String::new(), |bytes| format!(", {}", human::size(bytes)));
+        super::stderr::note(&format!("not included: {kind} at {}{size}", volume.target));
     }
     Ok(0)
 }

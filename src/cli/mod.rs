@@ -7,6 +7,7 @@ mod commit;
 mod confirm;
 mod container;
 mod context;
+mod cp;
 mod doctor;
 mod ending;
 mod flags;
@@ -177,6 +178,7 @@ fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
         is::<MountError>,
         is::<VolumeError>,
         is::<volume::CommandError>,
+        is::<cp::CpError>,
     ];
     types.iter().find_map(|is| is(source))
 }

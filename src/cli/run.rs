@@ -183,10 +183,9 @@ impl CreateArgs {
         mount::check_targets(&volumes, &tmpfs)?;
         for volume in volumes.iter().filter(|volume| !volume.is_propagation_kept()) {
             let word = volume.propagation.as_deref().unwrap_or_default();
-            eprintln!(
-                "note: {}: {word} has no effect: mounts that appear later stay where they are made",
-                volume.target
-            );
+            let note =
+                format!("{}: {word} has no effect: mounts that appear later stay where they are made", volume.target);
+            super::stderr::note(&note);
         }
         let mut words = self.image_and_command.into_iter();
         let request = Request {

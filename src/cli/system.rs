@@ -121,6 +121,9 @@ fn df(arguments: &DfArgs, store: &Store) -> Result<u8, Failure> {
     let all = |of: fn(&Share) -> u64| human::size(shares.iter().map(of).sum());
     rows.push(vec!["All".into(), String::new(), String::new(), all(|s| s.size), all(|s| s.reclaimable)]);
     print!("{}", human::table(&["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"], &rows));
+    if shares.iter().any(|share| share.kind == StorePart::Volumes && share.total > share.active) {
+        super::stderr::note("volumes that no container uses: minirun volume prune -a");
+    }
     Ok(0)
 }
 

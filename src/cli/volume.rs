@@ -1,7 +1,7 @@
 //! `volume`: directories that outlive containers.
 
 use super::confirm::confirm;
-use super::{Context, format, human};
+use super::{Context, format, human, inside, stderr};
 use crate::container::stored::volumes;
 use crate::diag::{Diagnose, Failure};
 use crate::image::stored::usage::blocks;
@@ -294,7 +294,7 @@ fn inspect(arguments: &InspectArgs, store: &Store) -> Result<u8, Failure> {
         match volume::find(store, name) {
             Ok(volume) => described_all.push(described(&volume)),
             Err(error) => {
-                crate::diag::report(&error);
+                stderr::report(&error);
                 code = 1;
             }
         }
@@ -311,13 +311,13 @@ fn inspect(arguments: &InspectArgs, store: &Store) -> Result<u8, Failure> {
 }
 
 fn rm(arguments: &RmArgs, store: &Store) -> Result<u8, Failure> {
-    crate::userns::enter(store)?;
+    inside::enter(store)?;
     let mut code = 0;
     for name in &arguments.names {
         match remove(store, name) {
             Err(VolumeError::NotFound(_)) if arguments.force => println!("{name}"),
             Err(error) => {
-                crate::diag::report(&error);
+                stderr::report(&error);
                 code = 1;
             }
             Ok(()) => println!("{name}"),
@@ -339,7 +339,7 @@ fn remove(store: &Store, name: &str) -> Result<(), VolumeError> {
 }
 
 fn prune(arguments: &PruneArgs, store: &Store) -> Result<u8, Failure> {
-    crate::userns::enter(store)?;
+    inside::enter(store)?;
     let which = if arguments.all { "all volumes" } else { "anonymous volumes" };
     let question = format!(
         "WARNING! This will remove {which} not used by at least one container.\nAre you sure you want to continue?"
@@ -379,7 +379,7 @@ fn export(arguments: &ExportArgs, store: &Store) -> Result<u8, Failure> {
     if arguments.output.is_none() && std::io::stdout().is_terminal() {
         return Err(CommandError::Terminal.into());
     }
-    crate::userns::enter(store)?;
+    inside::enter(store)?;
     let volume = volume::find(store, &arguments.name)?;
     let path = arguments.output.clone().unwrap_or_else(|| "/dev/stdout".into());
     let output: File = match &arguments.output {
@@ -393,7 +393,7 @@ fn export(arguments: &ExportArgs, store: &Store) -> Result<u8, Failure> {
 }
 
 fn import(arguments: &ImportArgs, store: &Store) -> Result<u8, Failure> {
-    crate::userns::enter(store)?;
+    inside::enter(store)?;
     let volume = volume::find(store, &arguments.name)?;
     let archive: File = if arguments.file.as_os_str() == "-" {
         rustix::io::dup(rustix::stdio::stdin()).on("dup", "standard input")?.into()

@@ -11,10 +11,12 @@
 //! - [`decide`]: request and image become the specification.
 //! - [`probe`]: attempts at what a container must not do.
 //! - [`plan`]: the specification becomes steps.
+//! - [`files`]: files copied to and from a container.
 //! - [`live`]: client, monitor and first process carry the steps out.
 //! - [`inspect`]: a container as Docker shows it.
 
 pub(crate) mod decide;
+pub(crate) mod files;
 pub(crate) mod inspect;
 pub(crate) mod live;
 pub(crate) mod plan;

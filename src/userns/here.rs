@@ -33,7 +33,8 @@ pub(crate) fn is_inside() -> bool {
     OUTSIDE.get().is_some()
 }
 
-pub(super) fn is_of_own_namespace(pid: i32) -> bool {
+/// Whether a process is in the user namespace of this one.
+pub(crate) fn is_of_own_namespace(pid: i32) -> bool {
     let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/user")).ok();
     namespace("self").is_some_and(|own| namespace(&pid.to_string()) == Some(own))
 }

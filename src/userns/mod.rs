@@ -22,7 +22,7 @@ pub(crate) use capability::{inherit_nothing, keep_capabilities};
 pub(crate) use errand::{NAME, Outside, ask, bytes, receive};
 pub(crate) use error::UsernsError;
 pub(crate) use half::{Outer, run_inside};
-pub(crate) use here::{has_ids, is_inside, of_host, uid_outside};
+pub(crate) use here::{has_ids, is_inside, is_of_own_namespace, of_host, uid_outside};
 pub(crate) use host::{listed_user_name, program, user_name};
 pub use map::{IdMap, IdRange};
 pub(crate) use map::{parse_map, subordinate};

@@ -72,6 +72,10 @@ pub(super) enum Command {
     Port(port::PortArgs),
     /// List the files that a container added, changed or deleted
     Diff(Name),
+    /// Copy files between containers and the host
+    Cp(super::cp::CpArgs),
+    /// Write the files of a container as a tar archive
+    Export(super::cp::ExportArgs),
     /// Create an image from a container's changes
     Commit(super::commit::CommitArgs),
 }
@@ -105,6 +109,8 @@ impl Command {
             Self::Inspect(arguments) => super::inspect::inspect(&arguments, context),
             Self::Port(arguments) => port::port(&arguments, context),
             Self::Diff(name) => super::commit::diff(&name.container, context),
+            Self::Cp(arguments) => super::cp::cp(&arguments, context),
+            Self::Export(arguments) => super::cp::export(&arguments, context),
             Self::Commit(arguments) => super::commit::commit(arguments, context),
         }
     }

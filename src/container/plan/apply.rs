@@ -202,7 +202,7 @@ impl Walk {
 }
 
 impl Mount {
-    fn apply(&self, root: &Root) -> Result<(), SysError> {
+    pub(crate) fn apply(&self, root: &Root) -> Result<(), SysError> {
         let (flags, recursive, settings) = split_options(&self.options);
         if self.kind == "bind" {
             let mut how = LAYER_FLAGS;

@@ -43,8 +43,8 @@ pub(crate) enum Mounted {
     Tmpfs(Tmpfs),
 }
 
-/// Files of /proc that LXCFS mounts, which show a container its limits.
-const MOUNTABLE_IN_PROC: [&str; 7] =
+/// Files of /proc that show a container its limits instead of the host's resources, as LXCFS mounts them.
+pub(crate) const MOUNTABLE_IN_PROC: [&str; 7] =
     ["/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime"];
 
 /// Returns a target without what changes nothing (`//`, `.`), and with each `..` resolved.
@@ -68,7 +68,7 @@ pub(crate) fn target(text: &str) -> Result<String, String> {
         return Err("it would hide the whole image".into());
     }
     if Path::new(&target).starts_with("/proc") && !MOUNTABLE_IN_PROC.contains(&target.as_str()) {
-        return Err("the container's /proc cannot be hidden, because that would unmask the host's".into());
+        return Err("it would hide the container's own /proc, and what is masked there".into());
     }
     Ok(target)
 }

@@ -2,6 +2,7 @@
 //! in an image leads out of it.
 
 use super::copy;
+use crate::container::request::mount::MOUNTABLE_IN_PROC;
 use crate::store::Lock;
 use crate::sys::fs::openat2;
 use crate::sys::{On, SysError, mount};
@@ -93,7 +94,7 @@ impl Root {
         let target = self.mount_point(path, is_directory)?;
         // What hides the container's own /proc would take its masks away, by whatever links it got there.
         let is_on_proc = rustix::fs::fstatfs(&target).on("fstatfs", path)?.f_type == rustix::fs::PROC_SUPER_MAGIC;
-        if is_on_proc && !HARMLESS_IN_PROC.contains(&path) {
+        if is_on_proc && !MOUNTABLE_IN_PROC.contains(&path) {
             return Err(SysError { call: "move_mount", subject: path.into(), errno: libc::EPERM });
         }
         let found_directory = rustix::fs::fstat(&target).on("fstat", path)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
@@ -204,10 +205,6 @@ impl Root {
         Ok(None)
     }
 }
-
-/// Files of /proc that show a container its limits instead of the host's resources, as LXCFS mounts them.
-const HARMLESS_IN_PROC: [&str; 7] =
-    ["/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime"];
 
 /// Whether a path is missing, or out of reach for everybody in the container: it needs no mask then.
 fn is_absent(error: &SysError) -> bool {

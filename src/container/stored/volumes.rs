@@ -21,7 +21,7 @@ pub(crate) fn hold(store: &Store, record: &Record) -> Result<(), VolumeError> {
 /// Returns the names of the containers that use a volume; of a container that is damaged, its id.
 pub(crate) fn users(store: &Store, name: &str) -> Result<Vec<String>, VolumeError> {
     note_older_users(store, name)?;
-    let named = |id: String| match ContainerId::parse(&id).and_then(|id| Container::load(store, &id).ok()) {
+    let named = |id: String| match id.parse::<ContainerId>().ok().and_then(|id| Container::load(store, &id).ok()) {
         Some(container) => container.record.name,
         None => id.chars().take(12).collect(),
     };

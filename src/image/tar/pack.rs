@@ -93,15 +93,25 @@ pub(super) struct Packer<'a, W> {
     output: &'a mut W,
     /// The directory that all names are put below, with its slash; else empty.
     pub prefix: Vec<u8>,
+    pub owner: Owner,
     /// The first name of each file with several names.
     links: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
 }
 
+/// The owners that an archive names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Those of the files.
+    Kept,
+    /// Root in place of this user and group, and nobody in place of all others.
+    RootFor(u32, u32),
+}
+
 impl<'a, W: Sink> Packer<'a, W> {
     pub(super) fn new(root: OwnedFd, output: &'a mut W) -> Self {
         let (prefix, links) = (Vec::new(), HashMap::new());
-        Self { root, output, prefix, links, buffer: vec![0; 128 << 10] }
+        Self { root, output, prefix, owner: Owner::Kept, links, buffer: vec![0; 128 << 10] }
     }
 
     /// Packs the directory that names are relative to, under a name.
@@ -110,6 +120,14 @@ impl<'a, W: Sink> Packer<'a, W> {
         let stat = rustix::fs::fstat(&directory).on("fstat", ".")?;
         let entry = Entry::of(&directory, &stat, EntryType::Directory).on("fgetxattr", ".")?;
         self.header(name, b"", 0, entry)
+    }
+
+    /// Packs a directory or file that something else is mounted on, as empty.
+    pub(super) fn empty(&mut self, name: &[u8], is_directory: bool) -> Result<(), PackError> {
+        let (kind, mode) = if is_directory { (EntryType::Directory, 0o755) } else { (EntryType::Regular, 0o644) };
+        let stat = Stat { uid: 0, gid: 0, mode };
+        let name = if is_directory { [name, b"/"].concat() } else { name.to_vec() };
+        self.header(&name, b"", 0, Entry { kind, stat, time: 0, device: 0, xattrs: Vec::new() })
     }
 
     pub(super) fn item(&mut self, item: &Item) -> Result<(), PackError> {
@@ -137,13 +155,26 @@ impl<'a, W: Sink> Packer<'a, W> {
                 self.header(&[name, b"/"].concat(), b"", 0, entry)?;
                 if item.opaque { self.whiteout(&[name, b"/", mark::OPAQUE_FILE].concat()) } else { Ok(()) }
             }
+            _ => self.without_contents(&found, &stat, name, &item.path),
+        }
+    }
+
+    /// Packs what is neither a file nor a directory.
+    pub(super) fn without_contents(
+        &mut self,
+        found: &OwnedFd,
+        stat: &rustix::fs::Stat,
+        name: &[u8],
+        shown: &Path,
+    ) -> Result<(), PackError> {
+        match FileType::from_raw_mode(stat.st_mode) {
             FileType::Symlink => {
-                let link = rustix::fs::readlinkat(&found, "", Vec::new()).on("readlinkat", &item.path)?;
-                self.header(name, link.as_bytes(), 0, Entry::of_stat(&stat, EntryType::Symlink))
+                let link = rustix::fs::readlinkat(found, "", Vec::new()).on("readlinkat", shown)?;
+                self.header(name, link.as_bytes(), 0, Entry::of_stat(stat, EntryType::Symlink))
             }
-            FileType::Fifo => self.header(name, b"", 0, Entry::of_stat(&stat, EntryType::Fifo)),
-            FileType::CharacterDevice => self.header(name, b"", 0, Entry::of_stat(&stat, EntryType::Char)),
-            FileType::BlockDevice => self.header(name, b"", 0, Entry::of_stat(&stat, EntryType::Block)),
+            FileType::Fifo => self.header(name, b"", 0, Entry::of_stat(stat, EntryType::Fifo)),
+            FileType::CharacterDevice => self.header(name, b"", 0, Entry::of_stat(stat, EntryType::Char)),
+            FileType::BlockDevice => self.header(name, b"", 0, Entry::of_stat(stat, EntryType::Block)),
             // A socket means nothing without the process that listens at it.
             _ => Ok(()),
         }
@@ -160,11 +191,16 @@ impl<'a, W: Sink> Packer<'a, W> {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return Ok(false),
             other => File::from(other.on("openat2", &item.path)?),
         };
-        let stat = rustix::fs::fstat(&file).on("fstat", &item.path)?;
+        self.opened(file, name, &item.path)
+    }
+
+    /// Packs an open file. `false`: it is not a regular one.
+    pub(super) fn opened(&mut self, file: File, name: &[u8], shown: &Path) -> Result<bool, PackError> {
+        let stat = rustix::fs::fstat(&file).on("fstat", shown)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(false);
         }
-        let entry = Entry::of(&file, &stat, EntryType::Regular).on("fgetxattr", &item.path)?;
+        let entry = Entry::of(&file, &stat, EntryType::Regular).on("fgetxattr", shown)?;
         if stat.st_nlink > 1 {
             let inode = (stat.st_dev, stat.st_ino);
             if let Some(first) = self.links.get(&inode).cloned() {
@@ -208,11 +244,19 @@ impl<'a, W: Sink> Packer<'a, W> {
         // The target of a symbolic link is no name in the archive.
         let link = if entry.kind == EntryType::Link { put(link) } else { link.to_vec() };
         let Entry { kind, stat: Stat { uid, gid, mode }, time, device, xattrs } = entry;
+        let root_for = |id: u64, own: u32| if id == u64::from(own) { 0 } else { NOBODY };
+        let (uid, gid) = match self.owner {
+            Owner::Kept => (uid, gid),
+            Owner::RootFor(user, group) => (root_for(uid, user), root_for(gid, group)),
+        };
         let header =
             Header { kind, name: &name, link: &link, mode, uid, gid, size, mtime: time, device, xattrs: &xattrs };
         header.write(self.output).map_err(PackError::Write)
     }
 }
+
+/// The id that stands for those that are not mapped (user_namespaces(7)).
+const NOBODY: u64 = 65534;
 
 /// Returns the path of the whiteout that hides a path.
 fn whiteout_path(path: &[u8]) -> Vec<u8> {

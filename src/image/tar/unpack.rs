@@ -152,6 +152,8 @@ pub(crate) struct Totals {
 struct Dated {
     path: Vec<u8>,
     times: Timestamps,
+    /// The mode, where its owner could not make anything in it.
+    mode: Option<Mode>,
 }
 
 pub(crate) struct Unpacker<'a> {
@@ -160,16 +162,41 @@ pub(crate) struct Unpacker<'a> {
     limits: Limits,
     totals: Totals,
     directories: Vec<Dated>,
-    placing: Placing,
+    placing: Placing<'a>,
 }
 
 /// What an archive is unpacked as.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Placing {
+#[derive(Clone, Copy)]
+pub(crate) enum Placing<'a> {
     /// A layer: names may be marks of overlayfs.
     Layer,
     /// Files, over those that are there: a directory stays a directory, and a file a file.
+    Tree,
+    /// The same, but the directory itself stays as it is.
     Files,
+    /// Files, the first part of whose names is replaced.
+    Under(&'a [u8]),
+    /// Files, without the first part of their names.
+    Contents,
+}
+
+impl Placing<'_> {
+    /// Returns the place of a name. `None`: it is the directory itself that is unpacked into.
+    fn put(self, mut components: Components) -> Option<Components> {
+        match self {
+            Self::Layer | Self::Tree => {}
+            Self::Files if components.is_empty() => return None,
+            Self::Files => {}
+            Self::Under(name) => *components.first_mut()? = name.to_vec(),
+            Self::Contents => {
+                components = components.get(1..).unwrap_or_default().to_vec();
+                if components.is_empty() {
+                    return None;
+                }
+            }
+        }
+        Some(components)
+    }
 }
 
 impl<'a> Unpacker<'a> {
@@ -177,7 +204,7 @@ impl<'a> Unpacker<'a> {
         Self::placing(tree, owners, limits, Placing::Layer)
     }
 
-    fn placing(tree: Tree, owners: &'a Owners, limits: Limits, placing: Placing) -> Self {
+    fn placing(tree: Tree, owners: &'a Owners, limits: Limits, placing: Placing<'a>) -> Self {
         Self { tree, owners, limits, totals: Totals::default(), directories: Vec::new(), placing }
     }
 
@@ -196,12 +223,17 @@ impl<'a> Unpacker<'a> {
                 return Err(UnpackError::Bytes(self.limits.bytes));
             }
             let components = tree::components(&entry.path, self.limits.depth)?;
-            self.make(tape, &entry, &components)?;
+            if let Some(components) = self.placing.put(components) {
+                self.make(tape, &entry, &components)?;
+            }
         }
         tape.rest()?;
         for dated in self.directories.iter().rev() {
             if let Some(directory) = self.tree.directory(&dated.path) {
                 let path = [dated.path.clone()];
+                if let Some(mode) = dated.mode {
+                    rustix::fs::fchmod(&directory, mode).map_err(|e| self.tree.failed("fchmod", &path, e))?;
+                }
                 rustix::fs::futimens(&directory, &dated.times).map_err(|e| self.tree.failed("futimens", &path, e))?;
             }
         }
@@ -217,7 +249,7 @@ impl<'a> Unpacker<'a> {
         let Some(name) = components.last() else {
             return if entry.kind == Kind::Directory { self.root(entry) } else { Err(UnpackError::Root) };
         };
-        if let Some(mark) = MarkName::of(name).filter(|_| self.placing == Placing::Layer) {
+        if let Some(mark) = MarkName::of(name).filter(|_| matches!(self.placing, Placing::Layer)) {
             return self.mark(entry, components, &mark);
         }
         match entry.kind {
@@ -310,14 +342,20 @@ impl<'a> Unpacker<'a> {
             mark::set_opaque(&directory).map_err(|e| self.failed("fsetxattr", components, e))?;
         }
         self.attributes(&directory, entry, components)?;
-        self.directories.push(Dated { path: tree::join(components), times: times(entry) });
+        let closed = entry.mode & 0o700 != 0o700 && !matches!(self.placing, Placing::Layer);
+        let mode = closed.then(|| Mode::from_raw_mode(entry.mode));
+        if closed {
+            let open = Mode::from_raw_mode(entry.mode | 0o700);
+            rustix::fs::fchmod(&directory, open).map_err(|e| self.failed("fchmod", components, e))?;
+        }
+        self.directories.push(Dated { path: tree::join(components), times: times(entry), mode });
         Ok(())
     }
 
     fn root(&mut self, entry: &Entry) -> Result<(), UnpackError> {
         let Some(root) = self.tree.directory(b"") else { return Err(UnpackError::Root) };
         self.attributes(&root, entry, &Vec::new())?;
-        self.directories.push(Dated { path: Vec::new(), times: times(entry) });
+        self.directories.push(Dated { path: Vec::new(), times: times(entry), mode: None });
         Ok(())
     }
 
@@ -338,6 +376,7 @@ impl<'a> Unpacker<'a> {
 
     fn hard_link(&mut self, entry: &Entry, components: &Components) -> Result<(), UnpackError> {
         let target = tree::components(&entry.link, self.limits.depth)?;
+        let target = self.placing.put(target).unwrap_or_default();
         let missing = || UnpackError::HardLink { name: printable(&entry.path), target: printable(&entry.link) };
         let Some(target_name) = target.last() else { return Err(missing()) };
         if target == *components {
@@ -406,7 +445,7 @@ impl<'a> Unpacker<'a> {
 
     /// Refuses a directory in place of a file, and a file in place of a directory, unless a layer is unpacked.
     fn keep_kind(&mut self, is_directory: bool, components: &Components) -> Result<(), UnpackError> {
-        let (Some(name), false) = (components.last(), self.placing == Placing::Layer) else { return Ok(()) };
+        let (Some(name), false) = (components.last(), matches!(self.placing, Placing::Layer)) else { return Ok(()) };
         let parent = self.tree.parent(components)?;
         let was = rustix::fs::statat(parent, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW);
         let was_directory = was.is_ok_and(|was| FileType::from_raw_mode(was.st_mode) == FileType::Directory);
