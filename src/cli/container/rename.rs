@@ -10,6 +10,7 @@ use clap::Args;
 #[derive(Args)]
 pub(crate) struct RenameArgs {
     container: String,
+    /// The name that it gets
     #[arg(value_parser = request::name)]
     new_name: String,
 }

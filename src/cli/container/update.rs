@@ -10,6 +10,7 @@ use crate::diag::Failure;
 use clap::{ArgGroup, Args};
 
 #[derive(Args)]
+#[command(override_usage = "minirun update [OPTIONS] <CONTAINER>...")]
 #[command(group = ArgGroup::new("limits").args(["memory", "memory_swap", "cpus", "pids_limit"]).multiple(true).required(true))]
 pub(crate) struct UpdateArgs {
     /// Limit memory
