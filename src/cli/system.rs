@@ -9,7 +9,7 @@ use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::disk::{self, Share, StorePart};
 use crate::image;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Store};
 use crate::sys::SysError;
 use crate::userns::IdMap;
 use clap::{Args, Subcommand};
@@ -63,8 +63,8 @@ struct NotRemoved {
 }
 
 impl Diagnose for NotRemoved {
-    fn hint(&self) -> Option<String> {
-        StoreError::Sys(self.source.clone()).hint()
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        Some(&self.source)
     }
 }
 

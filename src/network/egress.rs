@@ -7,7 +7,7 @@
 //! ends, or when it is swept up.
 
 use super::CONTAINER;
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, inner_of};
 use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError, socket, tun};
@@ -43,6 +43,10 @@ pub enum EgressError {
 }
 
 impl Diagnose for EgressError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Sys)
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotInstalled => {
@@ -51,7 +55,7 @@ impl Diagnose for EgressError {
             Self::NoTun(error) if error.errno == libc::EACCES => format!("as root: chmod 666 {}", tun::PATH),
             Self::NoTun(_) => "as root: modprobe tun".into(),
             Self::Refused { .. } => "published ports work without; --network none does not ask for it".into(),
-            Self::Sys(_) => return None,
+            Self::Sys(_) => return self.inner().and_then(Diagnose::hint),
         })
     }
 }

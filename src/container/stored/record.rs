@@ -20,7 +20,7 @@ use crate::container::protocol::LISTEN_AGAIN;
 use crate::container::request::Request;
 use crate::container::request::id::ContainerId;
 use crate::container::stored::outcome::Outcome;
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, inner_of};
 use crate::image::name::digest::Digest;
 use crate::image::name::id;
 use crate::store;
@@ -69,6 +69,10 @@ pub enum RecordError {
 }
 
 impl Diagnose for RecordError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Store, Sys)
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { meant: Some(meant), .. } => Some(format!("{meant}; see: minirun ps -a")),
@@ -92,8 +96,7 @@ impl Diagnose for RecordError {
                 Some(format!("what can be mended: {}; to remove it: minirun rm -f {id}", store::CHECK))
             }
             Self::NewerMonitor { .. } => Some("use that minirun to stop it and to talk to it".into()),
-            Self::Store(error) => error.hint(),
-            Self::Sys(error) => error.hint(),
+            Self::Store(_) | Self::Sys(_) => self.inner().and_then(Diagnose::hint),
         }
     }
 
