@@ -17,6 +17,8 @@
 //!
 //! A module imports only from those below it in this list (`tests/layering.rs`).
 
+// Documentation is read with its private items: nothing else is there.
+#![allow(rustdoc::private_intra_doc_links)]
 // What comes from a disk or a network may have any bytes in any place.
 #![deny(clippy::string_slice)]
 

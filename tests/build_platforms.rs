@@ -412,13 +412,17 @@ fn whoever_is_killed_leaves_the_store_whole() {
 #[test]
 fn a_damaged_index_is_found_and_dropped() {
     let sandbox = with_context();
-    for (part, text) in [("index.json", "{}"), ("members.json", ""), ("blobs", "")] {
+    for (part, text) in [("index.json", "{}"), ("members.json", ""), ("members.json", "directory"), ("blobs", "")] {
         build(&sandbox, &["--provenance"]);
         let index = fs::read_dir(sandbox.root().join("indexes")).unwrap().next().unwrap().unwrap().path();
         match part {
             "blobs" => fs::read_dir(index.join("blobs"))
                 .unwrap()
                 .for_each(|blob| fs::write(blob.unwrap().path(), text).unwrap()),
+            part if text == "directory" => {
+                fs::remove_file(index.join(part)).unwrap();
+                fs::create_dir(index.join(part)).unwrap();
+            }
             part => fs::write(index.join(part), text).unwrap(),
         }
         assert_eq!(sandbox.look("built", "{{.Os}}"), "linux");

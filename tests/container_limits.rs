@@ -4,7 +4,7 @@
 use crate::common::{Need, Sandbox, User, require, user, wait_until};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const ALL: [&str; 6] = ["--memory", "32m", "--cpus", "0.5", "--pids-limit", "20"];
 
@@ -25,6 +25,14 @@ fn count(sandbox: &Sandbox, container: &str, file: &str, name: &str) -> u64 {
     let text = value(sandbox, container, file);
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).map(str::to_owned);
     line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
+}
+
+#[test]
+fn a_limit_without_effect_gets_advice_for_this_host() {
+    let sandbox = Sandbox::with_alpine();
+    let output = sandbox.sh(&["-m", "32m"], "true");
+    let note = output.stderr.lines().find(|line| line.contains("no effect")).unwrap_or_default();
+    assert!(!note.contains("systemd") || Path::new("/run/systemd/system").exists(), "{note}");
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// So many moments in each of the five tests that kill: 200 in all.
-const MOMENTS: usize = 40;
+/// So many moments in each of the five tests that kill: 125 in all.
+const MOMENTS: usize = 25;
 
 /// Random moments that can be had again: `MINIRUN_SEED=… cargo test`.
 struct Dice {
@@ -419,7 +419,7 @@ fn a_container_does_not_outlive_its_monitor() {
 fn what_a_killed_client_started_is_not_removed_from_under_the_monitor() {
     let sandbox = Sandbox::with_alpine();
     // Many files for a new volume, so that the start takes its time.
-    let script = "mkdir /many; cd /many; for n in $(seq 3000); do echo $n > $n; done";
+    let script = "mkdir /many; cd /many; for n in $(seq 1500); do echo $n > $n; done";
     sandbox.ok(&["run", "--name", "maker", "--network", "none", "alpine", "sh", "-c", script]);
     sandbox.ok(&["commit", "maker", "many"]);
     sandbox.ok(&["rm", "maker"]);
@@ -431,13 +431,13 @@ fn what_a_killed_client_started_is_not_removed_from_under_the_monitor() {
         wait_until("it is being started", || filled() > 0);
         client.kill().unwrap();
         client.wait().unwrap();
-        let early = filled() < 3000;
+        let early = filled() < 1500;
         match number % 2 {
             0 => drop(sandbox.ok(&["rm", "-f", "victim"])),
             _ => {
                 // Started by the other already.
                 sandbox.ok(&["start", "victim"]);
-                assert_eq!(sandbox.ok(&["exec", "victim", "sh", "-c", "ls /many | wc -l"]), "3000\n");
+                assert_eq!(sandbox.ok(&["exec", "victim", "sh", "-c", "ls /many | wc -l"]), "1500\n");
                 assert_eq!(sandbox.ok(&["top", "victim"]).lines().count(), 2);
                 sandbox.ok(&["rm", "-f", "victim"]);
             }
@@ -456,19 +456,19 @@ fn what_a_killed_client_started_is_not_removed_from_under_the_monitor() {
     kill_at_once(monitor(&name).unwrap());
     assert_eq!(client.wait().unwrap().code(), Some(125));
     wait_until("nothing is left", || !sandbox.left_behind().iter().any(|l| l.starts_with("process")));
-    assert!(filled() < 3000, "it was not killed while it filled the volume");
+    assert!(filled() < 1500, "it was not killed while it filled the volume");
     sandbox.ok(&["start", &name]);
-    assert_eq!(sandbox.ok(&["exec", &name, "sh", "-c", "cat /many/* | wc -l"]), "3000\n");
+    assert_eq!(sandbox.ok(&["exec", &name, "sh", "-c", "cat /many/* | wc -l"]), "1500\n");
     // Once it is whole, what is removed from it stays removed.
     sandbox.ok(&["exec", &name, "rm", "/many/7"]);
     sandbox.ok(&["restart", "-t", "0", &name]);
-    assert_eq!(sandbox.ok(&["exec", &name, "sh", "-c", "ls /many | wc -l"]), "2999\n");
+    assert_eq!(sandbox.ok(&["exec", &name, "sh", "-c", "ls /many | wc -l"]), "1499\n");
     // Two that start at once both find it whole.
     let words = ["run", "--rm", "-v", "both:/many", "--network", "none", "many", "sh", "-c", "ls /many | wc -l"];
     let children: Vec<Child> =
         (0..3).map(|_| sandbox.command(&words).stdout(Stdio::piped()).spawn().unwrap()).collect();
     for child in children {
-        assert_eq!(String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout), "3000\n");
+        assert_eq!(String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout), "1500\n");
     }
 }
 

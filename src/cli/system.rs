@@ -6,7 +6,7 @@ use super::{Context, inside, json};
 use crate::check::{self, Outcome};
 use crate::container::live::stop_all::{running, stop_all};
 use crate::diag::{Diagnose, Failure};
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Store};
 use crate::sys::SysError;
 use clap::{Args, Subcommand};
 use std::fs;
@@ -52,8 +52,8 @@ struct NotRemoved {
 }
 
 impl Diagnose for NotRemoved {
-    fn hint(&self) -> Option<String> {
-        StoreError::Sys(self.source.clone()).hint()
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        Some(&self.source)
     }
 }
 

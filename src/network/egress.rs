@@ -9,7 +9,7 @@
 
 use super::CONTAINER;
 use super::address::{DEVICE, MTU};
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, inner_of};
 use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError, socket, tun};
@@ -41,13 +41,17 @@ pub enum EgressError {
 }
 
 impl Diagnose for EgressError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Sys)
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotInstalled(_) => "without :out= minirun itself is the way out".into(),
             Self::NoTun(error) if error.errno == libc::EACCES => format!("as root: chmod 666 {}", tun::PATH),
             Self::NoTun(_) => "as root: modprobe tun".into(),
             Self::Refused { .. } => "published ports work without; --network none does not ask for it".into(),
-            Self::Sys(_) => return None,
+            Self::Sys(_) => return self.inner().and_then(Diagnose::hint),
         })
     }
 }

@@ -149,6 +149,10 @@ pub enum ListError {
 }
 
 impl Diagnose for ListError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Sys)
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { reference } => {
@@ -163,7 +167,7 @@ impl Diagnose for ListError {
             Self::Elsewhere { member, own, .. } => {
                 Some(format!("push it there first: minirun tag {member} {own} && minirun push {own}"))
             }
-            _ => None,
+            _ => self.inner().and_then(Diagnose::hint),
         }
     }
 }

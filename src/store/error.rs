@@ -1,5 +1,5 @@
 use super::format::FORMAT;
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, inner_of};
 use crate::sys::SysError;
 use std::path::PathBuf;
 
@@ -25,12 +25,16 @@ pub enum StoreError {
 }
 
 impl Diagnose for StoreError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Sys)
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoHome => Some("give one: minirun --root DIR …".into()),
             Self::Open { .. } => Some("keep the store in a directory of your own: minirun --root DIR …".into()),
             Self::Newer { .. } => Some("use that minirun, or another store: minirun --root DIR …".into()),
-            Self::Sys(error) => error.hint(),
+            Self::Sys(_) => self.inner().and_then(Diagnose::hint),
         }
     }
 }

@@ -95,12 +95,13 @@ pub(crate) fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsEr
         _ => None,
     };
     let (ours, theirs) = socket::pair()?;
+    let parent = rustix::process::getpid();
     let pid = match process::fork()? {
         Fork::Parent(pid) => pid,
         Fork::Child => {
             drop(ours);
             let namespace = joined.as_ref().map(|(_, namespace)| namespace);
-            let Err((socket, error)) = become_inside(inside, here, namespace, theirs, &executable, &program);
+            let Err((socket, error)) = become_inside(inside, here, namespace, theirs, (&executable, &program), parent);
             let _ = socket::send(socket.as_fd(), &error.errno.to_ne_bytes(), &[]);
             // Nothing of the parent's is dropped here: the lock would be let go.
             process::exit_now(125);
@@ -189,12 +190,16 @@ fn become_inside(
     here: bool,
     joined: Option<&File>,
     socket: OwnedFd,
-    executable: &Path,
-    program: &File,
+    (executable, program): (&Path, &File),
+    parent: rustix::process::Pid,
 ) -> Result<std::convert::Infallible, (OwnedFd, SysError)> {
     let result = (|| {
         if !inside.enters_containers {
             process::die_with_parent(libc::SIGKILL);
+            // It may have died before: nobody would wait for what is done here.
+            if rustix::process::getppid() != Some(parent) {
+                process::exit_now(125);
+            }
         }
         // While it may still look everywhere.
         let is_shifted = inside.ids.is_shifted();

@@ -27,19 +27,19 @@ pub enum NamedError {
 }
 
 impl Diagnose for NamedError {
-    fn hint(&self) -> Option<String> {
+    fn inner(&self) -> Option<&dyn Diagnose> {
         match self {
-            Self::Context(_, ContextError::NoContext(_)) | Self::Name(..) => None,
-            Self::Context(_, error) => error.hint(),
-            Self::Image(_, error) => error.hint(),
-            _ => Some("as in: --build-context assets=../assets, then COPY --from=assets logo.png /".into()),
+            Self::Context(_, error) => Some(error),
+            Self::Image(_, error) => Some(error),
+            _ => None,
         }
     }
 
-    fn exit_code(&self) -> u8 {
+    fn hint(&self) -> Option<String> {
         match self {
-            Self::Context(_, error) => error.exit_code(),
-            _ => crate::diag::ENGINE,
+            Self::Context(_, ContextError::NoContext(_)) | Self::Name(..) => None,
+            Self::Context(..) | Self::Image(..) => self.inner().and_then(Diagnose::hint),
+            _ => Some("as in: --build-context assets=../assets, then COPY --from=assets logo.png /".into()),
         }
     }
 }

@@ -28,7 +28,7 @@ impl Diagnose for PlanError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoStage { hint, .. } => Some(hint.clone()),
-            Self::Fault(fault) => fault.hint(),
+            Self::Fault(_) => self.inner().and_then(Diagnose::hint),
         }
     }
 }

@@ -36,9 +36,8 @@ pub(crate) fn place(limits: &Limits, id: &ContainerId, monitor: i32) -> Placed {
         return placed;
     }
     let Some(mount) = mount_point() else {
-        placed.notes.push(
-            "limits have no effect: this host has no cgroup v2; boot it with systemd.unified_cgroup_hierarchy=1".into(),
-        );
+        let remedy = if has_systemd() { "boot it with systemd.unified_cgroup_hierarchy=1" } else { DOCTOR };
+        placed.notes.push(format!("limits have no effect: this host has no cgroup v2; {remedy}"));
         return placed;
     };
     let parent = match scope(&mount, id, monitor) {
@@ -96,9 +95,19 @@ fn remedy(controller: &str) -> String {
             "see: cat /sys/fs/cgroup/cgroup.controllers; cgroup_enable={controller} on the kernel's command line"
         );
     }
+    if !has_systemd() {
+        return DOCTOR.into();
+    }
     "as root: mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
      > /etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload; then log in again"
         .into()
+}
+
+/// What helps without systemd is several commands, which `doctor` prints.
+const DOCTOR: &str = "see what to type: minirun doctor";
+
+fn has_systemd() -> bool {
+    Path::new("/run/systemd/system").exists()
 }
 
 /// Returns the mount point of cgroup v2, alone or beside the older controllers.
@@ -122,7 +131,7 @@ fn words(file: &Path) -> Vec<String> {
 
 /// Asks systemd, the user's own or root's, to put the monitor into a new scope that is delegated to us.
 fn scope(mount: &Path, id: &ContainerId, monitor: i32) -> Option<PathBuf> {
-    if !Path::new("/run/systemd/system").exists() {
+    if !has_systemd() {
         return None;
     }
     let unit = format!("minirun-{}.scope", id.short());

@@ -20,7 +20,7 @@ use crate::container::protocol::LISTEN_AGAIN;
 use crate::container::request::Request;
 use crate::container::request::id::ContainerId;
 use crate::container::stored::outcome::Outcome;
-use crate::diag::{Diagnose, ErrorCode};
+use crate::diag::{Diagnose, ErrorCode, inner_of};
 use crate::image::name::digest::Digest;
 use crate::image::name::id;
 use crate::store;
@@ -71,6 +71,10 @@ pub enum RecordError {
 }
 
 impl Diagnose for RecordError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Store, Sys)
+    }
+
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::NotFound { .. } => Some(ErrorCode::NoContainer),
@@ -103,8 +107,7 @@ impl Diagnose for RecordError {
                 Some(format!("what can be mended: {}; to remove it: minirun rm -f {id}", store::CHECK))
             }
             Self::NewerMonitor { .. } => Some("use that minirun to stop it and to talk to it".into()),
-            Self::Store(error) => error.hint(),
-            Self::Sys(error) => error.hint(),
+            Self::Store(_) | Self::Sys(_) => self.inner().and_then(Diagnose::hint),
         }
     }
 

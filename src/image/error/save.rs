@@ -1,4 +1,4 @@
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, inner_of};
 use crate::sys::SysError;
 use std::io;
 use std::path::PathBuf;
@@ -14,6 +14,10 @@ pub enum SaveError {
 }
 
 impl Diagnose for SaveError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        inner_of!(self; Sys)
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotEmpty { .. } => Some("name a directory that does not exist".into()),
@@ -21,7 +25,7 @@ impl Diagnose for SaveError {
                 Some("the disk is full".into())
             }
             Self::Write { .. } => None,
-            Self::Sys(error) => error.hint(),
+            Self::Sys(_) => self.inner().and_then(Diagnose::hint),
         }
     }
 }

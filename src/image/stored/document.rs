@@ -3,22 +3,19 @@
 use crate::image::error::ImageError;
 use crate::image::name::digest::Digest;
 use crate::store::{self, Store};
-use crate::sys::On;
+use crate::sys::{On, SysError};
 use std::fs::{self, File};
 use std::path::Path;
 
 /// Reads a JSON document of the store. `None`: it is not there.
 pub(crate) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, ImageError> {
-    let text = match fs::read(path) {
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-        Err(e) if e.raw_os_error() == Some(libc::EISDIR) => {
-            let source = Err::<(), _>(e).on("read", "").err();
-            return match source {
-                Some(source) => Err(ImageError::NoFile { path: path.to_owned(), source }),
-                None => Ok(None),
-            };
+    let text = match fs::read(path).on("read", path) {
+        Err(error) if error.errno == libc::ENOENT => return Ok(None),
+        Err(error) if error.errno == libc::EISDIR => {
+            let source = SysError { subject: String::new(), ..error };
+            return Err(ImageError::NoFile { path: path.to_owned(), source });
         }
-        other => other.on("read", path)?,
+        other => other?,
     };
     let record = store::format::from_record(&text);
     record.map(Some).map_err(|source| ImageError::Json { path: path.to_owned(), source })
