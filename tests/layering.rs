@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["container", "registry"],
     &["image", "network"],
     &["userns", "http"],
+    &["journal"],
     &["store"],
     &["sys"],
     &["diag"],

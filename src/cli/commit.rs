@@ -3,7 +3,7 @@
 use super::{Context, inside};
 use crate::builder;
 use crate::container::live::pause::Paused;
-use crate::container::request::{Request, Source};
+use crate::container::request::{HealthCheck, Request, Source};
 use crate::container::rootfs::layering::Layering;
 use crate::container::stored::record::Container;
 use crate::diag::{Failure, printable};
@@ -56,6 +56,9 @@ pub(super) fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Fai
     let paused = if arguments.pause && !arguments.no_pause { Paused::new(&container)? } else { None };
     let id = commit::commit(store, &base, &container.directory.join("upper"), options)?;
     drop(paused);
+    let event = container.record.event("commit").with("imageID", id);
+    let named = arguments.image.iter().fold(event, |event, name| event.with("imageRef", name));
+    crate::journal::note(store, &[named]);
     println!("{id}");
     for volume in &container.record.volumes {
         eprintln!("note: volume {} is not part of the image", volume.target);
@@ -108,6 +111,9 @@ fn settings(base: &image::Image, request: &Request) -> Value {
     }
     if let Some(signal) = request.stop_signal {
         settings["StopSignal"] = json!(signal);
+    }
+    if request.health != HealthCheck::default() {
+        settings["Healthcheck"] = json!(request.health);
     }
     for port in &request.ports {
         settings["ExposedPorts"][format!("{}/{}", port.container_port, port.protocol)] = json!({});

@@ -9,9 +9,11 @@ mod container;
 mod context;
 mod doctor;
 mod ending;
+mod events;
 mod flags;
 mod format;
 mod group;
+mod healthcheck;
 mod human;
 mod image;
 mod inside;
@@ -37,8 +39,8 @@ mod transfer;
 pub(crate) use context::Context;
 
 use crate::container::live::monitor;
-use crate::container::request::RequestError;
 use crate::container::request::signal::InvalidSignal;
+use crate::container::request::{InvalidHealthTime, InvalidRestartPolicy, RequestError};
 use crate::diag::{self, Failure};
 use crate::store::Store;
 use crate::sys::process;
@@ -82,6 +84,11 @@ enum Command {
     /// Manage containers
     #[command(subcommand, name = "container")]
     Containers(group::ContainerGroup),
+    /// Run health checks of containers
+    #[command(subcommand)]
+    Healthcheck(healthcheck::Command),
+    /// Show what was done to containers, images, volumes and networks
+    Events(events::EventsArgs),
     /// Check the host: what minirun can use, what is missing, how to fix it
     Doctor(doctor::Doctor),
     /// Manage the store: disk usage, check, reset
@@ -162,7 +169,10 @@ fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
     let source = std::error::Error::source(error)?;
     let types = [
         is::<RequestError>,
+        is::<InvalidRestartPolicy>,
+        is::<InvalidHealthTime>,
         is::<InvalidSignal>,
+        is::<events::InvalidFilter>,
         is::<flags::InvalidKeys>,
         is::<flags::InvalidFilter>,
         is::<moment::InvalidMoment>,
@@ -187,6 +197,8 @@ fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
         Command::See(command) => command.run(&context()?),
         Command::Images(command) => command.run(&context()?),
         Command::Containers(command) => command.run(&context()?),
+        Command::Healthcheck(command) => command.run(&context()?),
+        Command::Events(arguments) => events::events(&arguments, &context()?),
         Command::Doctor(command) => command.run(&context()?),
         Command::System(command) => command.run(&context()?),
         Command::Info => system::info(&context()?.store),

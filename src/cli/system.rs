@@ -25,6 +25,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Remove every container, image and volume, including damaged ones
     Reset(ResetArgs),
+    /// Show what was done to containers, images, volumes and networks
+    Events(super::events::EventsArgs),
     /// Show minirun's version, its directories and the host
     Info,
 }
@@ -74,6 +76,7 @@ impl Command {
             Self::Df(arguments) => df(&arguments, &context.store),
             Self::Check(arguments) => check(&arguments, &context.store),
             Self::Reset(arguments) => reset(&arguments, &context.store),
+            Self::Events(arguments) => super::events::events(&arguments, context),
             Self::Info => info(&context.store),
         }
     }

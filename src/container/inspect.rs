@@ -17,6 +17,8 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
     let process = spec.process().clone().unwrap_or_default();
     let linux = spec.linux().clone().unwrap_or_default();
     let argv = process.args().clone().unwrap_or_default();
+    // Docker counts a container that is about to be started again as running.
+    let restarting = state.phase == Phase::Restarting;
     let running = state.phase == Phase::Running;
     let time = |text: &str| if text.is_empty() { NEVER.to_owned() } else { text.to_owned() };
     let path = |part: &str| container.directory.join(part);
@@ -61,31 +63,35 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
             Source::Anonymous => None,
         })
         .collect();
+    let mut state_shown = json!({
+            "Status": state.status(),
+            "Running": running || restarting,
+            "Paused": state.is_paused,
+            "Restarting": restarting,
+            "OOMKilled": state.oom_killed,
+            "Dead": false,
+            "Pid": if running { state.pid } else { 0 },
+            "ExitCode": if running { 0 } else { state.exit_code },
+            "Error": error,
+            "StartedAt": time(&state.started),
+            "FinishedAt": time(&state.finished),
+    });
+    if let Some(health) = &state.health {
+        state_shown["Health"] = json!(health);
+    }
     Ok(json!({
         "Id": record.id,
         "Created": record.created,
         "Path": argv.first(),
         "Args": argv.get(1..),
-        "State": {
-            "Status": state.status(),
-            "Running": running,
-            "Paused": state.is_paused,
-            "Restarting": false,
-            "OOMKilled": state.oom_killed,
-            "Dead": false,
-            "Pid": if running { state.pid } else { 0 },
-            "ExitCode": state.exit_code,
-            "Error": error,
-            "StartedAt": time(&state.started),
-            "FinishedAt": time(&state.finished),
-        },
+        "State": state_shown,
         "Image": record.image_id.to_string(),
         "ResolvConfPath": path("resolv.conf"),
         "HostnamePath": path("hostname"),
         "HostsPath": path("hosts"),
         "LogPath": container.log(),
         "Name": format!("/{}", record.name),
-        "RestartCount": 0,
+        "RestartCount": state.restarts,
         "Driver": "overlay",
         "Platform": "linux",
         "ExecIDs": null,
@@ -94,7 +100,7 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
             "NetworkMode": mode,
             "LogConfig": log_config(&request.log),
             "PortBindings": bindings(&request.ports),
-            "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+            "RestartPolicy": {"Name": request.restart.name(), "MaximumRetryCount": request.restart.most_retries()},
             "AutoRemove": request.auto_remove,
             "CapAdd": request.cap_add,
             "CapDrop": request.cap_drop,
@@ -139,6 +145,7 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
             "Labels": request.labels.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "StopSignal": request.stop_signal,
             "StopTimeout": request.stop_timeout,
+            "Healthcheck": Some(&request.health).filter(|health| !health.test.is_empty()),
         },
         "NetworkSettings": {
             "Ports": bindings(&state.ports),

@@ -4,7 +4,7 @@ use crate::cli::confirm::confirm;
 use crate::cli::flags::PruneFilter;
 use crate::cli::{Context, human, inside};
 use crate::container::stored::record;
-use crate::container::stored::record::{Container, Phase, RecordError};
+use crate::container::stored::record::{Container, RecordError};
 use crate::diag::Failure;
 use crate::image::stored::usage::blocks;
 use clap::Args;
@@ -60,7 +60,7 @@ fn remove_unless_running(context: &Context, container: &Container) -> Result<Opt
         Err(RecordError::NotFound { .. }) => return Ok(None),
         other => other?,
     };
-    if container.state().phase == Phase::Running {
+    if container.state().phase.has_monitor() {
         return Ok(None);
     }
     let bytes = blocks(&container.directory)?;

@@ -1,6 +1,7 @@
 //! `ps`: lists containers.
 
 use crate::cli::{Context, human, inside, published};
+use crate::container::stored::health::HealthStatus;
 use crate::container::stored::record::{Container, Phase, State};
 use crate::diag::Failure;
 use crate::image::Image;
@@ -89,7 +90,15 @@ fn status(state: &State) -> String {
     match state.phase {
         Phase::Created => "Created".into(),
         Phase::Running if state.is_paused => format!("Up {} (Paused)", human::since(&state.started)),
-        Phase::Running => format!("Up {}", human::since(&state.started)),
+        Phase::Running => {
+            let health = match state.health.as_ref().map(|health| health.status) {
+                None => String::new(),
+                Some(HealthStatus::Starting) => " (health: starting)".into(),
+                Some(status) => format!(" ({status})"),
+            };
+            format!("Up {}{health}", human::since(&state.started))
+        }
+        Phase::Restarting => format!("Restarting ({}) {}", state.exit_code, human::ago(Some(&state.finished))),
         Phase::Exited => format!("Exited ({}) {}", state.exit_code, human::ago(Some(&state.finished))),
     }
 }

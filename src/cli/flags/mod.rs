@@ -2,6 +2,7 @@
 
 mod attach;
 mod container;
+mod health;
 mod language;
 mod process;
 mod prune;
@@ -10,6 +11,7 @@ mod selection;
 
 pub(crate) use attach::{DetachFlags, DetachKeys, InvalidKeys, SignalFlags};
 pub(crate) use container::ContainerFlags;
+pub(crate) use health::HealthFlags;
 pub(crate) use language::{LanguageFlags, ReportFlags};
 pub(crate) use process::ProcessFlags;
 pub(crate) use prune::{InvalidFilter, PruneFilter};
