@@ -11,6 +11,7 @@
 //! - [`network`]: published ports and the way out.
 //! - [`userns`]: the one user namespace of a user.
 //! - [`http`]: requests without a runtime; names, proxies, certificates.
+//! - [`journal`]: what was done, an event a line.
 //! - [`store`]: where things lie on disk; locks; atomic writes.
 //! - [`sys`]: system calls, and the only `unsafe`.
 //! - [`diag`]: what an error owes its reader.
@@ -30,6 +31,7 @@ mod diag;
 mod explain;
 mod http;
 mod image;
+mod journal;
 mod network;
 mod registry;
 mod store;

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["volume"],
     &["image", "network"],
     &["userns", "http"],
+    &["journal"],
     &["store"],
     &["sys"],
     &["diag"],

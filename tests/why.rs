@@ -454,17 +454,17 @@ fn a_port_behind_another_loopback_or_a_stopped_server() {
 }
 
 #[test]
-fn a_health_check_that_nobody_runs() {
+fn a_health_check_that_has_not_succeeded_yet() {
     let sandbox = Sandbox::with_alpine();
-    std::fs::create_dir_all(sandbox.file("context")).unwrap();
-    std::fs::write(sandbox.file("context/Dockerfile"), "FROM alpine\nHEALTHCHECK CMD wget -q localhost\n").unwrap();
-    sandbox.ok(&["build", "-t", "checked", sandbox.file("context").to_str().unwrap()]);
-    sandbox.ok(&["run", "-d", "--network", "none", "--name", "unchecked", "checked", "sh", "-c", CALM]);
-    wait_until("it has its trap", || codes(&sandbox, "unchecked").is_empty());
-    let text = sandbox.ok(&["why", "unchecked"]);
-    assert!(!text.contains("no problem was found"), "{text}");
-    assert!(text.contains("does not run health checks") && text.contains("wget -q localhost"), "{text}");
-    assert_eq!(json(&sandbox, "unchecked")["health_check_not_run"], "wget -q localhost");
+    sandbox.detached(&["--name", "early", "--health-cmd", "test -e /ok"], CALM);
+    wait_until("it has its trap", || codes(&sandbox, "early").is_empty());
+    let text = sandbox.ok(&["why", "early"]);
+    assert!(text.contains("its health check has not succeeded yet"), "{text}");
+    assert_eq!(json(&sandbox, "early")["health"], "starting");
+    sandbox.ok(&["exec", "early", "touch", "/ok"]);
+    sandbox.ok(&["healthcheck", "run", "early"]);
+    let text = sandbox.ok(&["why", "early"]);
+    assert!(text.contains("early is running and healthy, and no problem was found"), "{text}");
 }
 
 /// Sound containers in their usual life: `why` has no verdict on any of them.

@@ -8,7 +8,7 @@ pub fn run(data: &[u8]) {
     let Some(process) = spec.process().clone() else { return };
     let range = IdRange { inside: 0, outside: 100_000, count: 65_536 };
     for ids in [IdMap::Shifted { uids: range, gids: range }, IdMap::Single { uid: 1000, gid: 1000 }] {
-        let Ok(plan) = Plan::of_exec(1, &spec, &process, &ids) else { continue };
+        let Ok(plan) = Plan::of_exec(1, &spec, &process, (&ids).into()) else { continue };
         for (number, step) in plan.steps().enumerate() {
             let _ = (step.call(), step.subject());
             let failure = Failure { stage: Stage::Step(number as u32), call: Call::Prctl, errno: libc::EPERM };

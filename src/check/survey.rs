@@ -1,10 +1,11 @@
 //! The order of the checks, and those of the small parts of the store.
 
-use super::report::{Check, Finding, entries};
+use super::report::{Check, Finding, entries, name_of};
 use crate::builder::walk::cache;
 use crate::container::rootfs::layering::Layering;
 use crate::diag::Failure;
 use crate::image::stored::claim;
+use crate::journal;
 use crate::registry::Settings;
 use crate::store::{self, Store};
 use crate::sys::On;
@@ -32,6 +33,7 @@ pub(crate) fn check(store: &Store, repairs: bool, settings: &Settings) -> Result
     check.builds()?;
     check.users()?;
     check.lists()?;
+    check.journal()?;
     Ok(check.findings)
 }
 
@@ -92,6 +94,21 @@ impl Check<'_> {
         for entry in entries(&directory.join("memo"))?.into_iter().chain([directory.join("swept")]) {
             if entry.exists() && !entry.is_file() {
                 self.remove(&entry, "is not a file");
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the journal of events. A damaged line is passed over by whoever reads it.
+    fn journal(&mut self) -> Result<(), Failure> {
+        let directory = journal::directory(self.store);
+        if directory.exists() && !directory.is_dir() {
+            self.remove(&directory, "is not a directory");
+            return Ok(());
+        }
+        for entry in self.entries(journal::DIRECTORY)? {
+            if !journal::FILES.contains(&name_of(&entry)) || !entry.is_file() {
+                self.remove(&entry, "is not a file of the journal");
             }
         }
         Ok(())

@@ -25,7 +25,7 @@ pub(super) struct Attachment {
 }
 
 /// How an attachment ended.
-enum Parting {
+pub(super) enum Parting {
     Exited(u8),
     Detached,
     /// The process did not end at three signals.
@@ -96,8 +96,15 @@ impl Attachment {
 }
 
 /// Stays with a container until one side ends. Returns the exit code of the command.
-pub(super) fn stay(end: &End, attachment: &Attachment, name: &str) -> Result<u8, Failure> {
-    match attach(end, attachment)? {
+pub(super) fn stay(
+    end: &End,
+    attachment: &Attachment,
+    name: &str,
+    parted: impl FnOnce(&Parting),
+) -> Result<u8, Failure> {
+    let parting = attach(end, attachment)?;
+    parted(&parting);
+    match parting {
         Parting::Exited(code) => Ok(code),
         Parting::Detached => Ok(0),
         Parting::LetGo => Err(AttachError::LetGo(name.to_owned()).into()),

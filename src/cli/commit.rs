@@ -56,6 +56,9 @@ pub(super) fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Fai
     let paused = if arguments.pause && !arguments.no_pause { Paused::new(&container)? } else { None };
     let id = commit::commit(store, &base, &container.directory.join("upper"), options)?;
     drop(paused);
+    let event = container.record.event("commit").with("imageID", id);
+    let named = arguments.image.iter().fold(event, |event, name| event.with("imageRef", name));
+    crate::journal::note(store, &[named]);
     println!("{id}");
     for volume in &container.record.volumes {
         let kind = if volume.name.is_some() { "volume" } else { "bind" };

@@ -139,6 +139,7 @@ fn load(store: &Store, arguments: &LoadArguments) -> Result<u8, Failure> {
     }
     inside::enter(store)?;
     for loaded in image::load::load(store, input, arguments.platform.as_ref())? {
+        image::note_image(store, "load", &loaded.id, loaded.names.first());
         if loaded.names.is_empty() {
             println!("Loaded image ID: {}", loaded.id);
         }
@@ -182,6 +183,7 @@ fn save(store: &Store, arguments: &SaveArguments) -> Result<u8, Failure> {
         (SaveFormat::OciDir, Some(path)) => {
             inside::enter(store)?;
             save_directory(store, &arguments.images, path)?;
+            note_saved(store, &arguments.images);
             return Ok(0);
         }
         (SaveFormat::OciDir, None) => {
@@ -202,7 +204,16 @@ fn save(store: &Store, arguments: &SaveArguments) -> Result<u8, Failure> {
             image::save::save(store, &arguments.images, format, &Map::new(), io::stdout().lock(), "standard output")?
         }
     }
+    note_saved(store, &arguments.images);
     Ok(0)
+}
+
+fn note_saved(store: &Store, images: &[String]) {
+    for name in images {
+        if let Ok(found) = image::lookup(store, name) {
+            image::note_image(store, "save", &found.image, found.name.as_ref().map(|name| &name.reference));
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -238,7 +249,9 @@ fn tag(store: &Store, source: &str, target: Reference) -> Result<u8, Failure> {
         Some(manifest) => manifest,
         None => manifests(store, &found.image)?.first().copied().unwrap_or(found.image),
     };
-    names::set(store, &claim, &target.or_latest(), manifest)?;
+    let target = target.or_latest();
+    names::set(store, &claim, &target, manifest)?;
+    image::note_image(store, "tag", &found.image, Some(&target));
     Ok(0)
 }
 

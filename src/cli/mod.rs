@@ -13,9 +13,11 @@ mod df;
 mod docker_context;
 mod doctor;
 mod ending;
+mod events;
 mod flags;
 mod format;
 mod group;
+mod healthcheck;
 pub(crate) mod help;
 mod history;
 mod human;
@@ -53,9 +55,9 @@ pub(crate) use context::Context;
 
 use self::flags::Lang;
 use crate::container::live::monitor;
-use crate::container::request::RequestError;
 use crate::container::request::mount::MountError;
 use crate::container::request::signal::InvalidSignal;
+use crate::container::request::{InvalidHealthTime, InvalidRestartPolicy, RequestError};
 use crate::diag::{self, Diagnose, Failure};
 use crate::explain::words::Language;
 use crate::store::Store;
@@ -118,6 +120,11 @@ enum Command {
     /// Manage volumes
     #[command(subcommand, name = "volume")]
     Volumes(volume::Command),
+    /// Run health checks of containers
+    #[command(subcommand)]
+    Healthcheck(healthcheck::Command),
+    /// Show what was done to containers, images, volumes and networks
+    Events(events::EventsArgs),
     /// Check the host: what minirun can use, what is missing, how to fix it
     Doctor(doctor::Doctor),
     /// Manage the store: disk usage, check, reset
@@ -233,7 +240,10 @@ fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
     let source = std::error::Error::source(error)?;
     let types = [
         is::<RequestError>,
+        is::<InvalidRestartPolicy>,
+        is::<InvalidHealthTime>,
         is::<InvalidSignal>,
+        is::<events::InvalidFilter>,
         is::<flags::InvalidKeys>,
         is::<flags::InvalidFilter>,
         is::<flags::FilterError>,
@@ -282,6 +292,8 @@ fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
         Command::Images(command) => command.run(&context()?),
         Command::Containers(command) => command.run(&context()?),
         Command::Volumes(command) => command.run(&context()?),
+        Command::Healthcheck(command) => command.run(&context()?),
+        Command::Events(arguments) => events::events(&arguments, &context()?),
         Command::Doctor(command) => command.run(&context()?),
         Command::System(command) => command.run(&context()?),
         Command::Info(arguments) => info::info(&arguments, &context()?.store),

@@ -5,6 +5,7 @@ use super::format::Format;
 use super::listing::{Fields, Listing, Row};
 use super::{Context, human, published};
 use crate::container::request::Network;
+use crate::container::stored::health::HealthStatus;
 use crate::container::stored::record::{Container, Phase, State};
 use crate::diag::Failure;
 use crate::image;
@@ -215,7 +216,15 @@ fn status(state: &State) -> String {
     match state.phase {
         Phase::Created => "Created".into(),
         Phase::Running if state.is_paused => format!("Up {} (Paused)", human::since(&state.started)),
-        Phase::Running => format!("Up {}", human::since(&state.started)),
+        Phase::Running => {
+            let health = match state.health.as_ref().map(|health| health.status) {
+                None => String::new(),
+                Some(HealthStatus::Starting) => " (health: starting)".into(),
+                Some(status) => format!(" ({status})"),
+            };
+            format!("Up {}{health}", human::since(&state.started))
+        }
+        Phase::Restarting => format!("Restarting ({}) {}", state.exit_code, human::ago(Some(&state.finished))),
         Phase::Exited => format!("Exited ({}) {}", state.exit_code, human::ago(Some(&state.finished))),
     }
 }
@@ -346,7 +355,9 @@ impl List<'_> {
                 };
                 ports.iter().any(is_wanted)
             }
-            ContainerFilter::Health(health) => health == "none",
+            ContainerFilter::Health(health) => {
+                state.health.as_ref().map_or("none".into(), |own| own.status.to_string()) == *health
+            }
             ContainerFilter::Id(pattern) => pattern.is_match(record.id.as_str()),
             ContainerFilter::IsTask(is_task) => !is_task,
             ContainerFilter::Label(label) => label.holds(&self.labels(container)),

@@ -241,6 +241,7 @@ pub(super) fn push_all(
             printer.say(&format!("The push refers to repository [{repository}]"));
         }
         let pushed = registry::push(store, reference, form, settings, printer)?;
+        crate::image::note_transfer(store, "push", reference);
         let tag = reference.tag.as_deref().unwrap_or_default();
         printer.say(&format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size));
         last = Some(pushed.digest);

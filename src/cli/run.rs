@@ -1,9 +1,9 @@
 //! `run` and `create`: the commands that make a container.
 
 use super::Context;
-use super::attach::{self, Attachment};
+use super::attach::{self, Attachment, Parting};
 use super::ending::note_ending;
-use super::flags::{ContainerFlags, DetachFlags, ProcessFlags, PullFlags, SignalFlags};
+use super::flags::{ContainerFlags, DetachFlags, HealthFlags, ProcessFlags, PullFlags, SignalFlags};
 use super::registry;
 use super::stderr::Notes;
 use super::step_printer::{ExplainFormat, StepPrinter};
@@ -15,7 +15,9 @@ use crate::container::request;
 use crate::container::request::capability::Selected;
 use crate::container::request::mount::{self, Mounted};
 use crate::container::request::signal::Signal;
-use crate::container::request::{Joined, Limits, Request, SecurityOption, Tmpfs, Volume, VolumesFrom};
+use crate::container::request::{
+    Joined, Limits, OnUnhealthy, Request, RestartPolicy, SecurityOption, Tmpfs, Volume, VolumesFrom,
+};
 use crate::container::stored::record;
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
@@ -93,6 +95,11 @@ pub(super) struct CreateArgs {
     /// Remove the container when it ends
     #[arg(long)]
     rm: bool,
+    /// Start it again when it ends: no, on-failure[:TIMES], always
+    #[arg(long, value_name = "POLICY", default_value = "no", hide_default_value = true)]
+    restart: RestartPolicy,
+    #[command(flatten)]
+    health: HealthFlags,
     /// Limit memory
     #[arg(short, long, value_name = "BYTES", value_parser = request::size)]
     memory: Option<u64>,
@@ -147,12 +154,15 @@ enum RunError {
     WriteCidFile(PathBuf, #[source] std::io::Error),
     #[error("cannot create {}: file exists", .0.display())]
     CidFile(PathBuf),
+    #[error("--rm and {0} exclude each other")]
+    RemovesAndRestarts(&'static str),
 }
 
 impl Diagnose for RunError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::CidFile(_) => Some("name another file with --cidfile, or remove this one".into()),
+            Self::RemovesAndRestarts(_) => Some("leave out --rm, and remove it yourself: minirun rm -f NAME".into()),
             Self::WriteCidFile(..) => None,
         }
     }
@@ -167,6 +177,12 @@ struct Creation {
 
 impl CreateArgs {
     fn resolve(self) -> Result<Creation, Failure> {
+        if self.rm && self.restart != RestartPolicy::No {
+            return Err(RunError::RemovesAndRestarts("--restart").into());
+        }
+        if self.rm && self.health.health_on_failure == OnUnhealthy::Restart {
+            return Err(RunError::RemovesAndRestarts("--health-on-failure restart").into());
+        }
         if let Some(file) = self.cidfile.as_ref().filter(|file| file.exists()) {
             return Err(RunError::CidFile(file.clone()).into());
         }
@@ -225,6 +241,9 @@ impl CreateArgs {
             shm_size,
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,
+            restart: self.restart,
+            on_unhealthy: self.health.health_on_failure,
+            health: self.health.check(),
             log: request::log(self.log_driver.as_deref(), &self.log_opt)?,
             host_ids: self.userns.is_some(),
             keeps_stdin: false,
@@ -289,6 +308,9 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
         Some(printer) => printer,
         None => &mut Notes,
     };
+    if !arguments.detach {
+        container.record.note(&context.store, "attach");
+    }
     let end = match launch::start(&context.store, &container, prepared, listener) {
         Ok(end) => end,
         Err(error) => {
@@ -305,5 +327,12 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
         note_ending(&container);
         return Ok(0);
     }
-    attach::stay(&end, &attachment, &container.record.name)
+    attach::stay(&end, &attachment, &container.record.name, |parting| note_detached(parting, &container, context))
+}
+
+/// Notes that the command has left a container that goes on.
+pub(super) fn note_detached(parting: &Parting, container: &Container, context: &Context) {
+    if matches!(parting, Parting::Detached) {
+        container.record.note(&context.store, "detach");
+    }
 }

@@ -19,6 +19,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Remove every container, image and volume, including damaged ones
     Reset(ResetArgs),
+    /// Show what was done to containers, images, volumes and networks
+    Events(super::events::EventsArgs),
     /// Show minirun's version, its directories and the host
     Info(super::info::InfoArgs),
     /// Remove stopped containers, unused images and the build cache
@@ -63,6 +65,7 @@ impl Command {
             Self::Df(arguments) => super::df::df(&arguments, &context.store),
             Self::Check(arguments) => check(&arguments, &context.store),
             Self::Reset(arguments) => reset(&arguments, &context.store),
+            Self::Events(arguments) => super::events::events(&arguments, context),
             Self::Info(arguments) => super::info::info(&arguments, &context.store),
             Self::Prune(arguments) => super::prune::system_prune(&arguments, context),
         }

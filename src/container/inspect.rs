@@ -48,7 +48,7 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
         "HostsPath": path("hosts"),
         "LogPath": container.log(),
         "Name": format!("/{}", record.name),
-        "RestartCount": 0,
+        "RestartCount": state.restarts,
         "Driver": "overlay",
         "Platform": "linux",
         "MountLabel": "",
@@ -75,22 +75,28 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
 
 fn state_json(container: &Container, state: &State) -> Value {
     let is_running = state.phase == Phase::Running;
+    // Docker counts a container that is about to be started again as running.
+    let is_restarting = state.phase == Phase::Restarting;
     let time = |text: &str| if text.is_empty() { NEVER.to_owned() } else { text.to_owned() };
     // What cannot be told at the start any more, since it is tried later.
     let complaint = || std::fs::read_to_string(container.runtime.join(COMPLAINT)).unwrap_or_default();
-    json!({
+    let mut shown = json!({
         "Status": state.status(),
-        "Running": is_running,
+        "Running": is_running || is_restarting,
         "Paused": state.is_paused,
-        "Restarting": false,
+        "Restarting": is_restarting,
         "OOMKilled": state.oom_killed,
         "Dead": false,
         "Pid": if is_running { state.pid } else { 0 },
-        "ExitCode": state.exit_code,
+        "ExitCode": if is_running { 0 } else { state.exit_code },
         "Error": if state.error.is_empty() { complaint() } else { state.error.clone() },
         "StartedAt": time(&state.started),
         "FinishedAt": time(&state.finished),
-    })
+    });
+    if let Some(health) = &state.health {
+        shown["Health"] = json!(health);
+    }
+    shown
 }
 
 /// The settings that the container starts with: its image's, overridden by its own.
@@ -168,7 +174,7 @@ fn host_config(request: &Request, spec: &Spec) -> Value {
         "NetworkMode": mode(&request.network),
         "LogConfig": log_config(&request.log),
         "PortBindings": bindings(&request.ports),
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": {"Name": request.restart.name(), "MaximumRetryCount": request.restart.most_retries()},
         "AutoRemove": request.auto_remove,
         "CapAdd": list(request.cap_add.iter().map(ToString::to_string).collect()),
         "CapDrop": list(request.cap_drop.iter().map(ToString::to_string).collect()),

@@ -1,5 +1,6 @@
 //! The processes of a container, found by their PID namespace, because there is not always a control group.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
@@ -25,6 +26,34 @@ pub(crate) fn pids(first: i32) -> Vec<i32> {
     let mut found: Vec<i32> = all.filter(|pid| own.is_some() && namespace(*pid) == own).collect();
     found.sort_unstable();
     found
+}
+
+/// Returns a process with those of its session, and with all that descend from them. A process that has ended is none.
+pub(crate) fn family(leader: i32) -> BTreeSet<i32> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    // Pid, parent and session (proc_pid_stat(5)).
+    let relatives: Vec<(i32, i32, i32)> = pids
+        .filter_map(|pid| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+            let is_alive = !matches!(fields.next()?, "Z" | "X");
+            let (parent, session) = (fields.next()?.parse().ok()?, fields.nth(1)?.parse().ok()?);
+            is_alive.then_some((pid, parent, session))
+        })
+        .collect();
+    let mut family = BTreeSet::new();
+    loop {
+        let is_new = |(pid, parent, session): &&(i32, i32, i32)| {
+            let belongs = *pid == leader || *session == leader || family.contains(parent);
+            belongs && !family.contains(pid)
+        };
+        let new: Vec<i32> = relatives.iter().filter(is_new).map(|(pid, ..)| *pid).collect();
+        if new.is_empty() {
+            return family;
+        }
+        family.extend(new);
+    }
 }
 
 /// Returns the first process of a monitor's container: its child in another PID namespace.

@@ -7,6 +7,7 @@ use super::ingest::{NamedByBlob, ingest};
 use super::name::digest::Digest;
 use super::name::platform::Platform;
 use super::name::reference::Reference;
+use super::note_image;
 use super::overlay::owner::Owners;
 use super::stored::claim::{self, ImageClaim};
 use super::tar::unpack::Limits;
@@ -47,5 +48,6 @@ pub(crate) fn import(store: &Store, archive: impl Read + Send, options: Options)
     let names: Vec<Reference> = options.name.into_iter().collect();
     let parts = Parts { config: &config, layers: &layers, new: vec![unpacked], manifest: None, names: &names };
     assemble(store, &scratch, &claim, parts)?;
+    note_image(store, "import", &id, names.first());
     Ok(id)
 }

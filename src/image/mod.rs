@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) mod ingest;
 pub(crate) mod inspect;
 pub(crate) mod install;
+mod journal;
 pub(crate) mod load;
 pub(crate) mod media_type;
 pub(crate) mod name;
@@ -21,6 +22,7 @@ pub(crate) mod stored;
 pub(crate) mod tar;
 
 pub(crate) use error::ImageError;
+pub(crate) use journal::{note_image, note_transfer};
 pub(crate) use overlay::stack::check_layers;
 pub(crate) use stored::document::sync;
 pub(crate) use stored::find::find;

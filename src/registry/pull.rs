@@ -109,13 +109,18 @@ pub(crate) fn pull(
             Err(error) => {
                 progress.line(&format!("note: the mirror {} does not help: {}", mirror.host, diag::in_one_line(&error)))
             }
-            pulled => return pulled,
+            Ok(pulled) => {
+                image::note_transfer(store, "pull", &reference);
+                return Ok(pulled);
+            }
         }
     }
     let session = endpoint::open_place(&own, settings)?;
     let from = Origin { session: &session, repository: &own.repository, which: &which };
-    pull_from(store, &from, &reference, platform, progress)
-        .map_err(|error| explain::explain(error, &session, &reference, Verb::Pull))
+    let pulled = pull_from(store, &from, &reference, platform, progress)
+        .map_err(|error| explain::explain(error, &session, &reference, Verb::Pull))?;
+    image::note_transfer(store, "pull", &reference);
+    Ok(pulled)
 }
 
 /// A manifest in a registry or a mirror.

@@ -1,10 +1,10 @@
 //! Parses the arguments of instructions; variables are not expanded yet.
 
-use super::duration::duration;
 use super::parse;
 use super::parse::{Fault, Node, Source, Warning};
 use super::variable::{Lexer, is_blank};
 use super::vocabulary::{WORDS, example, guess};
+use crate::container::request::{SHORTEST_HEALTH_TIME, duration};
 
 /// Returns the shell that the shell form runs in, unless SHELL names another.
 pub(crate) fn default_shell() -> Vec<String> {
@@ -463,7 +463,7 @@ impl Reader<'_> {
                             let hint = "a number with its unit: 30s, 1m30s, 500ms";
                             self.fault(&text, &format!("invalid time `{text}`"), Some(hint))
                         })?;
-                        if (1..SHORTEST_INTERVAL).contains(&nanoseconds) {
+                        if (1..SHORTEST_HEALTH_TIME).contains(&nanoseconds) {
                             let message = format!("--{flag} is at least 1ms, not {text}");
                             return Err(self.fault(&text, &message, None));
                         }
@@ -509,9 +509,6 @@ impl Reader<'_> {
 fn split(text: &str) -> Vec<String> {
     text.split(is_blank).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
-
-/// The shortest interval of a health check in Docker, in nanoseconds.
-const SHORTEST_INTERVAL: i64 = 1_000_000;
 
 #[cfg(test)]
 mod tests {

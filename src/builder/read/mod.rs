@@ -3,7 +3,6 @@
 pub(crate) mod annotation;
 pub(crate) mod change;
 pub(crate) mod check;
-pub(crate) mod duration;
 pub(crate) mod instruction;
 pub(crate) mod mount;
 pub(crate) mod outline;

@@ -84,6 +84,7 @@ pub(crate) fn store(
     for (layer, key) in keys {
         cache::let_go(store, key, layer)?;
     }
+    image::note_image(store, "build", &id, wanted.first());
     Ok(Stored { image: id, manifest })
 }
 

@@ -162,7 +162,7 @@ pub(crate) struct Running {
 impl Running {
     /// Whether the kernel killed a process of it at its memory limit.
     pub(crate) fn lacked_memory(&self) -> bool {
-        self.group.as_ref().is_some_and(|group| cgroup::was_out_of_memory(&group.0))
+        self.group.as_ref().is_some_and(|group| cgroup::killed_without_intent(&group.0) > 0)
     }
 }
 

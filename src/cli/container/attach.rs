@@ -3,6 +3,7 @@
 use crate::cli::Context;
 use crate::cli::attach::{Attachment, WITHOUT_STDIN, stay};
 use crate::cli::flags::{DetachFlags, SignalFlags};
+use crate::cli::run::note_detached;
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use clap::Args;
@@ -31,5 +32,6 @@ pub(super) fn attach(arguments: &AttachArgs, context: &Context) -> Result<u8, Fa
     };
     let end = container.reach_awake()?;
     attachment.check_terminal(WITHOUT_STDIN)?;
-    stay(&end, &attachment, &container.record.name)
+    container.record.note(&context.store, "attach");
+    stay(&end, &attachment, &container.record.name, |parting| note_detached(parting, &container, context))
 }

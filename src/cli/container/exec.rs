@@ -1,11 +1,13 @@
 //! `exec`: another process in a container that runs.
 
 use crate::cli::Context;
-use crate::cli::attach::{Attachment, WITHOUT_T, stay};
+use crate::cli::attach::{Attachment, Parting, WITHOUT_T, stay};
 use crate::cli::flags::{DetachFlags, ProcessFlags};
 use crate::container::live::exec;
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
+use crate::journal::{self, Event};
+use crate::store;
 use clap::Args;
 
 #[derive(Args)]
@@ -37,12 +39,21 @@ pub(super) fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure
     }
     let mut words = arguments.container_and_command.into_iter();
     let container = Container::find(&context.store, &words.next().unwrap_or_default())?;
-    let command = words.collect();
+    let command: Vec<String> = words.collect();
+    let typed = command.join(" ");
     let wanted =
         exec::Wanted { command, env, user, workdir, privileged, terminal: tty, stdin: interactive, probe: None };
     let end = exec::start(&context.store, &container, wanted)?;
+    let id = store::random_hex(32);
+    let note = |events: &[Event]| journal::note(&context.store, events);
+    let event = |action: &str| container.record.event(action).with("execID", &id);
+    note(&[event(&format!("exec_create: {typed}")), event(&format!("exec_start: {typed}"))]);
     if arguments.detach {
         return Ok(0);
     }
-    stay(&end, &attachment, &container.record.name)
+    stay(&end, &attachment, &container.record.name, |parting| match parting {
+        Parting::Exited(code) => note(&[event("exec_die").with("exitCode", code)]),
+        Parting::Detached => note(&[event("exec_detach")]),
+        Parting::LetGo | Parting::Lost => {}
+    })
 }

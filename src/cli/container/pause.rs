@@ -27,7 +27,9 @@ fn set_paused(arguments: &PauseArgs, context: &Context, paused: bool) -> Result<
     let all = || Container::running(store).into_iter().filter(can_change).collect();
     let names = arguments.selection.names(store, all)?;
     Ok(each(&names, |name| {
-        pause::set_paused(&Container::find(store, name)?, paused)?;
+        let container = Container::find(store, name)?;
+        pause::set_paused(&container, paused)?;
+        container.record.note(store, if paused { "pause" } else { "unpause" });
         println!("{name}");
         Ok(())
     }))

@@ -5,7 +5,7 @@ use crate::cli::flags::PruneFilter;
 use crate::cli::{Context, human, inside};
 use crate::container::request::id::ContainerId;
 use crate::container::stored::record;
-use crate::container::stored::record::{Container, Phase, RecordError};
+use crate::container::stored::record::{Container, RecordError};
 use crate::diag::Failure;
 use crate::image::stored::usage::blocks;
 use clap::Args;
@@ -84,7 +84,7 @@ fn remove_unless_running(context: &Context, container: &Container) -> Result<Opt
         Err(RecordError::NotFound { .. }) => return Ok(None),
         other => other?,
     };
-    if container.state().phase == Phase::Running {
+    if container.state().phase.has_monitor() {
         return Ok(None);
     }
     let bytes = blocks(&container.directory)?;

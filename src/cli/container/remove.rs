@@ -6,7 +6,7 @@ use crate::cli::{Context, inside};
 use crate::container::live::stop_all;
 use crate::container::request::signal::Signal;
 use crate::container::stored::record;
-use crate::container::stored::record::{Container, Phase, RecordError};
+use crate::container::stored::record::{Container, RecordError};
 use crate::diag::{Diagnose, ErrorCode, Failure};
 use clap::Args;
 
@@ -77,7 +77,7 @@ fn remove_one(context: &Context, name: &str, arguments: &RmArgs) -> Result<bool,
             other => other?,
         };
         let state = container.state();
-        if state.phase != Phase::Running {
+        if !state.phase.has_monitor() {
             record::remove(&context.store, &container, arguments.volumes)?;
             return Ok(true);
         }

@@ -4,11 +4,12 @@ use crate::cli::Context;
 use crate::cli::attach::{self, Attachment};
 use crate::cli::ending::note_ending;
 use crate::cli::flags::{DetachFlags, each};
+use crate::cli::run::note_detached;
 use crate::cli::stderr::Notes;
 use crate::container::live::launch;
 use crate::container::live::launch::LaunchError;
 use crate::container::protocol::End;
-use crate::container::stored::record::{Container, Phase, RecordError};
+use crate::container::stored::record::{Container, RecordError};
 use crate::diag::{Diagnose, Failure};
 use clap::Args;
 
@@ -75,7 +76,7 @@ fn begin(name: &str, context: &Context) -> Result<(Container, Option<End>), Fail
     if state.is_paused {
         return Err(RecordError::Paused(container.record.name).into());
     }
-    if state.phase == Phase::Running {
+    if state.phase.has_monitor() {
         return Ok((container, None));
     }
     let prepared = launch::prepare_for(&context.store, &container.record)?;
@@ -97,9 +98,10 @@ fn start_attached(name: &str, arguments: &StartArgs, context: &Context) -> Resul
         detach_keys: arguments.keys.keys(),
     };
     attachment.check_terminal("leave out -i")?;
+    container.record.note(&context.store, "attach");
     let end = match begin(name, context)? {
         (_, Some(end)) => end,
         (container, None) => container.reach()?.ok_or_else(|| container.not_running())?,
     };
-    attach::stay(&end, &attachment, &container.record.name)
+    attach::stay(&end, &attachment, &container.record.name, |parting| note_detached(parting, &container, context))
 }

@@ -36,7 +36,10 @@ pub(crate) struct KillArgs {
 pub(super) fn stop_all(arguments: &StopArgs, context: &Context) -> Result<u8, Failure> {
     let names = arguments.selection.names(&context.store, || Container::running(&context.store))?;
     Ok(each(&names, |name| {
-        stop(&Container::find(&context.store, name)?, arguments.signal, arguments.time)?;
+        let container = Container::find(&context.store, name)?;
+        if stop(&container, arguments.signal, arguments.time)? {
+            container.record.note(&context.store, "stop");
+        }
         println!("{name}");
         Ok(())
     }))
@@ -47,14 +50,19 @@ pub(super) fn restart(arguments: &StopArgs, context: &Context) -> Result<u8, Fai
     Ok(each(&names, |name| {
         let container = Container::find(&context.store, name)?;
         let request = stop_request(&container, arguments.signal, arguments.time);
+        let has_run;
         if container.record.request.auto_remove {
-            end(&container, &[Message::Keep, request])?;
+            has_run = end(&container, &[Message::Keep, request])?;
             forget_volatile(&container)?;
         } else {
-            end(&container, &[request])?;
+            has_run = end(&container, &[request])?;
+        }
+        if has_run {
+            container.record.note(&context.store, "stop");
         }
         let prepared = launch::prepare_for(&context.store, &container.record)?;
         launch::start(&context.store, &container, prepared, &mut Notes)?;
+        container.record.note(&context.store, "restart");
         println!("{name}");
         Ok(())
     }))
@@ -79,9 +87,9 @@ pub(super) fn kill(arguments: &KillArgs, context: &Context) -> Result<u8, Failur
 }
 
 /// Sends the stop signal, waits for the grace period, then lets the monitor send SIGKILL. Does nothing to a container
-/// that is not running.
-pub(super) fn stop(container: &Container, signal: Option<Signal>, seconds: Option<i64>) -> Result<(), Failure> {
-    end(container, &[stop_request(container, signal, seconds)]).map(drop)
+/// that is not running, and returns `false` then.
+pub(super) fn stop(container: &Container, signal: Option<Signal>, seconds: Option<i64>) -> Result<bool, Failure> {
+    end(container, &[stop_request(container, signal, seconds)])
 }
 
 fn stop_request(container: &Container, signal: Option<Signal>, seconds: Option<i64>) -> Message {
@@ -102,10 +110,19 @@ fn forget_volatile(container: &Container) -> Result<(), Failure> {
 
 /// Asks the monitor to end the container, and waits for that. Returns `false` if it does not run.
 fn end(container: &Container, requests: &[Message]) -> Result<bool, Failure> {
-    let Some(end) = container.reach()? else { return Ok(false) };
-    requests.iter().try_for_each(|request| end.tell(request))?;
-    wait_for_end(&end)?;
-    Ok(true)
+    let mut has_run = false;
+    loop {
+        let Some(end) = container.reach()? else { return Ok(has_run) };
+        let monitor = container.written_state().monitor;
+        requests.iter().try_for_each(|request| end.tell(request))?;
+        wait_for_end(&end)?;
+        has_run = true;
+        // A process that has ended by itself just then is followed by another: the monitor did not hear the request.
+        let now = container.written_state();
+        if !now.phase.has_monitor() || now.monitor != monitor {
+            return Ok(true);
+        }
+    }
 }
 
 /// Waits until the monitor reports the end of the container, or ends itself.

@@ -3,6 +3,7 @@
 mod attach;
 mod container;
 mod filter;
+mod health;
 mod language;
 mod process;
 mod prune;
@@ -12,6 +13,7 @@ mod selection;
 pub(crate) use attach::{DetachFlags, DetachKeys, InvalidKeys, SignalFlags};
 pub(crate) use container::ContainerFlags;
 pub(crate) use filter::{Condition, FilterError, LabelFilter, boolean, filter, passes, until};
+pub(crate) use health::HealthFlags;
 pub(crate) use language::{Lang, ReportFlags};
 pub(crate) use process::ProcessFlags;
 pub(crate) use prune::{InvalidFilter, PruneFilter};

@@ -4,6 +4,7 @@ use crate::cli::flags::ReportFlags;
 use crate::cli::{Context, human, inside, json};
 use crate::container::decide::spec::Origin;
 use crate::container::request::{Request, STOP_TIMEOUT};
+use crate::container::stored::health::HealthStatus;
 use crate::container::stored::outcome::Asker;
 use crate::container::stored::record::Container;
 use crate::diag::{Failure, printable};
@@ -37,7 +38,7 @@ fn text(reasons: &Reasons, created: &Request, language: Language) -> String {
     let words = language.words();
     let (code, name) = (reasons.exit_code.to_string(), reasons.container.as_str());
     let mut text = String::new();
-    let has_ended = reasons.phase == "exited";
+    let has_ended = ["exited", "restarting"].contains(&reasons.phase.as_str());
     let titles = [words.what_ran, words.how_it_ended, words.last_line];
     let indent = titles[..if has_ended { 3 } else { 1 }].iter().map(|title| title.chars().count()).max().unwrap_or(0);
     let from = |origin: &Origin| match origin {
@@ -67,15 +68,15 @@ fn text(reasons: &Reasons, created: &Request, language: Language) -> String {
     }
     text.push('\n');
     if reasons.verdicts.is_empty() {
-        let check = reasons.health_check_not_run.as_deref();
-        let sentence = match (reasons.phase.as_str(), check) {
+        let sentence = match (reasons.phase.as_str(), reasons.health) {
             ("exited", _) if is_asked(reasons) => words.ended_as_asked,
             ("exited", _) => words.ended_well,
-            ("running", Some(_)) => words.runs_unchecked,
+            ("running", Some(HealthStatus::Healthy)) => words.runs_healthy,
+            ("running", Some(_)) => words.runs_starting,
             ("running", None) => words.runs_well,
             _ => words.was_never_started,
         };
-        text += &place(sentence, &[("name", name), ("code", &code), ("check", check.unwrap_or_default())]);
+        text += &place(sentence, &[("name", name), ("code", &code)]);
         text.push('\n');
     }
     let grace = grace(created.stop_timeout, words);
@@ -133,6 +134,7 @@ fn asked_for(asked: &SignalRequest, words: &Words) -> String {
     let sentence = match asked.by {
         Asker::Stop => words.asked_by_stop,
         Asker::Kill => words.asked_by_kill,
+        Asker::Health => words.asked_by_health,
         Asker::Client => words.asked_by_client,
         Asker::Monitor => words.asked_by_monitor,
     };

@@ -100,6 +100,10 @@ pub(crate) fn decide(store: &Store, image: &Image, mut request: Request) -> Resu
     request.name = Some(name.clone());
     let of_image = config.config().as_ref().and_then(|c| c.stop_signal().clone());
     request.stop_signal = request.stop_signal.or(of_image.and_then(|signal| signal.parse().ok()));
+    let of_image = &image.raw_config()["config"];
+    request.health = request.health.over(&of_image["Healthcheck"]);
+    let shell = of_image["Shell"].as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned));
+    let health_command = request.health.command(&shell.collect::<Vec<_>>());
     let record = Record {
         id,
         name,
@@ -109,6 +113,7 @@ pub(crate) fn decide(store: &Store, image: &Image, mut request: Request) -> Resu
         layers,
         request,
         volumes,
+        health_command,
     };
     let spec = spec_of(store, image, &record)?;
     Ok(Decided { record, spec })
@@ -169,7 +174,9 @@ pub(crate) fn create(store: &Store, image: &Image, request: Request) -> Result<C
         write(name, text.as_bytes())?;
     }
     crate::image::hold(store, image, record.id.as_str())?;
-    Ok(record::publish(store, &scratch, decided.record, decided.spec)?)
+    let container = record::publish(store, &scratch, decided.record, decided.spec)?;
+    container.record.note(store, "create");
+    Ok(container)
 }
 
 /// Gives the upper directory the mode of the image's root, because the overlay's root has the mode of the upper directory.

@@ -1,6 +1,6 @@
 //! What a container starts with, in the form of an image's config: its image's settings, overridden by its own.
 
-use crate::container::request::{Request, Source};
+use crate::container::request::{HealthCheck, Request, Source};
 use crate::image::Image;
 use serde_json::{Value, json};
 
@@ -32,6 +32,9 @@ pub(crate) fn settings(base: &Image, request: &Request) -> Value {
     }
     if let Some(signal) = request.stop_signal {
         settings["StopSignal"] = json!(signal);
+    }
+    if request.health != HealthCheck::default() {
+        settings["Healthcheck"] = json!(request.health);
     }
     for port in &request.ports {
         settings["ExposedPorts"][format!("{}/{}", port.container_port, port.protocol)] = json!({});

@@ -249,9 +249,9 @@ pub(crate) fn killed_for_memory(group: &Path) -> u64 {
 
 const PROVOKED: &str = "user.minirun.provoked";
 
-/// Whether the kernel killed a process of the group for lack of memory, other than those killed on purpose.
-pub(crate) fn was_out_of_memory(group: &Path) -> bool {
-    killed_for_memory(group) > provoked(group)
+/// Returns how many processes of the group the kernel has killed for lack of memory, other than those killed on purpose.
+pub(crate) fn killed_without_intent(group: &Path) -> u64 {
+    killed_for_memory(group).saturating_sub(provoked(group))
 }
 
 fn provoked(group: &Path) -> u64 {

@@ -18,11 +18,31 @@ pub(crate) struct Connection {
     pub(super) pauses: bool,
     /// It keeps a container that ends from removing itself.
     pub(super) keeps: bool,
+    /// It waits for the result of a health check.
+    pub(super) awaits_probe: bool,
 }
 
 impl Connection {
     pub(super) fn new(end: End) -> Self {
-        Self { end, output: false, stdin: false, pending: VecDeque::new(), terminal: None, pauses: false, keeps: false }
+        Self {
+            end,
+            output: false,
+            stdin: false,
+            pending: VecDeque::new(),
+            terminal: None,
+            pauses: false,
+            keeps: false,
+            awaits_probe: false,
+        }
+    }
+
+    /// The conversation of the client that started the process.
+    pub(super) fn first(end: End) -> Self {
+        let _ = rustix::io::ioctl_fionbio(end.socket(), true);
+        // From its first byte on: nothing is printed before somebody listens.
+        let mut first = Self::new(end);
+        (first.output, first.stdin) = (true, true);
+        first
     }
 
     /// Leaves the terminal to the client, which restores it itself.

@@ -62,7 +62,6 @@ pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Res
     let prepared = launch::prepare_beside(store, name, state.pid)?;
     let spec = container.spec().map_err(LaunchError::from)?;
     let mut process = spec.process().clone().unwrap_or_default();
-    let mut capabilities = process.capabilities().clone().unwrap_or_default();
     let mut env = process.env().clone().unwrap_or_default();
     if let Some(text) = &wanted.user {
         let root = format!("/proc/{}/root", state.pid);
@@ -87,14 +86,11 @@ pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Res
     }
     if wanted.privileged {
         let all = capability::choose(&[], &[], true);
+        let mut capabilities = process.capabilities().clone().unwrap_or_default();
         capabilities.set_bounding(Some(capability::to_spec(&all)));
+        process.set_capabilities(Some(capabilities));
     }
-    // Root has them all at once, whoever the container's own process runs as.
-    let bounding = capabilities.bounding().clone();
-    let effective = if process.user().uid() == 0 { bounding } else { Some(Default::default()) };
-    capabilities.set_effective(effective.clone()).set_permitted(effective);
-    process.set_capabilities(Some(capabilities));
-    let mut plan = Plan::of_exec(state.pid, spec, &process, prepared.ids()).map_err(LaunchError::from)?;
+    let mut plan = Plan::of_exec(state.pid, spec, &process, prepared.ids().into()).map_err(LaunchError::from)?;
     if let Some((targets, without)) = wanted.probe {
         plan.probe(targets, without);
     }

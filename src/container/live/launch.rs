@@ -209,7 +209,7 @@ fn attempt(
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
     let name = &container.record.name;
-    if container.state().phase == crate::container::stored::record::Phase::Running {
+    if container.state().phase.has_monitor() {
         return Err(LaunchError::Running(name.clone()));
     }
     let request = &container.record.request;

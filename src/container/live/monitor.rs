@@ -4,32 +4,34 @@
 //! `outside`, creates the first process, which carries out `inside`, and then supervises that process. Only the monitor writes
 //! the state of a running container. `exec` starts another monitor, which owns no container.
 
+use super::birth;
+use super::birth::{Born, Supplies, Unborn};
+use super::cgroup;
 use super::connection::Connection;
 use super::control::Control;
+use super::health::Checks;
 use super::job::Job;
+use super::lifetime::Lifetime;
 use super::logs::Log;
-use super::pty::Pty;
 use super::streams::Streams;
-use super::supervise::{Change, Supervised, supervise};
-use super::{cgroup, init};
-use crate::container::plan::Plan;
+use super::supervise::{Supervised, supervise};
 use crate::container::plan::Walk;
-use crate::container::plan::namespaces::namespace_flags;
 use crate::container::plan::step::Step;
 use crate::container::protocol;
 use crate::container::protocol::{Call, End, Failure, LISTEN_AGAIN, Message, Stage, Task};
 use crate::container::rootfs::root::Root;
 use crate::container::rootfs::shift;
+use crate::container::stored::health::Health;
 use crate::container::stored::outcome::Outcome;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, Phase, RecordError, State};
-use crate::network::egress::{StandIn, Way};
+use crate::network::egress::StandIn;
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
 use crate::store;
 use crate::store::{Store, StoreError};
-use crate::sys::{On, SysError, descriptor, memfd, process};
+use crate::sys::{On, SysError, descriptor, process};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -50,6 +52,8 @@ pub(crate) fn main() -> Option<i32> {
 /// The job of a monitor and all that belongs to it.
 struct Received {
     job: Job,
+    /// The file that it was read from.
+    job_file: File,
     store: Store,
     /// The container whose state it writes; none for `exec`.
     container: Option<Container>,
@@ -77,8 +81,8 @@ fn receive(client: &End) -> Result<Option<Received>, Failure> {
     if descriptors.is_empty() {
         return Ok(None);
     }
-    let text = memfd::read(File::from(descriptors.remove(0)), "job").map_err(job_failed)?;
-    let job: Job = serde_json::from_slice(&text).map_err(|_| job_failed(malformed()))?;
+    let job_file = File::from(descriptors.remove(0));
+    let job = birth::read_job(&job_file).map_err(job_failed)?;
     while descriptors.len() < job.descriptors() {
         let Some((Message::More, more)) = client.receive().map_err(job_failed)? else { return Ok(None) };
         descriptors.extend(more);
@@ -99,7 +103,7 @@ fn receive(client: &End) -> Result<Option<Received>, Failure> {
     }
     let container = job.container.as_ref().map(|id| Container::load(&store, id));
     let container = container.transpose().map_err(record_failed)?;
-    Ok(Some(Received { job, store, container, mapped, streams, trees, descriptors }))
+    Ok(Some(Received { job, job_file, store, container, mapped, streams, trees, descriptors }))
 }
 
 fn store_failed(error: StoreError) -> Failure {
@@ -123,13 +127,14 @@ fn record_failed(error: RecordError) -> Failure {
         | RecordError::Ambiguous { .. }
         | RecordError::NotRunning(_)
         | RecordError::Paused(_)
+        | RecordError::Restarting(_)
         | RecordError::NameTaken { .. }
         | RecordError::NewerMonitor { .. } => failed(libc::ENOENT),
     }
 }
 
 fn serve(client: End) -> Result<i32, SysError> {
-    let Received { job, store, container, mapped, streams, trees, mut descriptors } = match receive(&client) {
+    let Received { job, job_file, store, container, mapped, streams, trees, mut descriptors } = match receive(&client) {
         Ok(Some(received)) => received,
         Ok(None) => return Ok(125),
         Err(failure) => {
@@ -141,30 +146,34 @@ fn serve(client: End) -> Result<i32, SysError> {
     let lock = container.is_some().then(|| descriptors.pop()).flatten();
     let listeners: Vec<Listener> =
         job.ports.iter().cloned().zip(descriptors).map(|(spec, fd)| Listener::from_parts(spec, fd)).collect();
+    let ids = job.plan.ids();
     let mut state = State::default();
-    let begun = begin(&job, (streams, trees), &client, container.as_ref()).and_then(|(supervised, pid)| {
-        state = State {
-            phase: Phase::Running,
-            wire: protocol::VERSION,
-            pid,
-            pid_started: process::start_time(pid).unwrap_or_default(),
-            monitor: (own_pid(), process::start_time(own_pid()).unwrap_or_default()),
-            started: jiff::Timestamp::now().to_string(),
-            ports: job.ports.clone(),
-            cgroup: job.cgroup.clone(),
-            ..State::default()
-        };
-        let written = container.as_ref().map_or(Ok(()), |c| c.write_state(&state));
-        match written.and_then(|()| supervised.control.as_ref().map_or(Ok(()), Control::announce)) {
-            Ok(()) => Ok(supervised),
-            Err(error) => {
-                supervised.kill();
-                Err(Task::WriteState.failed(&error))
+    let begun =
+        begin(&job, job_file, (streams, trees), &client, container.as_ref()).and_then(|(mut supervised, supplies)| {
+            supervised.health = container.as_ref().and_then(|container| Checks::new(container, ids));
+            state = State {
+                phase: Phase::Running,
+                wire: protocol::VERSION,
+                pid: supervised.pid,
+                pid_started: process::start_time(supervised.pid).unwrap_or_default(),
+                monitor: (own_pid(), process::start_time(own_pid()).unwrap_or_default()),
+                started: jiff::Timestamp::now().to_string(),
+                ports: job.ports.clone(),
+                cgroup: job.cgroup.clone(),
+                health: supervised.health.as_ref().map(|_| Health::default()),
+                ..State::default()
+            };
+            let written = container.as_ref().map_or(Ok(()), |c| c.write_state(&state));
+            match written.and_then(|()| supervised.control.as_ref().map_or(Ok(()), Control::announce)) {
+                Ok(()) => Ok((supervised, supplies)),
+                Err(error) => {
+                    supervised.kill();
+                    Err(Task::WriteState.failed(&error))
+                }
             }
-        }
-    });
+        });
     drop(lock);
-    let mut supervised = match begun {
+    let (mut supervised, supplies) = match begun {
         Ok(begun) => begun,
         Err(failure) => {
             crate::userns::leave(&store);
@@ -186,7 +195,6 @@ fn serve(client: End) -> Result<i32, SysError> {
         .as_ref()
         .map(|c| (c.log(), c.record.request.log.clone()))
         .and_then(|(path, options)| if options.is_off { None } else { Log::append_to(path, options).ok() });
-    let pid = state.pid.unsigned_abs();
     let fuse = job.plan.outside.iter().find_map(|step| match step {
         Step::FuseOverlay(overlay) => Some(overlay.target.clone()),
         _ => None,
@@ -195,34 +203,19 @@ fn serve(client: End) -> Result<i32, SysError> {
     crate::sys::memory::give_back();
     // From the moment that anybody knows of it, a signal to the monitor is one to the container.
     supervised.signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, LISTEN_AGAIN]).ok();
+    if let Some(container) = &container {
+        container.record.note(&store, "start");
+    }
     // A client that was killed meanwhile is one that has let go.
-    let _ = client.send(&Message::Started { pid });
+    let _ = client.send(&Message::Started { pid: supervised.pid.unsigned_abs() });
 
-    let (status, mut waiting) = supervise(&mut supervised, Some(client), |change| {
-        let Some(container) = &container else { return Ok(()) };
-        match change {
-            Change::Paused(is_paused) => {
-                state.is_paused = is_paused;
-                return container.write_state(&state);
-            }
-            Change::Ended(status, outcome) => {
-                state.is_paused = false;
-                state.phase = Phase::Exited;
-                state.exit_code = status;
-                state.outcome = Some(outcome.clone());
-                if let Some(group) = &state.cgroup {
-                    state.oom_killed = cgroup::was_out_of_memory(Path::new(group));
-                    cgroup::remove(Path::new(group));
-                }
-                state.finished = jiff::Timestamp::now().to_string();
-                // Together, as whoever starts it again sees it: nothing of ours may meet what is the next monitor's.
-                let _lock = container.lock();
-                let _ = container.write_state(&state);
-                let _ = store::remove_tree(&container.runtime);
-            }
+    let clients = vec![Connection::first(client)];
+    let (status, mut waiting) = match &container {
+        Some(container) => {
+            Lifetime { store: &store, container, state: &mut state, supplies, ids }.run(&mut supervised, clients)
         }
-        Ok(())
-    });
+        None => supervise(&mut supervised, clients, |_| Ok(())),
+    };
     // The program that answers for the files lives in this mount namespace too, and ends when nobody has the mount any more.
     if let Some(target) = fuse {
         let _ = rustix::mount::unmount(target, rustix::mount::UnmountFlags::DETACH);
@@ -268,157 +261,78 @@ fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-fn malformed() -> SysError {
-    SysError { call: "read", subject: "job".into(), errno: libc::EPROTO }
-}
-
-/// Carries out the plan until the first process has become the payload. Returns that process and its pid.
+/// Carries out the plan until the first process has become the payload.
 fn begin(
     job: &Job,
+    job_file: File,
     (streams, trees): (Option<Streams>, VecDeque<OwnedFd>),
     client: &End,
     container: Option<&Container>,
-) -> Result<(Supervised, i32), Failure> {
+) -> Result<(Supervised, Option<Supplies>), Failure> {
     let plan = &job.plan;
-    let clone_step = plan.outside.len() as u32 - 1;
     let failed = |task: Task| move |error: SysError| task.failed(&error);
-    let clone_failed = |error: SysError| Failure::of_step(clone_step, &error);
     // Opened while the host's tree is still in sight.
-    let group = job.cgroup.as_ref().map(|path| File::open(path).on("open", path)).transpose();
-    let group = group.map_err(failed(Task::OpenCgroup))?;
+    let group = birth::open_group(job)?;
     // It stays in the host's network, which a step of the plan leaves.
     let stand_in = match &job.egress {
         Some(way) if !way.is_awaited() => Some(StandIn::fork(way, &job.runtime).map_err(failed(Task::StartEgress))?),
         _ => None,
     };
-    let awaits_egress = job.egress.as_ref().is_some_and(Way::is_awaited);
     let mut walk = Walk { size: job.size, trees, ..Walk::default() };
     for (index, step) in plan.outside.iter().enumerate() {
         let begun = std::time::Instant::now();
         step.apply(&mut walk).map_err(|error| Failure::of_step(index as u32, &error))?;
         let skipped = walk.skipped.take();
         if job.told && !matches!(step, Step::Clone { .. }) {
-            did(client, index as u32, begun.elapsed(), skipped);
+            birth::did(client, index as u32, begun.elapsed(), skipped);
         }
     }
-    if awaits_egress {
+    if birth::awaits_egress(job) {
         client.send(&Message::WantEgress).map_err(failed(Task::StartEgress))?;
     }
     if job.container.is_none() {
         walk.root = Some(Root::open("/").map_err(failed(Task::OpenRoot))?);
     }
-    let Some(Step::Clone { namespaces }) = plan.outside.last() else {
-        return Err(Failure { stage: Stage::Step(clone_step), call: Call::Clone3, errno: libc::EINVAL });
-    };
     let uplink = walk.device.take().zip(stand_in);
     let uplink = uplink.and_then(|((device, kind), stand_in)| Uplink::new(device, kind, stand_in).ok());
-    let (ours, theirs) = End::pair().map_err(clone_failed)?;
-    let begun = std::time::Instant::now();
-    let born = process::clone3(namespace_flags(namespaces), group.as_ref().map(AsFd::as_fd)).map_err(clone_failed)?;
-    let Some(child) = born else {
-        drop(ours);
-        // No directory of the host stays open: an image could name it as its working directory (CVE-2024-21626).
-        drop(group);
-        if let Some(streams) = &streams {
-            for (stream, fd) in descriptor::STREAMS.into_iter().zip(&streams.theirs) {
-                let _ = stream.replace(fd.as_fd());
-            }
+    let supplies = match container.filter(|container| container.record.request.may_restart()) {
+        Some(container) => {
+            let trees = std::mem::take(&mut walk.trees);
+            let supplies = Supplies::new(job_file, streams.as_ref(), trees, &container.runtime);
+            let supplies = supplies.map_err(failed(Task::OpenStreams))?;
+            walk.trees = supplies.trees().map_err(failed(Task::OpenStore))?;
+            Some(supplies)
         }
-        init::walk(&plan.inside, clone_step + 1, walk, &theirs, job.told, awaits_egress);
-    };
-    if job.told {
-        did(client, clone_step, begun.elapsed(), None);
-    }
-    // No mount of the host is held for longer than the container needs it.
-    drop((theirs, walk));
-    let control = match container {
-        Some(container) => Some(Control::prepare(container.control()).map_err(failed(Task::Listen))?),
         None => None,
     };
-    let mut supervised = Supervised {
-        pid: child.pid,
-        pidfd: child.pidfd,
-        stdin: None,
-        outputs: Vec::new(),
-        terminal: None,
+    let unborn = Unborn::clone(job, walk, group, streams.as_ref().map(|streams| &streams.theirs), Some(client))?;
+    let control = match container.map(|container| Control::prepare(container.control())).transpose() {
+        Ok(control) => control,
+        Err(error) => {
+            unborn.kill();
+            return Err(Task::Listen.failed(&error));
+        }
+    };
+    // The process has its own.
+    let (stdin, outputs) = streams.map(|streams| (streams.stdin, streams.outputs)).unwrap_or_default();
+    let Born { pid, pidfd, terminal } = unborn.follow()?;
+    let supervised = Supervised {
+        pid,
+        pidfd,
+        stdin,
+        outputs,
+        terminal,
         log: None,
         control,
         proxy: None,
         uplink,
+        health: None,
         cgroup: job.cgroup.clone(),
         leashed: job.leashed,
+        may_be_followed: supplies.is_some(),
         has_init: plan.inside.iter().any(|step| matches!(step, Step::ReapingInit)),
         signals: None,
         outcome: Outcome::default(),
     };
-    if let Some(streams) = streams {
-        supervised.stdin = streams.stdin;
-        supervised.outputs = streams.outputs;
-    }
-    match follow(plan, &ours, client, job, &mut supervised) {
-        Ok(()) => {
-            let pid = supervised.pid;
-            Ok((supervised, pid))
-        }
-        Err(failure) => {
-            supervised.kill();
-            Err(failure)
-        }
-    }
-}
-
-/// Follows the first process until it has become the payload, which closes its end of the conversation.
-fn follow(plan: &Plan, init: &End, client: &End, job: &Job, supervised: &mut Supervised) -> Result<(), Failure> {
-    let last = plan.steps().count() as u32 - 1;
-    let awaits_egress = job.egress.as_ref().is_some_and(Way::is_awaited);
-    let lost = |error: SysError| Task::WatchFirstProcess.failed(&error);
-    let no_answer = |errno| Failure { stage: Stage::Task(Task::WatchFirstProcess), call: Call::Recvmsg, errno };
-    let mut going = None;
-    loop {
-        match init.receive().map_err(lost)? {
-            Some((Message::Did { step, micros, skipped }, _)) => {
-                let _ = client.send(&Message::Did { step, micros, skipped });
-            }
-            Some((Message::Born { pid }, _)) => {
-                let ended = std::mem::replace(&mut supervised.pid, pid as i32);
-                supervised.pidfd = process::pidfd_open(supervised.pid).map_err(lost)?;
-                process::wait(ended).map_err(lost)?;
-            }
-            Some((Message::Terminal, mut descriptors)) => {
-                supervised.terminal = descriptors.pop().map(Pty::new).transpose().map_err(lost)?;
-            }
-            Some((Message::Ready, _)) => {
-                if awaits_egress {
-                    let Ok(Some((Message::EgressUp, _))) = client.receive() else {
-                        return Err(no_answer(libc::ECANCELED));
-                    };
-                    let _ = crate::network::CONTAINER.ensure_addresses();
-                }
-                going = Some(std::time::Instant::now());
-                if awaits_egress {
-                    init.send(&Message::Go).map_err(lost)?;
-                }
-            }
-            Some((Message::Failed(failure), _)) => return Err(failure),
-            Some(_) => return Err(no_answer(libc::EPROTO)),
-            None => match going {
-                Some(begun) => {
-                    if job.told {
-                        did(client, last, begun.elapsed(), None);
-                    }
-                    return Ok(());
-                }
-                // It died in set-up without a word: killed from outside.
-                None => {
-                    let stage = Stage::Task(Task::LostFirstProcess);
-                    return Err(Failure { stage, call: Call::Recvmsg, errno: libc::ECONNRESET });
-                }
-            },
-        }
-    }
-}
-
-fn did(client: &End, step: u32, took: std::time::Duration, skipped: Option<i32>) {
-    let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
-    let _ = client.send(&Message::Did { step, micros, skipped: skipped.map_or(0, i32::unsigned_abs) });
+    Ok((supervised, supplies))
 }

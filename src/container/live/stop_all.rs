@@ -2,7 +2,7 @@
 
 use crate::container::protocol::{End, Message};
 use crate::container::request::id::ContainerId;
-use crate::container::stored::record::{Phase, State};
+use crate::container::stored::record::State;
 use crate::store;
 use crate::store::{Store, StoreError};
 use crate::sys::{process, socket};
@@ -60,7 +60,7 @@ fn noted_monitor(store: &Store, id: &str) -> Option<OwnedFd> {
     let text = fs::read(store.path("containers").join(id).join("state.json")).ok()?;
     let state: State = store::format::from_record(&text).ok()?;
     let monitor = process::pidfd_open(state.monitor.0).ok()?;
-    (state.phase == Phase::Running && state.monitor_lives()).then_some(monitor)
+    (state.phase.has_monitor() && state.monitor_lives()).then_some(monitor)
 }
 
 fn connect(store: &Store, id: &str) -> Option<OwnedFd> {

@@ -2,11 +2,13 @@
 
 use super::connection::Connection;
 use super::control::Control;
+use super::health::{Checks, Reaction};
 use super::logs::Log;
 use super::pause::Freezer;
 use super::pty::{Pty, Read};
 use crate::container::plan::{reap, terminal};
 use crate::container::protocol::{End, LISTEN_AGAIN, Message, Stream};
+use crate::container::stored::health::{Health, HealthStatus};
 use crate::container::stored::outcome::{Asker, Outcome};
 use crate::network::proxy::Proxy;
 use crate::network::uplink::Uplink;
@@ -30,10 +32,14 @@ pub(crate) struct Supervised {
     pub control: Option<Control>,
     pub proxy: Option<Proxy>,
     pub uplink: Option<Uplink>,
+    /// The health checks that its monitor does, if it has any.
+    pub health: Option<Checks>,
     /// Its control group, if it has one, which can freeze it.
     pub cgroup: Option<String>,
     /// It is killed when the last client goes.
     pub leashed: bool,
+    /// Its streams and ports are kept for the process that may follow it.
+    pub may_be_followed: bool,
     /// The first process is our own init, which exits with its child's status.
     pub has_init: bool,
     /// Signals to the monitor, which passes them on.
@@ -67,6 +73,10 @@ pub(crate) enum Change<'a> {
     Paused(bool),
     /// It has ended, with this shell status.
     Ended(i32, &'a Outcome),
+    /// It was sent a signal.
+    Signal(i32),
+    /// A health check has found something.
+    Health { now: &'a Health, has_changed: bool },
 }
 
 /// Watches until the process has ended and everything it wrote was handed on. `changed` is called as soon as it has, and for
@@ -74,17 +84,9 @@ pub(crate) enum Change<'a> {
 /// Returns its shell status and the clients that wait to hear it.
 pub(crate) fn supervise(
     this: &mut Supervised,
-    first: Option<End>,
+    connections: Vec<Connection>,
     changed: impl FnMut(Change) -> Result<(), SysError>,
 ) -> (i32, Vec<Connection>) {
-    let mut connections = Vec::new();
-    if let Some(end) = first {
-        unblock(end.socket());
-        let mut first = Connection::new(end);
-        // From its first byte on: nothing is printed before somebody listens.
-        (first.output, first.stdin) = (true, true);
-        connections.push(first);
-    }
     let terminal = this.terminal.as_ref().map(Pty::master);
     for fd in this.outputs.iter().map(|(fd, _)| fd).chain(&this.stdin).chain(terminal) {
         unblock(fd);
@@ -134,6 +136,7 @@ enum Source {
     Control,
     Proxy,
     Uplink,
+    Health,
     Terminal,
     Input,
     Output(usize),
@@ -161,10 +164,12 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
                 self.kill_at = None;
                 self.this.outcome.grace_ran_out = true;
                 self.this.send_signal(libc::SIGKILL);
+                let _ = (self.changed)(Change::Signal(libc::SIGKILL));
             }
             for (source, events) in ready {
                 self.handle(source, events);
             }
+            self.check_health();
             self.offer_input_again();
             if self.input_ended && self.input.is_empty() {
                 self.this.stdin = None;
@@ -205,7 +210,9 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
         }
         let grace = self.kill_at.map(|at| at.saturating_duration_since(Instant::now()));
         let is_waiting = !self.input.is_empty() && self.this.terminal.as_ref().is_some_and(|pty| !pty.is_held());
-        grace.into_iter().chain(is_waiting.then_some(RETRY)).min()
+        let health = self.this.health.as_ref().filter(|_| !self.is_held());
+        let probe = health.map(|health| health.deadline().saturating_duration_since(Instant::now()));
+        grace.into_iter().chain(is_waiting.then_some(RETRY)).chain(probe).min()
     }
 
     fn sources(&self) -> Vec<(Source, BorrowedFd<'_>, PollFlags)> {
@@ -226,6 +233,9 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
         }
         if let Some(uplink) = this.uplink.as_ref().filter(|_| is_running) {
             polled.push((Source::Uplink, uplink.fd(), PollFlags::IN));
+        }
+        if let Some(health) = this.health.as_ref().filter(|_| is_running) {
+            polled.extend(health.fds().map(|fd| (Source::Health, fd, PollFlags::IN)));
         }
         if !is_stalled {
             for (index, (fd, _)) in this.outputs.iter().enumerate() {
@@ -267,6 +277,8 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
                     self.this.uplink = None;
                 }
             }
+            // After all others.
+            Source::Health => {}
             Source::Terminal => self.serve_terminal(events),
             Source::Input => self.feed_stdin(),
             Source::Output(index) => self.read_output(index),
@@ -280,8 +292,12 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
         let status = exit.shell_status();
         self.this.outcome.ended(of_child.map_or(exit, Exit::Signal));
         self.status = Some(status);
-        self.this.proxy = None;
-        self.this.stdin = None;
+        if !self.this.may_be_followed {
+            self.this.proxy = None;
+            self.this.stdin = None;
+        }
+        // Its own processes end with the container's first.
+        self.this.health = None;
         self.input.clear();
         if let Some(terminal) = &mut self.this.terminal {
             terminal.assume_held();
@@ -305,8 +321,39 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
     fn pass_on(&mut self, by: Asker, signal: i32, grace_ms: Option<u32>) {
         self.this.outcome.ask(by, signal, grace_ms);
         self.this.send_signal(signal);
+        let _ = (self.changed)(Change::Signal(signal));
         if self.is_paused && (by == Asker::Stop || signal == libc::SIGTERM) {
             let _ = self.set_paused(false);
+        }
+    }
+
+    fn check_health(&mut self) {
+        if self.is_held() {
+            return;
+        }
+        let (pid, group) = (self.this.pid, self.this.cgroup.clone());
+        let Some(health) = &mut self.this.health else { return };
+        let Some(finding) = health.turn(pid, group.as_deref()) else { return };
+        let _ = (self.changed)(Change::Health { now: &health.health, has_changed: finding.has_changed });
+        let (action, is_unhealthy) = (health.action(), health.health.status == HealthStatus::Unhealthy);
+        for client in self.connections.iter_mut().filter(|client| client.awaits_probe) {
+            client.awaits_probe = false;
+            let _ = client.end.send(&Message::Probed { code: finding.exit_code.cast_unsigned() });
+        }
+        if finding.has_changed && is_unhealthy {
+            match action {
+                Reaction::Nothing => {}
+                Reaction::Kill => self.pass_on(Asker::Health, libc::SIGKILL, None),
+                Reaction::Stop { signal, grace_ms } => self.stop(Asker::Health, signal, Some(grace_ms)),
+            }
+        }
+    }
+
+    /// Sends a signal, and SIGKILL after a grace.
+    fn stop(&mut self, by: Asker, signal: i32, grace_ms: Option<u32>) {
+        self.pass_on(by, signal, grace_ms);
+        if let Some(grace) = grace_ms {
+            self.kill_at = Some(Instant::now() + Duration::from_millis(grace.into()));
         }
     }
 
@@ -415,10 +462,7 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
             }
             Message::Stop { signal, grace } => {
                 let grace_ms = Some(grace).filter(|grace| *grace != u32::MAX);
-                self.pass_on(Asker::Stop, signal.cast_signed(), grace_ms);
-                if let Some(grace) = grace_ms {
-                    self.kill_at = Some(Instant::now() + Duration::from_millis(grace.into()));
-                }
+                self.stop(Asker::Stop, signal.cast_signed(), grace_ms);
             }
             Message::Pause { by_signals } => {
                 let group = self.this.cgroup.as_deref().filter(|_| !by_signals);
@@ -431,6 +475,13 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
                 let _ = self.connections[index].end.send(&Message::Done { errno });
             }
             Message::Keep => connection.keeps = true,
+            Message::Probe => match &mut self.this.health {
+                Some(health) => {
+                    health.hurry();
+                    connection.awaits_probe = true;
+                }
+                None => return false,
+            },
             // Only a monitor or a first process says these.
             Message::Job
             | Message::More
@@ -446,6 +497,7 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
             | Message::Output { .. }
             | Message::Exited { .. }
             | Message::Paused
+            | Message::Probed { .. }
             | Message::Done { .. } => return false,
         }
         true
@@ -487,6 +539,7 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
                 | Source::Control
                 | Source::Proxy
                 | Source::Uplink
+                | Source::Health
                 | Source::Input => {}
             }
         }

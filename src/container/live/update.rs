@@ -4,7 +4,7 @@ use super::cgroup;
 use crate::container::decide::spec;
 use crate::container::plan::limits;
 use crate::container::request::Limits;
-use crate::container::stored::record::{Container, Phase, RecordError};
+use crate::container::stored::record::{Container, RecordError};
 use crate::diag::{Diagnose, inner_of};
 use crate::store;
 use crate::store::Store;
@@ -62,7 +62,7 @@ pub(crate) fn update(store: &Store, container: &Container, wanted: &Limits) -> R
     let state = container.state();
     let mut notes = Vec::new();
     match state.cgroup.as_deref().map(Path::new) {
-        _ if state.phase != Phase::Running => {}
+        _ if !state.phase.has_monitor() => {}
         Some(group) => notes = cgroup::change(group, limits, &limits::settings(&resources))?,
         None => notes.push(format!(
             "the limits of container {} take effect at its next start: it runs without a control group",

@@ -26,6 +26,19 @@ pub struct Plan {
     pub inside: Vec<Step>,
 }
 
+/// The kind of ids that a container has.
+#[derive(Debug, Clone, Copy)]
+pub struct Ids {
+    pub is_shifted: bool,
+    pub is_single: bool,
+}
+
+impl From<&IdMap> for Ids {
+    fn from(map: &IdMap) -> Self {
+        Self { is_shifted: map.is_shifted(), is_single: map.is_single() }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     #[error("no command to run: neither the image nor the command line has one")]
@@ -188,8 +201,9 @@ impl Plan {
     }
 
     /// Returns the plan of another process in a running container.
-    pub fn of_exec(pid: i32, spec: &Spec, process: &Process, ids: &IdMap) -> Result<Self, PlanError> {
+    pub fn of_exec(pid: i32, spec: &Spec, process: &Process, ids: Ids) -> Result<Self, PlanError> {
         let linux = spec.linux().as_ref().ok_or(PlanError::Lacks("its linux part"))?;
+        let process = &empowered(process);
         // From inside the cgroup namespace nobody could be born into a group that it shows; and of the PID namespace only
         // the next child is a part.
         let others = namespaces(linux).into_iter().filter(|kind| *kind != LinuxNamespaceType::User);
@@ -198,7 +212,7 @@ impl Plan {
         let outside = vec![Step::JoinNamespaces { pid, namespaces: now }, Step::Clone { namespaces: Vec::new() }];
         let required = linux.seccomp().is_none();
         let mut inside = vec![Step::SessionKeyring { required }];
-        if ids.is_shifted() {
+        if ids.is_shifted {
             inside.push(Step::ShiftedRoot);
         }
         inside.push(Step::JoinNamespaces { pid, namespaces: later });
@@ -206,7 +220,7 @@ impl Plan {
         if terminal {
             inside.push(Step::Terminal { console: false });
         }
-        confine(&mut inside, process, &Filter { policy: linux.seccomp().as_ref(), single_id: ids.is_single() })?;
+        confine(&mut inside, process, &Filter { policy: linux.seccomp().as_ref(), single_id: ids.is_single })?;
         inside.extend([Step::Sibling, Step::Session { terminal }, exec(process)?]);
         Ok(Self { outside, inside })
     }
@@ -231,9 +245,27 @@ impl Plan {
         self.steps().filter(|step| step.wants_tree()).count()
     }
 
+    /// Returns the kind of ids that it was made for.
+    pub(crate) fn ids(&self) -> Ids {
+        let is_single = self.inside.iter().any(|step| matches!(step, Step::Filter { answers: true, .. }));
+        Ids { is_shifted: self.is_shifted(), is_single }
+    }
+
     pub fn is_shifted(&self) -> bool {
         self.inside.iter().any(|step| matches!(step, Step::ShiftedStore { .. }))
     }
+}
+
+/// Returns another process of a container with its capabilities. Root has them all at once, whoever the container's own process
+/// runs as.
+fn empowered(process: &Process) -> Process {
+    let mut process = process.clone();
+    let mut capabilities = process.capabilities().clone().unwrap_or_default();
+    let bounding = capabilities.bounding().clone();
+    let effective = if process.user().uid() == 0 { bounding } else { Some(Default::default()) };
+    capabilities.set_effective(effective.clone()).set_permitted(effective);
+    process.set_capabilities(Some(capabilities));
+    process
 }
 
 /// Whether /proc/sys can be written. In another engine's container it often cannot, and its settings are left alone.

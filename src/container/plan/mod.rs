@@ -14,5 +14,5 @@ pub(crate) mod trees;
 
 pub(crate) use apply::Walk;
 pub use assemble::Plan;
-pub(crate) use assemble::{PlanError, Surroundings, can_set};
+pub(crate) use assemble::{Ids, PlanError, Surroundings, can_set};
 pub(crate) use failure::StepFailed;

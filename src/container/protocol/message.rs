@@ -10,8 +10,8 @@
 //! either → upward    Failed                    terminal; whoever holds the plan renders the sentence
 //! then, on every connection to the monitor:
 //! client → monitor   Attach (its terminal rides along), Stdin…, StdinEnd, Resize, Signal, Stop, Detach, Pause,
-//!                    SetPaused, Keep
-//! monitor → client   Output…, Paused, Done, Exited     terminal
+//!                    SetPaused, Keep, Probe
+//! monitor → client   Output…, Paused, Done, Probed, Exited     terminal
 //! ```
 //!
 //! A monitor outlives the command that started it, and a newer minirun may come to it: the monitor notes in `state.json` which
@@ -106,6 +106,12 @@ pub enum Message {
     },
     /// Do not remove the container if it ends while this connection lasts.
     Keep,
+    /// Run the health check now; answered by `Probed`.
+    Probe,
+    /// The exit code of a probe, `u32::MAX` for one that could not be started or took too long.
+    Probed {
+        code: u32,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,6 +189,8 @@ impl Message {
             Self::SetPaused { paused } => numbers(24, &[(*paused).into()]),
             Self::Done { errno } => numbers(25, &[*errno]),
             Self::Keep => vec![26],
+            Self::Probe => vec![27],
+            Self::Probed { code } => numbers(28, &[*code]),
         }
     }
 
@@ -220,6 +228,8 @@ impl Message {
             24 => Self::SetPaused { paused: number(0)? != 0 },
             25 => Self::Done { errno: number(0)? },
             26 => Self::Keep,
+            27 => Self::Probe,
+            28 => Self::Probed { code: number(0)? },
             _ => return None,
         })
     }
@@ -293,7 +303,7 @@ mod tests {
 
     #[test]
     fn every_message_has_the_bytes_of_the_first_version() {
-        let all: [(Message, &[u8]); 27] = [
+        let all: [(Message, &[u8]); 29] = [
             (Message::Job, b"\x01"),
             (Message::WantEgress, b"\x02"),
             (Message::EgressUp, b"\x03"),
@@ -327,6 +337,8 @@ mod tests {
             (Message::SetPaused { paused: true }, b"\x18\x01\0\0\0"),
             (Message::Done { errno: 28 }, b"\x19\x1c\0\0\0"),
             (Message::Keep, b"\x1a"),
+            (Message::Probe, b"\x1b"),
+            (Message::Probed { code: 1 }, b"\x1c\x01\0\0\0"),
         ];
         for (message, bytes) in all {
             assert_eq!(message.encode(), bytes, "{message:?}");

@@ -1,6 +1,8 @@
 //! A request: what `run`, `create` and `build` were asked for, as plain data.
 
 use super::capability::Selected;
+use super::health::{HealthCheck, OnUnhealthy};
+use super::restart::RestartPolicy;
 use super::signal::Signal;
 use crate::network::egress::WayOut;
 use crate::network::ports::PortSpec;
@@ -54,11 +56,20 @@ pub(crate) struct Request {
     pub stop_signal: Option<Signal>,
     pub stop_timeout: Option<u32>,
     pub log: LogOptions,
+    pub restart: RestartPolicy,
+    /// Once it is decided, together with what the image has.
+    pub health: HealthCheck,
+    pub on_unhealthy: OnUnhealthy,
     /// `--userns=host`: root's containers have root's ids.
     pub host_ids: bool,
 }
 
 impl Request {
+    /// Whether its monitor may start its process again.
+    pub(crate) fn may_restart(&self) -> bool {
+        self.restart != RestartPolicy::No || self.on_unhealthy == OnUnhealthy::Restart
+    }
+
     /// Whether it gets a user namespace of its own: it could change what a user namespace has as a whole, such as its binary
     /// formats (binfmt_misc), its limits and its users' keyrings.
     pub(crate) fn is_apart(&self) -> bool {

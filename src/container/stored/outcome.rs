@@ -35,6 +35,8 @@ pub(crate) enum Asker {
     Kill,
     /// A signal to the command that is attached, such as its Ctrl-C.
     Client,
+    /// `--health-on-failure`.
+    Health,
     /// A signal to the monitor itself, which passes it on.
     Monitor,
 }

@@ -19,10 +19,12 @@ use crate::container::protocol::End;
 use crate::container::protocol::LISTEN_AGAIN;
 use crate::container::request::Request;
 use crate::container::request::id::ContainerId;
+use crate::container::stored::health::Health;
 use crate::container::stored::outcome::Outcome;
 use crate::diag::{Diagnose, ErrorCode, inner_of};
 use crate::image::name::digest::Digest;
 use crate::image::name::id;
+use crate::journal::{self, Event, Kind};
 use crate::store;
 use crate::store::{Belonging, Lock, Store, StoreError};
 use crate::sys::{On, SysError, process, socket};
@@ -51,6 +53,8 @@ pub enum RecordError {
     NotRunning(String),
     #[error("container {0} is paused")]
     Paused(String),
+    #[error("container {0} is restarting: it has ended, and will be started again")]
+    Restarting(String),
     #[error("the name {name:?} is in use by container {}, {}", id.short(), phase.map_or("damaged", Phase::name))]
     NameTaken { name: String, id: ContainerId, phase: Option<Phase> },
     #[error("the record of container {} is damaged", id.short())]
@@ -94,10 +98,11 @@ impl Diagnose for RecordError {
             }
             Self::Paused(name) => Some(format!("let it go on: minirun unpause {name}")),
             Self::NotRunning(name) => Some(format!("start it: minirun start {name}")),
+            Self::Restarting(name) => Some(format!("see why: minirun why {name}; or stop it: minirun stop {name}")),
             Self::NameTaken { name, phase: Some(Phase::Created | Phase::Exited), .. } => Some(format!(
                 "start it: minirun start {name}; or remove it: minirun rm {name}; or choose another --name"
             )),
-            Self::NameTaken { name, phase: Some(Phase::Running), .. } => Some(format!(
+            Self::NameTaken { name, phase: Some(Phase::Running | Phase::Restarting), .. } => Some(format!(
                 "run a command in it: minirun exec {name} COMMAND; or remove it: minirun rm -f {name}; or choose another --name"
             )),
             Self::NameTaken { name, phase: None, .. } => {
@@ -114,7 +119,11 @@ impl Diagnose for RecordError {
     fn exit_code(&self) -> u8 {
         match self {
             // As Docker answers a name that it does not know, and a container that is in the wrong state.
-            Self::NotFound { .. } | Self::Ambiguous { .. } | Self::NotRunning(_) | Self::Paused(_) => 1,
+            Self::NotFound { .. }
+            | Self::Ambiguous { .. }
+            | Self::NotRunning(_)
+            | Self::Paused(_)
+            | Self::Restarting(_) => 1,
             _ => crate::diag::ENGINE,
         }
     }
@@ -133,6 +142,24 @@ pub(crate) struct Record {
     pub layers: Vec<String>,
     pub request: Request,
     pub volumes: Vec<MountedVolume>,
+    /// The command of its health check; `None`: it has none.
+    #[serde(default)]
+    pub health_command: Option<Vec<String>>,
+}
+
+impl Record {
+    /// Returns an event of this container, with its labels, its image and its name.
+    pub(crate) fn event(&self, action: &str) -> Event {
+        let event = Event::now(Kind::Container, action, self.id.as_str());
+        let labels = self.request.labels.iter();
+        let event = labels.fold(event, |event, (name, value)| event.with(name.as_str(), value));
+        event.with("image", &self.image).with("name", &self.name)
+    }
+
+    /// Notes an event that needs no more attributes.
+    pub(crate) fn note(&self, store: &Store, action: &str) {
+        journal::note(store, &[self.event(action)]);
+    }
 }
 
 /// A volume of a container.
@@ -172,14 +199,22 @@ pub(crate) struct MountedVolume {
 pub enum Phase {
     Created,
     Running,
+    /// It has ended, and its monitor waits to start it again.
+    Restarting,
     Exited,
 }
 
 impl Phase {
+    /// Whether it has a monitor.
+    pub(crate) fn has_monitor(self) -> bool {
+        matches!(self, Self::Running | Self::Restarting)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Running => "running",
+            Self::Restarting => "restarting",
             Self::Exited => "exited",
         }
     }
@@ -216,6 +251,10 @@ pub(crate) struct State {
     pub is_paused: bool,
     /// Its control group, if it has limits.
     pub cgroup: Option<String>,
+    /// What its health checks have found since its process was started; `None`: it has no health check.
+    pub health: Option<Health>,
+    /// How often its monitor has started it again since it was started by a command.
+    pub restarts: u32,
     /// Published ports as they were opened.
     pub ports: Vec<crate::network::ports::PortSpec>,
 }
@@ -237,6 +276,8 @@ impl Default for State {
             oom_killed: false,
             is_paused: false,
             cgroup: None,
+            health: None,
+            restarts: 0,
             ports: Vec::new(),
         }
     }
@@ -326,13 +367,13 @@ impl Container {
         let directory = store.runtime.join("run");
         if !directory.exists() {
             // Nothing was started since the host was, or somebody has removed it.
-            let lost = Self::all(store).into_iter().filter(|c| c.state().phase == Phase::Running);
+            let lost = Self::all(store).into_iter().filter(|c| c.state().phase.has_monitor());
             lost.for_each(|container| drop(fs::create_dir_all(&container.runtime)));
             let _ = fs::create_dir_all(&directory);
         }
         let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
         let all = entries.filter_map(|e| Self::load(store, &e.file_name().to_str()?.parse().ok()?).ok());
-        all.filter(|c| c.state().phase == Phase::Running).collect()
+        all.filter(|c| c.state().phase.has_monitor()).collect()
     }
 
     pub(crate) fn all(store: &Store) -> Vec<Self> {
@@ -368,11 +409,11 @@ impl Container {
     /// Returns the state as it is now. A monitor that was killed took its container with it, and could not write that.
     pub(crate) fn state(&self) -> State {
         let mut state = self.written_state();
-        if state.phase == Phase::Running && !state.monitor_lives() {
+        if state.phase.has_monitor() && !state.monitor_lives() {
             // It may have ended in good order between the two looks.
             state = self.written_state();
         }
-        if state.phase == Phase::Running && !state.monitor_lives() {
+        if state.phase.has_monitor() && !state.monitor_lives() {
             self.end_orphan(&state);
             state.phase = Phase::Exited;
             state.exit_code = 128 + libc::SIGKILL;
@@ -447,7 +488,11 @@ impl Container {
 
     /// The error of a command that needs it to run.
     pub(crate) fn not_running(&self) -> RecordError {
-        RecordError::NotRunning(self.record.name.clone())
+        let name = self.record.name.clone();
+        match self.state().phase {
+            Phase::Restarting => RecordError::Restarting(name),
+            _ => RecordError::NotRunning(name),
+        }
     }
 
     /// [`Container::reach`] for a command that needs it to run and to answer.
@@ -462,7 +507,7 @@ impl Container {
         let mut asked = false;
         loop {
             let state = self.state();
-            if state.phase != Phase::Running {
+            if !state.phase.has_monitor() {
                 return Ok(None);
             }
             if state.wire > protocol::VERSION {
@@ -667,6 +712,7 @@ pub(crate) fn withdraw(
     let withdrawn = store.withdraw(&container.directory)?;
     if let Some(withdrawn) = &withdrawn {
         withdrawn.let_go()?;
+        container.record.note(store, "destroy");
     }
     Ok(withdrawn)
 }

@@ -1,7 +1,7 @@
 //! What was decided when a container was created.
 
 use super::fact::{Fact, Facts, collect};
-use crate::container::request::{LogOptions, Network, Request, Tmpfs, Ulimit};
+use crate::container::request::{HealthCheck, LogOptions, Network, OnUnhealthy, Request, RestartPolicy, Tmpfs, Ulimit};
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use crate::image::stored::usage::blocks;
@@ -50,6 +50,9 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
         stop_signal,
         stop_timeout,
         log,
+        restart,
+        health,
+        on_unhealthy,
         host_ids,
     } = &record.request;
     let process = container.spec()?.process().clone().unwrap_or_default();
@@ -118,6 +121,9 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
         (Fact::Log, if *log == LogOptions::default() { Value::Null } else { json!(log) }),
         (Fact::StopSignal, json!(stop_signal)),
         (Fact::StopTimeout, json!(stop_timeout)),
+        (Fact::HealthCheck, if *health == HealthCheck::default() { Value::Null } else { json!(health) }),
+        (Fact::OnUnhealthy, if *on_unhealthy == OnUnhealthy::None { Value::Null } else { json!(on_unhealthy) }),
+        (Fact::RestartPolicy, if *restart == RestartPolicy::No { Value::Null } else { json!(restart.to_string()) }),
         (Fact::GoesWhenItEnds, yes(*auto_remove)),
         (Fact::WritableDirectory, json!(container.directory.join("upper"))),
         (Fact::WritableOnDisk, json!(blocks(&container.directory.join("upper"))?)),

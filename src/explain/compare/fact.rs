@@ -75,6 +75,9 @@ facts! {
     Log => log;
     StopSignal => stop_signal;
     StopTimeout => stop_timeout;
+    HealthCheck => health_check;
+    OnUnhealthy => on_unhealthy;
+    RestartPolicy => restart_policy;
     GoesWhenItEnds => goes_when_it_ends;
     WritableDirectory => writable_directory;
     WritableOnDisk => writable_on_disk;

@@ -48,6 +48,8 @@ codes! {
     NothingToRead => why_nothing_to_read, mend_nothing_to_read;
     GraceRanOut => why_grace_ran_out, mend_grace_ran_out;
     KilledBySignal => why_killed_by_signal, mend_killed_by_signal;
+    Unhealthy => why_unhealthy, mend_unhealthy;
+    CrashLoop => why_crash_loop, mend_crash_loop;
     KilledFromElsewhere => why_killed_from_elsewhere, mend_killed_from_elsewhere;
     Crashed => why_crashed, mend_crashed;
     EndNotRecorded => why_end_not_recorded, mend_end_not_recorded;

@@ -6,9 +6,19 @@ use super::{Code, Verdict, background, last_words, shell};
 use crate::container::decide::spec::{Origin, SHM_SIZE};
 use crate::container::live::session::Ending;
 use crate::container::stored::outcome::{Asked, Asker, Outcome};
-use crate::container::stored::record::State;
+use crate::container::stored::record::{Container, Phase, State};
 use crate::diag::Failure;
 use std::fs;
+
+/// Seconds after which a container that was restarted counts as well again.
+const IS_WELL: i64 = 10;
+
+/// Tells of a container that ends and is restarted, again and again.
+pub(super) fn loops(container: &Container, state: &State) -> Option<Verdict> {
+    let is_short = seconds(&state.started, &jiff::Timestamp::now().to_string()).is_none_or(|up| up < IS_WELL);
+    let is_loop = state.phase == Phase::Restarting || (state.restarts > 0 && is_short);
+    is_loop.then(|| Verdict::new(Code::CrashLoop, &container.record.name, state.restarts))
+}
 
 /// Seconds in which a server goes to the background, or a program ends after a signal.
 const AT_ONCE: i64 = 10;

@@ -6,12 +6,13 @@ use super::verdict::Verdict;
 use super::{Code, end, last_words, ports, refusal, stop};
 use crate::container::decide::spec;
 use crate::container::decide::spec::Origin;
+use crate::container::stored::health::HealthStatus;
 use crate::container::stored::outcome;
 use crate::container::stored::outcome::Asker;
 use crate::container::stored::record::{Container, Phase, State};
 use crate::diag::{self, Failure};
 use crate::explain::layers::stack;
-use crate::image::{self, Image};
+use crate::image;
 use crate::store::Store;
 use serde::Serialize;
 
@@ -33,8 +34,8 @@ pub(crate) struct Reasons {
     pub out_of_memory: bool,
     /// The last line of its output, after it has ended.
     pub last_line: Option<String>,
-    /// The command of the image's health check, which minirun does not run.
-    pub health_check_not_run: Option<String>,
+    /// What its health checks have found: `starting`, `healthy` or `unhealthy`; `None`: it has none, or does not run.
+    pub health: Option<HealthStatus>,
     /// Each word of the command, and where it comes from.
     pub argv: Vec<Word>,
     pub verdicts: Vec<Verdict>,
@@ -75,9 +76,12 @@ pub(crate) fn reasons(store: &Store, container: &Container) -> Result<Reasons, F
     let mut verdicts = Vec::new();
     let refused = [diag::ENGINE, diag::NOT_EXECUTABLE, diag::NOT_FOUND].map(i32::from);
     let failed_to_start = !state.error.is_empty() && refused.contains(&state.exit_code);
-    let lines = if state.phase == Phase::Exited { last_words::lines(container, &state.started) } else { Vec::new() };
+    let has_ended = matches!(state.phase, Phase::Exited | Phase::Restarting);
+    let lines = if has_ended { last_words::lines(container, &state.started) } else { Vec::new() };
     match state.phase {
         Phase::Running => {
+            verdicts.extend(end::loops(container, &state));
+            verdicts.extend(unhealthy(&state));
             verdicts.extend(stop::stopped(container, &state));
             verdicts.extend(ports::unanswered(container, &image, &state));
             verdicts.extend(stop::will_take_long(&files, &state)?);
@@ -87,9 +91,14 @@ pub(crate) fn reasons(store: &Store, container: &Container) -> Result<Reasons, F
             let reason = if is_engine { ports::refused(container) } else { refusal::of_argv(&files, &argv)? };
             verdicts.push(reason.unwrap_or_else(|| could_not_start(container, &state)));
         }
+        Phase::Restarting => {
+            verdicts.extend(end::loops(container, &state));
+            verdicts.extend(end::ended(&files, &state, &argv, &lines)?);
+        }
         Phase::Exited => verdicts.extend(end::ended(&files, &state, &argv, &lines)?),
         Phase::Created => {}
     }
+    let health = state.health.as_ref().filter(|_| state.phase == Phase::Running).map(|health| health.status);
     let is_recorded = state.outcome.is_some();
     let outcome = state.outcome.unwrap_or_default();
     let known = |text: String| Some(text).filter(|text| !text.is_empty());
@@ -105,7 +114,7 @@ pub(crate) fn reasons(store: &Store, container: &Container) -> Result<Reasons, F
         grace_ran_out: outcome.grace_ran_out,
         out_of_memory: state.oom_killed,
         last_line: if failed_to_start { None } else { lines.last().map(|line| line.text.clone()) },
-        health_check_not_run: health_check(&image),
+        health,
         argv: argv.into_iter().map(|(word, origin)| Word { word, origin }).collect(),
         verdicts,
     })
@@ -118,12 +127,15 @@ fn could_not_start(container: &Container, state: &State) -> Verdict {
     Verdict { advice: state.hint.as_ref().map(|hint| hint.replace('\n', "; ")), ..verdict }
 }
 
-/// Returns the command of the image's HEALTHCHECK.
-fn health_check(image: &Image) -> Option<String> {
-    let words = image.raw_config()["config"]["Healthcheck"]["Test"].as_array()?;
-    let words: Vec<&str> = words.iter().filter_map(|word| word.as_str()).collect();
-    match words[..] {
-        ["CMD" | "CMD-SHELL", ref command @ ..] => Some(command.join(" ")),
-        _ => None,
-    }
+/// Tells of a container whose health check fails.
+fn unhealthy(state: &State) -> Option<Verdict> {
+    let health = state.health.as_ref().filter(|health| health.status == HealthStatus::Unhealthy)?;
+    let last = health.log.last()?;
+    let output = last.output.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+    let found = match (last.exit_code, output) {
+        (-1, output) => output.to_owned(),
+        (code, "") => format!("exit code {code}"),
+        (code, output) => format!("exit code {code}, {output}"),
+    };
+    Some(Verdict::new(Code::Unhealthy, health.failing_streak, found))
 }

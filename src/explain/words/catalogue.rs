@@ -85,13 +85,15 @@ words! {
     ended_unseen: "with code {code}; the cause was not recorded", "с кодом {code}; причина не записана";
     asked_by_stop: "`minirun stop` sent {signal} at {at}", "`minirun stop` послал {signal} в {at}";
     asked_by_kill: "`minirun kill` sent {signal} at {at}", "`minirun kill` послал {signal} в {at}";
+    asked_by_health: "minirun sent {signal} at {at}, because the health check failed", "minirun послал {signal} в {at}, потому что проверка здоровья не прошла";
     asked_by_client: "the attached command forwarded {signal} at {at}", "присоединённая команда переслала {signal} в {at}";
     asked_by_monitor: "the container's monitor received {signal} and forwarded it at {at}", "монитор контейнера получил {signal} и переслал его в {at}";
     asked_and_killed: "SIGKILL by minirun after a grace period of {grace}", "SIGKILL от minirun после ожидания: {grace}";
     ended_well: "{name} exited with {code}: its first process finished, and a container ends with its first process.", "{name} завершился с кодом {code}: первый процесс закончил работу, а контейнер завершается вместе с ним.";
     ended_as_asked: "{name} exited with {code}, as requested.", "{name} завершился с кодом {code}, как и было запрошено.";
     runs_well: "{name} is running, and no problem was found.", "{name} работает, неполадок не найдено.";
-    runs_unchecked: "{name} is running. Its image has a HEALTHCHECK, but minirun does not run health checks. Run it yourself: minirun exec {name} {check}", "{name} работает. У образа есть HEALTHCHECK, но minirun не выполняет такие проверки. Выполните её сами: minirun exec {name} {check}";
+    runs_healthy: "{name} is running and healthy, and no problem was found.", "{name} работает и здоров, неполадок не найдено.";
+    runs_starting: "{name} is running; its health check has not succeeded yet, and no problem was found.", "{name} работает; проверка здоровья ещё не проходила успешно, неполадок не найдено.";
     was_never_started: "{name} was created, but never started.", "{name} создан, но ни разу не запускался.";
     seconds: "{number} s", "{number} с";
 
@@ -154,6 +156,10 @@ words! {
     mend_grace_ran_out: "`minirun why {name}` shows the cause while the container runs; if the program only needs more time: --stop-timeout", "причину покажет `minirun why {name}`, пока контейнер работает; если программе просто нужно больше времени: --stop-timeout";
     why_killed_by_signal: "`{subject}` was ended by {found}: {asked}", "`{subject}` завершена сигналом {found}: {asked}";
     mend_killed_by_signal: "start it again: minirun start {name}", "запустите снова: minirun start {name}";
+    why_unhealthy: "{name} is unhealthy: its health check failed {subject} times in a row, the last time with: {found}", "{name} нездоров: проверка не прошла столько раз подряд: {subject}; последний результат: {found}";
+    mend_unhealthy: "run it yourself: minirun healthcheck run {name}; all results: minirun inspect -f '{{json .State.Health}}' {name}", "выполните её сами: minirun healthcheck run {name}; все результаты: minirun inspect -f '{{json .State.Health}}' {name}";
+    why_crash_loop: "{name} ends again and again: minirun has restarted it {found} times; its last exit code was {code}", "{name} завершается снова и снова: minirun перезапустил его столько раз: {found}; последний код завершения — {code}";
+    mend_crash_loop: "read its output: minirun logs --tail 20 {name}; or end the loop: minirun stop {name}", "прочитайте вывод: minirun logs --tail 20 {name}; или остановите повторы: minirun stop {name}";
     why_killed_from_elsewhere: "`{subject}` was ended by {found}, which minirun did not send", "`{subject}` завершена сигналом {found}, который послал не minirun";
     mend_killed_from_elsewhere: "it came from the host, from the container itself or, if it is SIGKILL, from the kernel for lack of memory: sudo dmesg | grep -i 'killed process'", "он пришёл с хоста, из самого контейнера или, если это SIGKILL, от ядра из-за нехватки памяти: sudo dmesg | grep -i 'killed process'";
     why_crashed: "`{subject}` crashed: the kernel ended it with {found}, because of an error of the program itself", "`{subject}` аварийно завершилась: ядро остановило её сигналом {found} из-за ошибки самой программы";
@@ -503,6 +509,9 @@ words! {
     log: "log", "журнал";
     stop_signal: "stop signal", "сигнал остановки";
     stop_timeout: "stop timeout, in seconds", "ожидание остановки, в секундах";
+    health_check: "health check", "проверка здоровья";
+    on_unhealthy: "when unhealthy", "если нездоров";
+    restart_policy: "restart policy", "политика перезапуска";
     goes_when_it_ends: "removed when it ends", "удаляется по завершении";
     writable_directory: "writable layer", "слой для записи";
     writable_on_disk: "its size on disk", "его размер на диске";

@@ -10,6 +10,7 @@ use super::users::containers;
 use crate::image::error::ImageError;
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::Reference;
+use crate::image::note_image;
 use crate::store::{self, Store};
 use std::collections::BTreeSet;
 use std::fs;
@@ -63,6 +64,7 @@ pub(crate) fn remove(store: &Store, name_or_id: &str, force: bool) -> Result<Vec
     let mut removed = Vec::new();
     for name in going {
         if names::remove(store, &claim, &name.reference)? {
+            note_image(store, "untag", &id, Some(&name.reference));
             removed.push(Removed::Untagged(name.reference.clone()));
         }
     }
@@ -107,6 +109,7 @@ pub(crate) fn unused(store: &Store, id: &Digest) -> Result<Vec<Removed>, ImageEr
     // Removed as this ends; `None`: another process was faster.
     let Some(_withdrawn) = store.withdraw(&image::directory(store, id))? else { return Ok(Vec::new()) };
     store::sync_dir(&store.path("images"))?;
+    note_image(store, "delete", id, None);
     let mut removed = vec![Removed::Deleted(*id)];
     removed.extend(claim.give_back().into_iter().rev().map(Removed::Deleted));
     Ok(removed)

@@ -1,7 +1,7 @@
 //! Durations in Go's format, as `1m30s`.
 
 /// Parses a duration in Go's format, in nanoseconds.
-pub(super) fn duration(text: &str) -> Option<i64> {
+pub(crate) fn duration(text: &str) -> Option<i64> {
     // Zero has no unit.
     if text == "0" {
         return Some(0);

@@ -1,0 +1,124 @@
+//! An event, as it is kept and as Docker prints it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Something that was done to an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Event {
+    /// Nanoseconds since 1970.
+    pub time: i64,
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// Docker's word: `start`, `die`, `health_status: healthy`, …
+    pub action: String,
+    /// The object's id; for a pull or push the image's name.
+    pub id: String,
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// The type of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Container,
+    Image,
+    Volume,
+    Network,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Image => "image",
+            Self::Volume => "volume",
+            Self::Network => "network",
+        }
+    }
+}
+
+impl Event {
+    /// Makes an event of this moment.
+    pub(crate) fn now(kind: Kind, action: impl Into<String>, id: impl Into<String>) -> Self {
+        let time = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        Self { time, kind, action: action.into(), id: id.into(), attributes: BTreeMap::new() }
+    }
+
+    /// Adds an attribute.
+    #[must_use]
+    pub(crate) fn with(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.attributes.insert(name.into(), value.to_string());
+        self
+    }
+
+    /// Returns the object that Docker's API sends.
+    pub(crate) fn json(&self) -> Value {
+        let mut object = json!({
+            "Type": self.kind.name(),
+            "Action": self.action,
+            "Actor": {"ID": self.id, "Attributes": self.attributes},
+            "scope": "local",
+            "time": self.time.div_euclid(1_000_000_000),
+            "timeNano": self.time,
+        });
+        if matches!(self.kind, Kind::Container | Kind::Image) {
+            object["status"] = json!(self.action);
+            object["id"] = json!(self.id);
+        }
+        if self.kind == Kind::Container
+            && let Some(image) = self.attributes.get("image")
+        {
+            object["from"] = json!(image);
+        }
+        object
+    }
+
+    /// Returns the fields as templates name them.
+    pub(crate) fn fields(&self) -> Value {
+        json!({
+            "Type": self.kind.name(),
+            "Action": self.action,
+            "Status": self.action,
+            "ID": self.id,
+            "From": self.attributes.get("image").map(String::as_str).unwrap_or_default(),
+            "Actor": {"ID": self.id, "Attributes": self.attributes},
+            "Scope": "local",
+            "Time": self.time.div_euclid(1_000_000_000),
+            "TimeNano": self.time,
+        })
+    }
+
+    /// Returns Docker's line: `TIME TYPE ACTION ID (NAME=VALUE, …)`.
+    pub(crate) fn line(&self) -> String {
+        let time = jiff::Timestamp::from_nanosecond(self.time.into()).unwrap_or_default();
+        let time = time.strftime("%Y-%m-%dT%H:%M:%S.%9fZ");
+        let mut line = format!("{time} {} {} {}", self.kind.name(), self.action, self.id);
+        if !self.attributes.is_empty() {
+            let all: Vec<String> = self.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            line += &format!(" ({})", all.join(", "));
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_as_docker_prints_it() {
+        let event =
+            Event::now(Kind::Container, "die", "f00").with("name", "web").with("exitCode", 1).with("image", "alpine");
+        let event = Event { time: 1_700_000_000_000_000_007, ..event };
+        let line = "2023-11-14T22:13:20.000000007Z container die f00 (exitCode=1, image=alpine, name=web)";
+        assert_eq!(event.line(), line);
+        let expected = json!({
+            "status": "die", "id": "f00", "from": "alpine", "Type": "container", "Action": "die",
+            "Actor": {"ID": "f00", "Attributes": {"exitCode": "1", "image": "alpine", "name": "web"}},
+            "scope": "local", "time": 1_700_000_000, "timeNano": 1_700_000_000_000_000_007_i64,
+        });
+        assert_eq!(event.json(), expected);
+    }
+}
