@@ -11,6 +11,55 @@ pub(crate) const NOT_EXECUTABLE: u8 = 126;
 /// The command was not found.
 pub(crate) const NOT_FOUND: u8 = 127;
 
+macro_rules! error_codes {
+    ($($name:ident = $text:literal,)*) => {
+        /// The errors that users meet most, each with a page: `minirun help E0101`. A code never changes its meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ErrorCode { $($name,)* }
+
+        impl ErrorCode {
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The name in the sources.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+error_codes! {
+    NoContainer = "E0101",
+    NotRunning = "E0102",
+    NameTaken = "E0103",
+    StillRunning = "E0104",
+    ProgramNotFound = "E0105",
+    NotExecutable = "E0106",
+    PortTaken = "E0107",
+    PortPrivileged = "E0108",
+    NoTerminal = "E0109",
+    NoImage = "E0201",
+    ImageInUse = "E0202",
+    ManyNames = "E0203",
+    PullDenied = "E0301",
+    NoManifest = "E0302",
+    Limited = "E0303",
+    PushDenied = "E0304",
+    Unreachable = "E0305",
+    Dockerfile = "E0401",
+    RunFailed = "E0402",
+    NoDockerfile = "E0403",
+    UnknownCommand = "E0501",
+    UnknownFlag = "E0502",
+    ArgumentCount = "E0503",
+    NoUserNamespace = "E0601",
+    DiskFull = "E0602",
+}
+
 /// An error that knows what to tell the user. Printed once, by `cli`, as `error: / cause: / hint:`.
 pub trait Diagnose: Error {
     /// The error inside that knows the hint and the exit code; see [`inner_of!`].
@@ -21,6 +70,11 @@ pub trait Diagnose: Error {
     /// The command to type or the setting to change next, where one helps.
     fn hint(&self) -> Option<String> {
         self.inner().and_then(Diagnose::hint)
+    }
+
+    /// The code of the error's page (`minirun help E0101`), where it has one.
+    fn code(&self) -> Option<ErrorCode> {
+        self.inner().and_then(Diagnose::code)
     }
 
     /// Whether another process of minirun has printed the error already.

@@ -60,6 +60,13 @@ pub mod exposed {
     pub use crate::store::layout::Store;
     pub use crate::userns::{IdMap, IdRange};
 
+    /// The command line as data, for docs/compatibility.md and the tests of help.
+    pub mod command_line {
+        pub use crate::cli::help::{decorated, examples, experiment};
+        pub use crate::cli::peers::{Flag, advice_for_command, advice_for_flag, difference, peers, subjects};
+        pub use crate::cli::tree;
+        pub use crate::diag::ErrorCode;
+    }
     pub mod check {
         pub use crate::builder::read::check::{check, selected};
     }

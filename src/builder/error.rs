@@ -10,7 +10,7 @@ use super::read::stage::PlanError;
 use crate::container::decide::create::CreateError;
 use crate::container::decide::users::UserError;
 use crate::container::live::launch::LaunchError;
-use crate::diag::{Diagnose, inner_of};
+use crate::diag::{Diagnose, ErrorCode, inner_of};
 use crate::http::HttpError;
 use crate::image::ImageError;
 use crate::image::name::digest::Digest;
@@ -150,6 +150,13 @@ fn is_offline() -> bool {
 }
 
 impl Diagnose for BuildError {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Failed { .. } => Some(ErrorCode::RunFailed),
+            _ => self.inner().and_then(Diagnose::code),
+        }
+    }
+
     fn inner(&self) -> Option<&dyn Diagnose> {
         match self {
             Self::Step { source, .. } => Some(source.as_ref()),

@@ -3,7 +3,7 @@
 use super::flags::DetachKeys;
 use crate::container::live::launch::terminal_size;
 use crate::container::protocol::{End, Message, Modes, Stream};
-use crate::diag::{Diagnose, Failure, inner_of};
+use crate::diag::{Diagnose, ErrorCode, Failure, inner_of};
 use crate::sys::{On, SysError, process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
@@ -54,6 +54,13 @@ pub(super) const WITHOUT_T: &str = "leave out -t";
 pub(super) const WITHOUT_STDIN: &str = "see its output: attach --no-stdin";
 
 impl Diagnose for AttachError {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::NoTerminal { .. } => Some(ErrorCode::NoTerminal),
+            _ => self.inner().and_then(Diagnose::code),
+        }
+    }
+
     fn inner(&self) -> Option<&dyn Diagnose> {
         inner_of!(self; Sys)
     }

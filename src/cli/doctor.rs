@@ -23,7 +23,7 @@ struct Report {
 impl Doctor {
     pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         // JSON is always in English.
-        let words = if self.report.json { Language::English.words() } else { self.report.language().words() };
+        let words = if self.report.json { Language::English.words() } else { Language::current().words() };
         let findings = host::examine(&context.store, words);
         let able = host::can_run(&findings);
         if self.report.json {

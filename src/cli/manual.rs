@@ -1,9 +1,16 @@
-//! Shell completions and manual pages, generated from the flags.
+//! Shell completions and manual pages, from the tree of commands.
 
+use super::{complete, help};
 use crate::diag::{Diagnose, Failure};
-use clap::{Args, Command};
-use clap_complete::Shell;
+use clap::{Args, Command, ValueEnum};
 use std::path::PathBuf;
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
 
 #[derive(Args)]
 pub(super) struct Completion {
@@ -12,8 +19,15 @@ pub(super) struct Completion {
 }
 
 impl Completion {
-    pub(super) fn run(self, mut program: Command) -> u8 {
-        clap_complete::generate(self.shell, &mut program, "minirun", &mut std::io::stdout());
+    pub(super) fn run(self) -> u8 {
+        print!(
+            "{}",
+            match self.shell {
+                Shell::Bash => complete::BASH,
+                Shell::Zsh => complete::ZSH,
+                Shell::Fish => complete::FISH,
+            }
+        );
         0
     }
 }
@@ -35,7 +49,7 @@ impl Diagnose for Unwritten {}
 
 impl Manual {
     pub(super) fn run(self, program: Command) -> Result<u8, Failure> {
-        let written = clap_mangen::generate_to(program, &self.directory);
+        let written = clap_mangen::generate_to(help::decorated(program), &self.directory);
         written.map_err(|source| Unwritten { directory: self.directory, source })?;
         Ok(0)
     }

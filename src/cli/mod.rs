@@ -4,6 +4,7 @@ mod attach;
 mod build;
 mod changes;
 mod commit;
+mod complete;
 mod confirm;
 mod container;
 mod context;
@@ -12,6 +13,7 @@ mod ending;
 mod flags;
 mod format;
 mod group;
+pub(crate) mod help;
 mod human;
 mod image;
 mod inside;
@@ -22,6 +24,7 @@ mod logs;
 mod manifest;
 mod manual;
 mod moment;
+pub(crate) mod peers;
 mod progress;
 mod published;
 mod registry;
@@ -33,16 +36,20 @@ mod step_printer;
 mod system;
 mod top;
 mod transfer;
+mod usage;
 
 pub(crate) use context::Context;
 
+use self::flags::Lang;
 use crate::container::live::monitor;
 use crate::container::request::RequestError;
 use crate::container::request::signal::InvalidSignal;
-use crate::diag::{self, Failure};
+use crate::diag::{self, Diagnose, Failure};
+use crate::explain::words::Language;
 use crate::store::Store;
 use crate::sys::process;
 use crate::userns;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use inside::Errand;
 use std::ffi::OsString;
@@ -52,11 +59,24 @@ use std::process::ExitCode;
 /// Run and build containers without root or a daemon, and see how they work
 #[derive(Parser)]
 // An option given twice counts as it was given last.
-#[command(name = "minirun", version, disable_help_subcommand = true, args_override_self = true, max_term_width = 80)]
+#[command(
+    name = "minirun",
+    version,
+    disable_help_subcommand = true,
+    disable_version_flag = true,
+    args_override_self = true,
+    max_term_width = 80
+)]
 struct Arguments {
     /// Keep images and containers here [default: ~/.local/share/minirun]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = help::EVERYWHERE)]
     root: Option<PathBuf>,
+    /// Speak this language [default: the locale's]
+    #[arg(long, global = true, value_name = "LANG", help_heading = help::EVERYWHERE)]
+    lang: Option<Lang>,
+    /// Print the version
+    #[arg(short = 'v', long, short_alias = 'V', action = clap::ArgAction::Version)]
+    version: Option<bool>,
     #[command(subcommand)]
     command: Command,
 }
@@ -91,11 +111,21 @@ enum Command {
     Info,
     /// Show the version
     Version,
+    /// Explain a command, with examples
+    Help(help::Help),
     /// Print a completion script for a shell
     Completion(manual::Completion),
+    /// Print what can come next on a command line
+    #[command(hide = true)]
+    CompleteWords(complete::CompleteWords),
     /// Write the manual pages
     #[command(hide = true)]
     Manual(manual::Manual),
+}
+
+/// Returns the command line as clap knows it.
+pub fn tree() -> clap::Command {
+    Arguments::command()
 }
 
 pub fn main() -> ExitCode {
@@ -139,17 +169,37 @@ fn carry_out(errand: Errand, root: &Path) -> Result<u8, Failure> {
 
 /// Carries out a command line. `root` is the store's directory where that is known, whatever the command line says.
 fn command(words: Vec<OsString>, root: Option<&Path>) -> Result<u8, Failure> {
-    match Arguments::try_parse_from(words) {
-        Ok(arguments) => run(arguments, root),
-        Err(error) => {
-            if let Some(refusal) = refusal(&error) {
-                stderr::report(refusal);
-                return Ok(refusal.exit_code());
-            }
-            let _ = error.print();
-            Ok(if error.use_stderr() { diag::ENGINE } else { 0 })
-        }
+    let arguments = match Arguments::try_parse_from(&words) {
+        Ok(arguments) => arguments,
+        Err(error) => return Ok(not_a_command(&error, &words)),
+    };
+    if let Some(lang) = arguments.lang {
+        Language::choose(lang.into());
     }
+    run(arguments, root)
+}
+
+/// Answers what is no command to carry out: a question for help, or a mistake. Returns the exit code.
+fn not_a_command(error: &clap::Error, words: &[OsString]) -> u8 {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            let built = tree();
+            let (path, _) = usage::typed_command(&built, words);
+            help::print_page(tree(), &path);
+            return 0;
+        }
+        _ => {}
+    }
+    if let Some(refusal) = refusal(error) {
+        stderr::report(refusal);
+        return refusal.exit_code();
+    }
+    if let Some(mistake) = usage::mistake(error, tree(), words) {
+        stderr::report(&mistake);
+        return mistake.exit_code();
+    }
+    let _ = error.print();
+    if error.use_stderr() { diag::ENGINE } else { 0 }
 }
 
 /// Returns the error of the type that refused a value: it has a hint, which clap's error lacks.
@@ -172,13 +222,30 @@ fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
     types.iter().find_map(|is| is(source))
 }
 
+/// Prints the page of an error, of a command, or the first one.
+fn help(words: &[&str]) -> Result<u8, Failure> {
+    match words {
+        ["errors"] => print!("{}", help::list()),
+        _ => match help::page_of_error(words) {
+            Some(page) => print!("{page}"),
+            None => {
+                usage::check_command(&tree(), words)?;
+                help::print_page(tree(), words);
+            }
+        },
+    }
+    Ok(0)
+}
+
 fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
     let root = root.or(arguments.root.as_deref());
     let context = || Ok::<_, Failure>(Context { store: Store::open(root)? });
     match arguments.command {
-        // These two need no store and create none.
-        Command::Completion(command) => Ok(command.run(Arguments::command())),
-        Command::Manual(command) => command.run(Arguments::command()),
+        // These need no store and create none.
+        Command::Help(command) => help(&command.words()),
+        Command::CompleteWords(command) => Ok(command.run(tree())),
+        Command::Completion(command) => Ok(command.run()),
+        Command::Manual(command) => command.run(tree()),
         Command::Container(command) => command.run(&context()?),
         Command::Image(command) => command.run(&context()?),
         Command::Build(arguments) => build::build(arguments, &context()?),

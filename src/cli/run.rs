@@ -3,7 +3,7 @@
 use super::Context;
 use super::attach::{self, Attachment};
 use super::ending::note_ending;
-use super::flags::{ContainerFlags, DetachFlags, LanguageFlags, ProcessFlags, PullFlags, SignalFlags};
+use super::flags::{ContainerFlags, DetachFlags, ProcessFlags, PullFlags, SignalFlags};
 use super::registry;
 use super::stderr::Notes;
 use super::step_printer::{ExplainFormat, StepPrinter};
@@ -18,6 +18,7 @@ use crate::container::request::{Limits, Request, SecurityOption, Tmpfs, Volume};
 use crate::container::stored::record;
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
+use crate::explain::words::Language;
 use crate::image::Image;
 use crate::network::ports::Published;
 use clap::Args;
@@ -125,8 +126,6 @@ pub(super) struct RunArgs {
     /// Explain each step as it is carried out
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "brief")]
     explain: Option<ExplainFormat>,
-    #[command(flatten)]
-    language: LanguageFlags,
     #[command(flatten)]
     create: CreateArgs,
 }
@@ -245,9 +244,9 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
     let name = request.name.get_or_insert_with(|| name::random(&context.store)).clone();
     let prepared = launch::prepare_requested(&context.store, &name, &request)?;
     let container = create_container(context, &image, request, cidfile)?;
-    let mut printer = arguments.explain.map(|how| {
-        StepPrinter::new(how, arguments.language.language(), context.store.root.clone(), container.directory.clone())
-    });
+    let mut printer = arguments
+        .explain
+        .map(|how| StepPrinter::new(how, Language::current(), context.store.root.clone(), container.directory.clone()));
     let listener: &mut dyn Listener = match &mut printer {
         Some(printer) => printer,
         None => &mut Notes,

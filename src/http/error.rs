@@ -1,7 +1,7 @@
 //! Why a host cannot be reached or a transfer failed, and what to do.
 
 use super::proxy;
-use crate::diag::{Diagnose, inner_of};
+use crate::diag::{Diagnose, ErrorCode, inner_of};
 use crate::sys::SysError;
 use std::io;
 use ureq::http::Uri;
@@ -19,6 +19,13 @@ pub enum HttpError {
 }
 
 impl Diagnose for HttpError {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Reach { .. } => Some(ErrorCode::Unreachable),
+            _ => self.inner().and_then(Diagnose::code),
+        }
+    }
+
     fn inner(&self) -> Option<&dyn Diagnose> {
         inner_of!(self; Sys)
     }

@@ -1,6 +1,6 @@
 //! Published ports: what `-p` says, and the sockets that listen for it in the host's namespace.
 
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, ErrorCode};
 use crate::sys::{SysError, inet, socket};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,14 @@ pub enum PortError {
 }
 
 impl Diagnose for PortError {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Taken { .. } => Some(ErrorCode::PortTaken),
+            Self::Privileged { .. } => Some(ErrorCode::PortPrivileged),
+            _ => self.inner().and_then(Diagnose::code),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Syntax { .. } => {

@@ -1,7 +1,7 @@
 //! The meaning of a refusal: access denied, not found, or a limit reached; and what to type next.
 
 use super::answer::Limit;
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, ErrorCode};
 use crate::image::name::reference::Reference;
 
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,16 @@ pub enum Verdict {
 }
 
 impl Diagnose for Verdict {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::PullDenied { .. } => Some(ErrorCode::PullDenied),
+            Self::PushDenied { .. } => Some(ErrorCode::PushDenied),
+            Self::NoManifest { .. } => Some(ErrorCode::NoManifest),
+            Self::Limited { .. } => Some(ErrorCode::Limited),
+            _ => None,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::PullDenied { reference, refused: true, .. } => Some(format!(

@@ -47,14 +47,7 @@ impl Store {
     /// Opens the store at `--root`, `MINIRUN_ROOT`, `$XDG_DATA_HOME/minirun`, or `~/.local/share/minirun`, and makes it if it is
     /// missing.
     pub fn open(root: Option<&Path>) -> Result<Self, StoreError> {
-        let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let root = root
-            .map(Path::to_owned)
-            .or_else(|| var("MINIRUN_ROOT"))
-            .or_else(|| var("XDG_DATA_HOME").map(|d| d.join("minirun")))
-            .or_else(|| var("HOME").or_else(home).map(|d| d.join(".local/share/minirun")))
-            .ok_or(StoreError::NoHome)?;
-        let root = std::path::absolute(&root).on("open", &root)?;
+        let root = place(root)?;
         let found = format::of(&root);
         if let format::StoreFormat::Number(found) = found
             && found > format::FORMAT
@@ -77,6 +70,13 @@ impl Store {
             tell_damage(&store.path(format::FILE), &"it does not name a format");
         }
         Ok(store)
+    }
+
+    /// Returns the store if there is one, and makes none.
+    pub fn existing(root: Option<&Path>) -> Option<Self> {
+        let root = place(root).ok()?;
+        let runtime = root.join(RUNTIME).join(boot());
+        root.join(RESERVE).exists().then_some(Self { root, runtime })
     }
 
     /// Notes the format that everything in the store has.
@@ -134,6 +134,17 @@ impl Store {
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.root.join(relative)
     }
+}
+
+fn place(root: Option<&Path>) -> Result<PathBuf, StoreError> {
+    let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let root = root
+        .map(Path::to_owned)
+        .or_else(|| var("MINIRUN_ROOT"))
+        .or_else(|| var("XDG_DATA_HOME").map(|d| d.join("minirun")))
+        .or_else(|| var("HOME").or_else(home).map(|d| d.join(".local/share/minirun")))
+        .ok_or(StoreError::NoHome)?;
+    Ok(std::path::absolute(&root).on("open", &root)?)
 }
 
 /// Returns this user's home directory by `/etc/passwd`: a static binary must not load the host's NSS modules.

@@ -29,6 +29,7 @@ pub struct SysError {
     pub errno: i32,
 }
 
+use crate::diag::ErrorCode;
 impl SysError {
     /// The disk has no room, or no inodes.
     pub fn is_full(&self) -> bool {
@@ -37,6 +38,10 @@ impl SysError {
 }
 
 impl crate::diag::Diagnose for SysError {
+    fn code(&self) -> Option<ErrorCode> {
+        self.is_full().then_some(ErrorCode::DiskFull)
+    }
+
     fn hint(&self) -> Option<String> {
         if self.errno == libc::EROFS {
             return Some(

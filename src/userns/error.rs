@@ -1,6 +1,6 @@
 //! Why there is no user namespace, and what to do.
 
-use crate::diag::{Diagnose, inner_of};
+use crate::diag::{Diagnose, ErrorCode, inner_of};
 use crate::sys::SysError;
 use std::fs;
 use std::path::PathBuf;
@@ -22,6 +22,13 @@ pub enum UsernsError {
 }
 
 impl Diagnose for UsernsError {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Create(_) => Some(ErrorCode::NoUserNamespace),
+            _ => self.inner().and_then(Diagnose::code),
+        }
+    }
+
     fn inner(&self) -> Option<&dyn Diagnose> {
         inner_of!(self; Inside, Sys)
     }

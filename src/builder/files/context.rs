@@ -2,7 +2,7 @@
 
 use super::glob::{Ignore, InvalidPattern};
 use super::material::Material;
-use crate::diag::{Diagnose, inner_of};
+use crate::diag::{Diagnose, ErrorCode, inner_of};
 use crate::http::{HttpError, fetch, is_url};
 use crate::image::name::digest::Hashing;
 use crate::image::overlay::owner::Owners;
@@ -65,6 +65,13 @@ pub enum ContextError {
 }
 
 impl Diagnose for ContextError {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::NoDockerfile(_) => Some(ErrorCode::NoDockerfile),
+            _ => self.inner().and_then(Diagnose::code),
+        }
+    }
+
     fn inner(&self) -> Option<&dyn Diagnose> {
         inner_of!(self; Unpack, Fetch, Store, Sys)
     }

@@ -1,7 +1,7 @@
 //! Splits a Dockerfile into instructions as Docker does: directives, comments, continuation lines and heredocs.
 
 use super::variable::{Lexer, is_blank};
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, ErrorCode};
 use std::fmt;
 
 /// An error in a Dockerfile, and its place.
@@ -27,6 +27,10 @@ impl fmt::Display for Fault {
 }
 
 impl Diagnose for Fault {
+    fn code(&self) -> Option<ErrorCode> {
+        Some(ErrorCode::Dockerfile)
+    }
+
     fn hint(&self) -> Option<String> {
         self.hint.clone()
     }

@@ -7,7 +7,7 @@ use crate::container::live::stop_all;
 use crate::container::request::signal::Signal;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, Phase, RecordError};
-use crate::diag::{Diagnose, Failure};
+use crate::diag::{Diagnose, ErrorCode, Failure};
 use clap::Args;
 
 #[derive(Args)]
@@ -33,6 +33,10 @@ struct Running {
 }
 
 impl Diagnose for Running {
+    fn code(&self) -> Option<ErrorCode> {
+        Some(ErrorCode::StillRunning)
+    }
+
     fn hint(&self) -> Option<String> {
         let name = &self.name;
         Some(format!("stop it first: minirun stop {name}; or force: minirun rm -f {name}"))

@@ -9,35 +9,20 @@ pub(crate) struct ReportFlags {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    language: LanguageFlags,
 }
 
-#[derive(Args)]
-pub(crate) struct LanguageFlags {
-    /// Set the language [default: the locale's]
-    #[arg(long, value_name = "LANG")]
-    lang: Option<Lang>,
-}
-
+/// The values of `--lang`.
 #[derive(Clone, Copy, ValueEnum)]
-enum Lang {
+pub(crate) enum Lang {
     En,
     Ru,
 }
 
-impl ReportFlags {
-    pub(crate) fn language(&self) -> Language {
-        self.language.language()
-    }
-}
-
-impl LanguageFlags {
-    pub(crate) fn language(&self) -> Language {
-        match self.lang {
-            Some(Lang::En) => Language::English,
-            Some(Lang::Ru) => Language::Russian,
-            None => Language::of_locale(),
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::En => Self::English,
+            Lang::Ru => Self::Russian,
         }
     }
 }

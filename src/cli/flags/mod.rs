@@ -10,7 +10,7 @@ mod selection;
 
 pub(crate) use attach::{DetachFlags, DetachKeys, InvalidKeys, SignalFlags};
 pub(crate) use container::ContainerFlags;
-pub(crate) use language::{LanguageFlags, ReportFlags};
+pub(crate) use language::{Lang, ReportFlags};
 pub(crate) use process::ProcessFlags;
 pub(crate) use prune::{InvalidFilter, PruneFilter};
 pub(crate) use registry::{PullFlags, PullPolicy, RegistryFlags, settings};

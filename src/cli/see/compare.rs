@@ -28,7 +28,7 @@ impl CompareArgs {
         if self.report.json {
             json::print(&comparison)?;
         } else {
-            print!("{}", text(&comparison, self.report.language()));
+            print!("{}", text(&comparison, Language::current()));
         }
         Ok(0)
     }

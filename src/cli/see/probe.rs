@@ -50,7 +50,7 @@ impl ProbeArgs {
         if self.report.json {
             json::print(&Probed { container: &container.record.name, rows: &rows })?;
         } else {
-            print!("{}", table(&rows, self.report.language()));
+            print!("{}", table(&rows, Language::current()));
         }
         Ok(0)
     }

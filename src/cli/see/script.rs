@@ -11,6 +11,7 @@ use crate::container::rootfs::shift;
 use crate::diag::Failure;
 use crate::explain::by_hand::{self, Part, Surroundings};
 use crate::explain::layers::subject::{self, Subject};
+use crate::explain::words::Language;
 use crate::userns::IdMap;
 use clap::Args;
 use serde::Serialize;
@@ -53,7 +54,7 @@ impl ScriptArgs {
             ids: &IdMap::of_caller(),
             is_shifted: shift::ids(store, decided.record.request.host_ids)?.is_shifted(),
         };
-        let language = self.report.language();
+        let language = Language::current();
         let parts = by_hand::parts(&plan, &surroundings, language);
         if self.report.json {
             json::print(&Parts { name: &self.name, parts: &parts })?;

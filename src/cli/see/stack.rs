@@ -53,7 +53,7 @@ impl ExplainArgs {
             (None, _) => return Err(ExplainError::NoName.into()),
         };
         let subject = subject::find(&context.store, &name)?;
-        let language = self.report.language();
+        let language = Language::current();
         if let Some(layer) = files {
             let files = files_of(&context.store, &subject, &name, layer)?;
             if self.report.json {

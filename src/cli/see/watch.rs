@@ -49,7 +49,7 @@ impl WatchArgs {
         let mut printer = EventPrinter {
             output: BufWriter::new(std::io::stdout()),
             json: self.report.json,
-            language: self.report.language(),
+            language: Language::current(),
         };
         let mut goes_on = printer.begin(&container.record.name, &watch);
         while goes_on? {

@@ -72,7 +72,7 @@ impl WhereArgs {
         if self.report.json {
             json::print(&sight)?;
         } else if !sight.sightings.is_empty() {
-            print!("{}", text(&sight, &name, self.report.language()));
+            print!("{}", text(&sight, &name, Language::current()));
         }
         if sight.sightings.is_empty() {
             return Err(WhereError::Nowhere { path: sight.resolved, name }.into());

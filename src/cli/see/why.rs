@@ -27,7 +27,7 @@ impl WhyArgs {
         if self.report.json {
             json::print(&reasons)?;
         } else {
-            print!("{}", text(&reasons, &container.record.request, self.report.language()));
+            print!("{}", text(&reasons, &container.record.request, Language::current()));
         }
         Ok(0)
     }

@@ -4,7 +4,7 @@ use super::assemble::Plan;
 use super::step::Step;
 use crate::container::protocol::{Call, Failure, Stage, Task};
 use crate::diag;
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, ErrorCode};
 use crate::sys::SysError;
 
 /// The part of a start that failed, and why.
@@ -14,6 +14,7 @@ pub struct StepFailed {
     subject: String,
     hint: Option<String>,
     exit_code: u8,
+    code: Option<ErrorCode>,
     #[source]
     source: SysError,
     /// The kernel refuses an overlay.
@@ -23,6 +24,10 @@ pub struct StepFailed {
 }
 
 impl Diagnose for StepFailed {
+    fn code(&self) -> Option<ErrorCode> {
+        self.code
+    }
+
     fn hint(&self) -> Option<String> {
         self.hint.clone()
     }
@@ -51,10 +56,16 @@ impl Plan {
             (Some(Step::Exec { .. } | Step::Directory { .. }), _) => diag::NOT_EXECUTABLE,
             _ => diag::ENGINE,
         };
+        let code = match exit_code {
+            diag::NOT_FOUND => Some(ErrorCode::ProgramNotFound),
+            diag::NOT_EXECUTABLE if matches!(step, Some(Step::Exec { .. })) => Some(ErrorCode::NotExecutable),
+            _ => source.code(),
+        };
         StepFailed {
             subject,
             hint: hint.or_else(|| source.hint()),
             exit_code,
+            code,
             source,
             no_program: matches!(step, Some(Step::Exec { .. })) && errno == libc::ENOEXEC,
             no_overlay: matches!(step, Some(Step::Overlay(_))) && errno != libc::ENOSPC && errno != libc::ENOENT,

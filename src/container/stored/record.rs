@@ -20,7 +20,7 @@ use crate::container::protocol::LISTEN_AGAIN;
 use crate::container::request::Request;
 use crate::container::request::id::ContainerId;
 use crate::container::stored::outcome::Outcome;
-use crate::diag::Diagnose;
+use crate::diag::{Diagnose, ErrorCode};
 use crate::image::name::digest::Digest;
 use crate::image::name::id;
 use crate::store;
@@ -69,6 +69,15 @@ pub enum RecordError {
 }
 
 impl Diagnose for RecordError {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::NotFound { .. } => Some(ErrorCode::NoContainer),
+            Self::NotRunning(_) => Some(ErrorCode::NotRunning),
+            Self::NameTaken { .. } => Some(ErrorCode::NameTaken),
+            _ => self.inner().and_then(Diagnose::code),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { meant: Some(meant), .. } => Some(format!("{meant}; see: minirun ps -a")),

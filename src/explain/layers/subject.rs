@@ -1,7 +1,7 @@
 //! The container or image that a command is given by name.
 
 use crate::container::stored::record::{Container, RecordError};
-use crate::diag::{Diagnose, Failure};
+use crate::diag::{Diagnose, ErrorCode, Failure};
 use crate::image;
 use crate::image::{Image, ImageError};
 use crate::store::Store;
@@ -36,6 +36,10 @@ struct NotFound {
 }
 
 impl Diagnose for NotFound {
+    fn code(&self) -> Option<ErrorCode> {
+        Some(ErrorCode::NoContainer)
+    }
+
     fn hint(&self) -> Option<String> {
         let meant = self.meant.as_ref().map(|meant| format!("{meant}; ")).unwrap_or_default();
         Some(format!("{meant}list them: minirun ps -a, minirun images"))

@@ -13,6 +13,12 @@ macro_rules! words {
 }
 
 words! {
+    label_error: "error:", "ошибка:";
+    label_cause: "cause:", "причина:";
+    label_hint: "hint:", "совет:";
+    label_more: "more:", "ещё:";
+    label_note: "note:", "заметка:";
+
     layer: "layer {}", "слой {}";
     writable_layer: "writable layer", "слой для записи";
     a_mount: "mount", "монтирование";

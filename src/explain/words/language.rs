@@ -1,8 +1,11 @@
 //! The languages, and how each counts things.
 
 use super::catalogue::{ENGLISH, RUSSIAN, Words};
+use std::sync::OnceLock;
 
-/// A language of the commands that explain.
+static CHOSEN: OnceLock<Language> = OnceLock::new();
+
+/// A language that minirun speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
     English,
@@ -10,8 +13,18 @@ pub(crate) enum Language {
 }
 
 impl Language {
+    /// Sets the language of this process, once.
+    pub(crate) fn choose(language: Self) {
+        let _ = CHOSEN.set(language);
+    }
+
+    /// Returns the language that was chosen, else that of the locale.
+    pub(crate) fn current() -> Self {
+        CHOSEN.get().copied().unwrap_or_else(Self::of_locale)
+    }
+
     /// Returns the language of the environment's locale (locale(7)).
-    pub(crate) fn of_locale() -> Self {
+    fn of_locale() -> Self {
         let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
             .iter()
             .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));

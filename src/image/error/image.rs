@@ -1,7 +1,7 @@
 use super::install::InstallError;
 use super::load::LoadError;
 use super::save::SaveError;
-use crate::diag::{Diagnose, inner_of};
+use crate::diag::{Diagnose, ErrorCode, inner_of};
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::InvalidReference;
 use crate::image::overlay::stack::TooManyLayers;
@@ -58,6 +58,15 @@ pub enum ImageError {
 }
 
 impl Diagnose for ImageError {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::NotFound { .. } => Some(ErrorCode::NoImage),
+            Self::InUse { .. } => Some(ErrorCode::ImageInUse),
+            Self::ManyNames { .. } => Some(ErrorCode::ManyNames),
+            _ => self.inner().and_then(Diagnose::code),
+        }
+    }
+
     fn inner(&self) -> Option<&dyn Diagnose> {
         inner_of!(self; TooManyLayers, Pack, Load, Save, Install, Reference, Store, Sys; Unpack)
     }
