@@ -23,8 +23,8 @@ fn offered(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
 fn each_place_offers_what_fits() {
     let sandbox = sandbox();
     for (words, expected) in [
-        (&["sta"][..], &["start"][..]),
-        (&["image", "l"], &["ls", "load"]),
+        (&["star"][..], &["start"][..]),
+        (&["image", "lo"], &["load"]),
         (&["stop", ""], &["runs"]),
         (&["start", ""], &["rests"]),
         (&["rm", ""], &["rests", "runs"]),
@@ -43,7 +43,7 @@ fn each_place_offers_what_fits() {
         (&["kill", "-s", "K"], &["KILL"]),
         (&["--lang", ""], &["en", "ru"]),
         (&["run", "--interac"], &["--interactive"]),
-        (&["help", "comm"], &["commit"]),
+        (&["help", "commi"], &["commit"]),
         (&["build", "-f", ""], &[":files"]),
         (&["completion", ""], &["bash", "zsh", "fish"]),
         (&["frobnicate", ""], &[]),

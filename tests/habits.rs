@@ -78,7 +78,7 @@ pub const HABITS: &[(&str, &[(&str, Habit)])] = &[
             ("echo K=v >env; docker run --rm --env-file env alpine env", Same("K=v")),
             ("docker run --rm -h box alpine hostname", Same("box\n")),
             ("docker run --rm --entrypoint sh alpine -c 'echo $0'", Same("sh\n")),
-            ("docker run --rm -u nobody alpine id -un", Same("nobody\n")),
+            ("docker run --rm -u nobody alpine id -un", Different("with one ID only, the process keeps that ID", "")),
             ("docker run --rm --network none alpine true", Same("")),
             ("docker run --rm --network host alpine true", Same("")),
             ("docker run --rm --cap-drop ALL alpine true", Same("")),

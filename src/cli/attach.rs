@@ -54,6 +54,13 @@ pub(super) const WITHOUT_T: &str = "leave out -t";
 pub(super) const WITHOUT_STDIN: &str = "see its output: attach --no-stdin";
 
 impl Diagnose for AttachError {
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::NoTerminal { .. } => Some(ErrorCode::NoTerminal),
+            _ => self.inner().and_then(Diagnose::code),
+        }
+    }
+
     fn inner(&self) -> Option<&dyn Diagnose> {
         inner_of!(self; Sys)
     }

@@ -61,8 +61,18 @@ fn with_details(command: Command, path: &str) -> Command {
         let path = if path.is_empty() { name.clone() } else { format!("{path} {name}") };
         command = command.mut_subcommand(name, |sub| with_details(sub, &path));
     }
+    if let Some(usage) = shorter_usage(&command, path) {
+        command = command.override_usage(usage);
+    }
     let lines = examples(path);
     if lines.is_empty() { command } else { command.after_help(format!("Examples:\n  {}", lines.join("\n  "))) }
+}
+
+/// Returns a usage without the options that clap lists in it, where the line is wider than the page.
+fn shorter_usage(command: &Command, path: &str) -> Option<String> {
+    let usage = command.clone().bin_name(format!("minirun {path}")).render_usage().to_string();
+    let arguments = command.get_positionals().map(|arg| format!(" {arg}")).collect::<String>();
+    (usage.chars().count() > WIDTH).then(|| format!("minirun {path} [OPTIONS]{arguments}"))
 }
 
 /// Puts a command's options under headings, in the order of the tables. clap shows headings in the order of declaration, so the
@@ -96,6 +106,7 @@ fn described(arg: Arg) -> Arg {
         "container" | "image" | "source" | "one" | "other" => "A name, an ID, or the beginning of an ID",
         "containers" | "images" | "names" | "name" => "Names, IDs, or beginnings of IDs",
         "volume" | "volumes" | "network" | "networks" => "A name",
+        "new_name" => "The new name",
         "list" | "lists" => "The list's name",
         "server" => "The registry",
         "shell" => "The shell",
