@@ -169,7 +169,7 @@ fn wrong_words_are_refused() {
         );
     }
     let output = refused(&["--until", "1s", "--format", "{{.Nothing"]);
-    assert_eq!((output.code, output.stdout.as_str()), (0, ""), "{}", output.stderr);
+    assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{}", output.stderr);
 }
 
 #[test]

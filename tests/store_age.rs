@@ -311,7 +311,7 @@ fn an_older_monitor_is_spoken_to() {
     assert_eq!(sandbox.ok(&["logs", "web"]), "said\n");
     sandbox.ok(&["commit", "web", "new"]);
     sandbox.ok(&["stop", "web"]);
-    assert_eq!(sandbox.look("web", INSPECT), "exited 3 <no value>");
+    assert_eq!(sandbox.look("web", INSPECT), "exited 3");
 }
 
 #[test]

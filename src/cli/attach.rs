@@ -65,14 +65,6 @@ impl Diagnose for AttachError {
         inner_of!(self; Sys)
     }
 
-    fn code(&self) -> Option<ErrorCode> {
-        match self {
-            Self::NoTerminal { .. } => Some(ErrorCode::NoTerminal),
-            Self::Lost(_) | Self::LetGo(_) | Self::LetGoOfAll => None,
-            Self::Sys(error) => error.code(),
-        }
-    }
-
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoTerminal { instead } => Some((*instead).into()),

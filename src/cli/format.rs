@@ -194,16 +194,14 @@ fn to_value(key: &str, value: &serde_json::Value) -> Value {
         },
         Json::Array(list) => Value::Array(list.iter().map(|value| to_value("", value)).collect()),
         Json::Object(object) => {
-            let mut fields: HashMap<String, Value> =
-                object.iter().map(|(key, value)| (key.clone(), to_value(key, value))).collect();
+            // The options of a log driver are a map under a name that elsewhere is a struct's.
+            let convert = |(child, value): (&String, &serde_json::Value)| {
+                let kind = if (key, child.as_str()) == ("LogConfig", "Config") { MAPS[0] } else { child };
+                (child.clone(), to_value(kind, value))
+            };
+            let mut fields: HashMap<String, Value> = object.iter().map(convert).collect();
             if MAPS.contains(&key) {
                 return Value::Map(fields);
-            }
-            // The options of a log driver are a map under a name that elsewhere is a struct's.
-            if key == "LogConfig"
-                && let Some(Value::Object(options)) = fields.remove("Config")
-            {
-                fields.insert("Config".into(), Value::Map(options));
             }
             for (_, field) in OMITTED.iter().filter(|(of, _)| *of == key) {
                 fields.entry((*field).to_owned()).or_insert(Value::NoValue);
