@@ -36,7 +36,7 @@ pub(crate) fn settings(base: &Image, request: &Request) -> Value {
     if request.health != HealthCheck::default() {
         settings["Healthcheck"] = json!(request.health);
     }
-    for port in &request.ports {
+    for port in request.ports.iter().chain(&request.exposed) {
         settings["ExposedPorts"][format!("{}/{}", port.container_port, port.protocol)] = json!({});
     }
     for (name, value) in &request.labels {

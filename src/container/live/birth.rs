@@ -54,6 +54,10 @@ impl<'a> Unborn<'a> {
         let egress = client.filter(|_| awaits_egress(job));
         let (ours, theirs) = End::pair().map_err(failed)?;
         let begun = Instant::now();
+        // Others see the child in a PID namespace of theirs, and might trace it before it has given up its rights.
+        if plan.outside.iter().any(|step| matches!(step, Step::JoinNamespaces { .. })) {
+            process::set_dumpable(false);
+        }
         let born = process::clone3(namespace_flags(namespaces), group.as_ref().map(AsFd::as_fd)).map_err(failed)?;
         let Some(child) = born else {
             drop(ours);

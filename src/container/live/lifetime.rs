@@ -8,6 +8,7 @@ use super::interval::{self, Waited};
 use super::restart::{Restarts, is_final};
 use super::supervise::{Change, Supervised, supervise};
 use crate::container::plan::Ids;
+use crate::container::processes;
 use crate::container::protocol::Message;
 use crate::container::request::{OnUnhealthy, RestartPolicy};
 use crate::container::stored::health::Health;
@@ -40,6 +41,9 @@ impl Lifetime<'_> {
         loop {
             let begun = Instant::now();
             let mut delay = None;
+            // In a PID namespace of others, its processes outlive the first one.
+            let mounts = Some(self.state.pid).filter(|pid| !processes::owns_pids(*pid));
+            let mut mounts = mounts.and_then(|pid| process::namespace(pid, "mnt").ok());
             let (status, listening) = supervise(supervised, clients, |change| {
                 match change {
                     Change::Paused(is_paused) => {
@@ -47,6 +51,9 @@ impl Lifetime<'_> {
                         return self.container.write_state(self.state);
                     }
                     Change::Ended(status, outcome) => {
+                        if let Some(mounts) = mounts.take() {
+                            processes::kill_in_mounts(&mounts);
+                        }
                         let policy = self.policy();
                         delay = restarts.after(policy, status, outcome, stop_signal, begun.elapsed());
                         self.note_end(status, outcome, &mut killed_for_memory);
