@@ -30,7 +30,7 @@ fn exposed_ports_are_published_on_free_ports() {
     let ports: Value = serde_json::from_str(&sandbox.look("web", "{{json .NetworkSettings.Ports}}")).unwrap();
     let names: Vec<&String> = ports.as_object().unwrap().keys().collect();
     assert_eq!(names, ["53/udp", "80/tcp", "81/tcp", "82/tcp", "83/tcp"]);
-    assert_eq!(ports["82/tcp"], json!([{"HostIp": "127.0.0.1", "HostPort": port.to_string()}]), "-p is kept as typed");
+    assert_eq!(ports["82/tcp"][0]["HostPort"], json!(port.to_string()), "-p is kept as typed");
     for inside in ["80", "81"] {
         let outside: u16 = ports[format!("{inside}/tcp")][0]["HostPort"].as_str().unwrap().parse().unwrap();
         wait_until("the port answers", || {
@@ -233,12 +233,12 @@ fn an_option_that_has_no_effect_says_so_in_a_line() {
         assert_eq!(output.ok(), "ran\n");
     }
     assert_eq!(sandbox.sh(&["--oom-kill-disable=false"], "true").stderr, "");
-    for flags in [&["--pod", "x"][..], &["--uidmap", "0:1:2"], &["--preserve-fds", "1"]] {
+    for flags in [&["--chrootdirs", "/x"][..], &["--uidmap", "0:1:2"], &["--preserve-fds", "1"]] {
         let said = sandbox.fails(125, &[&["run"], flags, &["no-such-image"]].concat());
         assert!(said.starts_with(&format!("error: {} is not possible: ", flags[0])), "{said}");
     }
     let help = sandbox.ok(&["run", "--help"]);
-    assert!(!help.contains("--isolation") && !help.contains("--pod"), "{help}");
+    assert!(!help.contains("--isolation") && !help.contains("--chrootdirs"), "{help}");
 }
 
 // Security.

@@ -40,7 +40,6 @@ const DEVICE_GROUPS: &str = "an ordinary user cannot limit devices";
 const REAL_TIME: &str = "cgroup v2 has no limit of real-time processor time";
 const NO_CGROUP_V2: &str = "cgroup v2 has no such limit";
 const NO_NETWORKS: &str = "containers share no network yet; use -p, or --network container:NAME";
-const NO_PODS: &str = "there are no pods; share namespaces with --network, --pid and --ipc container:NAME";
 const ONE_MAP: &str = "all containers of a user have the same ids; see: minirun doctor";
 const SIGNATURES: &str = "images are checked by their digests, not by signatures";
 const OWN_INIT: &str = "--init runs minirun's own init";
@@ -94,8 +93,6 @@ const TABLE: &[Ignored] = &[
     refuse("passwd-entry", Needed, "/etc/passwd is the image's; use --user with a number"),
     note("permissive", Switch, "security options are decided one by one"),
     refuse("personality", Needed, "a program changes its personality itself: setarch"),
-    refuse("pod", Needed, NO_PODS),
-    refuse("pod-id-file", Needed, NO_PODS),
     refuse("preserve-fd", Needed, "no descriptor of the host enters a container"),
     refuse("preserve-fds", Needed, "no descriptor of the host enters a container"),
     note("rdt-class", Needed, DEVICE_GROUPS),
