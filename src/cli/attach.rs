@@ -19,9 +19,22 @@ pub(super) struct Attachment {
     pub stdin: bool,
     /// The end of standard input is one for the container too.
     pub closes_stdin: bool,
+    /// The streams that are printed.
+    pub printed: Printed,
     /// Signals are forwarded.
     pub signals: bool,
     pub detach_keys: DetachKeys,
+}
+
+/// The streams of a container that are printed.
+#[derive(Clone, Copy)]
+pub(super) struct Printed {
+    pub stdout: bool,
+    pub stderr: bool,
+}
+
+impl Printed {
+    pub(super) const BOTH: Self = Self { stdout: true, stderr: true };
 }
 
 /// How an attachment ended.
@@ -130,7 +143,7 @@ pub(super) fn watch_all(mut ends: Vec<End>) -> Result<u8, Failure> {
         }
         for index in (0..ends.len()).rev().filter(|index| ready.get(index + 1) == Some(&true)) {
             match ends[index].receive()? {
-                Some((Message::Output { stream, bytes }, _)) => write_out(stream, &bytes),
+                Some((Message::Output { stream, bytes }, _)) => write_out(Printed::BOTH, stream, &bytes),
                 Some((Message::Exited { code }, _)) => {
                     highest = highest.max(code as u8);
                     ends.remove(index);
@@ -262,7 +275,7 @@ fn pass_on(monitor: &End, wanted: &Attachment, signals: &impl AsFd) -> Result<Pa
         if !events[1].is_empty() {
             loop {
                 match monitor.receive() {
-                    Ok(Some((Message::Output { stream, bytes }, _))) => write_out(stream, &bytes),
+                    Ok(Some((Message::Output { stream, bytes }, _))) => write_out(wanted.printed, stream, &bytes),
                     Ok(Some((Message::Exited { code }, _))) => return Ok(Parting::Exited(code as u8)),
                     Ok(Some(_)) => {}
                     Ok(None) => return Ok(Parting::Lost),
@@ -345,8 +358,10 @@ fn unless_gone(sent: Result<(), SysError>) -> Result<(), SysError> {
     }
 }
 
-fn write_out(stream: Stream, bytes: &[u8]) {
+fn write_out(printed: Printed, stream: Stream, bytes: &[u8]) {
     let _ = match stream {
+        Stream::Stdout if !printed.stdout => Ok(()),
+        Stream::Stderr if !printed.stderr => Ok(()),
         Stream::Stdout => {
             let mut out = std::io::stdout().lock();
             out.write_all(bytes).and_then(|()| out.flush())

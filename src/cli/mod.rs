@@ -12,6 +12,7 @@ mod cp;
 mod df;
 mod docker_context;
 mod doctor;
+mod dry_run;
 mod ending;
 mod flags;
 mod format;

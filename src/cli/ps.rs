@@ -232,12 +232,8 @@ fn command(container: &Container, is_whole: bool) -> String {
     format!("{command:?}")
 }
 
-fn network(container: &Container) -> &'static str {
-    match container.record.request.network {
-        Network::Private => "bridge",
-        Network::None => "none",
-        Network::Host => "host",
-    }
+fn network(container: &Container) -> String {
+    container.record.request.network.to_string()
 }
 
 /// What the filters name, looked up once.
@@ -351,7 +347,7 @@ impl List<'_> {
             ContainerFilter::IsTask(is_task) => !is_task,
             ContainerFilter::Label(label) => label.holds(&self.labels(container)),
             ContainerFilter::Name(pattern) => pattern.is_match(&record.name),
-            ContainerFilter::Network(name) => name == network(container),
+            ContainerFilter::Network(name) => *name == network(container),
             ContainerFilter::Status(status) => status == state.status(),
             ContainerFilter::Volume(wanted) => record.volumes.iter().any(|volume| {
                 volume.name.as_ref() == Some(wanted) || volume.source == *wanted || volume.target == *wanted

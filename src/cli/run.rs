@@ -1,31 +1,34 @@
 //! `run` and `create`: the commands that make a container.
 
 use super::Context;
-use super::attach::{self, Attachment};
+use super::attach::{self, Attachment, Printed};
+use super::dry_run;
 use super::ending::note_ending;
-use super::flags::{ContainerFlags, DetachFlags, ProcessFlags, PullFlags, SignalFlags};
+use super::flags::{
+    ContainerFlags, DetachFlags, EnvironmentFlags, IgnoredFlags, IsolationFlags, LimitFlags, NetworkFlags,
+    ProcessFlags, PullFlags, SignalFlags, lines,
+};
 use super::registry;
 use super::stderr::Notes;
 use super::step_printer::{ExplainFormat, StepPrinter};
 use crate::container::decide::create;
 use crate::container::decide::name;
+use crate::container::decide::seccomp;
 use crate::container::live::launch;
 use crate::container::live::launch::Listener;
 use crate::container::request;
-use crate::container::request::capability::Selected;
 use crate::container::request::mount::{self, Mounted};
 use crate::container::request::signal::Signal;
-use crate::container::request::{Joined, Limits, Request, SecurityOption, Tmpfs, Volume, VolumesFrom};
+use crate::container::request::{Joined, Network, Request, RequestError, Tmpfs, Volume, VolumesFrom};
 use crate::container::stored::record;
 use crate::container::stored::record::Container;
 use crate::diag::{Diagnose, Failure};
 use crate::explain::words::Language;
 use crate::image::Image;
-use crate::network::ports::Published;
 use crate::network::resolv::HostAddress;
-use clap::Args;
-use std::net::IpAddr;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 /// Flags of `run` and `create`.
 #[derive(Args)]
@@ -60,48 +63,52 @@ pub(super) struct CreateArgs {
     /// Set the driver of new volumes: local is the only one
     #[arg(long, value_name = "DRIVER", value_parser = ["local"], hide_possible_values = true)]
     volume_driver: Option<String>,
-    /// As root: use the host's IDs instead of shifted ones
-    #[arg(long, value_name = "host", value_parser = ["host"])]
-    userns: Option<String>,
     /// Mount a tmpfs, which is lost when the container stops
     #[arg(long, value_name = "TARGET[:OPTIONS]", value_parser = mount::tmpfs)]
     tmpfs: Vec<Tmpfs>,
-    /// Publish a container's port on the host
-    #[arg(short, long, value_name = "[IP:][HOST:]PORT[/udp]", value_parser = request::publish)]
-    publish: Vec<Published>,
-    /// Use this DNS server
-    #[arg(long, value_name = "IP", value_parser = request::dns)]
-    dns: Vec<IpAddr>,
+    #[command(flatten)]
+    network: NetworkFlags,
+    #[command(flatten)]
+    environment: EnvironmentFlags,
+    /// Read labels from a file
+    #[arg(long, value_name = "FILE")]
+    label_file: Vec<PathBuf>,
+    /// Add an annotation to the container's specification
+    #[arg(long, value_name = "NAME=VALUE", value_parser = request::annotation)]
+    annotation: Vec<(String, String)>,
+    #[command(flatten)]
+    ignored: IgnoredFlags,
     /// Replace the image's entry point
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
     /// Mount the root file system read-only
     #[arg(long)]
     read_only: bool,
-    /// Add a capability
-    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::selected_capability)]
-    cap_add: Vec<Selected>,
-    /// Drop a capability
-    #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = request::selected_capability)]
-    cap_drop: Vec<Selected>,
-    /// Set a security option: no-new-privileges, seccomp=unconfined
-    #[arg(long, value_name = "OPTION", value_parser = request::security_option)]
-    security_opt: Vec<SecurityOption>,
+    #[command(flatten)]
+    isolation: IsolationFlags,
+    /// Set the domain name
+    #[arg(long, value_name = "DOMAIN", value_parser = request::domainname)]
+    domainname: Option<String>,
+    /// Set how likely the kernel kills it when memory is short: -1000 to 1000
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = clap::value_parser!(i32).range(-1000..=1000))]
+    oom_score_adj: Option<i32>,
+    /// Set the umask
+    #[arg(long, value_name = "MASK", value_parser = request::umask)]
+    umask: Option<u32>,
+    /// Set the time zone; local for the host's
+    #[arg(long, value_name = "ZONE", value_parser = request::timezone)]
+    tz: Option<String>,
     /// Run an init that forwards signals and reaps processes
     #[arg(long)]
     init: bool,
     /// Remove the container when it ends
     #[arg(long)]
     rm: bool,
-    /// Limit memory
-    #[arg(short, long, value_name = "BYTES", value_parser = request::size)]
-    memory: Option<u64>,
-    /// Limit processor time, in processors
-    #[arg(long, value_name = "NUMBER", value_parser = request::cpus)]
-    cpus: Option<f64>,
-    /// Limit the number of processes
-    #[arg(long, value_name = "NUMBER")]
-    pids_limit: Option<i64>,
+    #[command(flatten)]
+    limits: LimitFlags,
+    /// Fail where the host cannot give a limit
+    #[arg(long)]
+    require_limits: bool,
     /// Set the signal that `stop` sends
     #[arg(long, value_name = "SIGNAL", value_parser = request::stop_signal)]
     stop_signal: Option<Signal>,
@@ -117,6 +124,12 @@ pub(super) struct CreateArgs {
     /// Write the container's ID to a file
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
+    /// Write the number of the container's first process to a file
+    #[arg(long, value_name = "FILE")]
+    pidfile: Option<PathBuf>,
+    /// Remove the container that has the name
+    #[arg(long, requires = "name")]
+    replace: bool,
     #[command(flatten)]
     pull: PullFlags,
     // One list, so that nothing after the image's name is read as an option of minirun.
@@ -134,6 +147,15 @@ pub(super) struct RunArgs {
     keys: DetachFlags,
     #[command(flatten)]
     signals: SignalFlags,
+    /// Attach to these streams only: stdin, stdout, stderr
+    #[arg(short, long, value_name = "STREAM", ignore_case = true, conflicts_with = "detach")]
+    attach: Vec<AttachedStream>,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Remove the image when the container has ended
+    #[arg(long, conflicts_with = "detach")]
+    rmi: bool,
     /// Explain each step as it is carried out
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "brief")]
     explain: Option<ExplainFormat>,
@@ -141,10 +163,20 @@ pub(super) struct RunArgs {
     create: CreateArgs,
 }
 
+/// A stream of `--attach`.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum AttachedStream {
+    Stdin,
+    Stdout,
+    Stderr,
+}
+
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error("cannot write {}", .0.display())]
-    WriteCidFile(PathBuf, #[source] std::io::Error),
+    WriteFile(PathBuf, #[source] std::io::Error),
+    #[error("cannot run minirun again")]
+    Again(#[source] std::io::Error),
     #[error("cannot create {}: file exists", .0.display())]
     CidFile(PathBuf),
 }
@@ -153,7 +185,7 @@ impl Diagnose for RunError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::CidFile(_) => Some("name another file with --cidfile, or remove this one".into()),
-            Self::WriteCidFile(..) => None,
+            Self::WriteFile(..) | Self::Again(_) => None,
         }
     }
 }
@@ -163,6 +195,8 @@ struct Creation {
     request: Request,
     pull: PullFlags,
     cidfile: Option<PathBuf>,
+    pidfile: Option<PathBuf>,
+    replace: bool,
 }
 
 impl CreateArgs {
@@ -170,7 +204,14 @@ impl CreateArgs {
         if let Some(file) = self.cidfile.as_ref().filter(|file| file.exists()) {
             return Err(RunError::CidFile(file.clone()).into());
         }
+        self.ignored.answer()?;
         let env = self.process.environment()?;
+        let mut labels = Vec::new();
+        for file in &self.label_file {
+            for line in lines(file).map_err(RequestError::LabelFile)? {
+                labels.push(request::label(&line)?);
+            }
+        }
         let ProcessFlags { workdir, user, privileged, interactive, tty, .. } = self.process;
         let ContainerFlags { network, add_host, shm_size, ulimit, label } = self.container;
         let Joined { network, mut way_out } = network.unwrap_or_default();
@@ -190,8 +231,10 @@ impl CreateArgs {
                 format!("{}: {word} has no effect: mounts that appear later stay where they are made", volume.target);
             super::stderr::note(&note);
         }
+        let (security, devices) = (self.isolation.security(), self.isolation.devices());
+        let (namespaces, host_ids) = (self.isolation.namespaces(), self.isolation.host_ids());
         let mut words = self.image_and_command.into_iter();
-        let request = Request {
+        let mut request = Request {
             image: words.next().unwrap_or_default(),
             name: self.name,
             command: words.collect(),
@@ -201,35 +244,55 @@ impl CreateArgs {
             user,
             groups: self.group_add,
             hostname: self.hostname,
-            labels: label,
+            labels: labels.into_iter().chain(label).collect(),
             volumes,
             volumes_from: self.volumes_from,
             tmpfs,
-            ports: self.publish.into_iter().flat_map(|Published(ports)| ports).collect(),
+            ports: self.network.ports(),
+            publish_all: self.network.publish_all,
+            exposed: self.network.exposed(),
             network,
             way_out,
             hosts: add_host,
-            dns: self.dns,
+            dns: self.network.dns,
+            dns_search: self.network.dns_search,
+            dns_options: self.network.dns_option,
+            no_hosts: self.network.no_hosts,
+            annotations: self.annotation,
+            host_env: self.environment.of_host(),
+            unset_env: self.environment.unsetenv,
+            unset_all_env: self.environment.unsetenv_all,
             read_only: self.read_only,
-            cap_add: self.cap_add,
-            cap_drop: self.cap_drop,
+            cap_add: self.isolation.cap_add,
+            cap_drop: self.isolation.cap_drop,
             privileged,
-            no_new_privileges: self.security_opt.contains(&SecurityOption::NoNewPrivileges),
-            seccomp_unconfined: self.security_opt.contains(&SecurityOption::SeccompUnconfined),
+            no_new_privileges: security.no_new_privileges,
+            masks: security.masks,
+            devices,
+            sysctls: self.isolation.sysctl,
+            namespaces,
+            domainname: self.domainname,
+            oom_score_adj: self.oom_score_adj,
+            umask: self.umask,
+            timezone: self.tz,
             init: self.init,
             terminal: tty,
             stdin: interactive,
             auto_remove: self.rm,
-            limits: Limits { memory: self.memory, swap: None, cpus: self.cpus, pids: self.pids_limit },
+            limits: self.limits.limits()?,
+            require_limits: self.require_limits,
             ulimits: ulimit,
             shm_size,
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,
             log: request::log(self.log_driver.as_deref(), &self.log_opt)?,
-            host_ids: self.userns.is_some(),
-            keeps_stdin: false,
+            host_ids,
+            ..Request::default()
         };
-        Ok(Creation { request, pull: self.pull, cidfile: self.cidfile })
+        request.filter_by(security.seccomp);
+        request.check()?;
+        seccomp::check(&request)?;
+        Ok(Creation { request, pull: self.pull, cidfile: self.cidfile, pidfile: self.pidfile, replace: self.replace })
     }
 }
 
@@ -246,30 +309,46 @@ fn create_container(
     request: Request,
     cidfile: Option<PathBuf>,
 ) -> Result<Container, Failure> {
+    let is_discarded = !request.ports.is_empty() || request.publish_all;
+    let network = &request.network;
+    if let (true, Network::Host | Network::None) = (is_discarded, network) {
+        eprintln!("note: no port is published with --network {network}");
+    }
     let container = create::create(&context.store, image, request)?;
     if let Some(file) = cidfile {
-        std::fs::write(&file, container.record.id.as_str()).map_err(|e| RunError::WriteCidFile(file, e))?;
+        std::fs::write(&file, container.record.id.as_str()).map_err(|e| RunError::WriteFile(file, e))?;
     }
     Ok(container)
 }
 
 pub(super) fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Failure> {
-    let Creation { request, pull, cidfile } = arguments.resolve()?;
+    let Creation { request, pull, cidfile, replace, .. } = arguments.resolve()?;
     find_sources(context, &request)?;
     let image = registry::image(context, &request.image, &pull)?;
+    if let Some(name) = request.name.as_ref().filter(|_| replace) {
+        again(context, &["rm", "--force", name])?;
+    }
     let container = create_container(context, &image, request, cidfile)?;
     println!("{}", container.record.id);
     Ok(0)
 }
 
 pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> {
-    let Creation { mut request, pull, cidfile } = arguments.create.resolve()?;
+    let Creation { mut request, pull, cidfile, pidfile, replace } = arguments.create.resolve()?;
     // As in Docker: what was begun in the background keeps its standard input open for whoever attaches.
     request.keeps_stdin = arguments.detach && request.stdin;
+    // As with Podman: an image in use stays.
+    request.auto_remove |= arguments.rmi;
+    if arguments.dry_run {
+        let how = arguments.explain.unwrap_or(ExplainFormat::Brief);
+        return dry_run::print(context, request, how, Language::current());
+    }
+    let listed = |stream| arguments.attach.is_empty() || arguments.attach.contains(&stream);
     let attachment = Attachment {
         terminal: request.terminal,
-        stdin: request.stdin,
+        stdin: request.stdin && listed(AttachedStream::Stdin),
         closes_stdin: true,
+        printed: Printed { stdout: listed(AttachedStream::Stdout), stderr: listed(AttachedStream::Stderr) },
         signals: arguments.signals.sig_proxy,
         detach_keys: arguments.keys.keys(),
     };
@@ -278,6 +357,9 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
     }
     find_sources(context, &request)?;
     let image = registry::image(context, &request.image, &pull)?;
+    if let Some(name) = request.name.as_ref().filter(|_| replace) {
+        again(context, &["rm", "--force", name])?;
+    }
     // The monitor starts while the container is being created.
     let name = request.name.get_or_insert_with(|| name::random(&context.store)).clone();
     let prepared = launch::prepare_requested(&context.store, &name, &request)?;
@@ -300,10 +382,28 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
             return Err(error.into());
         }
     };
+    // One that has ended already has none.
+    let pid = container.state().pid;
+    if let Some(file) = pidfile.filter(|_| pid > 0) {
+        std::fs::write(&file, pid.to_string()).map_err(|e| RunError::WriteFile(file, e))?;
+    }
     if arguments.detach {
         println!("{}", container.record.id);
         note_ending(&container);
         return Ok(0);
     }
-    attach::stay(&end, &attachment, &container.record.name)
+    let code = attach::stay(&end, &attachment, &container.record.name)?;
+    if arguments.rmi {
+        // Another container may use it; that is said, and the exit code stays the container's.
+        again(context, &["rmi", &container.record.image])?;
+    }
+    Ok(code)
+}
+
+/// Runs another command of minirun on the same store; it prints what is wrong itself.
+fn again(context: &Context, words: &[&str]) -> Result<(), Failure> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("--root").arg(&context.store.root).args(words).stdin(Stdio::null()).stdout(Stdio::null());
+    command.status().map_err(RunError::Again)?;
+    Ok(())
 }

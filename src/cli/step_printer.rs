@@ -33,6 +33,8 @@ pub(super) struct StepPrinter {
     store: PathBuf,
     /// The container's directory.
     directory: PathBuf,
+    /// The plan itself is the result, and goes to standard output.
+    is_result: bool,
     number: u32,
     /// The paragraphs of the current kind: the steps that were done, and those that were skipped, by reason.
     open: Vec<Paragraph>,
@@ -96,7 +98,53 @@ const WIDTH: usize = 105;
 
 impl StepPrinter {
     pub(super) fn new(format: ExplainFormat, language: Language, store: PathBuf, directory: PathBuf) -> Self {
-        Self { format, language, store, directory, number: 0, open: Vec::new() }
+        Self { format, language, store, directory, is_result: false, number: 0, open: Vec::new() }
+    }
+
+    /// Prints the steps of a plan that is not carried out.
+    pub(super) fn print_plan(mut self, plan: &Plan) {
+        self.is_result = true;
+        plan.steps().for_each(|step| self.add_step(step, None, 0));
+        self.flush();
+    }
+
+    fn add_step(&mut self, step: &Step, micros: Option<u32>, skipped: u32) {
+        let (kind, object) = match step {
+            _ if self.format != ExplainFormat::Brief => ("", String::new()),
+            Step::Link { path, .. } => ("symlink ", path.clone()),
+            Step::Mask { path } => ("move_mount of nothing over ", path.clone()),
+            Step::ReadOnly { path } => ("mount_setattr MOUNT_ATTR_RDONLY ", path.clone()),
+            Step::Mount(Mount { kind, target, .. }) if kind == "bind" => ("open_tree and move_mount ", target.clone()),
+            _ => ("", String::new()),
+        };
+        let mut line = Line {
+            step: 0,
+            call: step.call(),
+            why: reason::of(step, self.language),
+            skipped: Skipped::of(skipped),
+            micros,
+            commands: Vec::new(),
+        };
+        if self.format != ExplainFormat::Brief && line.skipped.is_none() {
+            let ids = IdMap::of_caller();
+            let surroundings = Surroundings {
+                store: &self.store,
+                upper: None,
+                directory: &self.directory,
+                files: &[],
+                ids: &ids,
+                is_shifted: false,
+            };
+            line.commands = by_hand::commands(step, &surroundings);
+        }
+        self.add(kind, object, line);
+        if matches!(step, Step::Exec { .. }) {
+            self.flush();
+        }
+    }
+
+    fn say(&self, line: &str) {
+        if self.is_result { println!("{line}") } else { eprintln!("{line}") }
     }
 
     fn add(&mut self, kind: &'static str, object: String, line: Line) {
@@ -125,21 +173,21 @@ impl StepPrinter {
 
     fn print(&self, Paragraph { kind, objects, line }: Paragraph) {
         if self.format == ExplainFormat::Json {
-            eprintln!("{}", json::line(&line).unwrap_or_default());
+            self.say(&json::line(&line).unwrap_or_default());
             return;
         }
         let call = if objects.len() == 1 { line.call } else { format!("{kind}({})", objects.join(", ")) };
         let width = tcgetwinsize(rustix::stdio::stderr()).map_or(WIDTH, |size| usize::from(size.ws_col));
         // The indent of a wrapped line.
         let wrap = |text: &str| human::wrapped(&printable(text), width.saturating_sub(9).max(20));
-        eprintln!("{:>3}  {}", line.step, wrap(&call).join("\n         "));
+        self.say(&format!("{:>3}  {}", line.step, wrap(&call).join("\n         ")));
         let why = match line.skipped {
             Some(skipped) => fill(self.language.words().step_skipped, &[&skipped.in_words(self.language.words())]),
             None => line.why + &line.micros.map(|micros| format!(" ({micros} µs)")).unwrap_or_default(),
         };
-        eprintln!("     ↳ {}", wrap(&why).join("\n       "));
+        self.say(&format!("     ↳ {}", wrap(&why).join("\n       ")));
         for command in &line.commands {
-            eprintln!("     $ {}", printable(command));
+            self.say(&format!("     $ {}", printable(command)));
         }
     }
 }
@@ -170,38 +218,8 @@ impl Listener for StepPrinter {
     }
 
     fn step(&mut self, plan: &Plan, step: u32, micros: u32, skipped: u32) {
-        let Some(step) = plan.steps().nth(step as usize) else { return };
-        let (kind, object) = match step {
-            _ if self.format != ExplainFormat::Brief => ("", String::new()),
-            Step::Link { path, .. } => ("symlink ", path.clone()),
-            Step::Mask { path } => ("move_mount of nothing over ", path.clone()),
-            Step::ReadOnly { path } => ("mount_setattr MOUNT_ATTR_RDONLY ", path.clone()),
-            Step::Mount(Mount { kind, target, .. }) if kind == "bind" => ("open_tree and move_mount ", target.clone()),
-            _ => ("", String::new()),
-        };
-        let mut line = Line {
-            step: 0,
-            call: step.call(),
-            why: reason::of(step, self.language),
-            skipped: Skipped::of(skipped),
-            micros: Some(micros),
-            commands: Vec::new(),
-        };
-        if self.format != ExplainFormat::Brief && line.skipped.is_none() {
-            let ids = IdMap::of_caller();
-            let surroundings = Surroundings {
-                store: &self.store,
-                upper: None,
-                directory: &self.directory,
-                files: &[],
-                ids: &ids,
-                is_shifted: false,
-            };
-            line.commands = by_hand::commands(step, &surroundings);
-        }
-        self.add(kind, object, line);
-        if matches!(step, Step::Exec { .. }) {
-            self.flush();
+        if let Some(step) = plan.steps().nth(step as usize) {
+            self.add_step(step, Some(micros), skipped);
         }
     }
 

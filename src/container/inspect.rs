@@ -1,7 +1,7 @@
 //! A container as Docker's `inspect` shows it: programs read these names.
 
 use super::decide::settings::settings;
-use super::request::{LogOptions, Network, Request, Source, VolumesFrom};
+use super::request::{Device, Limits, LogOptions, Network, Request, Source, VolumesFrom};
 use super::stored::record::{Container, Phase, RecordError, State};
 use crate::image::Image;
 use crate::network::egress::COMPLAINT;
@@ -98,7 +98,7 @@ fn config(container: &Container, spec: &Spec, image: Option<&Image>) -> Value {
     let request = &container.record.request;
     let mut config = json!({
         "Hostname": spec.hostname().clone().unwrap_or_default(),
-        "Domainname": "",
+        "Domainname": request.domainname.clone().unwrap_or_default(),
         "User": request.user.clone().unwrap_or_default(),
         "AttachStdin": request.stdin,
         "AttachStdout": true,
@@ -149,13 +149,6 @@ fn host_config(request: &Request, spec: &Spec) -> Value {
         Source::Anonymous => None,
     });
     let from = |from: &VolumesFrom| format!("{}{}", from.container, if from.is_read_only { ":ro" } else { "" });
-    let mut security = Vec::new();
-    if request.no_new_privileges {
-        security.push("no-new-privileges".to_owned());
-    }
-    if request.seccomp_unconfined {
-        security.push("seccomp=unconfined".to_owned());
-    }
     let mut config: Value = serde_json::from_str(UNSET).unwrap_or_default();
     let mut add = |fields: Value| {
         for (key, value) in fields.as_object().into_iter().flatten() {
@@ -165,7 +158,7 @@ fn host_config(request: &Request, spec: &Spec) -> Value {
     add(json!({
         "Binds": list(binds.collect()),
         "VolumesFrom": list(request.volumes_from.iter().map(from).collect()),
-        "NetworkMode": mode(&request.network),
+        "NetworkMode": request.network.to_string(),
         "LogConfig": log_config(&request.log),
         "PortBindings": bindings(&request.ports),
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
@@ -177,20 +170,17 @@ fn host_config(request: &Request, spec: &Spec) -> Value {
         "GroupAdd": list(request.groups.clone()),
         "Privileged": request.privileged,
         "ReadonlyRootfs": request.read_only,
-        "SecurityOpt": list(security),
-        "UsernsMode": if request.host_ids { "host" } else { "" },
+        "SecurityOpt": list(security(request)),
     }));
     add(json!({
         "ShmSize": request.shm_size.unwrap_or(64 << 20),
         "Runtime": "minirun",
-        "Memory": request.limits.memory.unwrap_or(0),
-        "MemorySwap": request.limits.swap.unwrap_or(0),
-        "NanoCpus": (request.limits.cpus.unwrap_or(0.0) * 1e9) as u64,
-        "PidsLimit": request.limits.pids,
         "Ulimits": ulimits(request),
         "MaskedPaths": linux.masked_paths(),
         "ReadonlyPaths": linux.readonly_paths(),
     }));
+    add(limits(&request.limits));
+    add(asked(request));
     if !request.tmpfs.is_empty() {
         let tmpfs = request.tmpfs.iter().cloned().map(<(String, String)>::from);
         add(json!({ "Tmpfs": tmpfs.collect::<BTreeMap<_, _>>() }));
@@ -199,6 +189,41 @@ fn host_config(request: &Request, spec: &Spec) -> Value {
         add(json!({ "Init": true }));
     }
     config
+}
+
+fn limits(limits: &Limits) -> Value {
+    let (memory, cpus) = (limits.memory.unwrap_or(0), limits.cpus.unwrap_or(0.0));
+    json!({
+        "Memory": memory,
+        "MemorySwap": limits.swap.unwrap_or(0),
+        "MemoryReservation": limits.reservation.unwrap_or(0),
+        "NanoCpus": if limits.cpu_period.is_none() { (cpus * 1e9) as u64 } else { 0 },
+        "CpuPeriod": limits.cpu_period.unwrap_or(0),
+        "CpuQuota": limits.cpu_period.map_or(0, |period| (cpus * period as f64) as i64),
+        "CpuShares": limits.cpu_shares.unwrap_or(0),
+        "CpusetCpus": limits.cpuset_cpus.clone().unwrap_or_default(),
+        "CpusetMems": limits.cpuset_mems.clone().unwrap_or_default(),
+        "BlkioWeight": limits.io_weight.unwrap_or(0),
+        "PidsLimit": limits.pids,
+    })
+}
+
+/// Returns options of `run` that Docker shows under HostConfig.
+fn asked(request: &Request) -> Value {
+    json!({
+        "PublishAllPorts": request.publish_all,
+        "PidMode": request.namespaces.pid.to_string(),
+        "IpcMode": request.namespaces.ipc.to_string(),
+        "UTSMode": if request.namespaces.uts_of_host { "host" } else { "" },
+        "CgroupnsMode": if request.namespaces.cgroup_of_host { "host" } else { "private" },
+        "UsernsMode": if request.host_ids { "host" } else { "" },
+        "Sysctls": request.sysctls.iter().map(|sysctl| (&sysctl.name, &sysctl.value)).collect::<BTreeMap<_, _>>(),
+        "Devices": request.devices.iter().map(device).collect::<Vec<_>>(),
+        "OomScoreAdj": request.oom_score_adj.unwrap_or(0),
+        "DnsSearch": request.dns_search,
+        "DnsOptions": request.dns_options,
+        "Annotations": request.annotations.iter().cloned().collect::<BTreeMap<_, _>>(),
+    })
 }
 
 fn ulimits(request: &Request) -> Vec<Value> {
@@ -226,14 +251,6 @@ fn mounts(container: &Container) -> Value {
 /// Returns the options of a mount as they were typed, or what they come to.
 fn mode_of(typed: &str, read_only: bool) -> &str {
     if typed.is_empty() && read_only { "ro" } else { typed }
-}
-
-fn mode(network: &Network) -> &'static str {
-    match network {
-        Network::Private => "bridge",
-        Network::None => "none",
-        Network::Host => "host",
-    }
 }
 
 fn network_settings(request: &Request, state: &State, exposed: &Value) -> Value {
@@ -269,7 +286,7 @@ fn network_settings(request: &Request, state: &State, exposed: &Value) -> Value 
         "IPPrefixLen": length,
         "IPv6Gateway": "",
         "MacAddress": "",
-        "Networks": {mode(&request.network): endpoint},
+        "Networks": {request.network.to_string(): endpoint},
     })
 }
 
@@ -293,4 +310,22 @@ fn log_config(log: &LogOptions) -> Value {
     }
     let size = log.max_size.map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string());
     json!({"Type": "json-file", "Config": {"max-size": size, "max-file": log.max_files.to_string()}})
+}
+
+fn device(device: &Device) -> Value {
+    json!({"PathOnHost": device.source, "PathInContainer": device.target, "CgroupPermissions": device.access})
+}
+
+/// Returns the security options as they can be typed.
+fn security(request: &Request) -> Vec<String> {
+    let profile = || request.seccomp_profile.as_ref().and_then(|profile| serde_json::to_string(profile).ok());
+    let seccomp = if request.seccomp_unconfined { Some("unconfined".to_owned()) } else { profile() };
+    let paths = |name: &str, paths: &[String]| (!paths.is_empty()).then(|| format!("{name}={}", paths.join(":")));
+    let all = [
+        request.no_new_privileges.then(|| "no-new-privileges".to_owned()),
+        seccomp.map(|seccomp| format!("seccomp={seccomp}")),
+        paths("mask", &request.masks.hidden),
+        paths("unmask", &request.masks.shown),
+    ];
+    all.into_iter().flatten().collect()
 }

@@ -1,6 +1,7 @@
 //! The processes of a container, found by their PID namespace, because there is not always a control group.
 
-use std::fs;
+use crate::sys::process;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
@@ -16,23 +17,54 @@ pub(crate) struct Process {
     pub command: String,
 }
 
-/// Returns the host's pids of all processes in the PID namespace of `first`.
+/// Returns the host's pids of all processes of the container of `first`: those in its PID namespace, or in its mount
+/// namespace where it shares the former with others.
 pub(crate) fn pids(first: i32) -> Vec<i32> {
-    let namespace = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/pid")).map(|m| m.ino()).ok();
-    let own = namespace(first);
+    let kind = if owns_pids(first) { "pid" } else { "mnt" };
+    namespace(first, kind).map(|inode| pids_in(kind, inode)).unwrap_or_default()
+}
+
+/// Whether a process is the first one of its PID namespace.
+pub(crate) fn owns_pids(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    numbers.is_some_and(|numbers| numbers.split_whitespace().next_back() == Some("1"))
+}
+
+/// Returns the inode of a process's namespace.
+fn namespace(pid: i32, kind: &str) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/ns/{kind}")).map(|found| found.ino()).ok()
+}
+
+fn pids_in(kind: &str, inode: u64) -> Vec<i32> {
     let all =
         fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
-    let mut found: Vec<i32> = all.filter(|pid| own.is_some() && namespace(*pid) == own).collect();
+    let mut found: Vec<i32> = all.filter(|pid| namespace(*pid, kind) == Some(inode)).collect();
     found.sort_unstable();
     found
 }
 
-/// Returns the first process of a monitor's container: its child in another PID namespace.
+/// Ends every process of a mount namespace: what a container has left in a PID namespace that it shared.
+pub(crate) fn kill_in_mounts(mounts: &File) {
+    // Held open, so that no other namespace gets its number meanwhile.
+    let Ok(inode) = mounts.metadata().map(|found| found.ino()) else { return };
+    // A process may be born while the others are being killed.
+    for _ in 0..100 {
+        let left = pids_in("mnt", inode);
+        if left.is_empty() {
+            return;
+        }
+        for pid in left {
+            let _ = process::kill(pid, libc::SIGKILL);
+        }
+    }
+}
+
+/// Returns the first process of a monitor's container: its child in another mount namespace.
 pub(crate) fn first_of(monitor: i32) -> Option<i32> {
-    let namespace = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/pid")).map(|m| m.ino()).ok();
     let children = fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).ok()?;
-    let own = namespace(monitor)?;
-    children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(|pid| namespace(*pid) != Some(own))
+    let own = namespace(monitor, "mnt")?;
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(|pid| namespace(*pid, "mnt") != Some(own))
 }
 
 /// Whether a process stands still by a signal.

@@ -123,6 +123,10 @@ fn group(step: &Step, around: &Surroundings) -> &'static str {
         | Step::ReadOnlyRoot
         | Step::PivotRoot
         | Step::Hostname { .. }
+        | Step::DomainName { .. }
+        | Step::Borrow { .. }
+        | Step::Umask { .. }
+        | Step::OomScore { .. }
         | Step::MakeDirectory { .. }
         | Step::Session { .. }
         | Step::BoundCapabilities { .. }
@@ -199,6 +203,7 @@ fn place(step: &Step) -> Place {
         | Step::CgroupLimit { .. }
         | Step::FuseOverlay(_)
         | Step::JoinNamespaces { .. }
+        | Step::Borrow { .. }
         | Step::SessionKeyring { .. }
         | Step::Detach
         | Step::ShiftedStore { .. }
@@ -214,6 +219,9 @@ fn place(step: &Step) -> Place {
         | Step::ReadOnly { .. }
         | Step::ReadOnlyRoot
         | Step::Hostname { .. }
+        | Step::DomainName { .. }
+        | Step::Umask { .. }
+        | Step::OomScore { .. }
         | Step::MakeDirectory { .. }
         | Step::Session { .. }
         | Step::Limit { .. }
@@ -385,6 +393,7 @@ fn note(step: &Step, language: Language) -> Option<String> {
         | Step::Root { .. }
         | Step::ReapingInit
         | Step::JoinNamespaces { .. }
+        | Step::Borrow { .. }
         | Step::ShiftedStore { .. }
         | Step::ShiftedRoot
         | Step::Sibling
@@ -404,6 +413,9 @@ fn note(step: &Step, language: Language) -> Option<String> {
         | Step::ReadOnlyRoot
         | Step::PivotRoot
         | Step::Hostname { .. }
+        | Step::DomainName { .. }
+        | Step::Umask { .. }
+        | Step::OomScore { .. }
         | Step::MakeDirectory { .. }
         | Step::Limit { .. }
         | Step::BoundCapabilities { .. }
@@ -467,6 +479,9 @@ pub(crate) fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
             vec!["cd \"$root\" && pivot_root . . && umount --lazy --no-canonicalize /proc/self/root/..".into()]
         }
         Step::Hostname { name } => vec![format!("hostname {}", quoted(name))],
+        Step::DomainName { name } => vec![format!("domainname {}", quoted(name))],
+        Step::Umask { mask } => vec![format!("umask {mask:04o}")],
+        Step::OomScore { value } => vec![format!("echo {value} >/proc/self/oom_score_adj")],
         Step::MakeDirectory { path } => vec![format!("mkdir -p \"$root\"{}", quoted(path))],
         Step::ReadOnlyRoot => vec!["mount -o remount,bind,ro \"$root\"".into()],
         Step::Limit { name, soft, hard } => {
@@ -491,6 +506,7 @@ pub(crate) fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
         | Step::CgroupLimit { .. }
         | Step::FuseOverlay(_)
         | Step::JoinNamespaces { .. }
+        | Step::Borrow { .. }
         | Step::SessionKeyring { .. }
         | Step::ShiftedStore { .. }
         | Step::ShiftedRoot
@@ -505,6 +521,9 @@ pub(crate) fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
 }
 
 fn by_mount(mount: &Mount, around: &Surroundings) -> Vec<String> {
+    if mount.is_lent {
+        return Vec::new();
+    }
     let at = format!("\"$root\"{}", quoted(&mount.target));
     if mount.kind != "bind" {
         let options = if mount.options.is_empty() { "defaults".into() } else { mount.options.join(",") };

@@ -41,6 +41,10 @@ pub(crate) fn of(step: &Step, language: Language) -> String {
         Step::ReadOnlyRoot => words.step_read_only_root,
         Step::PivotRoot => words.step_pivot_root,
         Step::Hostname { .. } => words.step_hostname,
+        Step::DomainName { .. } => words.step_domain_name,
+        Step::Umask { .. } => words.step_umask,
+        Step::OomScore { .. } => words.step_oom_score,
+        Step::Borrow { pid, .. } => return fill(words.step_borrow, &[pid]),
         Step::MakeDirectory { .. } => words.step_make_directory,
         Step::Session { terminal: true } => words.step_session_of_terminal,
         Step::Session { terminal: false } => words.step_session,
@@ -64,6 +68,10 @@ pub(crate) fn of(step: &Step, language: Language) -> String {
 fn of_mount(mount: &Mount, language: Language) -> String {
     let words = language.words();
     let text = match (mount.kind.as_str(), mount.target.as_str()) {
+        _ if mount.is_lent => words.mount_lent,
+        ("bind", "/proc") => words.mount_proc_of_host,
+        ("bind", "/dev/shm" | "/dev/mqueue" | "/sys" | "/sys/fs/cgroup") => words.mount_of_host,
+        ("bind", "/etc/localtime") => words.mount_localtime,
         ("proc", _) => words.mount_proc,
         ("sysfs", _) => words.mount_sysfs,
         (_, "/dev") => words.mount_dev,

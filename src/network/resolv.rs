@@ -94,16 +94,40 @@ impl From<HostEntry> for (String, String) {
 const STUB: &str = "127.0.0.53";
 const BEHIND_THE_STUB: &str = "/run/systemd/resolve/resolv.conf";
 
-/// Returns the text of resolv.conf. `asked` are the servers of `--dns`.
-pub(crate) fn resolv_conf(asked: &[IpAddr], host_network: bool) -> String {
-    let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    if host_network && asked.is_empty() {
+/// What `--dns`, `--dns-search` and `--dns-option` ask for; what is empty is the host's.
+#[derive(Default)]
+pub(crate) struct NameService<'a> {
+    pub servers: &'a [IpAddr],
+    pub search: &'a [String],
+    pub options: &'a [String],
+}
+
+/// Returns the text of resolv.conf.
+pub(crate) fn resolv_conf(asked: &NameService, host_network: bool) -> String {
+    let host = with_words(&fs::read_to_string("/etc/resolv.conf").unwrap_or_default(), asked);
+    if host_network && asked.servers.is_empty() {
         return host;
     }
     let is_stub = servers(&host).any(|server| server == STUB);
-    let asked: Vec<String> = asked.iter().map(IpAddr::to_string).collect();
+    let asked: Vec<String> = asked.servers.iter().map(IpAddr::to_string).collect();
     let behind = if is_stub { fs::read_to_string(BEHIND_THE_STUB).unwrap_or_default() } else { String::new() };
     if host_network { listed(&host, &asked) } else { translate(&host, &behind, &asked) }
+}
+
+/// Replaces the domains and the options of a file by those that were asked for. The domain `.` is none.
+fn with_words(host: &str, asked: &NameService) -> String {
+    let is_replaced = |line: &&str| {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        (["search", "domain"].contains(&first) && !asked.search.is_empty())
+            || (first == "options" && !asked.options.is_empty())
+    };
+    let kept = host.lines().filter(|line| !is_replaced(line)).map(|line| format!("{line}\n"));
+    let words = |name: &str, words: &[String]| {
+        let is_none = words.is_empty() || words == ["."];
+        (!is_none).then(|| format!("{name} {}\n", words.join(" ")))
+    };
+    let added = words("search", asked.search).into_iter().chain(words("options", asked.options));
+    kept.chain(added).collect()
 }
 
 fn servers(text: &str) -> impl Iterator<Item = &str> {
@@ -146,21 +170,23 @@ fn is_reachable(server: &str) -> bool {
     }
 }
 
-/// Returns the text of /etc/hosts. `asked` are the entries of `--add-host`.
-pub(crate) fn hosts(hostname: &str, asked: &[HostEntry], host_network: bool) -> String {
-    let mut text = if host_network {
-        fs::read_to_string("/etc/hosts").unwrap_or_default()
-    } else {
-        format!(
-            "127.0.0.1\tlocalhost\n\
-             ::1\tlocalhost ip6-localhost ip6-loopback\n\
-             fe00::\tip6-localnet\n\
-             ff00::\tip6-mcastprefix\n\
-             ff02::1\tip6-allnodes\n\
-             ff02::2\tip6-allrouters\n\
-             {}\t{hostname}\n",
-            CONTAINER.v4
-        )
+/// Returns the text of /etc/hosts. `asked` are the entries of `--add-host`; `address` is the container's own, and `None` in
+/// the host's network, whose names it has then.
+pub(crate) fn hosts(hostname: &str, asked: &[HostEntry], address: Option<Ipv4Addr>) -> String {
+    let mut text = match address {
+        None => fs::read_to_string("/etc/hosts").unwrap_or_default(),
+        Some(address) => {
+            let short = hostname.split_once('.').map(|(short, _)| format!(" {short}")).unwrap_or_default();
+            format!(
+                "127.0.0.1\tlocalhost\n\
+                 ::1\tlocalhost ip6-localhost ip6-loopback\n\
+                 fe00::\tip6-localnet\n\
+                 ff00::\tip6-mcastprefix\n\
+                 ff02::1\tip6-allnodes\n\
+                 ff02::2\tip6-allrouters\n\
+                 {address}\t{hostname}{short}\n"
+            )
+        }
     };
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -194,6 +220,19 @@ mod tests {
     }
 
     #[test]
+    fn domains_and_options_replace_the_hosts() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let (search, options) = (words("a.example b.example"), words("ndots:2"));
+        let asked = NameService { search: &search, options: &options, ..NameService::default() };
+        let host = "search lan\noptions edns0\nnameserver 9.9.9.9\n";
+        let expected = "nameserver 9.9.9.9\nsearch a.example b.example\noptions ndots:2\n";
+        assert_eq!(with_words(host, &asked), expected);
+        let none = words(".");
+        let asked = NameService { search: &none, ..NameService::default() };
+        assert_eq!(with_words(host, &asked), "options edns0\nnameserver 9.9.9.9\n");
+    }
+
+    #[test]
     fn host_entries() {
         for (text, shown) in [("a:::1", "::1"), ("a:[::1]", "::1"), ("a=::1", "::1"), ("a:1.2.3.4", "1.2.3.4")] {
             assert_eq!(text.parse::<HostEntry>().unwrap().address.to_string(), shown, "{text}");
@@ -206,8 +245,8 @@ mod tests {
     #[test]
     fn hosts_names_the_container_and_what_was_asked() {
         let asked = ["db:192.0.2.7", "up:host-gateway"].map(|text| text.parse().unwrap());
-        let text = hosts("web", &asked, false);
+        let text = hosts("web.example.org", &asked, Some(CONTAINER.v4));
         assert!(text.starts_with("127.0.0.1\tlocalhost\n"));
-        assert!(text.ends_with("10.0.2.100\tweb\n192.0.2.7\tdb\n10.0.2.2\tup\n"), "{text}");
+        assert!(text.ends_with("10.0.2.100\tweb.example.org web\n192.0.2.7\tdb\n10.0.2.2\tup\n"), "{text}");
     }
 }

@@ -59,7 +59,7 @@ fn hosts(request: &Request) -> String {
     // In the host's network, the host is at the loopback address.
     let gateway = match request.network {
         Network::Private => crate::network::CONTAINER.gateway_v4,
-        Network::Host | Network::None => Ipv4Addr::LOCALHOST,
+        Network::Host | Network::None | Network::Container(_) => Ipv4Addr::LOCALHOST,
     };
     let mut text = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     for HostEntry { name, address } in &request.hosts {
@@ -254,6 +254,7 @@ fn launch(
         binds: &beside.binds,
         ids: &ids,
         sets_apt: create::sets_apt(shared.store, &layers),
+        shared_name: None,
     };
     let spec = spec::build(&request, image.config(), &facts).map_err(create::CreateError::from)?;
     for (name, text) in create::own_files(&spec, &request) {
@@ -269,8 +270,7 @@ fn launch(
     let monitor = launch::prepare(shared.store, "build", ids, Place::Shared)?;
     let placed = cgroup::place(&request.limits, &id, monitor.pid());
     if !std::mem::replace(&mut shared.has_told_limits, true) {
-        // `build` has another name for this flag.
-        placed.notes.iter().for_each(|note| shared.listener.note(&note.replace("--cpus", "--cpu-quota")));
+        placed.notes.iter().for_each(|note| shared.listener.note(note));
     }
     let group = placed.group.map(Group);
     let cgroup = group.as_ref().map(|group| group.0.to_string_lossy().into_owned());
@@ -286,10 +286,12 @@ fn launch(
         },
         layering: shared.room()?.layering,
         new_volumes: Vec::new(),
+        has_address: request.network == Network::Private,
         cgroup: cgroup.clone(),
         single_id,
         shifted,
         reaping_init: false,
+        joined: BTreeMap::new(),
     };
     let mut plan = Plan::of_container(&spec, &around).map_err(launch::LaunchError::from)?;
     if let Some(way) = &egress {

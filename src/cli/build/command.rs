@@ -18,7 +18,7 @@ use crate::cli::flags::{ContainerFlags, settings};
 use crate::cli::progress::{Progress, ProgressMode};
 use crate::cli::transfer::Printer;
 use crate::cli::{Context, inside, registry};
-use crate::container::request::{Joined, Limits, Network};
+use crate::container::request::{Joined, Limits, Network, RequestError};
 use crate::container::rootfs::shift;
 use crate::diag::Failure;
 use crate::image::name::digest::Digest;
@@ -297,10 +297,11 @@ fn options(
         transfers: Box::new(Printer::new(arguments.quiet, true)),
         way_out,
         allows_host_network: network == Network::Host || arguments.idle.allows_host_network(),
-        network: match network {
+        network: match &network {
             Network::Private => RunNetwork::Own,
             Network::Host => RunNetwork::Host,
             Network::None => RunNetwork::None,
+            Network::Container(name) => return Err(RequestError::Network(format!("container:{name}")).into()),
         },
         hosts: arguments.container.add_host.clone(),
         secrets: arguments.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,

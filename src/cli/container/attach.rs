@@ -1,7 +1,7 @@
 //! `attach`: this terminal and a container that runs.
 
 use crate::cli::Context;
-use crate::cli::attach::{Attachment, WITHOUT_STDIN, stay};
+use crate::cli::attach::{Attachment, Printed, WITHOUT_STDIN, stay};
 use crate::cli::flags::{DetachFlags, SignalFlags};
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
@@ -26,6 +26,7 @@ pub(super) fn attach(arguments: &AttachArgs, context: &Context) -> Result<u8, Fa
         terminal: request.terminal,
         stdin: request.stdin && !arguments.no_stdin,
         closes_stdin: !request.keeps_stdin,
+        printed: Printed::BOTH,
         signals: arguments.signals.sig_proxy,
         detach_keys: arguments.keys.keys(),
     };

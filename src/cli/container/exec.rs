@@ -1,7 +1,7 @@
 //! `exec`: another process in a container that runs.
 
 use crate::cli::Context;
-use crate::cli::attach::{Attachment, WITHOUT_T, stay};
+use crate::cli::attach::{Attachment, Printed, WITHOUT_T, stay};
 use crate::cli::flags::{DetachFlags, ProcessFlags};
 use crate::container::live::exec;
 use crate::container::stored::record::Container;
@@ -29,6 +29,7 @@ pub(super) fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure
         terminal: tty,
         stdin: interactive,
         closes_stdin: true,
+        printed: Printed::BOTH,
         signals: true,
         detach_keys: arguments.keys.keys(),
     };

@@ -28,10 +28,10 @@ use clap::{Args, Subcommand};
 pub(super) enum Command {
     /// Create a container from an image and start it
     #[command(override_usage = "minirun run [OPTIONS] IMAGE [COMMAND] [ARG]...")]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Create a container without starting it
     #[command(override_usage = "minirun create [OPTIONS] IMAGE [COMMAND] [ARG]...")]
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// Start containers that are not running
     Start(start::StartArgs),
     /// Stop containers: send SIGTERM, and SIGKILL after a grace period
@@ -87,8 +87,8 @@ pub(super) struct Name {
 impl Command {
     pub(super) fn run(self, context: &Context) -> Result<u8, Failure> {
         match self {
-            Self::Run(arguments) => run::run(arguments, context),
-            Self::Create(arguments) => run::create(arguments, context),
+            Self::Run(arguments) => run::run(*arguments, context),
+            Self::Create(arguments) => run::create(*arguments, context),
             Self::Start(arguments) => start::start(&arguments, context),
             Self::Exec(arguments) => exec::exec(arguments, context),
             Self::Attach(arguments) => attach::attach(&arguments, context),

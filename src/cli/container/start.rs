@@ -1,7 +1,7 @@
 //! `start`: containers that were created or have ended.
 
 use crate::cli::Context;
-use crate::cli::attach::{self, Attachment};
+use crate::cli::attach::{self, Attachment, Printed};
 use crate::cli::ending::note_ending;
 use crate::cli::flags::{DetachFlags, each};
 use crate::cli::stderr::Notes;
@@ -93,6 +93,7 @@ fn start_attached(name: &str, arguments: &StartArgs, context: &Context) -> Resul
         terminal: request.terminal,
         stdin: arguments.interactive && request.stdin,
         closes_stdin: !request.keeps_stdin,
+        printed: Printed::BOTH,
         signals: true,
         detach_keys: arguments.keys.keys(),
     };

@@ -35,7 +35,7 @@ fn swap(text: &str) -> Result<i64, RequestError> {
 
 pub(super) fn update(arguments: &UpdateArgs, context: &Context) -> Result<u8, Failure> {
     let UpdateArgs { memory, memory_swap: swap, cpus, pids_limit: pids, containers } = arguments;
-    let limits = Limits { memory: *memory, swap: *swap, cpus: *cpus, pids: *pids };
+    let limits = Limits { memory: *memory, swap: *swap, cpus: *cpus, pids: *pids, ..Limits::default() };
     Ok(each(containers, |name| {
         let container = Container::find(&context.store, name)?;
         for note in update::update(&context.store, &container, &limits)? {

@@ -2,8 +2,13 @@
 
 mod attach;
 mod container;
+mod environment;
 mod filter;
+mod ignored;
+mod isolation;
 mod language;
+mod limits;
+mod network;
 mod process;
 mod prune;
 mod registry;
@@ -11,9 +16,14 @@ mod selection;
 
 pub(crate) use attach::{DetachFlags, DetachKeys, InvalidKeys, SignalFlags};
 pub(crate) use container::ContainerFlags;
+pub(crate) use environment::EnvironmentFlags;
 pub(crate) use filter::{Condition, FilterError, LabelFilter, boolean, filter, passes, until};
+pub(crate) use ignored::IgnoredFlags;
+pub(crate) use isolation::IsolationFlags;
 pub(crate) use language::{Lang, ReportFlags};
-pub(crate) use process::ProcessFlags;
+pub(crate) use limits::LimitFlags;
+pub(crate) use network::NetworkFlags;
+pub(crate) use process::{ProcessFlags, lines};
 pub(crate) use prune::{InvalidFilter, PruneFilter};
 pub(crate) use registry::{PullFlags, PullPolicy, RegistryFlags, settings};
 pub(crate) use selection::{Selection, each};

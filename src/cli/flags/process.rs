@@ -2,9 +2,9 @@
 
 use crate::container::request;
 use crate::container::request::RequestError;
-use crate::sys::On;
+use crate::sys::{On, SysError};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The flags that `run`, `create` and `exec` share.
 #[derive(Args)]
@@ -35,14 +35,20 @@ pub(crate) struct ProcessFlags {
 /// `NAME=VALUE`; `None` for a variable that the caller does not have.
 type Variable = Option<String>;
 
+/// Returns the lines of a file of variables or labels that are neither empty nor comments.
+pub(crate) fn lines(file: &Path) -> Result<Vec<String>, SysError> {
+    let text = std::fs::read_to_string(file).on("open", file)?;
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(lines.map(str::to_owned).collect())
+}
+
 impl ProcessFlags {
     /// Returns the variables of all files, then those of the command line, which take precedence.
     pub(crate) fn environment(&self) -> Result<Vec<String>, RequestError> {
         let mut all = Vec::new();
         for file in &self.env_file {
-            let text = std::fs::read_to_string(file).on("open", file).map_err(RequestError::EnvFile)?;
-            for line in text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-                all.extend(request::variable(line)?);
+            for line in lines(file).map_err(RequestError::EnvFile)? {
+                all.extend(request::variable(&line)?);
             }
         }
         all.extend(self.env.iter().flatten().cloned());

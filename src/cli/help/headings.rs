@@ -26,8 +26,8 @@ const OF_CONTAINERS: Headings = &[
     ),
     (
         "Resources",
-        "memory memory-reservation memory-swap cpus cpu-shares cpu-period cpu-quota cpuset-cpus cpuset-mems pids-limit \
-         ulimit require-limits",
+        "memory memory-reservation memory-swap cpus cpu-shares cpu-period cpu-quota cpuset-cpus cpuset-mems \
+         blkio-weight pids-limit ulimit require-limits",
     ),
     ("Security", "privileged cap-add cap-drop security-opt userns uidmap gidmap pid ipc uts cgroupns cgroups sysctl"),
     (

@@ -1,6 +1,8 @@
 //! Request and image → a container on disk, ready to be started. Nothing is copied: the writable layer is empty.
 
 use super::name;
+use super::sharing;
+use super::sharing::SharingError;
 use super::spec;
 use super::spec::{Bind, Facts};
 use super::users;
@@ -8,7 +10,7 @@ use super::users::UserError;
 use crate::container::request::capability;
 use crate::container::request::id::ContainerId;
 use crate::container::request::mount;
-use crate::container::request::{Network, Request, Source, Volume};
+use crate::container::request::{KEPT_GROUPS, Network, Request, Source, Volume};
 use crate::container::rootfs::options::SUBDIRECTORY;
 use crate::container::rootfs::shift;
 use crate::container::stored::record;
@@ -16,7 +18,10 @@ use crate::container::stored::record::{Container, MountedVolume, Record, RecordE
 use crate::container::stored::volumes;
 use crate::diag::{Diagnose, inner_of};
 use crate::image::{Image, ImageError};
+use crate::network::CONTAINER;
+use crate::network::ports::{PortSpec, Published};
 use crate::network::resolv;
+use crate::network::resolv::NameService;
 use crate::store;
 use crate::store::{Store, StoreError};
 use crate::sys::{On, SysError};
@@ -24,6 +29,7 @@ use crate::userns::IdMap;
 use crate::volume::{self, Backing, VolumeError};
 use oci_spec::runtime::Spec;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +40,8 @@ pub enum CreateError {
     Image(#[from] ImageError),
     #[error(transparent)]
     User(#[from] UserError),
+    #[error(transparent)]
+    Sharing(#[from] SharingError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("no command to run: neither the image nor the command line has one")]
@@ -52,7 +60,7 @@ pub enum CreateError {
 
 impl Diagnose for CreateError {
     fn inner(&self) -> Option<&dyn Diagnose> {
-        inner_of!(self; Record, Image, User, Store, Sys)
+        inner_of!(self; Record, Image, User, Sharing, Store, Sys)
     }
 
     fn hint(&self) -> Option<String> {
@@ -77,12 +85,23 @@ impl Decided {
 
 /// Returns the names and contents of the files that every container gets in its directory.
 pub(crate) fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, String)> {
-    let hostname = spec.hostname().clone().unwrap_or_default();
+    let hostname = spec.hostname().clone().unwrap_or_else(sharing::of_host);
+    let full = match &request.domainname {
+        Some(domain) if !hostname.contains('.') => format!("{hostname}.{domain}"),
+        _ => hostname.clone(),
+    };
     let host_network = request.network == Network::Host;
+    let address = match request.network {
+        Network::Private => Some(CONTAINER.v4),
+        Network::None => Some(Ipv4Addr::LOCALHOST),
+        // That of another container has its files.
+        Network::Host | Network::Container(_) => None,
+    };
+    let names = NameService { servers: &request.dns, search: &request.dns_search, options: &request.dns_options };
     let mut files = vec![
         ("hostname", format!("{hostname}\n")),
-        ("hosts", resolv::hosts(&hostname, &request.hosts, host_network)),
-        ("resolv.conf", resolv::resolv_conf(&request.dns, host_network)),
+        ("hosts", resolv::hosts(&full, &request.hosts, address)),
+        ("resolv.conf", resolv::resolv_conf(&names, host_network)),
     ];
     if spec.mounts().iter().flatten().any(|mount| mount.destination() == Path::new(spec::APT_CONFIG)) {
         files.push(("apt.conf", "APT::Sandbox::User \"root\";\n".to_owned()));
@@ -98,6 +117,8 @@ pub(crate) fn decide(store: &Store, image: &Image, mut request: Request) -> Resu
     let layers: Vec<String> = image.layer_dirs().iter().map(|d| d.to_string_lossy().into_owned()).collect();
     let volumes = mounted_volumes(store, &request, config)?;
     request.name = Some(name.clone());
+    request.exposed = exposed(&request, config);
+    sharing::resolve(store, &mut request)?;
     let of_image = config.config().as_ref().and_then(|c| c.stop_signal().clone());
     request.stop_signal = request.stop_signal.or(of_image.and_then(|signal| signal.parse().ok()));
     let record = Record {
@@ -137,6 +158,7 @@ pub(crate) fn spec_of(store: &Store, image: &Image, record: &Record) -> Result<S
         binds: &binds,
         ids: &shift::ids(store, request.host_ids)?,
         sets_apt: sets_apt(store, &record.layers),
+        shared_name: sharing::name(store, request)?,
     };
     Ok(spec::build(request, config, &facts)?)
 }
@@ -198,13 +220,23 @@ pub(crate) fn user(
         // The topmost layer that has the file is the one that will be seen.
         layers.iter().rev().find_map(|layer| users::read_beneath(&store.path(layer), path))
     })?;
-    for group in &request.groups {
+    for group in request.groups.iter().filter(|group| *group != KEPT_GROUPS) {
         let with_group = users::resolve(&format!("{}:{group}", user.uid), |path| {
             layers.iter().rev().find_map(|layer| users::read_beneath(&store.path(layer), path))
         })?;
         user.groups.push(with_group.gid);
     }
     Ok(user)
+}
+
+/// Returns the ports of `--expose` and of the image's EXPOSE.
+fn exposed(request: &Request, config: &oci_spec::image::ImageConfiguration) -> Vec<PortSpec> {
+    let of_image = config.config().as_ref().and_then(|c| c.exposed_ports().clone()).unwrap_or_default();
+    let of_image = of_image.iter().filter_map(|text| text.parse().ok()).flat_map(|Published(ports)| ports);
+    let mut all: Vec<PortSpec> = request.exposed.iter().cloned().chain(of_image).collect();
+    all.sort_by_key(|port| (port.container_port, port.protocol));
+    all.dedup();
+    all
 }
 
 /// Returns the volumes of `-v`, `--mount`, `--volumes-from` and of the image's VOLUME.

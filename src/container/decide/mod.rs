@@ -4,5 +4,6 @@ pub(crate) mod create;
 pub(crate) mod name;
 pub(crate) mod seccomp;
 pub(crate) mod settings;
+mod sharing;
 pub(crate) mod spec;
 pub(crate) mod users;

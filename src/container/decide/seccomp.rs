@@ -9,10 +9,13 @@
 //! that data, ours or any bundle's, into a BPF program.
 
 pub(crate) mod bpf;
+mod profile;
 mod table;
 
 pub(crate) use bpf::{SeccompError, compile};
+pub(crate) use profile::of_profile;
 
+use crate::container::request::Request;
 use caps::Capability;
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator};
 use oci_spec::runtime::{LinuxSeccompArgBuilder, LinuxSyscall};
@@ -156,6 +159,14 @@ pub(crate) fn policy(capabilities: &[Capability]) -> LinuxSeccomp {
         .set_architectures(Some(architectures()))
         .set_syscalls(Some(syscalls));
     policy
+}
+
+/// Checks that the profile of a request can become a filter.
+pub(crate) fn check(request: &Request) -> Result<(), SeccompError> {
+    match &request.seccomp_profile {
+        Some(profile) => compile(&of_profile(profile, &[])).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Returns the second filter of a container with a single mapped id: changing owner or user succeeds and changes nothing, and

@@ -33,7 +33,7 @@ pub(crate) fn settings(base: &Image, request: &Request) -> Value {
     if let Some(signal) = request.stop_signal {
         settings["StopSignal"] = json!(signal);
     }
-    for port in &request.ports {
+    for port in request.ports.iter().chain(&request.exposed) {
         settings["ExposedPorts"][format!("{}/{}", port.container_port, port.protocol)] = json!({});
     }
     for (name, value) in &request.labels {

@@ -3,13 +3,18 @@
 //! The specification is kept as the container's `config.json`, and is all that a plan is made from; any runtime that
 //! follows the OCI specification can run it.
 
+use super::sharing;
+use super::sharing::mount;
 use super::users::User;
 use crate::container::request::id::ContainerId;
-use crate::container::request::{Limits, Network, Request, Tmpfs};
+use crate::container::request::{Ipc, KEPT_GROUPS, Limits, Namespaces, Network, PERIOD, Request, Sysctl, Tmpfs};
 use caps::Capability;
+use indexmap::IndexMap;
 use oci_spec::image::ImageConfiguration;
 use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The `PATH` of a container if neither the image nor the user sets one.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -59,11 +64,18 @@ pub(crate) struct Facts<'a> {
     pub binds: &'a [Bind],
     pub ids: &'a crate::userns::IdMap,
     pub sets_apt: bool,
+    /// The name of the container whose network it shares.
+    pub shared_name: Option<String>,
 }
 
 /// The settings for apt of a container with one id, because apt changes its user to fetch packages and checks that it has.
 /// They lie in /dev, so that no layer gets them.
 pub(crate) const APT_CONFIG: &str = "/dev/apt.conf";
+
+const LOCALTIME: &str = "/etc/localtime";
+
+/// The annotation by which crun, too, is told that a process keeps the groups of its caller.
+pub(crate) const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 
 /// The source of a word of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -98,11 +110,8 @@ pub(crate) fn argv(request: &Request, image: &ImageConfiguration) -> Vec<(String
 }
 
 fn environment(request: &Request, image: &ImageConfiguration, facts: &Facts, hostname: &str) -> Vec<String> {
-    let mut all: Vec<(String, String)> = Vec::new();
-    let mut set = |name: &str, value: &str| match all.iter_mut().find(|(n, _)| n == name) {
-        Some(found) => found.1 = value.to_owned(),
-        None => all.push((name.to_owned(), value.to_owned())),
-    };
+    let mut all: IndexMap<String, String> = IndexMap::new();
+    let mut set = |name: &str, value: &str| drop(all.insert(name.to_owned(), value.to_owned()));
     set("PATH", DEFAULT_PATH);
     set("HOSTNAME", hostname);
     if request.terminal {
@@ -112,17 +121,19 @@ fn environment(request: &Request, image: &ImageConfiguration, facts: &Facts, hos
     if facts.sets_apt {
         set("APT_CONFIG", APT_CONFIG);
     }
-    let of_image = image.config().as_ref().and_then(|c| c.env().clone()).unwrap_or_default();
-    for entry in of_image.iter().chain(&request.env) {
-        if let Some((name, value)) = entry.split_once('=') {
-            set(name, value);
-        }
+    let pairs = |entries: &[String]| -> Vec<(String, String)> {
+        let pair = |entry: &String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        entries.iter().filter_map(pair).collect()
+    };
+    all.extend(pairs(&request.host_env));
+    all.extend(pairs(&image.config().as_ref().and_then(|c| c.env().clone()).unwrap_or_default()));
+    all.retain(|name, _| !request.unset_all_env && !request.unset_env.contains(name));
+    all.extend(pairs(&request.env));
+    if let Some(home) = all.get_mut("HOME").filter(|home| home.is_empty()) {
+        // As runc has it: an empty one is none.
+        home.clone_from(&facts.user.home);
     }
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
-}
-
-fn mount(kind: &str, source: &str, target: &str, options: &[&str]) -> Value {
-    json!({"destination": target, "type": kind, "source": source, "options": options})
 }
 
 fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
@@ -132,27 +143,41 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
         // Group tty, as everywhere; with a single id there is no such group.
         pts.push("gid=5");
     }
-    let readable = if request.privileged { "rw" } else { "ro" };
-    let mut mounts = vec![
-        mount("proc", "proc", "/proc", &["nosuid", "noexec", "nodev"]),
-        mount("tmpfs", "tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        mount("devpts", "devpts", "/dev/pts", &pts),
-        mount("tmpfs", "shm", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]),
-        mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
+    let Namespaces { pid, ipc, cgroup_of_host, .. } = &request.namespaces;
+    // A new sysfs needs a network namespace of one's own.
+    let has_sysfs = request.network != Network::Host;
+    let guarded = ["nosuid", "noexec", "nodev"];
+    let readable = [&guarded[..], &[if request.privileged { "rw" } else { "ro" }]].concat();
+    let own = [
+        pid.is_own().then(|| mount("proc", "proc", "/proc", &guarded)),
+        Some(mount("tmpfs", "tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"])),
+        Some(mount("devpts", "devpts", "/dev/pts", &pts)),
+        (ipc.is_own() && *ipc != Ipc::None)
+            .then(|| mount("tmpfs", "shm", "/dev/shm", &[&guarded[..], &["mode=1777", &shm]].concat())),
+        (*ipc != Ipc::Host).then(|| mount("mqueue", "mqueue", "/dev/mqueue", &guarded)),
+        has_sysfs.then(|| mount("sysfs", "sysfs", "/sys", &readable)),
+        (!has_sysfs).then(|| mount("bind", "/sys", "/sys", &[&["rbind"], &readable[..]].concat())),
+        (has_sysfs && !cgroup_of_host).then(|| mount("cgroup", "cgroup", "/sys/fs/cgroup", &readable)),
     ];
-    if request.network == Network::Host {
-        // A new sysfs needs a network namespace of one's own.
-        mounts.push(mount("bind", "/sys", "/sys", &["rbind", "nosuid", "noexec", "nodev", readable]));
-    } else {
-        mounts.push(mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", readable]));
-        mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", readable]));
+    let mut mounts: Vec<Value> = own.into_iter().flatten().chain(sharing::mounts(request)).collect();
+    if !facts.ids.is_shifted() {
+        mounts.extend(sharing::devices(&request.devices));
     }
-    for file in ["resolv.conf", "hostname", "hosts"] {
+    // Who shares a network has the names that belong to it.
+    let own = Path::new(facts.directory);
+    let named = if let Network::Container(id) = &request.network { own.with_file_name(id) } else { own.to_owned() };
+    let own_files =
+        ["resolv.conf", "hostname", "hosts"].into_iter().filter(|file| *file != "hosts" || !request.no_hosts);
+    for file in own_files {
         let target = format!("/etc/{file}");
         let is_given = facts.binds.iter().any(|bind| bind.target == target);
         if !is_given && !request.tmpfs.iter().any(|tmpfs| tmpfs.target == target) {
-            mounts.push(mount("bind", &format!("{}/{file}", facts.directory), &target, &["rbind", "private"]));
+            let source = named.join(file).to_string_lossy().into_owned();
+            mounts.push(mount("bind", &source, &target, &["rbind", "private"]));
         }
+    }
+    if let Some(file) = request.timezone.as_ref().filter(|_| !facts.binds.iter().any(|bind| bind.target == LOCALTIME)) {
+        mounts.push(mount("bind", file, LOCALTIME, &["bind", "nosuid", "nodev", "noexec", "ro"]));
     }
     if facts.sets_apt {
         mounts.push(mount("bind", &format!("{}/apt.conf", facts.directory), APT_CONFIG, &["rbind", "private"]));
@@ -181,39 +206,42 @@ fn mounts(request: &Request, facts: &Facts) -> Vec<Value> {
 /// Returns the limits as the specification has them.
 pub(crate) fn resources(limits: &Limits) -> Value {
     let mut resources = json!({});
-    if let Some(bytes) = limits.memory {
-        resources["memory"] = json!({"limit": bytes, "swap": limits.swap.unwrap_or(bytes as i64)});
-    }
-    if let Some(cpus) = limits.cpus {
-        resources["cpu"] = json!({"quota": (cpus * 100_000.0) as i64, "period": 100_000});
-    }
-    if let Some(pids) = limits.pids {
-        resources["pids"] = json!({"limit": pids});
-    }
+    let mut set = |part: &str, name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            resources[part][name] = value;
+        }
+    };
+    set("memory", "limit", limits.memory.map(Into::into));
+    set("memory", "swap", limits.memory.map(|bytes| limits.swap.unwrap_or(bytes as i64).into()));
+    set("memory", "reservation", limits.reservation.map(Into::into));
+    let period = limits.cpu_period.unwrap_or(PERIOD);
+    set("cpu", "quota", limits.cpus.map(|cpus| ((cpus * period as f64) as i64).into()));
+    set("cpu", "period", limits.cpus.map(|_| period.into()));
+    set("cpu", "shares", limits.cpu_shares.map(Into::into));
+    set("cpu", "cpus", limits.cpuset_cpus.clone().map(Into::into));
+    set("cpu", "mems", limits.cpuset_mems.clone().map(Into::into));
+    set("blockIO", "weight", limits.io_weight.map(Into::into));
+    set("pids", "limit", limits.pids.map(Into::into));
     resources
 }
 
 /// Builds the specification.
 pub(crate) fn build(request: &Request, image: &ImageConfiguration, facts: &Facts) -> Result<Spec, serde_json::Error> {
-    let hostname = match (&request.hostname, &request.network) {
-        (Some(name), _) => name.clone(),
-        // Who shares the host's network is found under the host's name.
-        (None, Network::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        (None, _) => facts.id.short().to_owned(),
-    };
+    let hostname = sharing::hostname(request, facts.id, facts.shared_name.as_deref());
     let workdir = image.config().as_ref().and_then(|c| c.working_dir().clone()).filter(|d| !d.is_empty());
     let cwd = request.workdir.clone().or(workdir).unwrap_or_else(|| "/".into());
     let cwd = if cwd.starts_with('/') { cwd } else { format!("/{cwd}") };
-    let mut namespaces = vec!["user", "mount", "pid", "uts", "ipc", "cgroup"];
-    if request.network != Network::Host {
-        namespaces.push("network");
-    }
     let mappings = |ranges: Vec<crate::userns::IdRange>| -> Vec<Value> {
         ranges.iter().map(|r| json!({"containerID": r.inside, "hostID": r.outside, "size": r.count})).collect()
     };
     let capabilities = facts.capabilities;
-    let (masked, read_only) =
-        if request.privileged { (&MASKED[..0], &READ_ONLY[..0]) } else { (&MASKED[..], &READ_ONLY[..]) };
+    let keeps = |path: &&&str| !request.privileged && request.masks.keeps(path);
+    let hidden = request.masks.hidden.iter().map(String::as_str);
+    let masked: Vec<&str> = MASKED.iter().filter(keeps).copied().chain(hidden).collect();
+    let read_only: Vec<&str> = READ_ONLY.iter().filter(keeps).copied().collect();
+    let annotations = request.annotations.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let keeps_groups = request.groups.iter().any(|group| group == KEPT_GROUPS);
+    let annotations: BTreeMap<&str, &str> = annotations.chain(keeps_groups.then_some((KEEP_GROUPS, "1"))).collect();
     // A user who is not root starts without capabilities, as with Docker; the bounding set is what he could ever get.
     let effective = if facts.user.uid == 0 { capabilities } else { &capabilities[..0] };
     let mut spec = json!({
@@ -230,9 +258,11 @@ pub(crate) fn build(request: &Request, image: &ImageConfiguration, facts: &Facts
             "noNewPrivileges": request.no_new_privileges,
             "rlimits": request.ulimits.iter().map(|limit| json!({"type": limit.name, "soft": limit.soft, "hard": limit.hard})).collect::<Vec<_>>(),
         },
+        "annotations": annotations,
         "mounts": mounts(request, facts),
         "linux": {
-            "namespaces": namespaces.iter().map(|kind| json!({"type": kind})).collect::<Vec<_>>(),
+            "namespaces": sharing::namespaces(request),
+            "devices": if facts.ids.is_shifted() { sharing::nodes(&request.devices) } else { Vec::new() },
             "uidMappings": mappings(facts.ids.uids()),
             "gidMappings": mappings(facts.ids.gids()),
             "maskedPaths": masked,
@@ -240,13 +270,32 @@ pub(crate) fn build(request: &Request, image: &ImageConfiguration, facts: &Facts
             "resources": resources(&request.limits),
         },
     });
-    if request.network != Network::Host {
-        spec["linux"]["sysctl"] = json!({
+    let mut sysctls = json!({});
+    if request.network.is_own() {
+        sysctls = json!({
             "net.ipv4.ip_unprivileged_port_start": "0",
             "net.ipv4.ping_group_range": if facts.ids.is_single() { "0 0" } else { "0 65535" },
         });
     }
-    if !request.privileged && !request.seccomp_unconfined {
+    for Sysctl { name, value } in &request.sysctls {
+        sysctls[name] = json!(value);
+    }
+    spec["linux"]["sysctl"] = sysctls;
+    if request.namespaces.uts_of_host {
+        spec["hostname"] = Value::Null;
+    }
+    if let Some(name) = &request.domainname {
+        spec["domainname"] = json!(name);
+    }
+    if let Some(mask) = request.umask {
+        spec["process"]["user"]["umask"] = json!(mask);
+    }
+    if let Some(value) = request.oom_score_adj {
+        spec["process"]["oomScoreAdj"] = json!(value);
+    }
+    if let Some(profile) = request.seccomp_profile.as_ref().filter(|_| !request.privileged) {
+        spec["linux"]["seccomp"] = serde_json::to_value(super::seccomp::of_profile(profile, capabilities))?;
+    } else if !request.privileged && !request.seccomp_unconfined {
         spec["linux"]["seccomp"] = serde_json::to_value(super::seccomp::policy(capabilities))?;
     }
     serde_json::from_value(spec)

@@ -76,7 +76,7 @@ fn put_together(store: &Store, container: &Container) -> Result<OwnedFd, FilesEr
     }
     for mount in container.spec()?.mounts().iter().flatten() {
         let target = mount.destination();
-        let is_kernels = ["/sys", "/dev"].iter().any(|place| target.starts_with(place));
+        let is_kernels = ["/proc", "/sys", "/dev"].iter().any(|place| target.starts_with(place));
         if mount.typ().as_deref() != Some("bind") || is_kernels {
             continue;
         }
@@ -85,7 +85,7 @@ fn put_together(store: &Store, container: &Container) -> Result<OwnedFd, FilesEr
             source: mount.source().as_ref().map(|source| source.to_string_lossy().into_owned()).unwrap_or_default(),
             target: target.to_string_lossy().into_owned(),
             options: mount.options().clone().unwrap_or_default(),
-            is_brought: false,
+            ..Mount::default()
         };
         bind.apply(&root)?;
     }

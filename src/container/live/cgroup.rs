@@ -19,19 +19,10 @@ pub(crate) struct Placed {
     pub notes: Vec<String>,
 }
 
-fn needed(limits: &Limits) -> Vec<(&'static str, &'static str)> {
-    let all = [
-        ("memory", "--memory", limits.memory.is_some()),
-        ("cpu", "--cpus", limits.cpus.is_some()),
-        ("pids", "--pids-limit", limits.pids.is_some()),
-    ];
-    all.into_iter().filter(|(.., wanted)| *wanted).map(|(controller, flag, _)| (controller, flag)).collect()
-}
-
 /// Makes the group of container `id`, whose monitor is process `monitor`.
 pub(crate) fn place(limits: &Limits, id: &ContainerId, monitor: i32) -> Placed {
     let mut placed = Placed { group: None, notes: Vec::new() };
-    let wanted = needed(limits);
+    let wanted = limits.flags();
     if wanted.is_empty() {
         return placed;
     }
@@ -45,16 +36,19 @@ pub(crate) fn place(limits: &Limits, id: &ContainerId, monitor: i32) -> Placed {
         None => own_ground(&mount, &wanted),
     };
     let given = parent.as_ref().map(|p| words(&p.join("cgroup.controllers"))).unwrap_or_default();
-    for (controller, flag) in &wanted {
-        if !given.iter().any(|g| g == controller) {
-            placed.notes.push(no_effect(controller, flag));
-        }
-    }
-    let Some(parent) = parent.filter(|_| placed.notes.len() < wanted.len()) else { return placed };
-    let enable: Vec<String> =
-        wanted.iter().filter(|(c, _)| given.iter().any(|g| g == c)).map(|(c, _)| format!("+{c}")).collect();
+    let is_given = |controller: &str| given.iter().any(|given| given == controller);
+    let (usable, refused): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(_, controller)| is_given(controller));
+    placed.notes.extend(refusal(&refused));
+    let Some(parent) = parent.filter(|_| !usable.is_empty()) else { return placed };
+    let mut enable: Vec<String> = usable.iter().map(|(_, controller)| format!("+{controller}")).collect();
+    enable.dedup();
     match divide(&parent, id, &enable) {
-        Ok(group) => placed.group = Some(group),
+        Ok(group) => {
+            if limits.io_weight.is_some() && is_given("io") && !group.join(WEIGHT).exists() {
+                placed.notes.push("--blkio-weight has no effect: this kernel does not weigh disk time".into());
+            }
+            placed.group = Some(group);
+        }
         Err(error) => placed.notes.push(format!("limits have no effect: {error}")),
     }
     placed
@@ -66,41 +60,42 @@ pub(crate) fn change(
     limits: &Limits,
     settings: &[(&'static str, String)],
 ) -> Result<Vec<String>, SysError> {
-    let mut notes = Vec::new();
-    for (controller, flag) in needed(limits) {
-        let has_files = || settings.iter().any(|(file, _)| file.starts_with(controller) && group.join(file).exists());
-        if let Some(parent) = group.parent().filter(|_| !has_files()) {
+    let has_files = |controller: &str| {
+        settings.iter().any(|(file, _)| file.starts_with(&format!("{controller}.")) && group.join(file).exists())
+    };
+    let mut refused = limits.flags();
+    for (_, controller) in &refused {
+        if let Some(parent) = group.parent().filter(|_| !has_files(controller)) {
             let _ = fs::write(parent.join("cgroup.subtree_control"), format!("+{controller}"));
         }
-        if !has_files() {
-            notes.push(no_effect(controller, flag));
-        }
     }
+    refused.retain(|(_, controller)| !has_files(controller));
     for (file, value) in settings {
         let path = group.join(file);
         if path.exists() {
             fs::write(&path, value).on("write", &path)?;
         }
     }
-    Ok(notes)
+    Ok(refusal(&refused).into_iter().collect())
 }
 
-fn no_effect(controller: &str, flag: &str) -> String {
-    format!("{flag} has no effect: this host does not give you the {controller} controller; {}", remedy(controller))
-}
+/// The file of `--blkio-weight`, which only a kernel with CONFIG_BLK_CGROUP_IOCOST has.
+const WEIGHT: &str = "io.weight";
 
-fn remedy(controller: &str) -> String {
-    if crate::userns::uid_outside() == 0 {
-        return format!(
-            "see: cat /sys/fs/cgroup/cgroup.controllers; cgroup_enable={controller} on the kernel's command line"
-        );
-    }
-    if !has_systemd() {
-        return DOCTOR.into();
-    }
-    "as root: mkdir -p /etc/systemd/system/user@.service.d; printf '[Service]\\nDelegate=cpu cpuset io memory pids\\n' \
-     > /etc/systemd/system/user@.service.d/delegate.conf; systemctl daemon-reload; then log in again"
-        .into()
+/// Returns one sentence for all flags whose controllers this user is not given.
+fn refusal(refused: &[(&str, &str)]) -> Option<String> {
+    let flags: Vec<&str> = refused.iter().map(|(flag, _)| *flag).collect();
+    let mut controllers: Vec<&str> = refused.iter().map(|(_, controller)| *controller).collect();
+    controllers.dedup();
+    let verb = if flags.len() == 1 { "has" } else { "have" };
+    let noun = if controllers.len() == 1 { "controller" } else { "controllers" };
+    (!flags.is_empty()).then(|| {
+        format!(
+            "{} {verb} no effect: this host does not give you the {noun} {}; {DOCTOR}",
+            flags.join(", "),
+            controllers.join(", ")
+        )
+    })
 }
 
 /// What helps without systemd is several commands, which `doctor` prints.
@@ -209,7 +204,7 @@ fn own_ground(mount: &Path, wanted: &[(&str, &str)]) -> Option<PathBuf> {
         let writable = rustix::fs::access(&file, rustix::fs::Access::WRITE_OK).is_ok();
         // The root may hold processes and be divided all the same; no other group may.
         let may_divide = group == mount || words(&group.join("cgroup.procs")).is_empty() || !words(&file).is_empty();
-        writable && may_divide && wanted.iter().any(|(c, _)| given.iter().any(|g| g == c))
+        writable && may_divide && wanted.iter().any(|(_, c)| given.iter().any(|g| g == c))
     })
 }
 

@@ -76,6 +76,11 @@ pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Res
         env.retain(|e| e.split('=').next() != Some(name));
         env.push(entry.clone());
     }
+    if !wanted.terminal && container.record.request.terminal {
+        // That is the terminal of the container's first process, unless it was asked for.
+        let is_asked = container.record.request.env.iter().any(|entry| entry.starts_with("TERM="));
+        env.retain(|entry| entry != "TERM=xterm" || is_asked);
+    }
     if wanted.terminal && !env.iter().any(|e| e.starts_with("TERM=")) {
         env.push("TERM=xterm".into());
     }

@@ -9,7 +9,7 @@ use crate::container::protocol::{End, Failure, Message};
 use crate::container::request::{Network, Request};
 use crate::container::rootfs::layering::{Layering, Overlay};
 use crate::container::rootfs::shift;
-use crate::container::stored::record::{Container, Record, RecordError, State};
+use crate::container::stored::record::{Container, Phase, Record, RecordError, State};
 use crate::diag::{Diagnose, inner_of};
 use crate::network::egress;
 use crate::network::ports;
@@ -35,6 +35,8 @@ pub enum LaunchError {
         #[source]
         source: StepFailed,
     },
+    #[error("{0}")]
+    Limits(String),
     #[error("the monitor of container {name} {end} while it started")]
     Lost { name: String, end: String },
     #[error(transparent)]
@@ -96,12 +98,26 @@ pub(crate) fn plan(
         },
         layering,
         new_volumes: new_volumes.collect(),
+        has_address: record.request.network == Network::Private,
         cgroup,
         single_id: ids.is_single(),
         shifted: shifted(store, ids),
         reaping_init: record.request.init,
+        joined: joined(store, &record.request)?.into_iter().collect(),
     };
     Ok(Plan::of_container(spec, &around)?)
+}
+
+/// Returns the ids and the first processes of the containers whose namespaces a request joins.
+fn joined(store: &Store, request: &Request) -> Result<Vec<(String, i32)>, RecordError> {
+    let process = |name: &String| {
+        let container = Container::find(store, name)?;
+        match container.state() {
+            State { phase: Phase::Running, pid, .. } => Ok((container.record.id.to_string(), pid)),
+            _ => Err(container.not_running()),
+        }
+    };
+    request.joined().into_iter().map(process).collect()
 }
 
 /// Returns the store and the container's ids, where those differ from the ids on disk.
@@ -141,11 +157,19 @@ pub(crate) fn prepare_for(store: &Store, record: &Record) -> Result<Prepared, La
 
 /// Starts a monitor for a container that is being made.
 pub(crate) fn prepare_requested(store: &Store, name: &str, request: &Request) -> Result<Prepared, LaunchError> {
-    prepare(store, name, shift::ids(store, request.host_ids)?, place(request))
+    match place(store, request)? {
+        Place::Beside(pid) => prepare_beside(store, name, pid),
+        place => prepare(store, name, shift::ids(store, request.host_ids)?, place),
+    }
 }
 
-fn place(request: &Request) -> Place {
-    if request.is_apart() { Place::Own } else { Place::Shared }
+/// Returns the user namespace of a container: that of the container that it joins, or its own where it is strong.
+fn place(store: &Store, request: &Request) -> Result<Place, RecordError> {
+    Ok(match joined(store, request)?.first() {
+        Some((_, pid)) => Place::Beside(*pid),
+        None if request.is_strong() => Place::Own,
+        None => Place::Shared,
+    })
 }
 
 /// Starts a monitor in the user namespace of a container's process.
@@ -176,7 +200,7 @@ pub(crate) fn start(
             Some(layering) => {
                 listener.note(&layering.note(store));
                 let record = &container.record;
-                let prepared = prepare(store, &record.name, IdMap::of_caller(), place(&record.request))?;
+                let prepared = prepare(store, &record.name, IdMap::of_caller(), place(store, &record.request)?)?;
                 attempt(store, container, &lock, prepared, layering, listener)
             }
             None => Err(LaunchError::Step { source, what }),
@@ -209,11 +233,15 @@ fn attempt(
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
     let name = &container.record.name;
-    if container.state().phase == crate::container::stored::record::Phase::Running {
+    if container.state().phase == Phase::Running {
         return Err(LaunchError::Running(name.clone()));
     }
     let request = &container.record.request;
     let placed = cgroup::place(&request.limits, &container.record.id, prepared.pid());
+    if let Some(note) = placed.notes.first().filter(|_| request.require_limits) {
+        placed.group.iter().for_each(|group| cgroup::remove(group));
+        return Err(LaunchError::Limits(note.clone()));
+    }
     placed.notes.iter().for_each(|note| listener.note(note));
     let group = placed.group.map(|g| g.to_string_lossy().into_owned());
     let mut plan = plan(store, &container.record, container.spec()?, &prepared.ids, group.clone(), layering)?;
@@ -222,13 +250,13 @@ fn attempt(
         let names: Vec<&str> = left_out.iter().map(|(name, _)| name.as_str()).collect();
         listener.note(&format!("/proc/sys is read-only here, so these stay as they are: {}", names.join(", ")));
     }
-    let listeners = if request.network == Network::Private { ports::open(&request.ports)? } else { Vec::new() };
+    let listeners = if request.network == Network::Private { ports::open(&request.published())? } else { Vec::new() };
     // What an earlier monitor left when it was killed.
     let _ = crate::store::remove_tree(&container.runtime);
     fs::create_dir_all(&container.runtime).on("mkdir", &container.runtime)?;
     let egress = match request.network {
         Network::Private => egress::Way::find(&request.way_out).inspect_err(|error| listener.note(&error.note())).ok(),
-        Network::None | Network::Host => None,
+        Network::None | Network::Host | Network::Container(_) => None,
     };
     if let Some(way) = &egress {
         plan.lead_out(way);

@@ -16,6 +16,7 @@ use crate::container::plan::Plan;
 use crate::container::plan::Walk;
 use crate::container::plan::namespaces::namespace_flags;
 use crate::container::plan::step::Step;
+use crate::container::processes;
 use crate::container::protocol;
 use crate::container::protocol::{Call, End, Failure, LISTEN_AGAIN, Message, Stage, Task};
 use crate::container::rootfs::root::Root;
@@ -198,6 +199,9 @@ fn serve(client: End) -> Result<i32, SysError> {
     // A client that was killed meanwhile is one that has let go.
     let _ = client.send(&Message::Started { pid });
 
+    // In a PID namespace of others, its processes outlive the first one.
+    let mounts = Some(state.pid).filter(|pid| container.is_some() && !processes::owns_pids(*pid));
+    let mut mounts = mounts.and_then(|pid| process::namespace(pid, "mnt").ok());
     let (status, mut waiting) = supervise(&mut supervised, Some(client), |change| {
         let Some(container) = &container else { return Ok(()) };
         match change {
@@ -206,6 +210,9 @@ fn serve(client: End) -> Result<i32, SysError> {
                 return container.write_state(&state);
             }
             Change::Ended(status, outcome) => {
+                if let Some(mounts) = mounts.take() {
+                    processes::kill_in_mounts(&mounts);
+                }
                 state.is_paused = false;
                 state.phase = Phase::Exited;
                 state.exit_code = status;
@@ -314,6 +321,10 @@ fn begin(
     let uplink = uplink.and_then(|((device, kind), stand_in)| Uplink::new(device, kind, stand_in).ok());
     let (ours, theirs) = End::pair().map_err(clone_failed)?;
     let begun = std::time::Instant::now();
+    // Others see the child in a PID namespace of theirs, and might trace it before it has given up its rights.
+    if plan.outside.iter().any(|step| matches!(step, Step::JoinNamespaces { .. })) {
+        process::set_dumpable(false);
+    }
     let born = process::clone3(namespace_flags(namespaces), group.as_ref().map(AsFd::as_fd)).map_err(clone_failed)?;
     let Some(child) = born else {
         drop(ours);

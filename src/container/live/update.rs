@@ -52,6 +52,7 @@ pub(crate) fn update(store: &Store, container: &Container, wanted: &Limits) -> R
         swap: wanted.swap.or(limits.swap),
         cpus: wanted.cpus.or(limits.cpus),
         pids: wanted.pids.or(limits.pids),
+        ..limits.clone()
     };
     if let (Some(memory), Some(both)) = (limits.memory, limits.swap.and_then(|both| u64::try_from(both).ok()))
         && both < memory

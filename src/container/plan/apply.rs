@@ -7,6 +7,7 @@ use super::step::{Mount, Step};
 use super::terminal;
 use crate::container::probe;
 use crate::container::request::{capability, limit};
+use crate::container::rootfs::lend;
 use crate::container::rootfs::options::{split_options, subdirectory};
 use crate::container::rootfs::root::Root;
 use crate::container::rootfs::shift;
@@ -40,6 +41,8 @@ pub struct Walk {
     pub successor: Option<i32>,
     /// Mounts that the host's root has made for steps that cannot, in their order.
     pub trees: VecDeque<OwnedFd>,
+    /// Mounts that `Step::Borrow` has cloned, in their order.
+    pub lent: VecDeque<OwnedFd>,
     /// The errno that says why the last step had nothing to do; such a step is not reported as done.
     pub skipped: Option<i32>,
 }
@@ -97,6 +100,14 @@ impl Step {
             }
             Self::ShiftedStore { store, .. } => shift::settle(&walk.tree()?, Path::new(store)),
             Self::ShiftedRoot => shift::become_root(),
+            Self::Borrow { pid, path } => {
+                walk.lent.push_back(lend::borrow(*pid, path)?);
+                Ok(())
+            }
+            Self::Mount(mount) if mount.is_lent => {
+                let tree = walk.lent.pop_front().ok_or_else(missing)?;
+                mount.attach(&tree, walk.root()?)
+            }
             Self::Mount(mount) if mount.is_brought => {
                 let tree = walk.tree()?;
                 mount.attach(&tree, walk.root()?)
@@ -130,6 +141,12 @@ impl Step {
             Self::Hostname { name } => {
                 on(nix::unistd::sethostname(name).map_err(std::io::Error::from), "sethostname", name)
             }
+            Self::DomainName { name } => on(rustix::system::setdomainname(name.as_bytes()), "setdomainname", name),
+            Self::Umask { mask } => {
+                rustix::process::umask(Mode::from_raw_mode(*mask));
+                Ok(())
+            }
+            Self::OomScore { value } => write("/proc/self/oom_score_adj", &value.to_string()),
             Self::MakeDirectory { path } if Path::new(path).is_dir() => {
                 walk.skipped = Some(libc::EEXIST);
                 Ok(())
@@ -186,6 +203,10 @@ impl Step {
     }
 }
 
+fn missing() -> SysError {
+    SysError { call: "open_tree", subject: "what was brought".into(), errno: libc::EBADF }
+}
+
 impl Walk {
     fn enter(&mut self, root: &str) -> Result<(), SysError> {
         self.root = Some(Root::open(root)?);
@@ -193,7 +214,6 @@ impl Walk {
     }
 
     fn tree(&mut self) -> Result<OwnedFd, SysError> {
-        let missing = || SysError { call: "open_tree", subject: "what was brought".into(), errno: libc::EBADF };
         self.trees.pop_front().ok_or_else(missing)
     }
 
@@ -225,6 +245,8 @@ impl Mount {
             return self.attach(&tree, root);
         }
         let context = on(fsopen(self.kind.as_str(), FsOpenFlags::FSOPEN_CLOEXEC), "fsopen", &self.kind)?;
+        // Else it is listed as `none`.
+        on(fsconfig_set_string(context.as_fd(), "source", self.source.as_str()), "fsconfig", "source")?;
         for setting in settings {
             match setting.split_once('=') {
                 Some((key, value)) => on(fsconfig_set_string(context.as_fd(), key, value), "fsconfig", setting)?,

@@ -5,7 +5,7 @@ use super::limits;
 use super::step::{Mount, Step};
 use crate::container::decide::{seccomp, spec};
 use crate::container::probe::{Targets, Without};
-use crate::container::request::capability;
+use crate::container::request::{OF_CONTAINER, capability};
 use crate::container::rootfs::layering::{Layering, Overlay};
 use crate::container::rootfs::shift;
 use crate::diag::Diagnose;
@@ -17,6 +17,7 @@ use oci_spec::runtime::{
 use rustix::fs::StatVfsMountFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// The monitor walks `outside`, the container's first process walks `inside`, each in one straight loop.
@@ -51,12 +52,16 @@ pub struct Surroundings {
     pub layering: Layering,
     /// Named volumes, which are filled from the image if they are empty: host directory, target.
     pub new_volumes: Vec<(String, String)>,
+    /// Its network has an address, which published ports lead to.
+    pub has_address: bool,
     /// The control group of the container, if it has limits.
     pub cgroup: Option<String>,
     pub single_id: bool,
     /// The store and the ids of a container whose ids differ from those on disk.
     pub shifted: Option<(String, IdRange)>,
     pub reaping_init: bool,
+    /// The first processes of the containers whose namespaces are joined, by id.
+    pub joined: BTreeMap<String, i32>,
 }
 
 const LINKS: [(&str, &str); 5] = [
@@ -84,18 +89,24 @@ impl Plan {
         let linux = spec.linux().as_ref().ok_or(PlanError::Lacks("its linux part"))?;
         let process = spec.process().as_ref().ok_or(PlanError::Lacks("its process"))?;
         let root = spec.root().as_ref().ok_or(PlanError::Lacks("its root"))?;
-        let namespaces = namespaces(linux);
+        let namespaces = own_namespaces(linux);
 
         let mut outside = Vec::new();
         if namespaces.contains(&LinuxNamespaceType::Network) {
             // Before the clone: the monitor lives in it too, so that published ports are connected from inside.
             outside.push(Step::NetworkNamespace);
             outside.push(Step::LoopbackUp);
-            outside.push(Step::Address { network: crate::network::CONTAINER });
+            if around.has_address {
+                outside.push(Step::Address { network: crate::network::CONTAINER });
+            }
         }
         if let (Some(group), Some(resources)) = (&around.cgroup, linux.resources()) {
             for (file, value) in limits::settings(resources) {
-                outside.push(Step::CgroupLimit { file: format!("{group}/{file}"), value });
+                let file = format!("{group}/{file}");
+                // A kernel without swap accounting or weights for disks lacks the file.
+                if Path::new(&file).exists() {
+                    outside.push(Step::CgroupLimit { file, value });
+                }
             }
         }
         let overlay = around.overlay.clone();
@@ -113,6 +124,9 @@ impl Plan {
         // in when it unshares, so that comes afterwards.
         let here = [LinuxNamespaceType::User, LinuxNamespaceType::Network, LinuxNamespaceType::Cgroup];
         let born = namespaces.iter().filter(|kind| !here.contains(kind)).copied().collect();
+        let (borrowed, joins) = shared(spec, linux, &around.joined)?;
+        outside.extend(borrowed);
+        outside.extend(joins);
         outside.push(Step::Clone { namespaces: born });
 
         let mut inside = vec![Step::SessionKeyring { required: linux.seccomp().is_none() }];
@@ -135,11 +149,16 @@ impl Plan {
                 None => "bind",
             };
             let target = mount.destination().to_string_lossy().into_owned();
-            let is_brought = around.shifted.is_some() && (kind == "bind" || target == "/dev");
+            let source = mount.source().as_ref().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+            let is_lent = source.starts_with(OF_CONTAINER);
+            let is_brought = !is_lent && around.shifted.is_some() && (kind == "bind" || target == "/dev");
+            let nodes = if target == "/dev" { linux.devices().clone().unwrap_or_default() } else { Vec::new() };
             inside.push(Step::Mount(Mount {
                 is_brought,
+                is_lent,
+                nodes,
                 kind: kind.into(),
-                source: mount.source().as_ref().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
+                source,
                 options: mount.options().clone().unwrap_or_default(),
                 target: target.clone(),
             }));
@@ -150,7 +169,7 @@ impl Plan {
                     // What is written goes to the device all the same; but its owner, mode and times are the host's.
                     let (kind, options) = ("bind".into(), vec!["bind".into(), "ro".into()]);
                     let (source, target) = (device.clone(), device);
-                    inside.push(Step::Mount(Mount { kind, source, target, options, is_brought: false }));
+                    inside.push(Step::Mount(Mount { kind, source, target, options, ..Mount::default() }));
                 }
                 for (path, to) in LINKS {
                     inside.push(Step::Link { path: path.into(), to: to.into() });
@@ -161,23 +180,29 @@ impl Plan {
         if terminal {
             inside.push(Step::Terminal { console: true });
         }
+        // Before /proc/sys is read-only. The specification has them in no order; a plan is the same each time.
+        let settings: BTreeMap<_, _> = linux.sysctl().iter().flatten().filter(|_| can_set()).collect();
+        let is_before = |step: &Step| matches!(step, Step::Detach | Step::ShiftedStore { .. });
+        let at = inside.iter().rposition(is_before).map_or(0, |at| at + 1);
+        for (key, value) in settings {
+            let step = Step::Sysctl { key: key.clone(), value: value.clone() };
+            if key.starts_with("net.") { outside.insert(2, step) } else { inside.insert(at, step) }
+        }
         inside.extend(linux.masked_paths().iter().flatten().map(|path| Step::Mask { path: path.clone() }));
         inside.extend(linux.readonly_paths().iter().flatten().map(|path| Step::ReadOnly { path: path.clone() }));
         inside.push(Step::PivotRoot);
         if let Some(name) = spec.hostname() {
             inside.push(Step::Hostname { name: name.clone() });
         }
-        // The specification has them in no order; a plan is the same each time.
-        let settings: BTreeMap<_, _> = linux.sysctl().iter().flatten().filter(|_| can_set()).collect();
-        for (key, value) in settings {
-            let step = Step::Sysctl { key: key.clone(), value: value.clone() };
-            if key.starts_with("net.") { outside.insert(2, step) } else { inside.push(step) }
+        if let Some(name) = spec.domainname() {
+            inside.push(Step::DomainName { name: name.clone() });
         }
         inside.push(Step::MakeDirectory { path: process.cwd().to_string_lossy().into_owned() });
         if root.readonly().unwrap_or(false) {
             inside.push(Step::ReadOnlyRoot);
         }
-        let filter = Filter { policy: linux.seccomp().as_ref(), single_id: around.single_id };
+        let keeps_groups = keeps_groups(spec);
+        let filter = Filter { policy: linux.seccomp().as_ref(), single_id: around.single_id, keeps_groups };
         inside.push(Step::Session { terminal });
         confine(&mut inside, process, &filter)?;
         if around.reaping_init {
@@ -206,7 +231,8 @@ impl Plan {
         if terminal {
             inside.push(Step::Terminal { console: false });
         }
-        confine(&mut inside, process, &Filter { policy: linux.seccomp().as_ref(), single_id: ids.is_single() })?;
+        let (policy, keeps_groups) = (linux.seccomp().as_ref(), keeps_groups(spec));
+        confine(&mut inside, process, &Filter { policy, single_id: ids.is_single(), keeps_groups })?;
         inside.extend([Step::Sibling, Step::Session { terminal }, exec(process)?]);
         Ok(Self { outside, inside })
     }
@@ -248,6 +274,33 @@ fn namespaces(linux: &Linux) -> Vec<LinuxNamespaceType> {
     linux.namespaces().iter().flatten().map(LinuxNamespace::typ).collect()
 }
 
+/// Returns the namespaces that are made for the container.
+fn own_namespaces(linux: &Linux) -> Vec<LinuxNamespaceType> {
+    let own = linux.namespaces().iter().flatten().filter(|namespace| namespace.path().is_none());
+    own.map(LinuxNamespace::typ).collect()
+}
+
+/// Returns the steps that take mounts of other containers, and those that join their namespaces.
+fn shared(spec: &Spec, linux: &Linux, joined: &BTreeMap<String, i32>) -> Result<(Vec<Step>, Vec<Step>), PlanError> {
+    let pid = |id: &str| joined.get(id).copied().ok_or(PlanError::Lacks("a container that it joins"));
+    let mut borrowed = Vec::new();
+    for mount in spec.mounts().iter().flatten() {
+        let source = mount.source().as_ref().map(|source| source.to_string_lossy().into_owned()).unwrap_or_default();
+        if let Some((id, path)) = source.strip_prefix(OF_CONTAINER).and_then(|lent| lent.split_once('/')) {
+            borrowed.push(Step::Borrow { pid: pid(id)?, path: format!("/{path}") });
+        }
+    }
+    let mut kinds: BTreeMap<i32, Vec<LinuxNamespaceType>> = BTreeMap::new();
+    for namespace in linux.namespaces().iter().flatten() {
+        let path = namespace.path().as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+        if let Some(id) = path.strip_prefix(OF_CONTAINER) {
+            kinds.entry(pid(id)?).or_default().push(namespace.typ());
+        }
+    }
+    let joins = kinds.into_iter().map(|(pid, namespaces)| Step::JoinNamespaces { pid, namespaces });
+    Ok((borrowed, joins.collect()))
+}
+
 fn filter_step(answers: bool, policy: &LinuxSeccomp) -> Result<Step, PlanError> {
     let filter = seccomp::compile(policy)?;
     let program = filter.program.iter().map(pack).collect();
@@ -258,6 +311,12 @@ fn filter_step(answers: bool, policy: &LinuxSeccomp) -> Result<Step, PlanError> 
 struct Filter<'a> {
     policy: Option<&'a LinuxSeccomp>,
     single_id: bool,
+    /// It keeps the groups of the caller.
+    keeps_groups: bool,
+}
+
+fn keeps_groups(spec: &Spec) -> bool {
+    spec.annotations().as_ref().is_some_and(|all| all.contains_key(spec::KEEP_GROUPS))
 }
 
 /// Adds the steps that confine the payload, in the one order that the kernel allows.
@@ -284,7 +343,14 @@ fn confine(steps: &mut Vec<Step>, process: &Process, filter: &Filter) -> Result<
     if let Some(policy) = filter.policy {
         steps.push(filter_step(false, policy)?);
     }
-    let groups = (!filter.single_id).then(|| user.additional_gids().clone().unwrap_or_default());
+    if let Some(mask) = user.umask() {
+        steps.push(Step::Umask { mask });
+    }
+    if let Some(value) = process.oom_score_adj() {
+        steps.push(Step::OomScore { value });
+    }
+    let groups =
+        (!filter.single_id && !filter.keeps_groups).then(|| user.additional_gids().clone().unwrap_or_default());
     steps.push(Step::User { uid: user.uid(), gid: user.gid(), groups });
     steps.push(Step::Directory { path: process.cwd().to_string_lossy().into_owned() });
     if user.uid() == 0 || is_powerless {

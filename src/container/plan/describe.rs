@@ -42,6 +42,10 @@ impl Step {
             Self::ReadOnlyRoot => "mount_setattr(/, MOUNT_ATTR_RDONLY)".into(),
             Self::PivotRoot => "pivot_root(., .) and umount2(., MNT_DETACH)".into(),
             Self::Hostname { name } => format!("sethostname({name})"),
+            Self::DomainName { name } => format!("setdomainname({name})"),
+            Self::Umask { mask } => format!("umask({mask:04o})"),
+            Self::OomScore { value } => format!("write(/proc/self/oom_score_adj, {value})"),
+            Self::Borrow { pid, path } => format!("setns(mount namespace of {pid}) open_tree({path}, OPEN_TREE_CLONE)"),
             Self::MakeDirectory { path } => format!("mkdir({path})"),
             Self::Session { terminal: true } => "setsid() and ioctl(TIOCSCTTY)".into(),
             Self::Session { terminal: false } => "setsid()".into(),
@@ -112,6 +116,22 @@ impl Step {
                 }
                 _ => return None,
             },
+            Self::Sysctl { .. } => match errno {
+                libc::EACCES | libc::EPERM => "this kernel lets only the host's root change it",
+                libc::ENOENT => "this kernel has no such setting",
+                libc::EINVAL | libc::ERANGE => "the kernel does not take that value",
+                _ => return None,
+            },
+            Self::OomScore { .. } => match errno {
+                libc::EACCES | libc::EPERM => {
+                    "an ordinary user cannot make a process less likely to be killed: 0 and up"
+                }
+                _ => return None,
+            },
+            Self::Borrow { .. } => match errno {
+                libc::ENOENT => "the container ended meanwhile",
+                _ => return None,
+            },
             Self::JoinNamespaces { .. } => match errno {
                 libc::ESRCH => "the container ended meanwhile",
                 _ => return None,
@@ -119,7 +139,6 @@ impl Step {
             Self::LoopbackUp
             | Self::Address { .. }
             | Self::Device { .. }
-            | Self::Sysctl { .. }
             | Self::FuseOverlay(_)
             | Self::CgroupNamespace
             | Self::Detach
@@ -134,6 +153,8 @@ impl Step {
             | Self::ReadOnlyRoot
             | Self::PivotRoot
             | Self::Hostname { .. }
+            | Self::DomainName { .. }
+            | Self::Umask { .. }
             | Self::MakeDirectory { .. }
             | Self::Session { .. }
             | Self::BoundCapabilities { .. }
@@ -177,6 +198,10 @@ impl Step {
             Self::ReadOnlyRoot => "make the root directory read-only",
             Self::PivotRoot => "change the root directory",
             Self::Hostname { name } => return format!("set the host name to {name:?}"),
+            Self::DomainName { name } => return format!("set the domain name to {name:?}"),
+            Self::Umask { mask } => return format!("set the umask to {mask:04o}"),
+            Self::OomScore { value } => return format!("set the process's oom_score_adj to {value}"),
+            Self::Borrow { path, .. } => return format!("take {path} of another container"),
             Self::MakeDirectory { path } => return format!("make the working directory {path}"),
             Self::Session { .. } => "start a session",
             Self::Limit { name, soft, hard } => return format!("set {name} to {soft}:{hard}"),
@@ -215,6 +240,9 @@ fn exec_hint(argv: &[String], errno: i32) -> Option<&'static str> {
 impl Mount {
     fn call(&self) -> String {
         let options = self.options.join(",");
+        if self.is_lent {
+            return format!("move_mount({})", self.target);
+        }
         if self.is_brought && self.kind == "bind" {
             format!("open_tree({}) mount_setattr(MOUNT_ATTR_IDMAP) move_mount({}) {options}", self.source, self.target)
         } else if self.is_brought {

@@ -6,11 +6,11 @@ use crate::container::probe::Targets;
 use crate::container::rootfs::layering::Overlay;
 use crate::userns::IdRange;
 use caps::Capability;
-use oci_spec::runtime::LinuxNamespaceType;
+use oci_spec::runtime::{LinuxDevice, LinuxNamespaceType};
 use serde::{Deserialize, Serialize};
 
 /// A mount, with the fields of fstab(5).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Mount {
     /// The file system type: `proc`, `tmpfs`, …, or `bind` for a directory or file of the host.
     pub kind: String,
@@ -22,6 +22,12 @@ pub struct Mount {
     /// The host's root mounts it, because the container's root may not.
     #[serde(default)]
     pub is_brought: bool,
+    /// It is what `Step::Borrow` has cloned.
+    #[serde(default)]
+    pub is_lent: bool,
+    /// Device nodes that are made in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<LinuxDevice>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,6 +57,12 @@ pub enum Step {
     JoinNamespaces {
         pid: i32,
         namespaces: Vec<LinuxNamespaceType>,
+    },
+
+    /// Clones a mount of another container, whose first process is `pid`.
+    Borrow {
+        pid: i32,
+        path: String,
     },
 
     // Steps of the container's first process.
@@ -97,8 +109,17 @@ pub enum Step {
     Hostname {
         name: String,
     },
+    DomainName {
+        name: String,
+    },
     MakeDirectory {
         path: String,
+    },
+    Umask {
+        mask: u32,
+    },
+    OomScore {
+        value: i32,
     },
     Session {
         terminal: bool,

@@ -36,7 +36,7 @@ pub(crate) fn mount_trees(plan: &Plan, monitor: i32) -> Result<Vec<OwnedFd>, Fai
                         subject: "uid_map".into(),
                         errno: libc::ESRCH,
                     })?;
-                    devices(&ids, &mount.options)
+                    devices(&ids, &mount.options, &mount.nodes)
                 }
                 _ => Err(SysError { call: "open_tree", subject: step.call(), errno: libc::EINVAL }),
             }

@@ -121,6 +121,7 @@ calls! {
     Sendmsg = "sendmsg",
     Sendto = "sendto",
     Setgroups = "setgroups",
+    Setdomainname = "setdomainname",
     Sethostname = "sethostname",
     Setns = "setns",
     Setresgid = "setresgid",

@@ -1,7 +1,12 @@
 //! A request: what `run`, `create` and `build` were asked for, as plain data.
 
 use super::capability::Selected;
+use super::device::Device;
+use super::limits::Limits;
+use super::namespaces::{Namespaces, Network, Pid};
+use super::security::{Masks, Profile, Seccomp};
 use super::signal::Signal;
+use super::sysctl::Sysctl;
 use crate::network::egress::WayOut;
 use crate::network::ports::PortSpec;
 use crate::network::resolv::HostEntry;
@@ -25,23 +30,44 @@ pub(crate) struct Request {
     pub user: Option<String>,
     pub groups: Vec<String>,
     pub hostname: Option<String>,
+    pub domainname: Option<String>,
     pub labels: Vec<(String, String)>,
     pub volumes: Vec<Volume>,
     pub volumes_from: Vec<VolumesFrom>,
     pub tmpfs: Vec<Tmpfs>,
     pub ports: Vec<PortSpec>,
+    /// `--publish-all`: each of `exposed` that is not in `ports` gets a free port of the host.
+    pub publish_all: bool,
+    /// `--expose`, and the image's EXPOSE once the container is created.
+    pub exposed: Vec<PortSpec>,
     pub network: Network,
     pub way_out: WayOut,
     #[serde(deserialize_with = "known")]
     pub hosts: Vec<HostEntry>,
     #[serde(deserialize_with = "known")]
     pub dns: Vec<IpAddr>,
+    pub dns_search: Vec<String>,
+    pub dns_options: Vec<String>,
+    /// `--no-hosts`: /etc/hosts is the image's.
+    pub no_hosts: bool,
+    pub annotations: Vec<(String, String)>,
+    /// Variables that `--env-host` takes along.
+    pub host_env: Vec<String>,
+    /// `--unsetenv`: variables of the image and the engine that are left out.
+    pub unset_env: Vec<String>,
+    pub unset_all_env: bool,
     pub read_only: bool,
     pub cap_add: Vec<Selected>,
     pub cap_drop: Vec<Selected>,
     pub privileged: bool,
     pub no_new_privileges: bool,
     pub seccomp_unconfined: bool,
+    /// `--security-opt seccomp=FILE`.
+    pub seccomp_profile: Option<Box<Profile>>,
+    pub masks: Masks,
+    pub devices: Vec<Device>,
+    pub sysctls: Vec<Sysctl>,
+    pub namespaces: Namespaces,
     pub init: bool,
     pub terminal: bool,
     pub stdin: bool,
@@ -49,7 +75,14 @@ pub(crate) struct Request {
     pub keeps_stdin: bool,
     pub auto_remove: bool,
     pub limits: Limits,
+    /// `--require-limits`: a limit that this host cannot give is an error.
+    pub require_limits: bool,
     pub ulimits: Vec<Ulimit>,
+    /// What the kernel adds to a process's badness when memory is short: -1000 to 1000.
+    pub oom_score_adj: Option<i32>,
+    pub umask: Option<u32>,
+    /// `--tz`: the host's file that becomes /etc/localtime.
+    pub timezone: Option<String>,
     pub shm_size: Option<u64>,
     pub stop_signal: Option<Signal>,
     pub stop_timeout: Option<u32>,
@@ -59,11 +92,42 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Whether it gets a user namespace of its own: it could change what a user namespace has as a whole, such as its binary
-    /// formats (binfmt_misc), its limits and its users' keyrings.
-    pub(crate) fn is_apart(&self) -> bool {
+    /// Returns the ports that are to be opened on the host.
+    pub(crate) fn published(&self) -> Vec<PortSpec> {
+        let is_open = |port: &PortSpec| {
+            let same =
+                |other: &PortSpec| (other.container_port, other.protocol) == (port.container_port, port.protocol);
+            self.ports.iter().any(same)
+        };
+        let exposed = self.exposed.iter().filter(|port| self.publish_all && !is_open(port));
+        self.ports.iter().chain(exposed).cloned().collect()
+    }
+
+    /// Whether it could change what a user namespace has as a whole, such as its binary formats (binfmt_misc), its limits and
+    /// its users' keyrings; or trace other processes of that namespace, which it sees.
+    pub(crate) fn is_strong(&self) -> bool {
         let capabilities = super::capability::choose(&self.cap_add, &self.cap_drop, self.privileged);
-        capabilities.contains(&Capability::CAP_SYS_ADMIN) || self.privileged || self.seccomp_unconfined
+        let is_filtered = !self.seccomp_unconfined && self.seccomp_profile.is_none();
+        let sees_others = self.namespaces.pid == Pid::Host;
+        let is_masked = self.masks.shown.is_empty();
+        capabilities.contains(&Capability::CAP_SYS_ADMIN)
+            || capabilities.contains(&Capability::CAP_SYS_PTRACE)
+            || self.privileged
+            || !is_filtered
+            || !is_masked
+            || sees_others
+    }
+
+    /// Whether its user namespace is not the one that containers of the store share: its own, or that of the container
+    /// whose namespaces it joins.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.is_strong() || self.joins()
+    }
+
+    /// Sets the policy for system calls.
+    pub(crate) fn filter_by(&mut self, seccomp: Seccomp) {
+        self.seccomp_unconfined = seccomp == Seccomp::Unconfined;
+        self.seccomp_profile = if let Seccomp::Profile(profile) = seccomp { Some(profile) } else { None };
     }
 }
 
@@ -115,15 +179,6 @@ impl From<Ulimit> for (String, u64, u64) {
     fn from(limit: Ulimit) -> Self {
         (limit.name, limit.soft, limit.hard)
     }
-}
-
-/// `--security-opt`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SecurityOption {
-    NoNewPrivileges,
-    SeccompUnconfined,
-    /// minirun does so without the option.
-    NoEffect,
 }
 
 /// `--log-driver`, `--log-opt`: how much of the output is kept.
@@ -221,35 +276,8 @@ pub(crate) enum Source {
     Anonymous,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Network {
-    /// A namespace of its own, with a way out.
-    #[default]
-    Private,
-    /// A namespace of its own, with a loopback device only.
-    None,
-    Host,
-}
-
-/// A network, and what the container has of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Joined {
-    pub network: Network,
-    pub way_out: WayOut,
-}
+/// The word of `--group-add` for the groups of the caller, as with Podman.
+pub(crate) const KEPT_GROUPS: &str = "keep-groups";
 
 /// Seconds that `stop` waits before SIGKILL by default, as with Docker.
 pub(crate) const STOP_TIMEOUT: u32 = 10;
-
-/// The limits of a container (cgroup v2).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Limits {
-    /// Bytes.
-    pub memory: Option<u64>,
-    /// Bytes of memory and swap together, -1 for no limit; without it no swap is used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub swap: Option<i64>,
-    pub cpus: Option<f64>,
-    pub pids: Option<i64>,
-}

@@ -1,18 +1,32 @@
 //! What a container was asked to be, before any image is looked at.
 
 pub(crate) mod capability;
+mod check;
+mod device;
+mod error;
 mod fields;
 pub(crate) mod id;
 pub(crate) mod limit;
+mod limits;
 pub(crate) mod mount;
+mod namespaces;
 mod parse;
+mod security;
 pub(crate) mod signal;
+mod size;
+mod sysctl;
 
-pub(crate) use fields::{
-    Joined, Limits, LogOptions, Network, Request, STOP_TIMEOUT, SecurityOption, Source, Tmpfs, Ulimit, Volume,
-    VolumesFrom,
+pub(crate) use device::{Device, Devices, device};
+pub(crate) use error::RequestError;
+pub(crate) use fields::{KEPT_GROUPS, LogOptions, Request, STOP_TIMEOUT, Source, Tmpfs, Ulimit, Volume, VolumesFrom};
+pub(crate) use limits::{InvalidLimit, Limits, PERIOD, Swap, cpuset, swap};
+pub(crate) use namespaces::{
+    Ipc, Joined, Namespaces, Network, OF_CONTAINER, Pid, UserNamespace, ipc, network, of_host, pid, user_namespace,
 };
 pub(crate) use parse::{
-    RequestError, cpus, dns, host, label, log, name, network, publish, security_option, selected_capability, size,
-    stop_signal, ulimit, variable,
+    annotation, cpus, dns, domainname, expose, host, label, log, name, publish, resolver_word, selected_capability,
+    stop_signal, timezone, ulimit, umask, variable,
 };
+pub(crate) use security::{Condition, Masks, Profile, Rule, Seccomp, SecurityOption, security_option};
+pub(crate) use size::size;
+pub(crate) use sysctl::{Sysctl, sysctl};

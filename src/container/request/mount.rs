@@ -1,7 +1,7 @@
 //! The parsers of `-v`, `--mount`, `--tmpfs` and `--volumes-from`.
 
 use super::fields::{Source, Tmpfs, Volume, VolumesFrom};
-use super::parse::size;
+use super::size::size;
 use crate::diag::Diagnose;
 use crate::store::is_name;
 use crate::volume::{self, Backing, VolumeError};

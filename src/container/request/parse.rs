@@ -1,106 +1,19 @@
 //! The parsers of the options of `run`, `create` and `build`, one for each option.
 
-use super::capability::{Selected, UnknownCapability};
-use super::fields::{Joined, LogOptions, Network, SecurityOption, Ulimit};
+use super::capability::Selected;
+use super::error::RequestError;
+use super::fields::{LogOptions, Ulimit};
 use super::limit;
-use super::signal::{InvalidSignal, Signal};
-use crate::network::egress::{Program, WayOut};
-use crate::network::ports::{PortError, Published};
-use crate::network::resolv::{HostEntry, InvalidHostEntry};
+use super::signal::Signal;
+use super::size::size;
+use crate::network::ports::Published;
+use crate::network::resolv::HostEntry;
 use crate::store::is_name;
-use crate::sys::SysError;
 use std::net::IpAddr;
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RequestError {
-    #[error("invalid container name {0:?}")]
-    Name(String),
-    #[error("invalid size {0:?}")]
-    Size(String),
-    #[error("invalid number of processors {0:?}")]
-    Cpus(String),
-    #[error("invalid limit {0:?}")]
-    Ulimit(String),
-    #[error("unknown network {0:?}")]
-    Network(String),
-    #[error("unknown option of the network: {0:?}")]
-    NetworkOption(String),
-    #[error("unknown log driver {0:?}")]
-    LogDriver(String),
-    #[error("invalid log option {0:?}")]
-    LogOption(String),
-    #[error("unknown security option {0:?}")]
-    SecurityOption(String),
-    #[error("invalid variable {0:?}: its name is empty")]
-    Variable(String),
-    #[error("invalid label {0:?}: its name is empty")]
-    Label(String),
-    #[error("invalid address of a DNS server {0:?}")]
-    Dns(String),
-    #[error("cannot read the variables")]
-    EnvFile(#[source] SysError),
-    #[error(transparent)]
-    Signal(#[from] InvalidSignal),
-    #[error(transparent)]
-    Capability(#[from] UnknownCapability),
-    #[error(transparent)]
-    Host(#[from] InvalidHostEntry),
-    #[error(transparent)]
-    Port(#[from] PortError),
-}
-
-impl crate::diag::Diagnose for RequestError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Name(_) => "letters, digits, _ . and -, beginning with a letter or digit, two at least".into(),
-            Self::Size(_) => "a number with b, k, m or g: --memory 64m".into(),
-            Self::Cpus(_) => "as in: --cpus 1.5".into(),
-            Self::Ulimit(_) => "NAME=SOFT[:HARD], as nofile=1024:2048; the hard one is not below the soft one".into(),
-            Self::NetworkOption(_) => {
-                "as in: --network bridge:host-loopback, --network bridge:out=slirp4netns, or minirun, pasta".into()
-            }
-            Self::Network(_) => "networks: bridge (the default), none, host".into(),
-            Self::LogDriver(_) => {
-                "drivers: json-file (the default) and local, which are the same here, and none".into()
-            }
-            Self::LogOption(_) => "options: max-size=20m (or -1: no limit), max-file=5".into(),
-            Self::SecurityOption(_) => "options: no-new-privileges, seccomp=unconfined".into(),
-            Self::Variable(_) => "forms: -e NAME=VALUE, or -e NAME to pass on your own".into(),
-            Self::Label(_) => "as in: --label NAME=VALUE".into(),
-            Self::Dns(_) => "as in: --dns 9.9.9.9".into(),
-            Self::EnvFile(_) => return None,
-            Self::Signal(error) => return error.hint(),
-            Self::Capability(error) => return error.hint(),
-            Self::Host(error) => return error.hint(),
-            Self::Port(error) => return error.hint(),
-        })
-    }
-}
 
 /// `--name`'s argument.
 pub(crate) fn name(text: &str) -> Result<String, RequestError> {
     if is_name(text) { Ok(text.to_owned()) } else { Err(RequestError::Name(text.to_owned())) }
-}
-
-/// `--network`'s argument.
-pub(crate) fn network(text: &str) -> Result<Joined, RequestError> {
-    let (name, options) = text.split_once(':').map_or((text, None), |(name, options)| (name, Some(options)));
-    let network = match (name, options) {
-        ("bridge" | "default" | "private", _) => Network::Private,
-        ("none", None) => Network::None,
-        ("host", None) => Network::Host,
-        _ => return Err(RequestError::Network(text.to_owned())),
-    };
-    let mut way_out = WayOut::default();
-    for option in options.into_iter().flat_map(|options| options.split(',')) {
-        let program = option.strip_prefix("out=");
-        match program.and_then(|name| Program::ALL.into_iter().find(|known| known.to_string() == name)) {
-            Some(program) => way_out.program = program,
-            None if option == "host-loopback" => way_out.host_loopback = true,
-            None => return Err(RequestError::NetworkOption(option.to_owned())),
-        }
-    }
-    Ok(Joined { network, way_out })
 }
 
 /// `--add-host`'s argument.
@@ -118,9 +31,50 @@ pub(crate) fn publish(text: &str) -> Result<Published, RequestError> {
     Ok(text.parse()?)
 }
 
+/// `--expose`'s argument.
+pub(crate) fn expose(text: &str) -> Result<Published, RequestError> {
+    if text.contains(':') { Err(RequestError::Expose(text.to_owned())) } else { publish(text) }
+}
+
+/// The argument of `--dns-search` and `--dns-option`.
+pub(crate) fn resolver_word(text: &str) -> Result<String, RequestError> {
+    let is_word = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '#');
+    if is_word { Ok(text.to_owned()) } else { Err(RequestError::ResolverWord(text.to_owned())) }
+}
+
+/// `--annotation`'s argument.
+pub(crate) fn annotation(text: &str) -> Result<(String, String), RequestError> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(RequestError::Annotation(text.to_owned())),
+    }
+}
+
 /// The argument of `--cap-add` and `--cap-drop`.
 pub(crate) fn selected_capability(text: &str) -> Result<Selected, RequestError> {
     Ok(text.parse()?)
+}
+
+/// `--umask`'s argument.
+pub(crate) fn umask(text: &str) -> Result<u32, RequestError> {
+    let mask = u32::from_str_radix(text, 8).ok().filter(|mask| *mask <= 0o777);
+    mask.ok_or_else(|| RequestError::Umask(text.to_owned()))
+}
+
+/// `--tz`'s argument: the host's file that describes the zone.
+pub(crate) fn timezone(text: &str) -> Result<String, RequestError> {
+    let is_name = !text.is_empty() && text.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
+    let file = if text == "local" { "/etc/localtime".to_owned() } else { format!("/usr/share/zoneinfo/{text}") };
+    match std::fs::canonicalize(file) {
+        Ok(file) if is_name && file.is_file() => Ok(file.to_string_lossy().into_owned()),
+        _ => Err(RequestError::TimeZone(text.to_owned())),
+    }
+}
+
+/// `--domainname`'s argument.
+pub(crate) fn domainname(text: &str) -> Result<String, RequestError> {
+    let is_domain = text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+    if is_domain { Ok(text.to_owned()) } else { Err(RequestError::DomainName(text.to_owned())) }
 }
 
 /// `--stop-signal`'s argument.
@@ -143,38 +97,10 @@ pub(crate) fn label(text: &str) -> Result<(String, String), RequestError> {
     if name.is_empty() { Err(RequestError::Label(text.to_owned())) } else { Ok((name.to_owned(), value.to_owned())) }
 }
 
-/// `--security-opt`'s argument.
-pub(crate) fn security_option(text: &str) -> Result<SecurityOption, RequestError> {
-    match text.replace(':', "=").as_str() {
-        "no-new-privileges" | "no-new-privileges=true" => Ok(SecurityOption::NoNewPrivileges),
-        "seccomp=unconfined" => Ok(SecurityOption::SeccompUnconfined),
-        // Neither is confined by minirun.
-        "label=disable" | "apparmor=unconfined" | "no-new-privileges=false" => Ok(SecurityOption::NoEffect),
-        _ => Err(RequestError::SecurityOption(text.to_owned())),
-    }
-}
-
 /// `--cpus`' argument.
 pub(crate) fn cpus(text: &str) -> Result<f64, RequestError> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
     number.ok_or_else(|| RequestError::Cpus(text.to_owned()))
-}
-
-/// Parses a size in bytes: `64m`, `1.5g`, `1024`; units are powers of 1024.
-pub(crate) fn size(text: &str) -> Result<u64, RequestError> {
-    let wrong = || RequestError::Size(text.into());
-    let lower = text.to_lowercase();
-    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor: u64 = match lower.strip_prefix(digits).unwrap_or_default() {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        "t" | "tb" | "tib" => 1 << 40,
-        _ => return Err(wrong()),
-    };
-    let number: f64 = digits.parse().map_err(|_| wrong())?;
-    if number.is_finite() && number >= 0.0 { Ok((number * factor as f64) as u64) } else { Err(wrong()) }
 }
 
 /// `--log-driver`'s argument, and those of `--log-opt`.

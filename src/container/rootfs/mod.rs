@@ -2,6 +2,7 @@
 
 pub(crate) mod copy;
 pub(crate) mod layering;
+pub(crate) mod lend;
 pub(crate) mod options;
 pub(crate) mod root;
 pub(crate) mod shift;

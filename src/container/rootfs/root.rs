@@ -133,8 +133,13 @@ impl Root {
     }
 
     fn clone_of(&self, path: &str) -> Result<OwnedFd, SysError> {
+        self.clone_with(path, OpenTreeFlags::empty())
+    }
+
+    fn clone_with(&self, path: &str, flags: OpenTreeFlags) -> Result<OwnedFd, SysError> {
         let found = self.resolve(path, HANDLE)?;
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        let flags =
+            flags | OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
         rustix::mount::open_tree(&found, "", flags).on("open_tree", path)
     }
 
@@ -160,11 +165,12 @@ impl Root {
     }
 
     pub fn read_only(&self, path: &str) -> Result<Option<i32>, SysError> {
-        let tree = match self.clone_of(path) {
+        // With what is mounted in it: nobody can take that away where the tree is the host's.
+        let tree = match self.clone_with(path, OpenTreeFlags::AT_RECURSIVE) {
             Err(error) if is_absent(&error) => return Ok(Some(error.errno)),
             other => other?,
         };
-        mount::mount_setattr(tree.as_fd(), libc::MOUNT_ATTR_RDONLY, 0, false)?;
+        mount::mount_setattr(tree.as_fd(), libc::MOUNT_ATTR_RDONLY, 0, true)?;
         let target = self.resolve(path, HANDLE)?;
         attach_at(tree.as_fd(), target.as_fd(), path).map(|()| None)
     }

@@ -12,6 +12,7 @@ use crate::userns;
 use crate::userns::shift;
 pub(crate) use crate::userns::shift::Finding;
 use crate::userns::{IdMap, IdRange};
+use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
 use rustix::fs::{CWD, FileType, Gid, Mode, Uid};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -75,7 +76,7 @@ fn attempt(store: &Store, ids: &IdMap) -> Result<(), SysError> {
                 ids.write(child).map_err(|_| refused("write", "uid_map", libc::EPERM))?;
                 let namespace = process::namespace(child, "user")?;
                 let tree = mapped(&store.root, &namespace)?;
-                drop(devices(ids, &[])?);
+                drop(devices(ids, &[], &[])?);
                 socket::send(ours.as_fd(), b"t", &[tree.as_raw_fd()])?;
                 match socket::receive(ours.as_fd(), &mut buffer)? {
                     Some((4, _)) if buffer == [0; 4] => Ok(()),
@@ -163,7 +164,7 @@ pub(crate) const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
 /// Makes a /dev with nodes of the container's own: a change of owner or mode changes nothing on the host.
-pub(crate) fn devices(ids: &IdMap, options: &[String]) -> Result<OwnedFd, SysError> {
+pub(crate) fn devices(ids: &IdMap, options: &[String], nodes: &[LinuxDevice]) -> Result<OwnedFd, SysError> {
     let (flags, _, settings) = split_options(options);
     let root = |ranges: Vec<IdRange>| ranges.first().map_or(0, |range| range.outside);
     let (uid, gid) = (root(ids.uids()), root(ids.gids()));
@@ -187,5 +188,35 @@ pub(crate) fn devices(ids: &IdMap, options: &[String]) -> Result<OwnedFd, SysErr
         let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         rustix::fs::chownat(&tree, name, uid, gid, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).on("fchownat", name)?;
     }
+    for node in nodes {
+        make_node(&tree, node, (uid, gid))?;
+    }
     Ok(tree)
+}
+
+/// Makes the node of a `--device` below a new /dev, whose root user and group are given as ids of the host.
+fn make_node(tree: &OwnedFd, node: &LinuxDevice, (root, root_group): (u32, u32)) -> Result<(), SysError> {
+    let Ok(path) = node.path().strip_prefix("/dev") else { return Ok(()) };
+    let (uid, gid) = (Some(Uid::from_raw(root)), Some(Gid::from_raw(root_group)));
+    let own = |path: &Path, gid| {
+        rustix::fs::chownat(tree, path, uid, gid, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).on("fchownat", path)
+    };
+    let above: Vec<&Path> = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()).collect();
+    for directory in above.into_iter().rev() {
+        match rustix::fs::mkdirat(tree, directory, Mode::from_raw_mode(0o755)) {
+            Err(rustix::io::Errno::EXIST) => {}
+            other => {
+                other.on("mkdirat", directory)?;
+                own(directory, gid)?;
+            }
+        }
+    }
+    let kind = if node.typ() == LinuxDeviceType::B { FileType::BlockDevice } else { FileType::CharacterDevice };
+    let number = |number: i64| u32::try_from(number).unwrap_or_default();
+    let device = rustix::fs::makedev(number(node.major()), number(node.minor()));
+    let mode = Mode::from_raw_mode(node.file_mode().unwrap_or(0o666));
+    // One that every container has is replaced.
+    let _ = rustix::fs::unlinkat(tree, path, rustix::fs::AtFlags::empty());
+    rustix::fs::mknodat(tree, path, kind, mode, device).on("mknodat", path)?;
+    own(path, Some(Gid::from_raw(root_group.saturating_add(node.gid().unwrap_or_default()))))
 }

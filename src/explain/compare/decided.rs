@@ -1,7 +1,7 @@
 //! What was decided when a container was created.
 
 use super::fact::{Fact, Facts, collect};
-use crate::container::request::{LogOptions, Network, Request, Tmpfs, Ulimit};
+use crate::container::request::{Ipc, Limits, LogOptions, Network, Request, Tmpfs, Ulimit};
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use crate::image::stored::usage::blocks;
@@ -24,28 +24,47 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
         user: _,
         groups,
         hostname: _,
+        domainname,
         labels,
         volumes: _,
         volumes_from: _,
         tmpfs,
         ports,
+        publish_all,
+        exposed: _,
         network,
         way_out,
         hosts,
         dns,
+        dns_search,
+        dns_options,
+        no_hosts,
+        annotations,
+        host_env,
+        unset_env,
+        unset_all_env,
         read_only,
         cap_add,
         cap_drop,
         privileged,
         no_new_privileges,
         seccomp_unconfined,
+        seccomp_profile,
+        masks,
+        devices,
+        sysctls,
+        namespaces,
         init,
         terminal,
         stdin,
         keeps_stdin: _,
         auto_remove,
         limits,
+        require_limits,
         ulimits,
+        oom_score_adj,
+        umask,
+        timezone,
         shm_size,
         stop_signal,
         stop_timeout,
@@ -55,8 +74,7 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
     let process = container.spec()?.process().clone().unwrap_or_default();
     let mode = match network {
         Network::Private => format!("bridge{way_out}"),
-        Network::None => "none".into(),
-        Network::Host => "host".into(),
+        network => network.to_string(),
     };
     let volumes = record.volumes.iter().map(|volume| {
         let source = volume.name.as_ref().unwrap_or(&volume.source);
@@ -78,6 +96,44 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
         format!("{}={}:{}", name.trim_start_matches("RLIMIT_").to_lowercase(), limit(*soft), limit(*hard))
     });
     let user = process.user();
+    let switches = [
+        ("--publish-all", *publish_all),
+        ("--no-hosts", *no_hosts),
+        ("--unsetenv-all", *unset_all_env),
+        ("--require-limits", *require_limits),
+        ("--security-opt seccomp=FILE", seccomp_profile.is_some()),
+        ("--uts host", namespaces.uts_of_host),
+        ("--cgroupns host", namespaces.cgroup_of_host),
+    ];
+    let switches = switches.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag.to_owned());
+    let annotations = pairs(annotations, "=");
+    let devices: Vec<String> =
+        devices.iter().map(|one| format!("{}:{}:{}", one.source, one.target, one.access)).collect();
+    let sysctls: Vec<String> = sysctls.iter().map(|sysctl| format!("{}={}", sysctl.name, sysctl.value)).collect();
+    let typed = |value: Option<String>| -> Vec<String> { value.into_iter().collect() };
+    let (domainname, timezone) = (typed(domainname.clone()), typed(timezone.clone()));
+    let pid = typed((!namespaces.pid.is_own()).then(|| namespaces.pid.to_string()));
+    let ipc = typed((namespaces.ipc != Ipc::default()).then(|| namespaces.ipc.to_string()));
+    let umask = typed(umask.map(|mask| format!("{mask:04o}")));
+    let oom_score_adj = typed(oom_score_adj.map(|value| value.to_string()));
+    let lists = [
+        ("--dns-search", dns_search),
+        ("--dns-option", dns_options),
+        ("--unsetenv", unset_env),
+        ("--annotation", &annotations),
+        ("--domainname", &domainname),
+        ("--pid", &pid),
+        ("--ipc", &ipc),
+        ("--device", &devices),
+        ("--sysctl", &sysctls),
+        ("--security-opt mask", &masks.hidden),
+        ("--security-opt unmask", &masks.shown),
+        ("--oom-score-adj", &oom_score_adj),
+        ("--umask", &umask),
+        ("--tz", &timezone),
+    ];
+    let lists = lists.into_iter().flat_map(|(flag, list)| list.iter().map(move |value| format!("{flag} {value}")));
+    let further: Vec<String> = switches.chain(lists).chain(limits_beside(limits)).collect();
     Ok(collect([
         (Fact::ContainerId, json!(record.id)),
         (Fact::ContainerName, json!(record.name)),
@@ -85,7 +141,7 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
         (Fact::Image, json!(record.image)),
         (Fact::EntrypointOption, json!(entrypoint)),
         (Fact::Command, json!(process.args())),
-        (Fact::AddedEnv, json!(env)),
+        (Fact::AddedEnv, json!(host_env.iter().chain(env).collect::<Vec<_>>())),
         (Fact::AddedLabels, json!(pairs(labels, "="))),
         (Fact::Ids, json!(format!("{}:{}", user.uid(), user.gid()))),
         (Fact::Groups, json!(groups)),
@@ -116,12 +172,30 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
         (Fact::Terminal, yes(*terminal)),
         (Fact::StdinOpen, yes(*stdin)),
         (Fact::Log, if *log == LogOptions::default() { Value::Null } else { json!(log) }),
+        (Fact::FurtherOptions, json!(further)),
         (Fact::StopSignal, json!(stop_signal)),
         (Fact::StopTimeout, json!(stop_timeout)),
         (Fact::GoesWhenItEnds, yes(*auto_remove)),
         (Fact::WritableDirectory, json!(container.directory.join("upper"))),
         (Fact::WritableOnDisk, json!(blocks(&container.directory.join("upper"))?)),
     ]))
+}
+
+/// Returns the options of limits that have no fact of their own.
+fn limits_beside(limits: &Limits) -> Vec<String> {
+    let Limits { memory: _, cpus: _, pids: _, swap, reservation, cpu_period, .. } = limits;
+    let Limits { cpu_shares, cpuset_cpus, cpuset_mems, io_weight, .. } = limits;
+    let option = |flag: &str, value: Option<String>| value.map(|value| format!("{flag} {value}"));
+    let all = [
+        option("--memory-swap", swap.map(|swap| swap.to_string())),
+        option("--memory-reservation", reservation.map(|bytes| bytes.to_string())),
+        option("--cpu-period", cpu_period.map(|period| period.to_string())),
+        option("--cpu-shares", cpu_shares.map(|shares| shares.to_string())),
+        option("--cpuset-cpus", cpuset_cpus.clone()),
+        option("--cpuset-mems", cpuset_mems.clone()),
+        option("--blkio-weight", io_weight.map(|weight| weight.to_string())),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// Returns no value for a switch that is off, which is the default.

@@ -73,6 +73,7 @@ facts! {
     Terminal => terminal;
     StdinOpen => stdin_open;
     Log => log;
+    FurtherOptions => further_options;
     StopSignal => stop_signal;
     StopTimeout => stop_timeout;
     GoesWhenItEnds => goes_when_it_ends;

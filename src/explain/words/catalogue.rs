@@ -398,6 +398,10 @@ words! {
     step_read_only_root: "you asked for --read-only", "вы попросили --read-only";
     step_pivot_root: "the overlay becomes /, and the host's files are out of sight", "overlay становится /, файлы хоста больше не видны";
     step_hostname: "its own name, in its own UTS namespace", "собственное имя в собственном пространстве имён UTS";
+    step_domain_name: "its own domain name", "собственное имя домена";
+    step_umask: "the mode that new files do not get", "права, которых не получают новые файлы";
+    step_oom_score: "how likely the kernel ends it when memory is short", "насколько вероятно, что ядро завершит его при нехватке памяти";
+    step_borrow: "the container of process {} shares this mount", "этой точкой монтирования делится контейнер процесса {}";
     step_make_directory: "the image's working directory must exist", "рабочий каталог образа должен существовать";
     step_session_of_terminal: "its terminal's Ctrl-C reaches its processes", "Ctrl-C его терминала доходит до его процессов";
     step_session: "signals from your terminal do not reach it by accident", "сигналы вашего терминала не дойдут до него случайно";
@@ -433,6 +437,10 @@ words! {
     mount_resolv_conf: "its DNS servers", "его серверы DNS";
     mount_hosts: "its own name", "его собственное имя";
     mount_bind: "a directory or file of the host that you chose; it outlives the container", "выбранный вами каталог или файл хоста; он переживёт контейнер";
+    mount_lent: "shared with another container", "общее с другим контейнером";
+    mount_proc_of_host: "all processes of the host: you asked for its PID namespace", "все процессы хоста: вы попросили его пространство имён PID";
+    mount_of_host: "the host's own: you asked to share it", "то же, что у хоста: вы попросили его разделить";
+    mount_localtime: "the time zone that you chose", "выбранный вами часовой пояс";
     mount_tmpfs: "memory, which is freed when the container stops", "память, которая освободится, когда контейнер остановится";
     mount_other: "a file system of type {}", "файловая система типа {}";
 
@@ -501,6 +509,7 @@ words! {
     terminal: "own terminal", "собственный терминал";
     stdin_open: "standard input open", "стандартный ввод открыт";
     log: "log", "журнал";
+    further_options: "further options", "другие параметры";
     stop_signal: "stop signal", "сигнал остановки";
     stop_timeout: "stop timeout, in seconds", "ожидание остановки, в секундах";
     goes_when_it_ends: "removed when it ends", "удаляется по завершении";
