@@ -14,7 +14,7 @@ fn a_volume_is_made_shown_and_removed() {
     let sandbox = Sandbox::with_alpine();
     assert_eq!(sandbox.ok(&["volume", "create", "--label", "a=b", "--label", "c", "data"]), "data\n");
     assert_eq!(sandbox.ok(&["volume", "create", "data"]), "data\n");
-    assert_eq!(sandbox.ok(&["volume", "ls"]), "DRIVER   VOLUME NAME\nlocal    data\n");
+    assert_eq!(sandbox.ok(&["volume", "ls"]), "DRIVER    VOLUME NAME\nlocal     data\n");
     let found = inspect(&sandbox, "data");
     assert_eq!(found["Labels"], serde_json::json!({"a": "b", "c": ""}));
     assert_eq!(

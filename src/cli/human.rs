@@ -227,7 +227,7 @@ mod tests {
         let narrow = lay_out(owned(&["", "B"]), &rows, Some(19), 0);
         assert_eq!(
             narrow,
-            "           B\na          one two\n           three\n\\x1b[2J\\   xxxxxxxx\nn          xxxxxxxx\n           xxxx\n"
+            "            B\na           one two\n            three\n\\x1b[2J\\n   xxxxxxx\n            xxxxxxx\n            xxxxxx\n"
         );
         assert_eq!(wrapped("a bb  ccc", 4), ["a bb", "ccc"]);
         assert_eq!(wrapped("  a bb", 9), ["  a bb"]);

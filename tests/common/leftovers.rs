@@ -17,7 +17,8 @@ pub fn of(directory: &Path, ids: &[String]) -> Vec<String> {
 /// By command line (readable for everybody), environment, or the mounts they live on (a container's own processes
 /// show the sandbox nowhere else).
 fn processes(directory: &Path) -> Vec<String> {
-    let needle = directory.as_os_str().as_encoded_bytes();
+    // Its own name: where it lies on a file system of its own, a mount's source does not begin with the whole path.
+    let needle = directory.file_name().unwrap_or(directory.as_os_str()).as_encoded_bytes();
     let own = std::process::id();
     let own_mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
     let mut found = Vec::new();

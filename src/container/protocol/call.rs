@@ -150,6 +150,7 @@ calls! {
     RtmNewRule = "RTM_NEWRULE",
     Siocgifindex = "SIOCGIFINDEX",
     Tunsetiff = "TUNSETIFF",
+    EpollWait = "epoll_wait",
 }
 
 impl Call {

@@ -155,14 +155,16 @@ impl<'a> Watch<'a> {
             Place { kind, target: target.to_owned(), source, device, seen: BTreeMap::new() }
         };
         let mut places = vec![place(PlaceKind::WritableLayer, Path::new("/"), container.directory.join("upper"))];
-        for volume in &container.record.volumes {
+        let kept: Vec<_> = container.record.volumes.iter().filter(|volume| !volume.is_in_memory).collect();
+        for volume in &kept {
             places.push(place(PlaceKind::Volume, Path::new(&volume.target), PathBuf::from(&volume.source)));
         }
         let pid = container.state().pid;
         let root = PathBuf::from(format!("/proc/{pid}/root"));
-        // The masks of /proc and /sys are tmpfs too, but read-only.
+        // The masks of /proc and /sys are tmpfs too, but read-only; and so may be the file system that volumes are on.
+        let is_volume = |target: &PathBuf| kept.iter().any(|volume| Path::new(&volume.target) == target);
         let tmpfs = mounts::of_process(pid).into_iter().filter(|mount| mount.kind == "tmpfs" && !mount.is_read_only);
-        let targets: BTreeSet<PathBuf> = tmpfs.map(|mount| mount.target).collect();
+        let targets: BTreeSet<PathBuf> = tmpfs.map(|mount| mount.target).filter(|target| !is_volume(target)).collect();
         places.extend(targets.into_iter().map(|target| place(PlaceKind::Tmpfs, &target, beneath(&root, &target))));
         let mut watch = Self {
             layers: stack::layers(store, &image)?,
