@@ -106,7 +106,7 @@ pub(super) struct CreateArgs {
     /// Remove the container when it ends
     #[arg(long)]
     rm: bool,
-    /// Start it again when it ends: no, on-failure[:TIMES], always
+    /// Start it again when it ends: no, on-failure, on-failure:TIMES, always, unless-stopped
     #[arg(long, value_name = "POLICY", default_value = "no", hide_default_value = true)]
     restart: RestartPolicy,
     #[command(flatten)]

@@ -27,7 +27,7 @@ pub(crate) fn data_path(name: &str) -> PathBuf {
     tree_path(name).join(DATA)
 }
 
-/// Returns the path of the note that [`hold`] makes, relative to the store.
+/// Returns the path of the note that a container holds a volume, relative to the store.
 pub(crate) fn hold_path(name: &str, container: &str) -> PathBuf {
     tree_path(name).join(USERS).join(container)
 }
