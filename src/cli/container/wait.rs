@@ -42,9 +42,12 @@ fn wait(container: &Container, condition: Condition) -> Result<i32, Failure> {
         Condition::NotRunning => None,
         Condition::NextExit | Condition::Removed => Some(Changes::of([container.directory.as_path()])?),
     };
+    let before = container.state();
     let mut end = container.reach()?;
     if let (Condition::NextExit, Some(changes)) = (condition, &changes) {
-        while end.is_none() && container.directory.exists() {
+        // A process may have started and ended between two looks.
+        let has_ended = || container.written_state().finished != before.finished;
+        while end.is_none() && !has_ended() && container.directory.exists() {
             changes.wait();
             end = container.reach()?;
         }
