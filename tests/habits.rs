@@ -6,7 +6,7 @@ use minirun::exposed::command_line::tree;
 use std::fs;
 use std::path::Path;
 
-/// What comes of a line whose commands and flags minirun has. The others it refuses, saying what to do instead.
+/// How a line behaves whose command and flags minirun has. It refuses the others, and says what to type instead.
 #[derive(Clone, Copy)]
 pub enum Habit {
     /// It does what Docker does; standard output holds this text.

@@ -28,7 +28,7 @@ fn nobody_else_starts_the_inner_half() {
         let said = common::finish(command.arg0(name)).fails(125);
         assert_eq!(said, format!("{name} is started by minirun itself\n"));
     }
-    // An errand that somebody else has written sends nobody who has not left the namespace.
+    // A forged errand has no effect on a process that is still outside of the namespace.
     let (ours, theirs) = rustix::net::socketpair(
         rustix::net::AddressFamily::UNIX,
         rustix::net::SocketType::SEQPACKET,

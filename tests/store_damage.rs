@@ -151,7 +151,7 @@ impl World {
         let original = fs::read(path).ok();
         let shown = path.strip_prefix(self.sandbox.root()).unwrap().display().to_string();
         for (number, damage) in damages.iter().enumerate() {
-            // What takes its time is tried with the first and the last kind: `system check` speaks for the others.
+            // A build and a start take long, so only the first and the last kind of damage get them; `system check` covers the others.
             let is_tried_wholly = number == 0 || number + 1 == damages.len();
             let case = format!("{shown}, {damage:?}");
             if let Some(bytes) = original.as_ref().filter(|_| !path.exists()) {

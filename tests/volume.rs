@@ -160,7 +160,7 @@ fn files_go_out_and_in_as_an_archive() {
     sandbox.run_other("sh", &["-c", &pipe]).ok();
     assert_eq!(sandbox.sh(&["-v", "to:/d"], look).ok(), "one\n.wh.file\nsub\n750\n");
     let listed = sandbox.run_other("tar", &["--numeric-owner", "-tvf", tar.to_str().unwrap()]).ok();
-    // With one id there is nobody else to own it.
+    // A user with one id has no second owner to test with.
     let owner = if user() == User::Single { " 0/0 " } else { " 7/8 " };
     assert!(listed.lines().any(|line| line.contains(owner) && line.ends_with("sub/file")), "{listed}");
 }
@@ -222,7 +222,7 @@ fn mounts_keep_out_of_each_others_way() {
     assert!(said.contains("invalid volume \"/proc\" of the image"), "{said}");
     assert!(sandbox.stored("volumes").is_empty() && sandbox.stored("containers").is_empty());
 
-    // What is mounted on /etc does not hide the files that lie there.
+    // A mount on /etc does not hide minirun's own files in it.
     for flags in [&["-v", "etc:/etc"][..], &["--tmpfs", "/etc"], &["-v", "/etc"]] {
         let flags = [flags, &["--hostname", "box"]].concat();
         let said = sandbox
@@ -284,7 +284,7 @@ fn volumes_come_from_another_container() {
     assert_eq!(sandbox.stored("volumes").len(), 2, "--rm took the volume of another container");
     let said = sandbox.sh(&["--volumes-from", "first:ro"], "touch /n/x").fails(1);
     assert!(said.contains("Read-only"), "{said}");
-    // What the command line has at a target is stronger.
+    // A mount of the command line replaces an inherited one at the same target.
     assert_eq!(sandbox.sh(&["--volumes-from", "first", "-v", "own:/n"], "ls /n").ok(), "");
     sandbox.ok(&["create", "--name", "second", "--volumes-from", "first:ro", "alpine", "true"]);
     assert_eq!(sandbox.look("second", "{{json .HostConfig.VolumesFrom}}"), "[\"first:ro\"]");

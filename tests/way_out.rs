@@ -1,11 +1,11 @@
-//! What a container reaches outside, and what it must not reach: by minirun itself, or by slirp4netns and pasta on request.
+//! The way out: destinations that a container reaches, and those that it must not, through minirun itself, slirp4netns and pasta.
 
 use crate::common::{self, Need, Sandbox, User, own_address, require, wait_until};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// What a container calls the host.
+/// The host's address in a container.
 const GATEWAY: &str = "10.0.2.2";
 
 /// Serves one connection, in the background.
@@ -218,7 +218,7 @@ fn it_starts_with_the_first_packet_and_no_packet_is_lost() {
         if program != "egress" {
             assert_eq!(ways(), 0, "{:?}", sandbox.left_behind());
         }
-        // A single packet, that nobody sends again.
+        // A single packet, which is not sent again.
         let said = sandbox.ok(&["exec", &id, "ping", "-c", "1", "-W", "5", GATEWAY]);
         assert!(said.contains(" 1 packets received"), "{said}");
         assert_eq!(sandbox.look(&id, "{{.State.Error}}"), "");

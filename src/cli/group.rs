@@ -1,10 +1,9 @@
 //! Docker's longer spelling of commands: `image ls` for `images`, `container ls` for `ps`.
 
-use super::container::{self, Command as OfContainers, ExistsArgs, PruneArgs};
+use super::container::{self, Command as OfContainers, ExistsArgs};
 use super::image::{Command as OfImages, RmiArguments};
 use super::images::ImagesArguments;
 use super::inspect::{InspectArgs, ObjectType};
-use super::prune::ImagePruneArgs;
 use super::ps::PsArgs;
 use super::registry::{Command as OfRegistries, PullArguments, PushArguments};
 use super::{Context, build, inspect, prune};
@@ -29,7 +28,7 @@ pub(super) enum ImageGroup {
     /// Push an image to a registry
     Push(PushArguments),
     /// Remove images that nothing uses
-    Prune(ImagePruneArgs),
+    Prune(prune::PruneArgs),
     /// Exit with 0 if an image is there, else with 1
     Exists {
         /// A name, an ID, or the beginning of an ID
@@ -70,7 +69,7 @@ pub(super) enum ContainerGroup {
     #[command(visible_alias = "list")]
     Ls(PsArgs),
     /// Remove all containers that do not run
-    Prune(PruneArgs),
+    Prune(container::PruneArgs),
     /// Return 0 if a container exists, 1 if not
     Exists(ExistsArgs),
     #[command(flatten)]

@@ -6,12 +6,12 @@ use crate::image::name::platform::Platform;
 use crate::image::name::reference::Reference;
 use crate::registry::credentials;
 use crate::store::Store;
-use crate::sys::On;
+use crate::sys::{On, SysError};
 use crate::userns::{self, Outer, Place};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What a process inside is sent to do.
 #[derive(Serialize, Deserialize)]
@@ -108,7 +108,20 @@ pub(super) fn again(store: &Store, arguments: &[&str]) -> Result<i32, Failure> {
     if userns::is_inside() {
         return send(store, Errand::command_line(words));
     }
+    Ok(status_of(&mut command(store, arguments))?)
+}
+
+/// [`again`], from outside of the user namespace, without input and results; what is wrong is printed.
+pub(super) fn again_quietly(store: &Store, arguments: &[&str]) -> Result<i32, SysError> {
+    status_of(command(store, arguments).stdin(Stdio::null()).stdout(Stdio::null()))
+}
+
+fn command(store: &Store, arguments: &[&str]) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    let status = command.arg0("minirun").arg("--root").arg(&store.root).args(arguments).status();
-    Ok(status.on("execve", "/proc/self/exe")?.code().unwrap_or(1))
+    command.arg0("minirun").arg("--root").arg(&store.root).args(arguments);
+    command
+}
+
+fn status_of(command: &mut Command) -> Result<i32, SysError> {
+    Ok(command.status().on("execve", "/proc/self/exe")?.code().unwrap_or(1))
 }

@@ -5,7 +5,6 @@ use super::flags::PruneFilter;
 use super::{Context, container, human, images};
 use crate::builder::BuildError;
 use crate::builder::walk::cache;
-use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use crate::image::name::digest::Digest;
 use crate::image::stored::index;
@@ -17,7 +16,7 @@ use clap::Args;
 use std::collections::HashMap;
 
 #[derive(Args)]
-pub(super) struct ImagePruneArgs {
+pub(super) struct PruneArgs {
     /// Remove all images that no container uses, not only those without a name
     #[arg(short, long)]
     all: bool,
@@ -29,24 +28,9 @@ pub(super) struct ImagePruneArgs {
     filters: Vec<PruneFilter>,
 }
 
-#[derive(Args)]
-pub(super) struct SystemPruneArgs {
-    /// Remove all images that no container uses, not only those without a name
-    #[arg(short, long)]
-    all: bool,
-    /// Do not ask for confirmation
-    #[arg(short, long)]
-    force: bool,
-    /// Remove only what matches: label=KEY, label!=KEY=VALUE, until=24h
-    #[arg(long = "filter", value_name = "KEY=VALUE")]
-    filters: Vec<PruneFilter>,
-}
-
-pub(super) fn system_prune(arguments: &SystemPruneArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn system_prune(arguments: &PruneArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
-    // Processes that a killed monitor left running can only be killed from outside the user namespace.
-    Container::all(store).iter().for_each(|container| drop(container.state()));
-    super::inside::enter(store)?;
+    container::enter_to_prune(store)?;
     // A cached step has neither labels nor a time that a filter could mean.
     let is_filtered = !arguments.filters.is_empty();
     if !arguments.force && !confirm(&system_question(arguments), "minirun system prune --force")? {
@@ -68,7 +52,7 @@ pub(super) fn system_prune(arguments: &SystemPruneArgs, context: &Context) -> Re
     Ok(u8::from(containers.has_failed))
 }
 
-fn system_question(arguments: &SystemPruneArgs) -> String {
+fn system_question(arguments: &PruneArgs) -> String {
     let mut lines = vec!["WARNING! This will remove:", "  - all stopped containers"];
     lines.push(if arguments.all {
         "  - all images without at least one container associated to them"
@@ -80,7 +64,7 @@ fn system_question(arguments: &SystemPruneArgs) -> String {
     lines.join("\n")
 }
 
-pub(super) fn image_prune(arguments: &ImagePruneArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn image_prune(arguments: &PruneArgs, context: &Context) -> Result<u8, Failure> {
     let store = &context.store;
     super::inside::enter(store)?;
     let what = if arguments.all {

@@ -8,8 +8,9 @@ use super::flags::{
     ContainerFlags, DetachFlags, EnvironmentFlags, HealthFlags, IgnoredFlags, IsolationFlags, LimitFlags, NetworkFlags,
     ProcessFlags, PullFlags, SignalFlags, lines,
 };
+use super::inside;
 use super::registry;
-use super::stderr::Notes;
+use super::stderr::{self, Notes};
 use super::step_printer::{ExplainFormat, StepPrinter};
 use crate::container::decide::create;
 use crate::container::decide::name;
@@ -30,7 +31,6 @@ use crate::image::Image;
 use crate::network::resolv::HostAddress;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 /// Flags of `run` and `create`.
 #[derive(Args)]
@@ -182,8 +182,6 @@ enum AttachedStream {
 enum RunError {
     #[error("cannot write {}", .0.display())]
     WriteFile(PathBuf, #[source] std::io::Error),
-    #[error("cannot run minirun again")]
-    Again(#[source] std::io::Error),
     #[error("cannot create {}: file exists", .0.display())]
     CidFile(PathBuf),
     #[error("--rm and {0} exclude each other")]
@@ -195,7 +193,7 @@ impl Diagnose for RunError {
         match self {
             Self::CidFile(_) => Some("name another file with --cidfile, or remove this one".into()),
             Self::RemovesAndRestarts(_) => Some("leave out --rm, and remove it yourself: minirun rm -f NAME".into()),
-            Self::WriteFile(..) | Self::Again(_) => None,
+            Self::WriteFile(..) => None,
         }
     }
 }
@@ -231,7 +229,7 @@ impl CreateArgs {
         let ProcessFlags { workdir, user, privileged, interactive, tty, .. } = self.process;
         let ContainerFlags { network, add_host, shm_size, ulimit, label } = self.container;
         let Joined { network, mut way_out } = network.unwrap_or_default();
-        // Who names the host wants what it serves for itself, too.
+        // --add-host NAME:host-gateway asks for services that listen on the host's loopback, too.
         way_out.host_loopback |= add_host.iter().any(|entry| entry.address == HostAddress::HostGateway);
         let (mut volumes, mut tmpfs) = (self.volume, self.tmpfs);
         for mounted in self.mount {
@@ -245,7 +243,7 @@ impl CreateArgs {
             let word = volume.propagation.as_deref().unwrap_or_default();
             let note =
                 format!("{}: {word} has no effect: mounts that appear later stay where they are made", volume.target);
-            super::stderr::note(&note);
+            stderr::note(&note);
         }
         let (security, devices) = (self.isolation.security(), self.isolation.devices());
         let (namespaces, host_ids) = (self.isolation.namespaces(), self.isolation.host_ids());
@@ -331,7 +329,7 @@ fn create_container(
     let is_discarded = !request.ports.is_empty() || request.publish_all;
     let network = &request.network;
     if let (true, Network::Host | Network::None) = (is_discarded, network) {
-        eprintln!("note: no port is published with --network {network}");
+        stderr::note(&format!("no port is published with --network {network}"));
     }
     let container = create::create(&context.store, image, request)?;
     if let Some(file) = cidfile {
@@ -345,7 +343,7 @@ pub(super) fn create(arguments: CreateArgs, context: &Context) -> Result<u8, Fai
     find_sources(context, &request)?;
     let image = registry::image(context, &request.image, &pull)?;
     if let Some(name) = request.name.as_ref().filter(|_| replace) {
-        again(context, &["rm", "--force", name])?;
+        inside::again_quietly(&context.store, &["rm", "--force", name])?;
     }
     let container = create_container(context, &image, request, cidfile)?;
     println!("{}", container.record.id);
@@ -377,7 +375,7 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
     find_sources(context, &request)?;
     let image = registry::image(context, &request.image, &pull)?;
     if let Some(name) = request.name.as_ref().filter(|_| replace) {
-        again(context, &["rm", "--force", name])?;
+        inside::again_quietly(&context.store, &["rm", "--force", name])?;
     }
     // The monitor starts while the container is being created.
     let name = request.name.get_or_insert_with(|| name::random(&context.store)).clone();
@@ -418,7 +416,7 @@ pub(super) fn run(arguments: RunArgs, context: &Context) -> Result<u8, Failure> 
     let code = attach::stay(&end, &attachment, &container.record.name, note)?;
     if arguments.rmi {
         // Another container may use it; that is said, and the exit code stays the container's.
-        again(context, &["rmi", &container.record.image])?;
+        inside::again_quietly(&context.store, &["rmi", &container.record.image])?;
     }
     Ok(code)
 }
@@ -428,12 +426,4 @@ pub(super) fn note_detached(parting: &Parting, container: &Container, context: &
     if matches!(parting, Parting::Detached) {
         container.record.note(&context.store, "detach");
     }
-}
-
-/// Runs another command of minirun on the same store; it prints what is wrong itself.
-fn again(context: &Context, words: &[&str]) -> Result<(), Failure> {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg("--root").arg(&context.store.root).args(words).stdin(Stdio::null()).stdout(Stdio::null());
-    command.status().map_err(RunError::Again)?;
-    Ok(())
 }

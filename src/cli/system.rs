@@ -24,7 +24,7 @@ pub(super) enum Command {
     /// Show minirun's version, its directories and the host
     Info(super::info::InfoArgs),
     /// Remove stopped containers, unused images and the build cache
-    Prune(super::prune::SystemPruneArgs),
+    Prune(super::prune::PruneArgs),
 }
 
 #[derive(Args)]

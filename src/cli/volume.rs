@@ -1,6 +1,7 @@
 //! `volume`: directories that outlive containers.
 
 use super::confirm::confirm;
+use super::flags::LabelFilter;
 use super::format::{Format, Renderer};
 use super::listing::{Fields, Listing, Row};
 use super::{Context, human, inside, stderr};
@@ -125,10 +126,11 @@ pub(super) struct ImportArgs {
 }
 
 /// `--filter`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Filter {
     Name(String),
-    Label { name: String, value: Option<String>, is_set: bool },
+    Label(LabelFilter),
+    NoLabel(LabelFilter),
     Dangling(bool),
     Driver(String),
 }
@@ -165,33 +167,20 @@ fn filter(text: &str) -> Result<Filter, CommandError> {
         ("driver", value) => Ok(Filter::Driver(value.to_owned())),
         ("dangling", "true" | "1") => Ok(Filter::Dangling(true)),
         ("dangling", "false" | "0") => Ok(Filter::Dangling(false)),
-        ("label" | "label!", value) => {
-            let (name, value) = match value.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (value, None),
-            };
-            Ok(Filter::Label { name: name.to_owned(), value, is_set: key == "label" })
-        }
+        ("label", value) => Ok(Filter::Label(LabelFilter::new(value))),
+        ("label!", value) => Ok(Filter::NoLabel(LabelFilter::new(value))),
         _ => Err(unknown()),
     }
 }
 
 fn prune_filter(text: &str) -> Result<Filter, CommandError> {
     match filter(text) {
-        Ok(filter @ Filter::Label { .. }) => Ok(filter),
+        Ok(filter @ (Filter::Label(_) | Filter::NoLabel(_))) => Ok(filter),
         _ => Err(CommandError::PruneFilter(text.to_owned())),
     }
 }
 
-impl Filter {
-    fn label_fits(&self, volume: &Volume) -> bool {
-        let Self::Label { name, value, is_set } = self else { return true };
-        let has = volume.record.labels.get(name).is_some_and(|is| value.as_ref().is_none_or(|value| value == is));
-        has == *is_set
-    }
-}
-
-/// Whether a volume passes: any of the filters with one key, and each key.
+/// Whether a volume passes: any of the filters with one key, all of those on labels, and each key.
 fn passes(store: &Store, volume: &Volume, filters: &[Filter]) -> Result<bool, VolumeError> {
     let (mut names, mut dangling, mut drivers) = (None, None, None);
     for filter in filters {
@@ -199,9 +188,9 @@ fn passes(store: &Store, volume: &Volume, filters: &[Filter]) -> Result<bool, Vo
             Filter::Name(text) => (&mut names, volume.name.contains(text.as_str())),
             Filter::Driver(driver) => (&mut drivers, driver == DRIVER),
             Filter::Dangling(wanted) => (&mut dangling, volumes::users(store, &volume.name)?.is_empty() == *wanted),
-            // Docker wants all labels.
-            Filter::Label { .. } if filter.label_fits(volume) => continue,
-            Filter::Label { .. } => return Ok(false),
+            Filter::Label(label) if label.holds(&volume.record.labels) => continue,
+            Filter::NoLabel(label) if !label.holds(&volume.record.labels) => continue,
+            Filter::Label(_) | Filter::NoLabel(_) => return Ok(false),
         };
         *any = Some(any.unwrap_or(false) || fits);
     }
@@ -358,7 +347,7 @@ fn prune(arguments: &PruneArgs, store: &Store) -> Result<u8, Failure> {
     let (mut removed, mut freed) = (Vec::new(), 0);
     for volume in volume::all(store) {
         let is_wanted = arguments.all || volume.record.anonymous;
-        let fits = arguments.filter.iter().all(|filter| filter.label_fits(&volume));
+        let fits = passes(store, &volume, &arguments.filter)?;
         if !is_wanted || !fits || !volumes::users(store, &volume.name)?.is_empty() {
             continue;
         }

@@ -16,14 +16,11 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// Docker's settings of a host that no container here has: each with Docker's value for "not set".
 const UNSET: &str = r#"{
-    "ContainerIDFile": "", "VolumeDriver": "", "ConsoleSize": [0, 0], "CgroupnsMode": "private",
-    "DnsOptions": [], "DnsSearch": [], "IpcMode": "private", "Cgroup": "", "Links": null, "OomScoreAdj": 0, "PidMode": "",
-    "PublishAllPorts": false, "UTSMode": "", "Isolation": "", "CpuShares": 0, "CgroupParent": "", "BlkioWeight": 0,
-    "BlkioWeightDevice": [], "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [], "BlkioDeviceReadIOps": [],
-    "BlkioDeviceWriteIOps": [], "CpuPeriod": 0, "CpuQuota": 0, "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0,
-    "CpusetCpus": "", "CpusetMems": "", "Devices": [], "DeviceCgroupRules": null, "DeviceRequests": null,
-    "MemoryReservation": 0, "MemorySwappiness": null, "OomKillDisable": null, "CpuCount": 0, "CpuPercent": 0,
-    "IOMaximumIOps": 0, "IOMaximumBandwidth": 0
+    "ContainerIDFile": "", "VolumeDriver": "", "ConsoleSize": [0, 0], "Cgroup": "", "Links": null, "Isolation": "",
+    "CgroupParent": "", "BlkioWeightDevice": [], "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [],
+    "BlkioDeviceReadIOps": [], "BlkioDeviceWriteIOps": [], "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0,
+    "DeviceCgroupRules": null, "DeviceRequests": null, "MemorySwappiness": null, "OomKillDisable": null, "CpuCount": 0,
+    "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0
 }"#;
 
 pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, RecordError> {

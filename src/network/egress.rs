@@ -4,7 +4,7 @@
 //! It runs in the host's network, and must end with the container, whose monitor may be killed at any time. This program and
 //! slirp4netns start when the first packet wants out ([`super::uplink`]), in or by a process that stayed behind in the host's
 //! network, for the monitor has left it; slirp4netns watches a pipe that the monitor holds. pasta is started by the client
-//! and watches the name of the namespace that it was given: a link in the container's runtime directory, which goes when the
+//! and watches the name of the namespace that it was given: a link below the container's runtime directory, which goes when the
 //! container ends, or when it is swept up.
 
 use super::CONTAINER;
@@ -170,7 +170,10 @@ impl Way {
 }
 
 fn start_pasta(pasta: &Path, process: i32, directory: &Path, host_loopback: bool) -> Result<(), EgressError> {
-    let link = directory.join("netns");
+    // A directory of its own: pasta reads several removals at once, and looks at the first only.
+    let alone = directory.join("pasta");
+    fs::create_dir_all(&alone).on("mkdir", &alone)?;
+    let link = alone.join("netns");
     let _ = fs::remove_file(&link);
     std::os::unix::fs::symlink(format!("/proc/{process}/ns/net"), &link).on("symlink", &link)?;
     let network = CONTAINER;

@@ -329,9 +329,9 @@ fn failed(store: &Store, error: BuildError, progress: &Progress, debugs: bool) -
     let Some(image) = *state else { return Err(error.into()) };
     crate::cli::stderr::report(&error);
     let image = image.short();
-    eprintln!("note: image {image} is the state before this step");
+    crate::cli::stderr::note(&format!("image {image} is the state before this step"));
     if debugs && std::io::stdin().is_terminal() {
-        eprintln!("note: opening a shell in a container of it; leave it with exit");
+        crate::cli::stderr::note("opening a shell in a container of it; leave it with exit");
         let _ = inside::again(store, &["run", "-it", "--network", "host", "--entrypoint", "/bin/sh", &image]);
     } else {
         eprintln!("      look inside: minirun run -it --entrypoint /bin/sh {image}");

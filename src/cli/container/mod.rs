@@ -16,7 +16,7 @@ mod wait;
 
 pub(super) use exists::{ExistsArgs, exists};
 pub(super) use port::PortError;
-pub(super) use prune::{PruneArgs, prune, remove_stopped};
+pub(super) use prune::{PruneArgs, enter_to_prune, prune, remove_stopped};
 
 use super::Context;
 use super::ps::{self, PsArgs};

@@ -8,6 +8,7 @@ use crate::container::stored::record;
 use crate::container::stored::record::{Container, RecordError};
 use crate::diag::Failure;
 use crate::image::stored::usage::blocks;
+use crate::store::Store;
 use clap::Args;
 
 #[derive(Args)]
@@ -23,9 +24,7 @@ pub(crate) struct PruneArgs {
 const QUESTION: &str = "WARNING! This will remove all stopped containers.\nAre you sure you want to continue?";
 
 pub(crate) fn prune(arguments: &PruneArgs, context: &Context) -> Result<u8, Failure> {
-    // Processes that a killed monitor left running can only be killed from outside the user namespace.
-    Container::all(&context.store).iter().for_each(|container| drop(container.state()));
-    inside::enter(&context.store)?;
+    enter_to_prune(&context.store)?;
     if !arguments.force && !confirm(QUESTION, "minirun container prune --force")? {
         return Ok(1);
     }
@@ -33,6 +32,13 @@ pub(crate) fn prune(arguments: &PruneArgs, context: &Context) -> Result<u8, Fail
     pruned.print();
     println!("Total reclaimed space: {}", human::size(pruned.freed));
     Ok(u8::from(pruned.has_failed))
+}
+
+/// Goes on inside the user namespace, once the processes that killed monitors have left are gone: they can only be killed from
+/// outside.
+pub(crate) fn enter_to_prune(store: &Store) -> Result<(), Failure> {
+    Container::all(store).iter().for_each(|container| drop(container.state()));
+    inside::enter(store)
 }
 
 /// What a removal of all stopped containers did.

@@ -1,7 +1,7 @@
 //! `update`: other limits for containers, at once and for good.
 
-use crate::cli::Context;
 use crate::cli::flags::each;
+use crate::cli::{Context, stderr};
 use crate::container::live::update;
 use crate::container::request;
 use crate::container::request::{Limits, RequestError};
@@ -39,7 +39,7 @@ pub(super) fn update(arguments: &UpdateArgs, context: &Context) -> Result<u8, Fa
     Ok(each(containers, |name| {
         let container = Container::find(&context.store, name)?;
         for note in update::update(&context.store, &container, &limits)? {
-            eprintln!("note: {note}");
+            stderr::note(&note);
         }
         println!("{name}");
         Ok(())

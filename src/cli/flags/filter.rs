@@ -68,7 +68,7 @@ pub(crate) fn passes<C: Condition>(filters: &[C], mut holds: impl FnMut(&C) -> b
 }
 
 /// `label=NAME` or `label=NAME=VALUE`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LabelFilter {
     name: String,
     value: Option<String>,
@@ -80,6 +80,11 @@ impl LabelFilter {
             Some((name, value)) => Self { name: name.to_owned(), value: Some(value.to_owned()) },
             None => Self { name: text.to_owned(), value: None },
         }
+    }
+
+    /// Whether it names no label.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.name.is_empty()
     }
 
     /// Whether one of the labels is it.

@@ -1,6 +1,7 @@
 //! Options of Docker, Podman and nerdctl that `run` knows and cannot heed: each is answered in one line, and no help page
 //! shows it.
 
+use crate::cli::stderr;
 use crate::diag::Diagnose;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
@@ -140,7 +141,7 @@ impl IgnoredFlags {
         }
         for Ignored { flag, answer, .. } in &self.0 {
             if let Answer::Note(why) = answer {
-                eprintln!("note: --{flag} has no effect: {why}");
+                stderr::note(&format!("--{flag} has no effect: {why}"));
             }
         }
         Ok(())

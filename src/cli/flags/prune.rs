@@ -1,5 +1,6 @@
 //! `--filter` of the commands that remove what is not in use.
 
+use super::filter::LabelFilter;
 use crate::cli::moment::{InvalidMoment, Moment};
 use crate::diag::{Diagnose, inner_of};
 use std::str::FromStr;
@@ -10,9 +11,9 @@ pub(crate) enum PruneFilter {
     /// Made before this time.
     Until(Moment),
     /// Has the label, with this value if one is given.
-    Label { name: String, value: Option<String> },
+    Label(LabelFilter),
     /// Does not have it.
-    NoLabel { name: String, value: Option<String> },
+    NoLabel(LabelFilter),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -44,24 +45,16 @@ impl FromStr for PruneFilter {
     type Err = InvalidFilter;
 
     fn from_str(text: &str) -> Result<Self, InvalidFilter> {
-        let label = |text: &str| match text.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (text.to_owned(), None),
-        };
-        let filter = if let Some(time) = text.strip_prefix("until=") {
-            return Ok(Self::Until(time.parse()?));
-        } else if let Some((name, value)) = text.strip_prefix("label=").map(label) {
-            Self::Label { name, value }
-        } else if let Some((name, value)) = text.strip_prefix("label!=").map(label) {
-            Self::NoLabel { name, value }
-        } else {
-            return Err(InvalidFilter::Unknown(text.to_owned()));
-        };
-        match &filter {
-            Self::Label { name, .. } | Self::NoLabel { name, .. } if name.is_empty() => {
-                Err(InvalidFilter::Unknown(text.to_owned()))
-            }
-            _ => Ok(filter),
+        let unknown = || InvalidFilter::Unknown(text.to_owned());
+        let (key, value) = text.split_once('=').ok_or_else(unknown)?;
+        if key == "until" {
+            return Ok(Self::Until(value.parse()?));
+        }
+        let label = LabelFilter::new(value);
+        match key {
+            "label" if !label.is_empty() => Ok(Self::Label(label)),
+            "label!" if !label.is_empty() => Ok(Self::NoLabel(label)),
+            _ => Err(unknown()),
         }
     }
 }
@@ -69,13 +62,11 @@ impl FromStr for PruneFilter {
 impl PruneFilter {
     /// Whether all filters match a thing made at `created` (RFC 3339), with these labels.
     pub(crate) fn all_match(filters: &[Self], created: &str, labels: &[(String, String)]) -> bool {
-        let has = |name: &str, value: &Option<String>| {
-            labels.iter().any(|(n, v)| n == name && value.as_ref().is_none_or(|value| value == v))
-        };
+        let has = |label: &LabelFilter| label.holds(labels.iter().map(|(name, value)| (name, value)));
         filters.iter().all(|filter| match filter {
             Self::Until(Moment(until)) => created.parse::<jiff::Timestamp>().is_ok_and(|created| created < *until),
-            Self::Label { name, value } => has(name, value),
-            Self::NoLabel { name, value } => !has(name, value),
+            Self::Label(label) => has(label),
+            Self::NoLabel(label) => !has(label),
         })
     }
 }

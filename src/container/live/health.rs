@@ -128,7 +128,7 @@ impl Checks {
 
     /// Returns why a probe could not be started.
     fn sentence(&self, payload: i32, failure: Failure) -> String {
-        match plan(&self.container.clone(), payload, &self.command, self.ids) {
+        match plan(&self.container, payload, &self.command, self.ids) {
             Ok(plan) => {
                 let error = plan.failure(failure);
                 error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))

@@ -2,7 +2,7 @@
 
 use super::fact::{Fact, Facts, collect};
 use crate::container::request::{
-    HealthCheck, Ipc, Limits, LogOptions, Network, OnUnhealthy, Request, RestartPolicy, Tmpfs, Ulimit,
+    HealthCheck, Ipc, Limits, LogOptions, OnUnhealthy, Request, RestartPolicy, Tmpfs, Ulimit,
 };
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
@@ -77,10 +77,8 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
         host_ids,
     } = &record.request;
     let process = container.spec()?.process().clone().unwrap_or_default();
-    let mode = match network {
-        Network::Private => format!("bridge{way_out}"),
-        network => network.to_string(),
-    };
+    // No other network has options of a way out.
+    let mode = format!("{network}{way_out}");
     let volumes = record.volumes.iter().map(|volume| {
         let source = volume.name.as_ref().unwrap_or(&volume.source);
         format!("{source} → {}{}", volume.target, if volume.read_only { " (ro)" } else { "" })

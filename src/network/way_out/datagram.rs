@@ -3,7 +3,7 @@
 //! Only who was written to may answer. A port that is silent for a while loses its socket.
 
 use super::host;
-use super::turn::Turn;
+use super::turn::{TURN, Turn};
 use super::wire::{Refusal, is_echo_reply, write_datagram, write_echo_reply};
 use crate::sys::inet;
 use rustix::io::Errno;
@@ -36,7 +36,7 @@ impl Origin {
 }
 
 pub(super) struct Exchange {
-    pub origin: Origin,
+    origin: Origin,
     socket: OwnedFd,
     peers: HashSet<SocketAddr>,
     pub used: Instant,
@@ -64,11 +64,10 @@ impl Exchange {
             self.peers.clear();
         }
         self.peers.insert(target);
-        match rustix::net::sendto(&self.socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT, &target) {
-            // An error of an earlier datagram, told once: this one is still to go.
-            Err(Errno::CONNREFUSED | Errno::HOSTUNREACH) => {
-                rustix::net::sendto(&self.socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT, &target).map(drop)
-            }
+        let send = || rustix::net::sendto(&self.socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT, &target);
+        match send() {
+            // The kernel reports the error of an earlier datagram once, and has not sent this one.
+            Err(Errno::CONNREFUSED | Errno::HOSTUNREACH) => send().map(drop),
             // The host has no room at this moment; datagrams may be lost.
             Err(Errno::AGAIN | Errno::NOBUFS) => Ok(()),
             other => other.map(drop),
@@ -86,7 +85,7 @@ impl Exchange {
                 turn.refuse(&refused, refusal);
             }
         }
-        loop {
+        for _ in 0..TURN {
             let received = rustix::net::recvfrom(&self.socket, turn.space.as_mut_slice(), RecvFlags::DONTWAIT);
             let (length, peer) = match received {
                 Ok((length, _, Some(peer))) => (length, SocketAddr::try_from(peer).ok()),
@@ -110,13 +109,5 @@ impl Exchange {
             }
             turn.flush();
         }
-    }
-}
-
-/// Returns how a datagram that could not be sent is refused. `None`: by silence.
-pub(super) fn refusal(error: Errno, mtu: u16) -> Option<Refusal> {
-    match error {
-        Errno::MSGSIZE => Some(Refusal::TooBig(mtu)),
-        other => Refusal::of(other),
     }
 }

@@ -45,11 +45,6 @@ impl Query {
         self.socket.as_fd()
     }
 
-    /// Returns what tells it from others: who asks, and the number that he gave.
-    pub(super) fn key(&self) -> (SocketAddr, u16) {
-        (self.asker, identifier(&self.text).unwrap_or_default())
-    }
-
     /// Returns whether it asks the same as a query at hand.
     pub(super) fn is(&self, asker: SocketAddr, text: &[u8]) -> bool {
         self.asker == asker && self.text == text

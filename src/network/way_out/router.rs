@@ -1,11 +1,11 @@
-//! The loop that carries packets: what is TCP, a datagram, a ping or a query, where it leads, and what is due.
+//! The loop that carries packets: connections, datagrams, pings and name queries, each to its destination, and the timers.
 
-use super::datagram::{self, Exchange, Origin, SILENCE};
+use super::datagram::{Exchange, Origin, SILENCE};
 use super::host;
 use super::resolver::{self, Query};
 use super::stream::{self, After, Stream};
 use super::table::Table;
-use super::turn::{PACKET, Turn};
+use super::turn::{PACKET, TURN, Turn};
 use super::wire::{self, Packet, Pair, Refusal};
 use crate::network::ContainerNetwork;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -18,8 +18,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// The most packets of one turn, so that answers get their turn, too.
-const TURN: usize = 64;
 /// How often silent exchanges are looked for.
 const SWEEP: Duration = Duration::from_secs(20);
 
@@ -146,11 +144,10 @@ impl Router<'_> {
         });
         let query = self.queries.values().map(|query| query.deadline).min();
         let query = query.map(|deadline| deadline.saturating_duration_since(now));
-        let exchange = self.exchanges.values().next().map(|_| SWEEP);
+        let exchange = (!self.exchanges.is_empty()).then_some(SWEEP);
         let least = [stream, query, exchange].into_iter().flatten().min()?;
         Some(rustix::event::Timespec {
             tv_sec: i64::try_from(least.as_secs()).unwrap_or(i64::MAX),
-            // Rounded up: epoll waits at least a nanosecond that is left.
             tv_nsec: i64::from(least.subsec_nanos()),
         })
     }
@@ -188,21 +185,21 @@ impl Router<'_> {
                 let longest = if is_whole { self.longest(outside, bytes.len()) } else { None };
                 let refused = match longest {
                     Some(mtu) => Some(Refusal::TooBig(mtu)),
-                    None => self.send(origin, payload, outside).err().and_then(|e| datagram::refusal(e, u16::MAX)),
+                    None => self.send(origin, payload, outside).err().and_then(Refusal::of),
                 };
                 if let Some(refusal) = refused {
                     self.turn.refuse(bytes, refusal);
                 }
             }
             Packet::Echo { inside, outside, identifier, message } => match target {
-                Target::Host | Target::Names | Target::Nowhere if self.is_ours(outside) => {
+                _ if self.is_ours(outside) => {
                     wire::write_echo_reply(&mut self.turn.buffer, outside, inside, identifier, message);
                     self.turn.flush();
                 }
                 Target::Outside => {
                     let origin = Origin::Ping { inside, identifier };
                     if let Err(error) = self.send(origin, message, SocketAddr::new(outside, 0))
-                        && let Some(refusal) = datagram::refusal(error, u16::MAX)
+                        && let Some(refusal) = Refusal::of(error)
                     {
                         self.turn.refuse(bytes, refusal);
                     }
@@ -268,7 +265,7 @@ impl Router<'_> {
             return;
         }
         if !is_first || self.streams.is_full() {
-            // Without the room, who asks asks again.
+            // Where the table is full, the container's kernel tries again.
             if !is_first {
                 stream::reset(pair, bytes, now, &mut self.turn);
             }
@@ -300,10 +297,10 @@ impl Router<'_> {
     /// Refuses a connection as the host's network did.
     fn refuse_stream(&mut self, pair: Pair, first: &[u8], error: Errno) {
         let now = self.now();
-        match stream::refusal(error) {
+        match Refusal::of(error) {
             Some(Refusal::Port) => stream::reset(pair, first, now, &mut self.turn),
             Some(refusal) => self.turn.refuse(first, refusal),
-            // It timed out, as it does inside; or the host had no descriptor for it, and who asks asks again.
+            // It timed out, as it does inside; or the host had no descriptor for it, and the container's kernel tries again.
             None => {}
         }
     }
@@ -311,12 +308,13 @@ impl Router<'_> {
     fn hear_stream(&mut self, index: usize, events: EventFlags) {
         let now = self.now();
         let Some(stream) = self.streams.get(index) else { return };
-        let pair = stream.pair;
         match stream.hear(events, now, &mut self.turn) {
             Ok(false) => self.touched.push(index),
             Ok(true) => self.watch_stream(index),
             Err(error) => {
-                if let Some(first) = self.streams.remove(index, &pair).and_then(Stream::unanswered) {
+                if let Some((pair, stream)) = self.streams.remove(index)
+                    && let Some(first) = stream.unanswered()
+                {
                     self.refuse_stream(pair, &first, error);
                 }
             }
@@ -371,7 +369,7 @@ impl Router<'_> {
             if self.queries.get(index).is_some_and(|query| query.is(asker, text)) {
                 return;
             }
-            self.queries.remove(index, &key);
+            self.queries.remove(index);
         }
         if self.queries.is_full() {
             return;
@@ -404,11 +402,11 @@ impl Router<'_> {
     fn hear_query(&mut self, index: usize) {
         let Some(query) = self.queries.get(index) else { return };
         let mut space = std::mem::take(&mut self.turn.space);
-        let (asker, key) = (query.asker, query.key());
+        let asker = query.asker;
         match query.answer(&mut space) {
             Some(Ok(answer)) => {
                 self.answer(asker, answer);
-                self.queries.remove(index, &key);
+                self.queries.remove(index);
             }
             Some(Err(_)) => self.ask_next(index),
             None => {}
@@ -421,8 +419,8 @@ impl Router<'_> {
         if query.go_on().is_ok() {
             return self.watch_query(index);
         }
-        let (asker, key, failure) = (query.asker, query.key(), resolver::failure(query.text()));
-        self.queries.remove(index, &key);
+        let (asker, failure) = (query.asker, resolver::failure(query.text()));
+        self.queries.remove(index);
         if let Some(answer) = failure {
             self.answer(asker, &answer);
         }
@@ -441,13 +439,12 @@ impl Router<'_> {
         touched.dedup();
         for index in touched.drain(..) {
             let Some(stream) = self.streams.get(index) else { continue };
-            let pair = stream.pair;
             let after = stream.drive(now, &mut self.turn);
             if let Some(at) = self.times.remove(&index) {
                 self.due.remove(&(at, index));
             }
             match after {
-                After::Over => drop(self.streams.remove(index, &pair)),
+                After::Over => drop(self.streams.remove(index)),
                 After::Goes(None) => {}
                 After::Goes(Some(at)) => {
                     self.due.insert((at, index));
@@ -461,10 +458,8 @@ impl Router<'_> {
         late.into_iter().for_each(|index| self.ask_next(index));
         if instant.duration_since(self.swept) >= SWEEP {
             self.swept = instant;
-            for index in self.exchanges.places_of(|exchange| instant.duration_since(exchange.used) >= SILENCE) {
-                let Some(origin) = self.exchanges.get(index).map(|exchange| exchange.origin) else { continue };
-                self.exchanges.remove(index, &origin);
-            }
+            let silent = self.exchanges.places_of(|exchange| instant.duration_since(exchange.used) >= SILENCE);
+            silent.into_iter().for_each(|index| drop(self.exchanges.remove(index)));
         }
     }
 }

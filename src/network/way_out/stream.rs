@@ -5,7 +5,7 @@
 
 use super::host;
 use super::turn::Turn;
-use super::wire::{Pair, Refusal};
+use super::wire::Pair;
 use crate::network::address::MTU;
 use crate::sys::inet;
 use rustix::event::epoll::EventFlags;
@@ -24,7 +24,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 const BUFFER: usize = 512 * 1024;
 
 pub(super) struct Stream {
-    pub pair: Pair,
+    pair: Pair,
     host: OwnedFd,
     stage: Stage,
     is_readable: bool,
@@ -239,11 +239,6 @@ pub(super) fn reset(pair: Pair, first: &[u8], now: Instant, turn: &mut Turn) {
     let mut open = Open::new(pair, now);
     open.sockets.remove(open.handle);
     open.take(first, now, turn);
-}
-
-/// Returns how a connection that failed is refused. `None`: by silence, as it was outside.
-pub(super) fn refusal(error: Errno) -> Option<Refusal> {
-    Refusal::of(error)
 }
 
 fn connect(targets: &mut VecDeque<SocketAddr>) -> Result<OwnedFd, Errno> {

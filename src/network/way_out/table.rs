@@ -7,7 +7,7 @@ const MOST: usize = 16 * 1024;
 
 /// Things at fixed places, each found by its key too.
 pub(super) struct Table<K, V> {
-    places: Vec<Option<V>>,
+    places: Vec<Option<(K, V)>>,
     free: Vec<usize>,
     by_key: HashMap<K, usize>,
 }
@@ -18,13 +18,13 @@ impl<K, V> Default for Table<K, V> {
     }
 }
 
-impl<K: std::hash::Hash + Eq, V> Table<K, V> {
+impl<K: Copy + std::hash::Hash + Eq, V> Table<K, V> {
     pub(super) fn find(&self, key: &K) -> Option<usize> {
         self.by_key.get(key).copied()
     }
 
     pub(super) fn get(&mut self, index: usize) -> Option<&mut V> {
-        self.places.get_mut(index)?.as_mut()
+        self.places.get_mut(index)?.as_mut().map(|(_, value)| value)
     }
 
     pub(super) fn add(&mut self, key: K, value: V) -> usize {
@@ -33,30 +33,37 @@ impl<K: std::hash::Hash + Eq, V> Table<K, V> {
             self.places.len() - 1
         });
         if let Some(place) = self.places.get_mut(index) {
-            *place = Some(value);
+            *place = Some((key, value));
         }
         self.by_key.insert(key, index);
         index
     }
 
-    pub(super) fn remove(&mut self, index: usize, key: &K) -> Option<V> {
-        let value = self.places.get_mut(index)?.take()?;
-        self.by_key.remove(key);
+    pub(super) fn remove(&mut self, index: usize) -> Option<(K, V)> {
+        let removed = self.places.get_mut(index)?.take()?;
+        self.by_key.remove(&removed.0);
         self.free.push(index);
-        Some(value)
+        Some(removed)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
         self.by_key.len() >= MOST
     }
 
+    /// Returns all values. Costs nothing where there are none, however many there were.
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
-        self.places.iter().flatten()
+        let places = if self.is_empty() { &[] } else { self.places.as_slice() };
+        places.iter().flatten().map(|(_, value)| value)
     }
 
-    /// Returns the places of what is so.
+    /// Returns the places whose value meets a condition.
     pub(super) fn places_of(&self, is_so: impl Fn(&V) -> bool) -> Vec<usize> {
-        let all = self.places.iter().enumerate();
-        all.filter(|(_, place)| place.as_ref().is_some_and(&is_so)).map(|(index, _)| index).collect()
+        let places = if self.is_empty() { &[] } else { self.places.as_slice() };
+        let meets = |place: &Option<(K, V)>| place.as_ref().is_some_and(|(_, value)| is_so(value));
+        places.iter().enumerate().filter(|(_, place)| meets(place)).map(|(index, _)| index).collect()
     }
 }

@@ -6,6 +6,9 @@ use std::os::fd::BorrowedFd;
 /// The longest packet.
 pub(super) const PACKET: usize = 64 * 1024;
 
+/// The most packets of one source in one turn, so that the others get their turn, too.
+pub(super) const TURN: usize = 64;
+
 pub(super) struct Turn<'a> {
     pub device: Option<BorrowedFd<'a>>,
     /// The packet that is being written.
