@@ -34,6 +34,7 @@ mod logs;
 mod manifest;
 mod manual;
 mod moment;
+mod network;
 pub(crate) mod peers;
 mod progress;
 mod prune;
@@ -61,6 +62,7 @@ use crate::container::request::signal::InvalidSignal;
 use crate::container::request::{InvalidHealthTime, InvalidRestartPolicy, RequestError};
 use crate::diag::{self, Diagnose, Failure};
 use crate::explain::words::Language;
+use crate::network::shared::NetworkError;
 use crate::store::Store;
 use crate::sys::process;
 use crate::userns;
@@ -118,6 +120,9 @@ enum Command {
     /// Manage containers
     #[command(subcommand, name = "container")]
     Containers(group::ContainerGroup),
+    /// Manage networks
+    #[command(subcommand, name = "network")]
+    Networks(network::Command),
     /// Manage volumes
     #[command(subcommand, name = "volume")]
     Volumes(volume::Command),
@@ -255,6 +260,8 @@ fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
         is::<MountError>,
         is::<VolumeError>,
         is::<volume::CommandError>,
+        is::<network::CommandError>,
+        is::<NetworkError>,
         is::<cp::CpError>,
     ];
     types.iter().find_map(|is| is(source))
@@ -292,6 +299,7 @@ fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
         Command::See(command) => command.run(&context()?),
         Command::Images(command) => command.run(&context()?),
         Command::Containers(command) => command.run(&context()?),
+        Command::Networks(command) => command.run(&context()?),
         Command::Volumes(command) => command.run(&context()?),
         Command::Healthcheck(command) => command.run(&context()?),
         Command::Events(arguments) => events::events(&arguments, &context()?),
