@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn every_message_has_the_bytes_of_the_first_version() {
-        let all: [(Message, &[u8]); 29] = [
+        let all: [(Message, &[u8]); 31] = [
             (Message::Job, b"\x01"),
             (Message::WantEgress, b"\x02"),
             (Message::EgressUp, b"\x03"),
