@@ -49,7 +49,7 @@ fn much_comes_in_and_nothing_is_left() {
         wait_until("nothing is left", || sandbox.left_behind().is_empty());
     }
     let names = sandbox.ok(&["run", "--rm", "alpine", "cat", "/etc/resolv.conf", "/etc/hosts"]);
-    assert!(names.contains("nameserver 10.0.2.3\n") && names.contains("10.0.2.100\t"), "{names}");
+    assert!(names.contains("nameserver 10.0.2.3\n") && names.contains("10.88.0."), "{names}");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn it_starts_with_the_first_packet_and_no_packet_is_lost() {
     for (network, program) in [("bridge", "egress"), ("bridge:out=slirp4netns", "slirp4netns")] {
         let id = sandbox.ok(&["run", "-d", "--network", network, "alpine", "sleep", "1000"]).trim().to_owned();
         let ways = || processes(&sandbox, program).len();
-        assert_eq!(sandbox.ok(&["exec", &id, "cat", "/sys/class/net/eth0/statistics/tx_packets"]), "0\n");
+        assert_eq!(sandbox.ok(&["exec", &id, "cat", "/sys/class/net/out0/statistics/tx_packets"]), "0\n");
         if program != "egress" {
             assert_eq!(ways(), 0, "{:?}", sandbox.left_behind());
         }

@@ -227,8 +227,8 @@ impl CreateArgs {
             }
         }
         let ProcessFlags { workdir, user, privileged, interactive, tty, .. } = self.process;
-        let ContainerFlags { network, add_host, shm_size, ulimit, label } = self.container;
-        let Networks { network, mut way_out, endpoints } = self.network.join(network)?;
+        let ContainerFlags { add_host, shm_size, ulimit, label } = self.container;
+        let Networks { network, mut way_out, endpoints } = self.network.join()?;
         // --add-host NAME:host-gateway asks for services that listen on the host's loopback, too.
         way_out.host_loopback |= add_host.iter().any(|entry| entry.address == HostAddress::HostGateway);
         let (mut volumes, mut tmpfs) = (self.volume, self.tmpfs);

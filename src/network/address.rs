@@ -1,6 +1,5 @@
 //! The addresses that a container sees.
 
-use super::shared::Member;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -33,11 +32,9 @@ impl ContainerNetwork {
         Self { device: Cow::Borrowed(BESIDE), ..CONTAINER }
     }
 
-    /// That of a container whose own address is the one that it has on a network.
-    pub(crate) fn on(self, member: Option<&Member>) -> Self {
-        let v4 = member.map_or(self.v4, |member| member.v4);
-        let v6 = member.and_then(|member| member.v6).map_or(self.v6, |(address, ..)| address);
-        Self { v4, v6, ..self }
+    /// That of a container whose own addresses are these, where it has them.
+    pub(crate) fn with(self, v4: Option<Ipv4Addr>, v6: Option<Ipv6Addr>) -> Self {
+        Self { v4: v4.unwrap_or(self.v4), v6: v6.unwrap_or(self.v6), ..self }
     }
 }
 

@@ -18,13 +18,13 @@ use crate::cli::flags::{ContainerFlags, settings};
 use crate::cli::progress::{Progress, ProgressMode};
 use crate::cli::transfer::Printer;
 use crate::cli::{Context, inside, registry};
+use crate::container::request;
 use crate::container::request::{Joined, Limits, Network, RequestError};
 use crate::container::rootfs::shift;
 use crate::diag::Failure;
 use crate::image::name::digest::Digest;
 use crate::image::name::platform::Platform;
 use crate::image::name::reference::Reference;
-use crate::network::shared::BRIDGE;
 use crate::registry::Form;
 use crate::store::Store;
 use crate::sys::process::LetThrough;
@@ -89,6 +89,10 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
     /// They apply to every RUN, but the labels to the image.
+    /// Set the network of RUN: default (one of its own), none or host; default:host-loopback lets 10.0.2.2 reach services that
+    /// the host has for itself
+    #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = request::network_of_build)]
+    network: Option<Joined>,
     #[command(flatten)]
     container: ContainerFlags,
     /// Set how progress is printed
@@ -270,10 +274,7 @@ fn options(
         annotations.extend(annotation(text)?);
     }
     annotations.extend(outputs.iter().flat_map(|output| output.annotations.clone()));
-    let Joined { network, way_out, endpoint } = arguments.container.network.last().cloned().unwrap_or_default();
-    if let Some(endpoint) = endpoint.filter(|endpoint| endpoint.network != BRIDGE) {
-        return Err(RequestError::BuildNetwork(endpoint.network).into());
-    }
+    let Joined { network, way_out, .. } = arguments.network.clone().unwrap_or_default();
     let options = Options {
         source,
         text: opened.text.clone(),

@@ -11,6 +11,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The network flags of `run` and `create`.
 #[derive(Args)]
 pub(crate) struct NetworkFlags {
+    /// Set the network: bridge (the default), one of `minirun network ls`, none, host, or container:NAME; NAME:ip=IP,alias=NAME
+    /// asks for these there, bridge:host-loopback lets 10.0.2.2 reach services that the host has for itself, bridge:out=slirp4netns
+    /// or out=pasta takes that program as the way out
+    #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = request::network)]
+    network: Vec<Joined>,
     /// Publish a container's port on the host
     #[arg(short, long, value_name = "[IP:][HOST:]PORT[/udp]", value_parser = request::publish)]
     publish: Vec<Published>,
@@ -55,13 +60,17 @@ pub(crate) struct Networks {
 
 impl NetworkFlags {
     /// Puts the arguments of `--network` together.
-    pub(crate) fn join(&self, all: Vec<Joined>) -> Result<Networks, RequestError> {
-        let several = all.len() > 1;
-        if let Some(alone) = all.iter().find(|joined| several && joined.endpoint.is_none()) {
+    pub(crate) fn join(&self) -> Result<Networks, RequestError> {
+        let mut all = self.network.as_slice();
+        // Of several that are no networks at all, the last one holds.
+        if all.iter().all(|joined| joined.endpoint.is_none()) {
+            all = &all[all.len().saturating_sub(1)..];
+        }
+        if let Some(alone) = all.iter().find(|joined| all.len() > 1 && joined.endpoint.is_none()) {
             return Err(RequestError::NetworkAlone(alone.network.to_string()));
         }
         let mut networks = Networks { network: Network::Private, way_out: WayOut::default(), endpoints: Vec::new() };
-        for Joined { network, way_out, endpoint } in all {
+        for Joined { network, way_out, endpoint } in all.iter().cloned() {
             networks.network = network;
             if way_out.program != WayOut::default().program {
                 networks.way_out.program = way_out.program;

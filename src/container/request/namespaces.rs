@@ -162,12 +162,12 @@ pub(crate) fn network(text: &str) -> Result<Joined, RequestError> {
     }
     // Docker's longer form is name=NAME,ip=…
     let (name, options) = match text.split_once(':') {
-        Some((name, options)) => (Some(name), options),
-        None if text.contains('=') => (None, text),
-        None => (Some(text), ""),
+        Some((name, options)) => (Some(name), Some(options)),
+        None if text.contains('=') => (None, Some(text)),
+        None => (Some(text), None),
     };
     let (mut name, mut way_out, mut endpoint) = (name, WayOut::default(), Endpoint::default());
-    for option in options.split(',').filter(|_| !options.is_empty()) {
+    for option in options.iter().flat_map(|options| options.split(',')) {
         let wrong = || RequestError::NetworkOption(option.to_owned());
         let (key, value) = option.split_once('=').unwrap_or((option, ""));
         match key {
@@ -185,7 +185,7 @@ pub(crate) fn network(text: &str) -> Result<Joined, RequestError> {
         }
     }
     let network = match name.unwrap_or_default() {
-        "none" | "host" if !options.is_empty() => return Err(RequestError::Network(text.to_owned())),
+        "none" | "host" if options.is_some() => return Err(RequestError::Network(text.to_owned())),
         "none" => Network::None,
         "host" => Network::Host,
         _ => Network::Private,
@@ -202,6 +202,17 @@ pub(crate) fn network(text: &str) -> Result<Joined, RequestError> {
         _ => return Err(RequestError::Network(text.to_owned())),
     };
     Ok(Joined { endpoint: (network == Network::Private).then_some(endpoint), network, way_out })
+}
+
+/// The argument of `build --network`: each RUN is alone in a network of its own.
+pub(crate) fn network_of_build(text: &str) -> Result<Joined, RequestError> {
+    match network(text)? {
+        Joined { endpoint: Some(endpoint), .. } if endpoint.network != BRIDGE => {
+            Err(RequestError::BuildNetwork(endpoint.network))
+        }
+        Joined { network: Network::Container(name), .. } => Err(RequestError::BuildNetwork(name)),
+        joined => Ok(joined),
+    }
 }
 
 /// The argument of `--mac-address`.

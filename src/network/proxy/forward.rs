@@ -63,7 +63,9 @@ impl Proxy {
 
     /// Forwards to the container's address on the first of these networks.
     pub(crate) fn meet(&mut self, members: &[Member]) {
-        self.network = CONTAINER.on(members.first());
+        let first = members.first();
+        let v6 = first.and_then(|member| member.v6).map(|(address, ..)| address);
+        self.network = CONTAINER.with(first.map(|member| member.v4), v6);
         let datagrams = self.listeners.iter().filter(|listener| listener.spec().protocol == Protocol::Udp);
         datagrams.for_each(|listener| self.network.bring_back_datagrams(listener.spec().container_port, members));
     }

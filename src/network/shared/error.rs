@@ -1,6 +1,5 @@
 //! The errors of networks.
 
-use super::record::BRIDGE;
 use crate::diag::{Diagnose, inner_of};
 use crate::sys::SysError;
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -69,7 +68,6 @@ impl Diagnose for NetworkError {
                 containers.first().map_or("", String::as_str)
             ),
             Self::Taken { .. } => "choose another, or none, and a free one is taken".into(),
-            Self::Full { network, .. } if network == BRIDGE => "make a network: minirun network create".into(),
             Self::Full { .. } => "make a larger one: minirun network create --subnet SUBNET".into(),
             Self::NoV6(_) | Self::NoSuchSubnet { .. } => "make one that has: minirun network create --ipv6".into(),
             Self::Sys(_) => return self.inner().and_then(Diagnose::hint),

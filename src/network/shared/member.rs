@@ -219,6 +219,10 @@ impl Member {
     fn configure(&self) -> Result<(), SysError> {
         let device = netlink::index(&self.device)?;
         let mut batch = Batch::default();
+        if !self.broadcast {
+            // The kernel would announce an address of its own, which nobody has asked for.
+            let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{}/addr_gen_mode", self.device), "1");
+        }
         batch.set_up(device);
         if self.broadcast {
             batch.add_address(device, self.v4.into(), self.subnet.prefix_len());
@@ -303,7 +307,8 @@ fn enter(namespace: impl AsFd, name: &str) -> Result<(), SysError> {
 
 /// Settings of a network's namespace. A member cannot bear the address of another: its packets must come from where answers
 /// to them would go.
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 5] = [
+    ("ipv6/conf/default/addr_gen_mode", "1"),
     ("ipv4/ip_forward", "1"),
     ("ipv6/conf/all/forwarding", "1"),
     ("ipv4/conf/all/rp_filter", "1"),

@@ -16,6 +16,7 @@ mod lease;
 mod member;
 mod pool;
 mod record;
+mod stored;
 
 pub(crate) use error::NetworkError;
 pub(crate) use lease::{
@@ -23,6 +24,5 @@ pub(crate) use lease::{
     take,
 };
 pub(crate) use member::{Attached, Member};
-pub(crate) use record::{
-    BRIDGE, Record, Wanted, all, create, damage, find, label, option, remove, subnet_v4, subnet_v6,
-};
+pub(crate) use record::{BRIDGE, Record, Wanted, label, option, subnet_v4, subnet_v6};
+pub(crate) use stored::{all, create, damage, find, remove};

@@ -1,7 +1,6 @@
 //! Subnets for networks that ask for none.
 
 use super::error::NetworkError;
-use super::record::Record;
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -11,14 +10,15 @@ const FIRST: u8 = 89;
 const LAST: u8 = 98;
 const BITS: u8 = 24;
 
-/// Returns a subnet that no network of `others` has, nor a route of the host: what is there could not be reached.
-pub(super) fn free_v4(others: &[Record]) -> Result<Ipv4Net, NetworkError> {
+/// Returns a subnet that overlaps with none of `others`, nor with a route of the host: what is there could not
+/// be reached.
+pub(super) fn free_v4(others: &[Ipv4Net]) -> Result<Ipv4Net, NetworkError> {
     let routed = routes(&fs::read_to_string("/proc/net/route").unwrap_or_default());
     let candidates = (FIRST..=LAST).flat_map(|second| (0..=255).map(move |third| Ipv4Addr::new(10, second, third, 0)));
     let mut subnets = candidates.filter_map(|address| Ipv4Net::new(address, BITS).ok());
     let is_free = |subnet: &Ipv4Net| {
         let overlaps = |other: &Ipv4Net| subnet.contains(other) || other.contains(subnet);
-        !others.iter().any(|other| overlaps(&other.subnet)) && !routed.iter().any(overlaps)
+        !others.iter().any(overlaps) && !routed.iter().any(overlaps)
     };
     subnets.find(is_free).ok_or(NetworkError::NoSubnet)
 }

@@ -1,23 +1,16 @@
 //! What a network was made with.
 
 use super::error::NetworkError;
-use super::lease;
 use super::pool;
-use crate::journal::{self, Event, Kind};
-use crate::store::{self, Lock, Store};
-use crate::sys::On;
+use crate::store;
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 /// The network that a container is on if it asks for none.
 pub(crate) const BRIDGE: &str = "bridge";
-
-/// Names that say something else with `--network`.
-const RESERVED: [&str; 6] = [BRIDGE, "default", "private", "none", "host", "container"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -67,7 +60,7 @@ pub(crate) struct Wanted {
 
 impl Record {
     /// The network that is always there.
-    fn bridge() -> Self {
+    pub(super) fn bridge() -> Self {
         Self {
             // Nobody else's: ids that are made are random.
             id: "b".repeat(64),
@@ -90,9 +83,11 @@ impl Record {
         Self { id: letter.repeat(64), name: name.to_owned(), ..Self::bridge() }
     }
 
-    fn of(name: &str, wanted: Wanted, others: &[Self]) -> Result<Self, NetworkError> {
+    pub(super) fn of(name: &str, wanted: Wanted, others: &[Self]) -> Result<Self, NetworkError> {
         let id = store::random_hex(32);
-        let subnet = wanted.subnet.map_or_else(|| pool::free_v4(others), Ok)?;
+        let subnet = wanted
+            .subnet
+            .map_or_else(|| pool::free_v4(&others.iter().map(|other| other.subnet).collect::<Vec<_>>()), Ok)?;
         for other in others {
             if other.subnet.contains(&subnet) || subnet.contains(&other.subnet) {
                 let (subnet, other_subnet) = (subnet.to_string(), other.subnet.to_string());
@@ -145,8 +140,6 @@ impl Record {
 }
 
 const BROADCAST: &str = "broadcast";
-const NETWORKS: &str = "networks";
-const RECORD: &str = "network.json";
 
 /// Parses the argument of `--opt`.
 pub(crate) fn option(text: &str) -> Result<(String, String), NetworkError> {
@@ -197,100 +190,6 @@ pub(crate) fn subnet_v6(text: &str) -> Result<Ipv6Net, NetworkError> {
         return Err(wrong("these addresses mean something else"));
     }
     Ok(subnet)
-}
-
-/// Returns a network by its name, its id, or the beginning of its id.
-pub(crate) fn find(store: &Store, name: &str) -> Result<Record, NetworkError> {
-    if name == BRIDGE || name == "default" {
-        return Ok(Record::bridge());
-    }
-    if let Some(record) = Some(name).filter(|name| store::is_name(name)).and_then(|name| read(store, name)) {
-        return Ok(record);
-    }
-    let is_id = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let mut fitting = all(store).into_iter().filter(|record| is_id && record.id.starts_with(name));
-    match (fitting.next(), fitting.next()) {
-        (Some(record), None) => Ok(record),
-        (Some(_), Some(_)) => Err(NetworkError::Ambiguous(name.to_owned())),
-        _ => Err(NetworkError::NotFound(name.to_owned())),
-    }
-}
-
-/// Returns all networks, `bridge` first, then by name.
-pub(crate) fn all(store: &Store) -> Vec<Record> {
-    let entries = fs::read_dir(store.path(NETWORKS)).into_iter().flatten().flatten();
-    let mut made: Vec<Record> = entries.filter_map(|entry| read(store, entry.file_name().to_str()?)).collect();
-    made.sort_by(|a, b| a.name.cmp(&b.name));
-    std::iter::once(Record::bridge()).chain(made).collect()
-}
-
-fn read(store: &Store, name: &str) -> Option<Record> {
-    let path = store.path(NETWORKS).join(name).join(RECORD);
-    let bytes = fs::read(&path).ok()?;
-    match store::format::from_record::<Record>(&bytes) {
-        Ok(record) => Some(Record { name: name.to_owned(), ..record }),
-        Err(error) => {
-            store::tell_damage(&path, &error);
-            None
-        }
-    }
-}
-
-/// Returns why the record of a network cannot be read, if it cannot.
-pub(crate) fn damage(directory: &Path) -> Option<String> {
-    let read = fs::read(directory.join(RECORD)).map_err(|error| error.to_string());
-    read.and_then(|bytes| store::format::from_record::<Record>(&bytes).map_err(|error| error.to_string())).err()
-}
-
-/// Held while a network is made or removed.
-fn guard(store: &Store) -> Result<Lock, NetworkError> {
-    let directory = store.path(NETWORKS);
-    fs::create_dir_all(&directory).on("mkdir", &directory)?;
-    Ok(Lock::from_reserve(store, &store.runtime.join("networks.lock"))?)
-}
-
-/// Makes a network.
-///
-/// # Errors
-/// When the name is taken, or the subnet overlaps with another network's.
-pub(crate) fn create(store: &Store, name: &str, wanted: Wanted) -> Result<Record, NetworkError> {
-    if RESERVED.contains(&name) {
-        return Err(NetworkError::Own(name.to_owned()));
-    }
-    if !store::is_name(name) {
-        return Err(NetworkError::Name(name.to_owned()));
-    }
-    let _lock = guard(store)?;
-    let others = all(store);
-    if others.iter().any(|other| other.name == name) {
-        return Err(NetworkError::Exists(name.to_owned()));
-    }
-    let record = Record::of(name, wanted, &others)?;
-    let directory = store.path(NETWORKS).join(name);
-    fs::create_dir_all(&directory).on("mkdir", &directory)?;
-    store::write_durably(&directory.join(RECORD), &store::format::to_record(&record))?;
-    journal::note(store, &[event(&record, "create")]);
-    Ok(record)
-}
-
-/// Removes a network that no running container is on.
-pub(crate) fn remove(store: &Store, record: &Record) -> Result<(), NetworkError> {
-    if record.is_bridge() {
-        return Err(NetworkError::Own(record.name.clone()));
-    }
-    let _lock = guard(store)?;
-    let containers: Vec<String> = lease::members(store, record).into_iter().map(|lease| lease.name).collect();
-    if !containers.is_empty() {
-        return Err(NetworkError::InUse { name: record.name.clone(), containers });
-    }
-    store::remove_tree(&store.path(NETWORKS).join(&record.name))?;
-    store::remove_tree(&store.runtime.join(record.members()))?;
-    journal::note(store, &[event(record, "destroy")]);
-    Ok(())
-}
-
-fn event(record: &Record, action: &str) -> Event {
-    Event::now(Kind::Network, action, &record.id).with("name", &record.name).with("type", "bridge")
 }
 
 #[cfg(test)]
