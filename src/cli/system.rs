@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use std::fs;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// Show disk usage of images, containers, volumes and the build cache
     Df(super::df::DfArgs),

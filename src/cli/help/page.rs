@@ -88,8 +88,11 @@ fn with_headings(command: Command, path: &str) -> Command {
         None => arg,
     });
     let usage = command.get_overridden_usage().cloned();
-    let mut again = Command::new(name).disable_help_flag(command.is_disable_help_flag_set());
+    // The flag of help is among the arguments already.
+    let mut again = Command::new(name).disable_help_flag(true);
     again = again.about(command.get_about().cloned().unwrap_or_default());
+    again = again.bin_name(command.get_bin_name().unwrap_or(name).to_owned());
+    again = again.display_name(command.get_display_name().unwrap_or(name).to_owned());
     again = again.max_term_width(WIDTH).args(args);
     match usage {
         Some(usage) => again.override_usage(usage),
