@@ -11,6 +11,7 @@ use crate::image::stored::index;
 use crate::image::stored::remove::{self, Removed};
 use crate::image::stored::{layer, names};
 use crate::image::{self, Image, ImageError};
+use crate::journal::{self, Event, Kind};
 use crate::store::Store;
 use clap::Args;
 use std::collections::HashMap;
@@ -147,6 +148,7 @@ pub(super) fn prune_images(store: &Store, all: bool, filters: &[PruneFilter]) ->
             Err(error) => return Err(error.into()),
         }
     }
+    journal::note(store, &[Event::pruned(Kind::Image, pruned.freed)]);
     Ok(pruned)
 }
 

@@ -8,6 +8,7 @@ use super::{Context, human, inside, stderr};
 use crate::container::stored::volumes;
 use crate::diag::{Diagnose, Failure};
 use crate::image::stored::usage::blocks;
+use crate::journal::{self, Event, Kind};
 use crate::store::Store;
 use crate::sys::On;
 use crate::volume::{self, Record, Volume, VolumeError};
@@ -363,6 +364,7 @@ fn prune(arguments: &PruneArgs, store: &Store) -> Result<u8, Failure> {
             }
         }
     }
+    journal::note(store, &[Event::pruned(Kind::Volume, freed)]);
     if !removed.is_empty() {
         println!("Deleted Volumes:");
         removed.iter().for_each(|name| println!("{name}"));

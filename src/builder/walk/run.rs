@@ -310,6 +310,7 @@ fn launch(
         cgroup,
         told: false,
         leashed: true,
+        last_event: None,
     };
     let end = launch::converse(monitor, &job, Vec::new(), "build", &mut Silent)?;
     Ok((end, group, beside))
