@@ -25,7 +25,7 @@ pub(super) enum Command {
     /// Show minirun's version, its directories and the host
     Info(super::info::InfoArgs),
     /// Remove stopped containers, unused images and the build cache
-    Prune(super::prune::PruneArgs),
+    Prune(super::prune::SystemPruneArgs),
 }
 
 #[derive(Args)]

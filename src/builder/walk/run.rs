@@ -29,7 +29,7 @@ use crate::container::rootfs::shift;
 use crate::network::egress;
 use crate::network::resolv::HostEntry;
 use crate::store::Lock;
-use crate::sys::{On, process};
+use crate::sys::On;
 use crate::userns::{Outside, Place};
 use std::collections::BTreeMap;
 use std::fs;
@@ -265,8 +265,6 @@ fn launch(
     }
     layer.leave_out = spec.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect();
     let (single_id, shifted) = (ids.is_single(), launch::shifted(shared.store, &ids));
-    // Threads may still hash or unpack files.
-    process::await_threads();
     let monitor = launch::prepare(shared.store, "build", ids, Place::Shared)?;
     let placed = cgroup::place(&request.limits, &id, monitor.pid());
     if !std::mem::replace(&mut shared.has_told_limits, true) {
