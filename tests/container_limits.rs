@@ -254,7 +254,7 @@ fn update_changes_the_limits_of_what_runs() {
     sandbox.ok(&["update", "--cpu-quota", "20000", "one"]);
     assert_eq!(others(), "16777216 79 max 20000 100000");
     let output = sandbox.run(&["update", "--memory-reservation", "64m", "one"]);
-    assert!(output.code == 1 && output.stderr.contains("it is above --memory"), "{output}");
+    assert!(output.code == 1 && output.stderr.contains("it is above --memory"), "{}", output.stderr);
 }
 
 #[test]

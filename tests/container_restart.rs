@@ -48,12 +48,12 @@ fn update_gives_and_takes_a_policy() {
     wait_until("it was started again", || restarts(&sandbox, "later") == 2);
     sandbox.detached(&["--name", "now"], "exec sleep 600");
     let output = sandbox.run(&["update", "--restart", "always", "now"]);
-    assert!(output.code == 0 && output.stderr.contains("takes effect at its next start"), "{output}");
+    assert!(output.code == 0 && output.stderr.contains("takes effect at its next start"), "{}", output.stderr);
     sandbox.detached(&["--name", "goes", "--rm"], "exec sleep 600");
     let output = sandbox.run(&["update", "--restart", "always", "goes"]);
-    assert!(output.code == 1 && output.stderr.contains("it was made with --rm"), "{output}");
+    assert!(output.code == 1 && output.stderr.contains("it was made with --rm"), "{}", output.stderr);
     let output = sandbox.run(&["update", "--restart", "sometimes", "now"]);
-    assert!(output.code == 125 && output.stderr.contains("sometimes"), "{output}");
+    assert!(output.code == 125 && output.stderr.contains("sometimes"), "{}", output.stderr);
     assert_eq!(sandbox.run(&["update", "now"]).code, 125);
 }
 

@@ -1,8 +1,8 @@
 //! `exec`: another process in a container that runs.
 
-use crate::cli::Context;
 use crate::cli::attach::{Attachment, Parting, Printed, WITHOUT_T, stay};
 use crate::cli::flags::{DetachFlags, ProcessFlags};
+use crate::cli::{Context, stderr};
 use crate::container::live::exec;
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
@@ -42,6 +42,13 @@ pub(super) fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure
     let container = Container::find(&context.store, &words.next().unwrap_or_default())?;
     let command: Vec<String> = words.collect();
     let typed = command.join(" ");
+    if privileged && !container.record.request.is_strong() {
+        let name = &container.record.name;
+        stderr::note(&format!(
+            "--privileged leaves out SYS_ADMIN and SYS_PTRACE: {name} shares its user namespace with other containers; \
+             for these, make it with: minirun run --privileged"
+        ));
+    }
     let id = store::random_hex(32);
     let event = |action: &str| container.record.event(action).with("execID", &id);
     let begin = vec![event(&format!("exec_create: {typed}")), event(&format!("exec_start: {typed}"))];

@@ -8,7 +8,7 @@ use crate::container::decide::users;
 use crate::container::plan::Plan;
 use crate::container::probe::{Targets, Without};
 use crate::container::protocol::End;
-use crate::container::request::capability;
+use crate::container::request::capability::{self, Selected};
 use crate::container::stored::record::{Container, Phase, RecordError};
 use crate::diag::Diagnose;
 use crate::journal::{self, Event};
@@ -99,7 +99,9 @@ pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Res
         process.set_cwd(directory.into());
     }
     if wanted.privileged {
-        let all = capability::choose(&[], &[], true);
+        let shared = if container.record.request.is_strong() { &[][..] } else { &capability::STRONG };
+        let left_out: Vec<_> = shared.iter().map(|capability| Selected::One(*capability)).collect();
+        let all = capability::choose(&[], &left_out, true);
         let mut capabilities = process.capabilities().clone().unwrap_or_default();
         capabilities.set_bounding(Some(capability::to_spec(&all)));
         process.set_capabilities(Some(capabilities));
