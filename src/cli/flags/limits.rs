@@ -37,7 +37,7 @@ pub(crate) struct LimitFlags {
     /// Set the share of disk time: 10 to 1000
     #[arg(long, value_name = "NUMBER")]
     blkio_weight: Option<u16>,
-    /// Limit the number of processes
+    /// Limit the number of processes; -1 allows any
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pids_limit: Option<i64>,
 }

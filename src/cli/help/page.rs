@@ -1,7 +1,7 @@
 //! The pages of help, from clap's tree and the tables beside this file.
 
 use super::commands::{Group, examples, group, rank};
-use super::headings::{headings, place};
+use super::headings::{headings, places};
 use crate::cli::human;
 use clap::builder::StyledStr;
 use clap::{Arg, Args, Command};
@@ -79,7 +79,8 @@ fn shorter_usage(command: &Command, path: &str) -> Option<String> {
 /// options are declared anew.
 fn with_headings(command: Command, path: &str) -> Command {
     let Some((name, headings)) = headings(path) else { return command };
-    let of = |arg: &Arg| arg.get_long().and_then(|long| place(headings, long));
+    let places = places(headings);
+    let of = |arg: &Arg| arg.get_long().and_then(|long| places.get(long).copied());
     let mut args: Vec<Arg> = command.get_arguments().cloned().collect();
     args.sort_by_key(|arg| of(arg).map_or(usize::MAX, |(_, rank)| rank));
     let args = args.into_iter().map(|arg| match of(&arg) {
