@@ -246,6 +246,15 @@ fn update_changes_the_limits_of_what_runs() {
     assert_eq!(all(), "33554432 16777216 50000 100000 30");
     sandbox.ok(&["restart", "-t", "0", "one"]);
     assert_eq!(all(), "33554432 16777216 50000 100000 30");
+    let shares = ["--cpu-shares", "2048", "--memory-reservation", "16m", "--pids-limit", "-1"];
+    let output = sandbox.run(&[&["update"], &shares[..], &["one"]].concat());
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+    let others = || ["memory.low", "cpu.weight", "pids.max", "cpu.max"].map(set).join(" ");
+    assert_eq!(others(), "16777216 79 max 50000 100000");
+    sandbox.ok(&["update", "--cpu-quota", "20000", "one"]);
+    assert_eq!(others(), "16777216 79 max 20000 100000");
+    let output = sandbox.run(&["update", "--memory-reservation", "64m", "one"]);
+    assert!(output.code == 1 && output.stderr.contains("it is above --memory"), "{}", output.stderr);
 }
 
 #[test]

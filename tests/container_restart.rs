@@ -29,6 +29,35 @@ fn on_failure_starts_again_as_often_as_it_says() {
 }
 
 #[test]
+fn update_gives_and_takes_a_policy() {
+    let sandbox = Sandbox::with_alpine();
+    let policy = |name: &str| sandbox.look(name, "{{.HostConfig.RestartPolicy.Name}}");
+    sandbox.detached(&["--name", "ends", "--restart", "always"], "exec sleep 600");
+    sandbox.ok(&["update", "--restart", "no", "ends"]);
+    assert_eq!(policy("ends"), "no");
+    let first = sandbox.look("ends", "{{.State.Pid}}");
+    sandbox.run_other("kill", &["-9", &first]);
+    sandbox.wait_for_status("ends", "exited");
+    assert_eq!(restarts(&sandbox, "ends"), 0);
+    // What runs without a policy learns of one at its next start.
+    sandbox.detached(&["--name", "later"], "exit 3");
+    sandbox.wait_for_status("later", "exited");
+    let output = sandbox.run(&["update", "--restart", "on-failure:2", "later"]);
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+    sandbox.ok(&["start", "later"]);
+    wait_until("it was started again", || restarts(&sandbox, "later") == 2);
+    sandbox.detached(&["--name", "now"], "exec sleep 600");
+    let output = sandbox.run(&["update", "--restart", "always", "now"]);
+    assert!(output.code == 0 && output.stderr.contains("takes effect at its next start"), "{}", output.stderr);
+    sandbox.detached(&["--name", "goes", "--rm"], "exec sleep 600");
+    let output = sandbox.run(&["update", "--restart", "always", "goes"]);
+    assert!(output.code == 1 && output.stderr.contains("it was made with --rm"), "{}", output.stderr);
+    let output = sandbox.run(&["update", "--restart", "sometimes", "now"]);
+    assert!(output.code == 125 && output.stderr.contains("sometimes"), "{}", output.stderr);
+    assert_eq!(sandbox.run(&["update", "now"]).code, 125);
+}
+
+#[test]
 fn on_failure_lets_a_success_be() {
     let sandbox = Sandbox::with_alpine();
     let script = "echo run >> /count; [ $(wc -l < /count) -eq 2 ]";

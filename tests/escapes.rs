@@ -366,6 +366,14 @@ fn a_strong_container_changes_nothing_for_the_others() {
         sandbox.ok(&["rm", "-f", &id]);
     }
     assert!(!sandbox.run(&["logs", &other]).stdout.contains("hurt"));
+    // An ordinary container stays one.
+    let bounding = |id: &str| {
+        let output = sandbox.run(&["exec", "--privileged", id, "grep", "CapBnd", "/proc/self/status"]);
+        let set = u64::from_str_radix(output.stdout.trim_start_matches("CapBnd:").trim(), 16).unwrap();
+        // SYS_ADMIN, SYS_PTRACE, NET_ADMIN
+        ([21, 19, 12].map(|bit| set >> bit & 1), output.stderr.contains("leaves out SYS_ADMIN and SYS_PTRACE"))
+    };
+    assert_eq!(bounding(&other), ([0, 0, 1], true));
     // Looking into one is as with any other.
     let id = sandbox.detached(&["--privileged"], "mkdir /m && mount -t tmpfs m /m && echo ready && exec sleep 600");
     sandbox.wait_for_log(&id, "ready");
@@ -373,6 +381,7 @@ fn a_strong_container_changes_nothing_for_the_others() {
     assert!(sandbox.ok(&["where", &id, "/m"]).contains("tmpfs"));
     sandbox.ok(&["why", &id]);
     sandbox.ok(&["probe", &id]);
+    assert_eq!(bounding(&id), ([1, 1, 1], false));
 }
 
 #[test]

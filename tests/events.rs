@@ -1,6 +1,6 @@
 //! `events`: the journal of what was done.
 
-use crate::common::{Output, Sandbox, wait_until};
+use crate::common::{Output, Sandbox, finish, wait_until};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -24,6 +24,8 @@ fn a_container_s_life_in_docker_s_words() {
     let sandbox = Sandbox::with_alpine();
     let id = sandbox.detached(&["--name", "web", "--label", "tier=front"], "exec sleep 600");
     sandbox.ok(&["exec", "web", "true"]);
+    sandbox.ok(&["exec", "-d", "web", "false"]);
+    wait_until("both have ended", || actions(&sandbox, &["--filter", "event=exec_die"]).len() == 2);
     sandbox.ok(&["restart", "-t", "0", "web"]);
     sandbox.ok(&["stop", "-t", "0", "web"]);
     sandbox.ok(&["start", "web"]);
@@ -36,6 +38,9 @@ fn a_container_s_life_in_docker_s_words() {
         "exec_create: true",
         "exec_start: true",
         "exec_die", // exec
+        "exec_create: false",
+        "exec_start: false",
+        "exec_die", // exec -d
         "kill",
         "kill",
         "die",
@@ -53,10 +58,23 @@ fn a_container_s_life_in_docker_s_words() {
         "destroy",
     ];
     assert_eq!(actions(&sandbox, &["--filter", "container=web"]), expected);
-    let lines = sandbox.ok(&["events", "--since", "1h", "--until", &now(), "-f", "container=web", "-f", "event=die"]);
+    let codes = sandbox.ok(&[
+        "events",
+        "--since",
+        "0",
+        "--until",
+        &now(),
+        "-f",
+        "event=exec_die",
+        "--format",
+        "{{.Actor.Attributes.exitCode}}",
+    ]);
+    assert_eq!(codes, "0\n1\n");
+    let words = ["events", "--since", "1h", "--until", &now(), "-f", "container=web", "-f", "event=die"];
+    let lines = finish(sandbox.command(&words).env("TZ", "JST-9")).ok();
     let first = lines.lines().next().unwrap();
     let (time, rest) = first.split_once(' ').unwrap();
-    assert!(time.len() == 30 && time.ends_with('Z'), "{time}");
+    assert!(time.len() == 35 && time.ends_with("+09:00"), "{time}");
     assert_eq!(rest, format!("container die {id} (execDuration=0, exitCode=137, image=alpine, name=web, tier=front)"));
 }
 
@@ -71,6 +89,39 @@ fn a_run_that_ends_by_itself_and_one_that_is_restarted() {
     sandbox.wait_for_status("again", "exited");
     let expected = ["create", "start", "die", "start", "die", "start", "die"];
     assert_eq!(actions(&sandbox, &["--filter", "container=again"]), expected);
+}
+
+#[test]
+fn volumes_as_docker_tells_of_them() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.ok(&["volume", "create", "data"]);
+    let flags = ["--rm", "-v", "data:/data:ro", "-v", "/own", "--name", "user"];
+    let id = sandbox.detached(&flags, "exec sleep 600");
+    sandbox.ok(&["stop", "-t", "0", "user"]);
+    wait_until("it is gone", || actions(&sandbox, &["-f", "event=destroy", "-f", "type=volume"]).len() == 1);
+    sandbox.ok(&["volume", "create", "other"]);
+    sandbox.ok(&["volume", "rm", "data"]);
+    sandbox.ok(&["volume", "prune", "-a", "-f"]);
+    let told = actions(&sandbox, &["-f", "type=volume"]);
+    let expected = [
+        "create", // data
+        "create", // the anonymous one
+        "mount", "mount", "unmount", "unmount", "destroy", // the anonymous one
+        "create",  // other
+        "destroy", // data
+        "destroy", // other
+        "prune",
+    ];
+    assert_eq!(told, expected);
+    let words = ["events", "--since", "0", "--until", &now(), "-f", "volume=data", "-f", "event=mount"];
+    let line = sandbox.ok(&words);
+    let line = line.split_once(' ').unwrap().1;
+    let attributes = format!("(container={id}, destination=/data, driver=local, propagation=, read/write=false)");
+    assert_eq!(line.trim_end(), format!("volume mount data {attributes}"));
+    // What is killed by rm -f is told too, and printed although --rm removes it.
+    sandbox.detached(&["--rm", "--name", "forced"], "exec sleep 600");
+    assert_eq!(sandbox.ok(&["rm", "-f", "forced"]), "forced\n");
+    assert_eq!(sandbox.ok(&["rm", "-f", "forced"]), "");
 }
 
 #[test]

@@ -70,11 +70,12 @@ fn every_option_of_run_and_build_has_a_heading() {
 #[test]
 fn every_example_is_a_command_line() {
     let mut wrong = Vec::new();
+    let tree = tree();
     for (path, command) in all_commands() {
         let lines = examples(&path);
         assert!(lines.is_empty() == command.get_after_help().is_none(), "{path}");
         for line in lines {
-            if let Err(error) = tree().try_get_matches_from(words(&line)) {
+            if let Err(error) = tree.clone().try_get_matches_from(words(&line)) {
                 wrong.push(format!("{line}: {error}"));
             }
         }
@@ -85,16 +86,19 @@ fn every_example_is_a_command_line() {
 #[test]
 fn pages_fit_into_80_columns() {
     let sandbox = Sandbox::new();
-    for (path, _) in all_commands() {
-        let mut line = vec!["help"];
-        line.extend(path.split(' '));
-        let page = sandbox.command(&line).env("COLUMNS", "80").output().unwrap();
-        let page = String::from_utf8(page.stdout).unwrap();
+    let mut wide = Vec::new();
+    for (path, mut command) in all_commands() {
+        let page = command.render_help().to_string();
         assert!(page.contains("Usage: minirun") && page.contains("Examples:"), "{path}: {page}");
-        for line in page.lines() {
-            assert!(line.chars().count() <= 80, "{path}: {line}");
+        wide.extend(page.lines().filter(|line| line.chars().count() > 80).map(|line| format!("{path}: {line}")));
+        // A page costs a process, so these stand for all.
+        if ["run", "image ls", "system check"].contains(&path.as_str()) {
+            let line: Vec<&str> = ["help"].into_iter().chain(path.split(' ')).collect();
+            let printed = sandbox.command(&line).env("COLUMNS", "80").output().unwrap();
+            assert_eq!(String::from_utf8(printed.stdout).unwrap().trim_end(), page.trim_end());
         }
     }
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
     let first = sandbox.ok::<&str>(&[]);
     assert!(first.lines().all(|line| line.chars().count() <= 80), "{first}");
 }

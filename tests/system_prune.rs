@@ -44,6 +44,26 @@ fn system_prune_removes_what_nothing_uses() {
 }
 
 #[test]
+fn system_prune_takes_anonymous_volumes_if_asked() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.ok(&["volume", "create", "named"]);
+    let anonymous = sandbox.ok(&["volume", "create"]).trim_end().to_owned();
+    sandbox.ok(&["create", "--name", "one", "-v", "/own", "alpine", "true"]);
+    let names = || sandbox.ok(&["volume", "ls", "-q"]);
+    assert_eq!(names().lines().count(), 3);
+    sandbox.ok(&["system", "prune", "-f"]);
+    // The container has gone, and left its volume.
+    assert_eq!(names().lines().count(), 3);
+    assert!(sandbox.fails(125, &["system", "prune", "--volumes"]).contains("--force"));
+    let kept = sandbox.ok(&["system", "prune", "-f", "--volumes", "--filter", "label=none"]);
+    assert_eq!(kept, "Total reclaimed space: 0B\n");
+    let said = sandbox.ok(&["system", "prune", "-f", "--volumes"]);
+    assert!(said.contains("Deleted Volumes:\n") && said.contains(&anonymous), "{said}");
+    assert_eq!(names(), "named\n");
+    assert!(!sandbox.ok(&["system", "prune", "-f", "--volumes"]).contains("Deleted"));
+}
+
+#[test]
 fn df_prints_through_templates_and_in_detail() {
     let (sandbox, ..) = used();
     let df = |format: &str| sandbox.ok(&["system", "df", "--format", format]);

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum ContextCommand {
     /// List the contexts: there is one
     Ls {

@@ -8,6 +8,7 @@ use crate::journal::{self, Event, Kind, Reader};
 use crate::sys::On;
 use clap::Args;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 use std::io::Write;
@@ -127,7 +128,7 @@ fn passes(filters: &[Filter], event: &Event) -> bool {
 
 pub(super) fn events(arguments: &EventsArgs, context: &Context) -> Result<u8, Failure> {
     let form = match arguments.format.as_deref().map(str::trim) {
-        None | Some("") => Form::Line,
+        None | Some("") => Form::Line(TimeZone::system()),
         Some("json" | "{{json .}}") => Form::Json,
         Some(template) => Form::Template(Renderer::new(template)?),
     };
@@ -159,7 +160,8 @@ pub(super) fn events(arguments: &EventsArgs, context: &Context) -> Result<u8, Fa
 
 /// How an event is printed.
 enum Form {
-    Line,
+    /// Docker's, with times of this zone.
+    Line(TimeZone),
     Json,
     Template(Renderer),
 }
@@ -174,7 +176,7 @@ fn print(arguments: &EventsArgs, form: &Form, event: &Event) -> Result<bool, Fai
         return Ok(true);
     }
     let line = match form {
-        Form::Line => printable(&event.line()).into_owned(),
+        Form::Line(zone) => printable(&event.line(zone)).into_owned(),
         Form::Json => event.json().to_string(),
         Form::Template(renderer) => renderer.render(&event.fields())?,
     };

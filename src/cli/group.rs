@@ -12,6 +12,7 @@ use crate::image::{self, ImageError};
 use clap::Subcommand;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum ImageGroup {
     /// List images
     #[command(visible_alias = "list")]
@@ -64,6 +65,7 @@ fn exists(context: &Context, name: &str) -> Result<bool, Failure> {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum ContainerGroup {
     /// List containers
     #[command(visible_alias = "list")]

@@ -7,6 +7,7 @@ use crate::diag::{Diagnose, Failure};
 use clap::{Args, Subcommand};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// Run a container's health check now; exit with 0 if it succeeds
     Run(RunArgs),

@@ -21,6 +21,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// List images
     Images(super::images::ImagesArguments),

@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// Create a list of images that a registry has
     Create(CreateArguments),

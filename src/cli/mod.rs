@@ -67,6 +67,7 @@ use crate::store::Store;
 use crate::sys::process;
 use crate::userns;
 use crate::volume::VolumeError;
+use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use inside::Errand;
@@ -100,6 +101,7 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Command {
     #[command(flatten)]
     Container(container::Command),
@@ -157,9 +159,20 @@ enum Command {
     Manual(manual::Manual),
 }
 
-/// Returns the command line as clap knows it.
+/// Returns the whole command line as clap knows it. Who only parses one leaves out the commands that were not typed.
 pub fn tree() -> clap::Command {
-    Arguments::command()
+    let typed = Arguments::command();
+    let mut tree = typed.clone();
+    tree.build();
+    with_sentences(tree, &typed)
+}
+
+/// Gives commands the sentences of their variants again: what declares shared flags has another, which came later.
+fn with_sentences(command: clap::Command, from: &clap::Command) -> clap::Command {
+    let (about, long) = (from.get_about().cloned(), from.get_long_about().cloned());
+    let command = command.about(Resettable::from(about)).long_about(Resettable::from(long));
+    from.get_subcommands()
+        .fold(command, |command, sub| command.mut_subcommand(sub.get_name(), |own| with_sentences(own, sub)))
 }
 
 pub fn main() -> ExitCode {
@@ -228,7 +241,7 @@ fn not_a_command(error: &clap::Error, words: &[OsString]) -> u8 {
         stderr::report(refusal);
         return refusal.exit_code();
     }
-    if let Some(mistake) = usage::mistake(error, tree(), words) {
+    if let Some(mistake) = usage::mistake(error, &tree(), words) {
         stderr::report(&mistake);
         return mistake.exit_code();
     }
@@ -289,7 +302,7 @@ fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
         // These need no store and create none.
         Command::Help(command) => help(&command.words()),
         Command::Completion(command) => Ok(command.run()),
-        Command::CompleteWords(command) => Ok(command.run(tree())),
+        Command::CompleteWords(command) => Ok(command.run(&tree())),
         Command::Manual(command) => command.run(tree()),
         Command::Container(command) => command.run(&context()?),
         Command::Image(command) => command.run(&context()?),

@@ -2,7 +2,7 @@
 
 use super::confirm::confirm;
 use super::flags::PruneFilter;
-use super::{Context, container, human, images};
+use super::{Context, container, human, images, volume};
 use crate::builder::BuildError;
 use crate::builder::walk::cache;
 use crate::diag::Failure;
@@ -11,6 +11,7 @@ use crate::image::stored::index;
 use crate::image::stored::remove::{self, Removed};
 use crate::image::stored::{layer, names};
 use crate::image::{self, Image, ImageError};
+use crate::journal::{self, Event, Kind};
 use crate::store::Store;
 use clap::Args;
 use std::collections::HashMap;
@@ -28,17 +29,33 @@ pub(super) struct PruneArgs {
     filters: Vec<PruneFilter>,
 }
 
-pub(super) fn system_prune(arguments: &PruneArgs, context: &Context) -> Result<u8, Failure> {
+#[derive(Args)]
+pub(super) struct SystemPruneArgs {
+    #[command(flatten)]
+    what: PruneArgs,
+    /// Remove anonymous volumes that no container uses, too
+    #[arg(long)]
+    volumes: bool,
+}
+
+pub(super) fn system_prune(arguments: &SystemPruneArgs, context: &Context) -> Result<u8, Failure> {
+    let SystemPruneArgs { what: arguments, volumes } = arguments;
     let store = &context.store;
     container::enter_to_prune(store)?;
     // A cached step has neither labels nor a time that a filter could mean.
     let is_filtered = !arguments.filters.is_empty();
-    if !arguments.force && !confirm(&system_question(arguments), "minirun system prune --force")? {
+    if !arguments.force && !confirm(&system_question(arguments.all, *volumes), "minirun system prune --force")? {
         return Ok(0);
     }
     let containers = container::remove_stopped(context, &arguments.filters);
     containers.print();
     let mut freed = containers.freed;
+    if *volumes {
+        freed += volume::prune_unused(store, |volume| {
+            let labels: Vec<(String, String)> = volume.record.labels.clone().into_iter().collect();
+            Ok(volume.record.anonymous && PruneFilter::all_match(&arguments.filters, &volume.record.created, &labels))
+        })?;
+    }
     // Images first: a layer that the cache holds, too, is freed with its last holder.
     let images = prune_images(store, arguments.all, &arguments.filters)?;
     images.print();
@@ -52,9 +69,10 @@ pub(super) fn system_prune(arguments: &PruneArgs, context: &Context) -> Result<u
     Ok(u8::from(containers.has_failed))
 }
 
-fn system_question(arguments: &PruneArgs) -> String {
+fn system_question(all: bool, volumes: bool) -> String {
     let mut lines = vec!["WARNING! This will remove:", "  - all stopped containers"];
-    lines.push(if arguments.all {
+    lines.extend(volumes.then_some("  - all anonymous volumes not used by at least one container"));
+    lines.push(if all {
         "  - all images without at least one container associated to them"
     } else {
         "  - all dangling images"
@@ -147,6 +165,7 @@ pub(super) fn prune_images(store: &Store, all: bool, filters: &[PruneFilter]) ->
             Err(error) => return Err(error.into()),
         }
     }
+    journal::note(store, &[Event::pruned(Kind::Image, pruned.freed)]);
     Ok(pruned)
 }
 

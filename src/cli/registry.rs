@@ -17,6 +17,7 @@ use crate::store::Store;
 use clap::{Args, Subcommand};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// Pull an image from a registry
     Pull(PullArguments),

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use std::fs;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// Show disk usage of images, containers, volumes and the build cache
     Df(super::df::DfArgs),
@@ -24,7 +25,7 @@ pub(super) enum Command {
     /// Show minirun's version, its directories and the host
     Info(super::info::InfoArgs),
     /// Remove stopped containers, unused images and the build cache
-    Prune(super::prune::PruneArgs),
+    Prune(super::prune::SystemPruneArgs),
 }
 
 #[derive(Args)]

@@ -38,9 +38,8 @@ impl Diagnose for UsageError {
 }
 
 /// Returns what was typed wrong. `None`: clap's own words say it.
-pub(super) fn mistake(error: &clap::Error, mut tree: Command, words: &[OsString]) -> Option<UsageError> {
-    tree.build();
-    let (path, command) = typed_command(&tree, words);
+pub(super) fn mistake(error: &clap::Error, tree: &Command, words: &[OsString]) -> Option<UsageError> {
+    let (path, command) = typed_command(tree, words);
     let typed = match error.get(ContextKind::InvalidArg).or_else(|| error.get(ContextKind::InvalidSubcommand)) {
         Some(ContextValue::String(word)) => word.as_str(),
         Some(ContextValue::Strings(words)) => words.first().map_or("", String::as_str),
@@ -49,7 +48,7 @@ pub(super) fn mistake(error: &clap::Error, mut tree: Command, words: &[OsString]
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let typed = [&path[..], &[typed]].concat().join(" ");
-            let advice = advice_for_command(&tree, &typed);
+            let advice = advice_for_command(tree, &typed);
             Some(UsageError::Command { typed, advice })
         }
         ErrorKind::UnknownArgument if typed.starts_with('-') => {

@@ -8,6 +8,7 @@ use super::{Context, human, inside, stderr};
 use crate::container::stored::volumes;
 use crate::diag::{Diagnose, Failure};
 use crate::image::stored::usage::blocks;
+use crate::journal::{self, Event, Kind};
 use crate::store::Store;
 use crate::sys::On;
 use crate::volume::{self, Record, Volume, VolumeError};
@@ -18,6 +19,7 @@ use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// Create a volume
     Create(CreateArgs),
@@ -344,11 +346,22 @@ fn prune(arguments: &PruneArgs, store: &Store) -> Result<u8, Failure> {
     if !arguments.force && !confirm(&question, forced)? {
         return Ok(1);
     }
+    let freed = prune_unused(store, |volume| {
+        Ok((arguments.all || volume.record.anonymous) && passes(store, volume, &arguments.filter)?)
+    })?;
+    println!("Total reclaimed space: {}", human::size(freed));
+    Ok(0)
+}
+
+/// Removes the wanted volumes that no container uses, prints which as Docker does, and returns the bytes that became free.
+/// Must run inside the user namespace.
+pub(super) fn prune_unused(
+    store: &Store,
+    is_wanted: impl Fn(&Volume) -> Result<bool, VolumeError>,
+) -> Result<u64, Failure> {
     let (mut removed, mut freed) = (Vec::new(), 0);
     for volume in volume::all(store) {
-        let is_wanted = arguments.all || volume.record.anonymous;
-        let fits = passes(store, &volume, &arguments.filter)?;
-        if !is_wanted || !fits || !volumes::users(store, &volume.name)?.is_empty() {
+        if !is_wanted(&volume)? || !volumes::users(store, &volume.name)?.is_empty() {
             continue;
         }
         let size = blocks(&volume.directory)?;
@@ -362,13 +375,13 @@ fn prune(arguments: &PruneArgs, store: &Store) -> Result<u8, Failure> {
             }
         }
     }
+    journal::note(store, &[Event::pruned(Kind::Volume, freed)]);
     if !removed.is_empty() {
         println!("Deleted Volumes:");
         removed.iter().for_each(|name| println!("{name}"));
         println!();
     }
-    println!("Total reclaimed space: {}", human::size(freed));
-    Ok(0)
+    Ok(freed)
 }
 
 fn export(arguments: &ExportArgs, store: &Store) -> Result<u8, Failure> {

@@ -1,5 +1,6 @@
 //! An event, as it is kept and as Docker prints it.
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -42,8 +43,19 @@ impl Kind {
 impl Event {
     /// Makes an event of this moment.
     pub(crate) fn now(kind: Kind, action: impl Into<String>, id: impl Into<String>) -> Self {
-        let time = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-        Self { time, kind, action: action.into(), id: id.into(), attributes: BTreeMap::new() }
+        Self { time: 0, kind, action: action.into(), id: id.into(), attributes: BTreeMap::new() }.of_now()
+    }
+
+    /// Makes it an event of this moment.
+    #[must_use]
+    pub(crate) fn of_now(mut self) -> Self {
+        self.time = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        self
+    }
+
+    /// Makes the event of a prune that freed so many bytes.
+    pub(crate) fn pruned(kind: Kind, freed: u64) -> Self {
+        Self::now(kind, "prune", "").with("reclaimed", freed)
     }
 
     /// Adds an attribute.
@@ -90,10 +102,11 @@ impl Event {
         })
     }
 
-    /// Returns Docker's line: `TIME TYPE ACTION ID (NAME=VALUE, …)`.
-    pub(crate) fn line(&self) -> String {
-        let time = jiff::Timestamp::from_nanosecond(self.time.into()).unwrap_or_default();
-        let time = time.strftime("%Y-%m-%dT%H:%M:%S.%9fZ");
+    /// Returns Docker's line: `TIME TYPE ACTION ID (NAME=VALUE, …)`, with the time as in that zone.
+    pub(crate) fn line(&self, zone: &TimeZone) -> String {
+        let time = jiff::Timestamp::from_nanosecond(self.time.into()).unwrap_or_default().to_zoned(zone.clone());
+        let zone = if time.offset().is_zero() { "Z" } else { "%:z" };
+        let time = time.strftime(&format!("%Y-%m-%dT%H:%M:%S.%9f{zone}")).to_string();
         let mut line = format!("{time} {} {} {}", self.kind.name(), self.action, self.id);
         if !self.attributes.is_empty() {
             let all: Vec<String> = self.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -113,7 +126,12 @@ mod tests {
             Event::now(Kind::Container, "die", "f00").with("name", "web").with("exitCode", 1).with("image", "alpine");
         let event = Event { time: 1_700_000_000_000_000_007, ..event };
         let line = "2023-11-14T22:13:20.000000007Z container die f00 (exitCode=1, image=alpine, name=web)";
-        assert_eq!(event.line(), line);
+        assert_eq!(event.line(&TimeZone::UTC), line);
+        let east = TimeZone::fixed(jiff::tz::offset(2));
+        assert_eq!(
+            event.line(&east),
+            line.replace("22:13:20.000000007Z", "00:13:20.000000007+02:00").replace("-14T", "-15T")
+        );
         let expected = json!({
             "status": "die", "id": "f00", "from": "alpine", "Type": "container", "Action": "die",
             "Actor": {"ID": "f00", "Attributes": {"exitCode": "1", "image": "alpine", "name": "web"}},

@@ -5,6 +5,6 @@ mod append;
 mod event;
 mod read;
 
-pub(crate) use append::note;
+pub(crate) use append::{Journal, note};
 pub(crate) use event::{Event, Kind};
 pub(crate) use read::{DIRECTORY, FILES, Reader, directory};

@@ -387,22 +387,17 @@ pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> Result<(), SysEr
     }
 }
 
-/// Waits until threads that have ended are gone for the kernel, too: joining them does not.
-pub(crate) fn await_threads() {
+/// Fails if the process has several threads, as far as /proc shows them. One that was joined has ended, but is there for the
+/// kernel a moment longer, so this waits for it.
+fn one_thread(call: &'static str) -> Result<(), SysError> {
     for _ in 0..1000 {
         if threads() == 1 {
-            return;
+            return Ok(());
         }
         std::thread::sleep(std::time::Duration::from_micros(100));
     }
-}
-
-/// Fails if the process has several threads, as far as /proc shows them.
-fn one_thread(call: &'static str) -> Result<(), SysError> {
-    match threads() {
-        1 => Ok(()),
-        several => Err(SysError { call, subject: format!("in a process of {several} threads"), errno: libc::EINVAL }),
-    }
+    let subject = format!("in a process of {} threads", threads());
+    Err(SysError { call, subject, errno: libc::EINVAL })
 }
 
 /// Returns the number of this process's threads; 1 where /proc does not show this process.

@@ -17,5 +17,5 @@ mod users;
 pub(crate) use archive::{export, import};
 pub(crate) use error::VolumeError;
 pub(crate) use option::{Backing, label, option};
-pub(crate) use record::{Record, Volume, all, create, damage, find, hold, random_name, remove};
+pub(crate) use record::{Record, Volume, all, create, damage, event, find, hold, random_name, remove};
 pub(crate) use users::{USERS, data_path, hold_path, lacks_users, note_user, tree_path, users};

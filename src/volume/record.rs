@@ -5,6 +5,7 @@
 use super::error::VolumeError;
 use super::option::{Backing, Options};
 use super::users::{DATA, guard, note, users};
+use crate::journal::{self, Event, Kind};
 use crate::store::{self, Store};
 use crate::sys::On;
 use serde::{Deserialize, Serialize};
@@ -132,6 +133,11 @@ pub(crate) fn create(store: &Store, name: &str, record: Record) -> Result<(), Vo
     make(store, name, record)
 }
 
+/// Returns an event of a volume.
+pub(crate) fn event(action: &str, name: &str) -> Event {
+    Event::now(Kind::Volume, action, name).with("driver", "local")
+}
+
 /// Makes a volume unless it is there. The lock is held.
 fn make(store: &Store, name: &str, record: Record) -> Result<(), VolumeError> {
     if let Ok(volume) = find(store, name) {
@@ -145,6 +151,7 @@ fn make(store: &Store, name: &str, record: Record) -> Result<(), VolumeError> {
     store::write_quickly(&place(RECORD), &store::format::to_record(&record))?;
     // Last: what has it is a volume.
     fs::create_dir_all(place(DATA)).on("mkdir", &directory)?;
+    journal::note(store, &[event("create", name)]);
     Ok(())
 }
 
@@ -164,5 +171,8 @@ pub(crate) fn remove(store: &Store, volume: &Volume) -> Result<(), VolumeError> 
     }
     let aside = store.set_aside(&volume.directory)?;
     drop(lock);
+    if aside.is_some() {
+        journal::note(store, &[event("destroy", &volume.name)]);
+    }
     Ok(aside.map_or(Ok(()), |aside| store::remove_tree(&aside))?)
 }

@@ -36,8 +36,6 @@ impl Room {
         cache::sweep(store)?;
         // Files that a RUN makes get the modes that Docker gives them, whatever the caller's umask is.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-        // Threads may still hash the context or unpack a base image, and unshare needs a single-threaded process.
-        process::await_threads();
         process::unshare(libc::CLONE_NEWNS, "CLONE_NEWNS")?;
         let private = rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
         rustix::mount::mount_change("/", private).on("mount", "/")?;

@@ -30,7 +30,7 @@ use crate::network::CONTAINER;
 use crate::network::egress;
 use crate::network::resolv::HostEntry;
 use crate::store::Lock;
-use crate::sys::{On, process};
+use crate::sys::On;
 use crate::userns::{Outside, Place};
 use std::collections::BTreeMap;
 use std::fs;
@@ -266,8 +266,6 @@ fn launch(
     }
     layer.leave_out = spec.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect();
     let (single_id, shifted) = (ids.is_single(), launch::shifted(shared.store, &ids));
-    // Threads may still hash or unpack files.
-    process::await_threads();
     let monitor = launch::prepare(shared.store, "build", ids, Place::Shared)?;
     let placed = cgroup::place(&request.limits, &id, monitor.pid());
     if !std::mem::replace(&mut shared.has_told_limits, true) {
@@ -312,6 +310,7 @@ fn launch(
         cgroup,
         told: false,
         leashed: true,
+        last_event: None,
     };
     let end = launch::converse(monitor, &job, Vec::new(), "build", &mut Silent)?;
     Ok((end, group, beside))

@@ -12,6 +12,7 @@ use crate::image::name::platform::Platform;
 use clap::Subcommand;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(crate) enum BuilderCommand {
     /// Build an image from a Dockerfile
     Build(Box<BuildArgs>),

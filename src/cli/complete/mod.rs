@@ -20,10 +20,9 @@ pub(super) struct CompleteWords {
 
 impl CompleteWords {
     /// Prints a line for each candidate: the word, a tab, what it is.
-    pub(super) fn run(self, mut tree: Command) -> u8 {
-        tree.build();
+    pub(super) fn run(self, tree: &Command) -> u8 {
         let mut text = String::new();
-        for Candidate { word, about } in candidates(&tree, &self.words) {
+        for Candidate { word, about } in candidates(tree, &self.words) {
             text += &format!("{word}\t{about}\n");
         }
         // A shell that no longer listens needs no words.

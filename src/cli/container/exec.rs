@@ -1,12 +1,12 @@
 //! `exec`: another process in a container that runs.
 
-use crate::cli::Context;
 use crate::cli::attach::{Attachment, Parting, Printed, WITHOUT_T, stay};
 use crate::cli::flags::{DetachFlags, ProcessFlags};
+use crate::cli::{Context, stderr};
 use crate::container::live::exec;
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
-use crate::journal::{self, Event};
+use crate::journal;
 use crate::store;
 use clap::Args;
 
@@ -42,19 +42,27 @@ pub(super) fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure
     let container = Container::find(&context.store, &words.next().unwrap_or_default())?;
     let command: Vec<String> = words.collect();
     let typed = command.join(" ");
-    let wanted =
-        exec::Wanted { command, env, user, workdir, privileged, terminal: tty, stdin: interactive, probe: None };
-    let end = exec::start(&context.store, &container, wanted)?;
+    if privileged && !container.record.request.is_strong() {
+        let name = &container.record.name;
+        stderr::note(&format!(
+            "--privileged leaves out SYS_ADMIN and SYS_PTRACE: {name} shares its user namespace with other containers; \
+             for these, make it with: minirun run --privileged"
+        ));
+    }
     let id = store::random_hex(32);
-    let note = |events: &[Event]| journal::note(&context.store, events);
     let event = |action: &str| container.record.event(action).with("execID", &id);
-    note(&[event(&format!("exec_create: {typed}")), event(&format!("exec_start: {typed}"))]);
+    let begin = vec![event(&format!("exec_create: {typed}")), event(&format!("exec_start: {typed}"))];
+    let events = Some(exec::Events { begin, end: event("exec_die") });
+    let terminal = tty;
+    let wanted =
+        exec::Wanted { command, env, user, workdir, privileged, terminal, stdin: interactive, probe: None, events };
+    let end = exec::start(&context.store, &container, wanted)?;
     if arguments.detach {
         return Ok(0);
     }
-    stay(&end, &attachment, &container.record.name, |parting| match parting {
-        Parting::Exited(code) => note(&[event("exec_die").with("exitCode", code)]),
-        Parting::Detached => note(&[event("exec_detach")]),
-        Parting::LetGo | Parting::Lost => {}
+    stay(&end, &attachment, &container.record.name, |parting| {
+        if matches!(parting, Parting::Detached) {
+            journal::note(&context.store, &[event("exec_detach")]);
+        }
     })
 }

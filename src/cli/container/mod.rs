@@ -25,6 +25,7 @@ use crate::diag::Failure;
 use clap::{Args, Subcommand};
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// Create a container from an image and start it
     #[command(override_usage = "minirun run [OPTIONS] IMAGE [COMMAND] [ARG]...")]

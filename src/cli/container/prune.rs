@@ -8,6 +8,7 @@ use crate::container::stored::record;
 use crate::container::stored::record::{Container, RecordError};
 use crate::diag::Failure;
 use crate::image::stored::usage::blocks;
+use crate::journal::{self, Event, Kind};
 use crate::store::Store;
 use clap::Args;
 
@@ -81,6 +82,7 @@ pub(crate) fn remove_stopped(context: &Context, filters: &[PruneFilter]) -> Prun
             }
         }
     }
+    journal::note(&context.store, &[Event::pruned(Kind::Container, pruned.freed)]);
     pruned
 }
 

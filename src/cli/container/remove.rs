@@ -71,9 +71,11 @@ fn remove_one(context: &Context, name: &str, arguments: &RmArgs) -> Result<bool,
         }
         other => other?,
     };
+    let mut is_stopped = false;
     loop {
         let lock = match container.lock() {
-            Err(RecordError::NotFound { .. }) if arguments.force => return Ok(false),
+            // One with --rm has gone as it was stopped.
+            Err(RecordError::NotFound { .. }) if arguments.force => return Ok(is_stopped),
             other => other?,
         };
         let state = container.state();
@@ -87,5 +89,6 @@ fn remove_one(context: &Context, name: &str, arguments: &RmArgs) -> Result<bool,
         drop(lock);
         let signal = arguments.time.is_none().then_some(Signal::KILL);
         stop(&container, signal, arguments.time)?;
+        is_stopped = true;
     }
 }

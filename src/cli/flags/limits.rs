@@ -4,7 +4,7 @@ use crate::container::request;
 use crate::container::request::{InvalidLimit, Limits, Swap};
 use clap::Args;
 
-/// The limits that `run` and `create` take. 0 stands for no limit, as with Docker.
+/// The limits that `run`, `create` and `update` take. 0 stands for no limit, or no change, as with Docker.
 #[derive(Args)]
 pub(crate) struct LimitFlags {
     /// Limit memory
@@ -37,13 +37,23 @@ pub(crate) struct LimitFlags {
     /// Set the share of disk time: 10 to 1000
     #[arg(long, value_name = "NUMBER")]
     blkio_weight: Option<u16>,
-    /// Limit the number of processes
+    /// Limit the number of processes; -1 allows any
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pids_limit: Option<i64>,
 }
 
 impl LimitFlags {
     pub(crate) fn limits(&self) -> Result<Limits, InvalidLimit> {
+        let mut limits = self.changes()?;
+        limits.swap = None;
+        limits.limit_swap(self.memory_swap)?;
+        limits.pids = limits.pids.filter(|limit| *limit > 0);
+        limits.check()?;
+        Ok(limits)
+    }
+
+    /// Returns the limits that are to change, which are checked together with those that stay.
+    pub(crate) fn changes(&self) -> Result<Limits, InvalidLimit> {
         let mut limits = Limits {
             memory: self.memory.filter(|bytes| *bytes > 0),
             reservation: self.memory_reservation.filter(|bytes| *bytes > 0),
@@ -52,12 +62,11 @@ impl LimitFlags {
             cpuset_cpus: self.cpuset_cpus.clone(),
             cpuset_mems: self.cpuset_mems.clone(),
             io_weight: self.blkio_weight.filter(|weight| *weight > 0),
-            pids: self.pids_limit.filter(|limit| *limit > 0),
+            swap: self.memory_swap.map(|Swap(both)| both).filter(|both| *both != 0),
+            pids: self.pids_limit.filter(|limit| *limit != 0),
             ..Limits::default()
         };
-        limits.limit_swap(self.memory_swap)?;
         limits.limit_quota(self.cpu_quota, self.cpu_period)?;
-        limits.check()?;
         Ok(limits)
     }
 }

@@ -1,5 +1,7 @@
 //! Headings over the options of commands that have many.
 
+use std::collections::HashMap;
+
 /// Command, heading, long names of its options; headings stand in this order. What is not named stands below `Options`.
 type Headings = &'static [(&'static str, &'static str)];
 
@@ -57,12 +59,8 @@ pub(super) fn headings(path: &str) -> Option<(&'static str, Headings)> {
     COMMANDS.into_iter().find(|(command, _)| *command == name)
 }
 
-/// Returns the place of an option: its heading and its rank below it.
-pub(super) fn place(headings: Headings, long: &str) -> Option<(&'static str, usize)> {
-    let mut all =
-        headings.iter().flat_map(|(heading, names)| names.split_whitespace().map(move |name| (*heading, name)));
-    all.position(|(_, name)| name == long).and_then(|rank| {
-        let mut all = headings.iter().flat_map(|(heading, names)| names.split_whitespace().map(move |_| *heading));
-        Some((all.nth(rank)?, rank))
-    })
+/// Returns the place of each option: its heading and its rank.
+pub(super) fn places(headings: Headings) -> HashMap<&'static str, (&'static str, usize)> {
+    let all = headings.iter().flat_map(|(heading, names)| names.split_whitespace().map(move |name| (*heading, name)));
+    all.enumerate().map(|(rank, (heading, name))| (name, (heading, rank))).collect()
 }

@@ -1,7 +1,7 @@
 //! The pages of help, from clap's tree and the tables beside this file.
 
 use super::commands::{Group, examples, group, rank};
-use super::headings::{headings, place};
+use super::headings::{headings, places};
 use crate::cli::human;
 use clap::builder::StyledStr;
 use clap::{Arg, Args, Command};
@@ -79,7 +79,8 @@ fn shorter_usage(command: &Command, path: &str) -> Option<String> {
 /// options are declared anew.
 fn with_headings(command: Command, path: &str) -> Command {
     let Some((name, headings)) = headings(path) else { return command };
-    let of = |arg: &Arg| arg.get_long().and_then(|long| place(headings, long));
+    let places = places(headings);
+    let of = |arg: &Arg| arg.get_long().and_then(|long| places.get(long).copied());
     let mut args: Vec<Arg> = command.get_arguments().cloned().collect();
     args.sort_by_key(|arg| of(arg).map_or(usize::MAX, |(_, rank)| rank));
     let args = args.into_iter().map(|arg| match of(&arg) {
@@ -88,8 +89,11 @@ fn with_headings(command: Command, path: &str) -> Command {
         None => arg,
     });
     let usage = command.get_overridden_usage().cloned();
-    let mut again = Command::new(name).disable_help_flag(command.is_disable_help_flag_set());
+    // The flag of help is among the arguments already.
+    let mut again = Command::new(name).disable_help_flag(true);
     again = again.about(command.get_about().cloned().unwrap_or_default());
+    again = again.bin_name(command.get_bin_name().unwrap_or(name).to_owned());
+    again = again.display_name(command.get_display_name().unwrap_or(name).to_owned());
     again = again.max_term_width(WIDTH).args(args);
     match usage {
         Some(usage) => again.override_usage(usage),

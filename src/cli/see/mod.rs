@@ -13,6 +13,7 @@ use crate::diag::Failure;
 use clap::Subcommand;
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// Show the layers, and what rm would lose and commit would keep
     Explain(stack::ExplainArgs),

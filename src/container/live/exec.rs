@@ -8,9 +8,10 @@ use crate::container::decide::users;
 use crate::container::plan::Plan;
 use crate::container::probe::{Targets, Without};
 use crate::container::protocol::End;
-use crate::container::request::capability;
+use crate::container::request::capability::{self, Selected};
 use crate::container::stored::record::{Container, Phase, RecordError};
 use crate::diag::Diagnose;
+use crate::journal::{self, Event};
 use crate::store::Store;
 use crate::userns::Outside;
 use std::path::Path;
@@ -26,6 +27,14 @@ pub(crate) struct Wanted {
     pub stdin: bool,
     /// Forbidden operations to try in place of the command.
     pub probe: Option<(Targets, Without)>,
+    /// What the journal is told; nothing of a probe.
+    pub events: Option<Events>,
+}
+
+/// The events of a process: those of its start, and that of its end, which its monitor adds the exit code to.
+pub(crate) struct Events {
+    pub begin: Vec<Event>,
+    pub end: Event,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +99,9 @@ pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Res
         process.set_cwd(directory.into());
     }
     if wanted.privileged {
-        let all = capability::choose(&[], &[], true);
+        let shared = if container.record.request.is_strong() { &[][..] } else { &capability::STRONG };
+        let left_out: Vec<_> = shared.iter().map(|capability| Selected::One(*capability)).collect();
+        let all = capability::choose(&[], &left_out, true);
         let mut capabilities = process.capabilities().clone().unwrap_or_default();
         capabilities.set_bounding(Some(capability::to_spec(&all)));
         process.set_capabilities(Some(capabilities));
@@ -99,6 +110,11 @@ pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Res
     if let Some((targets, without)) = wanted.probe {
         plan.probe(targets, without);
     }
+    let last_event = wanted.events.map(|Events { begin, end }| {
+        // Before the process, which may be quicker than we are.
+        journal::note(store, &begin);
+        end
+    });
     let job = Job {
         outside: Outside::of(store),
         plan,
@@ -112,6 +128,7 @@ pub(crate) fn start(store: &Store, container: &Container, wanted: Wanted) -> Res
         cgroup: state.cgroup.filter(|group| cgroup::admit(group, prepared.pid())),
         told: false,
         leashed: false,
+        last_event,
     };
     Ok(launch::converse(prepared, &job, Vec::new(), name, &mut Silent)?)
 }

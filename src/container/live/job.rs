@@ -3,6 +3,7 @@
 use super::streams::Streams;
 use crate::container::plan::Plan;
 use crate::container::request::id::ContainerId;
+use crate::journal::Event;
 use crate::network::egress;
 use crate::network::ports::PortSpec;
 use crate::userns::Outside;
@@ -31,6 +32,9 @@ pub(crate) struct Job {
     /// Kill the process when the client goes.
     #[serde(default)]
     pub leashed: bool,
+    /// What the journal is told when the process of an `exec` ends.
+    #[serde(default)]
+    pub last_event: Option<Event>,
 }
 
 impl Job {

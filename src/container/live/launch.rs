@@ -290,6 +290,7 @@ fn attempt(
         cgroup: group,
         told: listener.wants_steps(),
         leashed: false,
+        last_event: None,
     };
     let mut descriptors: Vec<_> = listeners.into_iter().map(ports::Listener::into_fd).collect();
     // Should this process be killed now, the monitor still keeps others from removing what it starts.

@@ -124,7 +124,8 @@ impl Lifetime<'_> {
     fn tell_end(&self, status: i32, uptime: Duration) {
         let end = self.event("die").with("exitCode", status).with("execDuration", uptime.as_secs());
         let out_of_memory = self.state.oom_killed.then(|| self.event("oom"));
-        self.note(&out_of_memory.into_iter().chain([end]).collect::<Vec<_>>());
+        let unmounts = self.container.record.unmounts().filter(|_| self.state.phase == Phase::Exited);
+        self.note(&out_of_memory.into_iter().chain([end]).chain(unmounts).collect::<Vec<_>>());
     }
 
     /// Writes how the container is without a process. If none will follow, all that only a running one has goes.

@@ -25,6 +25,7 @@ use crate::container::stored::health::Health;
 use crate::container::stored::outcome::Outcome;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, Phase, RecordError, State};
+use crate::journal::Journal;
 use crate::network::egress::StandIn;
 use crate::network::names::NameServer;
 use crate::network::ports::Listener;
@@ -149,6 +150,8 @@ fn serve(client: End) -> Result<i32, SysError> {
     let listeners: Vec<Listener> =
         job.ports.iter().cloned().zip(descriptors).map(|(spec, fd)| Listener::from_parts(spec, fd)).collect();
     let ids = job.plan.ids();
+    // Opened here: the plan of an `exec` leads into the container's file system.
+    let last_event = job.last_event.clone().and_then(|event| Some((Journal::open(&store)?, event)));
     let mut state = State::default();
     let begun =
         begin(&job, job_file, (streams, trees), &client, container.as_ref()).and_then(|(mut supervised, supplies)| {
@@ -212,7 +215,7 @@ fn serve(client: End) -> Result<i32, SysError> {
     // From the moment that anybody knows of it, a signal to the monitor is one to the container.
     supervised.signals = process::signalfd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, LISTEN_AGAIN]).ok();
     if let Some(container) = &container {
-        container.record.note(&store, "start");
+        container.record.note_start(&store);
     }
     // A client that was killed meanwhile is one that has let go.
     let _ = client.send(&Message::Started { pid: supervised.pid.unsigned_abs() });
@@ -222,7 +225,13 @@ fn serve(client: End) -> Result<i32, SysError> {
         Some(container) => {
             Lifetime { store: &store, container, state: &mut state, supplies, ids }.run(&mut supervised, clients)
         }
-        None => supervise(&mut supervised, clients, |_| Ok(())),
+        None => {
+            let (status, waiting) = supervise(&mut supervised, clients, |_| Ok(()));
+            if let Some((journal, event)) = last_event {
+                journal.note(&[event.of_now().with("exitCode", status)]);
+            }
+            (status, waiting)
+        }
     };
     // The program that answers for the files lives in this mount namespace too, and ends when nobody has the mount any more.
     if let Some(target) = fuse {

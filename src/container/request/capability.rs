@@ -66,6 +66,10 @@ impl fmt::Display for Selected {
 
 crate::store::record_as_text!(Selected);
 
+/// What only a container with a user namespace of its own may have: with these, a namespace that several share could be changed
+/// as a whole, and their processes traced.
+pub(crate) const STRONG: [Capability; 2] = [Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_PTRACE];
+
 /// Returns the set that a container gets, in the kernel's order.
 pub(crate) fn choose(add: &[Selected], drop: &[Selected], privileged: bool) -> Vec<Capability> {
     let known = all();

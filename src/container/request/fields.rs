@@ -13,7 +13,6 @@ use crate::network::egress::WayOut;
 use crate::network::ports::PortSpec;
 use crate::network::resolv::HostEntry;
 use crate::network::shared::Endpoint;
-use caps::Capability;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -130,8 +129,7 @@ impl Request {
         let is_filtered = !self.seccomp_unconfined && self.seccomp_profile.is_none();
         let sees_others = self.namespaces.pid == Pid::Host;
         let is_masked = self.masks.shown.is_empty();
-        capabilities.contains(&Capability::CAP_SYS_ADMIN)
-            || capabilities.contains(&Capability::CAP_SYS_PTRACE)
+        capabilities.iter().any(|capability| super::capability::STRONG.contains(capability))
             || self.privileged
             || !is_filtered
             || !is_masked

@@ -133,7 +133,7 @@ impl Limits {
 
 /// `--memory-swap`'s argument: bytes, or -1 for no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Swap(i64);
+pub(crate) struct Swap(pub i64);
 
 pub(crate) fn swap(text: &str) -> Result<Swap, RequestError> {
     let wrong = || RequestError::Size(text.to_owned());

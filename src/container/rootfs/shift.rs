@@ -49,7 +49,6 @@ pub(crate) fn find_out(store: &Store) -> Result<Finding, SysError> {
 }
 
 fn attempt(store: &Store, ids: &IdMap) -> Result<(), SysError> {
-    process::await_threads();
     let scratch = store.scratch().map_err(|_| refused("mkdir", "the store", libc::EACCES))?;
     for part in ["lower", "upper", "work", "root"] {
         fs::create_dir(scratch.path().join(part)).on("mkdir", scratch.path().join(part))?;

@@ -711,8 +711,14 @@ pub(crate) fn withdraw(
     let _ = store::remove_tree(&container.runtime);
     let withdrawn = store.withdraw(&container.directory)?;
     if let Some(withdrawn) = &withdrawn {
+        let own = container.record.volumes.iter().filter(|mounted| mounted.own && with_volumes);
+        let mut own: Vec<_> = own.filter_map(|mounted| mounted.name.as_ref()).collect();
+        let is_there = |name: &str| store.path(volume::tree_path(name)).exists();
+        own.retain(|name| is_there(name));
         withdrawn.let_go()?;
-        container.record.note(store, "destroy");
+        own.retain(|name| !is_there(name));
+        let gone = own.into_iter().map(|name| volume::event("destroy", name));
+        journal::note(store, &[container.record.event("destroy")].into_iter().chain(gone).collect::<Vec<_>>());
     }
     Ok(withdrawn)
 }

@@ -2,9 +2,28 @@
 
 use super::record::{self, Container, Record};
 use crate::container::request::id::ContainerId;
+use crate::journal::{self, Event};
 use crate::store::Store;
 use crate::sys::SysError;
 use crate::volume::{self, VolumeError};
+
+impl Record {
+    /// Notes that it has started, and with which volumes.
+    pub(crate) fn note_start(&self, store: &Store) {
+        let mounts = self.volumes.iter().filter_map(|mounted| {
+            let event = volume::event("mount", mounted.name.as_ref()?).with("container", self.id.as_str());
+            let event = event.with("destination", &mounted.target).with("propagation", "");
+            Some(event.with("read/write", !mounted.read_only))
+        });
+        journal::note(store, &mounts.chain([self.event("start")]).collect::<Vec<_>>());
+    }
+
+    /// Returns the events of its volumes as it ends.
+    pub(crate) fn unmounts(&self) -> impl Iterator<Item = Event> {
+        let names = self.volumes.iter().filter_map(|mounted| mounted.name.as_ref());
+        names.map(|name| volume::event("unmount", name).with("container", self.id.as_str()))
+    }
+}
 
 /// Makes the volumes of a container that are missing, and notes with each that the container uses it.
 pub(crate) fn hold(store: &Store, record: &Record) -> Result<(), VolumeError> {

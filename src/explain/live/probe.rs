@@ -104,6 +104,7 @@ fn attempt(
         terminal: false,
         stdin: false,
         probe: Some((targets.clone(), without)),
+        events: None,
     };
     let end = exec::start(store, container, wanted)?;
     let mut text = Vec::new();
