@@ -131,6 +131,8 @@ fn group(step: &Step, around: &Surroundings) -> &'static str {
         | Step::Session { .. }
         | Step::BoundCapabilities { .. }
         | Step::User { .. }
+        | Step::UserNamespace { .. }
+        | Step::BecomeUser { .. }
         | Step::SetCapabilities { .. }
         | Step::NoNewPrivileges
         | Step::Directory { .. }
@@ -192,6 +194,8 @@ fn place(step: &Step) -> Place {
         Step::PivotRoot
         | Step::BoundCapabilities { .. }
         | Step::User { .. }
+        | Step::UserNamespace { .. }
+        | Step::BecomeUser { .. }
         | Step::SetCapabilities { .. }
         | Step::NoNewPrivileges
         | Step::Directory { .. }
@@ -368,9 +372,12 @@ fn change_of_root(plan: &Plan, language: Language) -> Part {
         part.add_step(step, language);
     }
     part.why.push(format!("({})", language.words().by_hand_from_outside));
+    // A user that is not root has gone on to a namespace of its own.
+    let becomes = plan.steps().any(|step| matches!(step, Step::BecomeUser { .. }));
+    let user = if becomes { "=/proc/'$child'/ns/user" } else { "" };
     part.commands = vec![
         "read -r _ <&5 || finish".into(),
-        "nsenter='nsenter --target '$pid' --user --mount --preserve-credentials'".into(),
+        format!("nsenter='nsenter --target '$pid' --user{user} --mount --preserve-credentials'"),
         "$nsenter sh -c 'cd \"$1\" && pivot_root . .' sh \"$root\"".into(),
         "$nsenter --root=/ umount --lazy --no-canonicalize \"/proc/$pid/root/..\"".into(),
         "echo >&4".into(),
@@ -421,6 +428,8 @@ fn note(step: &Step, language: Language) -> Option<String> {
         | Step::BoundCapabilities { .. }
         | Step::Filter { .. }
         | Step::User { .. }
+        | Step::UserNamespace { .. }
+        | Step::BecomeUser { .. }
         | Step::SetCapabilities { .. }
         | Step::NoNewPrivileges
         | Step::Directory { .. }
@@ -496,6 +505,8 @@ pub(crate) fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
         | Step::BoundCapabilities { .. }
         | Step::Filter { .. }
         | Step::User { .. }
+        | Step::UserNamespace { .. }
+        | Step::BecomeUser { .. }
         | Step::SetCapabilities { .. }
         | Step::NoNewPrivileges
         | Step::Directory { .. }
@@ -576,7 +587,7 @@ fn source(path: &str, around: &Surroundings) -> String {
 fn payload(plan: &Plan, around: &Surroundings, language: Language) -> Part {
     let mut part = Part::named("payload");
     let mut setpriv = vec!["--inh-caps=-all".to_owned()];
-    let (mut line, mut directory) = (Vec::new(), String::new());
+    let (mut line, mut directory, mut user) = (Vec::new(), String::new(), String::new());
     let filters = plan.steps().filter(|step| matches!(step, Step::Filter { .. }));
     // By their paths as they are now: what the payload's own PATH names is not the host's.
     let first: Vec<String> = filters
@@ -595,15 +606,20 @@ fn payload(plan: &Plan, around: &Surroundings, language: Language) -> Part {
                 setpriv.extend([format!("--reuid={uid}"), format!("--regid={gid}")]);
                 setpriv.push(if groups.is_empty() { "--clear-groups".into() } else { format!("--groups={groups}") });
             }
+            Step::BecomeUser { uid, gid } => {
+                // It loses its capabilities as the program is executed, and not before.
+                user = format!("\"$unshare\" --user --map-user={uid} --map-group={gid} --keep-caps ");
+                setpriv.push("--ambient-caps=-all".into());
+            }
             Step::NoNewPrivileges => setpriv.push("--no-new-privs".into()),
             Step::Directory { path } => directory = quoted(path),
             Step::Exec { argv, env } => {
                 let quote = |words: &[String]| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
                 let waits = r#"echo >&7; read -r _ <&6; exec 6<&- 7>&-; cd "$1"; shift; unset PWD OLDPWD; exec "$@""#;
                 line = vec![
-                    "setpriv=$(command -v setpriv) sh=$(command -v sh)".into(),
+                    "setpriv=$(command -v setpriv) sh=$(command -v sh) unshare=$(command -v unshare)".into(),
                     format!("set -- {}", quote(argv)),
-                    format!("exec env -i --default-signal=INT,QUIT {} {}\\", quote(env), joined(&first)),
+                    format!("exec env -i --default-signal=INT,QUIT {} {}\\", quote(env), user.clone() + &joined(&first)),
                     format!("  \"$setpriv\" {} \\", setpriv.join(" ")),
                     format!("  \"$sh\" -c '{waits}' sh {directory} \"$@\""),
                 ];

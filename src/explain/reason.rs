@@ -55,6 +55,8 @@ pub(crate) fn of(step: &Step, language: Language) -> String {
         Step::User { uid: 0, .. } if matches!(IdMap::of_caller(), IdMap::Identity { .. }) => words.step_same_root,
         Step::User { uid: 0, .. } => words.step_root_user,
         Step::User { .. } => words.step_user,
+        Step::UserNamespace { .. } => words.step_user_namespace,
+        Step::BecomeUser { .. } => words.step_become_user,
         Step::SetCapabilities { .. } => words.step_set_capabilities,
         Step::NoNewPrivileges => words.step_no_new_privileges,
         Step::Directory { .. } => words.step_directory,

@@ -418,6 +418,17 @@ fn last(call: &'static str, subject: &str) -> SysError {
     SysError { call, subject: subject.to_owned(), errno: errno() }
 }
 
+/// Opens the user namespace around another (ioctl_ns(2), NS_GET_PARENT).
+pub(crate) fn parent_namespace(namespace: &fs::File) -> Result<fs::File, SysError> {
+    const NS_GET_PARENT: libc::Ioctl = 0xb702;
+    // SAFETY: the request takes no argument.
+    match unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT) } {
+        -1 => Err(last("ioctl", "NS_GET_PARENT")),
+        // SAFETY: the kernel has just made the descriptor for this call.
+        fd => Ok(unsafe { fs::File::from_raw_fd(fd) }),
+    }
+}
+
 /// Opens a namespace of a process: `/proc/PID/ns/KIND`.
 pub(crate) fn namespace(pid: i32, kind: &str) -> Result<fs::File, SysError> {
     let path = format!("/proc/{pid}/ns/{kind}");

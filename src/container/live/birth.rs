@@ -218,7 +218,12 @@ impl Supplies {
                 let _ = rustix::io::ioctl_fionbio(fd, false);
             }
             let trees = self.trees().map_err(|error| Task::OpenStore.failed(&error))?;
-            let walk = Walk { size: job.size, trees, ..Walk::default() };
+            let mut walk = Walk { size: job.size, trees, ..Walk::default() };
+            for (number, step) in (0..).zip(&job.plan.outside) {
+                if matches!(step, Step::UserNamespace { .. }) {
+                    step.apply(&mut walk).map_err(|error| Failure::of_step(number, &error))?;
+                }
+            }
             Unborn::clone(&job, walk, open_group(&job)?, self.streams.as_ref(), None)?.follow()
         };
         again().map_err(|failure| job.plan.failure(failure))

@@ -14,6 +14,7 @@ use crate::container::rootfs::shift;
 use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
 use crate::sys::tun::Kind;
+use crate::userns;
 use crate::sys::{On, SysError, keyring, mount, netlink};
 use rustix::fs::{Mode, OFlags, Uid, fchown};
 use rustix::mount::{
@@ -37,6 +38,8 @@ pub struct Walk {
     pub device: Option<(OwnedFd, Kind)>,
     /// The process whose namespaces are joined.
     pub joined: Option<OwnedFd>,
+    /// The user namespace of a user that is not root, where there is one id only.
+    pub user: Option<OwnedFd>,
     /// The process that continues in place of this one.
     pub successor: Option<i32>,
     /// Mounts that the host's root has made for steps that cannot, in their order.
@@ -62,6 +65,15 @@ impl Step {
             }
             Self::Sysctl { key, value } => write(&format!("/proc/sys/{}", key.replace('.', "/")), value),
             Self::CgroupLimit { file, value } => write(file, value),
+            Self::UserNamespace { uid, gid, like } => {
+                let shared = like.and_then(|pid| userns::of_same_user(pid, *uid, *gid));
+                walk.user = Some(shared.map_or_else(|| userns::of_user(*uid, *gid), Ok)?);
+                Ok(())
+            }
+            Self::BecomeUser { .. } => {
+                let namespace = walk.user.take().ok_or_else(missing)?;
+                process::setns(namespace, libc::CLONE_NEWUSER, "the user's namespace")
+            }
             // The monitor does this one itself: it needs the child's pid.
             Self::Clone { .. } => Ok(()),
             Self::JoinNamespaces { pid, namespaces } => {
@@ -326,7 +338,6 @@ fn give_streams_to(user: u32) {
     let null = rustix::fs::stat("/dev/null").map(|found| found.st_rdev).ok();
     for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
         if rustix::fs::fstat(stream).is_ok_and(|found| Some(found.st_rdev) != null) {
-            // Where there is one id only, it is his already.
             let _ = fchown(stream, Some(Uid::from_raw(user)), None);
         }
     }

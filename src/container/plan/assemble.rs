@@ -138,6 +138,7 @@ impl Plan {
         let here = [LinuxNamespaceType::User, LinuxNamespaceType::Network, LinuxNamespaceType::Cgroup];
         let born = namespaces.iter().filter(|kind| !here.contains(kind)).copied().collect();
         let (borrowed, joins) = shared(spec, linux, &around.joined)?;
+        outside.extend(user_namespace(process, around.single_id, None));
         outside.extend(borrowed);
         outside.extend(joins);
         outside.push(Step::Clone { namespaces: born });
@@ -234,7 +235,9 @@ impl Plan {
         let others = namespaces(linux).into_iter().filter(|kind| *kind != LinuxNamespaceType::User);
         let (later, now) =
             others.partition(|kind| matches!(kind, LinuxNamespaceType::Cgroup | LinuxNamespaceType::Pid));
-        let outside = vec![Step::JoinNamespaces { pid, namespaces: now }, Step::Clone { namespaces: Vec::new() }];
+        // While the host's /proc is in sight, by which its ids are mapped.
+        let mut outside: Vec<Step> = user_namespace(process, ids.is_single, Some(pid)).into_iter().collect();
+        outside.extend([Step::JoinNamespaces { pid, namespaces: now }, Step::Clone { namespaces: Vec::new() }]);
         let required = linux.seccomp().is_none();
         let mut inside = vec![Step::SessionKeyring { required }];
         if ids.is_shifted {
@@ -273,7 +276,8 @@ impl Plan {
 
     /// Returns the kind of ids that it was made for.
     pub(crate) fn ids(&self) -> Ids {
-        let is_single = self.inside.iter().any(|step| matches!(step, Step::Filter { answers: true, .. }));
+        let of_one_id = |step: &Step| matches!(step, Step::Filter { answers: true, .. } | Step::BecomeUser { .. });
+        let is_single = self.inside.iter().any(of_one_id);
         Ids { is_shifted: self.is_shifted(), is_single }
     }
 
@@ -333,6 +337,12 @@ fn shared(spec: &Spec, linux: &Linux, joined: &BTreeMap<String, i32>) -> Result<
     Ok((borrowed, joins.collect()))
 }
 
+/// With one id, a user other than root has it under a name of its own.
+fn user_namespace(process: &Process, is_single: bool, like: Option<i32>) -> Option<Step> {
+    let user = process.user();
+    (is_single && user.uid() != 0).then(|| Step::UserNamespace { uid: user.uid(), gid: user.gid(), like })
+}
+
 fn filter_step(answers: bool, policy: &LinuxSeccomp) -> Result<Step, PlanError> {
     let filter = seccomp::compile(policy)?;
     let program = filter.program.iter().map(pack).collect();
@@ -357,18 +367,20 @@ fn confine(steps: &mut Vec<Step>, process: &Process, filter: &Filter) -> Result<
         steps.push(Step::Limit { name: limit.typ().to_string(), soft: limit.soft(), hard: limit.hard() });
     }
     let user = process.user();
-    // With one id every user is root to the kernel, which a program that is executed would make capable again.
-    let is_powerless = filter.single_id && user.uid() != 0;
+    let becomes = filter.single_id && user.uid() != 0;
+    if becomes {
+        // Before the limits of power, since it comes with all capabilities over the new namespace.
+        steps.push(Step::BecomeUser { uid: user.uid(), gid: user.gid() });
+    }
     let chosen = |set: Option<&Option<Capabilities>>| {
-        let set = set.and_then(Option::as_ref).filter(|_| !is_powerless);
-        set.map(capability::from_spec).unwrap_or_default()
+        set.and_then(Option::as_ref).map(capability::from_spec).unwrap_or_default()
     };
     let capabilities = process.capabilities().as_ref();
     let bounding = chosen(capabilities.map(LinuxCapabilities::bounding));
     let effective = chosen(capabilities.map(LinuxCapabilities::effective));
     steps.push(Step::BoundCapabilities { keep: bounding });
     // Loaded while this process still has CAP_SYS_ADMIN, so that no_new_privs is not needed for it.
-    let answers = filter.single_id.then(seccomp::one_id_answers);
+    let answers = (filter.single_id && !becomes).then(seccomp::one_id_answers);
     if let Some(answers) = &answers {
         steps.push(filter_step(true, answers)?);
     }
@@ -381,11 +393,13 @@ fn confine(steps: &mut Vec<Step>, process: &Process, filter: &Filter) -> Result<
     if let Some(value) = process.oom_score_adj() {
         steps.push(Step::OomScore { value });
     }
-    let groups =
-        (!filter.single_id && !filter.keeps_groups).then(|| user.additional_gids().clone().unwrap_or_default());
-    steps.push(Step::User { uid: user.uid(), gid: user.gid(), groups });
+    if !becomes {
+        let groups =
+            (!filter.single_id && !filter.keeps_groups).then(|| user.additional_gids().clone().unwrap_or_default());
+        steps.push(Step::User { uid: user.uid(), gid: user.gid(), groups });
+    }
     steps.push(Step::Directory { path: process.cwd().to_string_lossy().into_owned() });
-    if user.uid() == 0 || is_powerless {
+    if user.uid() == 0 || becomes {
         steps.push(Step::SetCapabilities { keep: effective });
     }
     if process.no_new_privileges().unwrap_or(false) {

@@ -60,6 +60,10 @@ impl Step {
                 "{}setresgid({gid}) setresuid({uid})",
                 groups.as_ref().map(|g| format!("setgroups({g:?}) ")).unwrap_or_default()
             ),
+            Self::UserNamespace { uid, gid, .. } => {
+                format!("clone3(CLONE_NEWUSER) write(/proc/PID/uid_map, {uid} 0 1; gid_map, {gid} 0 1)")
+            }
+            Self::BecomeUser { uid, gid } => format!("setns(the user namespace of {uid}:{gid}, CLONE_NEWUSER)"),
             Self::SetCapabilities { keep } => format!("capset({})", short_capabilities(keep)),
             Self::NoNewPrivileges => "prctl(PR_SET_NO_NEW_PRIVS)".into(),
             Self::Directory { path } => format!("chdir({path})"),
@@ -105,7 +109,7 @@ impl Step {
                 libc::EPERM => FORBIDDEN,
                 _ => return None,
             },
-            Self::NetworkNamespace => match errno {
+            Self::NetworkNamespace | Self::UserNamespace { .. } => match errno {
                 libc::ENOSPC | libc::EUSERS => "too many namespaces; see: sysctl user",
                 libc::EPERM => FORBIDDEN,
                 _ => return None,
@@ -159,6 +163,7 @@ impl Step {
             | Self::Session { .. }
             | Self::BoundCapabilities { .. }
             | Self::Filter { .. }
+            | Self::BecomeUser { .. }
             | Self::SetCapabilities { .. }
             | Self::NoNewPrivileges
             | Self::Sibling
@@ -208,6 +213,8 @@ impl Step {
             Self::BoundCapabilities { .. } => "drop capabilities from the bounding set",
             Self::Filter { .. } => "load the system call filter",
             Self::User { uid, gid, .. } => return format!("become user {uid}:{gid}"),
+            Self::UserNamespace { uid, gid, .. } => return format!("make a user namespace for user {uid}:{gid}"),
+            Self::BecomeUser { uid, gid } => return format!("become user {uid}:{gid}"),
             Self::SetCapabilities { .. } => "set capabilities",
             Self::NoNewPrivileges => "set no_new_privs",
             Self::Directory { path } => return format!("work in {path}"),

@@ -50,6 +50,13 @@ pub enum Step {
         file: String,
         value: String,
     },
+    /// Makes a user namespace in which the only id, the caller's, is this one; or takes that of `like`, a process of the
+    /// container, if it has the same.
+    UserNamespace {
+        uid: u32,
+        gid: u32,
+        like: Option<i32>,
+    },
     Clone {
         namespaces: Vec<LinuxNamespaceType>,
     },
@@ -143,6 +150,11 @@ pub enum Step {
         uid: u32,
         gid: u32,
         groups: Option<Vec<u32>>,
+    },
+    /// Enters what `UserNamespace` has made, and so is that user, who has no power over the container's other namespaces.
+    BecomeUser {
+        uid: u32,
+        gid: u32,
     },
     SetCapabilities {
         keep: Vec<Capability>,

@@ -418,6 +418,8 @@ words! {
     step_same_root: "root in the container is root on the host too: the next steps limit it", "root в контейнере — root и на хосте: его ограничат следующие шаги";
     step_root_user: "root in the container is an ordinary user on the host", "root в контейнере — обычный пользователь на хосте";
     step_user: "the user that the image or you chose", "пользователь, выбранный образом или вами";
+    step_user_namespace: "you have one ID only, and here it bears this number: getuid, stat and permissions agree about it", "идентификатор у вас только один, и здесь у него этот номер: getuid, stat и права согласны в этом";
+    step_become_user: "the user that the image or you chose; it has no power over the container's other namespaces", "пользователь, выбранный образом или вами; над остальными пространствами имён контейнера он не властен";
     step_set_capabilities: "root here has power over the container only", "root здесь имеет права только над контейнером";
     step_no_new_privileges: "no set-user-ID program can add privileges", "никакая программа с set-user-ID не добавит привилегий";
     step_directory: "the working directory of the process", "рабочий каталог процесса";
