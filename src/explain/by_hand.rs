@@ -124,6 +124,7 @@ fn group(step: &Step, around: &Surroundings) -> &'static str {
         | Step::PivotRoot
         | Step::Hostname { .. }
         | Step::DomainName { .. }
+        | Step::Agent
         | Step::Borrow { .. }
         | Step::Umask { .. }
         | Step::OomScore { .. }
@@ -207,6 +208,7 @@ fn place(step: &Step) -> Place {
         | Step::CgroupLimit { .. }
         | Step::FuseOverlay(_)
         | Step::JoinNamespaces { .. }
+        | Step::Agent
         | Step::Borrow { .. }
         | Step::SessionKeyring { .. }
         | Step::Detach
@@ -243,7 +245,7 @@ fn filter_name(step: &Step) -> &'static str {
 
 /// The filter's instructions (seccomp(2), struct sock_filter) as a file that `setpriv` loads, if it can.
 fn load_filter(name: &str, program: &[u64], language: Language) -> Vec<String> {
-    let bytes: Vec<u8> = program.iter().flat_map(|packed| filter::bytes(*packed)).collect();
+    let bytes: Vec<u8> = filter::without_agent(program).into_iter().flat_map(filter::bytes).collect();
     let text = BASE64_STANDARD.encode(bytes);
     let mut lines = vec![
         format!("{name}="),
@@ -400,6 +402,7 @@ fn note(step: &Step, language: Language) -> Option<String> {
         | Step::Root { .. }
         | Step::ReapingInit
         | Step::JoinNamespaces { .. }
+        | Step::Agent
         | Step::Borrow { .. }
         | Step::ShiftedStore { .. }
         | Step::ShiftedRoot
@@ -517,6 +520,7 @@ pub(crate) fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
         | Step::CgroupLimit { .. }
         | Step::FuseOverlay(_)
         | Step::JoinNamespaces { .. }
+        | Step::Agent
         | Step::Borrow { .. }
         | Step::SessionKeyring { .. }
         | Step::ShiftedStore { .. }

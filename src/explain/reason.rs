@@ -55,6 +55,7 @@ pub(crate) fn of(step: &Step, language: Language) -> String {
         Step::User { uid: 0, .. } if matches!(IdMap::of_caller(), IdMap::Identity { .. }) => words.step_same_root,
         Step::User { uid: 0, .. } => words.step_root_user,
         Step::User { .. } => words.step_user,
+        Step::Agent => words.step_agent,
         Step::UserNamespace { .. } => words.step_user_namespace,
         Step::BecomeUser { .. } => words.step_become_user,
         Step::SetCapabilities { .. } => words.step_set_capabilities,

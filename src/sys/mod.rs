@@ -10,6 +10,7 @@ pub(crate) mod memfd;
 pub(crate) mod memory;
 pub(crate) mod mount;
 pub(crate) mod netlink;
+pub(crate) mod other;
 pub(crate) mod process;
 pub(crate) mod seccomp;
 pub(crate) mod socket;

@@ -12,7 +12,7 @@ pub(crate) mod bpf;
 mod profile;
 mod table;
 
-pub(crate) use bpf::{SeccompError, compile};
+pub(crate) use bpf::{SeccompError, compile, compile_asking};
 pub(crate) use profile::of_profile;
 
 use crate::container::request::Request;
@@ -169,15 +169,24 @@ pub(crate) fn check(request: &Request) -> Result<(), SeccompError> {
     }
 }
 
-/// Returns the second filter of a container with a single mapped id: changing owner or user succeeds and changes nothing, and
-/// so does making a device node. Ordinary packages and daemons (`chown`, nginx's worker user) then work unchanged.
+/// The calls of a container with one id that its agent answers.
+pub(crate) const ASKED: [&str; 7] = ["chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32"];
+
+/// Returns the architecture and number of each of [`ASKED`], with its index.
+pub(crate) fn asked_numbers() -> Vec<((u32, u32), usize)> {
+    bpf::numbers(&ASKED)
+}
+
+/// Returns the second filter of a container with a single mapped id. Its agent notes changes of owner; changing the user
+/// succeeds and changes nothing, and so does making a device node. Ordinary packages and daemons (nginx's worker user) then work
+/// unchanged.
 pub(crate) fn one_id_answers() -> LinuxSeccomp {
-    const OWNERS: &str = "chown chown32 fchown fchown32 fchownat lchown lchown32 setfsgid setfsgid32 setfsuid setfsuid32 \
-                          setgid setgid32 setgroups setgroups32 setregid setregid32 setresgid setresgid32 setresuid \
-                          setresuid32 setreuid setreuid32 setuid setuid32";
+    const USERS: &str = "setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups setgroups32 setregid \
+                         setregid32 setresgid setresgid32 setresuid setresuid32 setreuid setreuid32 setuid setuid32";
     let answer = LinuxSeccompAction::ScmpActErrno;
-    let owners: Vec<&str> = OWNERS.split_ascii_whitespace().collect();
-    let mut syscalls = vec![rule(&owners, answer, Some(0), None)];
+    let users: Vec<&str> = USERS.split_ascii_whitespace().collect();
+    let asked = rule(&ASKED, LinuxSeccompAction::ScmpActNotify, None, None);
+    let mut syscalls = vec![asked, rule(&users, answer, Some(0), None)];
     for (name, mode) in [("mknod", 1), ("mknodat", 2)] {
         for device in [libc::S_IFCHR, libc::S_IFBLK] {
             let masked = LinuxSeccompOperator::ScmpCmpMaskedEq;

@@ -220,7 +220,7 @@ impl Supplies {
             let trees = self.trees().map_err(|error| Task::OpenStore.failed(&error))?;
             let mut walk = Walk { size: job.size, trees, ..Walk::default() };
             for (number, step) in (0..).zip(&job.plan.outside) {
-                if matches!(step, Step::UserNamespace { .. }) {
+                if matches!(step, Step::UserNamespace { .. } | Step::Agent) {
                     step.apply(&mut walk).map_err(|error| Failure::of_step(number, &error))?;
                 }
             }

@@ -1,10 +1,11 @@
 //! Carries steps out.
 
-use super::filter::unpack;
+use super::filter::{unpack, without_agent};
 use super::namespaces::namespace_flags;
 use super::reap;
 use super::step::{Mount, Step};
 use super::terminal;
+use crate::container::agent::Agent;
 use crate::container::probe;
 use crate::container::request::{capability, limit};
 use crate::container::rootfs::lend;
@@ -15,7 +16,7 @@ use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
 use crate::sys::tun::Kind;
 use crate::userns;
-use crate::sys::{On, SysError, keyring, mount, netlink};
+use crate::sys::{On, SysError, keyring, mount, netlink, seccomp};
 use rustix::fs::{Mode, OFlags, Uid, fchown};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountPropagationFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
@@ -40,6 +41,8 @@ pub struct Walk {
     pub joined: Option<OwnedFd>,
     /// The user namespace of a user that is not root, where there is one id only.
     pub user: Option<OwnedFd>,
+    /// The process that answers system calls about owners.
+    pub(crate) agent: Option<Agent>,
     /// The process that continues in place of this one.
     pub successor: Option<i32>,
     /// Mounts that the host's root has made for steps that cannot, in their order.
@@ -180,9 +183,25 @@ impl Step {
             }
             Self::Limit { name, soft, hard } => set_limit(name, *soft, *hard),
             Self::BoundCapabilities { keep } => capability::bound(keep),
+            Self::Agent => {
+                walk.agent = Some(Agent::fork()?);
+                Ok(())
+            }
+            Self::Filter { answers: true, program, flags, .. } => {
+                let unpacked = |program: &[u64]| program.iter().copied().map(unpack).collect::<Vec<_>>();
+                let listener = match seccomp::listen(&unpacked(program), *flags) {
+                    Ok(listener) => listener,
+                    // In another engine's container that asks an agent, or on an old kernel.
+                    Err(error) if matches!(error.errno, libc::EBUSY | libc::EINVAL) => {
+                        return seccomp::set_mode_filter(&unpacked(&without_agent(program)), *flags);
+                    }
+                    Err(error) => return Err(error),
+                };
+                walk.agent.as_ref().ok_or_else(missing)?.hand_over(&listener)
+            }
             Self::Filter { program, flags, .. } => {
                 let program: Vec<_> = program.iter().copied().map(unpack).collect();
-                crate::sys::seccomp::set_mode_filter(&program, *flags)
+                seccomp::set_mode_filter(&program, *flags)
             }
             Self::User { uid, gid, groups } => {
                 if *uid != 0 {

@@ -138,7 +138,7 @@ impl Plan {
         let here = [LinuxNamespaceType::User, LinuxNamespaceType::Network, LinuxNamespaceType::Cgroup];
         let born = namespaces.iter().filter(|kind| !here.contains(kind)).copied().collect();
         let (borrowed, joins) = shared(spec, linux, &around.joined)?;
-        outside.extend(user_namespace(process, around.single_id, None));
+        outside.extend(for_one_id(process, around.single_id, None));
         outside.extend(borrowed);
         outside.extend(joins);
         outside.push(Step::Clone { namespaces: born });
@@ -236,7 +236,7 @@ impl Plan {
         let (later, now) =
             others.partition(|kind| matches!(kind, LinuxNamespaceType::Cgroup | LinuxNamespaceType::Pid));
         // While the host's /proc is in sight, by which its ids are mapped.
-        let mut outside: Vec<Step> = user_namespace(process, ids.is_single, Some(pid)).into_iter().collect();
+        let mut outside: Vec<Step> = for_one_id(process, ids.is_single, Some(pid)).into_iter().collect();
         outside.extend([Step::JoinNamespaces { pid, namespaces: now }, Step::Clone { namespaces: Vec::new() }]);
         let required = linux.seccomp().is_none();
         let mut inside = vec![Step::SessionKeyring { required }];
@@ -337,14 +337,17 @@ fn shared(spec: &Spec, linux: &Linux, joined: &BTreeMap<String, i32>) -> Result<
     Ok((borrowed, joins.collect()))
 }
 
-/// With one id, a user other than root has it under a name of its own.
-fn user_namespace(process: &Process, is_single: bool, like: Option<i32>) -> Option<Step> {
+/// With one id, a user other than root has it under a number of its own, and root has an agent.
+fn for_one_id(process: &Process, is_single: bool, like: Option<i32>) -> Option<Step> {
     let user = process.user();
-    (is_single && user.uid() != 0).then(|| Step::UserNamespace { uid: user.uid(), gid: user.gid(), like })
+    is_single.then(|| match user.uid() {
+        0 => Step::Agent,
+        uid => Step::UserNamespace { uid, gid: user.gid(), like },
+    })
 }
 
 fn filter_step(answers: bool, policy: &LinuxSeccomp) -> Result<Step, PlanError> {
-    let filter = seccomp::compile(policy)?;
+    let filter = if answers { seccomp::compile_asking(policy) } else { seccomp::compile(policy) }?;
     let program = filter.program.iter().map(pack).collect();
     let calls = policy.syscalls().iter().flatten().map(|s| s.names().len()).sum();
     Ok(Step::Filter { answers, calls, program, flags: filter.flags })

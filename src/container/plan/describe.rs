@@ -53,6 +53,10 @@ impl Step {
             Self::BoundCapabilities { keep } => {
                 format!("prctl(PR_CAPBSET_DROP) of all but {} capabilities", keep.len())
             }
+            Self::Filter { answers: true, calls, program, .. } => format!(
+                "seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, {calls} calls, {} instructions)",
+                program.len()
+            ),
             Self::Filter { calls, program, .. } => {
                 format!("seccomp(SECCOMP_SET_MODE_FILTER, {calls} calls, {} instructions)", program.len())
             }
@@ -60,6 +64,7 @@ impl Step {
                 "{}setresgid({gid}) setresuid({uid})",
                 groups.as_ref().map(|g| format!("setgroups({g:?}) ")).unwrap_or_default()
             ),
+            Self::Agent => "fork()".into(),
             Self::UserNamespace { uid, gid, .. } => {
                 format!("clone3(CLONE_NEWUSER) write(/proc/PID/uid_map, {uid} 0 1; gid_map, {gid} 0 1)")
             }
@@ -164,6 +169,7 @@ impl Step {
             | Self::BoundCapabilities { .. }
             | Self::Filter { .. }
             | Self::BecomeUser { .. }
+            | Self::Agent
             | Self::SetCapabilities { .. }
             | Self::NoNewPrivileges
             | Self::Sibling
@@ -213,6 +219,7 @@ impl Step {
             Self::BoundCapabilities { .. } => "drop capabilities from the bounding set",
             Self::Filter { .. } => "load the system call filter",
             Self::User { uid, gid, .. } => return format!("become user {uid}:{gid}"),
+            Self::Agent => "start the agent that notes owners",
             Self::UserNamespace { uid, gid, .. } => return format!("make a user namespace for user {uid}:{gid}"),
             Self::BecomeUser { uid, gid } => return format!("become user {uid}:{gid}"),
             Self::SetCapabilities { .. } => "set capabilities",

@@ -57,6 +57,8 @@ pub enum Step {
         gid: u32,
         like: Option<i32>,
     },
+    /// Starts the process that answers system calls about owners.
+    Agent,
     Clone {
         namespaces: Vec<LinuxNamespaceType>,
     },
@@ -140,7 +142,7 @@ pub enum Step {
         keep: Vec<Capability>,
     },
     Filter {
-        /// The filter of a container with one id, which lets changes of owner succeed; otherwise the policy.
+        /// The filter of a container with one id, which asks the agent about owners; otherwise the policy.
         answers: bool,
         calls: usize,
         program: Vec<u64>,

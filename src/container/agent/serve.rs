@@ -1,0 +1,80 @@
+//! The agent's life: born, given a listener, and gone with the last process that has the filter.
+
+use super::caller::Caller;
+use super::owner::{self, Files};
+use crate::container::decide::seccomp;
+use crate::sys::process::{self, Fork};
+use crate::sys::seccomp::{Answer, Listener};
+use crate::sys::{On, SysError, descriptor, socket};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, open, statx};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// An agent, as its monitor and the container's first process see it.
+pub(crate) struct Agent {
+    /// Readable when it has ended.
+    pub pidfd: OwnedFd,
+    pub pid: i32,
+    socket: OwnedFd,
+}
+
+impl Agent {
+    /// The caller has one thread. The agent ends when nobody can give it a listener any more.
+    pub(crate) fn fork() -> Result<Self, SysError> {
+        let (ours, theirs) = socket::pair()?;
+        match process::fork()? {
+            Fork::Parent(pid) => Ok(Self { pidfd: process::pidfd_open(pid)?, pid, socket: ours }),
+            Fork::Child => {
+                process::set_name(c"minirun: agent");
+                process::set_dumpable(false);
+                descriptor::run_with_one_descriptor(theirs, |socket| drop(serve(socket)))
+            }
+        }
+    }
+
+    /// Gives it the listener of a container whose root is `/`.
+    pub(crate) fn hand_over(&self, listener: &OwnedFd) -> Result<(), SysError> {
+        let mask = StatxFlags::from_bits_retain(libc::STATX_MNT_ID);
+        let root = statx(CWD, "/", AtFlags::empty(), mask).on("statx", "/")?.stx_mnt_id;
+        socket::send(self.socket.as_fd(), &root.to_ne_bytes(), &[listener.as_raw_fd()])
+    }
+}
+
+fn serve(socket: &OwnedFd) -> Result<(), SysError> {
+    let directory = |path: &str| {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        open(path, flags, Mode::empty()).on("open", path)
+    };
+    let (proc, own) = (directory("/proc")?, directory("/proc/self")?);
+    let mut root = [0; 8];
+    let Some((8, mut received)) = socket::receive(socket.as_fd(), &mut root)? else { return Ok(()) };
+    let Some(listener) = received.pop() else { return Ok(()) };
+    let listener = Listener::new(listener);
+    let namespace = rustix::fs::statat(&own, "ns/user", AtFlags::empty()).on("stat", "/proc/self/ns/user")?.st_ino;
+    let numbers: HashMap<(u32, u32), usize> = seccomp::asked_numbers().into_iter().collect();
+    let files = Files { own: own.as_fd(), root: u64::from_ne_bytes(root) };
+    loop {
+        let mut events = [PollFd::new(&listener, PollFlags::IN)];
+        let _ = poll(&mut events, None);
+        if events[0].revents().contains(PollFlags::IN)
+            && let Some(call) = listener.receive()
+        {
+            let caller = Caller { proc: proc.as_fd(), listener: &listener, call };
+            let name = numbers.get(&(call.arch, call.nr)).and_then(|index| seccomp::ASKED.get(*index));
+            listener.answer(&call, name.map_or(Answer::Continue, |name| answer(name, &caller, namespace, &files)));
+        } else if events[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) {
+            return Ok(());
+        }
+    }
+}
+
+fn answer(name: &str, caller: &Caller, namespace: u64, files: &Files) -> Answer {
+    if !caller.is_in(namespace) {
+        return Answer::Continue;
+    }
+    match owner::change(name, caller, files) {
+        Ok(()) => Answer::Value(0),
+        Err(errno) => Answer::Fails(errno.raw_os_error()),
+    }
+}
