@@ -59,6 +59,7 @@ mod inspect;
 mod json;
 mod layering;
 mod network;
+mod owners;
 mod probe;
 mod recipes;
 mod registry_faults;

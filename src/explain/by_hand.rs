@@ -623,7 +623,11 @@ fn payload(plan: &Plan, around: &Surroundings, language: Language) -> Part {
                 line = vec![
                     "setpriv=$(command -v setpriv) sh=$(command -v sh) unshare=$(command -v unshare)".into(),
                     format!("set -- {}", quote(argv)),
-                    format!("exec env -i --default-signal=INT,QUIT {} {}\\", quote(env), user.clone() + &joined(&first)),
+                    format!(
+                        "exec env -i --default-signal=INT,QUIT {} {}\\",
+                        quote(env),
+                        user.clone() + &joined(&first)
+                    ),
                     format!("  \"$setpriv\" {} \\", setpriv.join(" ")),
                     format!("  \"$sh\" -c '{waits}' sh {directory} \"$@\""),
                 ];

@@ -168,6 +168,12 @@ pub(crate) fn wait_for_exit(pid: i32) -> Result<Exit, SysError> {
     }
 }
 
+/// Reaps a child if it has ended.
+pub(crate) fn reap_if_ended(pid: i32) {
+    // SAFETY: nothing is written for a null status.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) };
+}
+
 /// Reaps one child that has ended: its pid and how it ended. `Ok(None)`: none has ended; `Err`: there are no children.
 pub(crate) fn reap() -> Result<Option<(i32, Exit)>, SysError> {
     let mut status = 0;

@@ -3,20 +3,27 @@
 use super::caller::Caller;
 use super::owner::{self, Files};
 use crate::container::decide::seccomp;
-use crate::sys::process::{self, Fork};
+use crate::sys::process::{self, Exit, Fork};
 use crate::sys::seccomp::{Answer, Listener};
 use crate::sys::{On, SysError, descriptor, socket};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, open, statx};
 use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// An agent, as its monitor and the container's first process see it.
 pub(crate) struct Agent {
+    pidfd: OwnedFd,
+    pid: i32,
+    /// `None`: another process gives it the listener.
+    socket: Option<OwnedFd>,
+}
+
+impl AsFd for Agent {
     /// Readable when it has ended.
-    pub pidfd: OwnedFd,
-    pub pid: i32,
-    socket: OwnedFd,
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
 }
 
 impl Agent {
@@ -24,7 +31,7 @@ impl Agent {
     pub(crate) fn fork() -> Result<Self, SysError> {
         let (ours, theirs) = socket::pair()?;
         match process::fork()? {
-            Fork::Parent(pid) => Ok(Self { pidfd: process::pidfd_open(pid)?, pid, socket: ours }),
+            Fork::Parent(pid) => Ok(Self { pidfd: process::pidfd_open(pid)?, pid, socket: Some(ours) }),
             Fork::Child => {
                 process::set_name(c"minirun: agent");
                 process::set_dumpable(false);
@@ -33,11 +40,29 @@ impl Agent {
         }
     }
 
+    /// Leaves it to a child of this process to give it the listener.
+    pub(crate) fn leave_to_child(&mut self) {
+        self.socket = None;
+    }
+
+    /// Waits for its end, and tells whether that came before its time. For its parent.
+    pub(crate) fn was_killed(&self) -> bool {
+        process::wait_for_exit(self.pid).is_ok_and(|exit| exit != Exit::Code(0))
+    }
+
     /// Gives it the listener of a container whose root is `/`.
     pub(crate) fn hand_over(&self, listener: &OwnedFd) -> Result<(), SysError> {
         let mask = StatxFlags::from_bits_retain(libc::STATX_MNT_ID);
         let root = statx(CWD, "/", AtFlags::empty(), mask).on("statx", "/")?.stx_mnt_id;
-        socket::send(self.socket.as_fd(), &root.to_ne_bytes(), &[listener.as_raw_fd()])
+        let Some(socket) = &self.socket else { return Ok(()) };
+        socket::send(socket.as_fd(), &root.to_ne_bytes(), &[listener.as_raw_fd()])
+    }
+}
+
+impl Drop for Agent {
+    /// It may outlive its parent, by the processes that it serves; a parent that outlives it leaves no zombie.
+    fn drop(&mut self) {
+        process::reap_if_ended(self.pid);
     }
 }
 

@@ -15,8 +15,8 @@ use crate::container::rootfs::shift;
 use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
 use crate::sys::tun::Kind;
-use crate::userns;
 use crate::sys::{On, SysError, keyring, mount, netlink, seccomp};
+use crate::userns;
 use rustix::fs::{Mode, OFlags, Uid, fchown};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountPropagationFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,

@@ -9,10 +9,10 @@
 //! and loads them in 0.12 ms.
 
 use super::table;
+use libc::SECCOMP_RET_USER_NOTIF;
 use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 use libc::{SECCOMP_RET_ACTION_FULL, SECCOMP_RET_TRACE, SECCOMP_RET_TRAP, sock_filter};
 use libc::{SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_LOG};
-use libc::SECCOMP_RET_USER_NOTIF;
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag};
 use oci_spec::runtime::{LinuxSeccompArg, LinuxSeccompOperator, LinuxSyscall};
 
