@@ -184,15 +184,15 @@ fn a_container_dies_with_its_agent_and_the_agent_with_its_container() {
     let sandbox = Sandbox::with_alpine();
     let name = format!("agent-{}", std::process::id());
     sandbox.sleeper(&name);
+    common::wait_until("it has an agent", || agents(&name).len() == 1);
     let found = agents(&name);
-    assert_eq!(found.len(), 1, "{found:?}");
     // Whoever is killed has not left a half container behind.
     let kill = |pid: i32| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
     kill(found[0]).unwrap();
     sandbox.wait_for_status(&name, "exited");
     sandbox.ok(&["start", &name]);
+    common::wait_until("it has an agent", || agents(&name).len() == 1);
     let found = agents(&name);
-    assert_eq!(found.len(), 1, "{found:?}");
     let monitor: i32 = fs::read_to_string(format!("/proc/{}/status", found[0]))
         .unwrap()
         .lines()

@@ -14,6 +14,7 @@ pub(crate) mod other;
 pub(crate) mod process;
 pub(crate) mod seccomp;
 pub(crate) mod socket;
+pub(crate) mod trace;
 pub(crate) mod tun;
 
 use std::path::Path;

@@ -335,6 +335,11 @@ pub(crate) fn kill_pidfd(pidfd: BorrowedFd, signal: i32) -> Result<(), SysError>
     }
 }
 
+/// Whether the process of a pidfd has not ended.
+pub(crate) fn is_alive(pidfd: BorrowedFd) -> bool {
+    kill_pidfd(pidfd, 0).is_ok()
+}
+
 /// pidfd_open(2).
 pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd, SysError> {
     // SAFETY: the call touches no memory.

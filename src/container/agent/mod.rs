@@ -6,10 +6,18 @@
 //!
 //! - [`caller`]: who calls: its memory, its files.
 //! - [`owner`]: chown and its kin.
+//! - [`becoming`]: setuid and its kin.
+//! - [`calls`]: the calls one after the other.
+//! - [`moving`]: a process goes on as another user.
+//! - [`peer`]: who is at the other end of a socket.
 //! - [`serve`]: the agent's life.
 
+mod becoming;
 mod caller;
+mod calls;
+mod moving;
 mod owner;
+mod peer;
 mod serve;
 
 pub(crate) use serve::Agent;

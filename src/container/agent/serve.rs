@@ -1,14 +1,16 @@
 //! The agent's life: born, given a listener, and gone with the last process that has the filter.
 
+use super::becoming::{self, Change, User};
 use super::caller::Caller;
+use super::calls::{Calls, Next};
+use super::moving::{self, Waiting};
 use super::owner::{self, Files};
+use super::peer::{self, Peer};
 use crate::container::decide::seccomp;
 use crate::sys::process::{self, Exit, Fork};
 use crate::sys::seccomp::{Answer, Listener};
 use crate::sys::{On, SysError, descriptor, socket};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, open, statx};
-use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// An agent, as its monitor and the container's first process see it.
@@ -77,29 +79,49 @@ fn serve(socket: &OwnedFd) -> Result<(), SysError> {
     let Some(listener) = received.pop() else { return Ok(()) };
     let listener = Listener::new(listener);
     let namespace = rustix::fs::statat(&own, "ns/user", AtFlags::empty()).on("stat", "/proc/self/ns/user")?.st_ino;
-    let numbers: HashMap<(u32, u32), usize> = seccomp::asked_numbers().into_iter().collect();
+    let names = seccomp::asked_numbers();
     let files = Files { own: own.as_fd(), root: u64::from_ne_bytes(root) };
+    let mut calls = Calls::new(proc.as_fd(), &listener)?;
+    let mut waiting = Waiting::default();
     loop {
-        let mut events = [PollFd::new(&listener, PollFlags::IN)];
-        let _ = poll(&mut events, None);
-        if events[0].revents().contains(PollFlags::IN)
-            && let Some(call) = listener.receive()
-        {
-            let caller = Caller { proc: proc.as_fd(), listener: &listener, call };
-            let name = numbers.get(&(call.arch, call.nr)).and_then(|index| seccomp::ASKED.get(*index));
-            listener.answer(&call, name.map_or(Answer::Continue, |name| answer(name, &caller, namespace, &files)));
-        } else if events[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) {
-            return Ok(());
+        match calls.next() {
+            Next::Call(call) => {
+                let name = names.get(&(call.arch, call.nr));
+                let caller = Caller { proc: proc.as_fd(), listener: &listener, call };
+                match answer(name.copied().unwrap_or_default(), &caller, namespace, &files) {
+                    Ok(answer) => calls.answer(&call, answer),
+                    Err(user) => moving::move_caller(&mut calls, &mut waiting, &call, user),
+                }
+            }
+            Next::Event => moving::follow(&mut calls, &mut waiting),
+            Next::End => return Ok(()),
         }
     }
 }
 
-fn answer(name: &str, caller: &Caller, namespace: u64, files: &Files) -> Answer {
-    if !caller.is_in(namespace) {
-        return Answer::Continue;
-    }
-    match owner::change(name, caller, files) {
-        Ok(()) => Answer::Value(0),
-        Err(errno) => Answer::Fails(errno.raw_os_error()),
-    }
+/// Returns the answer to a call, or the user that its caller becomes.
+fn answer(name: &str, caller: &Caller, namespace: u64, files: &Files) -> Result<Answer, User> {
+    let is_root = caller.is_in(namespace);
+    Ok(match name {
+        "getsockopt" if is_root || peer::only_id(caller.proc, caller.call.pid, "uid_map").is_some() => {
+            match peer::tell(caller) {
+                Peer::Told => Answer::Value(0),
+                Peer::Unknown => Answer::Continue,
+                Peer::Fault => Answer::Fails(libc::EFAULT),
+            }
+        }
+        // The policy refuses it; it is asked about only so that the agent can have it made.
+        "unshare" => Answer::Fails(libc::EPERM),
+        _ if !is_root => Answer::Continue,
+        name if name.contains("chown") => match owner::change(name, caller, files) {
+            Ok(()) => Answer::Value(0),
+            Err(errno) => Answer::Fails(errno.raw_os_error()),
+        },
+        name if name.starts_with("set") => match becoming::change(name, caller) {
+            Ok(Change::Nothing) => Answer::Value(0),
+            Ok(Change::User(user)) => return Err(user),
+            Err(errno) => Answer::Fails(errno.raw_os_error()),
+        },
+        _ => Answer::Continue,
+    })
 }

@@ -17,6 +17,7 @@ pub(crate) use profile::of_profile;
 
 use crate::container::request::Request;
 use caps::Capability;
+use std::collections::HashMap;
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator};
 use oci_spec::runtime::{LinuxSeccompArgBuilder, LinuxSyscall};
 
@@ -170,23 +171,61 @@ pub(crate) fn check(request: &Request) -> Result<(), SeccompError> {
 }
 
 /// The calls of a container with one id that its agent answers.
-pub(crate) const ASKED: [&str; 7] = ["chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32"];
+const ASKED: [&str; 25] = [
+    "chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32", "setfsgid", "setfsgid32", "setfsuid",
+    "setfsuid32", "setgid", "setgid32", "setgroups", "setgroups32", "setregid", "setregid32", "setresgid", "setresgid32",
+    "setresuid", "setresuid32", "setreuid", "setreuid32", "setuid", "setuid32",
+];
 
-/// Returns the architecture and number of each of [`ASKED`], with its index.
-pub(crate) fn asked_numbers() -> Vec<((u32, u32), usize)> {
-    bpf::numbers(&ASKED)
+/// In the place of an errno: where there is no agent, the kernel answers.
+pub(crate) const OF_KERNEL: u32 = 0xffff;
+
+/// Those of them whose answer depends on their arguments.
+const ASKED_IF: [&str; 2] = ["getsockopt", "unshare"];
+
+/// Returns the architecture and number of each call that the agent answers, with its name.
+pub(crate) fn asked_numbers() -> HashMap<(u32, u32), &'static str> {
+    ASKED.into_iter().chain(ASKED_IF).flat_map(|name| bpf::numbers(name).map(move |number| (number, name))).collect()
 }
 
-/// Returns the second filter of a container with a single mapped id. Its agent notes changes of owner; changing the user
-/// succeeds and changes nothing, and so does making a device node. Ordinary packages and daemons (nginx's worker user) then work
-/// unchanged.
-pub(crate) fn one_id_answers() -> LinuxSeccomp {
-    const USERS: &str = "setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups setgroups32 setregid \
-                         setregid32 setresgid setresgid32 setresuid setresuid32 setreuid setreuid32 setuid setuid32";
-    let answer = LinuxSeccompAction::ScmpActErrno;
-    let users: Vec<&str> = USERS.split_ascii_whitespace().collect();
-    let asked = rule(&ASKED, LinuxSeccompAction::ScmpActNotify, None, None);
-    let mut syscalls = vec![asked, rule(&users, answer, Some(0), None)];
+/// Whether a policy lets a process make a user namespace.
+fn allows_namespace(policy: &LinuxSeccomp) -> bool {
+    let allows = |action| action == LinuxSeccompAction::ScmpActAllow;
+    let rules = policy.syscalls().iter().flatten();
+    allows(policy.default_action())
+        || rules.clone().any(|rule| allows(rule.action()) && rule.names().iter().any(|name| name == UNSHARE))
+}
+
+const UNSHARE: &str = "unshare";
+
+/// Returns a policy that leaves it to the agent to refuse a user namespace, since processes move into one as they change their
+/// user.
+pub(crate) fn leave_namespace_to_agent(policy: &LinuxSeccomp) -> LinuxSeccomp {
+    let mut policy = policy.clone();
+    if !allows_namespace(&policy) {
+        let is = argument(0, LinuxSeccompOperator::ScmpCmpEq, libc::CLONE_NEWUSER as u64, 0);
+        let mut rules = policy.syscalls().clone().unwrap_or_default();
+        rules.push(rule(&[UNSHARE], LinuxSeccompAction::ScmpActAllow, None, Some(is)));
+        policy.set_syscalls(Some(rules));
+    }
+    policy
+}
+
+/// Returns the second filter of a container with a single mapped id. Its agent notes changes of owner and sees to changes of the
+/// user; making a device node succeeds and changes nothing. Ordinary packages and daemons (nginx's worker user) then work
+/// unchanged. `policy`: the filter beside it.
+pub(crate) fn one_id_answers(policy: Option<&LinuxSeccomp>) -> LinuxSeccomp {
+    let (answer, asks) = (LinuxSeccompAction::ScmpActErrno, LinuxSeccompAction::ScmpActNotify);
+    // The errno is the answer where there is no agent.
+    let mut syscalls = vec![rule(&ASKED, asks, Some(0), None)];
+    if policy.is_some_and(|policy| !allows_namespace(policy)) {
+        let is = argument(0, LinuxSeccompOperator::ScmpCmpEq, libc::CLONE_NEWUSER as u64, 0);
+        syscalls.push(rule(&[UNSHARE], asks, Some(libc::EPERM), Some(is)));
+    }
+    let mut peer = rule(&["getsockopt"], asks, Some(OF_KERNEL as i32), None);
+    let is = |index, value: i32| argument(index, LinuxSeccompOperator::ScmpCmpEq, value as u64, 0);
+    peer.set_args(Some(vec![is(1, libc::SOL_SOCKET), is(2, libc::SO_PEERCRED)]));
+    syscalls.push(peer);
     for (name, mode) in [("mknod", 1), ("mknodat", 2)] {
         for device in [libc::S_IFCHR, libc::S_IFBLK] {
             let masked = LinuxSeccompOperator::ScmpCmpMaskedEq;

@@ -383,11 +383,12 @@ fn confine(steps: &mut Vec<Step>, process: &Process, filter: &Filter) -> Result<
     let effective = chosen(capabilities.map(LinuxCapabilities::effective));
     steps.push(Step::BoundCapabilities { keep: bounding });
     // Loaded while this process still has CAP_SYS_ADMIN, so that no_new_privs is not needed for it.
-    let answers = (filter.single_id && !becomes).then(seccomp::one_id_answers);
-    if let Some(answers) = &answers {
-        steps.push(filter_step(true, answers)?);
-    }
-    if let Some(policy) = filter.policy {
+    if filter.single_id && !becomes {
+        steps.push(filter_step(true, &seccomp::one_id_answers(filter.policy))?);
+        if let Some(policy) = filter.policy {
+            steps.push(filter_step(false, &seccomp::leave_namespace_to_agent(policy))?);
+        }
+    } else if let Some(policy) = filter.policy {
         steps.push(filter_step(false, policy)?);
     }
     if let Some(mask) = user.umask() {

@@ -1,5 +1,7 @@
 //! The instructions of a system call filter as numbers of a plan.
 
+use crate::container::decide::seccomp::OF_KERNEL;
+
 /// Returns a BPF instruction as one number, the form it has in a plan.
 pub(crate) fn pack(instruction: &libc::sock_filter) -> u64 {
     let libc::sock_filter { code, jt, jf, k } = *instruction;
@@ -25,14 +27,19 @@ pub(crate) fn bytes(number: u64) -> [u8; 8] {
     bytes
 }
 
-/// Returns a filter as it is where no agent answers: what would be asked succeeds without effect.
+/// Returns a filter as it is where no agent answers.
 pub(crate) fn without_agent(program: &[u64]) -> Vec<u64> {
-    let asks = |code: u16, k: u32| u32::from(code) == libc::BPF_RET | libc::BPF_K && k == libc::SECCOMP_RET_USER_NOTIF;
-    let plain = |number: &u64| match unpack(*number) {
-        libc::sock_filter { code, jt, jf, k } if asks(code, k) => {
-            pack(&libc::sock_filter { code, jt, jf, k: libc::SECCOMP_RET_ERRNO })
+    let plain = |number: &u64| {
+        let libc::sock_filter { code, jt, jf, k } = unpack(*number);
+        let is_return = u32::from(code) == libc::BPF_RET | libc::BPF_K;
+        if !is_return || k & libc::SECCOMP_RET_ACTION_FULL != libc::SECCOMP_RET_USER_NOTIF {
+            return *number;
         }
-        _ => *number,
+        let k = match k & libc::SECCOMP_RET_DATA {
+            OF_KERNEL => libc::SECCOMP_RET_ALLOW,
+            errno => libc::SECCOMP_RET_ERRNO | errno,
+        };
+        pack(&libc::sock_filter { code, jt, jf, k })
     };
     program.iter().map(plain).collect()
 }

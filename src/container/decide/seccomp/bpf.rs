@@ -77,18 +77,13 @@ pub(crate) fn compile_asking(policy: &LinuxSeccomp) -> Result<Filter, SeccompErr
     Ok(Filter { program: program(policy, ABIS)?, flags })
 }
 
-/// Returns the architecture and number of each of these calls, on every convention of the machine, with its index.
-pub(super) fn numbers(names: &[&str]) -> Vec<((u32, u32), usize)> {
-    let mut numbers = Vec::new();
-    for abi in ABIS {
-        for (arch, column) in abi.columns {
-            let bit = if *arch == Arch::ScmpArchX32 { X32_BIT } else { 0 };
-            let of = |name| table::find(name).and_then(|row| table::number(row, *column));
-            let here = names.iter().enumerate().filter_map(|(index, name)| Some((of(name)? | bit, index)));
-            numbers.extend(here.map(|(number, index)| ((abi.audit, number), index)));
-        }
-    }
-    numbers
+/// Returns the architecture and number of a call on every convention of the machine that has it.
+pub(super) fn numbers(name: &'static str) -> impl Iterator<Item = (u32, u32)> {
+    let columns = ABIS.iter().flat_map(|abi| abi.columns.iter().map(|(arch, column)| (abi.audit, *arch, *column)));
+    columns.filter_map(move |(audit, arch, column)| {
+        let bit = if arch == Arch::ScmpArchX32 { X32_BIT } else { 0 };
+        Some((audit, table::number(table::find(name)?, column)? | bit))
+    })
 }
 
 fn number_of(flag: &LinuxSeccompFilterFlag) -> Result<u64, SeccompError> {
@@ -233,7 +228,7 @@ fn answer(action: LinuxSeccompAction, errno: Option<u32>) -> u32 {
         LinuxSeccompAction::ScmpActTrace => SECCOMP_RET_TRACE | data,
         LinuxSeccompAction::ScmpActLog => SECCOMP_RET_LOG,
         LinuxSeccompAction::ScmpActAllow => SECCOMP_RET_ALLOW,
-        LinuxSeccompAction::ScmpActNotify => SECCOMP_RET_USER_NOTIF,
+        LinuxSeccompAction::ScmpActNotify => SECCOMP_RET_USER_NOTIF | data,
     }
 }
 
@@ -476,7 +471,7 @@ mod tests {
             [Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_PTRACE, Capability::CAP_SYS_TIME, Capability::CAP_BPF];
         for abis in [&[X86_64, X86][..], &[AARCH64, ARM]] {
             let columns = || abis.iter().flat_map(|abi| abi.columns.iter().map(|column| (abi.audit, column)));
-            for mut policy in [policy(&[]), policy(&all), one_id_answers()] {
+            for mut policy in [policy(&[]), policy(&all), one_id_answers(None)] {
                 policy.set_architectures(Some(columns().map(|(_, (arch, _))| *arch).collect()));
                 let program = program(&policy, abis).unwrap();
                 for (audit, (arch, column)) in columns() {
@@ -502,7 +497,7 @@ mod tests {
 
     #[test]
     fn an_abi_that_is_not_listed_gets_nothing() {
-        let mut policy = one_id_answers();
+        let mut policy = one_id_answers(None);
         policy.set_architectures(None);
         let program = program(&policy, &[X86_64, X86]).unwrap();
         assert_eq!(run(&program, X86_64.audit, 0, [0; 6]), ALLOW);
