@@ -8,7 +8,9 @@ pub(crate) enum Event {
     /// It stands before or behind a system call.
     Call,
     /// It has begun another program; this was its number before.
-    Exec { former: i32 },
+    Exec {
+        former: i32,
+    },
     /// It stands still, because it was asked to.
     Interrupted,
     /// It stands still like its process, by a signal.

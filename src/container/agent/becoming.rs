@@ -51,10 +51,15 @@ pub(super) fn change(name: &str, caller: &Caller) -> Result<Change, Errno> {
     match wanted {
         Some(gid) if is_of_group => other::keep_number(caller.call.pid, CHOSEN | u64::from(gid)),
         Some(uid) if uid != 0 => {
-            let kept = other::kept_number(caller.call.pid).filter(|number| number & !0xffff_ffff == CHOSEN);
-            return Ok(Change::User(User { uid, gid: kept.map_or(0, |number| number as u32) }));
+            return Ok(Change::User(User { uid, gid: chosen_group(caller.call.pid) }));
         }
         _ => {}
     }
     Ok(Change::Nothing)
+}
+
+/// Returns the group that a process has chosen before its user.
+pub(super) fn chosen_group(pid: i32) -> u32 {
+    let kept = other::kept_number(pid).filter(|number| number & !0xffff_ffff == CHOSEN);
+    kept.map_or(0, |number| number as u32)
 }

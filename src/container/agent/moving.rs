@@ -3,7 +3,7 @@
 //! From then on the kernel itself answers for it: its ids, its permissions, its lack of capabilities, and that it may not come back.
 //! Nobody but the process can enter such a namespace, so it is stopped and makes the calls itself.
 
-use super::becoming::User;
+use super::becoming::{self, User};
 use super::calls::Calls;
 use crate::sys::seccomp::Answer;
 use crate::sys::trace::{self, Event, Injection};
@@ -12,13 +12,18 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-/// Threads that are traced until their process begins another program: one with several threads, or in its parent's memory, cannot
-/// move before.
+/// Threads that are traced until their process begins another program: one with several threads, in its parent's memory, or with
+/// PR_SET_KEEPCAPS, cannot move before.
 #[derive(Default)]
 pub(super) struct Waiting(HashMap<i32, User>);
 
 /// Moves the thread of a call that changes its user, or sees to it that it moves later. Answers the call.
-pub(super) fn move_caller(calls: &mut Calls, waiting: &mut Waiting, call: &crate::sys::seccomp::Notification, user: User) {
+pub(super) fn move_caller(
+    calls: &mut Calls,
+    waiting: &mut Waiting,
+    call: &crate::sys::seccomp::Notification,
+    user: User,
+) {
     let tid = call.pid;
     let done = Answer::Value(0);
     if waiting.0.contains_key(&tid) {
@@ -41,7 +46,7 @@ pub(super) fn move_caller(calls: &mut Calls, waiting: &mut Waiting, call: &crate
     match enter(calls, tid, user, false) {
         Moved::Yes | Moved::Gone => {}
         Moved::Not(libc::EINVAL) => {
-            // It shares its parent's memory until it begins another program (vfork(2)).
+            // It shares its parent's memory until then (vfork(2)), or keeps capabilities for what it has yet to do.
             waiting.0.insert(tid, user);
             trace::go_on(tid, 0);
         }
@@ -58,6 +63,8 @@ pub(super) fn follow(calls: &mut Calls, waiting: &mut Waiting) {
             }
             Event::Exec { former } => {
                 let user = waiting.0.remove(&former).or_else(|| waiting.0.remove(&tid));
+                // Its group may have followed its user.
+                let user = user.map(|user| User { gid: becoming::chosen_group(tid), ..user });
                 waiting.0.remove(&tid);
                 let is_behind = trace::go_to_call(tid).is_ok()
                     && trace::next_event(tid, true).is_some_and(|(_, event)| event == Event::Call);
@@ -87,7 +94,7 @@ enum Moved {
 /// Lets a thread that stands still go on in a user namespace of its own, and as this user.
 fn enter(calls: &mut Calls, tid: i32, user: User, is_fresh: bool) -> Moved {
     let Ok(injection) = Injection::begin(tid, is_fresh) else { return Moved::Gone };
-    match make(calls, tid, user, &injection) {
+    match make(calls, tid, user, &injection, is_fresh) {
         Ok(()) => match injection.end(true) {
             Ok(()) => Moved::Yes,
             Err(_) => Moved::Gone,
@@ -118,7 +125,7 @@ impl From<io::Error> for Failed {
 /// `<linux/capability.h>`: _LINUX_CAPABILITY_VERSION_3.
 const VERSION_3: u64 = 0x2008_0522;
 
-fn make(calls: &mut Calls, tid: i32, user: User, injection: &Injection) -> Result<(), Failed> {
+fn make(calls: &mut Calls, tid: i32, user: User, injection: &Injection, is_fresh: bool) -> Result<(), Failed> {
     let call = |calls: &mut Calls, nr: i64, arguments| -> Result<i64, Failed> {
         injection.call(nr, arguments)?;
         if trace::next_event(tid, true).is_none_or(|(_, event)| event != Event::Call) || !injection.is_before(nr) {
@@ -131,7 +138,10 @@ fn make(calls: &mut Calls, tid: i32, user: User, injection: &Injection) -> Resul
         Ok(injection.result()?)
     };
     const PR_GET_KEEPCAPS: u64 = libc::PR_GET_KEEPCAPS as u64;
-    let keeps = call(calls, libc::SYS_prctl, [PR_GET_KEEPCAPS, 0, 0])? == 1;
+    // It means to go on as root until it begins a program.
+    if !is_fresh && call(calls, libc::SYS_prctl, [PR_GET_KEEPCAPS, 0, 0])? == 1 {
+        return Err(Failed::Refused(libc::EINVAL));
+    }
     // Its files in /proc are root's, and out of the agent's reach, where it may not be dumped.
     let is_hidden = statat(calls.proc, format!("{tid}/uid_map"), AtFlags::empty()).is_ok_and(|found| found.st_uid != 0);
     let set_dumpable = |is: u64| [libc::PR_SET_DUMPABLE as u64, is, 0];
@@ -142,11 +152,9 @@ fn make(calls: &mut Calls, tid: i32, user: User, injection: &Injection) -> Resul
     if unshared == 0 {
         // While it has all capabilities over the new namespace, nobody else is in it.
         map(calls.proc, tid, user).map_err(|_| Failed::Broken)?;
-        if !keeps {
-            let header = injection.put(&[VERSION_3, 0, 0, 0])?;
-            if call(calls, libc::SYS_capset, [header, header + 8, 0])? != 0 {
-                return Err(Failed::Broken);
-            }
+        let header = injection.put(&[VERSION_3, 0, 0, 0])?;
+        if call(calls, libc::SYS_capset, [header, header + 8, 0])? != 0 {
+            return Err(Failed::Broken);
         }
         // No program that it begins has more, whatever marks its file bears.
         if call(calls, libc::SYS_prctl, [libc::PR_SET_NO_NEW_PRIVS as u64, 1, 0])? != 0 {

@@ -17,9 +17,9 @@ pub(crate) use profile::of_profile;
 
 use crate::container::request::Request;
 use caps::Capability;
-use std::collections::HashMap;
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator};
 use oci_spec::runtime::{LinuxSeccompArgBuilder, LinuxSyscall};
+use std::collections::HashMap;
 
 /// Calls that need no privilege, or that check it themselves, by subject.
 const ALWAYS: &[&str] = &[
@@ -172,9 +172,31 @@ pub(crate) fn check(request: &Request) -> Result<(), SeccompError> {
 
 /// The calls of a container with one id that its agent answers.
 const ASKED: [&str; 25] = [
-    "chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32", "setfsgid", "setfsgid32", "setfsuid",
-    "setfsuid32", "setgid", "setgid32", "setgroups", "setgroups32", "setregid", "setregid32", "setresgid", "setresgid32",
-    "setresuid", "setresuid32", "setreuid", "setreuid32", "setuid", "setuid32",
+    "chown",
+    "chown32",
+    "fchown",
+    "fchown32",
+    "fchownat",
+    "lchown",
+    "lchown32",
+    "setfsgid",
+    "setfsgid32",
+    "setfsuid",
+    "setfsuid32",
+    "setgid",
+    "setgid32",
+    "setgroups",
+    "setgroups32",
+    "setregid",
+    "setregid32",
+    "setresgid",
+    "setresgid32",
+    "setresuid",
+    "setresuid32",
+    "setreuid",
+    "setreuid32",
+    "setuid",
+    "setuid32",
 ];
 
 /// In the place of an errno: where there is no agent, the kernel answers.
