@@ -244,10 +244,7 @@ pub(crate) fn one_id_answers(policy: Option<&LinuxSeccomp>) -> LinuxSeccomp {
         let is = argument(0, LinuxSeccompOperator::ScmpCmpEq, libc::CLONE_NEWUSER as u64, 0);
         syscalls.push(rule(&[UNSHARE], asks, Some(libc::EPERM), Some(is)));
     }
-    let mut peer = rule(&["getsockopt"], asks, Some(OF_KERNEL as i32), None);
-    let is = |index, value: i32| argument(index, LinuxSeccompOperator::ScmpCmpEq, value as u64, 0);
-    peer.set_args(Some(vec![is(1, libc::SOL_SOCKET), is(2, libc::SO_PEERCRED)]));
-    syscalls.push(peer);
+    syscalls.push(peer());
     for (name, mode) in [("mknod", 1), ("mknodat", 2)] {
         for device in [libc::S_IFCHR, libc::S_IFBLK] {
             let masked = LinuxSeccompOperator::ScmpCmpMaskedEq;
@@ -255,12 +252,29 @@ pub(crate) fn one_id_answers(policy: Option<&LinuxSeccomp>) -> LinuxSeccomp {
             syscalls.push(rule(&[name], answer, Some(0), Some(condition)));
         }
     }
+    beside_a_policy(syscalls)
+}
+
+/// Returns the second filter of a user that is not root, of whom the kernel knows all but who its peers are.
+pub(crate) fn one_user_answers() -> LinuxSeccomp {
+    beside_a_policy(vec![peer()])
+}
+
+fn beside_a_policy(syscalls: Vec<LinuxSyscall>) -> LinuxSeccomp {
     let mut answers = LinuxSeccomp::default();
     answers
         .set_default_action(LinuxSeccompAction::ScmpActAllow)
         .set_architectures(Some(architectures()))
         .set_syscalls(Some(syscalls));
     answers
+}
+
+/// The question who is at the other end of a socket.
+fn peer() -> LinuxSyscall {
+    let mut peer = rule(&["getsockopt"], LinuxSeccompAction::ScmpActNotify, Some(OF_KERNEL as i32), None);
+    let is = |index, value: i32| argument(index, LinuxSeccompOperator::ScmpCmpEq, value as u64, 0);
+    peer.set_args(Some(vec![is(1, libc::SOL_SOCKET), is(2, libc::SO_PEERCRED)]));
+    peer
 }
 
 /// Returns the machine's own architecture, and those of other programs that it may run.

@@ -189,15 +189,17 @@ impl Step {
             }
             Self::Filter { answers: true, program, flags, .. } => {
                 let unpacked = |program: &[u64]| program.iter().copied().map(unpack).collect::<Vec<_>>();
-                let listener = match seccomp::listen(&unpacked(program), *flags) {
-                    Ok(listener) => listener,
+                let plain = || seccomp::set_mode_filter(&unpacked(&without_agent(program)), *flags);
+                let Some(agent) = &walk.agent else { return plain() };
+                match seccomp::listen(&unpacked(program), *flags) {
+                    Ok(listener) => agent.hand_over(&listener),
                     // In another engine's container that asks an agent, or on an old kernel.
                     Err(error) if matches!(error.errno, libc::EBUSY | libc::EINVAL) => {
-                        return seccomp::set_mode_filter(&unpacked(&without_agent(program)), *flags);
+                        walk.skipped = Some(error.errno);
+                        plain()
                     }
-                    Err(error) => return Err(error),
-                };
-                walk.agent.as_ref().ok_or_else(missing)?.hand_over(&listener)
+                    Err(error) => Err(error),
+                }
             }
             Self::Filter { program, flags, .. } => {
                 let program: Vec<_> = program.iter().copied().map(unpack).collect();

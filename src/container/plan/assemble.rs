@@ -138,7 +138,7 @@ impl Plan {
         let here = [LinuxNamespaceType::User, LinuxNamespaceType::Network, LinuxNamespaceType::Cgroup];
         let born = namespaces.iter().filter(|kind| !here.contains(kind)).copied().collect();
         let (borrowed, joins) = shared(spec, linux, &around.joined)?;
-        outside.extend(for_one_id(process, around.single_id, None));
+        outside.extend(for_one_id(spec, process, around.single_id, None));
         outside.extend(borrowed);
         outside.extend(joins);
         outside.push(Step::Clone { namespaces: born });
@@ -236,7 +236,7 @@ impl Plan {
         let (later, now) =
             others.partition(|kind| matches!(kind, LinuxNamespaceType::Cgroup | LinuxNamespaceType::Pid));
         // While the host's /proc is in sight, by which its ids are mapped.
-        let mut outside: Vec<Step> = for_one_id(process, ids.is_single, Some(pid)).into_iter().collect();
+        let mut outside: Vec<Step> = for_one_id(spec, process, ids.is_single, Some(pid));
         outside.extend([Step::JoinNamespaces { pid, namespaces: now }, Step::Clone { namespaces: Vec::new() }]);
         let required = linux.seccomp().is_none();
         let mut inside = vec![Step::SessionKeyring { required }];
@@ -276,8 +276,7 @@ impl Plan {
 
     /// Returns the kind of ids that it was made for.
     pub(crate) fn ids(&self) -> Ids {
-        let of_one_id = |step: &Step| matches!(step, Step::Filter { answers: true, .. } | Step::BecomeUser { .. });
-        let is_single = self.inside.iter().any(of_one_id);
+        let is_single = self.inside.iter().any(|step| matches!(step, Step::Filter { answers: true, .. }));
         Ids { is_shifted: self.is_shifted(), is_single }
     }
 
@@ -337,13 +336,15 @@ fn shared(spec: &Spec, linux: &Linux, joined: &BTreeMap<String, i32>) -> Result<
     Ok((borrowed, joins.collect()))
 }
 
-/// With one id, a user other than root has it under a number of its own, and root has an agent.
-fn for_one_id(process: &Process, is_single: bool, like: Option<i32>) -> Option<Step> {
+/// With one id, an agent answers what the kernel cannot know, and a user other than root has the id under a number of its own.
+fn for_one_id(spec: &Spec, process: &Process, is_single: bool, like: Option<i32>) -> Vec<Step> {
+    let annotations = spec.annotations().as_ref();
+    let is_off = annotations.and_then(|all| all.get(spec::AGENT)).is_some_and(|value| value == spec::OFF);
     let user = process.user();
-    is_single.then(|| match user.uid() {
-        0 => Step::Agent,
-        uid => Step::UserNamespace { uid, gid: user.gid(), like },
-    })
+    let (uid, gid) = (user.uid(), user.gid());
+    let namespace = (uid != 0).then_some(Step::UserNamespace { uid, gid, like });
+    let agent = (!is_off).then_some(Step::Agent);
+    agent.into_iter().chain(namespace).filter(|_| is_single).collect()
 }
 
 fn filter_step(answers: bool, policy: &LinuxSeccomp) -> Result<Step, PlanError> {
@@ -383,12 +384,15 @@ fn confine(steps: &mut Vec<Step>, process: &Process, filter: &Filter) -> Result<
     let effective = chosen(capabilities.map(LinuxCapabilities::effective));
     steps.push(Step::BoundCapabilities { keep: bounding });
     // Loaded while this process still has CAP_SYS_ADMIN, so that no_new_privs is not needed for it.
-    if filter.single_id && !becomes {
-        steps.push(filter_step(true, &seccomp::one_id_answers(filter.policy))?);
-        if let Some(policy) = filter.policy {
-            steps.push(filter_step(false, &seccomp::leave_namespace_to_agent(policy))?);
-        }
-    } else if let Some(policy) = filter.policy {
+    let own_policy = match filter.policy {
+        Some(policy) if filter.single_id && !becomes => Some(seccomp::leave_namespace_to_agent(policy)),
+        policy => policy.cloned(),
+    };
+    if filter.single_id {
+        let answers = if becomes { seccomp::one_user_answers() } else { seccomp::one_id_answers(filter.policy) };
+        steps.push(filter_step(true, &answers)?);
+    }
+    if let Some(policy) = &own_policy {
         steps.push(filter_step(false, policy)?);
     }
     if let Some(mask) = user.umask() {
