@@ -75,6 +75,7 @@ mod store_damage;
 mod system;
 mod system_prune;
 mod unpack_hostile;
+mod users;
 mod volume;
 mod watch;
 mod way_out;
