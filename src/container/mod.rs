@@ -9,12 +9,14 @@
 //! - [`rootfs`]: what a container's root is made of.
 //! - [`stored`]: what the store keeps of a container.
 //! - [`decide`]: request and image become the specification.
+//! - [`agent`]: answers system calls about owners, where there is one id only.
 //! - [`probe`]: attempts at what a container must not do.
 //! - [`plan`]: the specification becomes steps.
 //! - [`files`]: files copied to and from a container.
 //! - [`live`]: client, monitor and first process carry the steps out.
 //! - [`inspect`]: a container as Docker shows it.
 
+pub(crate) mod agent;
 pub(crate) mod decide;
 pub(crate) mod files;
 pub(crate) mod inspect;

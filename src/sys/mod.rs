@@ -10,9 +10,11 @@ pub(crate) mod memfd;
 pub(crate) mod memory;
 pub(crate) mod mount;
 pub(crate) mod netlink;
+pub(crate) mod other;
 pub(crate) mod process;
 pub(crate) mod seccomp;
 pub(crate) mod socket;
+pub(crate) mod trace;
 pub(crate) mod tun;
 
 use std::path::Path;

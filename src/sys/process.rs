@@ -168,6 +168,12 @@ pub(crate) fn wait_for_exit(pid: i32) -> Result<Exit, SysError> {
     }
 }
 
+/// Reaps a child if it has ended.
+pub(crate) fn reap_if_ended(pid: i32) {
+    // SAFETY: nothing is written for a null status.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) };
+}
+
 /// Reaps one child that has ended: its pid and how it ended. `Ok(None)`: none has ended; `Err`: there are no children.
 pub(crate) fn reap() -> Result<Option<(i32, Exit)>, SysError> {
     let mut status = 0;
@@ -329,6 +335,11 @@ pub(crate) fn kill_pidfd(pidfd: BorrowedFd, signal: i32) -> Result<(), SysError>
     }
 }
 
+/// Whether the process of a pidfd has not ended.
+pub(crate) fn is_alive(pidfd: BorrowedFd) -> bool {
+    kill_pidfd(pidfd, 0).is_ok()
+}
+
 /// pidfd_open(2).
 pub(crate) fn pidfd_open(pid: i32) -> Result<OwnedFd, SysError> {
     // SAFETY: the call touches no memory.
@@ -411,6 +422,17 @@ fn errno() -> i32 {
 
 fn last(call: &'static str, subject: &str) -> SysError {
     SysError { call, subject: subject.to_owned(), errno: errno() }
+}
+
+/// Opens the user namespace around another (ioctl_ns(2), NS_GET_PARENT).
+pub(crate) fn parent_namespace(namespace: &fs::File) -> Result<fs::File, SysError> {
+    const NS_GET_PARENT: libc::Ioctl = 0xb702;
+    // SAFETY: the request takes no argument.
+    match unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT) } {
+        -1 => Err(last("ioctl", "NS_GET_PARENT")),
+        // SAFETY: the kernel has just made the descriptor for this call.
+        fd => Ok(unsafe { fs::File::from_raw_fd(fd) }),
+    }
 }
 
 /// Opens a namespace of a process: `/proc/PID/ns/KIND`.

@@ -2,9 +2,11 @@
 
 use super::map::{IdMap, parse_map};
 use super::shift;
+use super::user::of_container;
 use crate::store::Store;
 use crate::sys::SysError;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -33,10 +35,11 @@ pub(crate) fn is_inside() -> bool {
     OUTSIDE.get().is_some()
 }
 
-/// Whether a process is in the user namespace of this one.
+/// Whether a container's process belongs to the user namespace of this process.
 pub(crate) fn is_of_own_namespace(pid: i32) -> bool {
-    let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/user")).ok();
-    namespace("self").is_some_and(|own| namespace(&pid.to_string()) == Some(own))
+    let inode = |file: fs::Metadata| file.ino();
+    let of_process = of_container(pid).ok().and_then(|namespace| namespace.metadata().ok()).map(inode);
+    of_process.is_some() && fs::metadata(OWN).ok().map(inode) == of_process
 }
 
 /// Returns the user id of this process in the namespace where the command was typed.

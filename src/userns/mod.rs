@@ -17,6 +17,7 @@ mod map;
 mod register;
 pub(crate) mod shift;
 mod spawn;
+mod user;
 
 pub(crate) use capability::{inherit_nothing, keep_capabilities, keep_no_capability};
 pub(crate) use errand::{NAME, Outside, ask, bytes, receive};
@@ -28,3 +29,4 @@ pub use map::{IdMap, IdRange};
 pub(crate) use map::{parse_map, subordinate};
 pub(crate) use register::{leave, register_again};
 pub(crate) use spawn::{Inside, Origin, Place, Spawning, begin};
+pub(crate) use user::{of_container, of_same_user, of_user};

@@ -5,6 +5,7 @@ use super::error::UsernsError;
 use super::here::{is_inside, is_of_own_namespace};
 use super::map::{IdMap, KINDS, Mapping};
 use super::register::{live_monitor, register, registry};
+use super::user::of_container;
 use crate::store::{Lock, Store};
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError, descriptor, mount, socket};
@@ -36,7 +37,7 @@ pub(crate) struct Inside<'a> {
 pub(crate) enum Place {
     /// The namespace of any live monitor of the store, else a new one that others will join.
     Shared,
-    /// The namespace of this process.
+    /// The namespace of the container of this process.
     Beside(i32),
     /// A new namespace that is joined only by [`Place::Beside`].
     Own,
@@ -90,7 +91,7 @@ pub(crate) fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsEr
         Place::Beside(_) | Place::Own => None,
     };
     let joined = match inside.place {
-        Place::Beside(pid) if !is_of_own_namespace(pid) => Some((pid, process::namespace(pid, "user")?)),
+        Place::Beside(pid) if !is_of_own_namespace(pid) => Some((pid, of_container(pid)?)),
         Place::Shared if !here => live_monitor(&registry),
         _ => None,
     };

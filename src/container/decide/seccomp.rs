@@ -12,13 +12,14 @@ pub(crate) mod bpf;
 mod profile;
 mod table;
 
-pub(crate) use bpf::{SeccompError, compile};
+pub(crate) use bpf::{SeccompError, compile, compile_asking};
 pub(crate) use profile::of_profile;
 
 use crate::container::request::Request;
 use caps::Capability;
 use oci_spec::runtime::{Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator};
 use oci_spec::runtime::{LinuxSeccompArgBuilder, LinuxSyscall};
+use std::collections::HashMap;
 
 /// Calls that need no privilege, or that check it themselves, by subject.
 const ALWAYS: &[&str] = &[
@@ -169,15 +170,81 @@ pub(crate) fn check(request: &Request) -> Result<(), SeccompError> {
     }
 }
 
-/// Returns the second filter of a container with a single mapped id: changing owner or user succeeds and changes nothing, and
-/// so does making a device node. Ordinary packages and daemons (`chown`, nginx's worker user) then work unchanged.
-pub(crate) fn one_id_answers() -> LinuxSeccomp {
-    const OWNERS: &str = "chown chown32 fchown fchown32 fchownat lchown lchown32 setfsgid setfsgid32 setfsuid setfsuid32 \
-                          setgid setgid32 setgroups setgroups32 setregid setregid32 setresgid setresgid32 setresuid \
-                          setresuid32 setreuid setreuid32 setuid setuid32";
-    let answer = LinuxSeccompAction::ScmpActErrno;
-    let owners: Vec<&str> = OWNERS.split_ascii_whitespace().collect();
-    let mut syscalls = vec![rule(&owners, answer, Some(0), None)];
+/// The calls of a container with one id that its agent answers.
+const ASKED: [&str; 25] = [
+    "chown",
+    "chown32",
+    "fchown",
+    "fchown32",
+    "fchownat",
+    "lchown",
+    "lchown32",
+    "setfsgid",
+    "setfsgid32",
+    "setfsuid",
+    "setfsuid32",
+    "setgid",
+    "setgid32",
+    "setgroups",
+    "setgroups32",
+    "setregid",
+    "setregid32",
+    "setresgid",
+    "setresgid32",
+    "setresuid",
+    "setresuid32",
+    "setreuid",
+    "setreuid32",
+    "setuid",
+    "setuid32",
+];
+
+/// In the place of an errno: where there is no agent, the kernel answers.
+pub(crate) const OF_KERNEL: u32 = 0xffff;
+
+/// Those of them whose answer depends on their arguments.
+const ASKED_IF: [&str; 2] = ["getsockopt", "unshare"];
+
+/// Returns the architecture and number of each call that the agent answers, with its name.
+pub(crate) fn asked_numbers() -> HashMap<(u32, u32), &'static str> {
+    ASKED.into_iter().chain(ASKED_IF).flat_map(|name| bpf::numbers(name).map(move |number| (number, name))).collect()
+}
+
+/// Whether a policy lets a process make a user namespace.
+fn allows_namespace(policy: &LinuxSeccomp) -> bool {
+    let allows = |action| action == LinuxSeccompAction::ScmpActAllow;
+    let rules = policy.syscalls().iter().flatten();
+    allows(policy.default_action())
+        || rules.clone().any(|rule| allows(rule.action()) && rule.names().iter().any(|name| name == UNSHARE))
+}
+
+const UNSHARE: &str = "unshare";
+
+/// Returns a policy that leaves it to the agent to refuse a user namespace, since processes move into one as they change their
+/// user.
+pub(crate) fn leave_namespace_to_agent(policy: &LinuxSeccomp) -> LinuxSeccomp {
+    let mut policy = policy.clone();
+    if !allows_namespace(&policy) {
+        let is = argument(0, LinuxSeccompOperator::ScmpCmpEq, libc::CLONE_NEWUSER as u64, 0);
+        let mut rules = policy.syscalls().clone().unwrap_or_default();
+        rules.push(rule(&[UNSHARE], LinuxSeccompAction::ScmpActAllow, None, Some(is)));
+        policy.set_syscalls(Some(rules));
+    }
+    policy
+}
+
+/// Returns the second filter of a container with a single mapped id. Its agent notes changes of owner and sees to changes of the
+/// user; making a device node succeeds and changes nothing. Ordinary packages and daemons (nginx's worker user) then work
+/// unchanged. `policy`: the filter beside it.
+pub(crate) fn one_id_answers(policy: Option<&LinuxSeccomp>) -> LinuxSeccomp {
+    let (answer, asks) = (LinuxSeccompAction::ScmpActErrno, LinuxSeccompAction::ScmpActNotify);
+    // The errno is the answer where there is no agent.
+    let mut syscalls = vec![rule(&ASKED, asks, Some(0), None)];
+    if policy.is_some_and(|policy| !allows_namespace(policy)) {
+        let is = argument(0, LinuxSeccompOperator::ScmpCmpEq, libc::CLONE_NEWUSER as u64, 0);
+        syscalls.push(rule(&[UNSHARE], asks, Some(libc::EPERM), Some(is)));
+    }
+    syscalls.push(peer());
     for (name, mode) in [("mknod", 1), ("mknodat", 2)] {
         for device in [libc::S_IFCHR, libc::S_IFBLK] {
             let masked = LinuxSeccompOperator::ScmpCmpMaskedEq;
@@ -185,12 +252,29 @@ pub(crate) fn one_id_answers() -> LinuxSeccomp {
             syscalls.push(rule(&[name], answer, Some(0), Some(condition)));
         }
     }
+    beside_a_policy(syscalls)
+}
+
+/// Returns the second filter of a user that is not root, of whom the kernel knows all but who its peers are.
+pub(crate) fn one_user_answers() -> LinuxSeccomp {
+    beside_a_policy(vec![peer()])
+}
+
+fn beside_a_policy(syscalls: Vec<LinuxSyscall>) -> LinuxSeccomp {
     let mut answers = LinuxSeccomp::default();
     answers
         .set_default_action(LinuxSeccompAction::ScmpActAllow)
         .set_architectures(Some(architectures()))
         .set_syscalls(Some(syscalls));
     answers
+}
+
+/// The question who is at the other end of a socket.
+fn peer() -> LinuxSyscall {
+    let mut peer = rule(&["getsockopt"], LinuxSeccompAction::ScmpActNotify, Some(OF_KERNEL as i32), None);
+    let is = |index, value: i32| argument(index, LinuxSeccompOperator::ScmpCmpEq, value as u64, 0);
+    peer.set_args(Some(vec![is(1, libc::SOL_SOCKET), is(2, libc::SO_PEERCRED)]));
+    peer
 }
 
 /// Returns the machine's own architecture, and those of other programs that it may run.

@@ -77,6 +77,10 @@ const LOCALTIME: &str = "/etc/localtime";
 /// The annotation by which crun, too, is told that a process keeps the groups of its caller.
 pub(crate) const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 
+/// The annotation that turns the agent of a container with one id off.
+pub(crate) const AGENT: &str = "minirun.agent";
+pub(crate) const OFF: &str = "off";
+
 /// The source of a word of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]

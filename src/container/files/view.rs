@@ -37,7 +37,7 @@ pub(super) fn open(store: &Store, container: &Container) -> Result<View, FilesEr
 fn of_process(container: &Container, state: &State) -> Result<OwnedFd, FilesError> {
     if !userns::is_of_own_namespace(state.pid) {
         let is_shifted = shift::of_process(state.pid).is_some();
-        let namespace = process::namespace(state.pid, "user")?;
+        let namespace = userns::of_container(state.pid)?;
         match process::setns(namespace, libc::CLONE_NEWUSER, "the container's user namespace") {
             Err(error) if error.errno == libc::EPERM => return Err(FilesError::Apart(container.record.name.clone())),
             other => other?,

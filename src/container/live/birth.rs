@@ -4,6 +4,7 @@ use super::init;
 use super::job::Job;
 use super::pty::Pty;
 use super::streams::Streams;
+use crate::container::agent::Agent;
 use crate::container::plan::namespaces::namespace_flags;
 use crate::container::plan::step::Step;
 use crate::container::plan::{Plan, StepFailed, Walk};
@@ -22,6 +23,8 @@ pub(super) struct Born {
     pub pid: i32,
     pub pidfd: OwnedFd,
     pub terminal: Option<Pty>,
+    /// Where there is one id only, who answers about owners.
+    pub agent: Option<Agent>,
 }
 
 /// A first process that carries out its steps.
@@ -39,7 +42,7 @@ impl<'a> Unborn<'a> {
     /// Clones the first process. The client is needed only where it has asked for the steps, or makes the way out.
     pub(super) fn clone(
         job: &'a Job,
-        walk: Walk,
+        mut walk: Walk,
         group: Option<File>,
         streams: Option<&[OwnedFd; 3]>,
         client: Option<&'a End>,
@@ -71,7 +74,8 @@ impl<'a> Unborn<'a> {
         if let Some(client) = told {
             did(client, number, begun.elapsed(), None);
         }
-        let born = Born { pid: child.pid, pidfd: child.pidfd, terminal: None };
+        walk.agent.iter_mut().for_each(Agent::leave_to_child);
+        let born = Born { pid: child.pid, pidfd: child.pidfd, terminal: None, agent: walk.agent.take() };
         // No mount of the host is held for longer than the container needs it.
         drop((theirs, walk));
         Ok(Self { plan, born, end: ours, told, egress })
@@ -218,7 +222,12 @@ impl Supplies {
                 let _ = rustix::io::ioctl_fionbio(fd, false);
             }
             let trees = self.trees().map_err(|error| Task::OpenStore.failed(&error))?;
-            let walk = Walk { size: job.size, trees, ..Walk::default() };
+            let mut walk = Walk { size: job.size, trees, ..Walk::default() };
+            for (number, step) in (0..).zip(&job.plan.outside) {
+                if matches!(step, Step::UserNamespace { .. } | Step::Agent) {
+                    step.apply(&mut walk).map_err(|error| Failure::of_step(number, &error))?;
+                }
+            }
             Unborn::clone(&job, walk, open_group(&job)?, self.streams.as_ref(), None)?.follow()
         };
         again().map_err(|failure| job.plan.failure(failure))

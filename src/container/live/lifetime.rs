@@ -157,6 +157,7 @@ impl Lifetime<'_> {
         match started {
             Ok(born) => {
                 (supervised.pid, supervised.pidfd, supervised.terminal) = (born.pid, born.pidfd, born.terminal);
+                supervised.agent = born.agent;
                 supervised.outputs = supplies.outputs().unwrap_or_default();
                 supervised.outcome = Outcome::default();
                 supervised.health = Checks::new(self.container, self.ids);

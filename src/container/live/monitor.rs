@@ -345,13 +345,14 @@ fn begin(
     };
     // The process has its own.
     let (stdin, outputs) = streams.map(|streams| (streams.stdin, streams.outputs)).unwrap_or_default();
-    let Born { pid, pidfd, terminal } = unborn.follow()?;
+    let Born { pid, pidfd, terminal, agent } = unborn.follow()?;
     let supervised = Supervised {
         pid,
         pidfd,
         stdin,
         outputs,
         terminal,
+        agent,
         log: None,
         control,
         proxy: None,

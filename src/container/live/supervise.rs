@@ -6,6 +6,7 @@ use super::health::{Checks, Reaction};
 use super::logs::Log;
 use super::pause::Freezer;
 use super::pty::{Pty, Read};
+use crate::container::agent::Agent;
 use crate::container::plan::{reap, terminal};
 use crate::container::protocol::{End, LISTEN_AGAIN, Message, Stream};
 use crate::container::stored::health::{Health, HealthStatus};
@@ -30,6 +31,8 @@ pub(crate) struct Supervised {
     pub outputs: Vec<(OwnedFd, Stream)>,
     /// Input and output at once, instead of the two above.
     pub terminal: Option<Pty>,
+    /// Where there is one id only, who answers about owners: without it, its system calls would fail.
+    pub agent: Option<Agent>,
     pub log: Option<Log>,
     pub control: Option<Control>,
     pub proxy: Option<Proxy>,
@@ -143,6 +146,7 @@ struct Supervisor<'a, F> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
     Process,
+    Agent,
     Signals,
     Control,
     Proxy,
@@ -239,6 +243,9 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
         if is_running {
             polled.push((Source::Process, this.pidfd.as_fd(), PollFlags::IN));
         }
+        if let Some(agent) = this.agent.as_ref().filter(|_| is_running) {
+            polled.push((Source::Agent, agent.as_fd(), PollFlags::IN));
+        }
         if let Some(signals) = &this.signals {
             polled.push((Source::Signals, signals.as_fd(), PollFlags::IN));
         }
@@ -284,6 +291,11 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
     fn handle(&mut self, source: Source, events: PollFlags) {
         match source {
             Source::Process => self.take_exit(),
+            Source::Agent => {
+                if self.this.agent.take().is_some_and(|agent| agent.was_killed()) {
+                    self.this.send_signal(libc::SIGKILL);
+                }
+            }
             Source::Signals => self.pass_signals_on(),
             Source::Control => self.accept_clients(),
             Source::Proxy => {
@@ -583,6 +595,7 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
                 Source::Terminal => self.this.terminal = None,
                 // These end with the process or the monitor.
                 Source::Process
+                | Source::Agent
                 | Source::Signals
                 | Source::Control
                 | Source::Proxy

@@ -1,10 +1,11 @@
 //! Carries steps out.
 
-use super::filter::unpack;
+use super::filter::{unpack, without_agent};
 use super::namespaces::namespace_flags;
 use super::reap;
 use super::step::{Mount, Step};
 use super::terminal;
+use crate::container::agent::Agent;
 use crate::container::probe;
 use crate::container::request::{capability, limit};
 use crate::container::rootfs::lend;
@@ -15,7 +16,8 @@ use crate::network::shared::Attached;
 use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
 use crate::sys::tun::Kind;
-use crate::sys::{On, SysError, keyring, mount, netlink};
+use crate::sys::{On, SysError, keyring, mount, netlink, seccomp};
+use crate::userns;
 use rustix::fs::{Mode, OFlags, Uid, fchown};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountPropagationFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
@@ -40,6 +42,10 @@ pub struct Walk {
     pub(crate) networks: Vec<Attached>,
     /// The process whose namespaces are joined.
     pub joined: Option<OwnedFd>,
+    /// The user namespace of a user that is not root, where there is one id only.
+    pub user: Option<OwnedFd>,
+    /// The process that answers system calls about owners.
+    pub(crate) agent: Option<Agent>,
     /// The process that continues in place of this one.
     pub successor: Option<i32>,
     /// Mounts that the host's root has made for steps that cannot, in their order.
@@ -69,6 +75,15 @@ impl Step {
             }
             Self::Sysctl { key, value } => write(&format!("/proc/sys/{}", key.replace('.', "/")), value),
             Self::CgroupLimit { file, value } => write(file, value),
+            Self::UserNamespace { uid, gid, like } => {
+                let shared = like.and_then(|pid| userns::of_same_user(pid, *uid, *gid));
+                walk.user = Some(shared.map_or_else(|| userns::of_user(*uid, *gid), Ok)?);
+                Ok(())
+            }
+            Self::BecomeUser { .. } => {
+                let namespace = walk.user.take().ok_or_else(missing)?;
+                process::setns(namespace, libc::CLONE_NEWUSER, "the user's namespace")
+            }
             // The monitor does this one itself: it needs the child's pid.
             Self::Clone { .. } => Ok(()),
             Self::JoinNamespaces { pid, namespaces } => {
@@ -175,9 +190,27 @@ impl Step {
             }
             Self::Limit { name, soft, hard } => set_limit(name, *soft, *hard),
             Self::BoundCapabilities { keep } => capability::bound(keep),
+            Self::Agent => {
+                walk.agent = Some(Agent::fork()?);
+                Ok(())
+            }
+            Self::Filter { answers: true, program, flags, .. } => {
+                let unpacked = |program: &[u64]| program.iter().copied().map(unpack).collect::<Vec<_>>();
+                let plain = || seccomp::set_mode_filter(&unpacked(&without_agent(program)), *flags);
+                let Some(agent) = &walk.agent else { return plain() };
+                match seccomp::listen(&unpacked(program), *flags) {
+                    Ok(listener) => agent.hand_over(&listener),
+                    // In another engine's container that asks an agent, or on an old kernel.
+                    Err(error) if matches!(error.errno, libc::EBUSY | libc::EINVAL) => {
+                        walk.skipped = Some(error.errno);
+                        plain()
+                    }
+                    Err(error) => Err(error),
+                }
+            }
             Self::Filter { program, flags, .. } => {
                 let program: Vec<_> = program.iter().copied().map(unpack).collect();
-                crate::sys::seccomp::set_mode_filter(&program, *flags)
+                seccomp::set_mode_filter(&program, *flags)
             }
             Self::User { uid, gid, groups } => {
                 if *uid != 0 {
@@ -333,7 +366,6 @@ fn give_streams_to(user: u32) {
     let null = rustix::fs::stat("/dev/null").map(|found| found.st_rdev).ok();
     for stream in [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()] {
         if rustix::fs::fstat(stream).is_ok_and(|found| Some(found.st_rdev) != null) {
-            // Where there is one id only, it is his already.
             let _ = fchown(stream, Some(Uid::from_raw(user)), None);
         }
     }

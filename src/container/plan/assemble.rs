@@ -144,6 +144,7 @@ impl Plan {
         let here = [LinuxNamespaceType::User, LinuxNamespaceType::Network, LinuxNamespaceType::Cgroup];
         let born = namespaces.iter().filter(|kind| !here.contains(kind)).copied().collect();
         let (borrowed, joins) = shared(spec, linux, &around.joined)?;
+        outside.extend(for_one_id(spec, process, around.single_id, None));
         outside.extend(borrowed);
         outside.extend(joins);
         outside.push(Step::Clone { namespaces: born });
@@ -240,7 +241,9 @@ impl Plan {
         let others = namespaces(linux).into_iter().filter(|kind| *kind != LinuxNamespaceType::User);
         let (later, now) =
             others.partition(|kind| matches!(kind, LinuxNamespaceType::Cgroup | LinuxNamespaceType::Pid));
-        let outside = vec![Step::JoinNamespaces { pid, namespaces: now }, Step::Clone { namespaces: Vec::new() }];
+        // While the host's /proc is in sight, by which its ids are mapped.
+        let mut outside: Vec<Step> = for_one_id(spec, process, ids.is_single, Some(pid));
+        outside.extend([Step::JoinNamespaces { pid, namespaces: now }, Step::Clone { namespaces: Vec::new() }]);
         let required = linux.seccomp().is_none();
         let mut inside = vec![Step::SessionKeyring { required }];
         if ids.is_shifted {
@@ -339,8 +342,19 @@ fn shared(spec: &Spec, linux: &Linux, joined: &BTreeMap<String, i32>) -> Result<
     Ok((borrowed, joins.collect()))
 }
 
+/// With one id, an agent answers what the kernel cannot know, and a user other than root has the id under a number of its own.
+fn for_one_id(spec: &Spec, process: &Process, is_single: bool, like: Option<i32>) -> Vec<Step> {
+    let annotations = spec.annotations().as_ref();
+    let is_off = annotations.and_then(|all| all.get(spec::AGENT)).is_some_and(|value| value == spec::OFF);
+    let user = process.user();
+    let (uid, gid) = (user.uid(), user.gid());
+    let namespace = (uid != 0).then_some(Step::UserNamespace { uid, gid, like });
+    let agent = (!is_off).then_some(Step::Agent);
+    agent.into_iter().chain(namespace).filter(|_| is_single).collect()
+}
+
 fn filter_step(answers: bool, policy: &LinuxSeccomp) -> Result<Step, PlanError> {
-    let filter = seccomp::compile(policy)?;
+    let filter = if answers { seccomp::compile_asking(policy) } else { seccomp::compile(policy) }?;
     let program = filter.program.iter().map(pack).collect();
     let calls = policy.syscalls().iter().flatten().map(|s| s.names().len()).sum();
     Ok(Step::Filter { answers, calls, program, flags: filter.flags })
@@ -363,22 +377,28 @@ fn confine(steps: &mut Vec<Step>, process: &Process, filter: &Filter) -> Result<
         steps.push(Step::Limit { name: limit.typ().to_string(), soft: limit.soft(), hard: limit.hard() });
     }
     let user = process.user();
-    // With one id every user is root to the kernel, which a program that is executed would make capable again.
-    let is_powerless = filter.single_id && user.uid() != 0;
+    let becomes = filter.single_id && user.uid() != 0;
+    if becomes {
+        // Before the limits of power, since it comes with all capabilities over the new namespace.
+        steps.push(Step::BecomeUser { uid: user.uid(), gid: user.gid() });
+    }
     let chosen = |set: Option<&Option<Capabilities>>| {
-        let set = set.and_then(Option::as_ref).filter(|_| !is_powerless);
-        set.map(capability::from_spec).unwrap_or_default()
+        set.and_then(Option::as_ref).map(capability::from_spec).unwrap_or_default()
     };
     let capabilities = process.capabilities().as_ref();
     let bounding = chosen(capabilities.map(LinuxCapabilities::bounding));
     let effective = chosen(capabilities.map(LinuxCapabilities::effective));
     steps.push(Step::BoundCapabilities { keep: bounding });
     // Loaded while this process still has CAP_SYS_ADMIN, so that no_new_privs is not needed for it.
-    let answers = filter.single_id.then(seccomp::one_id_answers);
-    if let Some(answers) = &answers {
-        steps.push(filter_step(true, answers)?);
+    let own_policy = match filter.policy {
+        Some(policy) if filter.single_id && !becomes => Some(seccomp::leave_namespace_to_agent(policy)),
+        policy => policy.cloned(),
+    };
+    if filter.single_id {
+        let answers = if becomes { seccomp::one_user_answers() } else { seccomp::one_id_answers(filter.policy) };
+        steps.push(filter_step(true, &answers)?);
     }
-    if let Some(policy) = filter.policy {
+    if let Some(policy) = &own_policy {
         steps.push(filter_step(false, policy)?);
     }
     if let Some(mask) = user.umask() {
@@ -387,11 +407,13 @@ fn confine(steps: &mut Vec<Step>, process: &Process, filter: &Filter) -> Result<
     if let Some(value) = process.oom_score_adj() {
         steps.push(Step::OomScore { value });
     }
-    let groups =
-        (!filter.single_id && !filter.keeps_groups).then(|| user.additional_gids().clone().unwrap_or_default());
-    steps.push(Step::User { uid: user.uid(), gid: user.gid(), groups });
+    if !becomes {
+        let groups =
+            (!filter.single_id && !filter.keeps_groups).then(|| user.additional_gids().clone().unwrap_or_default());
+        steps.push(Step::User { uid: user.uid(), gid: user.gid(), groups });
+    }
     steps.push(Step::Directory { path: process.cwd().to_string_lossy().into_owned() });
-    if user.uid() == 0 || is_powerless {
+    if user.uid() == 0 || becomes {
         steps.push(Step::SetCapabilities { keep: effective });
     }
     if process.no_new_privileges().unwrap_or(false) {

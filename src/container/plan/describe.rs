@@ -54,6 +54,10 @@ impl Step {
             Self::BoundCapabilities { keep } => {
                 format!("prctl(PR_CAPBSET_DROP) of all but {} capabilities", keep.len())
             }
+            Self::Filter { answers: true, calls, program, .. } => format!(
+                "seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, {calls} calls, {} instructions)",
+                program.len()
+            ),
             Self::Filter { calls, program, .. } => {
                 format!("seccomp(SECCOMP_SET_MODE_FILTER, {calls} calls, {} instructions)", program.len())
             }
@@ -61,6 +65,11 @@ impl Step {
                 "{}setresgid({gid}) setresuid({uid})",
                 groups.as_ref().map(|g| format!("setgroups({g:?}) ")).unwrap_or_default()
             ),
+            Self::Agent => "fork()".into(),
+            Self::UserNamespace { uid, gid, .. } => {
+                format!("clone3(CLONE_NEWUSER) write(/proc/PID/uid_map, {uid} 0 1; gid_map, {gid} 0 1)")
+            }
+            Self::BecomeUser { uid, gid } => format!("setns(the user namespace of {uid}:{gid}, CLONE_NEWUSER)"),
             Self::SetCapabilities { keep } => format!("capset({})", short_capabilities(keep)),
             Self::NoNewPrivileges => "prctl(PR_SET_NO_NEW_PRIVS)".into(),
             Self::Directory { path } => format!("chdir({path})"),
@@ -106,7 +115,7 @@ impl Step {
                 libc::EPERM => FORBIDDEN,
                 _ => return None,
             },
-            Self::NetworkNamespace => match errno {
+            Self::NetworkNamespace | Self::UserNamespace { .. } => match errno {
                 libc::ENOSPC | libc::EUSERS => "too many namespaces; see: sysctl user",
                 libc::EPERM => FORBIDDEN,
                 _ => return None,
@@ -168,6 +177,8 @@ impl Step {
             | Self::Session { .. }
             | Self::BoundCapabilities { .. }
             | Self::Filter { .. }
+            | Self::BecomeUser { .. }
+            | Self::Agent
             | Self::SetCapabilities { .. }
             | Self::NoNewPrivileges
             | Self::Sibling
@@ -218,6 +229,9 @@ impl Step {
             Self::BoundCapabilities { .. } => "drop capabilities from the bounding set",
             Self::Filter { .. } => "load the system call filter",
             Self::User { uid, gid, .. } => return format!("become user {uid}:{gid}"),
+            Self::Agent => "start the agent that notes owners",
+            Self::UserNamespace { uid, gid, .. } => return format!("make a user namespace for user {uid}:{gid}"),
+            Self::BecomeUser { uid, gid } => return format!("become user {uid}:{gid}"),
             Self::SetCapabilities { .. } => "set capabilities",
             Self::NoNewPrivileges => "set no_new_privs",
             Self::Directory { path } => return format!("work in {path}"),

@@ -1,5 +1,7 @@
 //! The instructions of a system call filter as numbers of a plan.
 
+use crate::container::decide::seccomp::OF_KERNEL;
+
 /// Returns a BPF instruction as one number, the form it has in a plan.
 pub(crate) fn pack(instruction: &libc::sock_filter) -> u64 {
     let libc::sock_filter { code, jt, jf, k } = *instruction;
@@ -23,4 +25,21 @@ pub(crate) fn bytes(number: u64) -> [u8; 8] {
     bytes[2..4].copy_from_slice(&[jt, jf]);
     bytes[4..].copy_from_slice(&k.to_ne_bytes());
     bytes
+}
+
+/// Returns a filter as it is where no agent answers.
+pub(crate) fn without_agent(program: &[u64]) -> Vec<u64> {
+    let plain = |number: &u64| {
+        let libc::sock_filter { code, jt, jf, k } = unpack(*number);
+        let is_return = u32::from(code) == libc::BPF_RET | libc::BPF_K;
+        if !is_return || k & libc::SECCOMP_RET_ACTION_FULL != libc::SECCOMP_RET_USER_NOTIF {
+            return *number;
+        }
+        let k = match k & libc::SECCOMP_RET_DATA {
+            OF_KERNEL => libc::SECCOMP_RET_ALLOW,
+            errno => libc::SECCOMP_RET_ERRNO | errno,
+        };
+        pack(&libc::sock_filter { code, jt, jf, k })
+    };
+    program.iter().map(plain).collect()
 }

@@ -52,6 +52,15 @@ pub enum Step {
         file: String,
         value: String,
     },
+    /// Makes a user namespace in which the only id, the caller's, is this one; or takes that of `like`, a process of the
+    /// container, if it has the same.
+    UserNamespace {
+        uid: u32,
+        gid: u32,
+        like: Option<i32>,
+    },
+    /// Starts the process that answers system calls about owners.
+    Agent,
     Clone {
         namespaces: Vec<LinuxNamespaceType>,
     },
@@ -135,7 +144,7 @@ pub enum Step {
         keep: Vec<Capability>,
     },
     Filter {
-        /// The filter of a container with one id, which lets changes of owner succeed; otherwise the policy.
+        /// The filter of a container with one id, which asks the agent about owners; otherwise the policy.
         answers: bool,
         calls: usize,
         program: Vec<u64>,
@@ -145,6 +154,11 @@ pub enum Step {
         uid: u32,
         gid: u32,
         groups: Option<Vec<u32>>,
+    },
+    /// Enters what `UserNamespace` has made, and so is that user, who has no power over the container's other namespaces.
+    BecomeUser {
+        uid: u32,
+        gid: u32,
     },
     SetCapabilities {
         keep: Vec<Capability>,

@@ -124,9 +124,12 @@ pub(super) fn change_of_root(plan: &Plan, language: Language) -> Part {
         part.add_step(step, language);
     }
     part.why.push(format!("({})", language.words().by_hand_from_outside));
+    // A user that is not root has gone on to a namespace of its own.
+    let becomes = plan.steps().any(|step| matches!(step, Step::BecomeUser { .. }));
+    let user = if becomes { "=/proc/'$child'/ns/user" } else { "" };
     part.commands = vec![
         "read -r _ <&5 || finish".into(),
-        "nsenter='nsenter --target '$pid' --user --mount --preserve-credentials'".into(),
+        format!("nsenter='nsenter --target '$pid' --user{user} --mount --preserve-credentials'"),
         "$nsenter sh -c 'cd \"$1\" && pivot_root . .' sh \"$root\"".into(),
         "$nsenter --root=/ umount --lazy --no-canonicalize \"/proc/$pid/root/..\"".into(),
         "echo >&4".into(),

@@ -14,7 +14,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 pub(super) fn payload(plan: &Plan, around: &Surroundings, language: Language) -> Part {
     let mut part = Part::named("payload");
     let mut setpriv = vec!["--inh-caps=-all".to_owned()];
-    let (mut line, mut directory) = (Vec::new(), String::new());
+    let (mut line, mut directory, mut user) = (Vec::new(), String::new(), String::new());
     let filters = plan.steps().filter(|step| matches!(step, Step::Filter { .. }));
     // By their paths as they are now: what the payload's own PATH names is not the host's.
     let first: Vec<String> = filters
@@ -33,15 +33,24 @@ pub(super) fn payload(plan: &Plan, around: &Surroundings, language: Language) ->
                 setpriv.extend([format!("--reuid={uid}"), format!("--regid={gid}")]);
                 setpriv.push(if groups.is_empty() { "--clear-groups".into() } else { format!("--groups={groups}") });
             }
+            Step::BecomeUser { uid, gid } => {
+                // It loses its capabilities as the program is executed, and not before.
+                user = format!("\"$unshare\" --user --map-user={uid} --map-group={gid} --keep-caps ");
+                setpriv.push("--ambient-caps=-all".into());
+            }
             Step::NoNewPrivileges => setpriv.push("--no-new-privs".into()),
             Step::Directory { path } => directory = quoted(path),
             Step::Exec { argv, env } => {
                 let quote = |words: &[String]| words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
                 let waits = r#"echo >&7; read -r _ <&6; exec 6<&- 7>&-; cd "$1"; shift; unset PWD OLDPWD; exec "$@""#;
                 line = vec![
-                    "setpriv=$(command -v setpriv) sh=$(command -v sh)".into(),
+                    "setpriv=$(command -v setpriv) sh=$(command -v sh) unshare=$(command -v unshare)".into(),
                     format!("set -- {}", quote(argv)),
-                    format!("exec env -i --default-signal=INT,QUIT {} {}\\", quote(env), joined(&first)),
+                    format!(
+                        "exec env -i --default-signal=INT,QUIT {} {}\\",
+                        quote(env),
+                        user.clone() + &joined(&first)
+                    ),
                     format!("  \"$setpriv\" {} \\", setpriv.join(" ")),
                     format!("  \"$sh\" -c '{waits}' sh {directory} \"$@\""),
                 ];
@@ -64,7 +73,7 @@ pub(super) fn filter_name(step: &Step) -> &'static str {
 
 /// The filter's instructions (seccomp(2), struct sock_filter) as a file that `setpriv` loads, if it can.
 pub(super) fn load_filter(name: &str, program: &[u64], language: Language) -> Vec<String> {
-    let bytes: Vec<u8> = program.iter().flat_map(|packed| filter::bytes(*packed)).collect();
+    let bytes: Vec<u8> = filter::without_agent(program).into_iter().flat_map(filter::bytes).collect();
     let text = BASE64_STANDARD.encode(bytes);
     let mut lines = vec![
         format!("{name}="),

@@ -21,6 +21,8 @@ pub(super) fn place(step: &Step) -> Place {
         Step::PivotRoot
         | Step::BoundCapabilities { .. }
         | Step::User { .. }
+        | Step::UserNamespace { .. }
+        | Step::BecomeUser { .. }
         | Step::SetCapabilities { .. }
         | Step::NoNewPrivileges
         | Step::Directory { .. }
@@ -33,6 +35,7 @@ pub(super) fn place(step: &Step) -> Place {
         | Step::CgroupLimit { .. }
         | Step::FuseOverlay(_)
         | Step::JoinNamespaces { .. }
+        | Step::Agent
         | Step::Borrow { .. }
         | Step::SessionKeyring { .. }
         | Step::Detach
@@ -93,6 +96,7 @@ pub(super) fn group(step: &Step, around: &Surroundings) -> &'static str {
         | Step::PivotRoot
         | Step::Hostname { .. }
         | Step::DomainName { .. }
+        | Step::Agent
         | Step::Borrow { .. }
         | Step::Umask { .. }
         | Step::OomScore { .. }
@@ -100,6 +104,8 @@ pub(super) fn group(step: &Step, around: &Surroundings) -> &'static str {
         | Step::Session { .. }
         | Step::BoundCapabilities { .. }
         | Step::User { .. }
+        | Step::UserNamespace { .. }
+        | Step::BecomeUser { .. }
         | Step::SetCapabilities { .. }
         | Step::NoNewPrivileges
         | Step::Directory { .. }

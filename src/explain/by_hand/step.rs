@@ -22,6 +22,7 @@ pub(super) fn note(step: &Step, language: Language) -> Option<String> {
         | Step::Root { .. }
         | Step::ReapingInit
         | Step::JoinNamespaces { .. }
+        | Step::Agent
         | Step::Borrow { .. }
         | Step::ShiftedStore { .. }
         | Step::ShiftedRoot
@@ -50,6 +51,8 @@ pub(super) fn note(step: &Step, language: Language) -> Option<String> {
         | Step::BoundCapabilities { .. }
         | Step::Filter { .. }
         | Step::User { .. }
+        | Step::UserNamespace { .. }
+        | Step::BecomeUser { .. }
         | Step::SetCapabilities { .. }
         | Step::NoNewPrivileges
         | Step::Directory { .. }
@@ -130,6 +133,8 @@ pub(crate) fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
         | Step::BoundCapabilities { .. }
         | Step::Filter { .. }
         | Step::User { .. }
+        | Step::UserNamespace { .. }
+        | Step::BecomeUser { .. }
         | Step::SetCapabilities { .. }
         | Step::NoNewPrivileges
         | Step::Directory { .. }
@@ -140,6 +145,7 @@ pub(crate) fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
         | Step::CgroupLimit { .. }
         | Step::FuseOverlay(_)
         | Step::JoinNamespaces { .. }
+        | Step::Agent
         | Step::Borrow { .. }
         | Step::SessionKeyring { .. }
         | Step::ShiftedStore { .. }

@@ -415,10 +415,13 @@ words! {
     step_limit: "a resource limit", "ограничение ресурса";
     step_bound_capabilities: "no program in it can ever gain more than these", "ни одна программа в нём никогда не получит больше этих";
     step_filter: "only the system calls that Docker allows", "только те системные вызовы, что разрешает Docker";
-    step_filter_of_one_id: "there is only one ID: changes of owner and user succeed without effect", "идентификатор только один: смена владельца и пользователя удаётся без последствий";
+    step_filter_of_one_id: "there is only one ID: changes of owner are noted, changes of user succeed without effect", "идентификатор только один: смена владельца записывается, смена пользователя удаётся без последствий";
     step_same_root: "root in the container is root on the host too: the next steps limit it", "root в контейнере — root и на хосте: его ограничат следующие шаги";
     step_root_user: "root in the container is an ordinary user on the host", "root в контейнере — обычный пользователь на хосте";
     step_user: "the user that the image or you chose", "пользователь, выбранный образом или вами";
+    step_agent: "notes the owners that programs in the container give to files: your one ID cannot own them", "записывает владельцев, которых программы в контейнере дают файлам: вашему единственному идентификатору они принадлежать не могут";
+    step_user_namespace: "you have one ID only, and here it bears this number: getuid, stat and permissions agree about it", "идентификатор у вас только один, и здесь у него этот номер: getuid, stat и права согласны в этом";
+    step_become_user: "the user that the image or you chose; it has no power over the container's other namespaces", "пользователь, выбранный образом или вами; над остальными пространствами имён контейнера он не властен";
     step_set_capabilities: "root here has power over the container only", "root здесь имеет права только над контейнером";
     step_no_new_privileges: "no set-user-ID program can add privileges", "никакая программа с set-user-ID не добавит привилегий";
     step_directory: "the working directory of the process", "рабочий каталог процесса";

@@ -9,6 +9,7 @@
 //! and loads them in 0.12 ms.
 
 use super::table;
+use libc::SECCOMP_RET_USER_NOTIF;
 use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 use libc::{SECCOMP_RET_ACTION_FULL, SECCOMP_RET_TRACE, SECCOMP_RET_TRAP, sock_filter};
 use libc::{SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_LOG};
@@ -63,8 +64,26 @@ fn is_apart(nr: u32) -> bool {
 
 /// Turns a policy into a program for this machine.
 pub fn compile(policy: &LinuxSeccomp) -> Result<Filter, SeccompError> {
+    let rules = policy.syscalls().iter().flatten().map(LinuxSyscall::action);
+    if rules.chain([policy.default_action()]).any(|action| action == LinuxSeccompAction::ScmpActNotify) {
+        return Err(SeccompError::Agent("SCMP_ACT_NOTIFY"));
+    }
+    compile_asking(policy)
+}
+
+/// [`compile`] for a policy that asks the agent of minirun.
+pub(crate) fn compile_asking(policy: &LinuxSeccomp) -> Result<Filter, SeccompError> {
     let flags = policy.flags().iter().flatten().try_fold(0, |flags, flag| Ok(flags | number_of(flag)?))?;
     Ok(Filter { program: program(policy, ABIS)?, flags })
+}
+
+/// Returns the architecture and number of a call on every convention of the machine that has it.
+pub(super) fn numbers(name: &'static str) -> impl Iterator<Item = (u32, u32)> {
+    let columns = ABIS.iter().flat_map(|abi| abi.columns.iter().map(|(arch, column)| (abi.audit, *arch, *column)));
+    columns.filter_map(move |(audit, arch, column)| {
+        let bit = if arch == Arch::ScmpArchX32 { X32_BIT } else { 0 };
+        Some((audit, table::number(table::find(name)?, column)? | bit))
+    })
 }
 
 fn number_of(flag: &LinuxSeccompFilterFlag) -> Result<u64, SeccompError> {
@@ -80,7 +99,7 @@ fn number_of(flag: &LinuxSeccompFilterFlag) -> Result<u64, SeccompError> {
 
 fn program(policy: &LinuxSeccomp, abis: &[Abi]) -> Result<Vec<sock_filter>, SeccompError> {
     let listed = policy.architectures().as_deref().unwrap_or(&[]);
-    let rules = Rules::read(policy)?;
+    let rules = Rules::read(policy);
     let mut program = Assembler::default();
     let mut sections = Vec::new();
     for (index, abi) in abis.iter().enumerate() {
@@ -123,15 +142,15 @@ struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
-    fn read(policy: &'a LinuxSeccomp) -> Result<Self, SeccompError> {
+    fn read(policy: &'a LinuxSeccomp) -> Self {
         let rules = policy.syscalls().as_deref().unwrap_or(&[]);
-        let default = answer(policy.default_action(), policy.default_errno_ret())?;
+        let default = answer(policy.default_action(), policy.default_errno_ret());
         // A policy that refuses what it does not name must not refuse what it could not know.
         let newer = match default & SECCOMP_RET_ACTION_FULL {
             SECCOMP_RET_ALLOW | SECCOMP_RET_LOG | SECCOMP_RET_TRACE => default,
             _ => SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
         };
-        let answers = rules.iter().map(|rule| answer(rule.action(), rule.errno_ret())).collect::<Result<_, _>>()?;
+        let answers = rules.iter().map(|rule| answer(rule.action(), rule.errno_ret())).collect();
 
         let mut named = Vec::with_capacity(rules.iter().map(|rule| rule.names().len()).sum());
         for (index, rule) in rules.iter().enumerate() {
@@ -142,7 +161,7 @@ impl<'a> Rules<'a> {
                 }
             }
         }
-        Ok(Self { rules, answers, named, default, newer })
+        Self { rules, answers, named, default, newer }
     }
 
     /// Returns the answers to all numbers of some columns, in order; the first segment starts at 0.
@@ -199,9 +218,9 @@ impl<'a> Rules<'a> {
 }
 
 /// Returns the value of a filter for an action.
-fn answer(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32, SeccompError> {
+fn answer(action: LinuxSeccompAction, errno: Option<u32>) -> u32 {
     let data = errno.unwrap_or(libc::EPERM as u32) & libc::SECCOMP_RET_DATA;
-    Ok(match action {
+    match action {
         LinuxSeccompAction::ScmpActKill | LinuxSeccompAction::ScmpActKillThread => SECCOMP_RET_KILL_THREAD,
         LinuxSeccompAction::ScmpActKillProcess => SECCOMP_RET_KILL_PROCESS,
         LinuxSeccompAction::ScmpActTrap => SECCOMP_RET_TRAP,
@@ -209,8 +228,8 @@ fn answer(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32, Seccomp
         LinuxSeccompAction::ScmpActTrace => SECCOMP_RET_TRACE | data,
         LinuxSeccompAction::ScmpActLog => SECCOMP_RET_LOG,
         LinuxSeccompAction::ScmpActAllow => SECCOMP_RET_ALLOW,
-        LinuxSeccompAction::ScmpActNotify => return Err(SeccompError::Agent("SCMP_ACT_NOTIFY")),
-    })
+        LinuxSeccompAction::ScmpActNotify => SECCOMP_RET_USER_NOTIF | data,
+    }
 }
 
 /// The numbers from `start` up to the next segment, and their answer.
@@ -437,11 +456,11 @@ mod tests {
             };
             for (rule, numbers) in self.policy.syscalls().as_deref().unwrap().iter().zip(&self.numbers) {
                 if numbers.contains(&nr) && rule.args().iter().flatten().all(holds) {
-                    return answer(rule.action(), rule.errno_ret()).unwrap();
+                    return answer(rule.action(), rule.errno_ret());
                 }
             }
             let newest = self.numbers.iter().flatten().copied().filter(|&n| !is_apart(n)).max().unwrap();
-            let default = answer(self.policy.default_action(), self.policy.default_errno_ret()).unwrap();
+            let default = answer(self.policy.default_action(), self.policy.default_errno_ret());
             if nr > newest && default != ALLOW { ENOSYS } else { default }
         }
     }
@@ -452,7 +471,7 @@ mod tests {
             [Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_PTRACE, Capability::CAP_SYS_TIME, Capability::CAP_BPF];
         for abis in [&[X86_64, X86][..], &[AARCH64, ARM]] {
             let columns = || abis.iter().flat_map(|abi| abi.columns.iter().map(|column| (abi.audit, column)));
-            for mut policy in [policy(&[]), policy(&all), one_id_answers()] {
+            for mut policy in [policy(&[]), policy(&all), one_id_answers(None)] {
                 policy.set_architectures(Some(columns().map(|(_, (arch, _))| *arch).collect()));
                 let program = program(&policy, abis).unwrap();
                 for (audit, (arch, column)) in columns() {
@@ -478,7 +497,7 @@ mod tests {
 
     #[test]
     fn an_abi_that_is_not_listed_gets_nothing() {
-        let mut policy = one_id_answers();
+        let mut policy = one_id_answers(None);
         policy.set_architectures(None);
         let program = program(&policy, &[X86_64, X86]).unwrap();
         assert_eq!(run(&program, X86_64.audit, 0, [0; 6]), ALLOW);
