@@ -5,6 +5,7 @@ mod build;
 mod changes;
 mod commit;
 mod complete;
+mod compose;
 mod confirm;
 mod container;
 mod context;
@@ -108,6 +109,8 @@ enum Command {
     /// Build, and manage the build cache
     #[command(subcommand, visible_alias = "buildx")]
     Builder(build::BuilderCommand),
+    /// Run an application of many containers from a compose file
+    Compose(Box<compose::ComposeArgs>),
     #[command(flatten)]
     Registry(registry::Command),
     #[command(flatten)]
@@ -288,6 +291,7 @@ fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
         Command::Image(command) => command.run(&context()?),
         Command::Build(arguments) => build::build(arguments, &context()?),
         Command::Builder(command) => build::builder(command, &context()?),
+        Command::Compose(arguments) => compose::run(*arguments, context),
         Command::Registry(command) => command.run(&context()?),
         Command::See(command) => command.run(&context()?),
         Command::Images(command) => command.run(&context()?),
