@@ -168,11 +168,16 @@ pub fn main() -> ExitCode {
         process::exit_now(code.unwrap_or_else(|| started_by_hand(monitor::NAME).into()));
     }
     diag::print_notes_by(stderr::note);
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    // A link with that name is Compose's older command.
+    if Path::new(&name).file_name().is_some_and(|name| name == "docker-compose") {
+        words.splice(..1, ["minirun".into(), "compose".into()]);
+    }
     let errand = (name == userns::NAME).then(userns::receive);
     // A command whose reader closes the pipe (`… | head`) ends as any other program does, and not by a panic.
     process::default_signal(libc::SIGPIPE);
     let ended = match errand {
-        None => command(std::env::args_os().collect(), None),
+        None => command(words, None),
         Some(Ok((root, errand))) => carry_out(errand, &root),
         Some(Err(_)) => Ok(started_by_hand(userns::NAME)),
     };

@@ -1,7 +1,9 @@
 //! The flags before every command of `compose`: which project it is about.
 
-use crate::cli::stderr;
-use crate::compose::{self, Options, Project};
+use super::error::ComposeFailure;
+use super::members;
+use crate::cli::{Context, stderr};
+use crate::compose::{self, ComposeError, Options, Project};
 use crate::diag::Failure;
 use clap::Args;
 use std::path::PathBuf;
@@ -65,8 +67,21 @@ impl ProjectFlags {
         Ok(project)
     }
 
-    /// Returns the project's name alone, from the file if `-p` does not say it; `None`: there is no file.
-    pub(super) fn given_name(&self) -> Option<&str> {
-        self.project_name.as_deref().filter(|_| self.file.is_empty())
+    /// Returns the project's name, and the project if its files are there. A name alone is enough for what runs already.
+    pub(super) fn name(&self, context: &Context) -> Result<(String, Option<Project>), Failure> {
+        match compose::load(&self.options()) {
+            Err(ComposeError::NoFile(directory)) => {
+                let running = members::all(&context.store);
+                match &self.project_name {
+                    Some(name) if running.contains_key(name) => Ok((name.clone(), None)),
+                    Some(name) => Err(ComposeFailure::NoProject(name.clone()).into()),
+                    None => Err(ComposeError::NoFile(directory).into()),
+                }
+            }
+            loaded => {
+                let project = Project::new(loaded?)?;
+                Ok((project.name.clone(), Some(project)))
+            }
+        }
     }
 }
