@@ -1,6 +1,6 @@
 //! What is wrong with a compose file, at its place.
 
-use super::read::Place;
+use super::place::Place;
 use crate::diag::Diagnose;
 use crate::sys::SysError;
 use std::path::{Path, PathBuf};

@@ -11,6 +11,7 @@ mod emit;
 pub(crate) mod fault;
 pub(crate) mod label;
 mod order;
+mod place;
 mod project;
 pub(crate) mod read;
 pub(crate) mod request;

@@ -1,13 +1,14 @@
 //! The order of services: each after those that it depends on.
 
 use super::fault::ComposeError;
-use super::project::Project;
+use super::service::Service;
+use indexmap::IndexMap;
 use std::collections::HashMap;
 
 /// Returns the names of the enabled services in the order of a start.
-pub(crate) fn of(project: &Project) -> Result<Vec<String>, ComposeError> {
-    let mut walk = Walk { project, state: HashMap::new(), order: Vec::new(), path: Vec::new() };
-    let mut names: Vec<&str> = project.services.keys().map(String::as_str).collect();
+pub(crate) fn of(services: &IndexMap<String, Service>) -> Result<Vec<String>, ComposeError> {
+    let mut walk = Walk { services, state: HashMap::new(), order: Vec::new(), path: Vec::new() };
+    let mut names: Vec<&str> = services.keys().map(String::as_str).collect();
     names.sort_unstable();
     for name in names {
         walk.visit(name)?;
@@ -16,7 +17,7 @@ pub(crate) fn of(project: &Project) -> Result<Vec<String>, ComposeError> {
 }
 
 struct Walk<'a> {
-    project: &'a Project,
+    services: &'a IndexMap<String, Service>,
     /// Whether a service that was seen is done.
     state: HashMap<&'a str, bool>,
     order: Vec<String>,
@@ -25,7 +26,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn visit(&mut self, name: &'a str) -> Result<(), ComposeError> {
-        let Some((name, service)) = self.project.services.get_key_value(name) else { return Ok(()) };
+        let Some((name, service)) = self.services.get_key_value(name) else { return Ok(()) };
         match self.state.get(name.as_str()) {
             Some(true) => return Ok(()),
             Some(false) => {

@@ -2,9 +2,10 @@
 
 use super::fault::{ComposeError, Fault, Sources};
 use super::order;
+use super::place::Place;
 use super::read::interpolate::Variables;
 use super::read::load::env_file;
-use super::read::{Entry, Loaded, Map, Node, Place, Value};
+use super::read::{Entry, Loaded, Map, Node, Value};
 use super::service::Service;
 use crate::builder::read::vocabulary::guess;
 use crate::store;
@@ -116,7 +117,7 @@ impl Project {
         for name in names {
             self.service(name)?;
         }
-        let order = order::of(self)?;
+        let order = order::of(&self.services)?;
         if names.is_empty() {
             return Ok(order);
         }
@@ -219,7 +220,7 @@ impl Project {
         for service in self.services.values() {
             self.check_service(service).map_err(|fault| self.sources.error(fault))?;
         }
-        order::of(self).map(drop)
+        order::of(&self.services).map(drop)
     }
 
     fn check_service(&self, service: &Service) -> Result<(), Fault> {

@@ -3,8 +3,9 @@
 
 use super::fault::Fault;
 use super::label;
+use super::place::Place;
 use super::project::Project;
-use super::read::{Node, Place};
+use super::read::Node;
 use super::service::Service;
 use crate::container::decide::seccomp;
 use crate::container::request::mount;

@@ -105,9 +105,15 @@ fn text(arguments: &ConfigArgs, project: &Project) -> Result<Option<String>, Fai
             }
             Some(text)
         }
-        ConfigArgs { format: Format::Json, .. } => {
-            Some(serde_json::to_string_pretty(&project.document().json()).unwrap_or_default() + "\n")
+        _ => {
+            let mut document = project.document();
+            if !arguments.no_interpolate {
+                document.escape_dollars();
+            }
+            Some(match arguments.format {
+                Format::Json => serde_json::to_string_pretty(&document.json()).unwrap_or_default() + "\n",
+                Format::Yaml => compose::yaml(&document),
+            })
         }
-        ConfigArgs { format: Format::Yaml, .. } => Some(compose::yaml(&project.document())),
     })
 }

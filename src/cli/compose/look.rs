@@ -77,6 +77,7 @@ pub(super) struct PortArgs {
     /// Take the container with this number
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     index: usize,
+    /// The service
     service: String,
     /// The port in the container
     #[arg(value_name = "PORT")]

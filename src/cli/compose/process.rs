@@ -248,6 +248,7 @@ pub(super) struct AttachArgs {
     /// Do not forward standard input
     #[arg(long)]
     no_stdin: bool,
+    /// The service
     service: String,
 }
 

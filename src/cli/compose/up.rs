@@ -545,6 +545,8 @@ impl Work<'_> {
             Some(image) => image.clone(),
             None => image::find(store, &request.image)?,
         };
+        // An heir takes the place of the anonymous volume that the file asks for.
+        request.volumes.retain(|volume| !heirs.iter().any(|heir| heir.target == volume.target));
         request.volumes.extend(heirs);
         request.labels.push((label::IMAGE.into(), image.id.to_string()));
         let name = request.name.clone().unwrap_or_default();

@@ -256,7 +256,7 @@ fn kind(node: &Node) -> String {
     }
 }
 
-fn check_name(path: &str, name: &str, at: super::node::Place) -> Result<(), Fault> {
+fn check_name(path: &str, name: &str, at: crate::compose::place::Place) -> Result<(), Fault> {
     let is_of_resource = ["services", "networks", "volumes", "secrets", "configs"].contains(&path);
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     if !is_of_resource || is_name {

@@ -13,4 +13,4 @@ mod words;
 pub(crate) mod yaml;
 
 pub(crate) use load::{Loaded, Options, load};
-pub(crate) use node::{Entry, Map, Node, Place, Value};
+pub(crate) use node::{Entry, Map, Node, Value};

@@ -1,16 +1,8 @@
 //! A compose file as a tree whose nodes know where they stand.
 
+use crate::compose::place::Place;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
-
-/// Where a node stands. Lines and columns count from 1; line 0: nowhere in a file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// The number of the file among those that were read.
-    pub file: usize,
-    pub line: usize,
-    pub column: usize,
-}
 
 /// What a tag says about merging.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -128,6 +120,16 @@ impl Node {
 
     pub(crate) fn remove(&mut self, key: &str) -> Option<Self> {
         self.map_mut()?.shift_remove(key).map(|entry| entry.node)
+    }
+
+    /// Doubles each dollar sign, so that the text is read again as it is.
+    pub(crate) fn escape_dollars(&mut self) {
+        match &mut self.value {
+            Value::Text(text) if text.contains('$') => *text = text.replace('$', "$$"),
+            Value::List(list) => list.iter_mut().for_each(Self::escape_dollars),
+            Value::Map(map) => map.values_mut().for_each(|entry| entry.node.escape_dollars()),
+            _ => {}
+        }
     }
 
     /// Returns it as JSON, with keys in order.

@@ -1,7 +1,8 @@
 //! YAML becomes nodes: anchors, `<<`, and the types of plain scalars.
 
-use super::node::{Entry, Map, Node, Place, Tag, Value};
+use super::node::{Entry, Map, Node, Tag, Value};
 use crate::compose::fault::Fault;
+use crate::compose::place::Place;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag as YamlTag};
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -34,6 +34,6 @@ pub(crate) use parse::{
     stop_signal, timezone, ulimit, umask, variable,
 };
 pub(crate) use restart::{InvalidRestartPolicy, RestartPolicy};
-pub(crate) use security::{Condition, Masks, Profile, Rule, Seccomp, Security, SecurityOption, security_option};
+pub(crate) use security::{Condition, Profile, Rule, Security, SecurityOption, security_option};
 pub(crate) use size::size;
 pub(crate) use sysctl::{Sysctl, sysctl};
