@@ -61,6 +61,7 @@ mod inspect;
 mod json;
 mod layering;
 mod network;
+mod networks;
 mod probe;
 mod recipes;
 mod registry_faults;

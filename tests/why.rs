@@ -129,17 +129,11 @@ fn a_library_that_is_missing() {
     assert_eq!(codes(&sandbox, "poor"), ["library-missing"]);
 }
 
-fn monitor_of(sandbox: &Sandbox, container: &str) -> String {
-    let pid = sandbox.look(container, "{{.State.Pid}}");
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().to_owned()
-}
-
 #[test]
 fn a_monitor_that_was_killed() {
     let sandbox = Sandbox::with_alpine();
     sandbox.detached(&["--name", "orphan"], CALM);
-    sandbox.run_other("kill", &["-9", &monitor_of(&sandbox, "orphan")]).ok();
+    sandbox.run_other("kill", &["-9", &sandbox.monitor_of("orphan")]).ok();
     sandbox.wait_for_status("orphan", "exited");
     assert_eq!(codes(&sandbox, "orphan"), ["monitor-killed"]);
     assert!(sandbox.ok(&["why", "orphan"]).contains("with code 137; the cause was not recorded"));
@@ -289,7 +283,7 @@ fn who_asked_for_the_end() {
 
     // The end of a session or of the host comes to the monitor, which passes it on.
     calm(&sandbox, "by-monitor");
-    sandbox.run_other("kill", &["-TERM", &monitor_of(&sandbox, "by-monitor")]).ok();
+    sandbox.run_other("kill", &["-TERM", &sandbox.monitor_of("by-monitor")]).ok();
     sandbox.wait_for_status("by-monitor", "exited");
     let found = json(&sandbox, "by-monitor");
     assert_eq!((&found["asked"][0]["by"], &found["verdicts"]), (&"monitor".into(), &Value::Array(Vec::new())));

@@ -7,6 +7,7 @@ mod container;
 mod image;
 mod index;
 mod layer;
+mod network;
 mod report;
 mod survey;
 mod volume;

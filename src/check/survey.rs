@@ -28,6 +28,7 @@ pub(crate) fn check(store: &Store, repairs: bool, settings: &Settings) -> Result
     check.indexes()?;
     check.names()?;
     check.containers()?;
+    check.networks()?;
     check.volumes()?;
     check.holds()?;
     check.builds()?;

@@ -3,7 +3,7 @@
 use super::Context;
 use super::step_printer::{ExplainFormat, StepPrinter};
 use crate::container::decide::create;
-use crate::container::live::launch;
+use crate::container::live::{launch, networks};
 use crate::container::request::{Network, Request};
 use crate::container::rootfs::layering::Layering;
 use crate::container::rootfs::shift;
@@ -30,9 +30,10 @@ pub(super) fn print(
     let decided = create::decide(store, &image, request)?;
     let (record, spec) = (&decided.record, &decided.spec);
     let ids = shift::ids(store, record.request.host_ids)?;
-    let mut plan = launch::plan(store, record, spec, &ids, None, Layering::of(store))?;
+    let mut plan =
+        launch::plan(store, record, spec, &ids, None, Layering::of(store), networks::foreseen(store, record)?)?;
     if record.request.network == Network::Private
-        && let Ok(way) = egress::Way::find(&record.request.way_out)
+        && let Ok(way) = egress::Way::find(&record.request.way_out, launch::network_of(&record.request))
     {
         plan.lead_out(&way);
     }

@@ -35,6 +35,7 @@ mod logs;
 mod manifest;
 mod manual;
 mod moment;
+mod network;
 pub(crate) mod peers;
 mod progress;
 mod prune;
@@ -62,6 +63,7 @@ use crate::container::request::signal::InvalidSignal;
 use crate::container::request::{InvalidHealthTime, InvalidRestartPolicy, RequestError};
 use crate::diag::{self, Diagnose, Failure};
 use crate::explain::words::Language;
+use crate::network::shared::NetworkError;
 use crate::store::Store;
 use crate::sys::process;
 use crate::userns;
@@ -121,6 +123,9 @@ enum Command {
     /// Manage containers
     #[command(subcommand, name = "container")]
     Containers(group::ContainerGroup),
+    /// Manage networks
+    #[command(subcommand, name = "network")]
+    Networks(network::Command),
     /// Manage volumes
     #[command(subcommand, name = "volume")]
     Volumes(volume::Command),
@@ -263,6 +268,8 @@ fn refusal(error: &clap::Error) -> Option<&dyn diag::Diagnose> {
         is::<MountError>,
         is::<VolumeError>,
         is::<volume::CommandError>,
+        is::<network::CommandError>,
+        is::<NetworkError>,
         is::<cp::CpError>,
     ];
     types.iter().find_map(|is| is(source))
@@ -301,6 +308,7 @@ fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
         Command::See(command) => command.run(&context()?),
         Command::Images(command) => command.run(&context()?),
         Command::Containers(command) => command.run(&context()?),
+        Command::Networks(command) => command.run(&context()?),
         Command::Volumes(command) => command.run(&context()?),
         Command::Healthcheck(command) => command.run(&context()?),
         Command::Events(arguments) => events::events(&arguments, &context()?),

@@ -242,7 +242,7 @@ pub(super) fn command(container: &Container, is_whole: bool) -> String {
 }
 
 fn network(container: &Container) -> String {
-    container.record.request.network.to_string()
+    container.record.request.network_names().join(",")
 }
 
 /// What the filters name, looked up once.
@@ -358,7 +358,7 @@ impl List<'_> {
             ContainerFilter::IsTask(is_task) => !is_task,
             ContainerFilter::Label(label) => label.holds(&self.labels(container)),
             ContainerFilter::Name(pattern) => pattern.is_match(&record.name),
-            ContainerFilter::Network(name) => *name == network(container),
+            ContainerFilter::Network(name) => container.record.request.network_names().contains(name),
             ContainerFilter::Status(status) => status == state.status(),
             ContainerFilter::Volume(wanted) => record.volumes.iter().any(|volume| {
                 volume.name.as_ref() == Some(wanted) || volume.source == *wanted || volume.target == *wanted

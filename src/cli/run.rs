@@ -6,7 +6,7 @@ use super::dry_run;
 use super::ending::note_ending;
 use super::flags::{
     ContainerFlags, DetachFlags, EnvironmentFlags, HealthFlags, IgnoredFlags, IsolationFlags, LimitFlags, NetworkFlags,
-    ProcessFlags, PullFlags, SignalFlags, lines,
+    Networks, ProcessFlags, PullFlags, SignalFlags, lines,
 };
 use super::inside;
 use super::registry;
@@ -21,7 +21,7 @@ use crate::container::request;
 use crate::container::request::mount::{self, Mounted};
 use crate::container::request::signal::Signal;
 use crate::container::request::{
-    Joined, Network, OnUnhealthy, Request, RequestError, RestartPolicy, Tmpfs, Volume, VolumesFrom,
+    Network, OnUnhealthy, Request, RequestError, RestartPolicy, Tmpfs, Volume, VolumesFrom,
 };
 use crate::container::stored::record;
 use crate::container::stored::record::Container;
@@ -228,7 +228,7 @@ impl CreateArgs {
         }
         let ProcessFlags { workdir, user, privileged, interactive, tty, .. } = self.process;
         let ContainerFlags { network, add_host, shm_size, ulimit, label } = self.container;
-        let Joined { network, mut way_out } = network.unwrap_or_default();
+        let Networks { network, mut way_out, endpoints } = self.network.join(network)?;
         // --add-host NAME:host-gateway asks for services that listen on the host's loopback, too.
         way_out.host_loopback |= add_host.iter().any(|entry| entry.address == HostAddress::HostGateway);
         let (mut volumes, mut tmpfs) = (self.volume, self.tmpfs);
@@ -267,6 +267,7 @@ impl CreateArgs {
             exposed: self.network.exposed(),
             network,
             way_out,
+            endpoints,
             hosts: add_host,
             dns: self.network.dns,
             dns_search: self.network.dns_search,

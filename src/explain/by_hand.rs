@@ -96,7 +96,7 @@ fn name_of(part: &Part) -> &str {
 /// What the function is called that a step is in.
 fn group(step: &Step, around: &Surroundings) -> &'static str {
     match step {
-        Step::LoopbackUp | Step::Address { .. } | Step::Device { .. } => "network",
+        Step::LoopbackUp | Step::Address { .. } | Step::Member(_) | Step::Device { .. } => "network",
         Step::Sysctl { key, .. } if key.starts_with("net.") => "network",
         Step::CgroupLimit { .. } | Step::Limit { .. } => "limits",
         Step::Detach | Step::Overlay(_) | Step::FuseOverlay(_) | Step::CopyLayers(_) | Step::Root { .. } => "layers",
@@ -198,6 +198,7 @@ fn place(step: &Step) -> Place {
         | Step::Exec { .. } => Place::Last,
         Step::LoopbackUp
         | Step::Address { .. }
+        | Step::Member(_)
         | Step::Device { .. }
         | Step::Sysctl { .. }
         | Step::CgroupLimit { .. }
@@ -387,6 +388,7 @@ fn note(step: &Step, language: Language) -> Option<String> {
         Step::SessionKeyring { .. } => words.not_by_hand_keyring,
         Step::Session { .. } => words.not_by_hand_session,
         Step::Address { .. } | Step::Device { .. } => words.not_by_hand_ports,
+        Step::Member(_) => words.not_by_hand_network,
         Step::CgroupLimit { file, value } => return Some(fill(words.not_by_hand_limit, &[value, file])),
         Step::CopyLayers(_)
         | Step::FuseOverlay(_)
@@ -437,6 +439,11 @@ pub(crate) fn commands(step: &Step, around: &Surroundings) -> Vec<String> {
         Step::Address { network } if network.on_loopback => vec![
             format!("ip address add {}/32 dev lo", network.v4),
             format!("ip -6 address add {}/128 dev lo 2>/dev/null || :", network.v6),
+        ],
+        Step::Member(member) => vec![
+            format!("ip link add {} type veth peer name port{}", member.device, member.slot),
+            format!("ip link set port{} up; ip link set {} up", member.slot, member.device),
+            format!("ip address add {}/{} dev {}", member.v4, member.subnet.prefix_len(), member.device),
         ],
         Step::Sysctl { key, value } => {
             vec![format!("echo {} > /proc/sys/{}", quoted(value), key.replace('.', "/"))]

@@ -12,6 +12,7 @@ pub(crate) fn of(step: &Step, language: Language) -> String {
         Step::LoopbackUp => words.step_loopback_up,
         Step::Address { .. } => words.step_address,
         Step::Device { .. } => words.step_device,
+        Step::Member(member) => return fill(words.step_member, &[&member.network]),
         Step::Sysctl { key, .. } if key.ends_with("unprivileged_port_start") => words.step_low_ports,
         Step::Sysctl { key, .. } if key.ends_with("ping_group_range") => words.step_ping,
         Step::Sysctl { .. } => words.step_sysctl,

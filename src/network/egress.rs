@@ -7,8 +7,8 @@
 //! and watches the name of the namespace that it was given: a link below the container's runtime directory, which goes when the
 //! container ends, or when it is swept up.
 
-use super::CONTAINER;
-use super::address::{DEVICE, MTU};
+use super::ContainerNetwork;
+use super::address::MTU;
 use crate::diag::{Diagnose, inner_of};
 use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
@@ -120,6 +120,7 @@ impl std::fmt::Display for Program {
 pub struct Way {
     carrier: By,
     host_loopback: bool,
+    network: ContainerNetwork,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -132,8 +133,8 @@ enum By {
 }
 
 impl Way {
-    /// Finds what was asked for.
-    pub fn find(asked: &WayOut) -> Result<Self, EgressError> {
+    /// Finds what was asked for, for a container with this network.
+    pub fn find(asked: &WayOut, network: ContainerNetwork) -> Result<Self, EgressError> {
         let program = |program: Program| userns::program(program.name()).ok_or(EgressError::NotInstalled(program));
         let carrier = match asked.program {
             Program::Minirun => By::Minirun,
@@ -142,7 +143,11 @@ impl Way {
         };
         let opened = OpenOptions::new().read(true).write(true).open(tun::PATH);
         opened.on("open", tun::PATH).map_err(EgressError::NoTun)?;
-        Ok(Self { carrier, host_loopback: asked.host_loopback })
+        Ok(Self { carrier, host_loopback: asked.host_loopback, network })
+    }
+
+    pub(crate) fn network(&self) -> ContainerNetwork {
+        self.network.clone()
     }
 
     /// Returns whether the payload must wait until the client has started it ([`Self::start`]).
@@ -163,43 +168,43 @@ impl Way {
     /// container has ended.
     pub(crate) fn start(&self, process: i32, directory: &Path) -> Result<(), EgressError> {
         match &self.carrier {
-            By::Pasta(pasta) => start_pasta(pasta, process, directory, self.host_loopback),
+            By::Pasta(pasta) => self.start_pasta(pasta, process, directory),
             By::Minirun | By::Slirp(_) => Ok(()),
         }
     }
-}
 
-fn start_pasta(pasta: &Path, process: i32, directory: &Path, host_loopback: bool) -> Result<(), EgressError> {
-    // A directory of its own: pasta reads several removals at once, and looks at the first only.
-    let alone = directory.join("pasta");
-    fs::create_dir_all(&alone).on("mkdir", &alone)?;
-    let link = alone.join("netns");
-    let _ = fs::remove_file(&link);
-    std::os::unix::fs::symlink(format!("/proc/{process}/ns/net"), &link).on("symlink", &link)?;
-    let network = CONTAINER;
-    let (said, mut command) = command(pasta, Path::new("/"))?;
-    command.args(["--config-net", "--quiet", "--ns-ifname", DEVICE]);
-    if !host_loopback {
-        command.arg("--no-map-gw");
+    fn start_pasta(&self, pasta: &Path, process: i32, directory: &Path) -> Result<(), EgressError> {
+        // A directory of its own: pasta reads several removals at once, and looks at the first only.
+        let alone = directory.join("pasta");
+        fs::create_dir_all(&alone).on("mkdir", &alone)?;
+        let link = alone.join("netns");
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(format!("/proc/{process}/ns/net"), &link).on("symlink", &link)?;
+        let network = &self.network;
+        let (said, mut command) = command(pasta, Path::new("/"))?;
+        command.args(["--config-net", "--quiet", "--ns-ifname", &network.device]);
+        if !self.host_loopback {
+            command.arg("--no-map-gw");
+        }
+        command.args(["--address", &network.v4.to_string(), "--netmask", "24"]);
+        command.args(["--gateway", &network.gateway_v4.to_string(), "--dns-forward", &network.dns.to_string()]);
+        command.args(["--address", &network.v6.to_string(), "--gateway", &network.gateway_v6.to_string()]);
+        // Nothing comes in through it: published ports are the monitor's.
+        command.args(["-t", "none", "-u", "none", "-T", "none", "-U", "none"]);
+        if rustix::process::geteuid().is_root() {
+            // Else it becomes nobody, who may not enter the user namespace.
+            command.args(["--runas", "0"]);
+        }
+        command.arg("--userns").arg(format!("/proc/{process}/ns/user")).arg("--netns").arg(&link);
+        let mut child = command.spawn().on("execve", pasta)?;
+        // It goes to the background when all is set up.
+        let pidfd = rustix::process::Pid::from_child(&child);
+        let pidfd = rustix::process::pidfd_open(pidfd, rustix::process::PidfdFlags::empty()).on("pidfd_open", "")?;
+        if is_ready(&pidfd) && child.wait().is_ok_and(|status| status.success()) {
+            return Ok(());
+        }
+        Err(refused(pasta, child, said))
     }
-    command.args(["--address", &network.v4.to_string(), "--netmask", "24"]);
-    command.args(["--gateway", &network.gateway_v4.to_string(), "--dns-forward", &network.dns.to_string()]);
-    command.args(["--address", &network.v6.to_string(), "--gateway", &network.gateway_v6.to_string()]);
-    // Nothing comes in through it: published ports are the monitor's.
-    command.args(["-t", "none", "-u", "none", "-T", "none", "-U", "none"]);
-    if rustix::process::geteuid().is_root() {
-        // Else it becomes nobody, who may not enter the user namespace.
-        command.args(["--runas", "0"]);
-    }
-    command.arg("--userns").arg(format!("/proc/{process}/ns/user")).arg("--netns").arg(&link);
-    let mut child = command.spawn().on("execve", pasta)?;
-    // It goes to the background when all is set up.
-    let pidfd = rustix::process::Pid::from_child(&child);
-    let pidfd = rustix::process::pidfd_open(pidfd, rustix::process::PidfdFlags::empty()).on("pidfd_open", "")?;
-    if is_ready(&pidfd) && child.wait().is_ok_and(|status| status.success()) {
-        return Ok(());
-    }
-    Err(refused(pasta, child, said))
 }
 
 /// A process that stays in the host's network when the monitor leaves it, to start slirp4netns from there.
@@ -263,7 +268,7 @@ fn stand_in(socket: &OwnedFd, way: &Way, directory: &Path) {
     // The end of the conversation is the end of the monitor.
     let Ok(Some((_, mut descriptors))) = socket::receive(socket.as_fd(), &mut byte) else { return };
     let ended = match &way.carrier {
-        By::Minirun => descriptors.pop().map_or(Ok(()), |device| carry(&device, socket, way.host_loopback)),
+        By::Minirun => descriptors.pop().map_or(Ok(()), |device| carry(&device, socket, way)),
         By::Slirp(program) => {
             if !rustix::process::geteuid().is_root() {
                 // With shifted ids it is the host's root, who is nobody here, and could not lock itself in.
@@ -281,13 +286,13 @@ fn stand_in(socket: &OwnedFd, way: &Way, directory: &Path) {
 }
 
 /// Is the way out until the monitor ends.
-fn carry(device: &OwnedFd, monitor: &OwnedFd, host_loopback: bool) -> Result<(), EgressError> {
+fn carry(device: &OwnedFd, monitor: &OwnedFd, way: &Way) -> Result<(), EgressError> {
     userns::keep_no_capability()?;
     // The change of rights has made the kernel forget this.
     process::die_with_parent(libc::SIGKILL);
     process::raise_descriptor_limit();
     crate::sys::memory::map_large_blocks();
-    super::way_out::run(device, monitor, CONTAINER, host_loopback).on("epoll_wait", "the way out")?;
+    super::way_out::run(device, monitor, way.network(), way.host_loopback).on("epoll_wait", "the way out")?;
     Ok(())
 }
 

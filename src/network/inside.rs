@@ -6,7 +6,9 @@
 //! look up a like table.
 
 use super::ContainerNetwork;
-use super::address::{DEVICE, MTU};
+use super::address::MTU;
+use super::shared::Member;
+use crate::sys::netlink::Batch;
 use crate::sys::tun::{self, Kind};
 use crate::sys::{SysError, inet, netlink};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
@@ -54,14 +56,15 @@ impl ContainerNetwork {
     /// Makes the device that leads out, whose other side is the answer. Without one the container still has its address.
     pub fn open_device(&self, kind: Kind) -> Result<Option<OwnedFd>, SysError> {
         let opened = (|| {
-            let tun = tun::open(DEVICE, kind)?;
-            let ipv6 = |setting: &str, value| fs::write(format!("/proc/sys/net/ipv6/conf/{DEVICE}/{setting}"), value);
+            let name = self.device.as_ref();
+            let tun = tun::open(name, kind)?;
+            let ipv6 = |setting: &str, value| fs::write(format!("/proc/sys/net/ipv6/conf/{name}/{setting}"), value);
             // The kernel would announce itself, which nobody has asked for.
             let _ = match kind {
                 Kind::Packets => ipv6("addr_gen_mode", "1").and_then(|()| ipv6("router_solicitations", "0")),
                 Kind::Frames => ipv6("disable_ipv6", "1"),
             };
-            let device = netlink::index(DEVICE)?;
+            let device = netlink::index(name)?;
             netlink::add_address(device, self.v4.into(), 24)?;
             netlink::link_up(device, Some(MTU))?;
             netlink::add_default_route(self.gateway_v4.into())?;
@@ -76,14 +79,15 @@ impl ContainerNetwork {
 
     /// Returns the commands that do the same.
     pub fn device_call(&self, kind: Kind) -> String {
+        let device = &self.device;
         let v6 = match kind {
             Kind::Packets => {
-                format!("; ip address add {}/64 dev {DEVICE}; ip -6 route add default via {}", self.v6, self.gateway_v6)
+                format!("; ip address add {}/64 dev {device}; ip -6 route add default via {}", self.v6, self.gateway_v6)
             }
             Kind::Frames => String::new(),
         };
         format!(
-            "ip tuntap add {DEVICE} mode {}; ip address add {}/24 dev {DEVICE}; ip link set {DEVICE} up mtu {MTU}; ip route \
+            "ip tuntap add {device} mode {}; ip address add {}/24 dev {device}; ip link set {device} up mtu {MTU}; ip route \
              add default via {}{v6}",
             kind.mode(),
             self.v4,
@@ -91,8 +95,12 @@ impl ContainerNetwork {
         )
     }
 
-    /// Brings back the datagrams that the container sends from a published port. The address must be there.
-    pub fn bring_back_datagrams(&self, port: u16) {
+    /// Brings back the datagrams that the container sends from a published port, except those to its networks. The address
+    /// must be there.
+    pub(crate) fn bring_back_datagrams(&self, port: u16, members: &[Member]) {
+        let mut batch = Batch::default();
+        members.iter().flat_map(Member::subnets).for_each(|subnet| batch.add_rule_for_target(subnet));
+        let _ = batch.send();
         for (any, own) in ANY.into_iter().zip([IpAddr::V4(self.v4), IpAddr::V6(self.v6)]) {
             let _ = netlink::add_local_route(DATAGRAMS, any, Some(own));
             let _ = netlink::add_rule_for_udp_source(DATAGRAMS, any, port);

@@ -90,10 +90,6 @@ impl From<HostEntry> for (String, String) {
     }
 }
 
-/// The address of systemd-resolved's stub, and the file that names its servers.
-const STUB: &str = "127.0.0.53";
-const BEHIND_THE_STUB: &str = "/run/systemd/resolve/resolv.conf";
-
 /// What `--dns`, `--dns-search` and `--dns-option` ask for; what is empty is the host's.
 #[derive(Default)]
 pub(crate) struct NameService<'a> {
@@ -102,16 +98,29 @@ pub(crate) struct NameService<'a> {
     pub options: &'a [String],
 }
 
+/// Who answers a container's questions about names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// The host's servers: the container is in the host's network.
+    Host,
+    /// The way out, which asks the host's servers.
+    WayOut,
+    /// The container's monitor, which knows who is on its networks.
+    Monitor,
+}
+
 /// Returns the text of resolv.conf.
-pub(crate) fn resolv_conf(asked: &NameService, host_network: bool) -> String {
+pub(crate) fn resolv_conf(asked: &NameService, answers: Answers) -> String {
     let host = with_words(&fs::read_to_string("/etc/resolv.conf").unwrap_or_default(), asked);
-    if host_network && asked.servers.is_empty() {
-        return host;
+    let own = [IpAddr::from(CONTAINER.dns)];
+    match answers {
+        Answers::Host if asked.servers.is_empty() => host,
+        Answers::WayOut if asked.servers.is_empty() => listed(&host, &own),
+        Answers::Host | Answers::WayOut => listed(&host, asked.servers),
+        // Where no dots are said, a name without any is looked for in the host's domains first, which a container's is not in.
+        Answers::Monitor if host.contains("ndots:") => listed(&host, &own),
+        Answers::Monitor => format!("{}options ndots:0\n", listed(&host, &own)),
     }
-    let is_stub = servers(&host).any(|server| server == STUB);
-    let asked: Vec<String> = asked.servers.iter().map(IpAddr::to_string).collect();
-    let behind = if is_stub { fs::read_to_string(BEHIND_THE_STUB).unwrap_or_default() } else { String::new() };
-    if host_network { listed(&host, &asked) } else { translate(&host, &behind, &asked) }
 }
 
 /// Replaces the domains and the options of a file by those that were asked for. The domain `.` is none.
@@ -130,44 +139,11 @@ fn with_words(host: &str, asked: &NameService) -> String {
     kept.chain(added).collect()
 }
 
-fn servers(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter_map(|line| line.trim_start().strip_prefix("nameserver")).map(str::trim)
-}
-
-/// The host's file, with servers that a container can reach. Its first server is reached through the way out, which
-/// forwards to it wherever it is; the others follow. pasta answers in the forwarder's name whenever that first server
-/// answers, so it must not be asked by its own address, not even when `--dns` says so.
-fn translate(host: &str, behind: &str, asked: &[String]) -> String {
-    let forwarded = servers(host).find(|server| server.parse::<Ipv4Addr>().is_ok());
-    let forwarder = CONTAINER.dns.to_string();
-    let asked: Vec<String> = asked
-        .iter()
-        .map(|server| if Some(server.as_str()) == forwarded { &forwarder } else { server }.clone())
-        .collect();
-    if !asked.is_empty() {
-        return listed(host, &asked);
-    }
-    let others = servers(host).chain(servers(behind));
-    let others = others.filter(|server| Some(*server) != forwarded && is_reachable(server)).map(str::to_owned);
-    listed(host, &std::iter::once(forwarder).chain(others).collect::<Vec<_>>())
-}
-
 /// Returns the host's file with these servers.
-fn listed(host: &str, servers: &[String]) -> String {
+fn listed(host: &str, servers: &[IpAddr]) -> String {
     let kept = host.lines().filter(|line| ["search", "domain", "options"].iter().any(|word| line.starts_with(word)));
     let servers = servers.iter().map(|server| format!("nameserver {server}"));
     kept.map(str::to_owned).chain(servers).map(|line| line + "\n").collect()
-}
-
-/// Whether a container can reach a server: not on the host's loopback, not on a link, not in the container's own network.
-fn is_reachable(server: &str) -> bool {
-    let network = |address: Ipv4Addr| address.octets()[..3].to_vec();
-    match server.parse() {
-        Ok(IpAddr::V4(v4)) => !v4.is_loopback() && !v4.is_unspecified() && network(v4) != network(CONTAINER.v4),
-        Ok(IpAddr::V6(v6)) => !v6.is_loopback() && !v6.is_unspecified() && !v6.is_unicast_link_local(),
-        // With a zone: fe80::1%eth0.
-        Err(_) => false,
-    }
 }
 
 /// Returns the text of /etc/hosts. `asked` are the entries of `--add-host`; `address` is the container's own, and `None` in
@@ -202,21 +178,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_server_is_forwarded_and_the_others_follow_if_reachable() {
-        let host = "# made by hand\nsearch example.org\noptions edns0\nnameserver 192.0.2.1\nnameserver 9.9.9.9\n\
-                    nameserver 127.0.0.1\nnameserver ::1\nnameserver fe80::1%eth0\nnameserver 10.0.2.1\n";
-        let expected = "search example.org\noptions edns0\nnameserver 10.0.2.3\nnameserver 9.9.9.9\n";
-        assert_eq!(translate(host, "", &[]), expected);
-        assert_eq!(translate("", "", &[]), "nameserver 10.0.2.3\n");
-        let asked = ["1.1.1.1", "9.9.9.9"].map(String::from);
-        assert_eq!(translate("nameserver 9.9.9.9\n", "", &asked), "nameserver 1.1.1.1\nnameserver 10.0.2.3\n");
-    }
-
-    #[test]
-    fn behind_the_stub_are_the_servers_that_it_asks() {
-        let behind = "nameserver 192.0.2.53\nsearch lan\n";
-        let expected = "options edns0\nnameserver 10.0.2.3\nnameserver 192.0.2.53\n";
-        assert_eq!(translate("nameserver 127.0.0.53\noptions edns0\n", behind, &[]), expected);
+    fn servers_take_the_place_of_the_hosts() {
+        let host = "# made by hand\nsearch example.org\noptions edns0\nnameserver 192.0.2.1\nnameserver ::1\n";
+        let expected = "search example.org\noptions edns0\nnameserver 10.0.2.3\n";
+        assert_eq!(listed(host, &[CONTAINER.dns.into()]), expected);
+        assert_eq!(listed("", &["1.1.1.1".parse().unwrap()]), "nameserver 1.1.1.1\n");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) const PARTS: [&str; 11] = [
 ];
 
 /// Other files and directories of the store.
-const OTHERS: [&str; 7] = ["events", "ids", "shift", "layering", "manifest-lists", "indexes", format::FILE];
+const OTHERS: [&str; 8] = ["networks", "events", "ids", "shift", "layering", "manifest-lists", "indexes", format::FILE];
 
 /// The directory for what lasts as long as a container runs, with a directory in it for each boot.
 const RUNTIME: &str = "run";

@@ -31,6 +31,13 @@ impl Sandbox {
         self.ok(&words).trim_end().to_owned()
     }
 
+    /// The process id of a running container's monitor.
+    pub fn monitor_of(&self, container: &str) -> String {
+        let pid = self.look(container, "{{.State.Pid}}");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().to_owned()
+    }
+
     /// A container that does nothing until it is killed, under this name; gives its id.
     #[track_caller]
     pub fn sleeper(&self, name: &str) -> String {

@@ -26,6 +26,7 @@ use crate::container::request::id::ContainerId;
 use crate::container::request::{Network, Request};
 use crate::container::rootfs::layering::Overlay;
 use crate::container::rootfs::shift;
+use crate::network::CONTAINER;
 use crate::network::egress;
 use crate::network::resolv::HostEntry;
 use crate::store::Lock;
@@ -58,7 +59,7 @@ const HOSTNAME: &str = "buildkitsandbox";
 fn hosts(request: &Request) -> String {
     // In the host's network, the host is at the loopback address.
     let gateway = match request.network {
-        Network::Private => crate::network::CONTAINER.gateway_v4,
+        Network::Private => CONTAINER.gateway_v4,
         Network::Host | Network::None | Network::Container(_) => Ipv4Addr::LOCALHOST,
     };
     let mut text = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
@@ -212,7 +213,7 @@ fn launch(
     let mut env: Vec<String> = proxies.chain(state.args()).map(|(name, value)| format!("{name}={value}")).collect();
     env.append(&mut beside.env);
     let egress = match prepared.network {
-        RunNetwork::Own => egress::Way::find(&shared.options.way_out).ok(),
+        RunNetwork::Own => egress::Way::find(&shared.options.way_out, CONTAINER).ok(),
         RunNetwork::Host | RunNetwork::None => None,
     };
     let network = match prepared.network {
@@ -287,6 +288,7 @@ fn launch(
         layering: shared.room()?.layering,
         new_volumes: Vec::new(),
         has_address: request.network == Network::Private,
+        members: Vec::new(),
         cgroup: cgroup.clone(),
         single_id,
         shifted,

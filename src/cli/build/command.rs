@@ -24,6 +24,7 @@ use crate::diag::Failure;
 use crate::image::name::digest::Digest;
 use crate::image::name::platform::Platform;
 use crate::image::name::reference::Reference;
+use crate::network::shared::BRIDGE;
 use crate::registry::Form;
 use crate::store::Store;
 use crate::sys::process::LetThrough;
@@ -269,7 +270,10 @@ fn options(
         annotations.extend(annotation(text)?);
     }
     annotations.extend(outputs.iter().flat_map(|output| output.annotations.clone()));
-    let Joined { network, way_out } = arguments.container.network.clone().unwrap_or_default();
+    let Joined { network, way_out, endpoint } = arguments.container.network.last().cloned().unwrap_or_default();
+    if let Some(endpoint) = endpoint.filter(|endpoint| endpoint.network != BRIDGE) {
+        return Err(RequestError::BuildNetwork(endpoint.network).into());
+    }
     let options = Options {
         source,
         text: opened.text.clone(),

@@ -37,7 +37,11 @@ pub(super) fn of(id: &str, shown: &str, names: &Names) -> Vec<Candidate> {
         }
     }
     match id {
-        "network" => found.extend(["bridge", "host", "none"].map(|word| Candidate::new(word, "network"))),
+        "network" => {
+            let made = store.iter().flat_map(|store| file_names(&store.path("networks")));
+            let words = ["bridge", "host", "none"].map(str::to_owned).into_iter().chain(made);
+            found.extend(words.map(|word| Candidate::new(word, "network")));
+        }
         "signal" | "stop_signal" => {
             found.extend(
                 ["TERM", "KILL", "INT", "HUP", "QUIT", "USR1", "USR2"].map(|word| Candidate::new(word, "signal")),

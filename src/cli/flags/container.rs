@@ -8,10 +8,11 @@ use clap::Args;
 /// The flags that `run`, `create` and `build` share.
 #[derive(Args)]
 pub(crate) struct ContainerFlags {
-    /// Set the network: bridge (the default), none or host; bridge:host-loopback lets 10.0.2.2 reach services that the host
-    /// has for itself, bridge:out=slirp4netns or out=pasta takes that program as the way out
+    /// Set the network: bridge (the default), one of `minirun network ls`, none, host, or container:NAME; NAME:ip=IP,alias=NAME
+    /// asks for these there, bridge:host-loopback lets 10.0.2.2 reach services that the host has for itself, bridge:out=slirp4netns
+    /// or out=pasta takes that program as the way out
     #[arg(long, visible_alias = "net", value_name = "NETWORK", value_parser = request::network)]
-    pub network: Option<Joined>,
+    pub network: Vec<Joined>,
     /// Add a line to /etc/hosts
     #[arg(long, value_name = "NAME:IP", value_parser = request::host)]
     pub add_host: Vec<HostEntry>,

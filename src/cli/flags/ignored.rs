@@ -40,7 +40,6 @@ const WINDOWS: &str = "it is for Windows";
 const DEVICE_GROUPS: &str = "an ordinary user cannot limit devices";
 const REAL_TIME: &str = "cgroup v2 has no limit of real-time processor time";
 const NO_CGROUP_V2: &str = "cgroup v2 has no such limit";
-const NO_NETWORKS: &str = "containers share no network yet; use -p, or --network container:NAME";
 const ONE_MAP: &str = "all containers of a user have the same ids; see: minirun doctor";
 const SIGNATURES: &str = "images are checked by their digests, not by signatures";
 const OWN_INIT: &str = "--init runs minirun's own init";
@@ -79,16 +78,11 @@ const TABLE: &[Ignored] = &[
     note("init-path", Needed, OWN_INIT),
     note("io-maxbandwidth", Needed, WINDOWS),
     note("io-maxiops", Needed, WINDOWS),
-    note("ip", Needed, "each container has the address 10.0.2.100 in a network of its own"),
-    note("ip6", Needed, "each container has the address fd00::100 in a network of its own"),
     note("isolation", Needed, WINDOWS),
     note("kernel-memory", Needed, NO_CGROUP_V2),
-    note("link", Needed, NO_NETWORKS),
-    note("link-local-ip", Needed, NO_NETWORKS),
-    note("mac-address", Needed, "each container has a network of its own, where nobody else sees its address"),
+    note("link", Needed, "containers on one network find each other by name"),
+    note("link-local-ip", Needed, "a network gives its containers addresses of its own"),
     note("memory-swappiness", Needed, NO_CGROUP_V2),
-    note("net-alias", Needed, NO_NETWORKS),
-    note("network-alias", Needed, NO_NETWORKS),
     note("oom-kill-disable", Switch, NO_CGROUP_V2),
     note("passwd", Switch, "/etc/passwd is the image's"),
     refuse("passwd-entry", Needed, "/etc/passwd is the image's; use --user with a number"),

@@ -24,7 +24,7 @@ pub(crate) use ignored::IgnoredFlags;
 pub(crate) use isolation::IsolationFlags;
 pub(crate) use language::{Lang, ReportFlags};
 pub(crate) use limits::LimitFlags;
-pub(crate) use network::NetworkFlags;
+pub(crate) use network::{NetworkFlags, Networks};
 pub(crate) use process::{ProcessFlags, lines};
 pub(crate) use prune::{InvalidFilter, PruneFilter};
 pub(crate) use registry::{PullFlags, PullPolicy, RegistryFlags, settings};

@@ -4,7 +4,7 @@ use crate::cli::flags::ReportFlags;
 use crate::cli::{Context, json};
 use crate::container::decide::create;
 use crate::container::decide::create::Decided;
-use crate::container::live::launch;
+use crate::container::live::{launch, networks};
 use crate::container::request::Request;
 use crate::container::rootfs::layering::Layering;
 use crate::container::rootfs::shift;
@@ -45,7 +45,15 @@ impl ScriptArgs {
             }
         };
         let directory = store.path("containers").join(&decided.record.id);
-        let plan = launch::plan(store, &decided.record, &decided.spec, &IdMap::of_caller(), None, Layering::of(store))?;
+        let plan = launch::plan(
+            store,
+            &decided.record,
+            &decided.spec,
+            &IdMap::of_caller(),
+            None,
+            Layering::of(store),
+            networks::foreseen(store, &decided.record)?,
+        )?;
         let surroundings = Surroundings {
             store: &store.root,
             upper: upper.as_deref(),

@@ -1,12 +1,12 @@
 //! Request and image → a container on disk, ready to be started. Nothing is copied: the writable layer is empty.
 
-use super::name;
 use super::sharing;
 use super::sharing::SharingError;
 use super::spec;
 use super::spec::{Bind, Facts};
 use super::users;
 use super::users::UserError;
+use super::{name, networks};
 use crate::container::request::capability;
 use crate::container::request::id::ContainerId;
 use crate::container::request::mount;
@@ -21,7 +21,7 @@ use crate::image::{Image, ImageError};
 use crate::network::CONTAINER;
 use crate::network::ports::{PortSpec, Published};
 use crate::network::resolv;
-use crate::network::resolv::NameService;
+use crate::network::resolv::{Answers, NameService};
 use crate::store;
 use crate::store::{Store, StoreError};
 use crate::sys::{On, SysError};
@@ -86,11 +86,11 @@ impl Decided {
 /// Returns the names and contents of the files that every container gets in its directory.
 pub(crate) fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, String)> {
     let hostname = spec.hostname().clone().unwrap_or_else(sharing::of_host);
-    let full = match &request.domainname {
-        Some(domain) if !hostname.contains('.') => format!("{hostname}.{domain}"),
-        _ => hostname.clone(),
+    let answers = match request.network {
+        Network::Host => Answers::Host,
+        _ if request.endpoints.is_empty() => Answers::WayOut,
+        _ => Answers::Monitor,
     };
-    let host_network = request.network == Network::Host;
     let address = match request.network {
         Network::Private => Some(CONTAINER.v4),
         Network::None => Some(Ipv4Addr::LOCALHOST),
@@ -100,13 +100,30 @@ pub(crate) fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, St
     let names = NameService { servers: &request.dns, search: &request.dns_search, options: &request.dns_options };
     let mut files = vec![
         ("hostname", format!("{hostname}\n")),
-        ("hosts", resolv::hosts(&full, &request.hosts, address)),
-        ("resolv.conf", resolv::resolv_conf(&names, host_network)),
+        ("hosts", hosts(spec, request, address)),
+        ("resolv.conf", resolv::resolv_conf(&names, answers)),
     ];
     if spec.mounts().iter().flatten().any(|mount| mount.destination() == Path::new(spec::APT_CONFIG)) {
         files.push(("apt.conf", "APT::Sandbox::User \"root\";\n".to_owned()));
     }
     files
+}
+
+fn hosts(spec: &Spec, request: &Request, address: Option<Ipv4Addr>) -> String {
+    let hostname = spec.hostname().clone().unwrap_or_else(sharing::of_host);
+    let full = match &request.domainname {
+        Some(domain) if !hostname.contains('.') => format!("{hostname}.{domain}"),
+        _ => hostname,
+    };
+    resolv::hosts(&full, &request.hosts, address)
+}
+
+/// Writes /etc/hosts of a container that gets an address as it starts.
+pub(crate) fn write_hosts(container: &Container, address: Ipv4Addr) -> Result<(), RecordError> {
+    let text = hosts(container.spec()?, &container.record.request, Some(address));
+    let path = container.directory.join("hosts");
+    // In place: the file has its owner, and is mounted by its inode.
+    Ok(fs::write(&path, text).on("write", path)?)
 }
 
 /// Decides the settings of a new container.
@@ -119,6 +136,7 @@ pub(crate) fn decide(store: &Store, image: &Image, mut request: Request) -> Resu
     request.name = Some(name.clone());
     request.exposed = exposed(&request, config);
     sharing::resolve(store, &mut request)?;
+    networks::resolve(store, &mut request)?;
     let of_image = config.config().as_ref().and_then(|c| c.stop_signal().clone());
     request.stop_signal = request.stop_signal.or(of_image.and_then(|signal| signal.parse().ok()));
     let of_image = &image.raw_config()["config"];

@@ -2,6 +2,7 @@
 
 pub(crate) mod create;
 pub(crate) mod name;
+pub(crate) mod networks;
 pub(crate) mod seccomp;
 pub(crate) mod settings;
 mod sharing;

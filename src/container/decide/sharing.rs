@@ -4,6 +4,7 @@ use crate::container::request::id::ContainerId;
 use crate::container::request::{Device, Ipc, Namespaces, Network, OF_CONTAINER, Pid, Request};
 use crate::container::stored::record::{Container, RecordError};
 use crate::diag::{Diagnose, inner_of};
+use crate::network::shared::NetworkError;
 use crate::store::Store;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -16,13 +17,19 @@ pub enum SharingError {
     Strong(String),
     #[error("containers {0} and {1} have different user namespaces, so no container can join both")]
     Apart(String, String),
+    #[error("a container that is strong in its own user namespace cannot be on network {0}, which others share")]
+    TooStrong(String),
+    #[error("network {0} is named twice")]
+    Twice(String),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     #[error(transparent)]
     Record(#[from] RecordError),
 }
 
 impl Diagnose for SharingError {
     fn inner(&self) -> Option<&dyn Diagnose> {
-        inner_of!(self; Record)
+        inner_of!(self; Record, Network)
     }
 
     fn hint(&self) -> Option<String> {
@@ -32,7 +39,12 @@ impl Diagnose for SharingError {
                 Some(format!("leave out --privileged, capabilities and the like, or give {name} the same"))
             }
             Self::Apart(one, _) => Some(format!("join {one} alone")),
-            Self::Record(_) => self.inner().and_then(Diagnose::hint),
+            Self::TooStrong(_) => Some(
+                "leave out --privileged, SYS_ADMIN, seccomp=unconfined and the like; or publish ports, and reach others by theirs"
+                    .into(),
+            ),
+            Self::Twice(_) => Some("name it once, as in: --network NAME:alias=db,alias=cache".into()),
+            Self::Record(_) | Self::Network(_) => self.inner().and_then(Diagnose::hint),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The client's side of a start: it makes the plan, starts the monitor and follows it.
 
 use super::job::Job;
+use super::networks::Places;
 use super::streams::Streams;
 use super::{cgroup, monitor};
+use crate::container::decide::{create, networks};
 use crate::container::plan::trees::mount_trees;
 use crate::container::plan::{Plan, PlanError, StepFailed, Surroundings};
 use crate::container::protocol::{End, Failure, Message};
@@ -14,6 +16,8 @@ use crate::diag::{Diagnose, inner_of};
 use crate::network::egress;
 use crate::network::ports;
 use crate::network::ports::PortError;
+use crate::network::shared::{Member, NetworkError};
+use crate::network::{CONTAINER, ContainerNetwork};
 use crate::store::{Lock, Store};
 use crate::sys::process::Exit;
 use crate::sys::{On, SysError, memfd, process, socket};
@@ -42,6 +46,8 @@ pub enum LaunchError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
     Port(#[from] PortError),
     #[error(transparent)]
     Userns(#[from] UsernsError),
@@ -53,7 +59,7 @@ pub enum LaunchError {
 
 impl Diagnose for LaunchError {
     fn inner(&self) -> Option<&dyn Diagnose> {
-        inner_of!(self; Plan, Port, Userns, Record, Sys; Step)
+        inner_of!(self; Plan, Network, Port, Userns, Record, Sys; Step)
     }
 }
 
@@ -84,6 +90,7 @@ pub(crate) fn plan(
     ids: &IdMap,
     cgroup: Option<String>,
     layering: Layering,
+    members: Vec<Member>,
 ) -> Result<Plan, LaunchError> {
     let directory = format!("containers/{}", record.id);
     let new_volumes = record.volumes.iter().filter(|v| v.name.is_some() && !v.is_not_filled);
@@ -99,6 +106,7 @@ pub(crate) fn plan(
         layering,
         new_volumes: new_volumes.collect(),
         has_address: record.request.network == Network::Private,
+        members,
         cgroup,
         single_id: ids.is_single(),
         shifted: shifted(store, ids),
@@ -244,7 +252,9 @@ fn attempt(
     }
     placed.notes.iter().for_each(|note| listener.note(note));
     let group = placed.group.map(|g| g.to_string_lossy().into_owned());
-    let mut plan = plan(store, &container.record, container.spec()?, &prepared.ids, group.clone(), layering)?;
+    let places = Places::take(store, &container.record, prepared.pid())?;
+    let members = places.members.clone();
+    let mut plan = plan(store, &container.record, container.spec()?, &prepared.ids, group.clone(), layering, members)?;
     let left_out: Vec<_> = container.spec()?.linux().iter().filter_map(|l| l.sysctl().as_ref()).flatten().collect();
     if !left_out.is_empty() && !crate::container::plan::can_set() {
         let names: Vec<&str> = left_out.iter().map(|(name, _)| name.as_str()).collect();
@@ -255,11 +265,17 @@ fn attempt(
     let _ = crate::store::remove_tree(&container.runtime);
     fs::create_dir_all(&container.runtime).on("mkdir", &container.runtime)?;
     let egress = match request.network {
-        Network::Private => egress::Way::find(&request.way_out).inspect_err(|error| listener.note(&error.note())).ok(),
-        Network::None | Network::Host | Network::Container(_) => None,
+        Network::Private if !networks::are_internal(store, request)? => {
+            let found = egress::Way::find(&request.way_out, network_of(request));
+            found.inspect_err(|error| listener.note(&error.note())).ok()
+        }
+        Network::Private | Network::None | Network::Host | Network::Container(_) => None,
     };
     if let Some(way) = &egress {
         plan.lead_out(way);
+    }
+    if let Some(first) = places.members.first() {
+        create::write_hosts(container, first.v4)?;
     }
     let job = Job {
         outside: Outside::of(store),
@@ -279,10 +295,16 @@ fn attempt(
     // Should this process be killed now, the monitor still keeps others from removing what it starts.
     descriptors.push(lock.share()?);
     let started = converse(prepared, &job, descriptors, name, listener);
-    if started.is_err() {
-        let _ = crate::store::remove_tree(&container.runtime);
+    match &started {
+        Ok(_) => places.keep(),
+        Err(_) => drop(crate::store::remove_tree(&container.runtime)),
     }
     started
+}
+
+/// Returns the addresses of a container's way out, and the name of its device.
+pub(crate) fn network_of(request: &Request) -> ContainerNetwork {
+    if request.endpoints.is_empty() { CONTAINER } else { ContainerNetwork::beside_others() }
 }
 
 /// Sends the monitor its job, and follows it until the payload runs.

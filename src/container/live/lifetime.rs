@@ -139,6 +139,9 @@ impl Lifetime<'_> {
         }
         // Together, as whoever starts it again sees it: nothing of ours may meet what is the next monitor's.
         let _lock = self.container.lock();
+        if is_final {
+            crate::network::shared::leave_all(self.store, self.container.record.id.as_str());
+        }
         let _ = self.container.write_state(self.state);
         if is_final {
             let _ = store::remove_tree(&self.container.runtime);

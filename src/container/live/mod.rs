@@ -2,6 +2,7 @@
 
 mod birth;
 pub(crate) mod cgroup;
+pub(crate) mod connect;
 mod connection;
 mod control;
 pub(crate) mod exec;
@@ -13,6 +14,7 @@ pub(crate) mod launch;
 mod lifetime;
 pub(crate) mod logs;
 pub(crate) mod monitor;
+pub(crate) mod networks;
 pub(crate) mod pause;
 mod pty;
 mod restart;

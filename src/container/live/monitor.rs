@@ -26,8 +26,10 @@ use crate::container::stored::outcome::Outcome;
 use crate::container::stored::record;
 use crate::container::stored::record::{Container, Phase, RecordError, State};
 use crate::network::egress::StandIn;
+use crate::network::names::NameServer;
 use crate::network::ports::Listener;
 use crate::network::proxy::Proxy;
+use crate::network::shared::{self, Attached};
 use crate::network::uplink::Uplink;
 use crate::store;
 use crate::store::{Store, StoreError};
@@ -179,6 +181,7 @@ fn serve(client: End) -> Result<i32, SysError> {
             crate::userns::leave(&store);
             if let Some(container) = &container {
                 let _ = store::remove_tree(&container.runtime);
+                shared::leave_all(&store, container.record.id.as_str());
                 // Where the kernel gives no overlay, the client tries again.
                 let again = job.plan.failure(failure).no_overlay;
                 if container.record.request.auto_remove && !again {
@@ -190,7 +193,12 @@ fn serve(client: End) -> Result<i32, SysError> {
             return Ok(125);
         }
     };
-    supervised.proxy = if listeners.is_empty() { None } else { Proxy::new(listeners, crate::network::CONTAINER).ok() };
+    supervised.proxy = if listeners.is_empty() {
+        None
+    } else {
+        let members: Vec<_> = supervised.names.iter().flat_map(NameServer::members).cloned().collect();
+        Proxy::new(listeners, &members).ok()
+    };
     supervised.log = container
         .as_ref()
         .map(|c| (c.log(), c.record.request.log.clone()))
@@ -261,6 +269,15 @@ fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
+/// Answers for the networks that the container is on.
+fn name_server(job: &Job, container: Option<&Container>, networks: Vec<Attached>) -> Result<NameServer, SysError> {
+    let asked = container.map(|container| container.record.request.dns.clone()).unwrap_or_default();
+    let device = job.egress.as_ref().map(|way| way.network().device);
+    let mut names = NameServer::new(&asked, device.as_deref()).on("epoll_create1", "the name server")?;
+    networks.into_iter().try_for_each(|network| names.add(network)).on("epoll_ctl", "the name server")?;
+    Ok(names)
+}
+
 /// Carries out the plan until the first process has become the payload.
 fn begin(
     job: &Job,
@@ -293,6 +310,10 @@ fn begin(
     if job.container.is_none() {
         walk.root = Some(Root::open("/").map_err(failed(Task::OpenRoot))?);
     }
+    let names = match std::mem::take(&mut walk.networks) {
+        networks if networks.is_empty() => None,
+        networks => Some(name_server(job, container, networks).map_err(failed(Task::Listen))?),
+    };
     let uplink = walk.device.take().zip(stand_in);
     let uplink = uplink.and_then(|((device, kind), stand_in)| Uplink::new(device, kind, stand_in).ok());
     let supplies = match container.filter(|container| container.record.request.may_restart()) {
@@ -326,6 +347,7 @@ fn begin(
         control,
         proxy: None,
         uplink,
+        names,
         health: None,
         cgroup: job.cgroup.clone(),
         leashed: job.leashed,

@@ -10,10 +10,12 @@ use crate::container::plan::{reap, terminal};
 use crate::container::protocol::{End, LISTEN_AGAIN, Message, Stream};
 use crate::container::stored::health::{Health, HealthStatus};
 use crate::container::stored::outcome::{Asker, Outcome};
+use crate::network::names::NameServer;
 use crate::network::proxy::Proxy;
+use crate::network::shared::Member;
 use crate::network::uplink::Uplink;
 use crate::sys::process::Exit;
-use crate::sys::{SysError, process};
+use crate::sys::{On, SysError, process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -32,6 +34,8 @@ pub(crate) struct Supervised {
     pub control: Option<Control>,
     pub proxy: Option<Proxy>,
     pub uplink: Option<Uplink>,
+    /// The networks that it is on, and the answers to its questions about names there.
+    pub names: Option<NameServer>,
     /// The health checks that its monitor does, if it has any.
     pub health: Option<Checks>,
     /// Its control group, if it has one, which can freeze it.
@@ -52,6 +56,13 @@ impl Supervised {
     pub(crate) fn kill(&self) {
         self.send_signal(libc::SIGKILL);
         let _ = process::wait(self.pid);
+    }
+
+    /// Lets published ports lead to the container's address on the first of its networks.
+    fn meet_members(&mut self) {
+        if let (Some(proxy), Some(names)) = (&mut self.proxy, &self.names) {
+            proxy.meet(&names.members().cloned().collect::<Vec<_>>());
+        }
     }
 
     fn send_signal(&self, signal: i32) {
@@ -136,6 +147,7 @@ enum Source {
     Control,
     Proxy,
     Uplink,
+    Names,
     Health,
     Terminal,
     Input,
@@ -168,6 +180,9 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
             }
             for (source, events) in ready {
                 self.handle(source, events);
+            }
+            if let Some(names) = self.this.names.as_mut().filter(|_| self.status.is_none()) {
+                names.turn();
             }
             self.check_health();
             self.offer_input_again();
@@ -212,7 +227,9 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
         let is_waiting = !self.input.is_empty() && self.this.terminal.as_ref().is_some_and(|pty| !pty.is_held());
         let health = self.this.health.as_ref().filter(|_| !self.is_held());
         let probe = health.map(|health| health.deadline().saturating_duration_since(Instant::now()));
-        grace.into_iter().chain(is_waiting.then_some(RETRY)).chain(probe).min()
+        let name = self.this.names.as_ref().and_then(NameServer::deadline);
+        let name = name.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        grace.into_iter().chain(is_waiting.then_some(RETRY)).chain(probe).chain(name).min()
     }
 
     fn sources(&self) -> Vec<(Source, BorrowedFd<'_>, PollFlags)> {
@@ -233,6 +250,9 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
         }
         if let Some(uplink) = this.uplink.as_ref().filter(|_| is_running) {
             polled.push((Source::Uplink, uplink.fd(), PollFlags::IN));
+        }
+        if let Some(names) = this.names.as_ref().filter(|_| is_running) {
+            polled.push((Source::Names, names.fd(), PollFlags::IN));
         }
         if let Some(health) = this.health.as_ref().filter(|_| is_running) {
             polled.extend(health.fds().map(|fd| (Source::Health, fd, PollFlags::IN)));
@@ -278,7 +298,7 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
                 }
             }
             // After all others.
-            Source::Health => {}
+            Source::Health | Source::Names => {}
             Source::Terminal => self.serve_terminal(events),
             Source::Input => self.feed_stdin(),
             Source::Output(index) => self.read_output(index),
@@ -471,9 +491,10 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
                 let _ = connection.end.send(&Message::Paused);
             }
             Message::SetPaused { paused } => {
-                let errno = self.set_paused(paused).map_or_else(|error| error.errno.unsigned_abs(), |()| 0);
-                let _ = self.connections[index].end.send(&Message::Done { errno });
+                self.answer(index, |this| this.set_paused(paused));
             }
+            Message::Connect(member) => self.answer(index, |this| this.connect(&member)),
+            Message::Disconnect(network) => self.answer(index, |this| this.disconnect(&network)),
             Message::Keep => connection.keeps = true,
             Message::Probe => match &mut self.this.health {
                 Some(health) => {
@@ -501,6 +522,33 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
             | Message::Done { .. } => return false,
         }
         true
+    }
+
+    /// Does something for a client, and tells it what came of that.
+    fn answer(&mut self, index: usize, act: impl FnOnce(&mut Self) -> Result<(), SysError>) {
+        let errno = act(self).map_or_else(|error| error.errno.unsigned_abs(), |()| 0);
+        let _ = self.connections[index].end.send(&Message::Done { errno });
+    }
+
+    /// Comes onto a network.
+    fn connect(&mut self, member: &[u8]) -> Result<(), SysError> {
+        let invalid = SysError { call: "setns", subject: "a network".into(), errno: libc::EINVAL };
+        let member: Member = serde_json::from_slice(member).map_err(|_| invalid)?;
+        let alone = SysError { call: "setns", subject: member.network.clone(), errno: libc::ENOTSUP };
+        let names = self.this.names.as_mut().ok_or(alone)?;
+        names.add(member.join()?).on("epoll_ctl", "the name server")?;
+        self.this.meet_members();
+        Ok(())
+    }
+
+    /// Leaves a network.
+    fn disconnect(&mut self, network: &[u8]) -> Result<(), SysError> {
+        let network = String::from_utf8_lossy(network);
+        let absent = SysError { call: "setns", subject: network.to_string(), errno: libc::ENOENT };
+        let left = self.this.names.as_mut().and_then(|names| names.remove(&network)).ok_or(absent)?;
+        left.leave()?;
+        self.this.meet_members();
+        Ok(())
     }
 
     /// Pauses the process until somebody lets it go on, or lets it go on.
@@ -539,6 +587,7 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
                 | Source::Control
                 | Source::Proxy
                 | Source::Uplink
+                | Source::Names
                 | Source::Health
                 | Source::Input => {}
             }

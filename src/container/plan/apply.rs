@@ -11,6 +11,7 @@ use crate::container::rootfs::lend;
 use crate::container::rootfs::options::{split_options, subdirectory};
 use crate::container::rootfs::root::Root;
 use crate::container::rootfs::shift;
+use crate::network::shared::Attached;
 use crate::sys::descriptor;
 use crate::sys::process::{self, Fork};
 use crate::sys::tun::Kind;
@@ -35,6 +36,8 @@ pub struct Walk {
     pub size: Option<(u16, u16)>,
     /// The monitor's side of the network device.
     pub device: Option<(OwnedFd, Kind)>,
+    /// The networks that the container is on.
+    pub(crate) networks: Vec<Attached>,
     /// The process whose namespaces are joined.
     pub joined: Option<OwnedFd>,
     /// The process that continues in place of this one.
@@ -58,6 +61,10 @@ impl Step {
             Self::Address { network } => network.set_up(),
             Self::Device { network, kind } => {
                 walk.device = network.open_device(*kind)?.map(|device| (device, *kind));
+                Ok(())
+            }
+            Self::Member(member) => {
+                walk.networks.push(member.join()?);
                 Ok(())
             }
             Self::Sysctl { key, value } => write(&format!("/proc/sys/{}", key.replace('.', "/")), value),

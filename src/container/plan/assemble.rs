@@ -10,6 +10,7 @@ use crate::container::rootfs::layering::{Layering, Overlay};
 use crate::container::rootfs::shift;
 use crate::diag::Diagnose;
 use crate::network::egress;
+use crate::network::shared::Member;
 use crate::userns::{IdMap, IdRange};
 use oci_spec::runtime::{
     Capabilities, Linux, LinuxCapabilities, LinuxNamespace, LinuxNamespaceType, LinuxSeccomp, Process, Spec,
@@ -67,6 +68,8 @@ pub struct Surroundings {
     pub new_volumes: Vec<(String, String)>,
     /// Its network has an address, which published ports lead to.
     pub has_address: bool,
+    /// Its places on networks that it shares with others.
+    pub members: Vec<Member>,
     /// The control group of the container, if it has limits.
     pub cgroup: Option<String>,
     pub single_id: bool,
@@ -93,7 +96,9 @@ impl Plan {
             network.on_loopback = false;
         }
         if let Some(kind) = way.device() {
-            self.outside.insert(at + 1, Step::Device { network: crate::network::CONTAINER, kind });
+            let is_member = |step: &&Step| matches!(step, Step::Member(_));
+            let members = self.outside.iter().skip(at + 1).take_while(is_member).count();
+            self.outside.insert(at + 1 + members, Step::Device { network: way.network(), kind });
         }
     }
 
@@ -111,6 +116,7 @@ impl Plan {
             outside.push(Step::LoopbackUp);
             if around.has_address {
                 outside.push(Step::Address { network: crate::network::CONTAINER });
+                outside.extend(around.members.iter().cloned().map(Step::Member));
             }
         }
         if let (Some(group), Some(resources)) = (&around.cgroup, linux.resources()) {

@@ -17,6 +17,7 @@ impl Step {
             Self::LoopbackUp => "sendto(rtnetlink, RTM_NEWLINK lo up)".into(),
             Self::Address { network } => network.call(),
             Self::Device { network, kind } => network.device_call(*kind),
+            Self::Member(member) => member.call(),
             Self::Sysctl { key, value } => format!("write(/proc/sys/{}, {value:?})", key.replace('.', "/")),
             Self::CgroupLimit { file, value } => format!("write({file}, {value})"),
             Self::Clone { namespaces } => format!("clone3({})", flag_names(namespaces)),
@@ -116,6 +117,14 @@ impl Step {
                 }
                 _ => return None,
             },
+            Self::Member(_) => match errno {
+                libc::EOPNOTSUPP => "this kernel has no veth devices; as root: modprobe veth",
+                libc::EPERM => {
+                    "the network belongs to another user namespace; stop the containers on it, and start them again"
+                }
+                libc::ENOSPC | libc::EUSERS => "too many namespaces; see: sysctl user",
+                _ => return None,
+            },
             Self::Sysctl { .. } => match errno {
                 libc::EACCES | libc::EPERM => "this kernel lets only the host's root change it",
                 libc::ENOENT => "this kernel has no such setting",
@@ -175,6 +184,7 @@ impl Step {
             Self::LoopbackUp => "set the loopback device up",
             Self::Address { .. } => "give the container its address",
             Self::Device { .. } => "make the container's network device",
+            Self::Member(member) => return format!("put the container on network {}", member.network),
             Self::Sysctl { key, value } => return format!("set the kernel's {key} to {value:?}"),
             Self::CgroupLimit { file, value } => return format!("set {file} to {value}"),
             Self::Clone { .. } => "create its first process",

@@ -42,6 +42,8 @@ pub enum Step {
         network: crate::network::ContainerNetwork,
         kind: crate::sys::tun::Kind,
     },
+    /// Puts the container on a network.
+    Member(crate::network::shared::Member),
     Sysctl {
         key: String,
         value: String,

@@ -10,7 +10,7 @@
 //! either → upward    Failed                    terminal; whoever holds the plan renders the sentence
 //! then, on every connection to the monitor:
 //! client → monitor   Attach (its terminal rides along), Stdin…, StdinEnd, Resize, Signal, Stop, Detach, Pause,
-//!                    SetPaused, Keep, Probe
+//!                    SetPaused, Keep, Probe, Connect, Disconnect
 //! monitor → client   Output…, Paused, Done, Probed, Exited     terminal
 //! ```
 //!
@@ -106,6 +106,10 @@ pub enum Message {
     },
     /// Do not remove the container if it ends while this connection lasts.
     Keep,
+    /// Come onto a network, as this JSON says; answered by `Done`.
+    Connect(Vec<u8>),
+    /// Leave the network of this name; answered by `Done`.
+    Disconnect(Vec<u8>),
     /// Run the health check now; answered by `Probed`.
     Probe,
     /// The exit code of a probe, `u32::MAX` for one that could not be started or took too long.
@@ -191,6 +195,8 @@ impl Message {
             Self::Keep => vec![26],
             Self::Probe => vec![27],
             Self::Probed { code } => numbers(28, &[*code]),
+            Self::Connect(member) => text(29, member),
+            Self::Disconnect(network) => text(30, network),
         }
     }
 
@@ -230,6 +236,8 @@ impl Message {
             26 => Self::Keep,
             27 => Self::Probe,
             28 => Self::Probed { code: number(0)? },
+            29 => Self::Connect(rest.to_vec()),
+            30 => Self::Disconnect(rest.to_vec()),
             _ => return None,
         })
     }
@@ -303,7 +311,7 @@ mod tests {
 
     #[test]
     fn every_message_has_the_bytes_of_the_first_version() {
-        let all: [(Message, &[u8]); 29] = [
+        let all: [(Message, &[u8]); 31] = [
             (Message::Job, b"\x01"),
             (Message::WantEgress, b"\x02"),
             (Message::EgressUp, b"\x03"),
@@ -339,6 +347,8 @@ mod tests {
             (Message::Keep, b"\x1a"),
             (Message::Probe, b"\x1b"),
             (Message::Probed { code: 1 }, b"\x1c\x01\0\0\0"),
+            (Message::Connect(b"{}".to_vec()), b"\x1d{}"),
+            (Message::Disconnect(b"net".to_vec()), b"\x1enet"),
         ];
         for (message, bytes) in all {
             assert_eq!(message.encode(), bytes, "{message:?}");

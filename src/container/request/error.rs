@@ -34,6 +34,16 @@ pub(crate) enum RequestError {
     Network(String),
     #[error("unknown option of the network: {0:?}")]
     NetworkOption(String),
+    #[error("a build cannot be on network {0}: each RUN is alone in a network of its own")]
+    BuildNetwork(String),
+    #[error("invalid network alias {0:?}")]
+    Alias(String),
+    #[error("invalid hardware address {text:?}: {why}")]
+    Mac { text: String, why: &'static str },
+    #[error("--network {0} stands alone: its container can be on no other network")]
+    NetworkAlone(String),
+    #[error("{0} needs one network that the container is on")]
+    NetworkFlag(&'static str),
     #[error("unknown log driver {0:?}")]
     LogDriver(String),
     #[error("invalid log option {0:?}")]
@@ -91,9 +101,15 @@ impl crate::diag::Diagnose for RequestError {
             Self::CpuSet(_) => "numbers and ranges: --cpuset-cpus 0-3,6".into(),
             Self::Ulimit(_) => "NAME=SOFT[:HARD], as nofile=1024:2048; the hard one is not below the soft one".into(),
             Self::NetworkOption(_) => {
-                "as in: --network bridge:host-loopback, --network bridge:out=slirp4netns, or minirun, pasta".into()
+                "as in: --network NAME:ip=10.89.0.5,alias=db, --network bridge:host-loopback or bridge:out=slirp4netns"
+                    .into()
             }
-            Self::Network(_) => "networks: bridge (the default), none, host, container:NAME".into(),
+            Self::BuildNetwork(_) => "networks of a build: default, none, host".into(),
+            Self::Alias(_) => "words of letters, digits, _ and -, with dots between them".into(),
+            Self::Mac { .. } => "as in: --mac-address 02:42:0a:00:00:05".into(),
+            Self::NetworkAlone(_) => "leave out the other --network".into(),
+            Self::NetworkFlag(_) => "with several, as in: --network NAME:ip=10.89.0.5,alias=db".into(),
+            Self::Network(_) => "networks: bridge (the default), none, host, container:NAME; or one of: minirun network ls".into(),
             Self::LogDriver(_) => {
                 "drivers: json-file (the default) and local, which are the same here, and none".into()
             }

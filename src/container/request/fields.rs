@@ -12,6 +12,7 @@ use super::sysctl::Sysctl;
 use crate::network::egress::WayOut;
 use crate::network::ports::PortSpec;
 use crate::network::resolv::HostEntry;
+use crate::network::shared::Endpoint;
 use caps::Capability;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -44,6 +45,8 @@ pub(crate) struct Request {
     pub exposed: Vec<PortSpec>,
     pub network: Network,
     pub way_out: WayOut,
+    /// The networks that it is on, with a network namespace of its own; without any it is alone there.
+    pub endpoints: Vec<Endpoint>,
     #[serde(deserialize_with = "known")]
     pub hosts: Vec<HostEntry>,
     #[serde(deserialize_with = "known")]
@@ -112,6 +115,12 @@ impl Request {
         };
         let exposed = self.exposed.iter().filter(|port| self.publish_all && !is_open(port));
         self.ports.iter().chain(exposed).cloned().collect()
+    }
+
+    /// Returns the names of its networks, or its mode where it is on none.
+    pub(crate) fn network_names(&self) -> Vec<String> {
+        let names: Vec<String> = self.endpoints.iter().map(|endpoint| endpoint.network.clone()).collect();
+        if names.is_empty() { vec![self.network.to_string()] } else { names }
     }
 
     /// Whether it could change what a user namespace has as a whole, such as its binary formats (binfmt_misc), its limits and

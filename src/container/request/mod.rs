@@ -25,7 +25,8 @@ pub(crate) use error::RequestError;
 pub(crate) use fields::{KEPT_GROUPS, LogOptions, Request, STOP_TIMEOUT, Source, Tmpfs, Ulimit, Volume, VolumesFrom};
 pub(crate) use limits::{InvalidLimit, Limits, PERIOD, Swap, cpuset, swap};
 pub(crate) use namespaces::{
-    Ipc, Joined, Namespaces, Network, OF_CONTAINER, Pid, UserNamespace, ipc, network, of_host, pid, user_namespace,
+    Ipc, Joined, Namespaces, Network, OF_CONTAINER, Pid, UserNamespace, alias, ipc, mac, network, of_host, pid,
+    user_namespace,
 };
 
 pub(crate) use health::{HealthCheck, HealthTime, InvalidHealthTime, OnUnhealthy, SHORTEST as SHORTEST_HEALTH_TIME};

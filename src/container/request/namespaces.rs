@@ -2,6 +2,7 @@
 
 use super::error::RequestError;
 use crate::network::egress::{Program, WayOut};
+use crate::network::shared::{self, BRIDGE, Endpoint, Mac};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -49,11 +50,13 @@ impl fmt::Display for Network {
     }
 }
 
-/// A network, and what the container has of it.
+/// An argument of `--network`: a network, and what the container has of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Joined {
     pub network: Network,
     pub way_out: WayOut,
+    /// What it asks of a network that it shares with others.
+    pub endpoint: Option<Endpoint>,
 }
 
 /// `--pid`.
@@ -157,23 +160,58 @@ pub(crate) fn network(text: &str) -> Result<Joined, RequestError> {
     if let Some(name) = of_container(text) {
         return Ok(Joined { network: Network::Container(name), ..Joined::default() });
     }
-    let (name, options) = text.split_once(':').map_or((text, None), |(name, options)| (name, Some(options)));
-    let network = match (name, options) {
-        ("bridge" | "default" | "private", _) => Network::Private,
-        ("none", None) => Network::None,
-        ("host", None) => Network::Host,
-        _ => return Err(RequestError::Network(text.to_owned())),
+    // Docker's longer form is name=NAME,ip=…
+    let (name, options) = match text.split_once(':') {
+        Some((name, options)) => (Some(name), options),
+        None if text.contains('=') => (None, text),
+        None => (Some(text), ""),
     };
-    let mut way_out = WayOut::default();
-    for option in options.into_iter().flat_map(|options| options.split(',')) {
-        let program = option.strip_prefix("out=");
-        match program.and_then(|name| Program::ALL.into_iter().find(|known| known.to_string() == name)) {
-            Some(program) => way_out.program = program,
-            None if option == "host-loopback" => way_out.host_loopback = true,
-            None => return Err(RequestError::NetworkOption(option.to_owned())),
+    let (mut name, mut way_out, mut endpoint) = (name, WayOut::default(), Endpoint::default());
+    for option in options.split(',').filter(|_| !options.is_empty()) {
+        let wrong = || RequestError::NetworkOption(option.to_owned());
+        let (key, value) = option.split_once('=').unwrap_or((option, ""));
+        match key {
+            "name" if name.is_none() => name = Some(value),
+            "out" => {
+                let program = Program::ALL.into_iter().find(|known| known.to_string() == value);
+                way_out.program = program.ok_or_else(wrong)?;
+            }
+            "host-loopback" if value.is_empty() => way_out.host_loopback = true,
+            "ip" => endpoint.v4 = Some(value.parse().map_err(|_| wrong())?),
+            "ip6" => endpoint.v6 = Some(value.parse().map_err(|_| wrong())?),
+            "mac" | "mac-address" => endpoint.mac = Some(mac(value)?),
+            "alias" => endpoint.aliases.push(alias(value)?),
+            _ => return Err(wrong()),
         }
     }
-    Ok(Joined { network, way_out })
+    let network = match name.unwrap_or_default() {
+        "none" | "host" if !options.is_empty() => return Err(RequestError::Network(text.to_owned())),
+        "none" => Network::None,
+        "host" => Network::Host,
+        _ => Network::Private,
+    };
+    endpoint.network = match name.unwrap_or_default() {
+        "bridge" | "default" | "private" => BRIDGE.to_owned(),
+        // Podman's names of what carries the packets.
+        program @ ("slirp4netns" | "pasta") => {
+            let known = Program::ALL.into_iter().find(|known| known.to_string() == program);
+            way_out.program = known.unwrap_or_default();
+            BRIDGE.to_owned()
+        }
+        other if crate::store::is_name(other) => other.to_owned(),
+        _ => return Err(RequestError::Network(text.to_owned())),
+    };
+    Ok(Joined { endpoint: (network == Network::Private).then_some(endpoint), network, way_out })
+}
+
+/// The argument of `--mac-address`.
+pub(crate) fn mac(text: &str) -> Result<Mac, RequestError> {
+    text.parse().map_err(|why| RequestError::Mac { text: text.to_owned(), why })
+}
+
+/// The argument of `--network-alias`.
+pub(crate) fn alias(text: &str) -> Result<String, RequestError> {
+    if shared::is_found_by(text) { Ok(text.to_owned()) } else { Err(RequestError::Alias(text.to_owned())) }
 }
 
 fn wrong(kind: &'static str, text: &str) -> RequestError {
@@ -215,7 +253,7 @@ mod tests {
         assert_eq!(network("container:x").unwrap().network, Network::Container("x".into()));
         assert_eq!(user_namespace("host").unwrap(), UserNamespace::Host);
         assert!(matches!(user_namespace("keep-id:uid=5"), Ok(UserNamespace::Idle(_))));
-        assert!(pid("container:").is_err() && ipc("web").is_err() && of_host("x").is_err() && network("web").is_err());
+        assert!(pid("container:").is_err() && ipc("web").is_err() && of_host("x").is_err() && network("/web").is_err());
         assert!(user_namespace("container:x").is_err());
     }
 }

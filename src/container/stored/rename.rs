@@ -3,6 +3,7 @@
 use super::record;
 use super::record::{Container, RecordError};
 use crate::diag::{Diagnose, inner_of};
+use crate::network::shared::{self, NetworkError};
 use crate::store;
 use crate::store::{Lock, Store};
 use crate::sys::SysError;
@@ -14,12 +15,14 @@ pub(crate) enum RenameError {
     #[error(transparent)]
     Record(#[from] RecordError),
     #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
     Sys(#[from] SysError),
 }
 
 impl Diagnose for RenameError {
     fn inner(&self) -> Option<&dyn Diagnose> {
-        inner_of!(self; Record, Sys)
+        inner_of!(self; Record, Network, Sys)
     }
 
     fn exit_code(&self) -> u8 {
@@ -43,6 +46,11 @@ pub(crate) fn rename(store: &Store, container: &Container, new: &str) -> Result<
     record::note_names(&container.directory, &record, &[&old, new])?;
     store::write_quickly(&names.join(new), record.id.as_str().as_bytes())?;
     store::write_quickly(&container.directory.join("container.json"), &store::format::to_record(&record))?;
+    for endpoint in &record.request.endpoints {
+        if let Ok(network) = shared::find(store, &endpoint.network) {
+            shared::rename(store, &network, record.id.as_str(), new)?;
+        }
+    }
     store::remove_tree(&names.join(&old))?;
     Ok(record::note_names(&container.directory, &record, &[new])?)
 }

@@ -34,8 +34,9 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
         ports,
         publish_all,
         exposed: _,
-        network,
+        network: _,
         way_out,
+        endpoints: _,
         hosts,
         dns,
         dns_search,
@@ -78,7 +79,7 @@ pub(super) fn facts(container: &Container) -> Result<Facts, Failure> {
     } = &record.request;
     let process = container.spec()?.process().clone().unwrap_or_default();
     // No other network has options of a way out.
-    let mode = format!("{network}{way_out}");
+    let mode = format!("{}{way_out}", record.request.network_names().join(", "));
     let volumes = record.volumes.iter().map(|volume| {
         let source = volume.name.as_ref().unwrap_or(&volume.source);
         format!("{source} → {}{}", volume.target, if volume.read_only { " (ro)" } else { "" })

@@ -3,6 +3,7 @@
 use super::finding::{Finding, Subject};
 use crate::explain::proc::read;
 use crate::explain::words::{Words, place};
+use crate::network::CONTAINER;
 use crate::network::egress::{EgressError, Way, WayOut};
 use crate::store::Store;
 use crate::sys::tun;
@@ -39,7 +40,7 @@ pub(super) fn seccomp(words: &Words) -> Finding {
 
 pub(super) fn outgoing_network(words: &Words) -> Finding {
     let subject = Subject::OutgoingNetwork;
-    match Way::find(&WayOut::default()) {
+    match Way::find(&WayOut::default(), CONTAINER) {
         Ok(_) => Finding::ok(subject, place(words.host_way_out, &[("device", tun::PATH)])),
         Err(EgressError::NoTun(error)) if error.errno == libc::EACCES => {
             let found = place(words.host_may_not_open, &[("device", tun::PATH)]);

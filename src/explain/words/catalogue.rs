@@ -378,6 +378,7 @@ words! {
     step_network_namespace: "its own interfaces, addresses and ports", "собственные интерфейсы, адреса и порты";
     step_loopback_up: "127.0.0.1 answers inside, too", "127.0.0.1 отвечает и внутри";
     step_address: "its own address, which published ports lead to", "собственный адрес, к которому ведут опубликованные порты";
+    step_member: "network {}: a pair of devices, one end here, the other where the network's packets are routed", "сеть {}: пара устройств, один конец здесь, другой там, где маршрутизируются пакеты сети";
     step_device: "outgoing network: the program that carries the packets starts with the first one", "исходящая сеть: программа, которая переносит пакеты, запускается с первым из них";
     step_low_ports: "its processes may listen on ports below 1024, which are its own", "его процессы могут слушать порты ниже 1024: эти порты его собственные";
     step_ping: "ping works without privileges", "ping работает без привилегий";
@@ -463,6 +464,7 @@ words! {
     not_by_hand_keyring: "not by hand: no program of util-linux does it; keyctl(1) does", "вручную нельзя: в util-linux такой программы нет; это умеет keyctl(1)";
     not_by_hand_shifted: "minirun gives root's containers IDs that nobody else has, through idmapped mounts; the script uses the host's IDs", "minirun даёт контейнерам root идентификаторы, которых нет ни у кого, через монтирования с отображением; скрипт использует идентификаторы хоста";
     not_by_hand_terminal: "it uses your terminal; script -c would give it its own", "он использует ваш терминал; собственный дал бы script -c";
+    not_by_hand_network: "by hand its other end stays here: the network is held by the monitors of its containers", "вручную другой конец остаётся здесь: сеть держат мониторы её контейнеров";
     not_by_hand_ports: "not by hand: the monitor forwards published ports and carries outgoing packets", "не вручную: опубликованные порты и исходящие пакеты обслуживает монитор";
     not_by_hand_session: "left out, so that your Ctrl-C reaches it", "опущено, чтобы ваш Ctrl-C доходил до него";
     not_by_hand_limit: "in the host's hierarchy: echo {} > {}", "в иерархии хоста: echo {} > {}";

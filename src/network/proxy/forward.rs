@@ -4,8 +4,9 @@ use super::datagram::Flows;
 use super::slots::Slots;
 use super::stream::{self, Carrier, Stream};
 use super::subject::Subject;
-use crate::network::ContainerNetwork;
 use crate::network::ports::{Listener, Protocol};
+use crate::network::shared::Member;
+use crate::network::{CONTAINER, ContainerNetwork};
 use rustix::event::epoll::{self, EventFlags};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
@@ -39,26 +40,32 @@ const MOST: usize = 16 * 1024;
 const RESERVED: usize = 64;
 
 impl Proxy {
-    /// Forwards into the network namespace that this process is in.
-    pub(crate) fn new(listeners: Vec<Listener>, network: ContainerNetwork) -> io::Result<Self> {
+    /// Forwards into the network namespace that this process is in, to the container's address on the first of its networks.
+    pub(crate) fn new(listeners: Vec<Listener>, members: &[Member]) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for (index, listener) in listeners.iter().enumerate() {
             epoll::add(&epoll, listener, Subject::Listener(index).data(), EventFlags::IN)?;
-            if listener.spec().protocol == Protocol::Udp {
-                network.bring_back_datagrams(listener.spec().container_port);
-            }
         }
-        Ok(Self {
+        let mut proxy = Self {
             epoll,
             listeners,
-            network,
+            network: CONTAINER,
             streams: Slots::default(),
             carrier: Carrier::default(),
             flows: Flows::default(),
             most: most(),
             is_full: false,
             events: Vec::new(),
-        })
+        };
+        proxy.meet(members);
+        Ok(proxy)
+    }
+
+    /// Forwards to the container's address on the first of these networks.
+    pub(crate) fn meet(&mut self, members: &[Member]) {
+        self.network = CONTAINER.on(members.first());
+        let datagrams = self.listeners.iter().filter(|listener| listener.spec().protocol == Protocol::Udp);
+        datagrams.for_each(|listener| self.network.bring_back_datagrams(listener.spec().container_port, members));
     }
 
     /// Returns a descriptor that is readable when [`Self::turn`] has work.

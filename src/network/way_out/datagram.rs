@@ -2,9 +2,9 @@
 //!
 //! Only who was written to may answer. A port that is silent for a while loses its socket.
 
-use super::host;
 use super::turn::{TURN, Turn};
 use super::wire::{Refusal, is_echo_reply, write_datagram, write_echo_reply};
+use crate::network::host;
 use crate::sys::inet;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketType};

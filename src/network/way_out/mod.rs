@@ -4,11 +4,8 @@
 //! has the rights of the container's owner, and no more.
 
 mod datagram;
-mod host;
-mod resolver;
 mod router;
 mod stream;
-mod table;
 mod turn;
 pub(crate) mod wire;
 

@@ -1,13 +1,13 @@
 //! The loop that carries packets: connections, datagrams, pings and name queries, each to its destination, and the timers.
 
 use super::datagram::{Exchange, Origin, SILENCE};
-use super::host;
-use super::resolver::{self, Query};
 use super::stream::{self, After, Stream};
-use super::table::Table;
 use super::turn::{PACKET, TURN, Turn};
 use super::wire::{self, Packet, Pair, Refusal};
 use crate::network::ContainerNetwork;
+use crate::network::host;
+use crate::network::query::{self, Query, Servers};
+use crate::network::table::Table;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::SocketType;
@@ -174,7 +174,7 @@ impl Router<'_> {
         match packet {
             Packet::Segment { pair, is_first } => self.route_segment(pair, is_first, &target, bytes),
             Packet::Datagram { pair, payload, is_whole } => {
-                if matches!(target, Target::Names) && pair.outside.port() == resolver::PORT {
+                if matches!(target, Target::Names) && pair.outside.port() == query::PORT {
                     self.ask(pair.inside, payload);
                     return;
                 }
@@ -272,7 +272,7 @@ impl Router<'_> {
             return;
         }
         let targets: VecDeque<SocketAddr> = match target {
-            Target::Names if pair.outside.port() == resolver::PORT => resolver::servers().into(),
+            Target::Names if pair.outside.port() == query::PORT => Servers::of_host().addresses().to_vec().into(),
             other => self.reached(other, pair.outside).into_iter().collect(),
         };
         if targets.is_empty() {
@@ -363,7 +363,7 @@ impl Router<'_> {
     }
 
     fn ask(&mut self, asker: SocketAddr, text: &[u8]) {
-        let Some(identifier) = resolver::identifier(text) else { return };
+        let Some(identifier) = query::identifier(text) else { return };
         let key = (asker, identifier);
         if let Some(index) = self.queries.find(&key) {
             if self.queries.get(index).is_some_and(|query| query.is(asker, text)) {
@@ -374,13 +374,13 @@ impl Router<'_> {
         if self.queries.is_full() {
             return;
         }
-        match Query::ask(asker, text) {
+        match Query::ask(asker, text, Servers::of_host()) {
             Ok(query) => {
                 let index = self.queries.add(key, query);
                 self.watch_query(index);
             }
             Err(_) => {
-                if let Some(answer) = resolver::failure(text) {
+                if let Some(answer) = query::failure(text) {
                     self.answer(asker, &answer);
                 }
             }
@@ -394,7 +394,7 @@ impl Router<'_> {
     }
 
     fn answer(&mut self, asker: SocketAddr, answer: &[u8]) {
-        let server = SocketAddr::new(self.network.dns.into(), resolver::PORT);
+        let server = SocketAddr::new(self.network.dns.into(), query::PORT);
         wire::write_datagram(&mut self.turn.buffer, server, asker, answer);
         self.turn.flush();
     }
@@ -419,7 +419,7 @@ impl Router<'_> {
         if query.go_on().is_ok() {
             return self.watch_query(index);
         }
-        let (asker, failure) = (query.asker, resolver::failure(query.text()));
+        let (asker, failure) = (query.asker, query::failure(query.text()));
         self.queries.remove(index);
         if let Some(answer) = failure {
             self.answer(asker, &answer);

@@ -3,10 +3,10 @@
 //! A connection is answered once the host's is there, so that a port where nobody listens is refused inside too, and what
 //! is unreachable or silent is so as well. Each has a stack of its own, so that a packet costs the same among a thousand.
 
-use super::host;
 use super::turn::Turn;
 use super::wire::Pair;
 use crate::network::address::MTU;
+use crate::network::host;
 use crate::sys::inet;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;

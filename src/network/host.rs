@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 /// Makes a socket that reaches addresses of this family.
-pub(super) fn socket(address: IpAddr, kind: SocketType) -> Result<OwnedFd, Errno> {
+pub(in crate::network) fn socket(address: IpAddr, kind: SocketType) -> Result<OwnedFd, Errno> {
     rustix::net::socket_with(family(address), kind, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
 }
 
 /// Makes a socket that sends echo requests (icmp(7)).
-pub(super) fn ping_socket(address: IpAddr) -> Result<OwnedFd, Errno> {
+pub(in crate::network) fn ping_socket(address: IpAddr) -> Result<OwnedFd, Errno> {
     let protocol = if address.is_ipv4() { ipproto::ICMP } else { ipproto::ICMPV6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     rustix::net::socket_with(family(address), SocketType::DGRAM, flags, Some(protocol))

@@ -1,14 +1,15 @@
 //! A container as Docker's `inspect` shows it: programs read these names.
 
+mod network;
+
 use super::decide::settings::settings;
-use super::request::{Device, Limits, LogOptions, Network, Request, Source, VolumesFrom};
+use super::request::{Device, Limits, LogOptions, Request, Source, VolumesFrom};
 use super::stored::record::{Container, Phase, RecordError, State};
 use crate::image::Image;
 use crate::network::egress::COMPLAINT;
-use crate::network::ports::PortSpec;
 use crate::store::Store;
 use oci_spec::runtime::Spec;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Docker's zero time.
@@ -65,7 +66,7 @@ pub(crate) fn json(store: &Store, container: &Container) -> Result<Value, Record
     shown["State"] = state_json(container, &state);
     shown["HostConfig"] = host_config(&record.request, spec);
     shown["Mounts"] = mounts(container);
-    shown["NetworkSettings"] = network_settings(&record.request, &state, &config["ExposedPorts"]);
+    shown["NetworkSettings"] = network::settings(store, record, &state, &config["ExposedPorts"]);
     shown["Config"] = config;
     Ok(shown)
 }
@@ -161,9 +162,9 @@ fn host_config(request: &Request, spec: &Spec) -> Value {
     add(json!({
         "Binds": list(binds.collect()),
         "VolumesFrom": list(request.volumes_from.iter().map(from).collect()),
-        "NetworkMode": request.network.to_string(),
+        "NetworkMode": request.network_names().first(),
         "LogConfig": log_config(&request.log),
-        "PortBindings": bindings(&request.ports),
+        "PortBindings": network::bindings(&request.ports),
         "RestartPolicy": {"Name": request.restart.name(), "MaximumRetryCount": request.restart.most_retries()},
         "AutoRemove": request.auto_remove,
         "CapAdd": list(request.cap_add.iter().map(ToString::to_string).collect()),
@@ -254,57 +255,6 @@ fn mounts(container: &Container) -> Value {
 /// Returns the options of a mount as they were typed, or what they come to.
 fn mode_of(typed: &str, read_only: bool) -> &str {
     if typed.is_empty() && read_only { "ro" } else { typed }
-}
-
-fn network_settings(request: &Request, state: &State, exposed: &Value) -> Value {
-    let is_running = state.phase == Phase::Running;
-    let has_network = is_running && request.network == Network::Private;
-    let address = if has_network { crate::network::CONTAINER.v4.to_string() } else { String::new() };
-    let gateway = if has_network { crate::network::CONTAINER.gateway_v4.to_string() } else { String::new() };
-    let length = if has_network { 24 } else { 0 };
-    let mut ports = bindings(&state.ports);
-    if has_network {
-        // Those that are exposed and not published.
-        for port in exposed.as_object().into_iter().flatten().map(|(port, _)| port) {
-            let port = if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
-            ports.as_object_mut().map(|ports| ports.entry(port).or_insert(Value::Null));
-        }
-    }
-    let endpoint = json!({
-        "IPAMConfig": null, "Links": null, "Aliases": null, "MacAddress": "", "DriverOpts": null, "NetworkID": "",
-        "EndpointID": "", "Gateway": gateway, "IPAddress": address, "IPPrefixLen": length, "IPv6Gateway": "",
-        "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "DNSNames": null,
-    });
-    json!({
-        "Bridge": "",
-        "SandboxID": "",
-        "SandboxKey": if is_running { format!("/proc/{}/ns/net", state.pid) } else { String::new() },
-        "Ports": ports,
-        "HairpinMode": false,
-        "EndpointID": "",
-        "Gateway": gateway,
-        "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0,
-        "IPAddress": address,
-        "IPPrefixLen": length,
-        "IPv6Gateway": "",
-        "MacAddress": "",
-        "Networks": {request.network.to_string(): endpoint},
-    })
-}
-
-/// `{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}`.
-fn bindings(ports: &[PortSpec]) -> Value {
-    let mut all: Map<String, Value> = Map::new();
-    for port in ports {
-        let host = port.host_ip.map_or("0.0.0.0".into(), |ip| ip.to_string());
-        let binding = json!({"HostIp": host, "HostPort": port.host_port.to_string()});
-        let key = format!("{}/{}", port.container_port, port.protocol);
-        if let Value::Array(list) = all.entry(key).or_insert_with(|| json!([])) {
-            list.push(binding);
-        }
-    }
-    Value::Object(all)
 }
 
 fn log_config(log: &LogOptions) -> Value {

@@ -1,0 +1,47 @@
+//! The networks that a container is on.
+
+use super::sharing::SharingError;
+use crate::container::request::{Network, Request};
+use crate::network::shared::{self, BRIDGE, Endpoint, NetworkError};
+use crate::store::Store;
+
+/// Resolves the networks of a request: ids become names; who asks for none is on `bridge`.
+pub(super) fn resolve(store: &Store, request: &mut Request) -> Result<(), SharingError> {
+    if request.network != Network::Private {
+        return Ok(());
+    }
+    // A network belongs to the user namespace that containers share: one with power over its own has none over it.
+    if request.is_apart() {
+        let named = request.endpoints.iter().find(|endpoint| endpoint.network != BRIDGE);
+        return match named {
+            Some(endpoint) => Err(SharingError::TooStrong(endpoint.network.clone())),
+            None => {
+                request.endpoints.clear();
+                Ok(())
+            }
+        };
+    }
+    if request.endpoints.is_empty() {
+        request.endpoints.push(Endpoint { network: BRIDGE.to_owned(), ..Endpoint::default() });
+    }
+    let mut seen = Vec::new();
+    for endpoint in &mut request.endpoints {
+        let network = shared::find(store, &endpoint.network)?;
+        if seen.contains(&network.name) {
+            return Err(SharingError::Twice(network.name));
+        }
+        shared::check(&network, endpoint)?;
+        seen.push(network.name.clone());
+        endpoint.network = network.name;
+    }
+    Ok(())
+}
+
+/// Whether all networks of a container are internal: it has no way out.
+pub(crate) fn are_internal(store: &Store, request: &Request) -> Result<bool, NetworkError> {
+    let mut all = request.endpoints.iter();
+    Ok(!request.endpoints.is_empty()
+        && all.try_fold(true, |so_far, endpoint| {
+            Ok::<_, NetworkError>(so_far && shared::find(store, &endpoint.network)?.internal)
+        })?)
+}
