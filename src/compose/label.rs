@@ -15,6 +15,7 @@ pub(crate) const DIRECTORY: &str = "com.docker.compose.project.working_dir";
 pub(crate) const FILES: &str = "com.docker.compose.project.config_files";
 pub(crate) const VERSION: &str = "com.docker.compose.version";
 pub(crate) const VOLUME: &str = "com.docker.compose.volume";
+pub(crate) const NETWORK: &str = "com.docker.compose.network";
 
 /// Returns the labels of a service's container: its own, and those of the project.
 pub(super) fn of_container(project: &Project, service: &Service, number: usize) -> Vec<(String, String)> {
@@ -40,11 +41,16 @@ pub(super) fn of_container(project: &Project, service: &Service, number: usize) 
     all
 }
 
-/// Returns the labels of a volume.
-pub(crate) fn of_volume(project: &Project, key: &str, own: BTreeMap<String, String>) -> BTreeMap<String, String> {
+/// Returns the labels of a volume or a network, which `kind` tells.
+pub(crate) fn of_resource(
+    project: &Project,
+    kind: &str,
+    key: &str,
+    own: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let mut all = own;
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    for (name, value) in [(PROJECT, project.name.clone()), (VOLUME, key.to_owned()), (VERSION, version)] {
+    for (name, value) in [(PROJECT, project.name.clone()), (kind, key.to_owned()), (VERSION, version)] {
         all.insert(name.to_owned(), value);
     }
     all

@@ -19,6 +19,6 @@ mod service;
 
 pub(crate) use emit::yaml;
 pub(crate) use fault::ComposeError;
-pub(crate) use project::Project;
+pub(crate) use project::{Project, Resource};
 pub(crate) use read::{Options, load};
 pub(crate) use service::{Condition, Pull, Service};

@@ -161,7 +161,7 @@ impl Project {
         if let Some(deploy) = node.get_mut("deploy") {
             deploy.remove("replicas");
         }
-        let mut document = serde_json::json!({ "service": node.json() });
+        let mut document = serde_json::json!({ "service": node.json(), "names": self.link_names(&service.name) });
         let of_file = |kind: &str, all: &IndexMap<String, Resource>| -> Vec<serde_json::Value> {
             let used = service.node.get(kind).map_or(&[][..], Node::list);
             let used = used.iter().filter_map(|grant| all.get(grant.text("source")?));
@@ -171,6 +171,16 @@ impl Project {
         document["configs"] = of_file("configs", &self.configs).into();
         let digest = crate::image::name::digest::Digest::of(document.to_string().as_bytes()).to_string();
         digest.strip_prefix("sha256:").map(str::to_owned).unwrap_or(digest)
+    }
+
+    /// Returns the names by which links of other services call this one.
+    pub(super) fn link_names(&self, service: &str) -> Vec<String> {
+        let all = self.services.values().flat_map(|other| other.node.texts("links"));
+        let named = |link: String| {
+            let (other, name) = link.split_once(':')?;
+            (other == service).then(|| name.to_owned())
+        };
+        all.filter_map(named).collect()
     }
 
     /// Returns what a secret or config holds. `None`: what it comes from is not there.

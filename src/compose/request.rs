@@ -10,7 +10,8 @@ use super::service::Service;
 use crate::container::decide::seccomp;
 use crate::container::request::mount;
 use crate::container::request::{
-    self, Devices, HealthCheck, Limits, Network, PERIOD, Request, RestartPolicy, Security, Source, Tmpfs, Volume,
+    self, Devices, HealthCheck, Joined, Limits, Network, PERIOD, Request, RestartPolicy, Security, Source, Tmpfs,
+    Volume,
 };
 use crate::diag::{Diagnose, in_one_line};
 use crate::network::ports::{PortSpec, Protocol, Published};
@@ -397,13 +398,16 @@ impl Reader<'_> {
             }
             None => text.to_owned(),
         };
-        if let Some(joined) = self.one("network_mode", |text| request::network(&container(text)))? {
-            request.network = joined.network;
-            request.way_out.host_loopback |= joined.way_out.host_loopback;
-            request.way_out.program = joined.way_out.program;
-        }
-        if self.node.get("networks").is_some_and(|networks| networks.map().is_some_and(|map| map.is_empty())) {
-            request.network = Network::None;
+        let joined = match self.one("network_mode", |text| request::network(&container(text)))? {
+            Some(joined) => vec![joined],
+            None => self.joined_networks()?,
+        };
+        request.network = if joined.is_empty() { Network::None } else { Network::Private };
+        for Joined { network, way_out, endpoint } in joined {
+            request.network = network;
+            request.way_out.host_loopback |= way_out.host_loopback;
+            request.way_out.program = way_out.program;
+            request.endpoints.extend(endpoint);
         }
         let namespaces = &mut request.namespaces;
         namespaces.pid = self.one("pid", |text| request::pid(&container(text)))?.unwrap_or_default();
@@ -412,6 +416,45 @@ impl Reader<'_> {
         namespaces.cgroup_of_host = self.one("cgroup", request::of_host)?.unwrap_or_default();
         request.host_ids = self.node.text("userns_mode") == Some("host");
         Ok(())
+    }
+
+    /// Returns the networks of the project that it is on, the one that leads out first.
+    fn joined_networks(&self) -> Result<Vec<Joined>, Fault> {
+        let mut all: Vec<(&String, &Node)> = self.node.entries("networks").collect();
+        let rank =
+            |node: &Node, key: &str| node.text(key).and_then(|text| text.parse::<i64>().ok()).unwrap_or_default();
+        all.sort_by_key(|(key, node)| (-rank(node, "gw_priority"), -rank(node, "priority"), (*key).clone()));
+        let mut joined = Vec::new();
+        for (key, node) in all {
+            let name = self.project.networks.get(key).map_or(key, |network| &network.name);
+            let wrong = |error: &dyn Diagnose| refused(node.place, &self.path("networks"), error);
+            let mut one = request::network(name).map_err(|error| wrong(&error))?;
+            if let Some(endpoint) = &mut one.endpoint {
+                let address = |key: &str| {
+                    node.text(key).map(|text| (text, self.fault(node, "networks", format!("invalid address {text:?}"))))
+                };
+                endpoint.v4 =
+                    address("ipv4_address").map(|(text, fault)| text.parse().map_err(|_| fault)).transpose()?;
+                endpoint.v6 =
+                    address("ipv6_address").map(|(text, fault)| text.parse().map_err(|_| fault)).transpose()?;
+                let mac = node.text("mac_address").or_else(|| self.node.text("mac_address"));
+                endpoint.mac = mac.map(request::mac).transpose().map_err(|error| wrong(&error))?;
+                let names = [self.service.name.clone()].into_iter().chain(node.texts("aliases"));
+                let names = names.chain(self.project.link_names(&self.service.name));
+                // A name that no resolver asks for, as one with an underscore at its beginning, is found by nobody.
+                endpoint.aliases = names.filter(|name| request::alias(name).is_ok()).collect();
+                endpoint.aliases.sort();
+                endpoint.aliases.dedup();
+            }
+            joined.push(one);
+        }
+        if let [_, _, ..] = joined[..]
+            && let Some(alone) = joined.iter().find(|one| one.endpoint.is_none())
+        {
+            let why = format!("{} and other networks exclude each other", alone.network);
+            return Err(self.fault(self.node, "networks", why));
+        }
+        Ok(joined)
     }
 
     /// Mounts the secrets and configs that are files. Returns the others, to be written.

@@ -77,6 +77,11 @@ pub(super) fn down(arguments: &DownArgs, flags: &ProjectFlags, context: &Context
     stop_all(context, going.clone(), arguments.timeout, |_| {})?;
     remove_all(context, &going, arguments.volumes)?;
     going.iter().for_each(|member| eprintln!(" {}: removed", member.short_name(&name)));
+    if is_whole {
+        for network in resources::remove_networks(context, &name) {
+            eprintln!(" network {network}: removed");
+        }
+    }
     resources::remove_volumes(context, &volumes)?;
     volumes.iter().for_each(|volume| eprintln!(" volume {volume}: removed"));
     if let (Some(which), Some(project)) = (arguments.rmi, &project) {

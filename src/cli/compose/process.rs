@@ -18,6 +18,7 @@ use crate::container::request::{Request, RestartPolicy, Volume};
 use crate::container::stored::record::Phase;
 use crate::diag::Failure;
 use crate::network::ports::Published;
+use crate::network::shared::Endpoint;
 use crate::{image, store};
 use clap::Args;
 use std::io::IsTerminal;
@@ -202,6 +203,7 @@ pub(super) fn run(arguments: RunArgs, flags: &ProjectFlags, context: &Context) -
         println!("{}: would run {}", request.name.unwrap_or_default(), request.command.join(" "));
         return Ok(0);
     }
+    resources::make_networks(context, &project)?;
     resources::make_volumes(context, &project)?;
     images::prepare(context, &project, std::slice::from_ref(&name), arguments.build, true, None, arguments.quiet_pull)?;
     let attachment = attachment(request.terminal, request.stdin);
@@ -232,6 +234,10 @@ pub(super) fn run(arguments: RunArgs, flags: &ProjectFlags, context: &Context) -
 fn one_off(mut request: Request, project: &str, service: &str) -> Request {
     request.name = Some(format!("{project}-{service}-run-{}", store::random_hex(6)));
     request.restart = RestartPolicy::No;
+    for endpoint in &mut request.endpoints {
+        // The names and addresses are those of the service's own containers.
+        *endpoint = Endpoint { network: std::mem::take(&mut endpoint.network), ..Endpoint::default() };
+    }
     for (name, value) in &mut request.labels {
         if name == label::ONE_OFF {
             "True".clone_into(value);

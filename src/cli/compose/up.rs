@@ -22,6 +22,7 @@ use crate::container::stored::health::HealthStatus;
 use crate::container::stored::record::{Container, Phase, State};
 use crate::diag::Failure;
 use crate::image::{self, Image};
+use crate::network::shared;
 use clap::Args;
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -291,6 +292,8 @@ pub(super) fn bring(context: &Context, project: &Project, aim: &Aim) -> Result<V
     }
     let _lock = members::lock(context, &project.name)?;
     if !aim.is_dry_run {
+        renew_networks(context, project, aim)?;
+        resources::make_networks(context, project)?;
         resources::make_volumes(context, project)?;
         images::prepare(context, project, &names, aim.builds, aim.may_build, aim.pull, aim.quiet)?;
     }
@@ -331,6 +334,26 @@ pub(super) fn bring(context: &Context, project: &Project, aim: &Aim) -> Result<V
     };
     work.all(wanted)?;
     Ok(names)
+}
+
+/// Removes the networks whose settings changed, with the containers on them, so that both are made anew.
+fn renew_networks(context: &Context, project: &Project, aim: &Aim) -> Result<(), Failure> {
+    for key in resources::changed_networks(context, project) {
+        let is_on = |member: &Member| {
+            let service = project.services.get(&member.service);
+            service.is_none_or(|service| service.node.entries("networks").any(|(known, _)| *known == key))
+        };
+        let all = members::of_project(&context.store, &project.name);
+        let own: Vec<Member> = all.into_iter().filter(is_on).collect();
+        stop_all(context, own.clone(), aim.timeout, |_| {})?;
+        remove_all(context, &own, false)?;
+        let why = format!("removed: the network {key} changed");
+        own.iter().for_each(|member| told(member.short_name(&project.name), &why));
+        let name = project.networks.get(&key).map(|network| network.name.clone()).unwrap_or_default();
+        let found = shared::find(&context.store, &name)?;
+        shared::remove(&context.store, &found)?;
+    }
+    Ok(())
 }
 
 fn told(name: &str, what: &str) {
