@@ -3,6 +3,7 @@
 //! - [`cli`]: what was typed, and what is printed.
 //! - [`explain`]: reads everything, changes nothing.
 //! - [`check`]: what of the store is damaged, and what mends it.
+//! - [`compose`]: an application of many containers, from its files.
 //! - [`builder`]: a Dockerfile becomes an image, step by step, and remembers the steps.
 //! - [`container`]: an image, one writable layer, sometimes a process; the plan that starts it.
 //! - [`registry`]: images from and to registries.
@@ -26,6 +27,7 @@
 mod builder;
 mod check;
 mod cli;
+mod compose;
 mod container;
 mod diag;
 mod explain;

@@ -144,7 +144,7 @@ fn a_name_from_elsewhere_is_answered_with_what_to_do_here() {
         ("swarm init", "unknown command: minirun swarm", "no cluster"),
         ("machine start", "unknown command: minirun machine", "no virtual machine"),
         ("pod create", "unknown command: minirun pod", "no pods"),
-        ("compose up", "unknown command: minirun compose", "minirun run"),
+        ("compose frobnicate", "unknown command: minirun compose frobnicate", "minirun help compose"),
         ("kube play x.yaml", "unknown command: minirun kube", "Kubernetes"),
         ("frobnicate", "unknown command: minirun frobnicate", "minirun help"),
         ("imagse", "unknown command: minirun imagse", "did you mean: minirun images"),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["explain", "check"],
+    &["compose"],
     &["builder"],
     &["container", "registry"],
     &["volume"],

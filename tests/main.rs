@@ -23,6 +23,8 @@ mod build_web;
 mod circles;
 mod compatibility;
 mod completion;
+mod compose_config;
+mod compose_up;
 mod container_attach;
 mod container_flags;
 mod container_health;

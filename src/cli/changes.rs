@@ -3,7 +3,7 @@
 use crate::sys::{On, SysError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// The changes of some directories, from its making on.
@@ -28,7 +28,14 @@ impl Changes {
 
     /// Waits until something has changed, but no longer than 100 ms.
     pub(super) fn wait(&self) {
-        let _ = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&LIMIT));
+        self.wait_with(None);
+    }
+
+    /// [`Changes::wait`], which also ends when `other` can be read.
+    pub(super) fn wait_with(&self, other: Option<BorrowedFd>) {
+        let mut polled = vec![PollFd::new(&self.0, PollFlags::IN)];
+        polled.extend(other.map(|other| PollFd::from_borrowed_fd(other, PollFlags::IN)));
+        let _ = poll(&mut polled, Some(&LIMIT));
         let mut events = [0u8; 4096];
         while rustix::io::read(&self.0, &mut events).is_ok_and(|length| length > 0) {}
     }

@@ -10,6 +10,7 @@ use crate::sys::{On, SysError};
 use crate::userns::{self, Outer, Place};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -114,6 +115,22 @@ pub(super) fn again(store: &Store, arguments: &[&str]) -> Result<i32, Failure> {
 /// [`again`], from outside of the user namespace, without input and results; what is wrong is printed.
 pub(super) fn again_quietly(store: &Store, arguments: &[&str]) -> Result<i32, SysError> {
     status_of(command(store, arguments).stdin(Stdio::null()).stdout(Stdio::null()))
+}
+
+/// Runs this program with other arguments, from outside of the user namespace, after `prepare` has set what else it needs; `input`
+/// is its standard input. Returns its exit status.
+pub(super) fn again_with(
+    store: &Store,
+    arguments: &[&str],
+    input: &[u8],
+    prepare: impl FnOnce(&mut Command),
+) -> Result<i32, SysError> {
+    let mut command = command(store, arguments);
+    prepare(&mut command);
+    let mut child = command.stdin(Stdio::piped()).spawn().on("execve", "/proc/self/exe")?;
+    // Who reads no input closes it, and says why by its status.
+    let _ = child.stdin.take().map(|mut pipe| pipe.write_all(input));
+    Ok(child.wait().on("waitpid", "/proc/self/exe")?.code().unwrap_or(1))
 }
 
 fn command(store: &Store, arguments: &[&str]) -> Command {

@@ -41,7 +41,7 @@ pub(super) struct LogsArgs {
 
 /// How many lines from the end: all without a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Count(Option<usize>);
+pub(super) struct Count(pub Option<usize>);
 
 #[derive(Debug, thiserror::Error)]
 #[error("invalid number of lines {0:?}")]

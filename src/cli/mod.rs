@@ -5,6 +5,7 @@ mod build;
 mod changes;
 mod commit;
 mod complete;
+mod compose;
 mod confirm;
 mod container;
 mod context;
@@ -112,6 +113,8 @@ enum Command {
     /// Build, and manage the build cache
     #[command(subcommand, visible_alias = "buildx")]
     Builder(build::BuilderCommand),
+    /// Run an application of many containers from a compose file
+    Compose(Box<compose::ComposeArgs>),
     #[command(flatten)]
     Registry(registry::Command),
     #[command(flatten)]
@@ -183,11 +186,16 @@ pub fn main() -> ExitCode {
         process::exit_now(code.unwrap_or_else(|| started_by_hand(monitor::NAME).into()));
     }
     diag::print_notes_by(stderr::note);
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    // A link with that name is Compose's older command.
+    if Path::new(&name).file_name().is_some_and(|name| name == "docker-compose") {
+        words.splice(..1, ["minirun".into(), "compose".into()]);
+    }
     let errand = (name == userns::NAME).then(userns::receive);
     // A command whose reader closes the pipe (`… | head`) ends as any other program does, and not by a panic.
     process::default_signal(libc::SIGPIPE);
     let ended = match errand {
-        None => command(std::env::args_os().collect(), None),
+        None => command(words, None),
         Some(Ok((root, errand))) => carry_out(errand, &root),
         Some(Err(_)) => Ok(started_by_hand(userns::NAME)),
     };
@@ -308,6 +316,7 @@ fn run(arguments: Arguments, root: Option<&Path>) -> Result<u8, Failure> {
         Command::Image(command) => command.run(&context()?),
         Command::Build(arguments) => build::build(arguments, &context()?),
         Command::Builder(command) => build::builder(command, &context()?),
+        Command::Compose(arguments) => compose::run(*arguments, context),
         Command::Registry(command) => command.run(&context()?),
         Command::See(command) => command.run(&context()?),
         Command::Images(command) => command.run(&context()?),

@@ -212,7 +212,7 @@ pub(super) fn ps(arguments: &PsArgs, context: &Context) -> Result<u8, Failure> {
 }
 
 /// The column STATUS in Docker's words.
-fn status(state: &State) -> String {
+pub(super) fn status(state: &State) -> String {
     match state.phase {
         Phase::Created => "Created".into(),
         Phase::Running if state.is_paused => format!("Up {} (Paused)", human::since(&state.started)),
@@ -230,7 +230,7 @@ fn status(state: &State) -> String {
 }
 
 /// The command in quotes, as Docker shortens it.
-fn command(container: &Container, is_whole: bool) -> String {
+pub(super) fn command(container: &Container, is_whole: bool) -> String {
     let argv =
         container.spec().ok().and_then(|s| s.process().clone()).and_then(|p| p.args().clone()).unwrap_or_default();
     let quoted = |word: String| if word.contains(' ') { format!("'{word}'") } else { word };

@@ -58,6 +58,12 @@ impl Event {
         Self::now(kind, "prune", "").with("reclaimed", freed)
     }
 
+    /// Returns another event of the same object, of this moment.
+    pub(crate) fn again(self, action: impl Into<String>) -> Self {
+        let Self { time, action, .. } = Self::now(self.kind, action, "");
+        Self { time, action, ..self }
+    }
+
     /// Adds an attribute.
     #[must_use]
     pub(crate) fn with(mut self, name: impl Into<String>, value: impl ToString) -> Self {

@@ -7,7 +7,6 @@ use crate::container::live::exec;
 use crate::container::stored::record::Container;
 use crate::diag::Failure;
 use crate::journal;
-use crate::store;
 use clap::Args;
 
 #[derive(Args)]
@@ -41,7 +40,6 @@ pub(super) fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure
     let mut words = arguments.container_and_command.into_iter();
     let container = Container::find(&context.store, &words.next().unwrap_or_default())?;
     let command: Vec<String> = words.collect();
-    let typed = command.join(" ");
     if privileged && !container.record.request.is_strong() {
         let name = &container.record.name;
         stderr::note(&format!(
@@ -49,11 +47,9 @@ pub(super) fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure
              for these, make it with: minirun run --privileged"
         ));
     }
-    let id = store::random_hex(32);
-    let event = |action: &str| container.record.event(action).with("execID", &id);
-    let begin = vec![event(&format!("exec_create: {typed}")), event(&format!("exec_start: {typed}"))];
-    let events = Some(exec::Events { begin, end: event("exec_die") });
-    let terminal = tty;
+    let events = exec::Events::new(&container, &command);
+    let detached = events.detached();
+    let (terminal, events) = (tty, Some(events));
     let wanted =
         exec::Wanted { command, env, user, workdir, privileged, terminal, stdin: interactive, probe: None, events };
     let end = exec::start(&context.store, &container, wanted)?;
@@ -62,7 +58,7 @@ pub(super) fn exec(arguments: ExecArgs, context: &Context) -> Result<u8, Failure
     }
     stay(&end, &attachment, &container.record.name, |parting| {
         if matches!(parting, Parting::Detached) {
-            journal::note(&context.store, &[event("exec_detach")]);
+            journal::note(&context.store, &[detached()]);
         }
     })
 }

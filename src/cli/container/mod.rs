@@ -17,6 +17,8 @@ mod wait;
 pub(super) use exists::{ExistsArgs, exists};
 pub(super) use port::PortError;
 pub(super) use prune::{PruneArgs, enter_to_prune, prune, remove_stopped};
+pub(super) use start::begin;
+pub(super) use stop::{kill_one, stop};
 
 use super::Context;
 use super::ps::{self, PsArgs};

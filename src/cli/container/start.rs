@@ -70,7 +70,7 @@ fn started(name: &str, container: &Container) {
 }
 
 /// Starts a container. `None`: it was running.
-fn begin(name: &str, context: &Context) -> Result<(Container, Option<End>), Failure> {
+pub(crate) fn begin(name: &str, context: &Context) -> Result<(Container, Option<End>), Failure> {
     let container = Container::find(&context.store, name)?;
     let state = container.state();
     if state.is_paused {

@@ -72,23 +72,26 @@ pub(super) fn kill(arguments: &KillArgs, context: &Context) -> Result<u8, Failur
     let signal = arguments.signal;
     let names = arguments.selection.names(&context.store, || Container::running(&context.store))?;
     Ok(each(&names, |name| {
-        let container = Container::find(&context.store, name)?;
-        let message = Message::Signal(signal.number().unsigned_abs());
-        if signal == Signal::KILL {
-            if !end(&container, &[message])? {
-                return Err(container.not_running().into());
-            }
-        } else {
-            container.reach()?.ok_or_else(|| container.not_running())?.tell(&message)?;
-        }
+        kill_one(&Container::find(&context.store, name)?, signal)?;
         println!("{name}");
         Ok(())
     }))
 }
 
+/// Sends a signal to a container that runs.
+pub(crate) fn kill_one(container: &Container, signal: Signal) -> Result<(), Failure> {
+    let message = Message::Signal(signal.number().unsigned_abs());
+    if signal != Signal::KILL {
+        container.reach()?.ok_or_else(|| container.not_running())?.tell(&message)?;
+    } else if !end(container, &[message])? {
+        return Err(container.not_running().into());
+    }
+    Ok(())
+}
+
 /// Sends the stop signal, waits for the grace period, then lets the monitor send SIGKILL. Does nothing to a container
 /// that is not running, and returns `false` then.
-pub(super) fn stop(container: &Container, signal: Option<Signal>, seconds: Option<i64>) -> Result<bool, Failure> {
+pub(crate) fn stop(container: &Container, signal: Option<Signal>, seconds: Option<i64>) -> Result<bool, Failure> {
     end(container, &[stop_request(container, signal, seconds)])
 }
 

@@ -1,9 +1,10 @@
 //! Flags about what separates a container from the host and from others.
 
+use crate::cli::stderr;
 use crate::container::request;
 use crate::container::request::capability::Selected;
 use crate::container::request::{
-    Device, Devices, Ipc, Masks, Namespaces, Pid, Seccomp, SecurityOption, Sysctl, UserNamespace,
+    Device, Devices, Ipc, Namespaces, Pid, Security, SecurityOption, Sysctl, UserNamespace,
 };
 use clap::Args;
 
@@ -42,30 +43,12 @@ pub(crate) struct IsolationFlags {
     userns: Option<UserNamespace>,
 }
 
-/// What `--security-opt` asks for, all together.
-pub(crate) struct Security {
-    pub no_new_privileges: bool,
-    pub seccomp: Seccomp,
-    pub masks: Masks,
-}
-
 impl IsolationFlags {
-    /// Returns the security options; the last word on each subject counts. Prints what has no effect.
+    /// Returns what the security options ask for. Prints what has no effect.
     pub(crate) fn security(&self) -> Security {
-        let mut all = Security { no_new_privileges: false, seccomp: Seccomp::Default, masks: Masks::default() };
-        for option in &self.security_opt {
-            match option.clone() {
-                SecurityOption::NoNewPrivileges(is_set) => all.no_new_privileges = is_set,
-                SecurityOption::Seccomp(seccomp) => all.seccomp = seccomp,
-                SecurityOption::Mask(paths) => all.masks.hidden.extend(paths),
-                SecurityOption::Unmask(paths) => all.masks.shown.extend(paths),
-                SecurityOption::NotHere(option, why) => {
-                    eprintln!("note: --security-opt {option} has no effect: {why}");
-                }
-                SecurityOption::NoEffect => {}
-            }
-        }
-        all
+        let (security, notes) = Security::of(&self.security_opt);
+        notes.iter().for_each(|note| stderr::note(note));
+        security
     }
 
     /// Returns the devices. Prints that an ordinary user gets them as they are.

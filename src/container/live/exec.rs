@@ -37,6 +37,21 @@ pub(crate) struct Events {
     pub end: Event,
 }
 
+impl Events {
+    pub(crate) fn new(container: &Container, command: &[String]) -> Self {
+        let (id, typed) = (crate::store::random_hex(32), command.join(" "));
+        let event = |action: &str| container.record.event(action).with("execID", &id);
+        let begin = vec![event(&format!("exec_create: {typed}")), event(&format!("exec_start: {typed}"))];
+        Self { begin, end: event("exec_die") }
+    }
+
+    /// Returns what makes the event of a client that lets go of the process, when it does.
+    pub(crate) fn detached(&self) -> impl Fn() -> Event + use<> {
+        let end = self.end.clone();
+        move || end.clone().again("exec_detach")
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExecError {
     #[error(transparent)]

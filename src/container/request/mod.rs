@@ -35,6 +35,6 @@ pub(crate) use parse::{
     stop_signal, timezone, ulimit, umask, variable,
 };
 pub(crate) use restart::{InvalidRestartPolicy, RestartPolicy};
-pub(crate) use security::{Condition, Masks, Profile, Rule, Seccomp, SecurityOption, security_option};
+pub(crate) use security::{Condition, Profile, Rule, Security, SecurityOption, security_option};
 pub(crate) use size::size;
 pub(crate) use sysctl::{Sysctl, sysctl};

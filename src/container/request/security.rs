@@ -109,6 +109,34 @@ pub(crate) struct Condition {
     pub min_kernel: Option<String>,
 }
 
+/// What all security options ask for together.
+#[derive(Debug, Default)]
+pub(crate) struct Security {
+    pub no_new_privileges: bool,
+    pub seccomp: Seccomp,
+    pub masks: Masks,
+}
+
+impl Security {
+    /// Returns what the options ask for; the last word on each subject counts. With it, a note for each that has no effect.
+    pub(crate) fn of(options: &[SecurityOption]) -> (Self, Vec<String>) {
+        let (mut all, mut notes) = (Self::default(), Vec::new());
+        for option in options {
+            match option.clone() {
+                SecurityOption::NoNewPrivileges(is_set) => all.no_new_privileges = is_set,
+                SecurityOption::Seccomp(seccomp) => all.seccomp = seccomp,
+                SecurityOption::Mask(paths) => all.masks.hidden.extend(paths),
+                SecurityOption::Unmask(paths) => all.masks.shown.extend(paths),
+                SecurityOption::NotHere(option, why) => {
+                    notes.push(format!("--security-opt {option} has no effect: {why}"));
+                }
+                SecurityOption::NoEffect => {}
+            }
+        }
+        (all, notes)
+    }
+}
+
 const LABELS: &str = "minirun sets no SELinux labels";
 const APPARMOR: &str = "minirun does not load AppArmor profiles";
 
