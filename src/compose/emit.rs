@@ -84,12 +84,9 @@ fn scalar(text: &str) -> String {
     const WORDS: [&str; 11] = ["", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     let is_word = WORDS.contains(&text.to_ascii_lowercase().as_str());
     let first = |c: char| "-?:,[]{}#&*!|>'\"%@`<=.0123456789+ ".contains(c);
-    let looks_plain = !is_word
-        && !(text.starts_with(first) && !is_plain_start(text))
-        && !text.ends_with([' ', ':'])
-        && !text.contains(": ")
-        && !text.contains(" #")
-        && !text.chars().any(|c| c.is_control());
+    let begins_otherwise = text.starts_with(first) && !is_plain_start(text);
+    let has_sign = text.contains(": ") || text.contains(" #") || text.ends_with([' ', ':']);
+    let looks_plain = !is_word && !begins_otherwise && !has_sign && !text.chars().any(char::is_control);
     if looks_plain { text.to_owned() } else { serde_json::to_string(text).unwrap_or_default() }
 }
 
