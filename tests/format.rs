@@ -177,10 +177,30 @@ fn images_and_history_print_through_templates_and_filter() {
 fn lists_fit_the_terminal() {
     let sandbox = Sandbox::with_alpine();
     sandbox.ok(&["tag", "alpine", "registry.example.com/a/long/repository/name:with-a-long-tag-too"]);
-    sandbox.sleeper("a-container-with-a-rather-long-name-for-a-terminal");
-    for command in [&["ps"][..], &["images", "--digests"], &["history", "alpine"]] {
+    let name = "a-container-with-a-rather-long-name-for-a-terminal";
+    sandbox.sleeper(name);
+    let grumbles =
+        "echo a complaint that is much longer than any terminal in this test is wide, and ends only here >&2; exit 3";
+    sandbox.run(&["run", "--name", "failed", "alpine", "sh", "-c", grumbles]);
+    let lists: [&[&str]; 4] = [&["ps", "-a"], &["images", "--digests"], &["history", "alpine"], &["volume", "ls"]];
+    let explaining: [&[&str]; 7] = [
+        &["probe", name],
+        &["explain", name],
+        &["explain", "alpine"],
+        &["compare", "alpine", name],
+        &["why", "failed"],
+        &["system", "df", "-v"],
+        &["doctor"],
+    ];
+    for command in lists.into_iter().chain(explaining) {
         for columns in ["80", "120"] {
-            let output = crate::common::finish(sandbox.command(command).env("COLUMNS", columns)).ok();
+            let mut output = crate::common::finish(sandbox.command(command).env("COLUMNS", columns)).stdout;
+            assert!(!output.is_empty(), "{command:?}");
+            if command == ["doctor"] {
+                // What is to be typed stays in one line.
+                let sentences = output.lines().filter(|line| !line.starts_with(' '));
+                output = sentences.collect::<Vec<_>>().join("\n");
+            }
             let widest = output.lines().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= columns.parse().unwrap(), "{command:?} at {columns}: {widest}\n{output}");
         }
@@ -192,4 +212,73 @@ fn lists_fit_the_terminal() {
     let wide = crate::common::finish(sandbox.command(&["ps"]).env("COLUMNS", "200")).ok();
     assert_eq!(wide.lines().count(), 2);
     assert_eq!(wide, sandbox.ok(&["ps"]));
+}
+
+/// Docker's names of the fields of each list.
+const FIELDS: [(&[&str], &str); 7] = [
+    (
+        &["ps", "-a"],
+        "Command CreatedAt ID Image Labels LocalVolumes Mounts Names Networks Platform Ports RunningFor Size State Status",
+    ),
+    (&["images"], "Containers CreatedAt CreatedSince Digest ID Repository SharedSize Size Tag UniqueSize VirtualSize"),
+    (&["history", "alpine"], "Comment CreatedAt CreatedBy CreatedSince ID Size"),
+    (&["volume", "ls"], "Availability Driver Group Labels Links Mountpoint Name Scope Size Status"),
+    (&["system", "df"], "Active Reclaimable Size TotalCount Type"),
+    (&["stats", "--no-stream"], "BlockIO CPUPerc Container ID MemPerc MemUsage Name NetIO PIDs"),
+    (&["context", "ls"], "Current Description DockerEndpoint Error Name"),
+];
+
+#[test]
+fn json_of_lists_has_docker_s_fields() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.detached(&["--name", "one", "-v", "data:/data"], "exec sleep 600");
+    for (command, fields) in FIELDS {
+        let form = |format: &str| sandbox.run(&[command, &["--format", format]].concat()).stdout;
+        let (long, short) = (form("{{json .}}"), form("json"));
+        assert_eq!(long.lines().count(), short.lines().count(), "{command:?}");
+        for line in long.lines().chain(short.lines()) {
+            let object: Value = serde_json::from_str(line).unwrap();
+            let names: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+            // Later versions of Docker have this one.
+            let names: Vec<&str> = names.into_iter().filter(|name| *name != "HealthStatus").collect();
+            assert_eq!(names.join(" "), fields, "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn tables_are_as_docker_draws_them() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.file("one"), "12345").unwrap();
+    sandbox.run_other("tar", &["-cf", "one.tar", "one"]).ok();
+    let mut import = sandbox.command(&["import", "-m", "made by hand", "one.tar", "tiny:1"]);
+    let id = crate::common::finish(import.env("SOURCE_DATE_EPOCH", "1")).ok();
+    let id = &id["sha256:".len()..][..12];
+    sandbox.ok(&["volume", "create", "data"]);
+    let container = sandbox.ok(&["create", "--name", "one", "-p", "80", "-v", "data:/data", "tiny:1", "/one", "two"]);
+    let container = &container[..12];
+    let table = |command: &[&str]| crate::common::finish(sandbox.command(command).env("COLUMNS", "80")).ok();
+    assert_eq!(table(&["volume", "ls"]), "DRIVER    VOLUME NAME\nlocal     data\n");
+    let images = table(&["images"]);
+    let age = images.split_once(id).unwrap().1.trim().split_once(" ago").unwrap().0;
+    assert!(age.ends_with(" years") && age.len() == "56 years".len(), "{age}");
+    assert_eq!(
+        images,
+        format!(
+            "REPOSITORY   TAG       IMAGE ID       CREATED        SIZE\ntiny         1         {id}   {age} ago   5B\n"
+        )
+    );
+    assert_eq!(
+        table(&["history", "tiny:1"]),
+        format!(
+            "IMAGE          CREATED        CREATED BY   SIZE      COMMENT\n{id}   {age} ago                5B        made by hand\n"
+        )
+    );
+    let listed = table(&["ps", "-a", "--format", "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.Status}}\t{{.Names}}"]);
+    let expected = "CONTAINER ID   IMAGE     COMMAND      STATUS    NAMES";
+    assert_eq!(listed, format!("{expected}\n{container}   tiny:1    \"/one two\"   Created   one\n"));
+    let used = table(&["system", "df"]);
+    let rows: Vec<Vec<&str>> = used.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]);
+    assert_eq!([rows[1][..3].join(" "), rows[2][..3].join(" ")], ["Images 1 1", "Containers 1 0"], "{used}");
 }

@@ -71,6 +71,13 @@ fn each_change_is_told_within_a_second_with_its_place() {
     expect("echo more >>/etc/motd", &[("/etc/motd", layer, "copy-up"), ("/etc/motd", layer, "write")]);
     expect("echo more >>/etc/motd", &[("/etc/motd", layer, "write")]);
     expect("chmod 600 /etc/passwd", &[("/etc/passwd", layer, "copy-up")]);
+    // A directory's mode too, whether it is in a layer or not.
+    expect("chmod 711 /home", &[("/home", layer, "write")]);
+    expect("chmod 700 /home", &[("/home", layer, "write")]);
+    expect("mkdir /mnt/sub", &[("/mnt/sub", volume, "create")]);
+    expect("chmod 700 /mnt/sub", &[("/mnt/sub", volume, "write")]);
+    expect("touch /mnt/sub/x", &[("/mnt/sub/x", volume, "create")]);
+    expect("rm -r /mnt/sub", &[("/mnt/sub", volume, "remove"), ("/mnt/sub/x", volume, "remove")]);
     expect("echo new >/new", &[("/new", layer, "create")]);
     expect("rm /new", &[("/new", layer, "remove")]);
     expect("rm /etc/issue", &[("/etc/issue", layer, "delete")]);

@@ -2,6 +2,7 @@
 
 use crate::diag::printable;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// `8.83MB`: decimal units, three digits.
 pub(super) fn size(bytes: u64) -> String {
@@ -49,10 +50,11 @@ pub(super) fn ago(time: Option<&str>) -> String {
     format!("{} ago", duration(Timestamp::now().as_second() - time.as_second()))
 }
 
-/// `2026-01-31 12:00:00 +0000 UTC`, as Go prints a time.
+/// `2026-01-31 12:00:00 +0100 CET`, as Go prints a time of the reader's zone.
 pub(super) fn instant(time: &str) -> String {
     let Ok(time) = time.parse::<Timestamp>() else { return "N/A".into() };
-    time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    time.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
 }
 
 /// `3 minutes`: the time since then.

@@ -29,7 +29,7 @@ const CHANGES: [&str; 12] = [
 pub(crate) struct UpdateArgs {
     #[command(flatten)]
     limits: LimitFlags,
-    /// Start it again when it ends: no, on-failure[:N], always, unless-stopped
+    /// Start it again when it ends: no, on-failure, on-failure:TIMES, always, unless-stopped
     #[arg(long, value_name = "POLICY")]
     restart: Option<RestartPolicy>,
     #[arg(required = true, value_name = "CONTAINER")]

@@ -109,6 +109,8 @@ struct Snapshot {
     links: u64,
     size: u64,
     on_disk: u64,
+    /// Its mode, owner and group.
+    access: (u32, u32, u32),
     changed: (i64, i64),
     modified: (i64, i64),
     is_directory: bool,
@@ -125,6 +127,7 @@ impl Snapshot {
             links: metadata.nlink(),
             size: if kind.is_file() { metadata.len() } else { 0 },
             on_disk: metadata.blocks() * 512,
+            access: (metadata.mode(), metadata.uid(), metadata.gid()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             is_directory: kind.is_dir(),
@@ -137,9 +140,13 @@ impl Snapshot {
         (self.inode, self.born) == (other.inode, other.born)
     }
 
-    /// Whether the file did not change between two snapshots.
+    /// Whether the file did not change between two snapshots. Of a directory, names in it and its times do not count.
     fn is_unchanged(&self, other: &Self) -> bool {
-        self.is_same_file(other) && (self.size, self.changed) == (other.size, other.changed)
+        let is_equal = match self.is_directory && other.is_directory {
+            true => self.access == other.access,
+            false => (self.size, self.changed) == (other.size, other.changed),
+        };
+        self.is_same_file(other) && is_equal
     }
 }
 
@@ -302,7 +309,7 @@ impl<'a> Watch<'a> {
         } else {
             let what = match before {
                 None => Some(EventKind::Create),
-                Some(before) if before.is_unchanged(&now) || now.is_directory => None,
+                Some(before) if before.is_unchanged(&now) => None,
                 Some(before) if before.is_same_file(&now) => Some(EventKind::Write),
                 Some(_) => Some(EventKind::Create),
             };
@@ -348,7 +355,7 @@ impl<'a> Watch<'a> {
                     tell(EventKind::Delete);
                 }
             }
-            Some(before) if before.is_unchanged(now) || now.is_directory && before.is_directory => {}
+            Some(before) if before.is_unchanged(now) => {}
             Some(before) if before.is_same_file(now) => tell(EventKind::Write),
             _ => {
                 let was_deleted = before.is_some_and(|before| before.is_whiteout);
@@ -372,7 +379,11 @@ impl<'a> Watch<'a> {
                 }
                 events.push(self.event(EventKind::Create, 0, path, Some(now)));
             }
-            Some(_) if now.is_directory => {}
+            Some((_, below)) if now.is_directory => {
+                if now.access != below.access {
+                    events.push(self.event(EventKind::Write, 0, path, Some(now)));
+                }
+            }
             Some((number, below)) if mark::is_copied_up(&beneath(&self.places[0].source, path)) => {
                 let copied = self.event(EventKind::CopyUp, 0, path, Some(&below));
                 events.push(Event { layer: Some(number), ..copied });

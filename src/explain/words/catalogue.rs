@@ -256,8 +256,8 @@ words! {
     host_see_usage: "minirun system df shows what uses the space", "чем занято место, покажет minirun system df";
     host_store: "{place}, on {kind}, {free} GB free", "{place}, на {kind}, свободно {free} ГБ";
     host_store_of_type: "{place}, on a file system of type {kind}, {free} GB free", "{place}, на файловой системе типа {kind}, свободно {free} ГБ";
-    host_boot_unified: "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line", "загрузите ядро с параметром systemd.unified_cgroup_hierarchy=1";
-    host_boot_unified_without_systemd: "boot with cgroup_no_v1=all on the kernel's command line (OpenRC: rc_cgroup_mode=\"unified\" in /etc/rc.conf)", "загрузите ядро с параметром cgroup_no_v1=all (OpenRC: rc_cgroup_mode=\"unified\" в /etc/rc.conf)";
+    host_boot_unified: "boot with systemd.unified_cgroup_hierarchy=1\non the kernel's command line", "загрузите ядро с параметром\nsystemd.unified_cgroup_hierarchy=1";
+    host_boot_unified_without_systemd: "boot with cgroup_no_v1=all on the kernel command line\n(OpenRC: rc_cgroup_mode=\"unified\" in /etc/rc.conf)", "загрузите ядро с параметром cgroup_no_v1=all\n(OpenRC: rc_cgroup_mode=\"unified\" в /etc/rc.conf)";
     host_in_each_shell: "in each shell that starts containers", "в каждой оболочке, из которой запускаются контейнеры";
     host_then_log_in_again: "then log out and in again", "затем выйдите из системы и войдите снова";
     host_no_cgroup_v2: "no cgroup v2: --memory, --cpus and --pids-limit have no effect", "нет cgroup v2: --memory, --cpus и --pids-limit не действуют";
