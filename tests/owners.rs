@@ -139,6 +139,29 @@ fn an_archive_is_unpacked_with_its_owners() {
 }
 
 #[test]
+fn new_files_are_their_creators() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.build("FROM alpine\nRUN adduser -D app; touch /tmp/old; chmod 666 /tmp/old\nUSER app\nRUN mkdir ~/d && touch ~/d/f && echo x >> /tmp/old\n", &[]);
+    let owners = last_layer(&sandbox, "built");
+    assert_eq!((owners["home/app/d"], owners["home/app/d/f"]), ((1000, 1000, 0o755), (1000, 1000, 0o644)));
+    assert_eq!(owners["tmp/old"], (0, 0, 0o666));
+    sandbox.ok(&[
+        "run",
+        "--name",
+        "makes",
+        "-u",
+        "5:6",
+        "built",
+        "sh",
+        "-c",
+        "umask 0; mkdir /tmp/d; echo y >> /tmp/old",
+    ]);
+    sandbox.ok(&["commit", "makes", "of-five"]);
+    let owners = last_layer(&sandbox, "of-five");
+    assert_eq!((owners["tmp/d"], owners["tmp/old"]), ((5, 6, 0o777), (0, 0, 0o666)));
+}
+
+#[test]
 fn a_chown_in_a_chroot_stays_in_it() {
     let sandbox = Sandbox::with_alpine();
     let script = "mkdir -p /jail/bin /jail/lib; cp /bin/busybox /jail/bin; cp /lib/ld-musl* /jail/lib; touch /mine /jail/mine; \
