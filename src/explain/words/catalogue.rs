@@ -415,7 +415,7 @@ words! {
     step_limit: "a resource limit", "ограничение ресурса";
     step_bound_capabilities: "no program in it can ever gain more than these", "ни одна программа в нём никогда не получит больше этих";
     step_filter: "only the system calls that Docker allows", "только те системные вызовы, что разрешает Docker";
-    step_filter_of_one_id: "there is only one ID: changes of owner are noted, changes of user succeed without effect", "идентификатор только один: смена владельца записывается, смена пользователя удаётся без последствий";
+    step_filter_of_one_id: "there is only one ID: the agent answers what the kernel cannot know of owners and users", "идентификатор только один: на то, чего ядро не знает о владельцах и пользователях, отвечает агент";
     step_same_root: "root in the container is root on the host too: the next steps limit it", "root в контейнере — root и на хосте: его ограничат следующие шаги";
     step_root_user: "root in the container is an ordinary user on the host", "root в контейнере — обычный пользователь на хосте";
     step_user: "the user that the image or you chose", "пользователь, выбранный образом или вами";
