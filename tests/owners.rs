@@ -143,7 +143,7 @@ fn new_files_are_their_creators() {
     let sandbox = Sandbox::with_alpine();
     sandbox.build("FROM alpine\nRUN adduser -D app; touch /tmp/old; chmod 666 /tmp/old\nUSER app\nRUN mkdir ~/d && touch ~/d/f && echo x >> /tmp/old\n", &[]);
     let owners = last_layer(&sandbox, "built");
-    assert_eq!((owners["home/app/d"], owners["home/app/d/f"]), ((1000, 1000, 0o755), (1000, 1000, 0o644)));
+    assert_eq!((owners["home/app/d"], owners["home/app/d/f"]), ((1000, 1000, 0o2755), (1000, 1000, 0o644)));
     assert_eq!(owners["tmp/old"], (0, 0, 0o666));
     sandbox.ok(&[
         "run",
