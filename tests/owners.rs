@@ -117,7 +117,9 @@ fn an_archive_is_unpacked_with_its_owners() {
     for (name, uid, gid, mode) in [("one", 21, 22, 0o640), ("two", 0, 0, 0o644)] {
         let mut header = tar::Header::new_gnu();
         header.set_size(0);
-        (header.set_uid(uid), header.set_gid(gid), header.set_mode(mode));
+        header.set_uid(uid);
+        header.set_gid(gid);
+        header.set_mode(mode);
         archive.append_data(&mut header, name, &[][..]).unwrap();
     }
     archive.into_inner().unwrap();
