@@ -117,7 +117,9 @@ fn an_archive_is_unpacked_with_its_owners() {
     for (name, uid, gid, mode) in [("one", 21, 22, 0o640), ("two", 0, 0, 0o644)] {
         let mut header = tar::Header::new_gnu();
         header.set_size(0);
-        (header.set_uid(uid), header.set_gid(gid), header.set_mode(mode));
+        header.set_uid(uid);
+        header.set_gid(gid);
+        header.set_mode(mode);
         archive.append_data(&mut header, name, &[][..]).unwrap();
     }
     archive.into_inner().unwrap();
@@ -136,6 +138,29 @@ fn an_archive_is_unpacked_with_its_owners() {
     sandbox.ok(&["commit", "unpacks", "unpacked"]);
     let owners = last_layer(&sandbox, "unpacked");
     assert_eq!((owners["out/one"], owners["out/two"]), ((21, 22, 0o640), (0, 0, 0o644)));
+}
+
+#[test]
+fn new_files_are_their_creators() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.build("FROM alpine\nRUN adduser -D app; touch /tmp/old; chmod 666 /tmp/old\nUSER app\nRUN mkdir ~/d && touch ~/d/f && echo x >> /tmp/old\n", &[]);
+    let owners = last_layer(&sandbox, "built");
+    assert_eq!((owners["home/app/d"], owners["home/app/d/f"]), ((1000, 1000, 0o2755), (1000, 1000, 0o644)));
+    assert_eq!(owners["tmp/old"], (0, 0, 0o666));
+    sandbox.ok(&[
+        "run",
+        "--name",
+        "makes",
+        "-u",
+        "5:6",
+        "built",
+        "sh",
+        "-c",
+        "umask 0; mkdir /tmp/d; echo y >> /tmp/old",
+    ]);
+    sandbox.ok(&["commit", "makes", "of-five"]);
+    let owners = last_layer(&sandbox, "of-five");
+    assert_eq!((owners["tmp/d"], owners["tmp/old"]), ((5, 6, 0o777), (0, 0, 0o666)));
 }
 
 #[test]

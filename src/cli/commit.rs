@@ -44,7 +44,9 @@ pub(super) fn commit(arguments: CommitArgs, context: &Context) -> Result<u8, Fai
     with_overlay(&container, context)?;
     let name = arguments.image.as_deref().map(str::parse::<Reference>).transpose()?.map(Reference::or_latest);
     let base = image::find(store, &container.record.image_id.to_string())?;
+    let user = container.spec()?.process().as_ref().map(|process| (process.user().uid(), process.user().gid()));
     let options = commit::Options {
+        creator: user.filter(|(uid, _)| *uid != 0),
         author: arguments.author,
         message: arguments.message,
         changes: builder::read::change::changes(&arguments.change)?,

@@ -6,6 +6,7 @@ use super::error::ImageError;
 use super::ingest::{NamedByBlob, ingest};
 use super::name::digest::Digest;
 use super::name::reference::Reference;
+use super::overlay::creator;
 use super::overlay::diff;
 use super::overlay::owner::Owners;
 use super::stored::claim::{self, ImageClaim};
@@ -26,6 +27,8 @@ pub struct Options {
     pub name: Option<Reference>,
     /// Paths in the container that the engine itself has made, as places to mount something on.
     pub leave_out: Vec<PathBuf>,
+    /// The user whose new files are, where that must be noted.
+    pub creator: Option<(u32, u32)>,
     /// The container's own settings (`Cmd`, `Env`, …, in Docker's spelling), in place of its image's.
     pub settings: Option<Value>,
     /// The command that ran in the container, for the history.
@@ -44,6 +47,7 @@ pub fn commit(store: &Store, base: &Image, upper: &Path, options: Options) -> Re
         None
     } else {
         let owners = Owners::here()?;
+        creator::note(upper, &items, options.creator)?;
         let (feed, intake) = stream::channel();
         let (packed, ingested) = std::thread::scope(|scope| {
             let packer = scope.spawn(|| {

@@ -3,6 +3,7 @@
 use super::error::ImageError;
 use super::ingest::Ingested;
 use super::name::digest::Hasher;
+use super::overlay::creator;
 use super::overlay::diff::{self, ChangeKind, Item};
 use super::overlay::mark::{self, MarkName};
 use super::stored::layer::Info;
@@ -25,6 +26,8 @@ pub(crate) struct Options<'a> {
     /// Paths that the engine itself has made, as places to mount something on.
     pub leave_out: &'a [PathBuf],
     pub created: &'a str,
+    /// The user whose new files are, where that must be noted.
+    pub creator: Option<(u32, u32)>,
     /// No file is newer than this: a build at another time is to come out the same.
     pub latest: Option<i64>,
 }
@@ -32,6 +35,7 @@ pub(crate) struct Options<'a> {
 /// Takes `upper` away and makes it a layer in the new directory `entry`. Nobody may use `upper` any more.
 pub(crate) fn freeze(upper: &Path, entry: PathBuf, options: &Options) -> Result<Ingested, ImageError> {
     let items = diff::items(upper, options.lowers, options.leave_out)?;
+    creator::note(upper, &items, options.creator)?;
     let kept: HashMap<&Path, &Item> = items.iter().map(|item| (item.path.as_path(), item)).collect();
     tidy(upper, Path::new("/"), &kept, options.latest)?;
     fs::create_dir(&entry).on("mkdir", &entry)?;

@@ -250,8 +250,8 @@ fn unwritable_copy(executable: &Path) -> Result<OwnedFd, SysError> {
     Ok(copy)
 }
 
-const SINGLE_ID: &str = "you have no subordinate ids, so files in containers all belong to you; their owners are kept on record \
-                         (minirun doctor tells how to get a range)";
+const SINGLE_ID: &str = "you have no subordinate ids, so users in containers are names only: every file stays readable by all of \
+                         them, and its owner is kept on record (minirun doctor tells how to get a range)";
 
 /// Checks that the store was made with the same kind of map: its layers hold files with those ids. Returns what its user
 /// should know about a new one.

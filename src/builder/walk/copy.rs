@@ -121,7 +121,8 @@ impl Shared<'_> {
         let laid = self.copy_files(stage, copy, &wanted, &taken, &selected, &directory);
         laid.map_err(|error| self.at(stage, step, error))?;
         let key = inputs.key();
-        let made = NewLayer { directory, alone: copy.link, leave_out: Vec::new(), inputs, row, reason, begun };
+        let made =
+            NewLayer { directory, alone: copy.link, leave_out: Vec::new(), creator: None, inputs, row, reason, begun };
         self.layer(stage, made)?;
         match quick {
             Some(quick) => self.alias(&quick, &key),

@@ -32,6 +32,8 @@ pub(crate) struct NewLayer {
     /// Whether no layer lies below it (`COPY --link`).
     pub alone: bool,
     pub leave_out: Vec<PathBuf>,
+    /// The user of a RUN, if that is not root.
+    pub creator: Option<(u32, u32)>,
     pub inputs: Inputs,
     /// Its row in the image's history.
     pub row: String,
@@ -132,6 +134,7 @@ impl Shared<'_> {
             lowers: &lowers,
             leave_out: &new.leave_out,
             created: &created,
+            creator: new.creator,
             latest: self.options.epoch,
         };
         let (rootfs, upper) = (new.directory.join("rootfs"), new.directory.join("upper"));

@@ -264,6 +264,7 @@ fn launch(
         let mode = fs::Permissions::from_mode(0o644);
         fs::set_permissions(directory.join(name), mode).on("chmod", directory.join(name))?;
     }
+    layer.creator = (user.uid != 0).then_some((user.uid, user.gid));
     layer.leave_out = spec.mounts().iter().flatten().map(|mount| mount.destination().clone()).collect();
     let (single_id, shifted) = (ids.is_single(), launch::shifted(shared.store, &ids));
     let monitor = launch::prepare(shared.store, "build", ids, Place::Shared)?;

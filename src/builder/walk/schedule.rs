@@ -163,7 +163,8 @@ impl Scheduler<'_, '_> {
         let begun = Instant::now();
         let directory = shared.directory(stage)?;
         let row = prepared.row.clone();
-        let layer = NewLayer { directory, alone: false, leave_out: Vec::new(), inputs, row, reason, begun };
+        let layer =
+            NewLayer { directory, alone: false, leave_out: Vec::new(), creator: None, inputs, row, reason, begun };
         let running = match run::start(shared, stage, &prepared, layer, &mut locks) {
             // The first container of a store shows whether its file system can hold an overlay.
             Err((StepError::Launch(LaunchError::Step { source, what }), layer)) if source.no_overlay => {

@@ -66,6 +66,9 @@ impl Shared<'_> {
         let directory = self.directory(stage)?;
         let made = copy::make_directory(self, stage, &directory, &path);
         made.map_err(|error| self.at(stage, step, error))?;
-        self.layer(stage, NewLayer { directory, alone: false, leave_out: Vec::new(), inputs, row, reason, begun })
+        self.layer(
+            stage,
+            NewLayer { directory, alone: false, leave_out: Vec::new(), creator: None, inputs, row, reason, begun },
+        )
     }
 }

@@ -25,7 +25,13 @@ pub(crate) fn squash(shared: &mut Shared, stage: &mut Stage) -> Result<(), Build
         lay_over(Path::new(&layer), &upper)?;
     }
     let lowers: Vec<PathBuf> = shared.layer_directories(base).into_iter().map(PathBuf::from).collect();
-    let options = freeze::Options { lowers: &lowers, leave_out: &[], created: &created, latest: shared.options.epoch };
+    let options = freeze::Options {
+        lowers: &lowers,
+        leave_out: &[],
+        created: &created,
+        creator: None,
+        latest: shared.options.epoch,
+    };
     let ingested = freeze(&upper, shared.store.path(&directory).join("layer"), &options)?;
     let inputs = shared.inputs(stage, "squash".into());
     shared.replace(stage, count, ingested, inputs)

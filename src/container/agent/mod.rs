@@ -20,4 +20,4 @@ mod owner;
 mod peer;
 mod serve;
 
-pub(crate) use serve::Agent;
+pub(crate) use serve::{Agent, refusal};

@@ -26,13 +26,13 @@ pub(super) fn move_caller(
 ) {
     let tid = call.pid;
     let done = Answer::Value(0);
-    if waiting.0.contains_key(&tid) {
-        waiting.0.insert(tid, user);
+    if let Some(before) = waiting.0.get_mut(&tid) {
+        *before = user;
         return calls.answer(call, done);
     }
-    // Another process traces it already: it stays what it is.
+    // Another process traces it already. It must not take itself for a user that it is not.
     if trace::seize(tid).is_err() {
-        return calls.answer(call, done);
+        return calls.answer(call, Answer::Fails(libc::EPERM));
     }
     if has_threads(calls.proc, tid) {
         waiting.0.insert(tid, user);
@@ -40,8 +40,15 @@ pub(super) fn move_caller(
     }
     let is_asked = trace::interrupt(tid).is_ok();
     calls.answer(call, done);
-    if !is_asked || trace::next_event(tid, true).is_none_or(|(_, event)| event != Event::Interrupted) {
-        return trace::let_go(tid);
+    loop {
+        match trace::next_event(tid, true) {
+            Some((_, Event::Interrupted)) if is_asked => break,
+            // It is interrupted all the same, before or behind the signal's handler.
+            Some((_, Event::Signal(signal))) => trace::go_on(tid, signal),
+            Some((_, Event::GroupStop)) => trace::stay_stopped(tid),
+            Some((_, Event::Ended)) | None => return,
+            Some(_) => return trace::let_go(tid),
+        }
     }
     match enter(calls, tid, user, false) {
         Moved::Yes | Moved::Gone => {}
@@ -66,8 +73,7 @@ pub(super) fn follow(calls: &mut Calls, waiting: &mut Waiting) {
                 // Its group may have followed its user.
                 let user = user.map(|user| User { gid: becoming::chosen_group(tid), ..user });
                 waiting.0.remove(&tid);
-                let is_behind = trace::go_to_call(tid).is_ok()
-                    && trace::next_event(tid, true).is_some_and(|(_, event)| event == Event::Call);
+                let is_behind = trace::go_to_call(tid).is_ok() && is_behind_call(tid);
                 if !user.is_some_and(|user| is_behind && !matches!(enter(calls, tid, user, true), Moved::Not(_))) {
                     trace::let_go(tid);
                 }
@@ -75,6 +81,17 @@ pub(super) fn follow(calls: &mut Calls, waiting: &mut Waiting) {
             Event::Signal(signal) => trace::go_on(tid, signal),
             Event::GroupStop => trace::stay_stopped(tid),
             Event::Interrupted | Event::Call => trace::go_on(tid, 0),
+        }
+    }
+}
+
+/// Waits until a thread stands behind the call that it is in. What stops it before then waits until it goes on.
+fn is_behind_call(tid: i32) -> bool {
+    loop {
+        match trace::next_event(tid, true) {
+            Some((_, Event::Call)) => return true,
+            Some((_, Event::Interrupted | Event::GroupStop)) if trace::go_to_call(tid).is_ok() => {}
+            _ => return false,
         }
     }
 }
@@ -122,6 +139,9 @@ impl From<io::Error> for Failed {
     }
 }
 
+/// How often a thread tries to have a namespace of its own.
+const TRIES: u32 = 3;
+
 /// `<linux/capability.h>`: _LINUX_CAPABILITY_VERSION_3.
 const VERSION_3: u64 = 0x2008_0522;
 
@@ -148,7 +168,13 @@ fn make(calls: &mut Calls, tid: i32, user: User, injection: &Injection, is_fresh
     if is_hidden {
         call(calls, libc::SYS_prctl, set_dumpable(1))?;
     }
-    let unshared = call(calls, libc::SYS_unshare, [libc::CLONE_NEWUSER as u64, 0, 0])?;
+    let mut unshared = -i64::from(libc::EINVAL);
+    // A relative that is just ending may still have its memory.
+    for _ in 0..TRIES {
+        if unshared == -i64::from(libc::EINVAL) {
+            unshared = call(calls, libc::SYS_unshare, [libc::CLONE_NEWUSER as u64, 0, 0])?;
+        }
+    }
     if unshared == 0 {
         // While it has all capabilities over the new namespace, nobody else is in it.
         map(calls.proc, tid, user).map_err(|_| Failed::Broken)?;

@@ -8,7 +8,7 @@ use super::owner::{self, Files};
 use super::peer::{self, Peer};
 use crate::container::decide::seccomp;
 use crate::sys::process::{self, Exit, Fork};
-use crate::sys::seccomp::{Answer, Listener};
+use crate::sys::seccomp::{self as filters, Answer, Listener};
 use crate::sys::{On, SysError, descriptor, socket};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, open, statx};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -66,6 +66,26 @@ impl Drop for Agent {
     fn drop(&mut self) {
         process::reap_if_ended(self.pid);
     }
+}
+
+/// Returns why no agent can be asked here.
+pub(crate) fn refusal() -> Option<std::io::Error> {
+    let child = match process::fork() {
+        Ok(Fork::Child) => {
+            // What is not asked about needs no answer.
+            let all = [libc::sock_filter {
+                code: (libc::BPF_RET | libc::BPF_K) as u16,
+                jt: 0,
+                jf: 0,
+                k: libc::SECCOMP_RET_ALLOW,
+            }];
+            let listens = process::no_new_privileges().and_then(|()| filters::listen(&all, 0));
+            process::exit_now(listens.map_or_else(|error| error.errno, |_| 0))
+        }
+        Ok(Fork::Parent(child)) => child,
+        Err(error) => return Some(std::io::Error::from_raw_os_error(error.errno)),
+    };
+    process::wait(child).ok().filter(|errno| *errno != 0).map(std::io::Error::from_raw_os_error)
 }
 
 fn serve(socket: &OwnedFd) -> Result<(), SysError> {

@@ -133,6 +133,7 @@ calls! {
     Socketpair = "socketpair",
     Stat = "stat",
     Statvfs = "statvfs",
+    Statx = "statx",
     Symlink = "symlink",
     Symlinkat = "symlinkat",
     Syncfs = "syncfs",

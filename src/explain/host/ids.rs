@@ -1,6 +1,7 @@
 //! The user and group IDs that this user can give to a container.
 
 use super::finding::{Finding, Subject};
+use crate::container::agent;
 use crate::container::rootfs::shift;
 use crate::diag::Diagnose;
 use crate::explain::proc::status;
@@ -26,7 +27,11 @@ pub(super) fn examine(store: &Store, namespaces_usable: bool, words: &Words) -> 
         IdMap::Shifted { .. } | IdMap::Identity { .. } => of_root(subject, store, words),
         IdMap::Single { .. } => {
             let (why, mend) = why_single(words);
-            Finding::note(subject, place(words.host_one_id, &[("why", &why)]), mend)
+            let text = match agent::refusal() {
+                Some(error) => place(words.host_no_agent, &[("why", &why), ("errno", &error.to_string())]),
+                None => place(words.host_one_id, &[("why", &why)]),
+            };
+            Finding::note(subject, text, mend)
         }
         IdMap::Range { .. } if !namespaces_usable => Finding::note(subject, counted(words.host_ids_not_tried), None),
         IdMap::Range { .. } => match with_namespace::<UsernsError>(|child| map.write(child)) {

@@ -287,7 +287,8 @@ words! {
     host_ids_shifted: "{first} to {last} of the host, for containers alone; files under `-v` and in the store keep their owners", "с {first} по {last} на хосте, только для контейнеров; у файлов в `-v` и в хранилище владельцы прежние";
     host_ids_of_root: "the host's own, so root in a container is root on the host: {why}", "идентификаторы самого хоста, так что root контейнера — это root хоста: {why}";
     host_ids_to_shift: "keep the store on ext4, xfs, btrfs or tmpfs, and use Linux 5.19 or later", "держите хранилище на ext4, xfs, btrfs или tmpfs и используйте Linux 5.19 или новее";
-    host_one_id: "one, your own: {why}; the owners of files in images are recorded separately", "один, ваш собственный: {why}; владельцы файлов из образов записываются отдельно";
+    host_one_id: "one, your own: {why}; users in containers are names, and the owners of files are recorded separately", "один, ваш собственный: {why}; пользователи в контейнерах — лишь имена, а владельцы файлов записываются отдельно";
+    host_no_agent: "one, your own: {why}; this kernel lets nobody answer system calls ({errno}), so changes of owner and user in containers have no effect", "один, ваш собственный: {why}; это ядро никому не даёт отвечать на системные вызовы ({errno}), поэтому смена владельца и пользователя в контейнерах ни на что не влияет";
     host_ids_not_tried: "{count} in a subordinate range; mapping them was not tested", "{count} из подчинённого диапазона; отображение не проверено";
     host_ids_of_range: "{count}: your own and a subordinate range, mapped by newuidmap", "{count}: ваш собственный и подчинённый диапазон, через newuidmap";
     host_no_range: "no range for you in {files}", "для вас нет диапазона в {files}";
@@ -415,7 +416,7 @@ words! {
     step_limit: "a resource limit", "ограничение ресурса";
     step_bound_capabilities: "no program in it can ever gain more than these", "ни одна программа в нём никогда не получит больше этих";
     step_filter: "only the system calls that Docker allows", "только те системные вызовы, что разрешает Docker";
-    step_filter_of_one_id: "there is only one ID: changes of owner are noted, changes of user succeed without effect", "идентификатор только один: смена владельца записывается, смена пользователя удаётся без последствий";
+    step_filter_of_one_id: "there is only one ID: the agent answers what the kernel cannot know of owners and users", "идентификатор только один: на то, чего ядро не знает о владельцах и пользователях, отвечает агент";
     step_same_root: "root in the container is root on the host too: the next steps limit it", "root в контейнере — root и на хосте: его ограничат следующие шаги";
     step_root_user: "root in the container is an ordinary user on the host", "root в контейнере — обычный пользователь на хосте";
     step_user: "the user that the image or you chose", "пользователь, выбранный образом или вами";
