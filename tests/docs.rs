@@ -60,7 +60,9 @@ fn are_like(lines: &[&str], patterns: &[String]) -> bool {
 
 #[test]
 fn every_example_prints_what_the_document_says() {
-    for document in ["docs/image-and-container.md", "docs/volumes.md", "docs/compose.md", "README.md"] {
+    for document in
+        ["docs/image-and-container.md", "docs/volumes.md", "docs/networks.md", "docs/compose.md", "README.md"]
+    {
         type_all(&common::recipe(&format!("../{document}")));
     }
 }

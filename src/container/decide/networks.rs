@@ -2,6 +2,7 @@
 
 use super::sharing::SharingError;
 use crate::container::request::{Network, Request};
+use crate::container::rootfs::shift;
 use crate::network::shared::{self, BRIDGE, Endpoint, NetworkError};
 use crate::store::Store;
 
@@ -10,8 +11,7 @@ pub(super) fn resolve(store: &Store, request: &mut Request) -> Result<(), Sharin
     if request.network != Network::Private {
         return Ok(());
     }
-    // A network belongs to the user namespace that containers share: one with power over its own has none over it.
-    if request.is_apart() {
+    if is_apart(store, request) {
         let named = request.endpoints.iter().find(|endpoint| endpoint.network != BRIDGE);
         return match named {
             Some(endpoint) => Err(SharingError::TooStrong(endpoint.network.clone())),
@@ -35,6 +35,12 @@ pub(super) fn resolve(store: &Store, request: &mut Request) -> Result<(), Sharin
         endpoint.network = network.name;
     }
     Ok(())
+}
+
+/// Whether a container is in another user namespace than the one that containers share, to which networks belong.
+pub(crate) fn is_apart(store: &Store, request: &Request) -> bool {
+    let has_other_ids = || request.host_ids && shift::ids(store, false).is_ok_and(|ids| ids.is_shifted());
+    request.is_apart() || has_other_ids()
 }
 
 /// Whether all networks of a container are internal: it has no way out.

@@ -17,7 +17,9 @@ pub enum SharingError {
     Strong(String),
     #[error("containers {0} and {1} have different user namespaces, so no container can join both")]
     Apart(String, String),
-    #[error("a container that is strong in its own user namespace cannot be on network {0}, which others share")]
+    #[error(
+        "a container with a user namespace of its own cannot be on network {0}, which belongs to that of the others"
+    )]
     TooStrong(String),
     #[error("network {0} is named twice")]
     Twice(String),
@@ -40,8 +42,7 @@ impl Diagnose for SharingError {
             }
             Self::Apart(one, _) => Some(format!("join {one} alone")),
             Self::TooStrong(_) => Some(
-                "leave out --privileged, SYS_ADMIN, seccomp=unconfined and the like; or publish ports, and reach others by theirs"
-                    .into(),
+                "leave out --privileged, SYS_ADMIN, seccomp=unconfined, --userns and the like; or publish ports".into(),
             ),
             Self::Twice(_) => Some("name it once, as in: --network NAME:alias=db,alias=cache".into()),
             Self::Record(_) | Self::Network(_) => self.inner().and_then(Diagnose::hint),

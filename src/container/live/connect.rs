@@ -1,6 +1,7 @@
 //! Containers that come onto networks and leave them, also while they run: their monitors do it.
 
 use super::networks::runtime;
+use crate::container::decide::networks;
 use crate::container::protocol::Message;
 use crate::container::request::Network;
 use crate::container::stored::record::{Container, RecordError};
@@ -18,9 +19,7 @@ pub(crate) enum ConnectError {
     Not { container: String, network: String },
     #[error("container {container} is in network mode {mode}")]
     Alone { container: String, mode: String },
-    #[error(
-        "container {0} is alone on its network: it is strong in a user namespace of its own, or was made without networks"
-    )]
+    #[error("container {0} is alone on its network: it has a user namespace of its own, or was made without networks")]
     Apart(String),
     #[error("container {0} was started by an older minirun, whose monitor knows no networks")]
     OldMonitor(String),
@@ -75,7 +74,7 @@ pub(crate) fn connect(store: &Store, container: &Container, endpoint: Endpoint) 
     if request.network != Network::Private {
         return Err(ConnectError::Alone { container: name, mode: request.network.to_string() });
     }
-    if request.is_apart() {
+    if networks::is_apart(store, request) {
         return Err(ConnectError::Apart(name));
     }
     if request.endpoints.iter().any(|other| other.network == network.name) {
