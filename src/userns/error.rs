@@ -17,6 +17,8 @@ pub enum UsernsError {
     OtherMap { path: PathBuf, store: String, now: &'static str },
     #[error("cannot go on inside the user namespace")]
     Inside(#[source] SysError),
+    #[error("the process that was to go into the user namespace was killed")]
+    Killed,
     #[error(transparent)]
     Sys(#[from] SysError),
 }

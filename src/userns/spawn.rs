@@ -122,8 +122,8 @@ pub(crate) fn begin(store: &Store, inside: &Inside) -> Result<Spawning, UsernsEr
         here,
     };
     if spawning.joined.is_none() && !here {
-        spawning.hear_unshared()?;
-        spawning.mapping = spawning.map.begin(pid)?;
+        spawning.hear_unshared().map_err(|error| or_killed(pid, error))?;
+        spawning.mapping = spawning.map.begin(pid).map_err(|error| or_killed(pid, error))?;
     }
     Ok(spawning)
 }
@@ -151,7 +151,8 @@ impl Spawning {
 
     /// Waits until it runs inside, with its ids. Returns its pid.
     pub(crate) fn finish(mut self) -> Result<(i32, Origin), UsernsError> {
-        std::mem::replace(&mut self.mapping, Mapping::Done).finish()?;
+        let mapping = std::mem::replace(&mut self.mapping, Mapping::Done);
+        mapping.finish().map_err(|error| or_killed(self.pid, error))?;
         // A monitor has not waited for its ids, and waits for its job.
         if self.joined.is_none() && !self.is_monitor && !self.here {
             socket::send(self.socket.as_fd(), b"m", &[])?;
@@ -174,6 +175,11 @@ impl Spawning {
                 .map_or_else(|| Origin::Made(self.map.clone()), |(monitor, _)| Origin::Joined { monitor }),
         ))
     }
+}
+
+/// What goes wrong with a process that has been killed meanwhile says nothing about the host.
+fn or_killed(pid: i32, error: UsernsError) -> UsernsError {
+    if process::start_time(pid).is_some() { error } else { UsernsError::Killed }
 }
 
 impl Drop for Spawning {

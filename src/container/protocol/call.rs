@@ -128,6 +128,7 @@ calls! {
     Setresuid = "setresuid",
     Setrlimit = "setrlimit",
     Setsid = "setsid",
+    Setsockopt = "setsockopt",
     Signalfd = "signalfd",
     Socket = "socket",
     Socketpair = "socketpair",

@@ -10,6 +10,7 @@ use crate::sys::{On, SysError, process};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::sys::socket::sockopt::BindToDevice;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -140,8 +141,12 @@ impl Member {
     /// Moves the namespace to the number by which others find it.
     fn hold(&self, namespace: OwnedFd) -> Result<OwnedFd, SysError> {
         let wanted = number(self.slot);
+        // A low limit of the caller is to be the payload's all the same.
+        let limit = getrlimit(Resource::Nofile);
         process::raise_descriptor_limit();
-        let moved = rustix::io::fcntl_dupfd_cloexec(&namespace, wanted).on("fcntl", "F_DUPFD_CLOEXEC")?;
+        let moved = rustix::io::fcntl_dupfd_cloexec(&namespace, wanted);
+        let _ = setrlimit(Resource::Nofile, limit);
+        let moved = moved.on("fcntl", "F_DUPFD_CLOEXEC")?;
         let is_there = if moved.as_raw_fd() == wanted { Ok(moved) } else { Err(rustix::io::Errno::EXIST) };
         is_there.on("fcntl", "F_DUPFD_CLOEXEC")
     }
