@@ -242,7 +242,7 @@ fn a_run_asks_the_agent_of_who_builds() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    common::wait_until("the agent listens", || socket.exists());
+    common::wait_until("the agent listens", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
     common::finish(sandbox.other("ssh-add").arg(&key).env("SSH_AUTH_SOCK", &socket)).ok();
 
     let text = "FROM alpine\nCOPY host /\nRUN --mount=type=ssh ssh-add -l > /keys\n\

@@ -345,7 +345,7 @@ fn a_removal_killed_at_any_moment() {
     let mut gone = 0;
     for _ in 0..MOMENTS {
         make();
-        kill_after(start(&mut sandbox.command(&["rm", "-f", "-v", "victim"])), dice.moment(times[1]));
+        kill_after(start(&mut sandbox.command(&["rm", "-f", "-v", "victim"])), dice.moment(times[2] * 3 / 2));
         let found = sandbox.run(&["inspect", "--format", "{{.State.Status}}", "victim"]);
         gone += usize::from(found.code != 0);
         assert!(["running", "exited", ""].contains(&found.stdout.trim()), "{}", found.streams());
