@@ -330,3 +330,81 @@ fn many_start_at_once_and_each_reaches_its_neighbour() {
     let members = sandbox.ok(&["network", "inspect", "-f", "{{len .Containers}}", "net"]);
     assert_eq!(members, "1\n");
 }
+
+#[test]
+fn who_cannot_be_on_the_default_network_runs_alone() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.ok(&["network", "create", "net"]);
+    for network in ["bridge", "net"] {
+        serve(&sandbox, network, &["--network", network]);
+        sandbox.ok(&["rm", "-f", network]);
+    }
+    // What is in the way of both.
+    let boot = std::fs::read_dir(sandbox.root().join("run")).unwrap().next().unwrap().unwrap().path();
+    for entry in std::fs::read_dir(boot.join("networks")).unwrap() {
+        let lock = entry.unwrap().path().join("lock");
+        std::fs::remove_file(&lock).unwrap();
+        std::fs::create_dir(&lock).unwrap();
+    }
+    let alone = sandbox.run(&[
+        "run",
+        "--rm",
+        "--name",
+        "alone",
+        "alpine",
+        "sh",
+        "-c",
+        "ip -4 -o address; tail -n 1 /etc/hosts",
+    ]);
+    assert!(
+        alone.stderr.starts_with("note: the container is alone, since it cannot be on network bridge: open"),
+        "{}",
+        alone.stderr
+    );
+    let said = alone.ok();
+    assert!(said.contains("10.0.2.100/") && !said.contains("10.88.") && said.contains("\n10.0.2.100\t"), "{said}");
+    let error = sandbox.fails(125, &["run", "--rm", "--network", "net", "alpine", "true"]);
+    assert!(error.contains("cannot put the container on network net"), "{error}");
+    assert_eq!(sandbox.ok(&["ps", "-aq"]), "");
+}
+
+/// While monitors are killed one after the other, nobody else loses a name or a connection.
+#[test]
+fn killed_monitors_harm_their_own_containers_only() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.ok(&["network", "create", "net"]);
+    serve(&sandbox, "hub", &["--network", "net"]);
+    let script = "for i in $(seq 100); do nc -w 5 hub 80 </dev/null || echo lost $i; sleep 0.05; done; echo done";
+    sandbox.ok(&["run", "-d", "--name", "asker", "--network", "net", "alpine", "sh", "-c", script]);
+    for number in 0..8 {
+        let name = format!("victim{number}");
+        sandbox.ok(&[
+            "run",
+            "-d",
+            "--name",
+            &name,
+            "--network",
+            "net",
+            "--network-alias",
+            "hub2",
+            "alpine",
+            "sleep",
+            "1000",
+        ]);
+        sandbox.run_other("kill", &["-9", &sandbox.monitor_of(&name)]).ok();
+        // The next one joins through whoever is left, the first of all among them.
+    }
+    sandbox.ok(&["wait", "asker"]);
+    let said = sandbox.ok(&["logs", "asker"]);
+    assert!(said.ends_with("done\n") && !said.contains("lost"), "{said}");
+    assert_eq!(said.matches("this is hub\n").count(), 100);
+    let members = sandbox.ok(&["network", "inspect", "-f", "{{range .Containers}}{{.Name}} {{end}}", "net"]);
+    assert_eq!(members.trim(), "hub");
+    let known = sandbox.run(&["run", "--rm", "--network", "net", "alpine", "nslookup", "-type=a", "hub2"]);
+    assert!(!known.stdout.contains("Name:"), "{}", known.stdout);
+    // The one that made the network's namespace is killed too: who is left goes on.
+    sandbox.ok(&["run", "-d", "--name", "late", "--network", "net", "alpine", "sleep", "1000"]);
+    sandbox.run_other("kill", &["-9", &sandbox.monitor_of("hub")]).ok();
+    serve(&sandbox, "heir", &["--network", "net"]);
+    assert_eq!(sandbox.ok(&["exec", "late", "nc", "heir", "80"]), "this is heir\n");
+}

@@ -202,18 +202,36 @@ pub(crate) fn start(
     listener: &mut dyn Listener,
 ) -> Result<End, LaunchError> {
     let lock = container.lock()?;
-    let layering = Layering::of_container(store, &container.directory);
-    let started = match attempt(store, container, &lock, prepared, layering, listener) {
-        Err(LaunchError::Step { source, what }) if source.no_overlay => match Layering::instead(store)? {
-            Some(layering) => {
-                listener.note(&layering.note(store));
-                let record = &container.record;
-                let prepared = prepare(store, &record.name, IdMap::of_caller(), place(store, &record.request)?)?;
-                attempt(store, container, &lock, prepared, layering, listener)
+    let mut layering = Layering::of_container(store, &container.directory);
+    let (mut prepared, mut tried) = (prepared, container.clone());
+    let started = loop {
+        let failed = match attempt(store, &tried, &lock, prepared, layering, listener) {
+            Err(LaunchError::Step { source, what }) if source.is_tried_again() => (source, what),
+            other => break other,
+        };
+        let (source, what) = failed;
+        let record = &mut tried.record;
+        if source.no_network {
+            let causes = std::iter::successors(std::error::Error::source(&source), |cause| cause.source());
+            let why: Vec<String> = causes.map(ToString::to_string).collect();
+            let hint = source.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            listener.note(&format!(
+                "the container is alone, since it cannot be on network bridge: {}{hint}",
+                why.join(": ")
+            ));
+            record.request.endpoints.clear();
+            prepared = prepare_for(store, record)?;
+            create::write_hosts(&tried, CONTAINER.v4)?;
+            continue;
+        }
+        match Layering::instead(store)? {
+            Some(instead) => {
+                listener.note(&instead.note(store));
+                prepared = prepare(store, &record.name, IdMap::of_caller(), place(store, &record.request)?)?;
+                layering = instead;
             }
-            None => Err(LaunchError::Step { source, what }),
-        },
-        other => other,
+            None => break Err(LaunchError::Step { source, what }),
+        }
     };
     // A monitor that was killed is seen by whoever asks.
     if let Err(error) = &started

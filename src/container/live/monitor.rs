@@ -185,8 +185,7 @@ fn serve(client: End) -> Result<i32, SysError> {
             if let Some(container) = &container {
                 let _ = store::remove_tree(&container.runtime);
                 shared::leave_all(&store, container.record.id.as_str());
-                // Where the kernel gives no overlay, the client tries again.
-                let again = job.plan.failure(failure).no_overlay;
+                let again = job.plan.failure(failure).is_tried_again();
                 if container.record.request.auto_remove && !again {
                     enter(mapped.as_ref());
                     let _ = record::remove(&store, container, true);

@@ -5,6 +5,7 @@ use super::step::Step;
 use crate::container::protocol::{Call, Failure, Stage, Task};
 use crate::diag;
 use crate::diag::{Diagnose, ErrorCode};
+use crate::network::shared::BRIDGE;
 use crate::sys::SysError;
 
 /// The part of a start that failed, and why.
@@ -19,6 +20,8 @@ pub struct StepFailed {
     source: SysError,
     /// The kernel refuses an overlay.
     pub no_overlay: bool,
+    /// The container cannot be on the network that it has not asked for.
+    pub no_network: bool,
     /// The kernel cannot execute such a program.
     pub no_program: bool,
 }
@@ -37,7 +40,18 @@ impl Diagnose for StepFailed {
     }
 }
 
+impl StepFailed {
+    /// Whether the client tries again, with less.
+    pub(crate) fn is_tried_again(&self) -> bool {
+        self.no_overlay || self.no_network
+    }
+}
+
 impl Plan {
+    fn networks(&self) -> usize {
+        self.outside.iter().filter(|step| matches!(step, Step::Member(_))).count()
+    }
+
     /// Returns the sentence for a failure that another process has sent as numbers.
     pub fn failure(&self, Failure { stage, call, errno }: Failure) -> StepFailed {
         let step = match stage {
@@ -68,6 +82,7 @@ impl Plan {
             code,
             source,
             no_program: matches!(step, Some(Step::Exec { .. })) && errno == libc::ENOEXEC,
+            no_network: matches!(step, Some(Step::Member(member)) if member.network == BRIDGE) && self.networks() == 1,
             no_overlay: matches!(step, Some(Step::Overlay(_))) && errno != libc::ENOSPC && errno != libc::ENOENT,
         }
     }

@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The address of the name server, in every network the same, so that /etc/resolv.conf stays as it is.
 pub(crate) const NAME_SERVER: Ipv4Addr = super::super::CONTAINER.dns;
@@ -25,6 +26,9 @@ const DNS: u16 = 53;
 const HELD: i32 = 900;
 
 const BRIDGE: &str = "bridge0";
+
+/// How long the end of a monitor may take.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// A container's place on a network, all decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,14 +129,18 @@ impl Member {
     fn find(&self) -> Result<Option<OwnedFd>, SysError> {
         for holder in lease::living(&self.directory) {
             let path = format!("/proc/{}/fd/{}", holder.monitor.0, number(holder.slot));
-            match File::open(&path) {
-                // Opened first, compared afterwards: a process may have ended meanwhile.
-                Ok(found) if holder.holds() => return Ok(Some(found.into())),
-                // It is this one, or has not come so far.
-                Err(error) if error.raw_os_error() != Some(libc::ENOENT) && holder.holds() => {
-                    return Err(error).on("open", path);
+            let begun = Instant::now();
+            loop {
+                match File::open(&path) {
+                    // Opened first, compared afterwards: a process may have ended meanwhile.
+                    Ok(found) if holder.holds() => return Ok(Some(found.into())),
+                    // It is this one, or has not come so far.
+                    Err(error) if error.raw_os_error() == Some(libc::ENOENT) => break,
+                    // A process that is just ending lets nobody look at it.
+                    Err(error) if holder.holds() && begun.elapsed() > ENDING => return Err(error).on("open", path),
+                    Err(_) if holder.holds() => std::thread::sleep(Duration::from_millis(1)),
+                    _ => break,
                 }
-                _ => {}
             }
         }
         Ok(None)
