@@ -84,3 +84,4 @@ mod watch;
 mod way_out;
 mod why;
 mod why_mistakes;
+mod why_reach;

@@ -88,7 +88,7 @@ const COMMANDS: &[(&str, Group, [&str; 2])] = &[
     ("volume", Group::Storage, ["volume create data", "volume ls"]),
     ("network", Group::Storage, ["network create mynet", "network ls"]),
     ("secret", Group::Storage, ["secret create token ./token", "secret ls"]),
-    ("why", Group::See, ["why web", "why --json web"]),
+    ("why", Group::See, ["why web", "why web --to db:5432"]),
     ("explain", Group::See, ["explain web", "explain --files top nginx"]),
     ("compare", Group::See, ["compare nginx web", "compare web shell"]),
     ("where", Group::See, ["where /etc/passwd", "where web /etc/nginx/nginx.conf"]),

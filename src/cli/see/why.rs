@@ -8,7 +8,7 @@ use crate::container::stored::health::HealthStatus;
 use crate::container::stored::outcome::Asker;
 use crate::container::stored::record::Container;
 use crate::diag::{Failure, printable};
-use crate::explain::why::{Code, Reasons, SignalRequest, Verdict, Word, reasons};
+use crate::explain::why::{Code, Reasons, SignalRequest, Target, Verdict, Word, passage, reasons};
 use crate::explain::words::{Language, Words, place};
 use clap::Args;
 
@@ -16,11 +16,17 @@ use clap::Args;
 pub(crate) struct WhyArgs {
     #[command(flatten)]
     report: ReportFlags,
+    /// Explain what stands between it and another container: NAME[:PORT[/udp]]
+    #[arg(long, value_name = "NAME[:PORT]", value_parser = Target::parse)]
+    to: Option<Target>,
     container: String,
 }
 
 impl WhyArgs {
     pub(crate) fn run(self, context: &Context) -> Result<u8, Failure> {
+        if let Some(target) = self.to {
+            return to(context, &self.container, &target, self.report.json);
+        }
         let place = Container::find(&context.store, &self.container)?.place();
         inside::enter_at(&context.store, place)?;
         let container = Container::find(&context.store, &self.container)?;
@@ -32,6 +38,52 @@ impl WhyArgs {
         }
         Ok(0)
     }
+}
+
+/// Explains why a container does not reach another.
+fn to(context: &Context, container: &str, target: &Target, is_json: bool) -> Result<u8, Failure> {
+    Container::find(&context.store, container)?;
+    inside::enter(&context.store)?;
+    let container = Container::find(&context.store, container)?;
+    let passage = passage(&context.store, &container, target)?;
+    if is_json {
+        json::print(&passage)?;
+        return Ok(0);
+    }
+    let words = Language::current().words();
+    let name = passage.container.as_str();
+    let mut text = String::new();
+    for peer in passage.peers.iter().filter(|_| passage.verdicts.is_empty()) {
+        let sentence = match peer.network {
+            None => words.reaches_beside,
+            Some(_) if passage.is_running => words.reaches,
+            Some(_) => words.will_reach,
+        };
+        let listening = peer.listening.join(", ");
+        let network = peer.network.as_deref().unwrap_or_default();
+        let subject = ("subject", peer.container.as_str());
+        let said = place(sentence, &[("name", name), subject, ("found", &peer.address), ("network", network)]);
+        text += &format!("{}\n", human::sentence(&said, 0));
+        if !listening.is_empty() {
+            let said = place(words.listens_on, &[subject, ("found", &listening)]);
+            text += &format!("{}\n", human::sentence(&said, 0));
+        }
+    }
+    for verdict in &passage.verdicts {
+        text += &explained(verdict, words, &[("name", name)]);
+    }
+    print!("{text}");
+    Ok(0)
+}
+
+/// Returns what is wrong and what mends it. `more`: values beside those of the verdict.
+fn explained(verdict: &Verdict, words: &Words, more: &[(&str, &str)]) -> String {
+    let (reason, mend) = verdict.texts(words);
+    let Verdict { subject, found, advice, .. } = verdict;
+    let own = [("subject", subject.as_str()), ("found", found), ("advice", advice.as_deref().unwrap_or_default())];
+    let values = [&own[..], more].concat();
+    let (found, advice) = (place(reason, &values), place(mend, &values));
+    format!("{}\n   → {}\n", human::sentence(&found, 0), human::sentence(&advice, 5))
 }
 
 fn text(reasons: &Reasons, created: &Request, language: Language) -> String {
@@ -81,7 +133,6 @@ fn text(reasons: &Reasons, created: &Request, language: Language) -> String {
     }
     let grace = grace(created.stop_timeout, words);
     for verdict in &reasons.verdicts {
-        let (reason, mend) = verdict.texts(words);
         let is_it = |asked: &&SignalRequest| match verdict.code {
             Code::GraceRanOut => asked.by == Asker::Stop,
             _ => asked.signal == verdict.found,
@@ -89,11 +140,7 @@ fn text(reasons: &Reasons, created: &Request, language: Language) -> String {
         let request = reasons.asked.iter().rfind(is_it);
         let asked = request.map(|asked| asked_for(asked, words)).unwrap_or_default();
         let grace = request.and_then(|asked| asked.grace_ms).map_or_else(|| grace.clone(), |ms| seconds(ms, words));
-        let Verdict { subject, found, advice, .. } = verdict;
         let values = [
-            ("subject", subject.as_str()),
-            ("found", found),
-            ("advice", advice.as_deref().unwrap_or_default()),
             ("name", name),
             ("image", &created.image),
             ("code", &code),
@@ -101,8 +148,7 @@ fn text(reasons: &Reasons, created: &Request, language: Language) -> String {
             ("at", request.map(|asked| time(&asked.at)).unwrap_or_default()),
             ("asked", &asked),
         ];
-        let (found, advice) = (place(reason, &values), place(mend, &values));
-        text += &format!("{}\n   → {}\n", human::sentence(&found, 0), human::sentence(&advice, 5));
+        text += &explained(verdict, words, &values);
     }
     text
 }

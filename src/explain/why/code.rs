@@ -80,4 +80,13 @@ codes! {
     ScriptWithoutExec => why_script_without_exec, mend_script_without_exec;
     TrapWaits => why_trap_waits, mend_trap_waits;
     HandlerDoesNotExit => why_handler_does_not_exit, mend_handler_does_not_exit;
+    PeerUnknown => why_peer_unknown, mend_peer_unknown;
+    PeerNotRunning => why_peer_not_running, mend_peer_not_running;
+    PeerPaused => why_peer_paused, mend_peer_paused;
+    OnNoNetwork => why_on_no_network, mend_on_no_network;
+    NoCommonNetwork => why_no_common_network, mend_no_common_network;
+    NameElsewhere => why_name_elsewhere, mend_name_elsewhere;
+    PeerHasNoListener => why_peer_has_no_listener, mend_peer_has_no_listener;
+    PeerListensOnLocalhost => why_peer_listens_on_localhost, mend_listens_on_localhost;
+    PeerListensElsewhere => why_peer_listens_elsewhere, mend_peer_listens_elsewhere;
 }

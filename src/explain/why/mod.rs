@@ -12,6 +12,7 @@ mod files;
 mod last_words;
 mod naming;
 mod ports;
+mod reach;
 mod reasons;
 mod refusal;
 mod shell;
@@ -20,5 +21,6 @@ mod verdict;
 
 pub use code::Code;
 pub(crate) use naming::signal_name;
+pub(crate) use reach::{Target, passage};
 pub(crate) use reasons::{Reasons, SignalRequest, Word, reasons};
 pub(crate) use verdict::Verdict;

@@ -107,7 +107,8 @@ pub(super) fn unanswered(container: &Container, image: &Image, state: &State) ->
     verdicts
 }
 
-fn listed(sockets: &[Socket]) -> String {
+/// Returns sockets as text, each once.
+pub(super) fn listed(sockets: &[Socket]) -> String {
     let mut texts: Vec<String> = sockets.iter().map(ToString::to_string).collect();
     texts.dedup();
     texts.join(", ")

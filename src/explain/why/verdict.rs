@@ -57,6 +57,8 @@ impl Verdict {
             (Code::ConnectionRefused, None) => (why, words.mend_connection_refused_elsewhere),
             (Code::IgnoresSigterm, None) => (words.why_ignores_deliberately, words.mend_ignores_deliberately),
             (Code::MonitorKilled, None) => (why, words.mend_monitor_killed_by_somebody),
+            (Code::PeerUnknown, None) => (why, words.mend_peer_unknown_at_all),
+            (Code::PeerListensElsewhere, None) => (why, words.mend_listens_on_localhost),
             _ => (why, mend),
         }
     }

@@ -236,6 +236,28 @@ words! {
     mend_script_without_exec: "replace the script by the program in its last line: {advice}", "в последней строке замените скрипт программой: {advice}";
     why_trap_waits: "`minirun stop` will wait up to {grace}: the shell has a trap for {subject}, but runs it only after the command that it waits for: {found}", "`minirun stop` будет ждать до {grace}: у оболочки есть trap для {subject}, но она выполнит его лишь после команды, которой ждёт: {found}";
     mend_trap_waits: "start the command in the background and wait for it; a signal interrupts that wait: {found} & wait $!", "запустите команду в фоне и ждите её; такое ожидание сигнал прервёт: {found} & wait $!";
+    why_peer_unknown: "no container is called {subject}", "контейнера с именем {subject} нет";
+    mend_peer_unknown: "perhaps it is {advice}", "возможно, это {advice}";
+    mend_peer_unknown_at_all: "see all names: minirun ps -a", "все имена: minirun ps -a";
+    why_peer_not_running: "{subject} is not running ({found}), so nobody has its name and address", "{subject} не работает ({found}), поэтому его имени и адреса ни у кого нет";
+    mend_peer_not_running: "start it: minirun start {subject}; or see why it ended: minirun why {subject}", "запустите его: minirun start {subject}; или узнайте, почему он завершился: minirun why {subject}";
+    why_peer_paused: "{subject} is paused: connections are accepted, and nobody answers", "{subject} приостановлен: соединения принимаются, но никто не отвечает";
+    mend_peer_paused: "let it go on: minirun unpause {subject}", "дайте ему продолжить: minirun unpause {subject}";
+    why_on_no_network: "{subject} is on no network that containers share: it was created with {found}", "{subject} не подключён ни к одной общей сети контейнеров: он создан с {found}";
+    mend_on_no_network: "create it again without {found}, on the network of the other: --network {advice}", "создайте его заново без {found}, в сети другого контейнера: --network {advice}";
+    why_no_common_network: "{name} and {subject} are not on one network ({found})", "у {name} и {subject} нет общей сети ({found})";
+    mend_no_common_network: "put one onto the other's network: minirun network connect {advice}", "подключите один к сети другого: minirun network connect {advice}";
+    why_name_elsewhere: "nobody is called {subject} on the network {found}, which {name} is on", "в сети {found}, где находится {name}, имени {subject} ни у кого нет";
+    mend_name_elsewhere: "the container has another name there: {advice}", "там у этого контейнера другое имя: {advice}";
+    why_peer_has_no_listener: "{subject} does not answer: nothing in {advice} listens on any {found} port", "{subject} не отвечает: в {advice} никто не слушает ни одного порта {found}";
+    mend_peer_has_no_listener: "see whether the server has started: minirun logs {advice}", "посмотрите, запустился ли сервер: minirun logs {advice}";
+    why_peer_listens_on_localhost: "{subject} does not answer: the server listens only on its own container's loopback interface: {found}", "{subject} не отвечает: сервер слушает только интерфейс loopback своего контейнера: {found}";
+    why_peer_listens_elsewhere: "{subject} does not answer: nothing listens there, only on: {found}", "{subject} не отвечает: там никто не слушает, слушают только: {found}";
+    mend_peer_listens_elsewhere: "connect to the port that the server listens on: {advice}", "подключайтесь к порту, который слушает сервер: {advice}";
+    reaches: "{name} reaches {subject} at {found}, over the network {network}.", "{name} достигает {subject} по адресу {found} через сеть {network}.";
+    will_reach: "{name} is not running; then it reaches {subject} at {found}, over the network {network}.", "{name} не работает; после запуска он достигает {subject} по адресу {found} через сеть {network}.";
+    reaches_beside: "{name} and {subject} share a network namespace: {subject} is at {found}.", "{name} и {subject} делят одно сетевое пространство имён: {subject} — это {found}.";
+    listens_on: "{subject} listens on: {found}.", "{subject} слушает: {found}.";
     why_handler_does_not_exit: "`minirun stop` will perhaps wait {grace} in vain: the shell's trap for {subject} does not seem to exit: trap '{found}'", "`minirun stop`, возможно, будет напрасно ждать {grace}: обработчик {subject} в оболочке, похоже, её не завершает: trap '{found}'";
     mend_handler_does_not_exit: "end the trap with exit: trap '{found}; exit' {subject}", "закончите trap командой exit: trap '{found}; exit' {subject}";
 

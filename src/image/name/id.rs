@@ -8,12 +8,16 @@ pub(crate) fn suggestion(kind: &str, text: &str, ids: &[String], names: &[String
             None => slip,
         });
     }
-    // Names are compared with and without their tags.
+    similar(text, names).map(|near| format!("did you mean: {near}"))
+}
+
+/// Returns a name that a text may be a slip of. Names are compared with and without their tags.
+pub(crate) fn similar<'a>(text: &str, names: &'a [String]) -> Option<&'a String> {
     let alike = |name: &&String| {
         strsim::levenshtein(text, name) <= 2
             || strsim::levenshtein(text, name.split(':').next().unwrap_or_default()) <= 1
     };
-    names.iter().find(alike).map(|near| format!("did you mean: {near}"))
+    names.iter().find(alike)
 }
 
 /// Returns what is wrong with a text that looks like an id with a typing error.

@@ -14,6 +14,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
+/// So many digits of an id are a name, too.
+const SHORT_ID: usize = 12;
+
 /// What a container asks of one of its networks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -149,7 +152,16 @@ impl Lease {
         }
     }
 
-    fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+    /// Whether DNS finds it under a name: one of its own, or its id, with or without the network's name behind it.
+    pub(crate) fn answers_to(&self, name: &str, network: &str) -> bool {
+        let name = name.trim_end_matches('.').to_lowercase();
+        let is_own = |name: &str| {
+            self.names().any(|own| own == name) || (name.len() >= SHORT_ID && self.container.starts_with(name))
+        };
+        is_own(&name) || name.strip_suffix(&format!(".{}", network.to_lowercase())).is_some_and(is_own)
+    }
+
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         std::iter::once(self.v4.into()).chain(self.v6.map(IpAddr::from))
     }
 }
@@ -417,7 +429,7 @@ pub(crate) fn by_name(directory: &Path, name: &str) -> Vec<Lease> {
         }
     }
     // Docker knows the short id of a container, too.
-    if found.is_empty() && name.len() >= 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if found.is_empty() && name.len() >= SHORT_ID && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let members = directory.join("members");
         let ids = listed(&members).filter(|id| id.starts_with(&name));
         found.extend(ids.filter_map(|id| read(&members.join(id))).filter(Lease::holds));
