@@ -30,10 +30,12 @@ impl ContainerNetwork {
         for (setting, value) in SETTINGS {
             let _ = fs::write(format!("/proc/sys/net/{setting}"), value);
         }
+        let mut batch = Batch::default();
         for any in ANY {
-            let _ = netlink::add_rule_for_mark(STREAMS, any, MARK);
-            let _ = netlink::add_local_route(STREAMS, any, None);
+            batch.add_rule_for_mark(STREAMS, any, MARK);
+            batch.add_local_route(STREAMS, any, None);
         }
+        let _ = batch.send();
         if self.on_loopback { self.ensure_addresses() } else { Ok(()) }
     }
 
@@ -47,10 +49,15 @@ impl ContainerNetwork {
 
     /// Gives the loopback device the addresses that no other device has: there is no way out, it failed, or it has no IPv6.
     pub fn ensure_addresses(&self) -> Result<(), SysError> {
+        let add = |address: IpAddr, bits| {
+            let mut batch = Batch::default();
+            batch.add_address(netlink::LOOPBACK, address, bits);
+            batch.send()
+        };
         if is_missing(self.v6.into()) {
-            let _ = netlink::add_address(netlink::LOOPBACK, self.v6.into(), 128);
+            let _ = add(self.v6.into(), 128);
         }
-        if is_missing(self.v4.into()) { netlink::add_address(netlink::LOOPBACK, self.v4.into(), 32) } else { Ok(()) }
+        if is_missing(self.v4.into()) { add(self.v4.into(), 32) } else { Ok(()) }
     }
 
     /// Makes the device that leads out, whose other side is the answer. Without one the container still has its address.
@@ -65,11 +72,16 @@ impl ContainerNetwork {
                 Kind::Frames => ipv6("disable_ipv6", "1"),
             };
             let device = netlink::index(name)?;
-            netlink::add_address(device, self.v4.into(), 24)?;
-            netlink::link_up(device, Some(MTU))?;
-            netlink::add_default_route(self.gateway_v4.into())?;
-            if kind == Kind::Packets && netlink::add_address(device, self.v6.into(), 64).is_ok() {
-                let _ = netlink::add_default_route(self.gateway_v6.into());
+            let mut batch = Batch::default();
+            batch.add_address(device, self.v4.into(), 24);
+            batch.set_up(device, Some(MTU));
+            batch.add_default_route(self.gateway_v4.into());
+            batch.send()?;
+            if kind == Kind::Packets {
+                let mut batch = Batch::default();
+                batch.add_address(device, self.v6.into(), 64);
+                batch.add_default_route(self.gateway_v6.into());
+                let _ = batch.send();
             }
             Ok::<_, SysError>(tun)
         })();
@@ -100,11 +112,11 @@ impl ContainerNetwork {
     pub(crate) fn bring_back_datagrams(&self, port: u16, members: &[Member]) {
         let mut batch = Batch::default();
         members.iter().flat_map(Member::subnets).for_each(|subnet| batch.add_rule_for_target(subnet));
-        let _ = batch.send();
         for (any, own) in ANY.into_iter().zip([IpAddr::V4(self.v4), IpAddr::V6(self.v6)]) {
-            let _ = netlink::add_local_route(DATAGRAMS, any, Some(own));
-            let _ = netlink::add_rule_for_udp_source(DATAGRAMS, any, port);
+            batch.add_local_route(DATAGRAMS, any, Some(own));
+            batch.add_rule_for_udp_source(DATAGRAMS, any, port);
         }
+        let _ = batch.send();
     }
 
     /// Connects to a port of the container, from the address of `client` if possible.

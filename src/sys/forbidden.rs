@@ -140,7 +140,7 @@ pub(crate) fn new_user_namespace() -> i32 {
 
 /// Sets the loopback device up, which is up already.
 pub(crate) fn change_network() -> i32 {
-    netlink::link_up(netlink::LOOPBACK, None).map_or_else(|error| error.errno, |()| 0)
+    netlink::loopback_up().map_or_else(|error| error.errno, |()| 0)
 }
 
 /// Raises the limit of open files above its maximum.

@@ -21,66 +21,11 @@ pub(crate) fn index_by(socket: impl AsFd, name: &str) -> Result<u32, SysError> {
     rustix::net::netdevice::name_to_index(socket, name).on("SIOCGIFINDEX", name)
 }
 
-/// Sets a device up.
-pub(crate) fn link_up(device: u32, mtu: Option<u32>) -> Result<(), SysError> {
-    let mut message = Message::new(libc::RTM_NEWLINK, 0, &up(device));
-    if let Some(mtu) = mtu {
-        message.attribute(libc::IFLA_MTU, &mtu.to_ne_bytes());
-    }
-    message.ask("RTM_NEWLINK", "up")
-}
-
-/// Gives a device an address, usable at once.
-pub(crate) fn add_address(device: u32, address: IpAddr, bits: u8) -> Result<(), SysError> {
-    new_address(device, address, bits).ask("RTM_NEWADDR", &address.to_string())
-}
-
-fn new_address(device: u32, address: IpAddr, bits: u8) -> Message {
-    // struct ifaddrmsg: family, prefix length, flags, scope, index
-    let body = [&[family(address), bits, libc::IFA_F_NODAD as u8, 0][..], &device.to_ne_bytes()].concat();
-    let mut message = Message::new(libc::RTM_NEWADDR, CREATE, &body);
-    message.attribute(libc::IFA_LOCAL, &octets(address)).attribute(libc::IFA_ADDRESS, &octets(address));
-    message
-}
-
-/// Adds the default route, through `gateway`, which the addresses of a device must reach.
-pub(crate) fn add_default_route(gateway: IpAddr) -> Result<(), SysError> {
-    let (table, scope) = (libc::RT_TABLE_MAIN, libc::RT_SCOPE_UNIVERSE);
-    let body = [&[family(gateway), 0, 0, 0, table, libc::RTPROT_STATIC, scope, libc::RTN_UNICAST][..], &[0; 4]];
-    let mut message = Message::new(libc::RTM_NEWROUTE, CREATE, &body.concat());
-    message.attribute(libc::RTA_GATEWAY, &octets(gateway));
-    message.ask("RTM_NEWROUTE", "default")
-}
-
-/// Delivers everything that looks up `table` to this namespace itself. `source`: the address that answers bear when
-/// their sender has not chosen one.
-pub(crate) fn add_local_route(table: u32, any: IpAddr, source: Option<IpAddr>) -> Result<(), SysError> {
-    let scope = if any.is_ipv4() { libc::RT_SCOPE_HOST } else { libc::RT_SCOPE_UNIVERSE };
-    // struct rtmsg: family, destination and source bits, tos, table, protocol, scope, type, flags
-    let body =
-        [&[family(any), 0, 0, 0, libc::RT_TABLE_UNSPEC, libc::RTPROT_STATIC, scope, libc::RTN_LOCAL][..], &[0; 4]];
-    let mut message = Message::new(libc::RTM_NEWROUTE, CREATE, &body.concat());
-    message.attribute(libc::RTA_TABLE, &table.to_ne_bytes()).attribute(libc::RTA_OIF, &LOOPBACK.to_ne_bytes());
-    if let Some(source) = source {
-        message.attribute(libc::RTA_PREFSRC, &octets(source));
-    }
-    message.ask("RTM_NEWROUTE", "local default")
-}
-
-/// Makes packets with `mark` use `table` before the main one.
-pub(crate) fn add_rule_for_mark(table: u32, any: IpAddr, mark: u32) -> Result<(), SysError> {
-    let mut message = rule(table, any, PRIORITY);
-    message.attribute(FRA_FWMARK, &mark.to_ne_bytes());
-    message.ask("RTM_NEWRULE", "fwmark")
-}
-
-/// Makes datagrams that this namespace sends from `port` use `table` before the main one.
-pub(crate) fn add_rule_for_udp_source(table: u32, any: IpAddr, port: u16) -> Result<(), SysError> {
-    let mut message = rule(table, any, PRIORITY);
-    let range = [port.to_ne_bytes(), port.to_ne_bytes()].concat();
-    message.attribute(FRA_IIFNAME, b"lo\0").attribute(FRA_IP_PROTO, &[libc::IPPROTO_UDP as u8]);
-    message.attribute(FRA_SPORT_RANGE, &range);
-    message.ask("RTM_NEWRULE", "udp source port")
+/// Sets the loopback device up.
+pub(crate) fn loopback_up() -> Result<(), SysError> {
+    let mut batch = Batch::default();
+    batch.set_up(LOOPBACK, None);
+    batch.send()
 }
 
 /// Before the main table (32766), behind the local one (0).
@@ -147,13 +92,6 @@ impl Message {
         self.0[begin + 2..begin + 4].copy_from_slice(&kind.to_ne_bytes());
         self
     }
-
-    /// Sends the message, and waits for the kernel's answer.
-    fn ask(self, call: &'static str, subject: &str) -> Result<(), SysError> {
-        let mut batch = Batch::default();
-        batch.add(self, call, subject.to_owned());
-        batch.send()
-    }
 }
 
 /// Messages that go to the kernel together, which carries them out in their order.
@@ -213,8 +151,12 @@ impl Batch {
     }
 
     /// Sets a device up.
-    pub(crate) fn set_up(&mut self, device: u32) {
-        self.add(Message::new(libc::RTM_NEWLINK, 0, &up(device)), "RTM_NEWLINK", "up".into());
+    pub(crate) fn set_up(&mut self, device: u32, mtu: Option<u32>) {
+        let mut message = Message::new(libc::RTM_NEWLINK, 0, &up(device));
+        if let Some(mtu) = mtu {
+            message.attribute(libc::IFLA_MTU, &mtu.to_ne_bytes());
+        }
+        self.add(message, "RTM_NEWLINK", "up".into());
     }
 
     /// Makes a bridge that is up.
@@ -251,7 +193,51 @@ impl Batch {
 
     /// Gives a device an address, usable at once.
     pub(crate) fn add_address(&mut self, device: u32, address: IpAddr, bits: u8) {
-        self.add(new_address(device, address, bits), "RTM_NEWADDR", address.to_string());
+        // struct ifaddrmsg: family, prefix length, flags, scope, index
+        let body = [&[family(address), bits, libc::IFA_F_NODAD as u8, 0][..], &device.to_ne_bytes()].concat();
+        let mut message = Message::new(libc::RTM_NEWADDR, CREATE, &body);
+        message.attribute(libc::IFA_LOCAL, &octets(address)).attribute(libc::IFA_ADDRESS, &octets(address));
+        self.add(message, "RTM_NEWADDR", address.to_string());
+    }
+
+    /// Adds the default route, through `gateway`, which the addresses of a device must reach.
+    pub(crate) fn add_default_route(&mut self, gateway: IpAddr) {
+        let (table, scope) = (libc::RT_TABLE_MAIN, libc::RT_SCOPE_UNIVERSE);
+        let body = [&[family(gateway), 0, 0, 0, table, libc::RTPROT_STATIC, scope, libc::RTN_UNICAST][..], &[0; 4]];
+        let mut message = Message::new(libc::RTM_NEWROUTE, CREATE, &body.concat());
+        message.attribute(libc::RTA_GATEWAY, &octets(gateway));
+        self.add(message, "RTM_NEWROUTE", "default".into());
+    }
+
+    /// Delivers everything that looks up `table` to this namespace itself. `source`: the address that answers bear when
+    /// their sender has not chosen one.
+    pub(crate) fn add_local_route(&mut self, table: u32, any: IpAddr, source: Option<IpAddr>) {
+        let scope = if any.is_ipv4() { libc::RT_SCOPE_HOST } else { libc::RT_SCOPE_UNIVERSE };
+        let (unspecified, protocol) = (libc::RT_TABLE_UNSPEC, libc::RTPROT_STATIC);
+        // struct rtmsg: family, destination and source bits, tos, table, protocol, scope, type, flags
+        let body = [&[family(any), 0, 0, 0, unspecified, protocol, scope, libc::RTN_LOCAL][..], &[0; 4]].concat();
+        let mut message = Message::new(libc::RTM_NEWROUTE, CREATE, &body);
+        message.attribute(libc::RTA_TABLE, &table.to_ne_bytes()).attribute(libc::RTA_OIF, &LOOPBACK.to_ne_bytes());
+        if let Some(source) = source {
+            message.attribute(libc::RTA_PREFSRC, &octets(source));
+        }
+        self.add(message, "RTM_NEWROUTE", "local default".into());
+    }
+
+    /// Makes packets with `mark` use `table` before the main one.
+    pub(crate) fn add_rule_for_mark(&mut self, table: u32, any: IpAddr, mark: u32) {
+        let mut message = rule(table, any, PRIORITY);
+        message.attribute(FRA_FWMARK, &mark.to_ne_bytes());
+        self.add(message, "RTM_NEWRULE", "fwmark".into());
+    }
+
+    /// Makes datagrams that this namespace sends from `port` use `table` before the main one.
+    pub(crate) fn add_rule_for_udp_source(&mut self, table: u32, any: IpAddr, port: u16) {
+        let mut message = rule(table, any, PRIORITY);
+        let range = [port.to_ne_bytes(), port.to_ne_bytes()].concat();
+        message.attribute(FRA_IIFNAME, b"lo\0").attribute(FRA_IP_PROTO, &[libc::IPPROTO_UDP as u8]);
+        message.attribute(FRA_SPORT_RANGE, &range);
+        self.add(message, "RTM_NEWRULE", "udp source port".into());
     }
 
     /// Leads what goes to `target` to a device, in place of a route that leads it elsewhere. `gateway`: the next hop.

@@ -63,7 +63,7 @@ impl Step {
     pub fn apply(&self, walk: &mut Walk) -> Result<(), SysError> {
         match self {
             Self::NetworkNamespace => process::unshare(libc::CLONE_NEWNET, "CLONE_NEWNET"),
-            Self::LoopbackUp => netlink::link_up(netlink::LOOPBACK, None),
+            Self::LoopbackUp => netlink::loopback_up(),
             Self::Address { network } => network.set_up(),
             Self::Device { network, kind } => {
                 walk.device = network.open_device(*kind)?.map(|device| (device, *kind));

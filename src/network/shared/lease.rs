@@ -222,9 +222,12 @@ pub(crate) fn take(
 ) -> Result<Lease, NetworkError> {
     let directory = store.runtime.join(network.members());
     let files = Files(&directory);
-    for part in ["members", "names", "addresses"] {
-        let part = directory.join(part);
-        fs::create_dir_all(&part).on("mkdir", &part)?;
+    // The last one is made last.
+    if !files.addresses().is_dir() {
+        for part in ["members", "names", "addresses"] {
+            let part = directory.join(part);
+            fs::create_dir_all(&part).on("mkdir", &part)?;
+        }
     }
     let lease = addressed(&files, network, asked, &Lease::new((container, name), monitor, slot))?;
     let member = files.member(container);

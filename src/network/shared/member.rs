@@ -176,8 +176,8 @@ impl Member {
             // A kernel without IPv6 lacks some.
             let _ = fs::write(format!("/proc/sys/net/{setting}"), value);
         }
-        netlink::link_up(netlink::LOOPBACK, None)?;
         let mut batch = Batch::default();
+        batch.set_up(netlink::LOOPBACK, None);
         let mut gateway = (netlink::LOOPBACK, 32, 128);
         if self.broadcast {
             let mut bridge = Batch::default();
@@ -190,7 +190,9 @@ impl Member {
         batch.add_address(netlink::LOOPBACK, NAME_SERVER.into(), 32);
         batch.send()?;
         if let Some((_, _, address)) = self.v6 {
-            let _ = netlink::add_address(gateway.0, address.into(), gateway.2);
+            let mut batch = Batch::default();
+            batch.add_address(gateway.0, address.into(), gateway.2);
+            let _ = batch.send();
         }
         Ok(())
     }
@@ -236,7 +238,7 @@ impl Member {
             // The kernel would announce an address of its own, which nobody has asked for.
             let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{}/addr_gen_mode", self.device), "1");
         }
-        batch.set_up(device);
+        batch.set_up(device, None);
         if self.broadcast {
             batch.add_address(device, self.v4.into(), self.subnet.prefix_len());
         } else {
