@@ -19,7 +19,7 @@ fn where_containers_run_it_says_so() {
     let text = sandbox.ok(&["doctor"]);
     assert!(text.ends_with("Containers can run here.\n"), "{text}");
     let findings = findings(&sandbox);
-    for subject in ["kernel", "user namespace", "namespaces", "/proc", "overlay"] {
+    for subject in ["kernel", "user namespace", "namespaces", "/proc", "overlay", "networks"] {
         assert_eq!(finding(&findings, subject)["verdict"], "ok", "{subject}");
     }
 }
@@ -77,6 +77,20 @@ fn where_unshare_is_refused_without_a_word_it_does_not_guess() {
     let output = sandbox.run_other("strace", &refuse);
     assert_eq!(output.code, 1, "{output:?}");
     assert!(output.stdout.contains("refused by a security module"), "{}", output.stdout);
+}
+
+#[test]
+fn where_networks_lack_devices_it_says_what_works() {
+    require!(Need::Tool("strace"));
+    let sandbox = Sandbox::new();
+    let binary = Sandbox::binary();
+    let refuse =
+        ["-f", "-o", "/dev/null", "-e", "trace=sendto", "-e", "inject=sendto:error=EOPNOTSUPP", &binary, "doctor"];
+    let output = sandbox.run_other("strace", &refuse);
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.contains("containers run with --network none or host only"), "{}", output.stdout);
+    assert!(output.stdout.contains("sudo modprobe veth"), "{}", output.stdout);
+    assert!(output.stdout.ends_with("Containers can run here.\n"), "{}", output.stdout);
 }
 
 #[test]

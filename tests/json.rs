@@ -99,6 +99,7 @@ fn what_is_printed_is_documented() {
     check("minirun why", &printed(&sandbox, &["why", "--json", "runs"]));
     sandbox.ok(&["stop", "-t", "0", "runs"]);
     check("minirun why", &printed(&sandbox, &["why", "--json", "runs"]));
+    check("minirun why --to", &printed(&sandbox, &["why", "--json", "runs", "--to", "failed:80"]));
     check("minirun doctor", &printed(&sandbox, &["doctor", "--json"]));
     check("minirun system df", &printed(&sandbox, &["system", "df", "--json"]));
     check("minirun system check", &printed(&sandbox, &["system", "check", "--json"]));
@@ -133,6 +134,17 @@ fn what_shows_the_inside_is_documented() {
         ("minirun where", &["where", "--json", "layered", "/link"]),
         ("minirun probe", &["probe", "--json", "runs"]),
         ("minirun script", &["script", "--json", "runs"]),
+    ] {
+        check(section, &printed(&sandbox, words));
+    }
+    sandbox.ok(&["network", "create", "--ipv6", "shop"]);
+    let serve = ["-p", "80", "alpine", "nc", "-lk", "-p", "80", "-e", "true"];
+    sandbox.ok(&[&["run", "-d", "--network", "shop:alias=front", "--name", "server"], &serve[..]].concat());
+    for (section, words) in [
+        ("minirun explain NETWORK", &["explain", "--json", "shop"][..]),
+        ("minirun explain NETWORK", &["explain", "--json", "bridge"]),
+        ("minirun explain", &["explain", "--json", "server"]),
+        ("minirun why --to", &["why", "--json", "server", "--to", "front:80"]),
     ] {
         check(section, &printed(&sandbox, words));
     }

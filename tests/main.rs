@@ -62,6 +62,7 @@ mod json;
 mod layering;
 mod network;
 mod networks;
+mod networks_seen;
 mod owners;
 mod probe;
 mod recipes;

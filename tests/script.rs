@@ -79,6 +79,19 @@ fn an_image_gives_the_script_of_a_container_to_be() {
 }
 
 #[test]
+fn its_etc_hosts_has_the_address_that_a_step_gives() {
+    let sandbox = Sandbox::with_alpine();
+    sandbox.ok(&["create", "--name", "web", "-h", "web-host", "--network", "bridge:ip=10.88.0.77", "alpine", "true"]);
+    let script = sandbox.ok(&["script", "web"]);
+    assert!(script.contains("\n10.88.0.77\tweb-host\n"), "{script}");
+    assert!(script.contains("ip address add 10.88.0.77/"), "{script}");
+    assert!(!script.contains("10.0.2.100\t"), "{script}");
+    // On no network it is the loopback's, as before.
+    sandbox.ok(&["create", "--name", "alone", "-h", "alone-host", "--network", "none", "alpine", "true"]);
+    assert!(sandbox.ok(&["script", "alone"]).contains("\n127.0.0.1\talone-host\n"));
+}
+
+#[test]
 fn as_json_and_in_russian_it_is_the_same_script() {
     let sandbox = Sandbox::with_alpine();
     let flags = ["--network", "none", "--ulimit", "nofile=100:200", "-w", "/srv", "-u", "1:1"];

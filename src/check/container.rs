@@ -84,7 +84,7 @@ impl Check<'_> {
         }
         // Loaded again, since the cached specification was damaged.
         if let Ok(spec) = Container::load(store, &record.id).and_then(|container| container.spec().cloned()) {
-            for (name, text) in create::own_files(&spec, &record.request) {
+            for (name, text) in create::own_files(&spec, &record.request, None) {
                 let path = directory.join(name);
                 if !path.is_file() || fs::metadata(&path).is_ok_and(|found| found.len() == 0 && !text.is_empty()) {
                     self.mend(&path, "is empty or not a file", "write it again", || {

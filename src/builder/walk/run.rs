@@ -258,7 +258,7 @@ fn launch(
         shared_name: None,
     };
     let spec = spec::build(&request, image.config(), &facts).map_err(create::CreateError::from)?;
-    for (name, text) in create::own_files(&spec, &request) {
+    for (name, text) in create::own_files(&spec, &request, None) {
         let text = if name == "hosts" { hosts(&request) } else { text };
         fs::write(directory.join(name), text).on("write", directory.join(name))?;
         let mode = fs::Permissions::from_mode(0o644);

@@ -37,9 +37,11 @@ pub(super) fn of(id: &str, shown: &str, names: &Names) -> Vec<Candidate> {
         }
     }
     match id {
-        "network" => {
+        // `explain` has nothing to say of `host` and `none`.
+        "network" | "name" if is_about("network") => {
             let made = store.iter().flat_map(|store| file_names(&store.path("networks")));
-            let words = ["bridge", "host", "none"].map(str::to_owned).into_iter().chain(made);
+            let words: &[&str] = if id == "name" { &["bridge"] } else { &["bridge", "host", "none"] };
+            let words = words.iter().map(|word| (*word).to_owned()).chain(made);
             found.extend(words.map(|word| Candidate::new(word, "network")));
         }
         "signal" | "stop_signal" => {

@@ -1,6 +1,7 @@
 //! Commands that show how an image and a container are made.
 
 mod compare;
+mod network;
 mod probe;
 mod script;
 mod stack;
@@ -15,7 +16,7 @@ use clap::Subcommand;
 #[derive(Subcommand)]
 #[command(defer = true)]
 pub(super) enum Command {
-    /// Show the layers, and what rm would lose and commit would keep
+    /// Show the layers, what rm would lose and commit would keep; or who is on a network
     Explain(stack::ExplainArgs),
     /// Compare an image with a container, or two of the same kind
     Compare(compare::CompareArgs),

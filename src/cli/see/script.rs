@@ -45,6 +45,8 @@ impl ScriptArgs {
             }
         };
         let directory = store.path("containers").join(&decided.record.id);
+        let places = networks::foreseen(store, &decided.record)?;
+        let address = places.first().map(|place| place.v4);
         let plan = launch::plan(
             store,
             &decided.record,
@@ -52,13 +54,13 @@ impl ScriptArgs {
             &IdMap::of_caller(),
             None,
             Layering::of(store),
-            networks::foreseen(store, &decided.record)?,
+            places,
         )?;
         let surroundings = Surroundings {
             store: &store.root,
             upper: upper.as_deref(),
             directory: &directory,
-            files: &decided.files(),
+            files: &decided.files(address),
             ids: &IdMap::of_caller(),
             is_shifted: shift::ids(store, decided.record.request.host_ids)?.is_shifted(),
         };

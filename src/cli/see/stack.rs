@@ -1,13 +1,16 @@
-//! `explain`: draws the stack of layers, and lists one of them.
+//! `explain`: draws the stack of layers, and lists one of them; or draws a network.
 
+use super::network;
 use crate::cli::flags::ReportFlags;
 use crate::cli::{Context, human, inside, json};
-use crate::diag::{Diagnose, Failure};
+use crate::diag::{Diagnose, ErrorCode, Failure};
 use crate::explain::layers::anatomy::{self, Anatomy, ContainerFacts, LayerFacts, WastedFile};
 use crate::explain::layers::files::{self, FileChange, LayerChanges};
 use crate::explain::layers::stack;
 use crate::explain::layers::subject::{self, Subject};
+use crate::explain::networks::{self, NamedPlace};
 use crate::explain::words::{CHANGES, ENTRIES, FILES, IMAGES, LAYERS, Language, Words, fill};
+use crate::network::shared;
 use crate::store::Store;
 use clap::Args;
 
@@ -18,7 +21,7 @@ pub(crate) struct ExplainArgs {
     /// List the changes of a layer: a number, or `writable` [default: the top]
     #[arg(long, value_name = "LAYER", num_args = 0..=1)]
     files: Option<Option<String>>,
-    #[arg(value_name = "IMAGE|CONTAINER", required_unless_present = "files")]
+    #[arg(value_name = "IMAGE|CONTAINER|NETWORK", required_unless_present = "files")]
     name: Option<String>,
 }
 
@@ -52,8 +55,20 @@ impl ExplainArgs {
             (None, Some(Some(name))) => (name, Some(None)),
             (None, _) => return Err(ExplainError::NoName.into()),
         };
-        let subject = subject::find(&context.store, &name)?;
         let language = Language::current();
+        let subject = match (subject::find(&context.store, &name), shared::find(&context.store, &name)) {
+            // A container or image goes before a network of the same name, whose id names it.
+            (Err(error), Ok(network)) if files.is_none() && error.code() == Some(ErrorCode::NoContainer) => {
+                let picture = networks::picture(&context.store, &network);
+                if self.report.json {
+                    json::print(&picture)?;
+                } else {
+                    print!("{}", network::drawn(&picture, language));
+                }
+                return Ok(0);
+            }
+            (subject, _) => subject?,
+        };
         if let Some(layer) = files {
             let files = files_of(&context.store, &subject, &name, layer)?;
             if self.report.json {
@@ -125,6 +140,11 @@ fn drawn(anatomy: &Anatomy, image: &str, language: Language) -> String {
     if let Some(container) = &anatomy.container {
         let state = if container.is_running { words.running } else { words.not_running };
         text += &human::sentence(&fill(words.container_of, &[&container.name, &image, &state]), 0);
+        for NamedPlace { network, place } in &container.networks {
+            let names = std::iter::once(&container.name).chain(&place.aliases).cloned().collect::<Vec<_>>().join(", ");
+            text.push('\n');
+            text += &human::sentence(&fill(words.on_network, &[network, &place.addresses(), &names]), 0);
+        }
         rows.extend(container.mounts.iter().map(|mount| {
             let stays = if mount.is_own { words.goes_with_rm_v } else { words.stays_after_rm };
             vec!["╎".into(), mount.target.clone(), String::new(), stays.into(), format!("← {}", mount.source)]

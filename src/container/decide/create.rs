@@ -78,13 +78,15 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
-    pub(crate) fn files(&self) -> Vec<(&'static str, String)> {
-        own_files(&self.spec, &self.record.request)
+    /// `address`: the one that it gets on its first network as it starts.
+    pub(crate) fn files(&self, address: Option<Ipv4Addr>) -> Vec<(&'static str, String)> {
+        own_files(&self.spec, &self.record.request, address)
     }
 }
 
-/// Returns the names and contents of the files that every container gets in its directory.
-pub(crate) fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, String)> {
+/// Returns the names and contents of the files that every container gets in its directory. `given`: its address on its first
+/// network, once it has one.
+pub(crate) fn own_files(spec: &Spec, request: &Request, given: Option<Ipv4Addr>) -> Vec<(&'static str, String)> {
     let hostname = spec.hostname().clone().unwrap_or_else(sharing::of_host);
     let answers = match request.network {
         Network::Host => Answers::Host,
@@ -92,7 +94,7 @@ pub(crate) fn own_files(spec: &Spec, request: &Request) -> Vec<(&'static str, St
         _ => Answers::Monitor,
     };
     let address = match request.network {
-        Network::Private => Some(CONTAINER.v4),
+        Network::Private => given.or(Some(CONTAINER.v4)),
         Network::None => Some(Ipv4Addr::LOCALHOST),
         // That of another container has its files.
         Network::Host | Network::Container(_) => None,
@@ -210,7 +212,7 @@ pub(crate) fn create(store: &Store, image: &Image, request: Request) -> Result<C
     let write = |name: &str, bytes: &[u8]| fs::write(new.join(name), bytes).on("write", new.join(name));
     write("config.json", &serde_json::to_vec(&decided.spec)?)?;
     write("container.json", &store::format::to_record(record))?;
-    for (name, text) in decided.files() {
+    for (name, text) in decided.files(None) {
         write(name, text.as_bytes())?;
     }
     crate::image::hold(store, image, record.id.as_str())?;

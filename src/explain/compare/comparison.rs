@@ -95,7 +95,7 @@ pub(crate) fn compare(store: &Store, names: [&str; 2], subjects: [&Subject; 2]) 
                 gist: summary(store, container)?,
                 frozen: frozen::facts(image, &anatomy::examine(store, &Subject::Image(image.clone()))?),
                 decided: decided::facts(container)?,
-                while_it_runs: running::facts(container),
+                while_it_runs: running::facts(store, container),
             }))
         }
         _ => Ok(Comparison::Alike(pair(store, names, subjects)?)),
@@ -152,7 +152,9 @@ fn pair(store: &Store, names: [&str; 2], subjects: [&Subject; 2]) -> Result<Pair
         let writable_on_disk = own.container.as_ref().map(|container| container.writable.on_disk);
         let of_layers: u64 = layers.iter().map(|layer| layer.on_disk).sum();
         let (frozen, decided, while_it_runs) = match subjects[index] {
-            Subject::Container(container) => (Facts::new(), decided::facts(container)?, running::facts(container)),
+            Subject::Container(container) => {
+                (Facts::new(), decided::facts(container)?, running::facts(store, container))
+            }
             Subject::Image(image) => (frozen::facts(image, own), Facts::new(), Facts::new()),
         };
         let private_on_disk = of_layers + writable_on_disk.unwrap_or(0);

@@ -88,6 +88,7 @@ facts! {
     Started => started;
     Monitor => monitor;
     Namespaces => namespaces;
+    Networks => networks;
     Addresses => addresses;
     Listening => listening;
     Memory => memory;

@@ -3,8 +3,10 @@
 use super::fact::{Fact, Facts, collect};
 use crate::container::processes;
 use crate::container::stored::record::{Container, Phase, State};
-use crate::explain::live::sockets;
+use crate::explain::networks::{NamedPlace, places};
 use crate::explain::proc::{innermost_pid, status};
+use crate::explain::sockets;
+use crate::store::Store;
 use crate::userns;
 use serde_json::{Value, json};
 use std::fs;
@@ -14,7 +16,7 @@ use std::path::{Path, PathBuf};
 const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "net", "uts", "ipc", "cgroup"];
 
 /// Returns what exists of a container now; nothing, if it does not run.
-pub(super) fn facts(container: &Container) -> Facts {
+pub(super) fn facts(store: &Store, container: &Container) -> Facts {
     let state = container.state();
     if state.phase != Phase::Running {
         return Facts::new();
@@ -27,6 +29,7 @@ pub(super) fn facts(container: &Container) -> Facts {
         (Fact::Started, json!(state.started)),
         (Fact::Monitor, json!(state.monitor.0)),
         (Fact::Namespaces, namespaces(state.pid)),
+        (Fact::Networks, json!(networks(store, container))),
         (Fact::Addresses, json!(addresses(state.pid))),
         (Fact::Listening, json!(listening(state.pid))),
         (Fact::Memory, json!(pids.iter().map(|pid| anonymous(*pid)).sum::<u64>())),
@@ -49,6 +52,16 @@ fn namespaces(pid: i32) -> Value {
         ((*kind).to_owned(), json!({"container": own, "host": host, "is_its_own": is_own}))
     });
     Value::Object(all.collect())
+}
+
+/// Returns each of its networks with its addresses and names there.
+fn networks(store: &Store, container: &Container) -> Vec<String> {
+    let text = |NamedPlace { network, place }: NamedPlace| {
+        let names: Vec<&String> = std::iter::once(&container.record.name).chain(&place.aliases).collect();
+        let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+        format!("{network}: {} ({})", place.addresses(), names.join(", "))
+    };
+    places(store, container).into_iter().map(text).collect()
 }
 
 /// Returns the addresses of all devices in the network namespace of a process, except link-local ones.

@@ -24,6 +24,8 @@ pub(crate) enum Subject {
     Limits,
     #[serde(rename = "user session")]
     UserSession,
+    #[serde(rename = "networks")]
+    Networks,
     #[serde(rename = "outgoing network")]
     OutgoingNetwork,
     #[serde(rename = "ports")]
@@ -45,6 +47,7 @@ impl Subject {
             Self::Seccomp => "seccomp",
             Self::Limits => words.host_limits,
             Self::UserSession => words.host_session,
+            Self::Networks => words.networks,
             Self::OutgoingNetwork => words.host_outgoing_network,
             Self::Ports => words.host_ports,
             Self::Store => words.host_place,

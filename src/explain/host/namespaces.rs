@@ -1,14 +1,17 @@
-//! Namespaces, a new /proc and overlay: what every container needs.
+//! Namespaces, a new /proc, overlay, and devices of networks: what is tried in a child.
 
 use super::finding::{Finding, Subject};
 use super::refusal::{self, HostSigns};
 use crate::container::rootfs::layering::Layering;
 use crate::explain::words::{Words, place};
 use crate::store::Store;
+use crate::sys::netlink::{Batch, Device};
 use crate::sys::process::{self, Fork};
 use crate::sys::{On, SysError};
 use crate::userns::attempt::{Refusal, attempt, enter_namespaces};
 use rustix::mount::{MountFlags, mount};
+use std::fs::File;
+use std::os::fd::AsFd;
 
 const KINDS: [(&str, i32); 6] = [
     ("mount", libc::CLONE_NEWNS),
@@ -63,6 +66,36 @@ pub(super) fn proc(words: &Words) -> Finding {
             place(words.host_start_with, &[("option", "systempaths=unconfined")]),
         ),
         Err(refusal) => Finding::lacks(Subject::Proc, refusal.what, None),
+    }
+}
+
+/// Makes what networks are made of: a pair of devices, and a bridge.
+pub(super) fn networks(words: &Words) -> Finding {
+    let subject = Subject::Networks;
+    let device = |name: &str| Device { name: name.into(), hardware: None };
+    let pair = attempt(|| {
+        enter_namespaces(libc::CLONE_NEWNET)?;
+        let own = File::open("/proc/self/ns/net").on("open", "/proc/self/ns/net")?;
+        let mut batch = Batch::default();
+        batch.add_pair(&device("one"), &device("other"), own.as_fd());
+        batch.send()
+    });
+    if let Err(refusal) = pair {
+        let found = place(words.host_no_pairs, &[("error", &refusal.what)]);
+        return Finding::note(subject, found, "sudo modprobe veth".to_owned());
+    }
+    let bridge = attempt(|| {
+        enter_namespaces(libc::CLONE_NEWNET)?;
+        let mut batch = Batch::default();
+        batch.add_bridge(&device("bridge"));
+        batch.send()
+    });
+    match bridge {
+        Ok(()) => Finding::ok(subject, words.host_networks),
+        Err(refusal) => {
+            let found = place(words.host_no_bridge, &[("error", &refusal.what)]);
+            Finding::note(subject, found, "sudo modprobe bridge".to_owned())
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) fn examine(store: &Store, words: &Words) -> Vec<Finding> {
     }
     findings.push(surroundings::seccomp(words));
     findings.extend(resources::examine(words));
+    if usable {
+        findings.push(namespaces::networks(words));
+    }
     findings.push(surroundings::outgoing_network(words));
     findings.push(surroundings::ports(words));
     findings.push(surroundings::store(store, words));

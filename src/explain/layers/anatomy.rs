@@ -5,6 +5,7 @@ use super::stack::{self, Instruction, Layer};
 use super::subject::Subject;
 use crate::container::stored::record::{Container, Phase};
 use crate::diag::Failure;
+use crate::explain::networks::{NamedPlace, places};
 use crate::image;
 use crate::image::name::digest::Digest;
 use crate::image::name::reference::Reference;
@@ -71,6 +72,8 @@ pub(crate) struct ContainerFacts {
     pub writable: Writable,
     /// The mounts over the layers that the user asked for.
     pub mounts: Vec<Mounted>,
+    /// Where it is on its networks, while it runs.
+    pub networks: Vec<NamedPlace>,
 }
 
 #[derive(Debug, Serialize)]
@@ -104,7 +107,7 @@ pub(crate) fn shown_name(anatomy: &Anatomy, typed: &str) -> String {
 pub(crate) fn examine(store: &Store, subject: &Subject) -> Result<Anatomy, Failure> {
     let image = subject.image(store)?;
     let layers = stack::layers(store, &image)?;
-    let container = subject.container().map(|container| container_facts(container, &layers)).transpose()?;
+    let container = subject.container().map(|container| container_facts(store, container, &layers)).transpose()?;
     let facts = |layer: Layer| -> Result<LayerFacts, Failure> {
         Ok(LayerFacts {
             number: layer.number,
@@ -137,7 +140,7 @@ pub(crate) fn examine(store: &Store, subject: &Subject) -> Result<Anatomy, Failu
     })
 }
 
-fn container_facts(container: &Container, layers: &[Layer]) -> Result<ContainerFacts, Failure> {
+fn container_facts(store: &Store, container: &Container, layers: &[Layer]) -> Result<ContainerFacts, Failure> {
     let upper = container.directory.join("upper");
     let lowers: Vec<PathBuf> = layers.iter().map(|layer| layer.directory.clone()).collect();
     let changes = diff::changes(&upper, &lowers, &container.mount_targets()?)?;
@@ -161,5 +164,6 @@ fn container_facts(container: &Container, layers: &[Layer]) -> Result<ContainerF
         is_running: container.state().phase == Phase::Running,
         writable,
         mounts: mounts.collect(),
+        networks: places(store, container),
     })
 }

@@ -4,5 +4,4 @@ pub(crate) mod attempt;
 mod excess;
 mod notice;
 pub(crate) mod probe;
-pub(crate) mod sockets;
 pub(crate) mod watch;

@@ -3,7 +3,7 @@
 use super::{Code, Verdict};
 use crate::container::request::Network;
 use crate::container::stored::record::{Container, State};
-use crate::explain::live::sockets::{Socket, listening};
+use crate::explain::sockets::{Socket, listening};
 use crate::image::Image;
 use crate::network::ports::{self, PortError, Protocol};
 use crate::userns;

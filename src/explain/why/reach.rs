@@ -6,7 +6,7 @@ use crate::container::decide::networks::is_apart;
 use crate::container::request::{Network, Pid, Request};
 use crate::container::stored::record::{Container, Phase, RecordError};
 use crate::diag::Failure;
-use crate::explain::live::sockets::{Socket, listening};
+use crate::explain::sockets::{Socket, listening};
 use crate::image::name::id;
 use crate::network::ports::Protocol;
 use crate::network::shared::{self, Lease, Record};

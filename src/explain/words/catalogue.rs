@@ -41,6 +41,20 @@ words! {
     removed: "removed", "удалён";
 
     container_of: "container {} of image {}, {}: programs see the topmost version of each file", "контейнер {} из образа {}, {}: программы видят верхнюю версию каждого файла";
+    on_network: "on network {} at {}, as {}", "в сети {}, адрес {}, под именем {}";
+    network_is: "network {} ({}): {}, {}", "сеть {} ({}): {}, {}";
+    network_routes: "routed, so broadcasts reach nobody", "с маршрутизацией, широковещание никого не достигает";
+    network_bridges: "a bridge, so broadcasts reach every container", "мост, широковещание достигает каждого контейнера";
+    network_leads_out: "with a way out to other hosts", "с выходом к другим хостам";
+    network_is_internal: "internal: no way out to other hosts", "внутренняя: без выхода к другим хостам";
+    network_itself: "(network)", "(сеть)";
+    network_is_empty: "No running container is on it.", "Работающих контейнеров в ней нет.";
+    network_waits_for: "Made for it, but not running: {}.", "Созданы для неё, но не работают: {}.";
+    head_address: "ADDRESS", "АДРЕС";
+    head_container: "CONTAINER", "КОНТЕЙНЕР";
+    head_aliases: "ALIASES", "ПСЕВДОНИМЫ";
+    head_published: "PUBLISHED", "ОПУБЛИКОВАНО";
+    head_listens: "LISTENS ON", "СЛУШАЕТ";
     image_alone: "image {}: programs will see the topmost version of each file", "образ {}: программы увидят верхнюю версию каждого файла";
     running: "running", "работает";
     not_running: "not running", "не работает";
@@ -268,6 +282,9 @@ words! {
     host_seccomp: "filters, and notifications", "фильтры и уведомления";
     host_seccomp_without_notifications: "filters, but no notifications, which a user with one ID needs for chown", "фильтры, но без уведомлений, которые нужны для chown пользователю с одним идентификатором";
     host_way_out: "by minirun itself, through {device}", "через сам minirun, устройство {device}";
+    host_networks: "containers can reach each other, by pairs of devices; bridges work, too", "контейнеры могут достигать друг друга через пары устройств; мосты тоже работают";
+    host_no_pairs: "no pairs of devices: {error}; containers run with --network none or host only", "пары устройств не создаются: {error}; контейнеры работают лишь с --network none или host";
+    host_no_bridge: "containers can reach each other, but without broadcasts, since there are no bridges: {error}", "контейнеры могут достигать друг друга, но без широковещания, так как мосты не создаются: {error}";
     host_may_not_open: "you have no permission to open {device}", "у вас нет права открыть {device}";
     host_no_device: "containers cannot reach other hosts: {device} does not exist", "контейнерам недоступны другие хосты: нет {device}";
     host_low_ports: "80 and 443 can be published", "порты 80 и 443 можно публиковать";
@@ -558,6 +575,7 @@ words! {
     started: "started", "запущен";
     monitor: "monitor", "монитор";
     namespaces: "namespaces", "пространства имён";
+    networks: "networks", "сети";
     addresses: "addresses", "адреса";
     listening: "listens on", "слушает";
     memory: "own memory", "собственная память";
