@@ -1,6 +1,5 @@
 # make          one static release binary, ./minirun
-# make demo     nginx in a container, from nothing to a second image
-# make demo-redmine  Redmine and PostgreSQL by compose, with a theme of its own
+# make demo     nginx in a container, from nothing to a second image; demo-redmine: Redmine and its database by compose
 # make test     the tests; as root also as two other kinds of user, which it makes
 # make check    formatting and lints
 # make bench    minirun beside the engines installed here
