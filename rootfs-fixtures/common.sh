@@ -18,17 +18,21 @@ fetch() {
   else return 1; fi
 }
 
-# unpack_debs DIRECTORY PATTERN PACKAGE: lays a Debian package there, and those that it needs and whose names match,
+# unpack_debs DIRECTORY PATTERN PACKAGE...: lays Debian packages there, and those that they need and whose names match,
 # without installing any: no server is to start on this host. A fresh machine has no lists; root may get them.
 unpack_debs() {
   have apt-get && have dpkg-deb || return 1
-  download_debs "$2" "$3" || { [ "$(id -u)" = 0 ] && apt-get update -qq >/dev/null 2>&1 && download_debs "$2" "$3"; } || return 1
-  for deb in "$work/debs"/*.deb; do dpkg-deb -x "$deb" "$1" || return 1; done
+  into=$1
+  shift
+  download_debs "$@" || { [ "$(id -u)" = 0 ] && apt-get update -qq >/dev/null 2>&1 && download_debs "$@"; } || return 1
+  for deb in "$work/debs"/*.deb; do dpkg-deb -x "$deb" "$into" || return 1; done
 }
 
 download_debs() {
+  pattern=$1
+  shift
   packages=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
-    --no-enhances "$2" 2>/dev/null | grep -E "^($1)" | sort -u)
+    --no-enhances "$@" 2>/dev/null | grep -E "^($pattern)" | sort -u)
   rm -rf "$work/debs"
   mkdir "$work/debs"
   # Names of packages are words without blanks.

@@ -42,6 +42,7 @@ mod container_run;
 mod container_stats;
 mod container_terminal;
 mod cp;
+mod demo_redmine;
 mod docs;
 mod docs_run_lines;
 mod doctor;
