@@ -99,6 +99,9 @@ fn networks_are_made_shown_and_removed() {
     assert!(refused.contains("cannot remove network back: web is on it"), "{refused}");
     // Nobody is on the other.
     assert_eq!(sandbox.ok(&["network", "prune", "-f"]), "Deleted Networks:\nfront\n\n");
+    sandbox.ok(&["network", "create", "front"]);
+    let pruned = sandbox.ok(&["system", "prune", "-f"]);
+    assert!(pruned.starts_with("Deleted Networks:\nfront\n\n") && pruned.contains("Total"), "{pruned}");
     sandbox.ok(&["rm", "-f", "web"]);
     assert_eq!(sandbox.ok(&["network", "rm", "back"]), "back\n");
     assert_eq!(sandbox.ok(&["network", "ls", "-q", "--filter", "type=custom"]), "");

@@ -331,6 +331,20 @@ fn truncate(values: &[Value]) -> Result<Value, FuncError> {
     Ok(text.chars().take(length).collect::<String>().into())
 }
 
+/// Prints objects as `inspect` does: as one JSON array, or each through a template.
+pub(super) fn print_objects(template: Option<&str>, objects: Vec<serde_json::Value>) -> Result<(), FormatError> {
+    match template {
+        Some(template) => {
+            let renderer = Renderer::new(template)?;
+            for object in &objects {
+                println!("{}", renderer.render(object)?);
+            }
+        }
+        None => println!("{}", serde_json::to_string_pretty(&objects).unwrap_or_default()),
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Format, Renderer};

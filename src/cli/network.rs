@@ -2,7 +2,7 @@
 
 use super::confirm::confirm;
 use super::flags::LabelFilter;
-use super::format::{Format, Renderer};
+use super::format::{Format, print_objects};
 use super::listing::{Fields, Listing, Row};
 use super::{Context, stderr};
 use crate::container::live::connect;
@@ -458,15 +458,7 @@ fn inspect(arguments: &InspectArgs, store: &Store) -> Result<u8, Failure> {
             }
         }
     }
-    match &arguments.format {
-        Some(template) => {
-            let renderer = Renderer::new(template)?;
-            for network in &described_all {
-                println!("{}", renderer.render(network)?);
-            }
-        }
-        None => println!("{}", serde_json::to_string_pretty(&Value::Array(described_all)).unwrap_or_default()),
-    }
+    print_objects(arguments.format.as_deref(), described_all)?;
     Ok(code)
 }
 
@@ -492,18 +484,17 @@ fn prune(arguments: &PruneArgs, store: &Store) -> Result<u8, Failure> {
     if !arguments.force && !confirm(question, "minirun network prune -f")? {
         return Ok(1);
     }
-    let removed = remove_unused(store, |network| passes(store, network, &arguments.filter));
-    let removed = removed.map_err(CommandError::from)?;
-    if !removed.is_empty() {
-        println!("Deleted Networks:");
-        removed.iter().for_each(|name| println!("{name}"));
-        println!();
-    }
+    remove_unused(store, |network| passes(store, network, &arguments.filter))?;
     Ok(0)
 }
 
-/// Removes the networks that no container is made for. Returns their names.
-fn remove_unused(store: &Store, is_wanted: impl Fn(&Listed) -> bool) -> Result<Vec<String>, NetworkError> {
+/// Removes all networks that no container is made for.
+pub(super) fn prune_unused(store: &Store) -> Result<(), Failure> {
+    remove_unused(store, |_| true)
+}
+
+/// Removes the networks that no container is made for, and prints their names.
+fn remove_unused(store: &Store, is_wanted: impl Fn(&Listed) -> bool) -> Result<(), Failure> {
     let mut removed = Vec::new();
     for network in listed(store) {
         let record = &network.record;
@@ -514,10 +505,15 @@ fn remove_unused(store: &Store, is_wanted: impl Fn(&Listed) -> bool) -> Result<V
             // A container has just come.
             Err(NetworkError::InUse { .. }) => {}
             other => {
-                other?;
+                other.map_err(CommandError::from)?;
                 removed.push(record.name.clone());
             }
         }
     }
-    Ok(removed)
+    if !removed.is_empty() {
+        println!("Deleted Networks:");
+        removed.iter().for_each(|name| println!("{name}"));
+        println!();
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::confirm::confirm;
 use super::flags::PruneFilter;
-use super::{Context, container, human, images, volume};
+use super::{Context, container, human, images, network, volume};
 use crate::builder::BuildError;
 use crate::builder::walk::cache;
 use crate::diag::Failure;
@@ -50,6 +50,9 @@ pub(super) fn system_prune(arguments: &SystemPruneArgs, context: &Context) -> Re
     let containers = container::remove_stopped(context, &arguments.filters);
     containers.print();
     let mut freed = containers.freed;
+    if !is_filtered {
+        network::prune_unused(store)?;
+    }
     if *volumes {
         freed += volume::prune_unused(store, |volume| {
             let labels: Vec<(String, String)> = volume.record.labels.clone().into_iter().collect();
@@ -71,6 +74,7 @@ pub(super) fn system_prune(arguments: &SystemPruneArgs, context: &Context) -> Re
 
 fn system_question(all: bool, volumes: bool) -> String {
     let mut lines = vec!["WARNING! This will remove:", "  - all stopped containers"];
+    lines.push("  - all networks not used by at least one container");
     lines.extend(volumes.then_some("  - all anonymous volumes not used by at least one container"));
     lines.push(if all {
         "  - all images without at least one container associated to them"

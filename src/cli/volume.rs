@@ -2,7 +2,7 @@
 
 use super::confirm::confirm;
 use super::flags::LabelFilter;
-use super::format::{Format, Renderer};
+use super::format::{Format, print_objects};
 use super::listing::{Fields, Listing, Row};
 use super::{Context, human, inside, stderr};
 use crate::container::stored::volumes;
@@ -296,15 +296,7 @@ fn inspect(arguments: &InspectArgs, store: &Store) -> Result<u8, Failure> {
             }
         }
     }
-    match &arguments.format {
-        Some(template) => {
-            let renderer = Renderer::new(template)?;
-            for volume in &described_all {
-                println!("{}", renderer.render(volume)?);
-            }
-        }
-        None => println!("{}", serde_json::to_string_pretty(&Value::Array(described_all)).unwrap_or_default()),
-    }
+    print_objects(arguments.format.as_deref(), described_all)?;
     Ok(code)
 }
 
