@@ -87,10 +87,10 @@ fn where_networks_lack_devices_it_says_what_works() {
     let refuse =
         ["-f", "-o", "/dev/null", "-e", "trace=sendto", "-e", "inject=sendto:error=EOPNOTSUPP", &binary, "doctor"];
     let output = sandbox.run_other("strace", &refuse);
-    assert_eq!(output.code, 0, "{output:?}");
-    assert!(output.stdout.contains("containers run with --network none or host only"), "{}", output.stdout);
+    // Containers run nevertheless, so it lacks nothing.
+    let line = output.stdout.lines().find(|line| line.contains("no pairs of devices")).unwrap_or_default();
+    assert!(line.starts_with("note ") && line.contains("--network none or host only"), "{}", output.stdout);
     assert!(output.stdout.contains("sudo modprobe veth"), "{}", output.stdout);
-    assert!(output.stdout.ends_with("Containers can run here.\n"), "{}", output.stdout);
 }
 
 #[test]
