@@ -1,5 +1,6 @@
 # make          one static release binary, ./minirun
-# make demo     nginx in a container, from nothing to a second image; demo-redmine: Redmine and its database by compose
+# make demo     nginx in a container, from nothing to a second image; demo-redmine: Redmine and its database by compose;
+#               demo-kernel: a kernel compiled in a container
 # make test     the tests; as root also as two other kinds of user, which it makes
 # make check    formatting and lints
 # make bench    minirun beside the engines installed here
@@ -8,7 +9,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: all demo demo-redmine test check bench install dist clean
+.PHONY: all demo demo-redmine demo-kernel test check bench install dist clean
 
 all:
 	@sh .ci/need cargo:cargo cc:gcc /usr/include/stdlib.h:libc6-dev
@@ -21,6 +22,9 @@ demo: all
 
 demo-redmine: all
 	@PATH="$(CURDIR):$$PATH" sh demo/redmine/run
+
+demo-kernel: all
+	@PATH="$(CURDIR):$$PATH" sh demo/kernel/run
 
 test:
 	@sh .ci/need cargo:cargo $$(cat .ci/tools)

@@ -42,7 +42,7 @@ mod container_run;
 mod container_stats;
 mod container_terminal;
 mod cp;
-mod demo_redmine;
+mod demos;
 mod docs;
 mod docs_run_lines;
 mod doctor;

@@ -1,25 +1,24 @@
 //! `demo/redmine/`: an application of two containers that is used, thrown away and brought up again; and its database.
+//! `demo/kernel/`: a kernel's source, compiled in a container.
 
 use crate::common::{Need, Sandbox, fixture, free_port, recipe, require, wait, wait_until};
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
-#[test]
-fn redmine_keeps_what_was_done_in_it() {
-    require!(Need::Tool("apt-get"), Need::Tool("curl"));
-    fixture("postgres");
-    fixture("redmine");
-    let sandbox = Sandbox::new();
+/// What a demo prints, which must end well and leave no files.
+#[track_caller]
+fn play(sandbox: &Sandbox, script: &str, variables: &[(&str, &str)]) -> String {
     let log = sandbox.file("log");
     let output = File::create(&log).unwrap();
     let binary = Sandbox::binary();
     let programs = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", Path::new(&binary).parent().unwrap().display());
     let mut demo = sandbox
         .other("sh")
-        .arg(recipe("../demo/redmine/run"))
-        .envs([("PATH", programs.as_str()), ("DEMO_BASES", "made"), ("PORT", &free_port().to_string())])
+        .arg(recipe("../demo").join(script))
+        .env("PATH", programs)
         .env("DEMO_PLACE", sandbox.file("demo"))
+        .envs(variables.iter().copied())
         .stderr(output.try_clone().unwrap())
         .stdout(output)
         .spawn()
@@ -31,6 +30,17 @@ fn redmine_keeps_what_was_done_in_it() {
     let status = demo.wait().unwrap();
     let said = fs::read_to_string(&log).unwrap();
     assert!(ended && status.success(), "{status}\n{said}");
+    assert!(!sandbox.file("demo").exists(), "the demo leaves files behind");
+    said
+}
+
+#[test]
+fn redmine_keeps_what_was_done_in_it() {
+    require!(Need::Tool("apt-get"), Need::Tool("curl"));
+    fixture("postgres");
+    fixture("redmine");
+    let port = free_port().to_string();
+    let said = play(&Sandbox::new(), "redmine/run", &[("DEMO_BASES", "made"), ("PORT", &port)]);
     for line in [
         "theme      Lagoon is chosen",
         "web: waits for db (service_healthy)",
@@ -41,7 +51,24 @@ fn redmine_keeps_what_was_done_in_it() {
     ] {
         assert!(said.contains(line), "{line}\n{said}");
     }
-    assert!(!sandbox.file("demo").exists(), "the demo leaves files behind");
+}
+
+/// One object of the kernel, which takes the seconds that the whole takes minutes.
+#[test]
+fn a_kernel_is_compiled_in_a_container_and_stays_a_file() {
+    require!(Need::Tool("apt-get"));
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let object = "lib/string.o";
+    let said = play(&Sandbox::new(), "kernel/run", &[("DEMO_TARGET", object), ("DEMO_FILE", object)]);
+    let release = nix::sys::utsname::uname().unwrap().release().to_str().unwrap().to_owned();
+    assert_eq!(said.matches(&release).count(), 2, "{said}");
+    assert!(said.contains("ELF 32-bit LSB relocatable, Intel 80386"), "{said}");
+    for wall in ["load a kernel module ", "boot another kernel ", "reboot "] {
+        let line = said.lines().find(|line| line.trim_start().starts_with(wall));
+        assert!(line.is_some_and(|line| line.contains(" stopped ")), "{wall}\n{said}");
+    }
 }
 
 #[test]
