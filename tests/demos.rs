@@ -23,7 +23,7 @@ fn play(sandbox: &Sandbox, script: &str, variables: &[(&str, &str)]) -> String {
         .stdout(output)
         .spawn()
         .unwrap();
-    let ended = wait(Duration::from_secs(300), || demo.try_wait().unwrap().is_some());
+    let ended = wait(Duration::from_secs(900), || demo.try_wait().unwrap().is_some());
     if !ended {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(demo.id().cast_signed()), nix::sys::signal::SIGTERM).unwrap();
     }
