@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
-/// What a demo prints, which must end well and leave no files.
+/// Returns the output of a demo, which must succeed and leave no files.
 #[track_caller]
 fn play(sandbox: &Sandbox, script: &str, variables: &[(&str, &str)]) -> String {
     let log = sandbox.file("log");

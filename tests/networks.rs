@@ -13,7 +13,7 @@ fn serve(sandbox: &Sandbox, name: &str, more: &[&str]) {
     sandbox.ok(&[&flags[..], more, &["alpine", "sh", "-c", SERVE]].concat());
 }
 
-/// What a new container with these flags prints.
+/// Returns what a new container with these flags prints.
 fn ask(sandbox: &Sandbox, flags: &[&str], script: &str) -> String {
     sandbox.ok(&[&["run", "--rm"], flags, &["alpine", "sh", "-c", script]].concat())
 }
@@ -200,6 +200,11 @@ fn a_container_comes_onto_a_network_and_leaves_it_while_it_runs() {
     let devices = sandbox.ok(&["exec", "web", "ip", "-4", "-o", "address"]);
     assert!(devices.contains("eth0") && devices.contains("eth1") && devices.contains("out0"), "{devices}");
     wait_until("the port answers", || published() == "this is web\n");
+    // Names are found on the networks that are left, whichever came last.
+    sandbox.ok(&["network", "connect", "bridge", "asker"]);
+    assert_eq!(reach(), "this is web\n");
+    sandbox.ok(&["network", "disconnect", "bridge", "asker"]);
+    assert_eq!(reach(), "this is web\n");
     // Its published port follows it.
     sandbox.ok(&["network", "disconnect", "one", "web"]);
     wait_until("the port answers again", || published() == "this is web\n");
@@ -342,7 +347,7 @@ fn who_cannot_be_on_the_default_network_runs_alone() {
         serve(&sandbox, network, &["--network", network]);
         sandbox.ok(&["rm", "-f", network]);
     }
-    // What is in the way of both.
+    // Make the lock of each network unusable.
     let boot = std::fs::read_dir(sandbox.root().join("run")).unwrap().next().unwrap().unwrap().path();
     for entry in std::fs::read_dir(boot.join("networks")).unwrap() {
         let lock = entry.unwrap().path().join("lock");

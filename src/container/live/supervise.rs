@@ -560,7 +560,8 @@ impl<F: FnMut(Change) -> Result<(), SysError>> Supervisor<'_, F> {
         let left = self.this.names.as_mut().and_then(|names| names.remove(&network)).ok_or(absent)?;
         left.leave()?;
         self.this.meet_members();
-        Ok(())
+        // The way to the name server may have gone with the device.
+        self.this.names.as_ref().and_then(|names| names.members().next()).map_or(Ok(()), Member::lead_names)
     }
 
     /// Pauses the process until somebody lets it go on, or lets it go on.

@@ -2,7 +2,7 @@
 
 use crate::diag::{Diagnose, inner_of};
 use crate::sys::SysError;
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::Ipv4Net;
 use std::net::IpAddr;
 
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +37,6 @@ pub enum NetworkError {
     Full { network: String, range: Ipv4Net },
     #[error("network {0} has no IPv6 addresses")]
     NoV6(String),
-    #[error("network {network} has no subnet {subnet}")]
-    NoSuchSubnet { network: String, subnet: Ipv6Net },
     #[error(transparent)]
     Sys(#[from] SysError),
 }
@@ -69,7 +67,7 @@ impl Diagnose for NetworkError {
             ),
             Self::Taken { .. } => "choose another, or none, and a free one is taken".into(),
             Self::Full { .. } => "make a larger one: minirun network create --subnet SUBNET".into(),
-            Self::NoV6(_) | Self::NoSuchSubnet { .. } => "make one that has: minirun network create --ipv6".into(),
+            Self::NoV6(_) => "make one that has: minirun network create --ipv6".into(),
             Self::Sys(_) => return self.inner().and_then(Diagnose::hint),
         })
     }

@@ -246,7 +246,7 @@ impl Member {
             batch.set_route(self.subnet.into(), device, Some(self.gateway.into()));
             batch.set_neighbour(self.gateway.into(), device, self.mac.of_port());
         }
-        batch.set_route(IpNet::from(IpAddr::from(NAME_SERVER)), device, Some(self.gateway.into()));
+        self.add_way_to_names(&mut batch, device);
         batch.settle(device);
         batch.send()?;
         if let Some((address, subnet, gateway)) = self.v6 {
@@ -261,6 +261,17 @@ impl Member {
             batch.send()?;
         }
         Ok(())
+    }
+
+    /// Leads questions about names through this network, whatever they went through before.
+    pub(crate) fn lead_names(&self) -> Result<(), SysError> {
+        let mut batch = Batch::default();
+        self.add_way_to_names(&mut batch, netlink::index(&self.device)?);
+        batch.send()
+    }
+
+    fn add_way_to_names(&self, batch: &mut Batch, device: u32) {
+        batch.set_route(IpNet::from(IpAddr::from(NAME_SERVER)), device, Some(self.gateway.into()));
     }
 
     fn addresses(&self) -> impl Iterator<Item = IpAddr> {
